@@ -1,0 +1,2 @@
+//! Builds the guests and embeds them.
+fn main() {}

@@ -1,0 +1,1 @@
+//! A hostile archive in, a checked bundle out.

@@ -1,0 +1,10 @@
+//! The host's side of `wit/`, generated. Nothing here is written by hand.
+#![expect(missing_docs, clippy::all, reason = "generated code")]
+
+wasmtime::component::bindgen!({
+    path: "../../wit",
+    world: "full-model",
+    imports: { default: trappable },
+    exports: { default: async },
+    additional_derives: [PartialEq],
+});

@@ -1,0 +1,166 @@
+//! How a run can fail, and whose fault it is.
+
+use std::fmt;
+
+/// A dimension of a budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Cap {
+    /// Instructions of one request or of `load`.
+    Fuel,
+    /// Linear memory, in bytes over all memories.
+    Memory,
+    /// Table elements over all tables.
+    TableElements,
+    /// Core instances of one component.
+    Instances,
+    /// Linear memories of one component.
+    Memories,
+    /// Tables of one component.
+    Tables,
+    /// Bytes the guest made the host allocate in one crossing.
+    HostcallBytes,
+    /// Resource handles.
+    Resources,
+    /// The guest's stack, in bytes.
+    Stack,
+    /// Captured stdout and stderr, in bytes.
+    StdioBytes,
+    /// Log lines.
+    LogLines,
+    /// The answer, in bytes.
+    OutputBytes,
+    /// Milliseconds on the wall clock.
+    WallTimeMs,
+    /// Bytes of the component.
+    ComponentBytes,
+    /// Milliseconds of compilation and load, on the wall clock.
+    CompileTimeMs,
+    /// Address space of the compiling process, in bytes.
+    CompileAddressSpaceBytes,
+}
+
+impl Cap {
+    /// The name of the cap, as used in error codes, metrics and the audit log.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fuel => "fuel",
+            Self::Memory => "memory",
+            Self::TableElements => "table_elements",
+            Self::Instances => "instances",
+            Self::Memories => "memories",
+            Self::Tables => "tables",
+            Self::HostcallBytes => "hostcall_bytes",
+            Self::Resources => "resources",
+            Self::Stack => "stack",
+            Self::StdioBytes => "stdio_bytes",
+            Self::LogLines => "log_lines",
+            Self::OutputBytes => "output_bytes",
+            Self::WallTimeMs => "deadline",
+            Self::ComponentBytes => "component_bytes",
+            Self::CompileTimeMs => "compile_time",
+            Self::CompileAddressSpaceBytes => "compile_address_space",
+        }
+    }
+
+    /// The unit that goes with the cap's numbers.
+    pub fn unit(self) -> &'static str {
+        match self {
+            Self::Fuel => "units of fuel",
+            Self::Memory
+            | Self::HostcallBytes
+            | Self::Stack
+            | Self::StdioBytes
+            | Self::OutputBytes
+            | Self::ComponentBytes
+            | Self::CompileAddressSpaceBytes => "bytes",
+            Self::TableElements => "elements",
+            Self::Instances => "core instances",
+            Self::Memories => "memories",
+            Self::Tables => "tables",
+            Self::Resources => "handles",
+            Self::LogLines => "lines",
+            Self::WallTimeMs | Self::CompileTimeMs => "ms",
+        }
+    }
+}
+
+/// A cap that was hit: which, what it stood at, and what was used or asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CapHit {
+    /// The cap.
+    pub cap: Cap,
+    /// Its value.
+    pub limit: u64,
+    /// What was used, or what was asked for when the request was refused.
+    pub used: u64,
+}
+
+impl fmt::Display for CapHit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { cap, limit, used } = self;
+        write!(f, "{} cap of {limit} {} hit ({used} used)", cap.name(), cap.unit())
+    }
+}
+
+/// What the model itself answered instead of a result: the `error` variant of the WIT.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GuestError {
+    /// The caller's request is wrong.
+    #[error("{0}")]
+    InvalidInput(String),
+    /// The model does not do this.
+    #[error("{0}")]
+    Unsupported(String),
+    /// The model failed. The text is for the log.
+    #[error("the model failed")]
+    Failed(String),
+}
+
+/// Why a run gave no result.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RunError {
+    /// The guest hit a cap. The guest's fault.
+    #[error("{0}")]
+    Cap(CapHit),
+    /// The guest trapped. The guest's fault. The reason is short and safe to show; the
+    /// backtrace has gone to the log.
+    #[error("the model trapped: {reason}")]
+    Trap {
+        /// The kind of trap, for example `unreachable executed`.
+        reason: String,
+    },
+    /// The guest's answer breaks the contract. The guest's fault.
+    #[error("the model's answer is invalid: {reason}")]
+    InvalidOutput {
+        /// What is wrong with it; holds none of the answer's content.
+        reason: String,
+    },
+    /// The guest answered with an error of its own.
+    #[error(transparent)]
+    Guest(#[from] GuestError),
+    /// The model has no such capability. The caller's fault.
+    #[error("the model does not export `{interface}`")]
+    NoCapability {
+        /// For example `text`.
+        interface: &'static str,
+    },
+    /// No slot is free and the queue is full. Nobody's fault; try again.
+    #[error("too many runs are waiting ({scope}: {waiting} of {limit})")]
+    Overloaded {
+        /// `host` or `model`.
+        scope: &'static str,
+        /// Runs in the queue.
+        waiting: u64,
+        /// The queue's bound.
+        limit: u64,
+        /// When to try again, in seconds.
+        retry_after_s: u64,
+    },
+    /// A bug or a shortage of the host.
+    #[error("the sandbox failed")]
+    Host {
+        /// For the log.
+        detail: String,
+    },
+}

@@ -1,0 +1,1 @@
+//! Drives the server over real HTTP.
