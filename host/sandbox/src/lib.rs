@@ -4,9 +4,11 @@
 mod bindings;
 mod budget;
 mod fault;
+mod skeleton;
 
 pub use budget::Budget;
 pub use fault::{Cap, CapHit, GuestError, RunError};
+pub use skeleton::*;
 
 /// The plain types of the contract with guests, as generated from `wit/`.
 pub mod wit {
