@@ -1,1 +1,11 @@
-//! The Belljar server.
+//! The Belljar server: hosts models that nobody has to trust.
+//!
+//! A reader finds the path of a request in the list of modules: `http` takes it in, `auth`
+//! says who calls, `models` hands out what can run, and the packages `belljar_bundle` and
+//! `belljar_sandbox` below keep uploads and runs inside their bounds.
+#![forbid(unsafe_code)]
+
+pub mod auth;
+pub mod db;
+pub mod ids;
+pub mod telemetry;

@@ -1,0 +1,254 @@
+//! Secrets of API keys: made, read from a request or the configuration, and reduced to their
+//! SHA-256 as early as possible.
+
+use std::fmt;
+use std::str::FromStr;
+
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq;
+
+/// What the secrets of stored keys begin with, so that scanners find leaked ones.
+pub const PREFIX: &str = "sk-belljar-";
+/// Hex digits after the prefix: 256 bits.
+const SECRET_DIGITS: usize = 64;
+/// Characters that a plain key of the configuration must at least have.
+const CONFIGURED_CHARACTERS_MIN: usize = 16;
+/// Bytes of a presented key; longer ones are refused before they are hashed.
+const PRESENTED_BYTES_MAX: usize = 512;
+
+/// The SHA-256 of a secret. Not secret for keys of ours (256 random bits), yet never printed:
+/// a key of the configuration can be weak enough to be guessed from it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct KeyDigest(pub(super) [u8; 32]);
+
+impl KeyDigest {
+    fn of(secret: &[u8]) -> Self {
+        Self(Sha256::digest(secret).into())
+    }
+
+    /// Compares in constant time.
+    pub(super) fn matches(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl fmt::Debug for KeyDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("****")
+    }
+}
+
+/// The secret of a stored key, as shown once to whoever created it.
+#[derive(Clone)]
+pub struct SecretKey(SecretString);
+
+impl SecretKey {
+    /// A fresh secret from the system's random source.
+    pub(super) fn random() -> Result<Self, rand::rngs::SysError> {
+        use rand::TryRng;
+        let mut bytes = [0_u8; SECRET_DIGITS / 2];
+        rand::rngs::SysRng.try_fill_bytes(&mut bytes)?;
+        Ok(Self(format!("{PREFIX}{}", hex::encode(bytes)).into()))
+    }
+
+    /// The secret as text: for the one answer that shows it, and for the file of the admin key.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+
+    pub(super) fn digest(&self) -> KeyDigest {
+        KeyDigest::of(self.expose().as_bytes())
+    }
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{PREFIX}****")
+    }
+}
+
+impl FromStr for SecretKey {
+    type Err = MalformedKey;
+
+    /// Takes exactly the form that this server makes.
+    fn from_str(text: &str) -> Result<Self, MalformedKey> {
+        let digits = text.strip_prefix(PREFIX).ok_or(MalformedKey)?;
+        if digits.len() == SECRET_DIGITS && digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+            Ok(Self(text.to_owned().into()))
+        } else {
+            Err(MalformedKey)
+        }
+    }
+}
+
+/// A key as it came with a request. The secret is gone when the value exists: what is kept is
+/// its hash, so that nothing later can print it.
+#[derive(Clone, Copy, Debug)]
+pub struct PresentedKey {
+    pub(super) digest: KeyDigest,
+    /// Whether it looks like a key that this server made.
+    pub(super) ours: bool,
+}
+
+impl PresentedKey {
+    /// Reads the key from the value of a header (without the word `Bearer`).
+    ///
+    /// # Errors
+    ///
+    /// When it is empty, longer than 512 bytes, or not visible ASCII.
+    pub fn parse(bytes: &[u8]) -> Result<Self, MalformedKey> {
+        let plausible = (1..=PRESENTED_BYTES_MAX).contains(&bytes.len())
+            && bytes.iter().all(u8::is_ascii_graphic);
+        if !plausible {
+            return Err(MalformedKey);
+        }
+        Ok(Self {
+            digest: KeyDigest::of(bytes),
+            ours: bytes.starts_with(PREFIX.as_bytes()),
+        })
+    }
+
+    /// Whether two presented keys are the same, in constant time.
+    #[must_use]
+    pub fn same_as(&self, other: &Self) -> bool {
+        self.digest.matches(&other.digest)
+    }
+}
+
+/// What was presented cannot be a key. Nothing of it is repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the API key is malformed")]
+pub struct MalformedKey;
+
+/// A key given by configuration: plain text of at least 16 characters, or `sha256:` and the
+/// hash of it as 64 hex digits. Only the hash is kept.
+#[derive(Clone, Debug)]
+pub struct ConfiguredKey {
+    pub(super) digest: KeyDigest,
+}
+
+impl FromStr for ConfiguredKey {
+    type Err = InvalidConfiguredKey;
+
+    fn from_str(text: &str) -> Result<Self, InvalidConfiguredKey> {
+        if let Some(digits) = text.strip_prefix("sha256:") {
+            let mut digest = [0_u8; 32];
+            hex::decode_to_slice(digits, &mut digest).map_err(|_| InvalidConfiguredKey::Hash)?;
+            return Ok(Self {
+                digest: KeyDigest(digest),
+            });
+        }
+        if text.chars().count() < CONFIGURED_CHARACTERS_MIN {
+            return Err(InvalidConfiguredKey::TooShort {
+                characters: text.chars().count(),
+            });
+        }
+        let key =
+            PresentedKey::parse(text.as_bytes()).map_err(|_| InvalidConfiguredKey::Characters)?;
+        Ok(Self { digest: key.digest })
+    }
+}
+
+/// Why a key of the configuration is refused. Nothing of it is repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidConfiguredKey {
+    /// It could be guessed.
+    #[error("a plain key needs at least 16 characters, this one has {characters}")]
+    TooShort {
+        /// How many it has.
+        characters: usize,
+    },
+    /// No client could send it in a header.
+    #[error("a plain key is at most 512 visible ASCII characters without spaces")]
+    Characters,
+    /// What follows `sha256:` is no hash.
+    #[error("`sha256:` must be followed by 64 hex digits")]
+    Hash,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn no_type_prints_a_secret() {
+        let secret = SecretKey::random().unwrap();
+        let digits = secret.expose().strip_prefix(PREFIX).unwrap();
+        let presented = PresentedKey::parse(secret.expose().as_bytes()).unwrap();
+        let configured: ConfiguredKey = secret.expose().parse().unwrap();
+        let hash = hex::encode(secret.digest().0);
+        let raw = format!("{:?}", secret.digest().0);
+        for text in [
+            format!("{secret:?}"),
+            format!("{secret:#?}"),
+            format!("{presented:?}"),
+            format!("{configured:?}"),
+            format!(
+                "{:?}",
+                super::super::Config {
+                    require_key: true,
+                    keys: vec![configured]
+                }
+            ),
+        ] {
+            assert!(
+                !text.contains(digits) && !text.contains(&hash) && !text.contains(&raw),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn secrets_have_the_public_form_and_differ() {
+        let (a, b) = (SecretKey::random().unwrap(), SecretKey::random().unwrap());
+        assert_eq!(a.expose().len(), PREFIX.len() + 64);
+        assert_ne!(a.expose(), b.expose());
+        assert!(a.expose().parse::<SecretKey>().is_ok());
+        for bad in [
+            "",
+            "sk-belljar-",
+            "sk-belljar-zz",
+            &a.expose()[1..],
+            &format!("{}0", a.expose()),
+        ] {
+            assert!(bad.parse::<SecretKey>().is_err());
+        }
+    }
+
+    #[test]
+    fn presented_keys_are_bounded_and_visible_ascii() {
+        assert!(PresentedKey::parse(&[b'a'; 512]).is_ok());
+        for bad in [
+            &b""[..],
+            &[b'a'; 513],
+            b"a b",
+            b"a\n",
+            "schlüssel".as_bytes(),
+        ] {
+            assert!(PresentedKey::parse(bad).is_err());
+        }
+    }
+
+    #[test]
+    fn configured_keys_are_plain_or_hashed() {
+        let plain: ConfiguredKey = "0123456789abcdef".parse().unwrap();
+        let hash = format!("sha256:{}", hex::encode(plain.digest.0));
+        let hashed: ConfiguredKey = hash.parse().unwrap();
+        assert!(plain.digest.matches(&hashed.digest));
+        assert_eq!(
+            "0123456789abcde".parse::<ConfiguredKey>().unwrap_err(),
+            InvalidConfiguredKey::TooShort { characters: 15 }
+        );
+        assert_eq!(
+            "sha256:00".parse::<ConfiguredKey>().unwrap_err(),
+            InvalidConfiguredKey::Hash
+        );
+        assert_eq!(
+            "0123456789 abcdef".parse::<ConfiguredKey>().unwrap_err(),
+            InvalidConfiguredKey::Characters
+        );
+    }
+}

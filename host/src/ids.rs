@@ -1,0 +1,166 @@
+//! Names for what the host itself counts: API keys and requests. Names of models are born in
+//! `belljar_bundle`.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// The public name of an API key: `key_` and 16 hex digits for a stored key, `config-N` for
+/// the N-th key of the configuration. Says nothing about the secret, so it may be logged.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyId(Arc<str>);
+
+impl KeyId {
+    /// A fresh name for a stored key.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(format!("key_{:016x}", rand::random::<u64>()).into())
+    }
+
+    /// The name of the `position`-th key (from 1) of the configuration. The position and not a
+    /// piece of the hash: a key that people chose can be weak, and a piece of its hash in a
+    /// log would let a reader of the log test guesses.
+    #[must_use]
+    pub fn configured(position: usize) -> Self {
+        Self(format!("config-{position}").into())
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl serde::Serialize for KeyId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl FromStr for KeyId {
+    type Err = InvalidKeyId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidKeyId> {
+        let stored = text.strip_prefix("key_").is_some_and(|digits| {
+            digits.len() == 16
+                && digits
+                    .bytes()
+                    .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+        });
+        let configured = text
+            .strip_prefix("config-")
+            .is_some_and(|n| n.len() <= 6 && n.parse::<usize>().is_ok_and(|n| n > 0));
+        if stored || configured {
+            Ok(Self(text.into()))
+        } else {
+            Err(InvalidKeyId)
+        }
+    }
+}
+
+/// The text is not the name of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+// The text is not repeated: people paste secrets where a name is asked for.
+#[error("not the id of a key: an id is `key_` and 16 hex digits, as `belljar keys list` shows")]
+pub struct InvalidKeyId;
+
+/// The name of one request, in the `x-request-id` header, the log and errors.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct RequestId(Arc<str>);
+
+/// Bytes of a request id that a caller may choose.
+pub const REQUEST_ID_BYTES_MAX: usize = 128;
+
+impl RequestId {
+    /// A fresh id; sorts by time (UUID version 7).
+    #[must_use]
+    pub fn random() -> Self {
+        let mut text = [0_u8; uuid::fmt::Simple::LENGTH];
+        Self((*uuid::Uuid::now_v7().simple().encode_lower(&mut text)).into())
+    }
+
+    /// The id that a caller sent, if it is one that can go into a log and a header as it is:
+    /// 1 to [`REQUEST_ID_BYTES_MAX`] of `A-Z a-z 0-9 . _ -`.
+    #[must_use]
+    pub fn accept(bytes: &[u8]) -> Option<Self> {
+        let sane = (1..=REQUEST_ID_BYTES_MAX).contains(&bytes.len())
+            && bytes
+                .iter()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+        let text = std::str::from_utf8(bytes).ok().filter(|_| sane)?;
+        Some(Self(text.into()))
+    }
+
+    /// The id as text; always a valid header value.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn key_ids_survive_a_round_trip() {
+        for id in [KeyId::random(), KeyId::configured(1), KeyId::configured(12)] {
+            assert_eq!(id.as_str().parse::<KeyId>().unwrap(), id);
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_key_id_is_refused_without_being_repeated() {
+        for text in [
+            "",
+            "key_",
+            "key_XYZ",
+            "key_0123456789ABCDEF",
+            "config-0",
+            "config-+1x",
+            "sk-belljar-00",
+        ] {
+            let error = text.parse::<KeyId>().unwrap_err().to_string();
+            assert!(
+                text.is_empty() || !error.contains(text) || text == "key_",
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn request_ids_take_only_harmless_bytes() {
+        assert_eq!(RequestId::accept(b"a.B_9-").unwrap().as_str(), "a.B_9-");
+        for bad in [&b""[..], b"a b", b"a\nb", b"\xff", &[b'a'; 129]] {
+            assert_eq!(RequestId::accept(bad), None);
+        }
+        assert!(RequestId::accept(&[b'a'; 128]).is_some());
+        assert!(RequestId::accept(RequestId::random().as_str().as_bytes()).is_some());
+    }
+}

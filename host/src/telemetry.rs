@@ -1,0 +1,14 @@
+//! Logs and metrics: sets both up once a process, and owns their names.
+//!
+//! A log line is a sentence and fields to search by, one name a thing: `request.id`, `key.id`,
+//! `model.id`, `fuel.used`. Never a key, a prompt or a body.
+
+mod access;
+mod logs;
+pub mod metrics;
+
+pub use access::AccessRecord;
+pub use logs::{
+    Config, InvalidLogSetting, LogFilter, LogFormat, LogGuard, init, log_lines_dropped,
+};
+pub use metrics::Metrics;
