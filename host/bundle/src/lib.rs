@@ -1,1 +1,42 @@
 //! A hostile archive in, a checked bundle out.
+//!
+//! A bundle is a tar (plain, gzip or zstd) with a `model.toml`, a WebAssembly component and the
+//! model's files. [`Store::receive`] streams one through every check into a content-addressed
+//! store; what comes out is a [`CheckedBundle`], which no other code can make, and which
+//! becomes visible with [`CheckedBundle::commit`]. [`pack`] makes bundles, and [`check`] runs
+//! the same code without a store.
+//!
+//! This package knows no HTTP, no async and no wasmtime: it says who is to blame for a failure
+//! ([`BundleError::is_host_fault`]) and leaves it to others to say so on the wire.
+
+#![forbid(unsafe_code)]
+
+mod archive;
+mod decode;
+mod digest;
+mod error;
+#[cfg(any(test, feature = "hostile"))]
+pub mod hostile;
+mod limits;
+mod manifest;
+mod names;
+pub mod pack;
+mod path;
+mod receive;
+mod signature;
+mod store;
+mod text;
+mod units;
+
+pub use digest::{Digest, DigestError, Hasher};
+pub use error::BundleError;
+pub use limits::ArchiveLimits;
+pub use manifest::{MANIFEST_PATH, Manifest, RequestedLimits};
+pub use names::{ModelId, ModelName, ModelVersion, NameError};
+pub use path::{AssetName, PathError, PathRule};
+pub use receive::{CheckedBundle, check};
+pub use signature::{
+    PublicKey, Signature, SignaturePolicy, SignatureValue, SigningKey, TrustedKey,
+};
+pub use store::{Store, StoredBundle, StoredFile};
+pub use units::{ByteSize, DurationText, Fuel, UnitError};

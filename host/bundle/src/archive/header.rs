@@ -1,0 +1,196 @@
+//! One 512-byte header: its kind, its path, its size, and every reason not to believe it.
+
+use tar::{EntryType, Header};
+
+use super::BLOCK_BYTES;
+use crate::error::BundleError;
+use crate::path::{PathError, PathRule};
+use crate::text::quotable_bytes;
+
+pub(super) type Block = [u8; BLOCK_BYTES];
+
+/// What a bundle's archive may be made of. Everything else is refused by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum EntryKind {
+    File,
+    Directory,
+    /// Extended header for the next entry, in pax form.
+    PaxLocal,
+    /// Long path for the next entry, in GNU form.
+    GnuLongName,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct RawHeader {
+    pub(super) kind: EntryKind,
+    /// As in the header: with its prefix, and perhaps cut short.
+    pub(super) path: Vec<u8>,
+    pub(super) size: u64,
+}
+
+/// Reads and checks a block that is not all zero.
+pub(super) fn read(block: &Block) -> Result<RawHeader, BundleError> {
+    let header = Header::from_byte_slice(block);
+    check_sum(header)?;
+    // A header of the time before ustar has no magic, and readers guess what its fields mean.
+    let path = match (header.as_ustar(), header.as_gnu()) {
+        (Some(ustar), _) => {
+            let prefix = until_nul(&ustar.prefix)?;
+            let name = until_nul(&ustar.name)?;
+            if prefix.is_empty() {
+                name.to_vec()
+            } else {
+                [prefix, b"/", name].concat()
+            }
+        }
+        // GNU keeps times and sparse maps where ustar has the prefix.
+        (None, Some(gnu)) => until_nul(&gnu.name)?.to_vec(),
+        (None, None) => return Err(BundleError::HeaderUnknown),
+    };
+    let shown = || quotable_bytes(&path);
+    let kind = kind(header.entry_type()).map_err(|refusal| refusal.at(shown()))?;
+    if let Some(gnu) = header.as_gnu() {
+        let map = gnu
+            .sparse
+            .iter()
+            .any(|hole| hole.offset != [0; 12] || hole.numbytes != [0; 12]);
+        // A sparse map on an entry that says it is a plain file: some readers would expand it.
+        if map || gnu.isextended != [0] || gnu.realsize != [0; 12] {
+            return Err(BundleError::Sparse { path: shown() });
+        }
+    }
+    let size = number(&header.as_old().size).ok_or_else(|| BundleError::HeaderField {
+        path: shown(),
+        field: "size",
+    })?;
+    Ok(RawHeader { kind, path, size })
+}
+
+fn check_sum(header: &Header) -> Result<(), BundleError> {
+    let field = &header.as_old().cksum;
+    let expected = number(field).ok_or_else(|| BundleError::HeaderField {
+        path: String::new(),
+        field: "checksum",
+    })?;
+    // The sum is taken with the checksum field itself full of spaces.
+    let all: u64 = header.as_bytes().iter().map(|byte| u64::from(*byte)).sum();
+    let own: u64 = field.iter().map(|byte| u64::from(*byte)).sum();
+    let got = all - own + 8 * u64::from(b' ');
+    if expected == got {
+        Ok(())
+    } else {
+        Err(BundleError::Checksum { expected, got })
+    }
+}
+
+enum Refusal {
+    Kind(&'static str),
+    Sparse,
+    PaxGlobal,
+}
+
+impl Refusal {
+    fn at(self, path: String) -> BundleError {
+        match self {
+            Self::Kind(kind) => BundleError::EntryKind { path, kind },
+            Self::Sparse => BundleError::Sparse { path },
+            Self::PaxGlobal => BundleError::PaxGlobal,
+        }
+    }
+}
+
+fn kind(entry_type: EntryType) -> Result<EntryKind, Refusal> {
+    match entry_type.as_byte() {
+        b'0' | 0 => Ok(EntryKind::File),
+        b'5' => Ok(EntryKind::Directory),
+        b'x' => Ok(EntryKind::PaxLocal),
+        b'L' => Ok(EntryKind::GnuLongName),
+        b'g' => Err(Refusal::PaxGlobal),
+        b'S' => Err(Refusal::Sparse),
+        b'1' => Err(Refusal::Kind("a hard link")),
+        b'2' => Err(Refusal::Kind("a symbolic link")),
+        b'3' => Err(Refusal::Kind("a character device")),
+        b'4' => Err(Refusal::Kind("a block device")),
+        b'6' => Err(Refusal::Kind("a FIFO")),
+        b'7' => Err(Refusal::Kind("a contiguous file")),
+        b'K' => Err(Refusal::Kind("a GNU long link name")),
+        b'M' => Err(Refusal::Kind("a part of a multi-volume archive")),
+        b'V' => Err(Refusal::Kind("a volume label")),
+        b'D' => Err(Refusal::Kind("a GNU dump directory")),
+        b'X' => Err(Refusal::Kind("a Solaris extended header")),
+        _ => Err(Refusal::Kind("an entry of unknown type")),
+    }
+}
+
+/// A number field: octal digits, with spaces or zero bytes around them, or GNU's binary form
+/// for what octal cannot hold. `None` for anything else: readers differ in what they make of a
+/// sign, of other characters and of an overflow.
+fn number(field: &[u8]) -> Option<u64> {
+    match field.split_first()? {
+        // 0x80 announces a big-endian number in the other bytes; 0xff would be a negative one.
+        (0x80, rest) => rest.iter().try_fold(0_u64, |value, byte| {
+            Some(value.checked_mul(256)? | u64::from(*byte))
+        }),
+        _ => octal(field),
+    }
+}
+
+fn octal(field: &[u8]) -> Option<u64> {
+    let start = field.iter().position(|byte| *byte != b' ')?;
+    let digits = field.get(start..)?;
+    let end = digits
+        .iter()
+        .position(|byte| matches!(byte, b' ' | 0))
+        .unwrap_or(digits.len());
+    let (digits, rest) = digits.split_at_checked(end)?;
+    if digits.is_empty() || rest.iter().any(|byte| !matches!(byte, b' ' | 0)) {
+        return None;
+    }
+    digits.iter().try_fold(0_u64, |value, byte| match byte {
+        b'0'..=b'7' => value.checked_mul(8)?.checked_add(u64::from(byte - b'0')),
+        _ => None,
+    })
+}
+
+/// The text of a field. What follows its first zero byte must be zero too: text hidden there
+/// would be seen by readers that take the field's whole width.
+fn until_nul(field: &[u8]) -> Result<&[u8], PathError> {
+    let end = field
+        .iter()
+        .position(|byte| *byte == 0)
+        .unwrap_or(field.len());
+    let (text, rest) = field.split_at_checked(end).unwrap_or((field, &[]));
+    if rest.iter().any(|byte| *byte != 0) {
+        return Err(PathError {
+            path: quotable_bytes(field),
+            rule: PathRule::Nul,
+        });
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers() {
+        assert_eq!(number(b"00000000017\0"), Some(15));
+        assert_eq!(number(b"   17 \0\0\0\0\0\0"), Some(15));
+        assert_eq!(number(b"77777777777 "), Some(0o77_777_777_777));
+        assert_eq!(number(b"\x80\0\0\0\0\0\0\0\0\0\x01\0"), Some(256));
+        for bad in [
+            &b"\0\0\0\0\0\0\0\0\0\0\0\0"[..],
+            b"            ",
+            b"-0000000001\0",
+            b"+0000000001\0",
+            b"00000000018\0",
+            b"0x0000000f0\0",
+            b"000\x000000017\0",
+            b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+            b"\x80\x01\0\0\0\0\0\0\0\0\0\0",
+        ] {
+            assert_eq!(number(bad), None, "{bad:?}");
+        }
+    }
+}

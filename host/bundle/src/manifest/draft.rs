@@ -1,0 +1,321 @@
+//! Reads `model.toml` key by key. A [`Draft`] may leave digests open, as the file in a project
+//! folder does before packing; [`Draft::complete`] makes a [`Manifest`] of one that leaves none.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use toml::{Table, Value};
+
+use super::{Manifest, RequestedLimits, SCHEMA, SCHEMAS_KNOWN};
+use crate::digest::Digest;
+use crate::error::BundleError;
+use crate::names::{ModelId, ModelName, ModelVersion};
+use crate::path::AssetName;
+use crate::signature::Signature;
+use crate::text::{nearest, quotable};
+use crate::units::{ByteSize, DurationText, Fuel};
+
+const KEYS: &[&str] = &[
+    "schema",
+    "name",
+    "version",
+    "component",
+    "description",
+    "license",
+    "limits",
+    "assets",
+    "digests",
+    "signature",
+];
+const LIMIT_KEYS: &[&str] = &["memory", "fuel", "load_fuel", "deadline", "output"];
+const SIGNATURE_KEYS: &[&str] = &["key", "value"];
+
+const DESCRIPTION_BYTES_MAX: usize = 4096;
+const LICENSE_BYTES_MAX: usize = 256;
+
+/// A manifest on its way in.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    pub(crate) id: ModelId,
+    /// A path in the archive, or, in a project, any path relative to the project's folder.
+    pub(crate) component: String,
+    pub(crate) description: Option<String>,
+    pub(crate) license: Option<String>,
+    pub(crate) limits: RequestedLimits,
+    /// `None` where there is no such table; a file without a digest has an empty text.
+    pub(crate) assets: Option<BTreeMap<AssetName, Option<Digest>>>,
+    /// The same. The component's name in a project need not be one of an archive, so these
+    /// are checked by `complete`.
+    pub(crate) digests: BTreeMap<String, Option<Digest>>,
+    pub(crate) signature: Option<Signature>,
+}
+
+impl Draft {
+    pub(crate) fn parse(text: &str) -> Result<Self, BundleError> {
+        let table: Table = text.parse().map_err(|error| syntax(text, &error))?;
+        // The schema first: a file of another time has other keys, and "unknown key" would
+        // send its author looking in the wrong place.
+        let schema = require(&table, "schema")?;
+        let schema = schema
+            .as_integer()
+            .ok_or_else(|| wrong_type("schema", "an integer", schema))?;
+        if schema != SCHEMA {
+            return Err(BundleError::SchemaUnknown {
+                got: schema,
+                known: SCHEMAS_KNOWN,
+            });
+        }
+        refuse_unknown(&table, "", KEYS)?;
+        let name: ModelName = parse_text("name", require(&table, "name")?)?;
+        let version: ModelVersion = parse_text("version", require(&table, "version")?)?;
+        let component = text_of("component", require(&table, "component")?)?.to_owned();
+        Ok(Self {
+            id: ModelId { name, version },
+            component,
+            description: prose(&table, "description", DESCRIPTION_BYTES_MAX)?,
+            license: prose(&table, "license", LICENSE_BYTES_MAX)?,
+            limits: match subtable(&table, "limits")? {
+                Some(limits) => requested_limits(limits)?,
+                None => RequestedLimits::default(),
+            },
+            assets: match subtable(&table, "assets")? {
+                Some(assets) => Some(
+                    assets
+                        .iter()
+                        .map(asset)
+                        .collect::<Result<_, BundleError>>()?,
+                ),
+                None => None,
+            },
+            digests: match subtable(&table, "digests")? {
+                Some(digests) => digests
+                    .iter()
+                    .map(|(name, value)| Ok((name.clone(), digest("digests", name, value)?)))
+                    .collect::<Result<_, BundleError>>()?,
+                None => BTreeMap::new(),
+            },
+            signature: match subtable(&table, "signature")? {
+                Some(signature) => Some(read_signature(signature)?),
+                None => None,
+            },
+        })
+    }
+
+    /// A manifest, if every digest is there.
+    pub(crate) fn complete(self) -> Result<Manifest, BundleError> {
+        let component: AssetName = in_value("component", self.component.parse())?;
+        let mut assets = BTreeMap::new();
+        for (name, digest) in self.assets.unwrap_or_default() {
+            let digest = digest.ok_or_else(|| open_digest("assets", name.as_str()))?;
+            assets.insert(name, digest);
+        }
+        let mut digests = BTreeMap::new();
+        for (name, digest) in self.digests {
+            let digest = digest.ok_or_else(|| open_digest("digests", &name))?;
+            digests.insert(in_value(&under("digests", &name), name.parse())?, digest);
+        }
+        Manifest {
+            id: self.id,
+            component,
+            description: self.description,
+            license: self.license,
+            limits: self.limits,
+            assets,
+            digests,
+            signature: self.signature,
+        }
+        .check()
+    }
+}
+
+fn asset((name, value): (&String, &Value)) -> Result<(AssetName, Option<Digest>), BundleError> {
+    let checked = in_value(&under("assets", name), name.parse())?;
+    Ok((checked, digest("assets", name, value)?))
+}
+
+/// A digest, or `None` for an empty text.
+fn digest(table: &str, name: &str, value: &Value) -> Result<Option<Digest>, BundleError> {
+    let key = under(table, name);
+    match text_of(&key, value)? {
+        "" => Ok(None),
+        text => in_value(&key, text.parse()).map(Some),
+    }
+}
+
+fn open_digest(table: &str, name: &str) -> BundleError {
+    BundleError::ManifestValue {
+        key: under(table, name),
+        reason: "the digest is empty: pack the project folder to compute it".to_owned(),
+    }
+}
+
+fn requested_limits(table: &Table) -> Result<RequestedLimits, BundleError> {
+    refuse_unknown(table, "limits", LIMIT_KEYS)?;
+    let size = |key| amount::<ByteSize>(table, key, "a size such as \"256 MiB\"");
+    let fuel = |key| amount::<Fuel>(table, key, "a whole number of fuel units");
+    Ok(RequestedLimits {
+        memory: size("memory")?,
+        fuel: fuel("fuel")?,
+        load_fuel: fuel("load_fuel")?,
+        deadline: amount::<DurationText>(table, "deadline", "a time such as \"10 s\"")?,
+        output: size("output")?,
+    })
+}
+
+/// An amount above zero: a model that asks for none of something can do nothing.
+fn amount<T>(table: &Table, key: &str, expected: &'static str) -> Result<Option<T>, BundleError>
+where
+    T: serde::de::DeserializeOwned + Default + PartialEq,
+{
+    let Some(value) = table.get(key) else {
+        return Ok(None);
+    };
+    let key = under("limits", key);
+    if !value.is_str() && !value.is_integer() {
+        return Err(wrong_type(&key, expected, value));
+    }
+    let amount: T = in_value(
+        &key,
+        value.clone().try_into().map_err(|error: toml::de::Error| {
+            // One line: the long form would quote the value as a document of its own.
+            error.message().to_owned()
+        }),
+    )?;
+    if amount == T::default() {
+        return Err(BundleError::ManifestValue {
+            key,
+            reason: "must be above zero".to_owned(),
+        });
+    }
+    Ok(Some(amount))
+}
+
+fn read_signature(table: &Table) -> Result<Signature, BundleError> {
+    refuse_unknown(table, "signature", SIGNATURE_KEYS)?;
+    let field = |key: &str| {
+        let full = under("signature", key);
+        let value = table
+            .get(key)
+            .ok_or_else(|| BundleError::ManifestMissingKey { key: full.clone() })?;
+        text_of(&full, value).map(|text| (full.clone(), text))
+    };
+    let (key_name, key) = field("key")?;
+    let (value_name, value) = field("value")?;
+    Ok(Signature {
+        key: in_value(&key_name, key.parse())?,
+        value: in_value(&value_name, value.parse())?,
+    })
+}
+
+/// Text for people: bounded, and without characters that could forge a line of a log.
+fn prose(table: &Table, key: &str, bytes_max: usize) -> Result<Option<String>, BundleError> {
+    let Some(value) = table.get(key) else {
+        return Ok(None);
+    };
+    let text = text_of(key, value)?;
+    let refuse = |reason: String| BundleError::ManifestValue {
+        key: key.to_owned(),
+        reason,
+    };
+    if text.len() > bytes_max {
+        return Err(refuse(format!(
+            "{} bytes: at most {bytes_max} are allowed",
+            text.len()
+        )));
+    }
+    if text
+        .chars()
+        .any(|c| c.is_control() && c != '\n' && c != '\t')
+    {
+        return Err(refuse("control characters are not allowed".to_owned()));
+    }
+    Ok(Some(text.to_owned()))
+}
+
+fn require<'a>(table: &'a Table, key: &str) -> Result<&'a Value, BundleError> {
+    table
+        .get(key)
+        .ok_or_else(|| BundleError::ManifestMissingKey {
+            key: key.to_owned(),
+        })
+}
+
+fn subtable<'a>(table: &'a Table, key: &str) -> Result<Option<&'a Table>, BundleError> {
+    match table.get(key) {
+        None => Ok(None),
+        Some(Value::Table(inner)) => Ok(Some(inner)),
+        Some(other) => Err(wrong_type(key, "a table", other)),
+    }
+}
+
+fn text_of<'a>(key: &str, value: &'a Value) -> Result<&'a str, BundleError> {
+    value
+        .as_str()
+        .ok_or_else(|| wrong_type(key, "a text in quotes", value))
+}
+
+fn parse_text<T: FromStr<Err: ToString>>(key: &str, value: &Value) -> Result<T, BundleError> {
+    in_value(key, text_of(key, value)?.parse())
+}
+
+/// Puts the key before what a parser of values says.
+fn in_value<T, E: ToString>(key: &str, result: Result<T, E>) -> Result<T, BundleError> {
+    result.map_err(|error| BundleError::ManifestValue {
+        key: key.to_owned(),
+        reason: error.to_string(),
+    })
+}
+
+fn refuse_unknown(table: &Table, parent: &str, known: &[&'static str]) -> Result<(), BundleError> {
+    match table.keys().find(|key| !known.contains(&key.as_str())) {
+        None => Ok(()),
+        Some(key) => Err(BundleError::ManifestUnknownKey {
+            nearest: nearest(key, known),
+            key: under(parent, key),
+        }),
+    }
+}
+
+/// `table.key`, made safe to print.
+fn under(table: &str, key: &str) -> String {
+    if table.is_empty() {
+        quotable(key)
+    } else {
+        format!("{table}.{}", quotable(key))
+    }
+}
+
+fn wrong_type(key: &str, expected: &'static str, value: &Value) -> BundleError {
+    let got = match value {
+        Value::String(_) => "a text",
+        Value::Integer(_) => "an integer",
+        Value::Float(_) => "a number with a fraction",
+        Value::Boolean(_) => "a truth value",
+        Value::Datetime(_) => "a date",
+        Value::Array(_) => "a list",
+        Value::Table(_) => "a table",
+    };
+    BundleError::ManifestType {
+        key: key.to_owned(),
+        expected,
+        got,
+    }
+}
+
+fn syntax(text: &str, error: &toml::de::Error) -> BundleError {
+    let before = error
+        .span()
+        .and_then(|span| text.get(..span.start))
+        .unwrap_or_default();
+    let line = 1 + before.matches('\n').count();
+    // The parser has no other mark for it than its words; a test holds it to them.
+    if error.message().contains("duplicate key") {
+        return BundleError::ManifestDuplicateKey { line };
+    }
+    let column = 1 + before.chars().rev().take_while(|c| *c != '\n').count();
+    BundleError::ManifestSyntax {
+        line,
+        column,
+        reason: quotable(error.message()),
+    }
+}

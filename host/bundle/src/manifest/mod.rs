@@ -1,0 +1,195 @@
+//! `model.toml`: what a bundle says about itself. [`Manifest`] is the checked form; its
+//! canonical text is what is stored, signed, and hashed into the identity of the bundle.
+
+mod canonical;
+mod draft;
+
+use std::collections::BTreeMap;
+
+use crate::digest::Digest;
+use crate::error::BundleError;
+use crate::names::{ModelId, ModelName, ModelVersion};
+use crate::path::{AssetName, PathSet};
+use crate::signature::Signature;
+use crate::units::{ByteSize, DurationText, Fuel};
+pub(crate) use draft::Draft;
+
+/// The manifest's path in the archive.
+pub const MANIFEST_PATH: &str = "model.toml";
+
+/// The schemas that this version reads.
+const SCHEMA: i64 = 1;
+const SCHEMAS_KNOWN: &str = "1";
+
+/// What a bundle says about itself, checked: names and digests are well formed, no name is there
+/// twice in any spelling, and the component has a digest.
+///
+/// Whether the files are there and have these digests is known once a
+/// [`CheckedBundle`](crate::CheckedBundle) exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Manifest {
+    id: ModelId,
+    component: AssetName,
+    description: Option<String>,
+    license: Option<String>,
+    limits: RequestedLimits,
+    assets: BTreeMap<AssetName, Digest>,
+    digests: BTreeMap<AssetName, Digest>,
+    signature: Option<Signature>,
+}
+
+/// What a model asks for. The host's policy caps each; what is not asked for has the host's
+/// default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RequestedLimits {
+    /// Linear memory, summed over all memories of the component.
+    pub memory: Option<ByteSize>,
+    /// For one request.
+    pub fuel: Option<Fuel>,
+    /// For the one load before the snapshot.
+    pub load_fuel: Option<Fuel>,
+    /// Wall time of one request.
+    pub deadline: Option<DurationText>,
+    /// Bytes of one answer.
+    pub output: Option<ByteSize>,
+}
+
+impl Manifest {
+    /// Reads a complete manifest.
+    ///
+    /// # Errors
+    /// One of the `Manifest…` variants, [`BundleError::SchemaUnknown`],
+    /// [`BundleError::ComponentDigestMissing`] or a collision of paths.
+    pub fn parse(text: &str) -> Result<Self, BundleError> {
+        Draft::parse(text)?.complete()
+    }
+
+    /// The same for bytes, which have to be UTF-8.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse), and [`BundleError::ManifestNotUtf8`].
+    pub fn parse_bytes(bytes: &[u8]) -> Result<Self, BundleError> {
+        let text = std::str::from_utf8(bytes).map_err(|_| BundleError::ManifestNotUtf8)?;
+        Self::parse(text)
+    }
+
+    /// Name and version.
+    pub fn id(&self) -> &ModelId {
+        &self.id
+    }
+
+    /// The model's name.
+    pub fn name(&self) -> &ModelName {
+        &self.id.name
+    }
+
+    /// The model's version.
+    pub fn version(&self) -> &ModelVersion {
+        &self.id.version
+    }
+
+    /// The file that is the WebAssembly component.
+    pub fn component(&self) -> &AssetName {
+        &self.component
+    }
+
+    /// The digest of the component.
+    pub fn component_digest(&self) -> Digest {
+        // Checked when the manifest was made; an empty digest fits no file.
+        self.digests
+            .get(&self.component)
+            .copied()
+            .unwrap_or(Digest::from_bytes([0; 32]))
+    }
+
+    /// For people, at most 4 KiB.
+    pub fn description(&self) -> Option<&str> {
+        self.description.as_deref()
+    }
+
+    /// As the author wrote it, usually an SPDX expression.
+    pub fn license(&self) -> Option<&str> {
+        self.license.as_deref()
+    }
+
+    /// What the model asks for.
+    pub fn limits(&self) -> &RequestedLimits {
+        &self.limits
+    }
+
+    /// The files that the model can read through its `assets` import.
+    pub fn assets(&self) -> &BTreeMap<AssetName, Digest> {
+        &self.assets
+    }
+
+    /// The component and the files that the model cannot read, such as a licence.
+    pub fn digests(&self) -> &BTreeMap<AssetName, Digest> {
+        &self.digests
+    }
+
+    /// The signature, if there is one. That it is there does not mean that it fits.
+    pub fn signature(&self) -> Option<&Signature> {
+        self.signature.as_ref()
+    }
+
+    /// All files but the manifest itself.
+    pub fn files(&self) -> impl Iterator<Item = (&AssetName, Digest)> {
+        self.digests
+            .iter()
+            .chain(&self.assets)
+            .map(|(name, digest)| (name, *digest))
+    }
+
+    /// The digest of a file, or `None` if the manifest does not name it.
+    pub fn digest_of(&self, file: &str) -> Option<Digest> {
+        self.digests
+            .get(file)
+            .or_else(|| self.assets.get(file))
+            .copied()
+    }
+
+    /// The one text of this manifest: keys in a fixed order, values in their shortest exact form.
+    /// Parsing it gives an equal manifest.
+    pub fn to_canonical(&self) -> String {
+        canonical::write(self, true)
+    }
+
+    /// What a signature signs: the canonical text without the signature.
+    pub fn to_signable(&self) -> String {
+        canonical::write(self, false)
+    }
+
+    /// The identity of the bundle: the digest of the canonical text. It covers every byte of
+    /// every file, because the text has their digests, and the signature.
+    pub fn digest(&self) -> Digest {
+        Digest::of(self.to_canonical().as_bytes())
+    }
+
+    /// The same manifest with another signature.
+    pub(crate) fn with_signature(mut self, signature: Option<Signature>) -> Self {
+        self.signature = signature;
+        self
+    }
+
+    /// What has to hold between the parts.
+    fn check(self) -> Result<Self, BundleError> {
+        if !self.digests.contains_key(&self.component) {
+            let path = self.component.to_string();
+            return Err(BundleError::ComponentDigestMissing { path });
+        }
+        // The names are checked here as well as in the archive, so that a manifest alone (in
+        // the store, in a project) can be trusted to name each file once.
+        let mut paths = PathSet::default();
+        let manifest = paths.add_file(MANIFEST_PATH);
+        debug_assert!(manifest.is_ok(), "the set was empty");
+        for (name, _) in self.files() {
+            paths
+                .add_file(name.as_str())
+                .map_err(|collision| collision.at(name))?;
+        }
+        Ok(self)
+    }
+}
+
+#[cfg(test)]
+mod tests;

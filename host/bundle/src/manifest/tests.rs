@@ -1,0 +1,196 @@
+//! Tests of the manifest's parser and of its canonical form.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+use super::*;
+
+const ZERO: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
+
+fn text(more: &str) -> String {
+    format!(
+        "schema = 1\nname = \"m\"\nversion = \"1.0.0\"\ncomponent = \"m.wasm\"\n{more}\n\
+         [digests]\n\"m.wasm\" = \"{ZERO}\"\n"
+    )
+}
+
+fn code(text: &str) -> &'static str {
+    Manifest::parse(text).unwrap_err().code()
+}
+
+#[test]
+fn everything_is_read() {
+    let manifest = Manifest::parse(&format!(
+        r#"
+schema = 1
+name = "smollm2"
+version = "1.0.0"
+component = "model.wasm"
+description = "a \"small\" one\nwith two lines"
+license = "Apache-2.0"
+[limits]
+memory = "256 MiB"
+fuel = 20_000_000_000
+load_fuel = 5_000_000_000
+deadline = "10 s"
+output = 4194304
+[assets]
+"weights.gguf" = "{ZERO}"
+[digests]
+"model.wasm" = "{ZERO}"
+LICENSE = "{ZERO}"
+"#
+    ))
+    .unwrap();
+    assert_eq!(manifest.id().to_string(), "smollm2@1.0.0");
+    assert_eq!(manifest.limits().memory, Some(ByteSize::mib(256)));
+    assert_eq!(manifest.limits().fuel, Some(Fuel(20_000_000_000)));
+    assert_eq!(
+        manifest.limits().deadline,
+        Some(DurationText::from_secs(10))
+    );
+    assert_eq!(manifest.limits().output, Some(ByteSize::mib(4)));
+    assert_eq!(manifest.files().count(), 3);
+    assert_eq!(manifest.assets().len(), 1);
+
+    let canonical = manifest.to_canonical();
+    assert_eq!(Manifest::parse(&canonical).unwrap(), manifest);
+    assert_eq!(
+        Manifest::parse(&canonical).unwrap().to_canonical(),
+        canonical
+    );
+    assert!(canonical.contains("output = \"4 MiB\"\n"), "{canonical}");
+}
+
+#[test]
+fn spelling_does_not_change_the_identity() {
+    let one = Manifest::parse(&text("[limits]\nmemory = \"1 MiB\"")).unwrap();
+    let two = Manifest::parse(&text("limits = { memory = 1_048_576 } # the same")).unwrap();
+    assert_eq!(one.digest(), two.digest());
+    let other = Manifest::parse(&text("[limits]\nmemory = \"2 MiB\"")).unwrap();
+    assert_ne!(one.digest(), other.digest());
+}
+
+/// The identity of every stored bundle hangs on this text: it must never change.
+#[test]
+fn the_canonical_form_is_fixed() {
+    let manifest = Manifest::parse(&text("description = \"x\"\n[limits]\nfuel = 5")).unwrap();
+    let expected = format!(
+        "schema = 1\nname = \"m\"\nversion = \"1.0.0\"\ncomponent = \"m.wasm\"\n\
+         description = \"x\"\n\n[limits]\nfuel = 5\n\n[digests]\n\"m.wasm\" = \"{ZERO}\"\n"
+    );
+    assert_eq!(manifest.to_canonical(), expected);
+}
+
+#[test]
+fn unknown_keys_name_the_nearest() {
+    for (more, key, nearest) in [
+        ("licence = \"MIT\"", "licence", Some("license")),
+        ("colour = 1", "colour", None),
+        ("[limits]\nmemroy = 1", "limits.memroy", Some("memory")),
+        (
+            "[limits]\nloadfuel = 1",
+            "limits.loadfuel",
+            Some("load_fuel"),
+        ),
+        ("[signature]\nkeyy = \"\"", "signature.keyy", Some("key")),
+    ] {
+        match Manifest::parse(&text(more)).unwrap_err() {
+            BundleError::ManifestUnknownKey {
+                key: found,
+                nearest: near,
+            } => {
+                assert_eq!((found.as_str(), near), (key, nearest));
+            }
+            other => panic!("{more}: {other}"),
+        }
+    }
+}
+
+#[test]
+fn each_failure_has_its_code() {
+    assert_eq!(code("schema = "), "manifest_syntax");
+    assert_eq!(code("schema = 1\nschema = 1"), "manifest_duplicate_key");
+    assert_eq!(
+        code(&text("[limits]\nfuel = 1\n[limits]\nfuel = 1")),
+        "manifest_duplicate_key"
+    );
+    assert_eq!(
+        code(&text("limits = { fuel = 1, fuel = 2 }")),
+        "manifest_duplicate_key"
+    );
+    assert_eq!(code("name = \"m\""), "manifest_missing_key");
+    assert_eq!(code("schema = \"1\""), "manifest_type");
+    assert_eq!(code("schema = 2\nnew_key = 1"), "schema_unknown");
+    assert_eq!(
+        code("schema = 1\nname = \"m\"\nversion = \"1.0.0\""),
+        "manifest_missing_key"
+    );
+    assert_eq!(code(&text("assets = 1")), "manifest_type");
+    assert_eq!(code(&text("description = 1")), "manifest_type");
+    assert_eq!(
+        code(&text("description = \"a\\u001b[31m\"")),
+        "manifest_value"
+    );
+    assert_eq!(
+        code(&text(&format!("license = \"{}\"", "x".repeat(300)))),
+        "manifest_value"
+    );
+    assert_eq!(code(&text("[limits]\nfuel = -1")), "manifest_value");
+    assert_eq!(code(&text("[limits]\nfuel = 0")), "manifest_value");
+    assert_eq!(code(&text("[limits]\nfuel = 1.5")), "manifest_type");
+    assert_eq!(code(&text("[limits]\nfuel = \"many\"")), "manifest_value");
+    assert_eq!(
+        code(&text("[limits]\nmemory = \"1 parsec\"")),
+        "manifest_value"
+    );
+    assert_eq!(code(&text("[limits]\ndeadline = \"10\"")), "manifest_value");
+    assert_eq!(code(&text("[assets]\nx = \"md5:00\"")), "manifest_value");
+    assert_eq!(code(&text("[assets]\nx = \"\"")), "manifest_value");
+    assert_eq!(
+        code(&text(&format!("[assets]\n\"../x\" = \"{ZERO}\""))),
+        "manifest_value"
+    );
+    assert_eq!(
+        code(&text(&format!("[assets]\n\"M.wasm\" = \"{ZERO}\""))),
+        "path_collision"
+    );
+    assert_eq!(
+        code(&text(&format!("[assets]\n\"m.wasm\" = \"{ZERO}\""))),
+        "path_duplicate"
+    );
+    assert_eq!(
+        code(&text(&format!("[assets]\n\"model.toml\" = \"{ZERO}\""))),
+        "path_duplicate"
+    );
+    let undigested = text("").replace("\"m.wasm\" = \"sha", "\"other.wasm\" = \"sha");
+    assert_eq!(code(&undigested), "component_digest_missing");
+    assert_eq!(
+        Manifest::parse_bytes(b"\xff").unwrap_err().code(),
+        "manifest_not_utf8"
+    );
+}
+
+#[test]
+fn messages_name_the_key_and_the_line() {
+    let message = |text: &str| Manifest::parse(text).unwrap_err().to_string();
+    let deadline = message(&text("[limits]\ndeadline = \"10\""));
+    assert!(
+        deadline.contains("limits.deadline") && deadline.contains("ms"),
+        "{deadline}"
+    );
+    assert!(message("schema = 1\nname = \n").contains("line 2"));
+    assert!(message("schema = 7").contains("knows: 1"));
+}
+
+#[test]
+fn deep_nesting_is_refused_and_does_not_overflow_the_stack() {
+    let deep = format!("x = {}", "[".repeat(100_000));
+    assert_eq!(code(&deep), "manifest_syntax");
+    let dotted = format!("{} = 1", vec!["a"; 50_000].join("."));
+    assert!(Manifest::parse(&dotted).is_err());
+}

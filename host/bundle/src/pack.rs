@@ -1,0 +1,510 @@
+//! Makes bundles: from a project folder, or from parts that a program has in hand.
+//!
+//! The archive is reproducible: the same content gives the same bytes, whoever packs it, when
+//! and where. The manifest comes first, so that a server can refuse the rest early.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Cursor, Read, Write};
+use std::path::{Path, PathBuf};
+
+use crate::digest::{Digest, Hasher};
+use crate::error::BundleError;
+use crate::manifest::{Draft, MANIFEST_PATH, Manifest, RequestedLimits};
+use crate::names::{ModelId, ModelName, ModelVersion};
+use crate::path::AssetName;
+use crate::signature::SigningKey;
+
+/// The folder of a project whose files become assets, where `model.toml` has no `[assets]`.
+const ASSETS_FOLDER: &str = "assets";
+
+/// Assets are looked for this many folders deep, so that a loop of links ends.
+const FOLDER_DEPTH_MAX: usize = AssetName::DEPTH_MAX;
+
+/// Where the content of a file comes from.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// A file on disk. It is read twice: for its digest and for the archive.
+    File(PathBuf),
+    /// Bytes in memory.
+    Bytes(Vec<u8>),
+}
+
+/// What a bundle is made of, for [`pack_parts`].
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// The model's name.
+    pub name: ModelName,
+    /// The model's version.
+    pub version: ModelVersion,
+    /// The component; in the archive it is `model.wasm`.
+    pub component: Content,
+    /// The files that the model can read.
+    pub assets: Vec<(AssetName, Content)>,
+    /// What the model asks for.
+    pub limits: RequestedLimits,
+    /// For people.
+    pub description: Option<String>,
+    /// Usually an SPDX expression.
+    pub license: Option<String>,
+}
+
+impl Parts {
+    /// A bundle of a component alone.
+    pub fn new(name: ModelName, version: ModelVersion, component: Content) -> Self {
+        Self {
+            name,
+            version,
+            component,
+            assets: Vec::new(),
+            limits: RequestedLimits::default(),
+            description: None,
+            license: None,
+        }
+    }
+}
+
+/// Packs parts into a plain tar and returns the manifest that it has.
+///
+/// # Errors
+/// [`BundleError::ProjectFile`] where a file cannot be read, [`BundleError::ProjectContent`]
+/// where it cannot be packed, [`BundleError::OutputFailed`] where `out` fails.
+pub fn pack_parts(
+    parts: &Parts,
+    key: Option<&SigningKey>,
+    out: impl Write,
+) -> Result<Manifest, BundleError> {
+    let component = "model.wasm";
+    let draft = Draft {
+        id: ModelId {
+            name: parts.name.clone(),
+            version: parts.version.clone(),
+        },
+        component: component.to_owned(),
+        description: parts.description.clone(),
+        license: parts.license.clone(),
+        limits: parts.limits,
+        assets: None,
+        digests: BTreeMap::new(),
+        signature: None,
+    };
+    let source = |content: &Content| match content {
+        Content::File(path) => Source {
+            shown: path.display().to_string(),
+            content: content.clone(),
+        },
+        Content::Bytes(_) => Source {
+            shown: "a part".to_owned(),
+            content: content.clone(),
+        },
+    };
+    let files = Files {
+        component: (component.parse()?, source(&parts.component)),
+        assets: parts
+            .assets
+            .iter()
+            .map(|(name, asset)| (name.clone(), source(asset)))
+            .collect(),
+        others: Vec::new(),
+    };
+    write_bundle(draft, files, key, out)
+}
+
+/// Packs a project folder into a plain tar and returns the manifest that it has.
+///
+/// The folder holds a `model.toml` whose digests may be missing. `component` names the wasm file
+/// relative to the folder, wherever the build put it; it is packed under its file name. Assets
+/// are the files in `assets/`, named relative to it; or, where there is an `[assets]` table,
+/// the files it lists, which are looked for in the folder and then in `assets/`. A digest that
+/// is written down must fit; an empty text stands for one to compute.
+///
+/// # Errors
+/// As [`pack_parts`], and everything that [`Manifest::parse`] reports.
+pub fn pack_folder(
+    folder: &Path,
+    key: Option<&SigningKey>,
+    out: impl Write,
+) -> Result<Manifest, BundleError> {
+    let text = read_project_manifest(folder)?;
+    let mut draft = Draft::parse(&text)?;
+    if draft.signature.is_some() {
+        return Err(BundleError::ManifestValue {
+            key: "signature".to_owned(),
+            reason: "remove the table: packing signs the bundle if it is given a key".to_owned(),
+        });
+    }
+    let component = find_component(folder, &mut draft)?;
+    let assets = match &draft.assets {
+        Some(listed) => listed_assets(folder, listed.keys())?,
+        None => folder_assets(folder)?,
+    };
+    let mut others = Vec::new();
+    for name in draft
+        .digests
+        .keys()
+        .filter(|name| **name != draft.component)
+    {
+        let checked: AssetName = name.parse()?;
+        let source = Source::file(folder, name);
+        others.push((checked, source));
+    }
+    write_bundle(
+        draft,
+        Files {
+            component,
+            assets,
+            others,
+        },
+        key,
+        out,
+    )
+}
+
+fn read_project_manifest(folder: &Path) -> Result<String, BundleError> {
+    fs::read_to_string(folder.join(MANIFEST_PATH)).map_err(|source| match source.kind() {
+        io::ErrorKind::InvalidData => BundleError::ManifestNotUtf8,
+        io::ErrorKind::NotFound => BundleError::ProjectFile {
+            path: folder.join(MANIFEST_PATH).display().to_string(),
+            source,
+            hint: "; a project folder has a model.toml with schema, name, version and component",
+        },
+        _ => BundleError::ProjectFile {
+            path: MANIFEST_PATH.to_owned(),
+            source,
+            hint: "",
+        },
+    })
+}
+
+/// Finds the component's file and gives it the name that it has in the archive.
+fn find_component(folder: &Path, draft: &mut Draft) -> Result<(AssetName, Source), BundleError> {
+    let written = draft.component.clone();
+    let source = Source::file(folder, &written);
+    let content = |reason: &str| BundleError::ProjectContent {
+        path: written.clone(),
+        reason: reason.to_owned(),
+    };
+    let mut magic = [0; 8];
+    let hint = "; build the component first, for example with: \
+                cargo build --release --target wasm32-wasip2";
+    source
+        .open()
+        .and_then(|(mut reader, _)| reader.read_exact(&mut magic))
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => content("it is too short to be a component"),
+            _ => BundleError::ProjectFile {
+                path: written.clone(),
+                source: error,
+                hint,
+            },
+        })?;
+    match magic {
+        [0, b'a', b's', b'm', 0x0d, 0, 1, 0] => {}
+        [0, b'a', b's', b'm', 1, 0, 0, 0] => {
+            return Err(content(
+                "it is a core WebAssembly module, not a component: build it for wasm32-wasip2, \
+                 or make a component of it with: wasm-tools component new",
+            ));
+        }
+        _ => return Err(content("it is not a WebAssembly component")),
+    }
+    let name = Path::new(&written)
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
+    let name: AssetName = name.parse()?;
+    // The digest may be written under either name.
+    if let Some(digest) = draft.digests.remove(&written) {
+        draft.digests.insert(name.to_string(), digest);
+    }
+    draft.component = name.to_string();
+    Ok((name, source))
+}
+
+fn listed_assets<'a>(
+    folder: &Path,
+    names: impl Iterator<Item = &'a AssetName>,
+) -> Result<Vec<(AssetName, Source)>, BundleError> {
+    let mut listed = BTreeMap::new();
+    for name in names {
+        let beside = Source::file(folder, name.as_str());
+        let source = if folder.join(name.as_str()).exists() {
+            beside
+        } else {
+            let inside = Source::file(folder, &format!("{ASSETS_FOLDER}/{name}"));
+            if folder.join(ASSETS_FOLDER).join(name.as_str()).exists() {
+                inside
+            } else {
+                beside
+            }
+        };
+        listed.insert(name.clone(), source);
+    }
+    // A file that was put into the folder and forgotten in the table would be missed only when
+    // the model runs.
+    for (name, source) in folder_assets(folder)? {
+        let full = source.shown.as_str();
+        if !listed.contains_key(&name) && !listed.contains_key(full) {
+            return Err(BundleError::ProjectContent {
+                path: source.shown,
+                reason: format!(
+                    "it is not in [assets]: add the line \"{name}\" = \"\", or remove the \
+                     [assets] table to pack all files in {ASSETS_FOLDER}/"
+                ),
+            });
+        }
+    }
+    Ok(listed.into_iter().collect())
+}
+
+/// All files in `assets/`, but for those whose names begin with a dot, which file managers and
+/// version control leave behind.
+fn folder_assets(folder: &Path) -> Result<Vec<(AssetName, Source)>, BundleError> {
+    let mut found = Vec::new();
+    let mut open = vec![String::new()];
+    while let Some(inside) = open.pop() {
+        let shown = format!("{ASSETS_FOLDER}/{inside}");
+        let failed = |source| BundleError::ProjectFile {
+            path: shown.clone(),
+            source,
+            hint: "",
+        };
+        let entries = match fs::read_dir(folder.join(&shown)) {
+            Ok(entries) => entries,
+            Err(error) if inside.is_empty() && error.kind() == io::ErrorKind::NotFound => break,
+            Err(error) => return Err(failed(error)),
+        };
+        for entry in entries {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name();
+            let Some(name) = name.to_str() else {
+                return Err(BundleError::ProjectContent {
+                    path: entry.path().display().to_string(),
+                    reason: "its name is not UTF-8: rename it".to_owned(),
+                });
+            };
+            if name.starts_with('.') {
+                continue;
+            }
+            let name = format!("{inside}{name}");
+            // Links to files are followed: caches of model files are made of them.
+            if fs::metadata(entry.path()).map_err(failed)?.is_dir() {
+                if name.split('/').count() >= FOLDER_DEPTH_MAX {
+                    return Err(BundleError::ProjectContent {
+                        path: format!("{ASSETS_FOLDER}/{name}"),
+                        reason: "it is too many folders deep".to_owned(),
+                    });
+                }
+                open.push(format!("{name}/"));
+            } else {
+                let source = Source::file(folder, &format!("{ASSETS_FOLDER}/{name}"));
+                found.push((name.parse::<AssetName>()?, source));
+            }
+        }
+    }
+    found.sort_by(|(a, _), (b, _)| a.cmp(b));
+    Ok(found)
+}
+
+/// The files of a bundle, with their names in it.
+struct Files {
+    component: (AssetName, Source),
+    assets: Vec<(AssetName, Source)>,
+    /// Those that the model cannot read.
+    others: Vec<(AssetName, Source)>,
+}
+
+/// Content, and what to call it in a message.
+struct Source {
+    shown: String,
+    content: Content,
+}
+
+impl Source {
+    fn file(folder: &Path, relative: &str) -> Self {
+        Self {
+            shown: relative.to_owned(),
+            content: Content::File(folder.join(relative)),
+        }
+    }
+
+    /// A reader, and how many bytes it has.
+    fn open(&self) -> io::Result<(Box<dyn Read + '_>, u64)> {
+        match &self.content {
+            Content::Bytes(bytes) => Ok((Box::new(Cursor::new(bytes)), bytes.len() as u64)),
+            Content::File(path) => {
+                let file = File::open(path)?;
+                let found = file.metadata()?;
+                if !found.is_file() {
+                    return Err(io::Error::other("it is not a regular file"));
+                }
+                Ok((Box::new(file), found.len()))
+            }
+        }
+    }
+
+    fn digest(&self) -> Result<Digest, BundleError> {
+        let mut hasher = Hasher::new();
+        self.open()
+            .and_then(|(mut reader, _)| io::copy(&mut reader, &mut hasher))
+            .map_err(|source| self.failed(source))?;
+        Ok(hasher.finish())
+    }
+
+    fn failed(&self, source: io::Error) -> BundleError {
+        BundleError::ProjectFile {
+            path: self.shown.clone(),
+            source,
+            hint: "",
+        }
+    }
+}
+
+/// Computes the digests, completes the manifest, signs it, and writes the archive.
+fn write_bundle(
+    mut draft: Draft,
+    files: Files,
+    key: Option<&SigningKey>,
+    out: impl Write,
+) -> Result<Manifest, BundleError> {
+    let mut assets = draft.assets.take().unwrap_or_default();
+    for (name, source) in &files.assets {
+        let written = assets.get(name).copied().flatten();
+        assets.insert(
+            name.clone(),
+            Some(fitting_digest("assets", name, source, written)?),
+        );
+    }
+    draft.assets = Some(assets);
+    for (name, source) in files.others.iter().chain([&files.component]) {
+        let written = draft.digests.get(name.as_str()).copied().flatten();
+        let digest = fitting_digest("digests", name, source, written)?;
+        draft.digests.insert(name.to_string(), Some(digest));
+    }
+    let mut manifest = draft.complete()?;
+    if let Some(key) = key {
+        manifest = key.sign(manifest);
+    }
+    let mut tar = tar::Builder::new(out);
+    let text = manifest.to_canonical();
+    append(
+        &mut tar,
+        MANIFEST_PATH,
+        text.len() as u64,
+        &mut text.as_bytes(),
+    )
+    .map_err(|source| BundleError::OutputFailed { source })?;
+    for (name, source) in [&files.component]
+        .into_iter()
+        .chain(&files.others)
+        .chain(&files.assets)
+    {
+        append_source(&mut tar, name, source, &manifest)?;
+    }
+    tar.into_inner()
+        .and_then(|mut out| out.flush())
+        .map_err(|source| BundleError::OutputFailed { source })?;
+    Ok(manifest)
+}
+
+/// The digest of the content, which must be the one that is written down, if one is.
+fn fitting_digest(
+    table: &str,
+    name: &AssetName,
+    source: &Source,
+    written: Option<Digest>,
+) -> Result<Digest, BundleError> {
+    let got = source.digest()?;
+    match written {
+        Some(expected) if expected != got => Err(BundleError::ProjectContent {
+            path: source.shown.clone(),
+            reason: format!(
+                "its digest is {got}, but [{table}] in model.toml says {expected} for \"{name}\": \
+                 write \"\" there to have it computed"
+            ),
+        }),
+        _ => Ok(got),
+    }
+}
+
+fn append_source<W: Write>(
+    tar: &mut tar::Builder<W>,
+    name: &AssetName,
+    source: &Source,
+    manifest: &Manifest,
+) -> Result<(), BundleError> {
+    let (reader, bytes) = source.open().map_err(|error| source.failed(error))?;
+    let mut input = Input {
+        reader,
+        left: bytes,
+        hasher: Hasher::new(),
+        failed: None,
+    };
+    let appended = append(tar, name.as_str(), bytes, &mut input);
+    if let Some(error) = input.failed {
+        return Err(source.failed(error));
+    }
+    appended.map_err(|source| BundleError::OutputFailed { source })?;
+    if manifest.digest_of(name.as_str()) != Some(input.hasher.finish()) {
+        return Err(BundleError::ProjectContent {
+            path: source.shown.clone(),
+            reason: "it changed while it was packed: pack again".to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// A file on its way into the archive: exactly as many bytes as its header says, hashed again
+/// because it may have changed since its digest was taken, and with its own failures kept apart
+/// from those of the output.
+struct Input<'a> {
+    reader: Box<dyn Read + 'a>,
+    left: u64,
+    hasher: Hasher,
+    failed: Option<io::Error>,
+}
+
+impl Read for Input<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let wanted = usize::try_from(self.left)
+            .unwrap_or(usize::MAX)
+            .min(buffer.len());
+        let buffer = buffer.get_mut(..wanted).unwrap_or_default();
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        let count = match self.reader.read(buffer) {
+            Ok(0) => Err(io::Error::other("it became shorter while it was packed")),
+            other => other,
+        };
+        match count {
+            Ok(count) => {
+                self.left -= count as u64;
+                self.hasher.update(buffer.get(..count).unwrap_or_default());
+                Ok(count)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
+            Err(error) => {
+                self.failed = Some(error);
+                Err(io::Error::other("the input failed"))
+            }
+        }
+    }
+}
+
+/// One regular file whose header says nothing about who packed it, when and where.
+fn append<W: Write>(
+    tar: &mut tar::Builder<W>,
+    name: &str,
+    bytes: u64,
+    content: &mut dyn Read,
+) -> io::Result<()> {
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(tar::EntryType::Regular);
+    header.set_size(bytes);
+    header.set_mode(0o644);
+    header.set_mtime(0);
+    header.set_uid(0);
+    header.set_gid(0);
+    tar.append_data(&mut header, name, content)
+}

@@ -1,0 +1,286 @@
+//! From a sender's stream to a [`CheckedBundle`]: every file is hashed while it is written to
+//! the staging area, held against the manifest, and nothing is visible until a commit.
+//!
+//! Memory stays bounded whatever is sent: a buffer, the manifest, and the names of the files.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+
+use crate::archive::{Archive, Entry};
+use crate::digest::{Digest, Hasher};
+use crate::error::BundleError;
+use crate::limits::ArchiveLimits;
+use crate::manifest::{MANIFEST_PATH, Manifest};
+use crate::path::{AssetName, shown};
+use crate::signature::SignaturePolicy;
+use crate::store::{Hold, StagedFile, Staging, Store, StoredBundle};
+
+/// Content goes from the stream to the disk in pieces of this size.
+const COPY_BUFFER_BYTES: usize = 128 << 10;
+
+/// Proof that a bundle has passed every check. It is on disk but not visible; dropping it
+/// removes it, [`commit`](Self::commit) keeps it.
+#[derive(Debug)]
+pub struct CheckedBundle {
+    manifest: Manifest,
+    signed_by: Option<String>,
+    compressed_bytes: u64,
+    unpacked_bytes: u64,
+    files: Vec<StagedFile>,
+    staged_manifest: StagedFile,
+    // Before the hold: the staged files go while the store is still there.
+    staging: Staging,
+    hold: Hold,
+}
+
+impl CheckedBundle {
+    /// What the bundle says about itself.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The identity of the bundle: see [`Manifest::digest`].
+    pub fn digest(&self) -> Digest {
+        self.hold.digest()
+    }
+
+    /// The name of the trusted key that signed it, if one did.
+    pub fn signed_by(&self) -> Option<&str> {
+        self.signed_by.as_deref()
+    }
+
+    /// Bytes of the archive as it was sent.
+    pub fn compressed_bytes(&self) -> u64 {
+        self.compressed_bytes
+    }
+
+    /// Bytes of the tar that it unpacks to.
+    pub fn unpacked_bytes(&self) -> u64 {
+        self.unpacked_bytes
+    }
+
+    /// Makes the bundle visible in its store. When this returns, it is on disk: a power cut
+    /// cannot take it away. Committing content that is there already changes nothing.
+    ///
+    /// # Errors
+    /// A failure of the disk. The bundle is not visible then.
+    pub fn commit(self) -> Result<StoredBundle, BundleError> {
+        self.hold
+            .store()
+            .commit(&self.files, &self.staged_manifest)?;
+        drop(self.staging);
+        StoredBundle::new(self.manifest, self.hold)
+    }
+}
+
+/// Runs every check on an archive without keeping it: the same code as [`Store::receive`], with
+/// a store in the temporary directory that goes with the value returned.
+///
+/// # Errors
+/// As [`Store::receive`].
+pub fn check(
+    body: impl Read,
+    limits: &ArchiveLimits,
+    policy: &SignaturePolicy,
+) -> Result<CheckedBundle, BundleError> {
+    Store::temporary()?.receive(body, limits, policy)
+}
+
+impl Store {
+    /// Reads an archive to its end, checking everything about it on the way, into the staging
+    /// area. It blocks on `body` and on the disk; a body that stalls is the caller's to cut off.
+    ///
+    /// # Errors
+    /// The first thing that is wrong. [`BundleError::is_host_fault`] says whether it is ours,
+    /// [`BundleError::SenderBroke`] is what `body` itself reported. Nothing is left behind.
+    pub fn receive(
+        &self,
+        body: impl Read,
+        limits: &ArchiveLimits,
+        policy: &SignaturePolicy,
+    ) -> Result<CheckedBundle, BundleError> {
+        let mut receiver = Receiver {
+            archive: Archive::new(body, limits)?,
+            limits,
+            policy,
+            staging: self.stage()?,
+            buffer: vec![0; COPY_BUFFER_BYTES].into_boxed_slice(),
+            files: BTreeMap::new(),
+            manifest: None,
+            misplaced_manifest: None,
+        };
+        while let Some(entry) = receiver.archive.next_file()? {
+            receiver.take(entry)?;
+        }
+        receiver.finish(self)
+    }
+}
+
+struct Receiver<'a, R: Read> {
+    archive: Archive<'a, R>,
+    limits: &'a ArchiveLimits,
+    policy: &'a SignaturePolicy,
+    staging: Staging,
+    buffer: Box<[u8]>,
+    files: BTreeMap<AssetName, StagedFile>,
+    /// With the name of the trusted key that signed it.
+    manifest: Option<(Manifest, Option<String>)>,
+    misplaced_manifest: Option<String>,
+}
+
+impl<R: Read> Receiver<'_, R> {
+    fn take(&mut self, entry: Entry) -> Result<(), BundleError> {
+        if entry.name.as_str() == MANIFEST_PATH {
+            return self.take_manifest(entry.size);
+        }
+        if entry
+            .name
+            .as_str()
+            .rsplit_once('/')
+            .is_some_and(|(_, file)| file == MANIFEST_PATH)
+        {
+            self.misplaced_manifest
+                .get_or_insert_with(|| shown(&entry.name));
+        }
+        // Where the manifest came first, as it does from our own packer, a file that nobody
+        // asked for is refused before it is written.
+        if let Some((manifest, _)) = &self.manifest {
+            check_named(manifest, &entry.name)?;
+            check_component_size(manifest, &entry.name, entry.size, self.limits)?;
+        }
+        let staged = self.write(&entry)?;
+        if let Some((manifest, _)) = &self.manifest {
+            check_digest(manifest, &entry.name, staged.digest)?;
+        }
+        self.files.insert(entry.name, staged);
+        Ok(())
+    }
+
+    fn take_manifest(&mut self, size: u64) -> Result<(), BundleError> {
+        let limit = self.limits.manifest_bytes_max;
+        if size > limit {
+            return Err(BundleError::ManifestTooLarge { bytes: size, limit });
+        }
+        let mut text = Vec::new();
+        loop {
+            let count = self.archive.read(&mut self.buffer)?;
+            if count == 0 {
+                break;
+            }
+            text.extend_from_slice(self.buffer.get(..count).unwrap_or_default());
+        }
+        let manifest = Manifest::parse_bytes(&text)?;
+        let signed_by = self.policy.check(&manifest)?.map(str::to_owned);
+        for (name, staged) in &self.files {
+            check_named(&manifest, name)?;
+            check_component_size(&manifest, name, staged.bytes, self.limits)?;
+            check_digest(&manifest, name, staged.digest)?;
+        }
+        self.manifest = Some((manifest, signed_by));
+        Ok(())
+    }
+
+    /// Writes a file to the staging area under a number: its own name never reaches the disk.
+    fn write(&mut self, entry: &Entry) -> Result<StagedFile, BundleError> {
+        let path = self.staging.path().join(self.files.len().to_string());
+        let mut file = create(&path)?;
+        let mut hasher = Hasher::new();
+        loop {
+            let count = self.archive.read(&mut self.buffer)?;
+            let piece = self.buffer.get(..count).unwrap_or_default();
+            if piece.is_empty() {
+                break;
+            }
+            hasher.update(piece);
+            file.write_all(piece)
+                .map_err(BundleError::store("writing a staged file"))?;
+        }
+        Ok(StagedFile {
+            path,
+            digest: hasher.finish(),
+            bytes: entry.size,
+        })
+    }
+
+    fn finish(self, store: &Store) -> Result<CheckedBundle, BundleError> {
+        let Some((manifest, signed_by)) = self.manifest else {
+            return Err(BundleError::ManifestMissing {
+                found: self.misplaced_manifest,
+            });
+        };
+        if let Some((name, _)) = manifest
+            .files()
+            .find(|(name, _)| !self.files.contains_key(*name))
+        {
+            return Err(BundleError::FileMissing { path: shown(name) });
+        }
+        let text = manifest.to_canonical();
+        let digest = Digest::of(text.as_bytes());
+        let path = self.staging.path().join(MANIFEST_PATH);
+        create(&path)?
+            .write_all(text.as_bytes())
+            .map_err(BundleError::store("writing the manifest"))?;
+        Ok(CheckedBundle {
+            signed_by,
+            compressed_bytes: self.archive.compressed_bytes(),
+            unpacked_bytes: self.archive.unpacked_bytes(),
+            files: self.files.into_values().collect(),
+            staged_manifest: StagedFile {
+                path,
+                digest,
+                bytes: text.len() as u64,
+            },
+            staging: self.staging,
+            hold: store.hold(digest),
+            manifest,
+        })
+    }
+}
+
+/// A new file that only we can read.
+fn create(path: &std::path::Path) -> Result<File, BundleError> {
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(BundleError::store("creating a staged file"))
+}
+
+fn check_named(manifest: &Manifest, name: &AssetName) -> Result<(), BundleError> {
+    match manifest.digest_of(name.as_str()) {
+        Some(_) => Ok(()),
+        None => Err(BundleError::FileUnnamed { path: shown(name) }),
+    }
+}
+
+fn check_component_size(
+    manifest: &Manifest,
+    name: &AssetName,
+    bytes: u64,
+    limits: &ArchiveLimits,
+) -> Result<(), BundleError> {
+    let limit = limits.component_bytes_max;
+    if name == manifest.component() && bytes > limit {
+        return Err(BundleError::ComponentTooLarge {
+            path: shown(name),
+            bytes,
+            limit,
+        });
+    }
+    Ok(())
+}
+
+fn check_digest(manifest: &Manifest, name: &AssetName, got: Digest) -> Result<(), BundleError> {
+    match manifest.digest_of(name.as_str()) {
+        Some(expected) if expected == got => Ok(()),
+        Some(expected) => Err(BundleError::DigestMismatch {
+            path: shown(name),
+            expected,
+            got,
+        }),
+        None => Err(BundleError::FileUnnamed { path: shown(name) }),
+    }
+}
