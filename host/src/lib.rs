@@ -7,5 +7,7 @@
 
 pub mod auth;
 pub mod db;
+pub mod embedded;
 pub mod ids;
+pub mod models;
 pub mod telemetry;

@@ -1,0 +1,318 @@
+//! The registry's memory: each version with where it stands. Mirrors the rows of the embedded
+//! store, plus what does not outlive the process. No I/O here.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use belljar_bundle::{Digest, ModelId, ModelName, ModelVersion};
+use belljar_sandbox::Capabilities;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::live::{LiveModel, Names};
+use super::records::{Pointers, Record, StoredState};
+use super::status::{Failure, Limits, ModelSummary, VersionState, VersionStatus};
+
+/// All models.
+#[derive(Default)]
+pub(super) struct Book {
+    models: BTreeMap<ModelName, Model>,
+    runs: u64,
+}
+
+/// One model.
+#[derive(Default)]
+pub(super) struct Model {
+    pub(super) pointers: Pointers,
+    pub(super) versions: BTreeMap<ModelVersion, Version>,
+}
+
+/// One version.
+pub(super) struct Version {
+    pub(super) record: Record,
+    pub(super) stage: Stage,
+    pub(super) about: Option<About>,
+    pub(super) capabilities: Option<Capabilities>,
+    /// The pass through the lifecycle that may move this version. A pass that was overtaken by
+    /// a removal or another upload finds another number here, and changes nothing.
+    run: u64,
+    /// Ends that pass.
+    cancel: CancellationToken,
+    changed: watch::Sender<()>,
+}
+
+/// Where a version stands in this process.
+#[derive(Clone)]
+pub(super) enum Stage {
+    Received,
+    Checking,
+    Compiling,
+    Loading,
+    Live(Arc<LiveModel>),
+    Failed(Failure),
+}
+
+/// What a version's manifest says about it.
+#[derive(Clone, Debug)]
+pub(super) struct About {
+    pub(super) description: Option<String>,
+    pub(super) license: Option<String>,
+    pub(super) limits: Limits,
+}
+
+/// One pass of a version through its lifecycle.
+#[derive(Clone)]
+pub(super) struct Run {
+    pub(super) id: ModelId,
+    pub(super) record: Record,
+    pub(super) number: u64,
+    pub(super) cancelled: CancellationToken,
+}
+
+impl Version {
+    fn new(record: Record) -> Self {
+        let stage = match &record.state {
+            StoredState::Received | StoredState::Ready => Stage::Received,
+            StoredState::Failed(failure) => Stage::Failed(failure.clone()),
+        };
+        Self {
+            record,
+            stage,
+            about: None,
+            capabilities: None,
+            run: 0,
+            cancel: CancellationToken::new(),
+            changed: watch::Sender::new(()),
+        }
+    }
+
+    /// Whether its lifecycle is over, one way or the other.
+    pub(super) fn is_settled(&self) -> bool {
+        matches!(self.stage, Stage::Live(_) | Stage::Failed(_))
+    }
+
+    /// Wakes when anything about the version changes; ends with an error when it is removed.
+    pub(super) fn watch(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    fn state(&self, pointers: &Pointers) -> VersionState {
+        let active = pointers.active.as_ref() == Some(&self.record.id.version);
+        match &self.stage {
+            Stage::Received => VersionState::Received,
+            Stage::Checking => VersionState::Checking,
+            Stage::Compiling => VersionState::Compiling,
+            Stage::Loading => VersionState::Loading,
+            Stage::Live(_) if active => VersionState::Active,
+            Stage::Live(_) => VersionState::Ready,
+            Stage::Failed(_) => VersionState::Failed,
+        }
+    }
+
+    fn status(&self, pointers: &Pointers) -> VersionStatus {
+        let state = self.state(pointers);
+        let error = match &self.stage {
+            Stage::Failed(failure) => Some(failure.clone()),
+            _ => None,
+        };
+        VersionStatus {
+            id: self.record.id.clone(),
+            state,
+            digest: self.record.digest,
+            bytes: self.record.bytes,
+            created: self.record.created,
+            uploaded_by: self.record.uploaded_by.clone(),
+            embedded: self.record.embedded.is_some(),
+            description: self.about.as_ref().and_then(|about| about.description.clone()),
+            license: self.about.as_ref().and_then(|about| about.license.clone()),
+            capabilities: self.capabilities,
+            limits: self.about.as_ref().map(|about| about.limits.clone()),
+            error,
+        }
+    }
+}
+
+impl Book {
+    /// The book as the rows tell it.
+    pub(super) fn from_rows(models: Vec<(ModelName, Pointers)>, records: Vec<Record>) -> Self {
+        let mut book = Self::default();
+        for (name, pointers) in models {
+            book.models.insert(name, Model { pointers, versions: BTreeMap::new() });
+        }
+        for record in records {
+            let model = book.models.entry(record.id.name.clone()).or_default();
+            model.versions.insert(record.id.version.clone(), Version::new(record));
+        }
+        book
+    }
+
+    pub(super) fn model(&self, name: &ModelName) -> Option<&Model> {
+        self.models.get(name)
+    }
+
+    pub(super) fn version(&self, id: &ModelId) -> Option<&Version> {
+        self.models.get(&id.name)?.versions.get(&id.version)
+    }
+
+    pub(super) fn records(&self) -> impl Iterator<Item = &Record> {
+        self.versions().map(|(_, version)| &version.record)
+    }
+
+    /// Each version with its model's pointers.
+    pub(super) fn versions(&self) -> impl Iterator<Item = (&Pointers, &Version)> {
+        self.models
+            .values()
+            .flat_map(|model| model.versions.values().map(|version| (&model.pointers, version)))
+    }
+
+    /// How many versions there are, and their bytes together.
+    pub(super) fn size(&self) -> (usize, u64) {
+        self.records()
+            .fold((0, 0), |(count, bytes), record| (count + 1, record.bytes.saturating_add(bytes)))
+    }
+
+    /// The digests that something refers to.
+    pub(super) fn digests(&self) -> HashSet<Digest> {
+        self.records().map(|record| record.digest).collect()
+    }
+
+    pub(super) fn pointers(&self, name: &ModelName) -> Pointers {
+        self.models.get(name).map(|model| model.pointers.clone()).unwrap_or_default()
+    }
+
+    pub(super) fn status(&self, id: &ModelId) -> Option<VersionStatus> {
+        let model = self.models.get(&id.name)?;
+        Some(model.versions.get(&id.version)?.status(&model.pointers))
+    }
+
+    pub(super) fn summary(&self, name: &ModelName) -> Option<ModelSummary> {
+        let model = self.models.get(name)?;
+        Some(summary(name, model))
+    }
+
+    pub(super) fn summaries(&self) -> impl Iterator<Item = ModelSummary> {
+        self.models.iter().map(|(name, model)| summary(name, model))
+    }
+
+    /// What requests can ask for.
+    pub(super) fn names(&self) -> Names {
+        let mut names = Names::new();
+        for (pointers, version) in self.versions() {
+            if let Stage::Live(live) = &version.stage {
+                names.insert(live.label.as_ref().into(), live.clone());
+                if pointers.active.as_ref() == Some(&live.id.version) {
+                    names.insert(live.id.name.as_str().into(), live.clone());
+                }
+            }
+        }
+        names
+    }
+
+    /// How many versions are in each state, in the order of [`VersionState::ALL`].
+    pub(super) fn counts(&self) -> impl Iterator<Item = (VersionState, usize)> {
+        let mut counts = VersionState::ALL.map(|state| (state, 0));
+        for (pointers, version) in self.versions() {
+            let state = version.state(pointers);
+            for (counted, count) in &mut counts {
+                *count += usize::from(*counted == state);
+            }
+        }
+        counts.into_iter()
+    }
+
+    /// Takes in a version that has been stored, in place of one of the same id, and its model's
+    /// pointers.
+    pub(super) fn put(&mut self, record: Record, pointers: Pointers) {
+        let model = self.models.entry(record.id.name.clone()).or_default();
+        model.pointers = pointers;
+        match model.versions.get_mut(&record.id.version) {
+            Some(version) => {
+                version.cancel.cancel();
+                let fresh = Version::new(record);
+                // Who waits for the version to settle waits on for its new content.
+                let changed = std::mem::replace(version, fresh).changed;
+                version.changed = changed;
+                version.changed.send_replace(());
+            }
+            None => {
+                model.versions.insert(record.id.version.clone(), Version::new(record));
+            }
+        }
+    }
+
+    /// Sets which version of a model is active, and which is to be.
+    pub(super) fn point(&mut self, name: &ModelName, pointers: Pointers) {
+        if let Some(model) = self.models.get_mut(name) {
+            model.pointers = pointers;
+            for version in model.versions.values() {
+                version.changed.send_replace(());
+            }
+        }
+    }
+
+    /// Forgets versions; ends what is being done with them.
+    pub(super) fn remove(&mut self, name: &ModelName, versions: &[ModelVersion], left: Option<Pointers>) {
+        if let Some(model) = self.models.get_mut(name) {
+            for version in versions {
+                if let Some(version) = model.versions.remove(version) {
+                    version.cancel.cancel();
+                }
+            }
+            match left {
+                Some(pointers) => model.pointers = pointers,
+                None => {
+                    self.models.remove(name);
+                }
+            }
+        }
+    }
+
+    /// Begins a pass through the lifecycle, and ends the one before it.
+    pub(super) fn begin(&mut self, id: &ModelId, closing: &CancellationToken) -> Option<Run> {
+        self.runs += 1;
+        let number = self.runs;
+        let version = self.models.get_mut(&id.name)?.versions.get_mut(&id.version)?;
+        version.cancel.cancel();
+        version.cancel = closing.child_token();
+        version.run = number;
+        Some(Run {
+            id: id.clone(),
+            record: version.record.clone(),
+            number,
+            cancelled: version.cancel.clone(),
+        })
+    }
+
+    /// The version, as long as `run` is the pass that may move it.
+    pub(super) fn moved_by(&mut self, run: &Run) -> Option<&mut Version> {
+        let version = self.models.get_mut(&run.id.name)?.versions.get_mut(&run.id.version)?;
+        (version.run == run.number && !run.cancelled.is_cancelled()).then_some(version)
+    }
+
+    /// Puts something else in the place of a model that runs, unless it has left that place.
+    pub(super) fn replace(&mut self, old: &Arc<LiveModel>, stage: Stage) {
+        let model = self.models.get_mut(&old.id.name);
+        if let Some(version) = model.and_then(|model| model.versions.get_mut(&old.id.version)) {
+            if matches!(&version.stage, Stage::Live(live) if Arc::ptr_eq(live, old)) {
+                version.stage = stage;
+                version.changed.send_replace(());
+            }
+        }
+    }
+
+    /// Moves the version to another stage, as long as `run` may.
+    pub(super) fn advance(&mut self, run: &Run, stage: Stage) {
+        if let Some(version) = self.moved_by(run) {
+            version.stage = stage;
+            version.changed.send_replace(());
+        }
+    }
+}
+
+fn summary(name: &ModelName, model: &Model) -> ModelSummary {
+    ModelSummary {
+        name: name.clone(),
+        active: model.pointers.active.clone(),
+        versions: model.versions.values().map(|version| version.status(&model.pointers)).collect(),
+    }
+}

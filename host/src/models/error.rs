@@ -1,0 +1,181 @@
+//! How work on models fails, and whose fault it is. No status codes here: `http` knows those.
+
+use std::time::Duration;
+
+use belljar_bundle::{BundleError, ByteSize, Digest, ModelId, ModelName};
+
+use super::status::VersionState;
+use crate::auth::Denied;
+
+/// Why the registry refused or could not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// There is no such model or version, or the caller may not know of it: both read the same,
+    /// so that nobody can probe for the names of others' models. The caller's fault.
+    #[error("the model `{reference}` does not exist")]
+    NotFound {
+        /// As it was asked for, cut to a printable length.
+        reference: String,
+    },
+    /// It exists and cannot serve now. Try again, or look at its status.
+    #[error("{id} is {state} and cannot serve requests")]
+    NotReady {
+        /// Which version.
+        id: ModelId,
+        /// Where it stands.
+        state: VersionState,
+    },
+    /// The bare name was asked for, and none of its versions is active. The caller's fault.
+    #[error("no version of `{name}` is active: name a version as `{name}@VERSION`, or activate one")]
+    NoActiveVersion {
+        /// Which model.
+        name: ModelName,
+    },
+    /// The caller lacks a right.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// The caller's key is for other models. The caller's fault.
+    #[error("this key may not manage the model `{name}`")]
+    NameNotAllowed {
+        /// Which model.
+        name: ModelName,
+    },
+    /// The name and version stand for other content already. The uploader's fault.
+    #[error(
+        "{id} exists with other content ({stored}, sent {sent}): what a version stands for never \
+         changes, so give this content a version of its own"
+    )]
+    Conflict {
+        /// Which version.
+        id: ModelId,
+        /// The digest of what is stored.
+        stored: Digest,
+        /// The digest of what was sent.
+        sent: Digest,
+    },
+    /// The archive, its manifest or its signature is not accepted, or its stream broke off.
+    /// [`BundleError::is_host_fault`] says whose fault it is.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// The manifest asks for more than this server allows. The uploader's fault.
+    #[error(
+        "the manifest asks for {asked} of `limits.{limit}`, and this server allows at most {allowed}"
+    )]
+    LimitTooHigh {
+        /// The key in the manifest's `[limits]`.
+        limit: &'static str,
+        /// What the manifest says, with its unit.
+        asked: String,
+        /// What the policy says, with its unit.
+        allowed: String,
+    },
+    /// As many uploads as the server takes at once are going on. Nobody's fault; try again.
+    #[error("{limit} uploads are going on, which is as many as this server takes at once")]
+    TooManyUploads {
+        /// The bound.
+        limit: usize,
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The sender sent nothing for too long. The uploader's fault.
+    #[error("the upload stalled: nothing arrived for {} s", .waited.as_secs_f32())]
+    UploadStalled {
+        /// How long the server waited.
+        waited: Duration,
+    },
+    /// The upload as a whole took too long. The uploader's fault.
+    #[error("the upload took longer than {} s", .limit.as_secs_f32())]
+    UploadTooSlow {
+        /// The bound.
+        limit: Duration,
+    },
+    /// The uploader went away before everything had arrived; nothing was kept.
+    #[error("the upload was broken off")]
+    UploadCancelled,
+    /// The server keeps as many versions as it may. Remove some.
+    #[error("this server keeps at most {limit} versions: remove some first")]
+    TooManyVersions {
+        /// The bound.
+        limit: usize,
+    },
+    /// The server's files would take more than they may. Remove some versions.
+    #[error("the stored models would take {needed} and may take {limit}: remove some first")]
+    StoreFull {
+        /// With this bundle.
+        needed: ByteSize,
+        /// The bound.
+        limit: ByteSize,
+    },
+    /// It came with the server, and only a setting removes it.
+    #[error(
+        "{id} comes with the server: deactivate `{name}`, upload another version, or turn it off \
+         with the setting `embedded.{name}`",
+        name = .id.name
+    )]
+    Embedded {
+        /// Which version.
+        id: ModelId,
+    },
+    /// The server is stopping.
+    #[error("the server is shutting down")]
+    Closing,
+    /// A bug or a shortage of the host.
+    #[error("the host could not do its part")]
+    Host {
+        /// For the log only.
+        detail: String,
+    },
+}
+
+impl ModelError {
+    /// A stable name for programs, for example `model_not_found`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound { .. } => "model_not_found",
+            Self::NotReady { .. } => "model_not_ready",
+            Self::NoActiveVersion { .. } => "model_not_active",
+            Self::Denied(_) => "scope_missing",
+            Self::NameNotAllowed { .. } => "model_not_allowed",
+            Self::Conflict { .. } => "version_conflict",
+            Self::Bundle(error) => error.code(),
+            Self::LimitTooHigh { .. } => "limit_over_policy",
+            Self::TooManyUploads { .. } => "too_many_uploads",
+            Self::UploadStalled { .. } => "upload_stalled",
+            Self::UploadTooSlow { .. } => "upload_too_slow",
+            Self::UploadCancelled => "upload_cancelled",
+            Self::TooManyVersions { .. } => "too_many_versions",
+            Self::StoreFull { .. } => "store_full",
+            Self::Embedded { .. } => "model_is_embedded",
+            Self::Closing => "shutting_down",
+            Self::Host { .. } => "internal_error",
+        }
+    }
+
+    /// Whether the host is to blame, so that the message must stay in the log.
+    pub fn is_host_fault(&self) -> bool {
+        match self {
+            Self::Host { .. } => true,
+            Self::Bundle(error) => error.is_host_fault(),
+            _ => false,
+        }
+    }
+
+    /// An error of the host from something that went wrong inside it.
+    pub(super) fn host(error: impl std::fmt::Display) -> Self {
+        Self::Host { detail: error.to_string() }
+    }
+
+    /// That nothing answers to `reference`, which a stranger may have written.
+    pub(super) fn not_found(reference: &str) -> Self {
+        const PRINTED_CHARS_MAX: usize = 140;
+        let reference = reference.chars().take(PRINTED_CHARS_MAX).flat_map(char::escape_debug).collect();
+        Self::NotFound { reference }
+    }
+}
+
+impl From<sqlx::Error> for ModelError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::host(format_args!("database: {error}"))
+    }
+}

@@ -1,0 +1,67 @@
+//! The models that can run right now: a map that requests read without a lock.
+//!
+//! The hot path of the server. Every change builds a new map and puts it in place of the old one
+//! in one step, so a request sees the registry as it was before a switch or after it, never
+//! between. A request that has its [`LiveModel`] keeps it: a switch or a removal does not touch
+//! runs in flight.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use belljar_bundle::{Digest, ModelId};
+use belljar_sandbox::{Budget, Capabilities, CompileJob, ReadyModel};
+use jiff::Timestamp;
+
+/// A version that can run. Made by the registry only: who holds one knows that the bundle was
+/// checked, compiled within its caps and loaded.
+pub struct LiveModel {
+    /// Which version.
+    pub id: ModelId,
+    /// `name@version`, for logs and metrics.
+    pub label: Arc<str>,
+    /// What runs it.
+    pub model: ReadyModel,
+    /// What one request may spend.
+    pub budget: Budget,
+    /// When it was acknowledged.
+    pub created: Timestamp,
+    /// The SHA-256 that stands for its whole content.
+    pub digest: Digest,
+    /// What it was compiled from, to map it again into another sandbox.
+    pub(super) job: Arc<CompileJob>,
+}
+
+impl LiveModel {
+    /// What it can do, as found in its component.
+    #[must_use]
+    pub fn capabilities(&self) -> &Capabilities {
+        &self.model.inspection().capabilities
+    }
+}
+
+impl std::fmt::Debug for LiveModel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("LiveModel").field(&self.label).finish()
+    }
+}
+
+/// What requests may ask for: each version that can run under `name@version`, and the active
+/// ones under their bare `name` as well. No name has an `@` in it, so the two cannot meet.
+pub(super) type Names = HashMap<Box<str>, Arc<LiveModel>>;
+
+/// The current [`Names`].
+#[derive(Default)]
+pub(super) struct LiveModels(ArcSwap<Names>);
+
+impl LiveModels {
+    /// What answers to `reference`. No lock, no allocation.
+    pub(super) fn find(&self, reference: &str) -> Option<Arc<LiveModel>> {
+        self.0.load().get(reference).cloned()
+    }
+
+    /// Puts another map in place, for every request from now on.
+    pub(super) fn publish(&self, names: Names) {
+        self.0.store(Arc::new(names));
+    }
+}

@@ -1,0 +1,34 @@
+//! Knows the state of each model and hands out those that can run.
+//!
+//! The place between the routes and the two leaf packages: `belljar_bundle` says whether an
+//! archive is sound, `belljar_sandbox` compiles and runs it, and this module keeps what became of
+//! it. Requests read a map in memory ([`Registry::ready`]); every change goes to disk before it
+//! is acknowledged. Knows no HTTP, and no wasmtime.
+//!
+//! States of a version: `received` (on disk) → `checking` → `compiling` → `loading` → `ready` or
+//! `failed`; `ready` and `active` change into each other, and one version of a name is active.
+//!
+//! Embedded models are versions like others, installed at the start through the same checks. They
+//! cannot be removed, because the next start would bring them back: the settings
+//! `embedded.fake` and `embedded.echo` turn them off. They can be deactivated or replaced by an
+//! upload, and a start respects both.
+
+mod body;
+mod book;
+mod config;
+mod error;
+mod lifecycle;
+mod live;
+mod policy;
+mod records;
+mod registry;
+mod startup;
+mod status;
+mod upload;
+
+pub use config::{Config, Defaults, Policy};
+pub use error::ModelError;
+pub use live::LiveModel;
+pub use registry::Registry;
+pub use status::{Failure, Limits, ModelSummary, VersionState, VersionStatus};
+pub use upload::Received;

@@ -1,0 +1,217 @@
+//! The rows of models and versions in the embedded store. Each function is one transaction: it
+//! has happened on disk as a whole when it returns, and not at all when it fails.
+
+use std::str::FromStr;
+
+use belljar_bundle::{Digest, ModelId, ModelName, ModelVersion};
+use jiff::Timestamp;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, Sqlite, SqlitePool, Transaction};
+
+use super::ModelError;
+use super::status::Failure;
+use crate::db::Db;
+use crate::ids::KeyId;
+
+/// The rows of models and versions.
+#[derive(Clone)]
+pub(super) struct Records(Db);
+
+/// What is stored of one version.
+#[derive(Clone, Debug)]
+pub(super) struct Record {
+    pub(super) id: ModelId,
+    pub(super) digest: Digest,
+    pub(super) bytes: u64,
+    pub(super) state: StoredState,
+    pub(super) attempts: u32,
+    pub(super) was_ready: bool,
+    pub(super) created: Timestamp,
+    pub(super) uploaded_by: Option<KeyId>,
+    /// The digest of the component, where the version came with the server.
+    pub(super) embedded: Option<Digest>,
+}
+
+/// The states that outlive the process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum StoredState {
+    Received,
+    Ready,
+    Failed(Failure),
+}
+
+/// Which version of a model is active, and which is to be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Pointers {
+    pub(super) active: Option<ModelVersion>,
+    pub(super) wanted: Option<ModelVersion>,
+}
+
+impl Records {
+    pub(super) fn new(db: Db) -> Self {
+        Self(db)
+    }
+
+    fn pool(&self) -> &SqlitePool {
+        self.0.pool()
+    }
+
+    /// Everything there is.
+    pub(super) async fn all(&self) -> Result<(Vec<(ModelName, Pointers)>, Vec<Record>), ModelError> {
+        let models = sqlx::query("SELECT name, active_version, wanted_version FROM models")
+            .fetch_all(self.pool())
+            .await?;
+        let models = models.iter().map(read_model).collect::<Result<_, _>>()?;
+        let versions = sqlx::query(
+            "SELECT name, version, digest, bytes, state, attempts, was_ready, created_us, \
+             uploaded_by, embedded, failure_code, failure_message FROM model_versions",
+        )
+        .fetch_all(self.pool())
+        .await?;
+        let versions = versions.iter().map(read_version).collect::<Result<_, _>>()?;
+        Ok((models, versions))
+    }
+
+    /// Stores a version, in place of one of the same id if there is one, and its model's
+    /// pointers.
+    pub(super) async fn put(&self, record: &Record, pointers: &Pointers) -> Result<(), ModelError> {
+        let mut transaction = self.pool().begin().await?;
+        write_pointers(&mut transaction, &record.id.name, pointers).await?;
+        write_version(&mut transaction, record).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// Stores which version of a model is active, and which is to be.
+    pub(super) async fn point(&self, name: &ModelName, pointers: &Pointers) -> Result<(), ModelError> {
+        let mut transaction = self.pool().begin().await?;
+        write_pointers(&mut transaction, name, pointers).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// Forgets versions of one model. `left` are the pointers of what is left of it; none when
+    /// nothing is.
+    pub(super) async fn remove(
+        &self,
+        name: &ModelName,
+        versions: &[ModelVersion],
+        left: Option<&Pointers>,
+    ) -> Result<(), ModelError> {
+        let mut transaction = self.pool().begin().await?;
+        for version in versions {
+            sqlx::query("DELETE FROM model_versions WHERE name = ? AND version = ?")
+                .bind(name.as_str())
+                .bind(version.to_string())
+                .execute(&mut *transaction)
+                .await?;
+        }
+        match left {
+            Some(pointers) => write_pointers(&mut transaction, name, pointers).await?,
+            None => {
+                sqlx::query("DELETE FROM models WHERE name = ?")
+                    .bind(name.as_str())
+                    .execute(&mut *transaction)
+                    .await?;
+            }
+        }
+        Ok(transaction.commit().await?)
+    }
+}
+
+async fn write_pointers(
+    transaction: &mut Transaction<'_, Sqlite>,
+    name: &ModelName,
+    pointers: &Pointers,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO models (name, active_version, wanted_version) VALUES (?, ?, ?) \
+         ON CONFLICT (name) DO UPDATE SET active_version = excluded.active_version, \
+         wanted_version = excluded.wanted_version",
+    )
+    .bind(name.as_str())
+    .bind(pointers.active.as_ref().map(ToString::to_string))
+    .bind(pointers.wanted.as_ref().map(ToString::to_string))
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
+}
+
+async fn write_version(
+    transaction: &mut Transaction<'_, Sqlite>,
+    record: &Record,
+) -> Result<(), sqlx::Error> {
+    let (state, failure) = match &record.state {
+        StoredState::Received => ("received", None),
+        StoredState::Ready => ("ready", None),
+        StoredState::Failed(failure) => ("failed", Some(failure)),
+    };
+    sqlx::query(
+        "INSERT OR REPLACE INTO model_versions (name, version, digest, bytes, state, attempts, \
+         was_ready, created_us, uploaded_by, embedded, failure_code, failure_message) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(record.id.name.as_str())
+    .bind(record.id.version.to_string())
+    .bind(record.digest.as_bytes().as_slice())
+    .bind(i64::try_from(record.bytes).unwrap_or(i64::MAX))
+    .bind(state)
+    .bind(i64::from(record.attempts))
+    .bind(record.was_ready)
+    .bind(record.created.as_microsecond())
+    .bind(record.uploaded_by.as_ref().map(|key| key.as_str().to_owned()))
+    .bind(record.embedded.as_ref().map(|digest| digest.as_bytes().to_vec()))
+    .bind(failure.map(|failure| failure.code.clone()))
+    .bind(failure.map(|failure| failure.message.clone()))
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
+}
+
+fn read_model(row: &SqliteRow) -> Result<(ModelName, Pointers), ModelError> {
+    let active: Option<String> = row.try_get("active_version")?;
+    let wanted: Option<String> = row.try_get("wanted_version")?;
+    let pointers = Pointers {
+        active: active.as_deref().map(parsed).transpose()?,
+        wanted: wanted.as_deref().map(parsed).transpose()?,
+    };
+    Ok((parsed(row.try_get("name")?)?, pointers))
+}
+
+fn read_version(row: &SqliteRow) -> Result<Record, ModelError> {
+    let name = parsed(row.try_get("name")?)?;
+    let version = parsed(row.try_get("version")?)?;
+    let state = match row.try_get::<&str, _>("state")? {
+        "received" => StoredState::Received,
+        "ready" => StoredState::Ready,
+        "failed" => StoredState::Failed(Failure {
+            code: row.try_get("failure_code")?,
+            message: row.try_get("failure_message")?,
+        }),
+        other => return Err(damaged(format_args!("the state `{other}`"))),
+    };
+    let uploaded_by: Option<&str> = row.try_get("uploaded_by")?;
+    let embedded: Option<&[u8]> = row.try_get("embedded")?;
+    Ok(Record {
+        id: ModelId { name, version },
+        digest: digest(row.try_get("digest")?)?,
+        bytes: u64::try_from(row.try_get::<i64, _>("bytes")?).map_err(damaged)?,
+        state,
+        attempts: u32::try_from(row.try_get::<i64, _>("attempts")?).map_err(damaged)?,
+        was_ready: row.try_get("was_ready")?,
+        created: Timestamp::from_microsecond(row.try_get("created_us")?).map_err(damaged)?,
+        uploaded_by: uploaded_by.map(parsed).transpose()?,
+        embedded: embedded.map(digest).transpose()?,
+    })
+}
+
+fn digest(bytes: &[u8]) -> Result<Digest, ModelError> {
+    bytes.try_into().map(Digest::from_bytes).map_err(damaged)
+}
+
+fn parsed<T: FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, ModelError> {
+    text.parse().map_err(damaged)
+}
+
+/// Only the server writes these rows, so a value that does not parse is damage.
+fn damaged(what: impl std::fmt::Display) -> ModelError {
+    ModelError::host(format_args!("the table of versions is damaged: {what}"))
+}
