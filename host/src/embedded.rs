@@ -41,10 +41,10 @@ impl std::fmt::Debug for EmbeddedModel {
 }
 
 /// Writes plausible nonsense and vectors, repeatably: chat and embeddings.
-pub static FAKE_COMPONENT: &[u8] = &[];
+pub static FAKE_COMPONENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/fake.wasm"));
 
 /// Gives each tensor back under its own name.
-pub static ECHO_COMPONENT: &[u8] = &[];
+pub static ECHO_COMPONENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/echo.wasm"));
 
 /// The fake generator, as served on the first start.
 pub static FAKE: EmbeddedModel = EmbeddedModel {
@@ -77,3 +77,43 @@ pub static ECHO: EmbeddedModel = EmbeddedModel {
 /// All of them.
 pub static ALL: [&EmbeddedModel; 2] = [&FAKE, &ECHO];
 
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_is_a_component_and_not_a_core_module() {
+        for model in ALL {
+            // The version field of a component's header: format 13, layer 1.
+            assert_eq!(
+                model.component.get(..8),
+                Some(&b"\0asm\x0d\0\x01\0"[..]),
+                "{model:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn names_and_versions_make_a_manifest() {
+        for model in ALL {
+            assert!(model.name.bytes().all(|byte| byte.is_ascii_lowercase()));
+            assert!(semver::Version::parse(model.version).is_ok());
+        }
+    }
+
+    #[test]
+    fn no_path_of_the_building_machine_is_inside() {
+        let home = std::env::home_dir().expect("tests run with a home directory");
+        let home = home
+            .to_str()
+            .expect("the home directory is UTF-8")
+            .as_bytes();
+        for model in ALL {
+            let found = model
+                .component
+                .windows(home.len())
+                .any(|window| window == home);
+            assert!(!found, "{model:?}");
+        }
+    }
+}
