@@ -1,5 +1,5 @@
 //! The host's side of `wit/`, generated. Nothing here is written by hand.
-#![expect(missing_docs, clippy::all, reason = "generated code")]
+#![expect(missing_docs, reason = "generated code")]
 
 wasmtime::component::bindgen!({
     path: "../../wit",

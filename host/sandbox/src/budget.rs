@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// The caps of one request. The host's policy and the model's manifest meet here: each value
 /// is the smaller of the two.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Budget {
     /// Units of wasmtime fuel, about one an instruction.
     pub fuel: u64,
@@ -42,12 +42,30 @@ impl Default for Budget {
             instances_max: 64,
             memories_max: 8,
             tables_max: 32,
-            hostcall_bytes_max: 64 << 20,
+            hostcall_bytes_max: 8 << 20,
             resources_max: 256,
             stdio_bytes_max: 64 << 10,
             log_lines_max: 100,
             output_bytes_max: 4 << 20,
             wall_time: Duration::from_secs(10),
+        }
+    }
+}
+
+/// The caps of the one run of `load`, and of the process that compiles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct LoadBudget {
+    /// Units of wasmtime fuel for `load`.
+    pub fuel: u64,
+    /// Time on the wall clock for `load` alone; compilation has its own.
+    pub wall_time: Duration,
+}
+
+impl Default for LoadBudget {
+    fn default() -> Self {
+        Self {
+            fuel: 50_000_000_000,
+            wall_time: Duration::from_secs(60),
         }
     }
 }

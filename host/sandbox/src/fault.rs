@@ -1,9 +1,16 @@
 //! How a run can fail, and whose fault it is.
 
+use crate::state::GuestState;
 use std::fmt;
+use wasmtime::{PoolConcurrencyLimitError, Trap, component::ResourceTableError};
+use wasmtime_wasi::I32Exit;
+
+/// Bytes of a guest's error text that a caller may read.
+const GUEST_TEXT_BYTES_MAX: usize = 1 << 10;
 
 /// A dimension of a budget.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Cap {
     /// Instructions of one request or of `load`.
@@ -86,7 +93,7 @@ impl Cap {
 }
 
 /// A cap that was hit: which, what it stood at, and what was used or asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct CapHit {
     /// The cap.
     pub cap: Cap,
@@ -99,7 +106,12 @@ pub struct CapHit {
 impl fmt::Display for CapHit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { cap, limit, used } = self;
-        write!(f, "{} cap of {limit} {} hit ({used} used)", cap.name(), cap.unit())
+        write!(
+            f,
+            "{} cap of {limit} {} hit ({used} used)",
+            cap.name(),
+            cap.unit()
+        )
     }
 }
 
@@ -163,4 +175,127 @@ pub enum RunError {
         /// For the log.
         detail: String,
     },
+}
+
+/// How a host function ends a run: carried through wasmtime and taken out again by
+/// [`classify`].
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum HostStop {
+    #[error("{0}")]
+    Cap(CapHit),
+    #[error("{0}")]
+    Host(String),
+}
+
+/// The caps of a run that wasmtime itself enforces, for the message of their fault.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EngineCaps {
+    pub(crate) fuel: u64,
+    pub(crate) hostcall_bytes_max: usize,
+    pub(crate) resources_max: usize,
+}
+
+/// Turns what wasmtime says about a failed call into whose fault it is.
+pub(crate) fn classify(error: &wasmtime::Error, state: &GuestState, caps: EngineCaps) -> RunError {
+    if let Some(stop) = error.downcast_ref::<HostStop>() {
+        return match stop {
+            HostStop::Cap(hit) => RunError::Cap(hit.clone()),
+            HostStop::Host(detail) => RunError::Host {
+                detail: detail.clone(),
+            },
+        };
+    }
+    if error.downcast_ref::<PoolConcurrencyLimitError>().is_some() {
+        return RunError::Overloaded {
+            scope: "host",
+            waiting: 0,
+            limit: 0,
+            retry_after_s: 1,
+        };
+    }
+    if let Some(I32Exit(code)) = error.downcast_ref::<I32Exit>() {
+        return RunError::Trap {
+            reason: format!("exit({code}) called"),
+        };
+    }
+    if let Some(ResourceTableError::Full) = error.downcast_ref::<ResourceTableError>() {
+        let limit = caps.resources_max as u64;
+        return RunError::Cap(CapHit {
+            cap: Cap::Resources,
+            limit,
+            used: limit.saturating_add(1),
+        });
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::OutOfFuel) => RunError::Cap(CapHit {
+            cap: Cap::Fuel,
+            limit: caps.fuel,
+            used: caps.fuel,
+        }),
+        Some(Trap::StackOverflow) => {
+            let limit = crate::engine::STACK_BYTES;
+            RunError::Cap(CapHit {
+                cap: Cap::Stack,
+                limit,
+                used: limit,
+            })
+        }
+        Some(
+            trap @ (Trap::StringOutOfBounds
+            | Trap::ListOutOfBounds
+            | Trap::InvalidChar
+            | Trap::InvalidDiscriminant
+            | Trap::UnalignedPointer),
+        ) => RunError::InvalidOutput {
+            reason: short(&trap.to_string()),
+        },
+        Some(trap) => match state.ledger.refused() {
+            Some(hit) => RunError::Cap(hit.clone()),
+            None => RunError::Trap {
+                reason: short(trap.to_string().trim_start_matches("wasm trap: ")),
+            },
+        },
+        None => untyped(error, state, caps),
+    }
+}
+
+/// Wasmtime reports the rest as text alone.
+fn untyped(error: &wasmtime::Error, state: &GuestState, caps: EngineCaps) -> RunError {
+    let text = error.root_cause().to_string();
+    if text.contains("fuel allocated for hostcalls") {
+        let limit = caps.hostcall_bytes_max as u64;
+        return RunError::Cap(CapHit {
+            cap: Cap::HostcallBytes,
+            limit,
+            used: limit.saturating_add(1),
+        });
+    }
+    if text.contains("store handle limit exceeded")
+        || text.contains("resource table has no free keys")
+    {
+        let limit = caps.resources_max as u64;
+        return RunError::Cap(CapHit {
+            cap: Cap::Resources,
+            limit,
+            used: limit.saturating_add(1),
+        });
+    }
+    match state.ledger.refused() {
+        Some(hit) => RunError::Cap(hit.clone()),
+        None => RunError::InvalidOutput {
+            reason: short(&text),
+        },
+    }
+}
+
+/// A text of the guest's or about it, cut to a size and freed of control characters.
+pub(crate) fn short(text: &str) -> String {
+    let mut cut = text.len().min(GUEST_TEXT_BYTES_MAX);
+    while !text.is_char_boundary(cut) {
+        cut -= 1;
+    }
+    let (kept, _) = text.split_at(cut);
+    kept.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }

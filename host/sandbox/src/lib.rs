@@ -1,14 +1,47 @@
 //! Compiles one untrusted component and runs it, each request in a fresh instance inside a
 //! [`Budget`]. The only package that sees wasmtime; it knows no HTTP, no keys and no bundles.
+//!
+//! The way of a model through here: a [`Compiler`] turns component bytes into an [`Artefact`]
+//! in a child process (`compiler` and `child`, the two ends of one pipe), [`Sandbox::load`] maps
+//! the artefact into a [`ReadyModel`], and each of the model's methods makes an instance, runs
+//! it and throws it away (`run`, with `state` for what the host keeps meanwhile).
 
+mod artefact;
 mod bindings;
 mod budget;
+mod child;
+mod cleaning;
+mod compiler;
+mod engine;
 mod fault;
-mod skeleton;
+mod gate;
+mod generation;
+mod imports;
+mod inspect;
+mod model;
+mod run;
+mod sandbox;
+mod state;
+mod tensor;
+mod threads;
 
-pub use budget::Budget;
+pub use artefact::{Artefact, Capabilities, Inspection, LoadError, MacKey};
+pub use budget::{Budget, LoadBudget};
+pub use child::compile_child;
+pub use cleaning::{Cleaning, CleaningChoice, swap_is_possible};
+pub use compiler::{
+    COMPILE_COMMAND, CompileError, CompileJob, Compiler, CompilerConfig, Phase, inspect_component,
+};
 pub use fault::{Cap, CapHit, GuestError, RunError};
-pub use skeleton::*;
+pub use generation::{Generation, GenerationEnd};
+pub use model::ReadyModel;
+pub use run::{Completed, RunLabel, Spent};
+pub use sandbox::{Sandbox, SandboxConfig, SandboxStats, StartError};
+pub use state::AssetFile;
+pub use tensor::{
+    TENSOR_DIMENSIONS_MAX, TENSOR_NAME_BYTES_MAX, TENSORS_MAX, TensorError, check_tensor,
+    check_tensors, datatype_name, datatype_named, element_bytes,
+};
 
 /// The plain types of the contract with guests, as generated from `wit/`.
 pub mod wit {

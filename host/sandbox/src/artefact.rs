@@ -1,0 +1,558 @@
+//! Compiled components on disk, and the proof that the host itself wrote them.
+//!
+//! Mapping a compiled component runs whatever machine code is in the file. So each one is kept
+//! in a folder that only the host writes, with a MAC under a key of the data directory, and
+//! nothing is mapped before its MAC has been checked. A client can never send one: what it
+//! uploads is always compiled anew.
+
+use crate::{AssetFile, wit::tensors};
+use serde::{Deserialize, Serialize};
+use std::{
+    fmt,
+    fs::{self, File},
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
+use wasmtime::{Engine, component::Component};
+
+/// Raised when the form of the files or what goes into a snapshot changes.
+const FORMAT: u32 = 1;
+/// Bytes of the key.
+const KEY_BYTES: usize = 32;
+
+/// Why a compiled model could not be made ready.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file is missing or unreadable.
+    #[error("the compiled model could not be read: {0}")]
+    Io(#[from] io::Error),
+    /// The file is not what the host wrote.
+    #[error("the compiled model was changed since it was written; it will be compiled again")]
+    Changed,
+    /// This engine cannot map it.
+    #[error("the compiled model does not fit this engine: {0}")]
+    Engine(String),
+    /// It needs something that is not linked.
+    #[error("the model does not fit the host's imports: {0}")]
+    Link(String),
+    /// An export's types are not the contract's.
+    #[error(
+        "`belljar:model/{interface}` is exported with other types than the contract's: {reason}"
+    )]
+    Contract {
+        /// For example `tensors`.
+        interface: &'static str,
+        /// What differs.
+        reason: String,
+    },
+}
+
+/// The key of the MACs. Never leaves the host's process.
+#[derive(Clone)]
+pub struct MacKey([u8; KEY_BYTES]);
+
+impl fmt::Debug for MacKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MacKey(…)")
+    }
+}
+
+impl MacKey {
+    /// Reads the key, or makes one, readable by its owner alone.
+    ///
+    /// # Errors
+    /// When the file can be neither read nor made, or holds something else.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        match fs::read(path) {
+            Ok(bytes) => <[u8; KEY_BYTES]>::try_from(bytes)
+                .map(Self)
+                .map_err(|bytes| {
+                    io::Error::new(
+                        io::ErrorKind::InvalidData,
+                        format!(
+                            "{} has {} bytes, not {KEY_BYTES}",
+                            path.display(),
+                            bytes.len()
+                        ),
+                    )
+                }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let key: [u8; KEY_BYTES] = rand::random();
+                let folder = path.parent().unwrap_or(Path::new("."));
+                let mut file = tempfile::Builder::new()
+                    .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))
+                    .tempfile_in(folder)?;
+                file.write_all(&key)?;
+                file.as_file().sync_all()?;
+                file.persist(path).map_err(|error| error.error)?;
+                File::open(folder)?.sync_all()?;
+                Ok(Self(key))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn mac(&self, label: &[u8], facts: &[u8], compiled: &mut File) -> io::Result<blake3::Hash> {
+        let mut hasher = blake3::Hasher::new_keyed(&self.0);
+        for part in [label, facts] {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+        hasher.update_reader(compiled)?;
+        Ok(hasher.finalize())
+    }
+}
+
+/// Which of the contract's interfaces a model exports.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names of the interfaces")]
+pub struct Capabilities {
+    pub lifecycle: bool,
+    pub tensors: bool,
+    pub text: bool,
+    pub embeddings: bool,
+    pub moderation: bool,
+    pub images: bool,
+    pub speech: bool,
+    pub transcription: bool,
+    pub ranking: bool,
+}
+
+impl Capabilities {
+    fn entries(self) -> [(&'static str, bool); 9] {
+        [
+            ("lifecycle", self.lifecycle),
+            ("tensors", self.tensors),
+            ("text", self.text),
+            ("embeddings", self.embeddings),
+            ("moderation", self.moderation),
+            ("images", self.images),
+            ("speech", self.speech),
+            ("transcription", self.transcription),
+            ("ranking", self.ranking),
+        ]
+    }
+
+    /// The names of the interfaces that are exported.
+    #[must_use]
+    pub fn names(&self) -> Vec<&'static str> {
+        self.entries()
+            .into_iter()
+            .filter_map(|(name, has)| has.then_some(name))
+            .collect()
+    }
+
+    /// Whether a caller can ask it for anything.
+    #[must_use]
+    pub fn serves_anything(&self) -> bool {
+        self.entries()
+            .into_iter()
+            .any(|(name, has)| has && name != "lifecycle")
+    }
+
+    pub(crate) fn add(&mut self, interface: &str) {
+        match interface {
+            "lifecycle" => self.lifecycle = true,
+            "tensors" => self.tensors = true,
+            "text" => self.text = true,
+            "embeddings" => self.embeddings = true,
+            "moderation" => self.moderation = true,
+            "images" => self.images = true,
+            "speech" => self.speech = true,
+            "transcription" => self.transcription = true,
+            "ranking" => self.ranking = true,
+            _ => {}
+        }
+    }
+}
+
+/// What was found out about a model when it was compiled.
+#[derive(Clone, Debug)]
+pub struct Inspection {
+    /// What it exports.
+    pub capabilities: Capabilities,
+    /// What tensors it takes and gives, where it exports `tensors`.
+    pub tensors: Option<tensors::MetadataInfo>,
+    /// Linear memories.
+    pub memories: u32,
+    /// The size that its largest memory begins with, in bytes; after `load`, where it has one.
+    pub memory_bytes_initial: u64,
+    /// Tables.
+    pub tables: u32,
+    /// The size that its largest table begins with, in elements.
+    pub table_elements_initial: u64,
+    /// Whether `load` has run and its memory was kept.
+    pub snapshot: bool,
+    /// Size of the compiled file, in bytes.
+    pub artefact_bytes: u64,
+}
+
+/// A compiled model whose MAC has been checked.
+#[derive(Clone, Debug)]
+pub struct Artefact {
+    path: PathBuf,
+    inspection: Inspection,
+    assets: Vec<AssetFile>,
+}
+
+impl Artefact {
+    /// What was found out about it.
+    #[must_use]
+    pub fn inspection(&self) -> &Inspection {
+        &self.inspection
+    }
+
+    pub(crate) fn assets(&self) -> &[AssetFile] {
+        &self.assets
+    }
+
+    /// One that the child process has just written, not yet sealed.
+    pub(crate) fn unsealed(path: PathBuf, inspection: Inspection, assets: Vec<AssetFile>) -> Self {
+        Self {
+            path,
+            inspection,
+            assets,
+        }
+    }
+}
+
+/// Maps an artefact into an engine.
+pub(crate) fn map(engine: &Engine, artefact: &Artefact) -> Result<Component, LoadError> {
+    #[expect(unsafe_code, reason = "the one place where compiled code is mapped")]
+    // SAFETY: the file was written by this host's own compiler and nobody else. An `Artefact`
+    // comes from `Cache::open`, which has checked the MAC under the data directory's key, or
+    // from `Compiler::compile`, for a file that the child process has just written under a
+    // random name. Both lie in a folder of mode 0700 that no request can name a path in.
+    let mapped = unsafe { Component::deserialize_file(engine, &artefact.path) };
+    mapped.map_err(|error| LoadError::Engine(format!("{error:#}")))
+}
+
+/// The folder of sealed artefacts.
+#[derive(Clone, Debug)]
+pub(crate) struct Cache {
+    folder: PathBuf,
+    key: MacKey,
+    /// Artefacts of another engine are as good as absent.
+    engine_id: String,
+}
+
+/// What stands beside a compiled file.
+#[derive(Serialize, Deserialize)]
+struct Seal {
+    /// JSON text of the [`Facts`], kept as text because the MAC is over its bytes.
+    facts: String,
+    mac: String,
+}
+
+impl Cache {
+    pub(crate) fn new(folder: PathBuf, key: MacKey, engine: &Engine) -> io::Result<Self> {
+        let mut hasher = DefaultHasher::new();
+        FORMAT.hash(&mut hasher);
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        let cache = Self {
+            folder,
+            key,
+            engine_id: format!("{:016x}", hasher.finish()),
+        };
+        fs::create_dir_all(&cache.folder)?;
+        fs::set_permissions(
+            &cache.folder,
+            std::os::unix::fs::PermissionsExt::from_mode(0o700),
+        )?;
+        // What an earlier process left half done.
+        for entry in fs::read_dir(&cache.folder)? {
+            let entry = entry?;
+            if entry
+                .file_name()
+                .to_string_lossy()
+                .starts_with(STAGING_PREFIX)
+            {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(cache)
+    }
+
+    fn compiled_path(&self, content: &[u8; 32]) -> PathBuf {
+        self.folder
+            .join(format!("{}.{}.cwasm", hex::encode(content), self.engine_id))
+    }
+
+    fn seal_path(&self, content: &[u8; 32]) -> PathBuf {
+        self.compiled_path(content).with_extension("seal")
+    }
+
+    /// A name that nothing has yet.
+    pub(crate) fn staging_path(&self) -> PathBuf {
+        self.folder
+            .join(format!("{STAGING_PREFIX}{:032x}", rand::random::<u128>()))
+    }
+
+    /// The artefact of a content, if there is one whose MAC is right.
+    pub(crate) fn open(&self, content: &[u8; 32], assets: &[AssetFile]) -> Option<Artefact> {
+        let path = self.compiled_path(content);
+        let seal: Seal = serde_json::from_slice(&fs::read(self.seal_path(content)).ok()?).ok()?;
+        let mut file = File::open(&path).ok()?;
+        let mac = self
+            .key
+            .mac(
+                self.label(content).as_bytes(),
+                seal.facts.as_bytes(),
+                &mut file,
+            )
+            .ok()?;
+        let written = blake3::Hash::from_hex(&seal.mac).ok()?;
+        // `blake3::Hash` compares in constant time.
+        if mac != written {
+            tracing::error!(path = %path.display(), "a compiled model was changed on disk; it is not used");
+            return None;
+        }
+        let facts: Facts = serde_json::from_str(&seal.facts).ok()?;
+        Some(Artefact {
+            path,
+            inspection: facts.into(),
+            assets: assets.to_vec(),
+        })
+    }
+
+    fn label(&self, content: &[u8; 32]) -> String {
+        format!("{} {}", hex::encode(content), self.engine_id)
+    }
+
+    /// Gives an artefact that was just written its seal and its name. The seal comes last: a
+    /// compiled file without one is never looked at.
+    pub(crate) fn seal(&self, content: &[u8; 32], artefact: Artefact) -> io::Result<Artefact> {
+        let mut file = File::open(&artefact.path)?;
+        let facts = serde_json::to_string(&Facts::from(&artefact.inspection))?;
+        let mac = self
+            .key
+            .mac(self.label(content).as_bytes(), facts.as_bytes(), &mut file)?;
+        file.sync_all()?;
+        let path = self.compiled_path(content);
+        fs::rename(&artefact.path, &path)?;
+        let staging = self.staging_path();
+        let mut seal = File::options()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&staging)?;
+        seal.write_all(&serde_json::to_vec(&Seal {
+            facts,
+            mac: mac.to_hex().to_string(),
+        })?)?;
+        seal.sync_all()?;
+        fs::rename(&staging, self.seal_path(content))?;
+        File::open(&self.folder)?.sync_all()?;
+        Ok(Artefact { path, ..artefact })
+    }
+
+    /// Deletes what `keep` refuses, whatever engine it is for; returns the bytes freed.
+    pub(crate) fn retain(&self, keep: impl Fn(&[u8; 32]) -> bool) -> io::Result<u64> {
+        let mut freed = 0;
+        for entry in fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let mut content = [0; 32];
+            let is_kept = name
+                .to_str()
+                .and_then(|name| name.split('.').next())
+                .is_some_and(|digits| {
+                    hex::decode_to_slice(digits, &mut content).is_ok() && keep(&content)
+                });
+            if !is_kept && !name.to_string_lossy().starts_with(STAGING_PREFIX) {
+                freed += entry.metadata()?.len();
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(freed)
+    }
+}
+
+const STAGING_PREFIX: &str = "staging-";
+
+/// The form in which an [`Inspection`] is kept.
+#[derive(Serialize, Deserialize)]
+struct Facts {
+    capabilities: Capabilities,
+    tensors: Option<KeptTensors>,
+    memories: u32,
+    memory_bytes_initial: u64,
+    tables: u32,
+    table_elements_initial: u64,
+    snapshot: bool,
+    artefact_bytes: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeptTensors {
+    inputs: Vec<KeptTensor>,
+    outputs: Vec<KeptTensor>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeptTensor {
+    name: String,
+    datatype: String,
+    shape: Vec<i64>,
+}
+
+impl From<&Inspection> for Facts {
+    fn from(inspection: &Inspection) -> Self {
+        let keep = |infos: &[tensors::TensorInfo]| {
+            let one = |info: &tensors::TensorInfo| KeptTensor {
+                name: info.name.clone(),
+                datatype: crate::tensor::datatype_name(info.datatype).to_owned(),
+                shape: info.shape.clone(),
+            };
+            infos.iter().map(one).collect()
+        };
+        Self {
+            capabilities: inspection.capabilities,
+            tensors: inspection.tensors.as_ref().map(|both| KeptTensors {
+                inputs: keep(&both.inputs),
+                outputs: keep(&both.outputs),
+            }),
+            memories: inspection.memories,
+            memory_bytes_initial: inspection.memory_bytes_initial,
+            tables: inspection.tables,
+            table_elements_initial: inspection.table_elements_initial,
+            snapshot: inspection.snapshot,
+            artefact_bytes: inspection.artefact_bytes,
+        }
+    }
+}
+
+impl From<Facts> for Inspection {
+    fn from(facts: Facts) -> Self {
+        let restore = |kept: Vec<KeptTensor>| {
+            let one = |tensor: KeptTensor| {
+                let datatype = crate::tensor::datatype_named(&tensor.datatype)?;
+                Some(tensors::TensorInfo {
+                    name: tensor.name,
+                    datatype,
+                    shape: tensor.shape,
+                })
+            };
+            kept.into_iter().filter_map(one).collect()
+        };
+        Self {
+            capabilities: facts.capabilities,
+            tensors: facts.tensors.map(|both| tensors::MetadataInfo {
+                inputs: restore(both.inputs),
+                outputs: restore(both.outputs),
+            }),
+            memories: facts.memories,
+            memory_bytes_initial: facts.memory_bytes_initial,
+            tables: facts.tables,
+            table_elements_initial: facts.table_elements_initial,
+            snapshot: facts.snapshot,
+            artefact_bytes: facts.artefact_bytes,
+        }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn inspection() -> Inspection {
+        Inspection {
+            capabilities: Capabilities {
+                tensors: true,
+                ..Capabilities::default()
+            },
+            tensors: Some(tensors::MetadataInfo {
+                inputs: vec![tensors::TensorInfo {
+                    name: "x".into(),
+                    datatype: tensors::Datatype::Bf16,
+                    shape: vec![-1, 3],
+                }],
+                outputs: vec![],
+            }),
+            memories: 1,
+            memory_bytes_initial: 65536,
+            tables: 1,
+            table_elements_initial: 4,
+            snapshot: false,
+            artefact_bytes: 8,
+        }
+    }
+
+    fn sealed() -> (tempfile::TempDir, Cache, [u8; 32]) {
+        let folder = tempfile::tempdir().unwrap();
+        let key = MacKey::open(&folder.path().join("key")).unwrap();
+        let cache = Cache::new(folder.path().join("compiled"), key, &Engine::default()).unwrap();
+        let content = [7; 32];
+        let path = cache.staging_path();
+        fs::write(&path, b"compiled").unwrap();
+        cache
+            .seal(&content, Artefact::unsealed(path, inspection(), vec![]))
+            .unwrap();
+        (folder, cache, content)
+    }
+
+    #[test]
+    fn what_was_sealed_is_found_as_it_was() {
+        let (_folder, cache, content) = sealed();
+        let found = cache.open(&content, &[]).unwrap();
+        assert_eq!(found.inspection().tensors, inspection().tensors);
+        assert_eq!(found.inspection().capabilities, inspection().capabilities);
+        assert!(cache.open(&[8; 32], &[]).is_none());
+    }
+
+    #[test]
+    fn a_changed_file_seal_or_name_is_not_opened() {
+        let (_folder, cache, content) = sealed();
+        let compiled = cache.compiled_path(&content);
+        fs::write(&compiled, b"Compiled").unwrap();
+        assert!(cache.open(&content, &[]).is_none());
+        fs::write(&compiled, b"compiled").unwrap();
+        assert!(cache.open(&content, &[]).is_some());
+
+        let seal = fs::read_to_string(cache.seal_path(&content)).unwrap();
+        fs::write(cache.seal_path(&content), seal.replace("65536", "65537")).unwrap();
+        assert!(cache.open(&content, &[]).is_none());
+
+        // Another content's files under this name.
+        let other = [8; 32];
+        fs::write(cache.seal_path(&content), &seal).unwrap();
+        fs::copy(cache.seal_path(&content), cache.seal_path(&other)).unwrap();
+        fs::copy(&compiled, cache.compiled_path(&other)).unwrap();
+        assert!(cache.open(&other, &[]).is_none());
+    }
+
+    #[test]
+    fn another_key_opens_nothing() {
+        let (folder, cache, content) = sealed();
+        let key = MacKey::open(&folder.path().join("other")).unwrap();
+        let stranger = Cache { key, ..cache };
+        assert!(stranger.open(&content, &[]).is_none());
+    }
+
+    #[test]
+    fn the_key_is_kept_and_private() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let first = MacKey::open(&path).unwrap();
+        assert_eq!(first.0, MacKey::open(&path).unwrap().0);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        assert_eq!(format!("{first:?}"), "MacKey(…)");
+        fs::write(&path, b"short").unwrap();
+        assert!(MacKey::open(&path).is_err());
+    }
+
+    #[test]
+    fn retain_deletes_the_others_and_counts_their_bytes() {
+        let (_folder, cache, content) = sealed();
+        assert_eq!(cache.retain(|kept| *kept == content).unwrap(), 0);
+        assert!(cache.retain(|_| false).unwrap() > 8);
+        assert!(cache.open(&content, &[]).is_none());
+    }
+}

@@ -1,0 +1,352 @@
+//! Compilation, from the child's side: bind the own process, read the order, inspect, run
+//! `load` and keep its memory, compile, write.
+
+use crate::{
+    Budget, Cap, CapHit, CompileError, RunError,
+    compiler::{CompileJob, Compiled, Order, Phase, PoolLimits, Report},
+    engine,
+    fault::{EngineCaps, classify, short},
+    imports, inspect, run,
+    state::{GuestState, ModelFacts},
+};
+use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit};
+use std::{
+    fs,
+    io::{self, Read as _, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    process::ExitCode,
+    sync::{Arc, atomic::AtomicBool},
+    thread,
+    time::{Duration, Instant},
+};
+use wasmtime::{
+    Engine,
+    component::{Component, Linker},
+};
+use wasmtime_wizer::{WasmtimeWizerComponent, Wizer};
+
+/// Bytes of an order.
+const ORDER_BYTES_MAX: u64 = 64 << 20;
+/// Files that the process may have open.
+const OPEN_FILES_MAX: u64 = 64;
+/// How often `load` yields so that its deadline can be looked at.
+const LOAD_TICK: Duration = Duration::from_millis(10);
+/// The interface that is called once, before the snapshot.
+const LIFECYCLE: &str = "belljar:model/lifecycle@0.1.0";
+
+/// Runs one compilation in this process, which must have been started for that: it caps its own
+/// address space and time. The order comes over stdin, the reports go to stdout.
+#[must_use]
+pub fn compile_child() -> ExitCode {
+    // Without a host there is nobody to report to.
+    let _ = set_parent_process_death_signal(Some(Signal::KILL));
+    let mut text = Vec::new();
+    let order = io::stdin()
+        .lock()
+        .take(ORDER_BYTES_MAX)
+        .read_to_end(&mut text)
+        .map_err(|error| error.to_string())
+        .and_then(|_| serde_json::from_slice::<Order>(&text).map_err(|error| error.to_string()));
+    let report = match order {
+        Ok(order) => match carry_out(&order) {
+            Ok(compiled) => Report::Done(compiled),
+            Err(error) => Report::Failed(error),
+        },
+        Err(error) => Report::Failed(CompileError::Host {
+            detail: format!("the order is unreadable: {error}"),
+        }),
+    };
+    match say(&report) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn say(report: &Report) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    serde_json::to_writer(&mut out, report)?;
+    out.write_all(b"\n")?;
+    out.flush()
+}
+
+fn carry_out(order: &Order) -> Result<Compiled, CompileError> {
+    let host = |what: &'static str| {
+        move |error: io::Error| CompileError::Host {
+            detail: format!("{what}: {error}"),
+        }
+    };
+    bind(order).map_err(host("binding the process"))?;
+    let component = fs::read(&order.job.component).map_err(host("reading the component"))?;
+    let capabilities = inspect::inspect(&component, engine::FEATURES)?;
+    say(&Report::Phase(Phase::Compiling)).map_err(host("reporting"))?;
+    let component = if capabilities.lifecycle {
+        snapshot(order, component)?
+    } else {
+        component
+    };
+    let engine =
+        engine::compiling(order.deterministic_simd).map_err(|error| engine_error(order, &error))?;
+    let compiled =
+        Component::from_binary(&engine, &component).map_err(|error| engine_error(order, &error))?;
+    // Each import's own items, and their types, against what is linked.
+    let mut linker = Linker::new(&engine);
+    imports::link(&mut linker).map_err(|error| engine_error(order, &error))?;
+    linker
+        .instantiate_pre(&compiled)
+        .map_err(|error| unlinked(&error))?;
+    let needs = fits(&compiled, order.pool, &order.job.budget)?;
+    let bytes = compiled
+        .serialize()
+        .map_err(|error| engine_error(order, &error))?;
+    let mut file = fs::File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&order.output)
+        .map_err(host("writing the compiled model"))?;
+    file.write_all(&bytes)
+        .map_err(host("writing the compiled model"))?;
+    Ok(Compiled {
+        capabilities,
+        snapshot: capabilities.lifecycle,
+        ..needs
+    })
+}
+
+/// Puts the caps on this process.
+fn bind(order: &Order) -> io::Result<()> {
+    let cap = |value: u64| Rlimit {
+        current: Some(value),
+        maximum: Some(value),
+    };
+    setrlimit(Resource::As, cap(order.address_space_bytes_max))?;
+    setrlimit(Resource::Cpu, cap(order.cpu_time_s))?;
+    setrlimit(Resource::Core, cap(0))?;
+    setrlimit(Resource::Nofile, cap(OPEN_FILES_MAX))?;
+    Ok(())
+}
+
+/// An error of the engine: out of address space, or a component that it does not take.
+fn engine_error(order: &Order, error: &wasmtime::Error) -> CompileError {
+    let text = format!("{error:#}");
+    if text.contains("os error 12") || text.contains("Cannot allocate memory") {
+        let limit = order.address_space_bytes_max;
+        return CompileError::Cap(CapHit {
+            cap: Cap::CompileAddressSpaceBytes,
+            limit,
+            used: limit,
+        });
+    }
+    CompileError::Invalid {
+        reason: short(&text),
+    }
+}
+
+/// An import that the linker does not have, by name where the engine gives one.
+fn unlinked(error: &wasmtime::Error) -> CompileError {
+    let text = format!("{error:#}");
+    match text.split('`').nth(1) {
+        Some(name) if text.contains("matching implementation was not found") => {
+            CompileError::RefusedImport { name: short(name) }
+        }
+        _ => CompileError::Invalid {
+            reason: short(&text),
+        },
+    }
+}
+
+/// Whether a slot of the pool and the budget hold the component.
+fn fits(
+    component: &Component,
+    pool: PoolLimits,
+    budget: &Budget,
+) -> Result<Compiled, CompileError> {
+    let too_large = |what: &str, needs: u64, has: u64| {
+        Err(CompileError::TooLargeForPool {
+            reason: format!("the component needs {needs} {what}; a slot of this host has {has}"),
+        })
+    };
+    let Some(needs) = component.resources_required() else {
+        return Err(CompileError::Unsupported {
+            reason: "the component instantiates modules that it imports".into(),
+        });
+    };
+    let memories_max = pool.memories_max.min(budget.memories_max);
+    if needs.num_memories > memories_max {
+        return too_large(
+            "linear memories",
+            needs.num_memories.into(),
+            memories_max.into(),
+        );
+    }
+    let tables_max = pool.tables_max.min(budget.tables_max);
+    if needs.num_tables > tables_max {
+        return too_large("tables", needs.num_tables.into(), tables_max.into());
+    }
+    let memory = needs.max_initial_memory_size.unwrap_or(0);
+    let memory_max = pool.memory_bytes_max.min(budget.memory_bytes_max);
+    if memory > memory_max {
+        return too_large("bytes in one memory", memory, memory_max);
+    }
+    let table = needs.max_initial_table_size.unwrap_or(0);
+    let table_max = u64::from(pool.table_elements_max).min(budget.table_elements_max);
+    if table > table_max {
+        return too_large("elements in one table", table, table_max);
+    }
+    Ok(Compiled {
+        capabilities: crate::Capabilities::default(),
+        memories: needs.num_memories,
+        memory_bytes_initial: memory,
+        tables: needs.num_tables,
+        table_elements_initial: table,
+        snapshot: false,
+    })
+}
+
+/// Runs `load` and gives back the component as it is then.
+fn snapshot(order: &Order, component: Vec<u8>) -> Result<Vec<u8>, CompileError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .map_err(|error| CompileError::Host {
+            detail: error.to_string(),
+        })?;
+    runtime.block_on(loaded(order, component))
+}
+
+async fn loaded(order: &Order, component: Vec<u8>) -> Result<Vec<u8>, CompileError> {
+    let job = &order.job;
+    let memory_bytes_max = job.budget.memory_bytes_max;
+    let engine = engine::loading(memory_bytes_max, order.deterministic_simd)
+        .map_err(|error| engine_error(order, &error))?;
+    let wizer = Wizer::new();
+    let (context, instrumented) =
+        wizer
+            .instrument_component(&component)
+            .map_err(|error| CompileError::Unsupported {
+                reason: short(&format!(
+                    "the component cannot be captured after `load`: {error:#}"
+                )),
+            })?;
+    let compiled = Component::from_binary(&engine, &instrumented)
+        .map_err(|error| engine_error(order, &error))?;
+    drop(instrumented);
+    let mut linker = Linker::new(&engine);
+    imports::link(&mut linker).map_err(|error| engine_error(order, &error))?;
+    let pre = linker
+        .instantiate_pre(&compiled)
+        .map_err(|error| unlinked(&error))?;
+    say(&Report::Phase(Phase::Loading)).map_err(|error| CompileError::Host {
+        detail: error.to_string(),
+    })?;
+
+    let budget = load_budget(job);
+    let mut store = run::store(&engine, load_state(job, &budget), &budget).map_err(failed)?;
+    tick(&engine);
+    let caps = EngineCaps {
+        fuel: budget.fuel,
+        hostcall_bytes_max: budget.hostcall_bytes_max,
+        resources_max: budget.resources_max,
+    };
+    let instance = match pre.instantiate_async(&mut store).await {
+        Ok(instance) => instance,
+        Err(error) => return Err(failed(classify(&error, store.data(), caps))),
+    };
+    let load = instance
+        .get_export_index(&mut store, None, LIFECYCLE)
+        .and_then(|interface| instance.get_export_index(&mut store, Some(&interface), "load"))
+        .ok_or_else(|| CompileError::Invalid {
+            reason: format!("`{LIFECYCLE}` has no function `load`"),
+        })?;
+    let load = instance
+        .get_typed_func::<(), (Result<(), crate::wit::types::Error>,)>(&mut store, load)
+        .map_err(|error| CompileError::Invalid {
+            reason: short(&format!(
+                "`load` has another type than the contract's: {error:#}"
+            )),
+        })?;
+    let called = tokio::time::timeout(budget.wall_time, load.call_async(&mut store, ())).await;
+    store.data_mut().flush_stdio();
+    match called {
+        Err(_) => {
+            let limit = u64::try_from(budget.wall_time.as_millis()).unwrap_or(u64::MAX);
+            return Err(CompileError::Cap(CapHit {
+                cap: Cap::WallTimeMs,
+                limit,
+                used: limit,
+            }));
+        }
+        Ok(Err(error)) => return Err(failed(classify(&error, store.data(), caps))),
+        Ok(Ok((Err(error),))) => {
+            use crate::wit::types::Error;
+            let (Error::InvalidInput(reason) | Error::Unsupported(reason) | Error::Failed(reason)) =
+                error;
+            return Err(CompileError::LoadFailed {
+                reason: short(&reason),
+            });
+        }
+        Ok(Ok((Ok(()),))) => {}
+    }
+    // Taking the snapshot calls accessors that the instrumentation added. They are ours, so the
+    // guest's budget does not bind them.
+    let unbounded = store.set_fuel(u64::MAX / 2);
+    unbounded.map_err(|error| CompileError::Host {
+        detail: error.to_string(),
+    })?;
+    store.data_mut().deadline = Instant::now() + UNBOUNDED;
+    store.set_hostcall_fuel(usize::MAX);
+    let mut live = WasmtimeWizerComponent {
+        store: &mut store,
+        instance,
+    };
+    wizer
+        .snapshot_component(&context, &mut live)
+        .await
+        .map_err(|error| engine_error(order, &error))
+}
+
+/// Longer than any compilation may take.
+const UNBOUNDED: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// `load` has the caps of a run, but for its own fuel and time.
+fn load_budget(job: &CompileJob) -> Budget {
+    Budget {
+        fuel: job.load.fuel,
+        wall_time: job.load.wall_time,
+        ..job.budget
+    }
+}
+
+fn load_state(job: &CompileJob, budget: &Budget) -> GuestState {
+    let facts = ModelFacts {
+        label: "load".into(),
+        assets: job.assets.clone(),
+        quick: AtomicBool::new(true),
+    };
+    GuestState::new(Arc::new(facts), "load".into(), budget, Instant::now())
+}
+
+fn failed(error: RunError) -> CompileError {
+    match error {
+        RunError::Cap(hit) => CompileError::Cap(hit),
+        RunError::Host { detail } => CompileError::Host { detail },
+        RunError::Trap { .. }
+        | RunError::InvalidOutput { .. }
+        | RunError::Guest(_)
+        | RunError::NoCapability { .. }
+        | RunError::Overloaded { .. } => CompileError::LoadFailed {
+            reason: error.to_string(),
+        },
+    }
+}
+
+/// Counts the epoch up for as long as the process lives.
+fn tick(engine: &Engine) {
+    let engine = engine.clone();
+    thread::spawn(move || {
+        loop {
+            thread::sleep(LOAD_TICK);
+            engine.increment_epoch();
+        }
+    });
+}

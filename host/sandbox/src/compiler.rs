@@ -1,0 +1,510 @@
+//! Compilation, from the host's side: a job goes to a child process of the same program, which
+//! has caps on its time and address space, and what comes back is sealed into the cache.
+//!
+//! Compiling a stranger's code can take any amount of time and memory, and a bug in the
+//! compiler is nearer to a stranger's bytes than anything else. In a process of its own both
+//! end with the process.
+
+use crate::{
+    Artefact, AssetFile, Budget, Cap, CapHit, Inspection, LoadBudget, LoadError, MacKey, RunError,
+    RunLabel, Sandbox,
+    artefact::{Cache, Capabilities},
+    engine,
+    fault::short,
+    inspect,
+    state::asset_sizes_agree,
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    io,
+    os::unix::process::ExitStatusExt as _,
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    process::{Child, Command},
+    sync::Semaphore,
+};
+
+/// The hidden command of the program that runs [`compile_child`](crate::compile_child).
+pub const COMPILE_COMMAND: &str = "compile-child";
+/// Bytes of the child's report that are read.
+const REPORT_BYTES_MAX: u64 = 1 << 20;
+/// Bytes of the child's stderr that are kept for the log.
+const STDERR_BYTES_MAX: u64 = 8 << 10;
+// The numbers of the signals that a cap on the process ends it with.
+const SIGABRT: i32 = 6;
+const SIGKILL: i32 = 9;
+const SIGXCPU: i32 = 24;
+
+/// How components are compiled.
+#[derive(Clone, Debug)]
+pub struct CompilerConfig {
+    /// The executable that answers to [`COMPILE_COMMAND`]: this program itself.
+    pub program: PathBuf,
+    /// The folder of compiled models.
+    pub artefacts: PathBuf,
+    /// Compilations at once; further ones wait.
+    pub concurrency: usize,
+    /// Time on the wall clock of one compilation, with `load`.
+    pub wall_time: Duration,
+    /// CPU time of one compilation, with `load`.
+    pub cpu_time: Duration,
+    /// Address space of the compiling process, in bytes.
+    pub address_space_bytes_max: u64,
+    /// Size of a component, in bytes.
+    pub component_bytes_max: u64,
+    /// The key of the seals.
+    pub mac_key: MacKey,
+}
+
+/// What to compile.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CompileJob {
+    /// What identifies the component and its assets: equal contents share an artefact.
+    pub content: [u8; 32],
+    /// The component.
+    pub component: PathBuf,
+    /// What it may read.
+    pub assets: Vec<AssetFile>,
+    /// What `load` may spend.
+    pub load: LoadBudget,
+    /// What one run may spend; its caps on memory and the like hold for `load` too.
+    pub budget: Budget,
+}
+
+/// Reported while a job goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Cranelift is at work.
+    Compiling,
+    /// The guest's `load` is running, or its memory is being kept.
+    Loading,
+}
+
+/// Why a component cannot be served.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CompileError {
+    /// It imports what nobody gets.
+    #[error("the component imports `{name}`, which this host does not grant")]
+    RefusedImport {
+        /// The import, as written in the component.
+        name: String,
+    },
+    /// It is broken, or breaks the contract.
+    #[error("{reason}")]
+    Invalid {
+        /// What is wrong.
+        reason: String,
+    },
+    /// It uses features that are not enabled.
+    #[error("{reason}")]
+    Unsupported {
+        /// Which.
+        reason: String,
+    },
+    /// It met a cap while it was compiled or loaded.
+    #[error("{0}")]
+    Cap(CapHit),
+    /// It needs more than one slot has.
+    #[error("{reason}")]
+    TooLargeForPool {
+        /// What it needs and what there is.
+        reason: String,
+    },
+    /// Its `load` trapped or returned an error.
+    #[error("`load` failed: {reason}")]
+    LoadFailed {
+        /// What it said.
+        reason: String,
+    },
+    /// The host's own fault.
+    #[error("the host could not compile the component")]
+    Host {
+        /// For the log.
+        detail: String,
+    },
+}
+
+impl CompileError {
+    /// A code for programs.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::RefusedImport { .. } => "refused_import",
+            Self::Invalid { .. } => "invalid_component",
+            Self::Unsupported { .. } => "unsupported_feature",
+            Self::Cap(hit) => match hit.cap {
+                Cap::ComponentBytes => "component_too_large",
+                Cap::CompileTimeMs => "compile_time_exceeded",
+                Cap::CompileAddressSpaceBytes => "compile_memory_exceeded",
+                _ => "load_budget_exceeded",
+            },
+            Self::TooLargeForPool { .. } => "component_too_large_for_pool",
+            Self::LoadFailed { .. } => "load_failed",
+            Self::Host { .. } => "internal_error",
+        }
+    }
+
+    /// Whether trying again later can help.
+    #[must_use]
+    pub fn is_host_fault(&self) -> bool {
+        matches!(self, Self::Host { .. })
+    }
+
+    fn host(what: &str, error: impl std::fmt::Display) -> Self {
+        Self::Host {
+            detail: format!("{what}: {error}"),
+        }
+    }
+}
+
+/// What the child is told.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Order {
+    pub(crate) job: CompileJob,
+    pub(crate) output: PathBuf,
+    pub(crate) address_space_bytes_max: u64,
+    pub(crate) cpu_time_s: u64,
+    pub(crate) pool: PoolLimits,
+    pub(crate) deterministic_simd: bool,
+}
+
+/// What one slot of the serving pool has.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct PoolLimits {
+    pub(crate) memory_bytes_max: u64,
+    pub(crate) table_elements_max: u32,
+    pub(crate) memories_max: u32,
+    pub(crate) tables_max: u32,
+}
+
+/// What the child says, a JSON line each.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Report {
+    Phase(Phase),
+    Done(Compiled),
+    Failed(CompileError),
+}
+
+/// What the child found out.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Compiled {
+    pub(crate) capabilities: Capabilities,
+    pub(crate) memories: u32,
+    pub(crate) memory_bytes_initial: u64,
+    pub(crate) tables: u32,
+    pub(crate) table_elements_initial: u64,
+    pub(crate) snapshot: bool,
+}
+
+/// The compiler. Cloning it is cheap and gives the same one.
+#[derive(Clone)]
+pub struct Compiler {
+    config: Arc<CompilerConfig>,
+    cache: Arc<Cache>,
+    turns: Arc<Semaphore>,
+}
+
+impl Compiler {
+    /// A compiler whose artefacts `sandbox` can map.
+    ///
+    /// # Errors
+    /// When the folder of artefacts cannot be made or cleaned.
+    pub fn new(config: CompilerConfig, sandbox: &Sandbox) -> io::Result<Self> {
+        let cache = Cache::new(
+            config.artefacts.clone(),
+            config.mac_key.clone(),
+            &sandbox.0.engine,
+        )?;
+        Ok(Self {
+            cache: Arc::new(cache),
+            turns: Arc::new(Semaphore::new(config.concurrency.max(1))),
+            config: Arc::new(config),
+        })
+    }
+
+    /// The artefact of a job that was done before, if its seal is whole. Reads the whole file:
+    /// about a millisecond for four megabytes.
+    #[must_use]
+    pub fn cached(&self, job: &CompileJob) -> Option<Artefact> {
+        asset_sizes_agree(&job.assets).ok()?;
+        self.cache.open(&job.content, &job.assets)
+    }
+
+    /// Compiles, runs `load` once and keeps its memory, tries the result in `sandbox`, and
+    /// seals it. Gives back what is there already if the job was done before.
+    ///
+    /// # Errors
+    /// See [`CompileError`].
+    pub async fn compile(
+        &self,
+        job: &CompileJob,
+        sandbox: &Sandbox,
+        mut progress: impl FnMut(Phase) + Send,
+    ) -> Result<Artefact, CompileError> {
+        let (this, asked) = (self.clone(), job.clone());
+        let cached = tokio::task::spawn_blocking(move || this.cached(&asked)).await;
+        if let Ok(Some(artefact)) = cached {
+            return Ok(artefact);
+        }
+        self.check_sizes(job)?;
+        let _turn = self
+            .turns
+            .acquire()
+            .await
+            .map_err(|error| CompileError::host("the queue is closed", error))?;
+        let output = Staged(self.cache.staging_path());
+        let compiled = self
+            .in_child(job, sandbox, &output.0, &mut progress)
+            .await?;
+        let artefact = self.tried(job, sandbox, &output.0, compiled).await?;
+        let (cache, content) = (Arc::clone(&self.cache), job.content);
+        tokio::task::spawn_blocking(move || cache.seal(&content, artefact))
+            .await
+            .map_err(|error| CompileError::host("sealing", error))?
+            .map_err(|error| CompileError::host("sealing", error))
+    }
+
+    /// Deletes the artefacts of the contents that `keep` refuses; returns the bytes freed.
+    ///
+    /// # Errors
+    /// When the folder cannot be read or a file cannot be deleted.
+    pub fn retain(&self, keep: impl Fn(&[u8; 32]) -> bool) -> io::Result<u64> {
+        self.cache.retain(keep)
+    }
+
+    fn check_sizes(&self, job: &CompileJob) -> Result<(), CompileError> {
+        let size = std::fs::metadata(&job.component)
+            .map_err(|error| CompileError::host("the component cannot be read", error))?
+            .len();
+        let limit = self.config.component_bytes_max;
+        if size > limit {
+            return Err(CompileError::Cap(CapHit {
+                cap: Cap::ComponentBytes,
+                limit,
+                used: size,
+            }));
+        }
+        asset_sizes_agree(&job.assets)
+            .map_err(|error| CompileError::host("an asset cannot be read", error))
+    }
+
+    async fn in_child(
+        &self,
+        job: &CompileJob,
+        sandbox: &Sandbox,
+        output: &Path,
+        progress: &mut (impl FnMut(Phase) + Send),
+    ) -> Result<Compiled, CompileError> {
+        let config = sandbox.config();
+        let order = Order {
+            job: job.clone(),
+            output: output.to_owned(),
+            address_space_bytes_max: self.config.address_space_bytes_max,
+            cpu_time_s: self.config.cpu_time.as_secs().max(1),
+            pool: PoolLimits {
+                memory_bytes_max: config.memory_bytes_max,
+                table_elements_max: config.table_elements_max,
+                memories_max: config.memories_max,
+                tables_max: config.tables_max,
+            },
+            deterministic_simd: config.deterministic_simd,
+        };
+        let text =
+            serde_json::to_vec(&order).map_err(|error| CompileError::host("the order", error))?;
+        let mut child = Command::new(&self.config.program)
+            .arg(COMPILE_COMMAND)
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|error| CompileError::host("the compiling process did not start", error))?;
+        let wall_time = self.config.wall_time;
+        let talk = converse(&mut child, &text, progress);
+        let Ok(talked) = tokio::time::timeout(wall_time, talk).await else {
+            let limit = millis(wall_time);
+            return Err(CompileError::Cap(CapHit {
+                cap: Cap::CompileTimeMs,
+                limit,
+                used: limit,
+            }));
+        };
+        let (report, stderr, status) =
+            talked.map_err(|error| CompileError::host("the compiling process", error))?;
+        match report {
+            Some(Report::Done(compiled)) if status.success() => Ok(compiled),
+            Some(Report::Failed(error)) => Err(error),
+            _ => Err(self.died(status, &stderr)),
+        }
+    }
+
+    /// What a process that ended without a report died of.
+    fn died(&self, status: ExitStatus, stderr: &str) -> CompileError {
+        tracing::warn!(
+            "the compiling process ended with {status}: {}",
+            short(stderr)
+        );
+        let cpu_time_ms = millis(self.config.cpu_time);
+        let out_of_memory =
+            stderr.contains("memory allocation of") || stderr.contains("Cannot allocate memory");
+        match status.signal() {
+            Some(SIGXCPU | SIGKILL) => CompileError::Cap(CapHit {
+                cap: Cap::CompileTimeMs,
+                limit: cpu_time_ms,
+                used: cpu_time_ms,
+            }),
+            Some(SIGABRT) | None if out_of_memory => {
+                let limit = self.config.address_space_bytes_max;
+                CompileError::Cap(CapHit {
+                    cap: Cap::CompileAddressSpaceBytes,
+                    limit,
+                    used: limit,
+                })
+            }
+            // A panic or a crash of the compiler, on bytes that a stranger sent.
+            Some(_) | None => CompileError::Invalid {
+                reason: "the compiler gave up on this component".into(),
+            },
+        }
+    }
+
+    /// Maps what the child wrote, makes one instance, and asks for its tensors.
+    async fn tried(
+        &self,
+        job: &CompileJob,
+        sandbox: &Sandbox,
+        output: &Path,
+        compiled: Compiled,
+    ) -> Result<Artefact, CompileError> {
+        let artefact_bytes = tokio::fs::metadata(output)
+            .await
+            .map_err(|error| CompileError::host("the compiled model is missing", error))?
+            .len();
+        let mut inspection = Inspection {
+            capabilities: compiled.capabilities,
+            tensors: None,
+            memories: compiled.memories,
+            memory_bytes_initial: compiled.memory_bytes_initial,
+            tables: compiled.tables,
+            table_elements_initial: compiled.table_elements_initial,
+            snapshot: compiled.snapshot,
+            artefact_bytes,
+        };
+        let artefact =
+            Artefact::unsealed(output.to_owned(), inspection.clone(), job.assets.clone());
+        let model = sandbox
+            .load(&artefact, "new version")
+            .map_err(|error| match error {
+                LoadError::Contract { .. } | LoadError::Link(_) => CompileError::Invalid {
+                    reason: error.to_string(),
+                },
+                LoadError::Io(_) | LoadError::Changed | LoadError::Engine(_) => {
+                    CompileError::host("the compiled model cannot be mapped", error)
+                }
+            })?;
+        model.probe(&job.budget).await.map_err(trial)?;
+        if inspection.capabilities.tensors {
+            let label = RunLabel::new("activation");
+            inspection.tensors = Some(
+                model
+                    .metadata(&job.budget, &label)
+                    .await
+                    .map_err(trial)?
+                    .value,
+            );
+        }
+        Ok(Artefact::unsealed(
+            output.to_owned(),
+            inspection,
+            job.assets.clone(),
+        ))
+    }
+}
+
+/// The first instance of a new version failed.
+fn trial(error: RunError) -> CompileError {
+    match error {
+        RunError::Cap(hit) => CompileError::Cap(hit),
+        RunError::Host { detail } => CompileError::Host { detail },
+        RunError::Overloaded { .. } => CompileError::host("the trial run", error),
+        RunError::Trap { .. }
+        | RunError::InvalidOutput { .. }
+        | RunError::Guest(_)
+        | RunError::NoCapability { .. } => CompileError::Invalid {
+            reason: format!("the first instance failed: {error}"),
+        },
+    }
+}
+
+/// A file that is deleted unless it was renamed away.
+struct Staged(PathBuf);
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Sends the order and reads the reports until the child is done.
+async fn converse(
+    child: &mut Child,
+    order: &[u8],
+    progress: &mut (impl FnMut(Phase) + Send),
+) -> io::Result<(Option<Report>, String, ExitStatus)> {
+    let gone = || io::Error::other("a pipe to the child is missing");
+    let mut stdin = child.stdin.take().ok_or_else(gone)?;
+    let stdout = child.stdout.take().ok_or_else(gone)?;
+    let stderr = child.stderr.take().ok_or_else(gone)?;
+    let send = async move {
+        // A child that has died says why elsewhere.
+        let _ = stdin.write_all(order).await;
+        drop(stdin);
+    };
+    let listen = async move {
+        let mut last = None;
+        let mut lines = BufReader::new(stdout.take(REPORT_BYTES_MAX)).lines();
+        while let Some(line) = lines.next_line().await? {
+            match serde_json::from_str(&line) {
+                Ok(Report::Phase(phase)) => progress(phase),
+                Ok(report) => last = Some(report),
+                Err(_) => {}
+            }
+        }
+        io::Result::Ok(last)
+    };
+    let ((), report, stderr) = tokio::join!(send, listen, drain(stderr));
+    Ok((report?, stderr?, child.wait().await?))
+}
+
+/// Reads to the end and keeps the beginning: a child must not block on a full pipe.
+async fn drain(mut stream: impl AsyncRead + Unpin) -> io::Result<String> {
+    let mut kept = Vec::new();
+    (&mut stream)
+        .take(STDERR_BYTES_MAX)
+        .read_to_end(&mut kept)
+        .await?;
+    tokio::io::copy(&mut stream, &mut tokio::io::sink()).await?;
+    Ok(String::from_utf8_lossy(&kept).into_owned())
+}
+
+/// The checks that need no compilation, for whoever wants an early answer.
+///
+/// # Errors
+/// [`CompileError::RefusedImport`], [`CompileError::Unsupported`] or [`CompileError::Invalid`].
+pub fn inspect_component(component: &[u8]) -> Result<Capabilities, CompileError> {
+    inspect::inspect(component, engine::FEATURES)
+}

@@ -1,0 +1,134 @@
+//! The three engines: one that serves, one that runs `load`, one that only compiles.
+//!
+//! They share every setting that shapes the compiled code or the accepted features, so that
+//! what the compiling one writes the serving one maps.
+
+use crate::cleaning::{Cleaning, KEEP_RESIDENT_BYTES};
+use wasmparser::WasmFeatures;
+use wasmtime::{
+    Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
+    WasmBacktraceDetails,
+};
+
+/// Address space behind each linear memory of the serving engine: with all of a 32-bit index
+/// covered, the compiled code needs no bounds checks.
+const SERVE_RESERVATION_BYTES: u64 = 4 << 30;
+/// Unmapped bytes after each linear memory. Loads with a constant offset below this need no
+/// check either.
+const SERVE_GUARD_BYTES: u64 = 32 << 20;
+/// The same in the engine that runs `load`, whose whole address space has a cap.
+const LOAD_GUARD_BYTES: u64 = 64 << 10;
+/// A guest's stack, in bytes. Deep recursion ends with a trap here.
+pub(crate) const STACK_BYTES: u64 = 512 << 10;
+/// The fiber that a run lives on: the guest's stack and room for host functions above it.
+const FIBER_BYTES: usize = 1 << 20;
+/// Frames of a backtrace that go to the log.
+const BACKTRACE_FRAMES: usize = 20;
+/// Bytes of bookkeeping that one core instance may need; larger modules are refused.
+const CORE_INSTANCE_BYTES: usize = 4 << 20;
+/// The same for a component instance.
+const COMPONENT_INSTANCE_BYTES: usize = 4 << 20;
+/// Bytes of each table that are rewritten rather than given back.
+const TABLE_KEEP_RESIDENT_BYTES: usize = 64 << 10;
+
+/// The features of WebAssembly that are enabled. What is not named here is refused at upload:
+/// threads, garbage collection, exceptions, 64-bit memories and what is younger than these.
+pub(crate) const FEATURES: WasmFeatures = WasmFeatures::WASM2
+    .union(WasmFeatures::EXTENDED_CONST)
+    .union(WasmFeatures::MULTI_MEMORY)
+    .union(WasmFeatures::RELAXED_SIMD)
+    .union(WasmFeatures::TAIL_CALL)
+    .union(WasmFeatures::COMPONENT_MODEL)
+    .difference(WasmFeatures::GC_TYPES);
+
+/// What the pool of the serving engine must hold.
+#[derive(Clone, Debug)]
+pub(crate) struct PoolShape {
+    pub(crate) slots: u32,
+    pub(crate) memory_bytes_max: u64,
+    pub(crate) table_elements_max: u32,
+    pub(crate) instances_max: u32,
+    pub(crate) memories_max: u32,
+    pub(crate) tables_max: u32,
+    pub(crate) cleaning: Cleaning,
+}
+
+/// What every engine has in common.
+fn common(deterministic_simd: bool) -> Config {
+    let mut config = Config::new();
+    config
+        // Without the machinery for concurrent components a fresh instance costs half.
+        .concurrency_support(false)
+        .consume_fuel(true)
+        .epoch_interruption(true)
+        .relaxed_simd_deterministic(deterministic_simd)
+        .cranelift_opt_level(OptLevel::Speed)
+        .max_wasm_stack(usize::try_from(STACK_BYTES).unwrap_or(FIBER_BYTES / 2))
+        .async_stack_size(FIBER_BYTES)
+        // One tenant's stack must not be readable by the next, even through a bug of ours.
+        .async_stack_zeroing(true)
+        .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(BACKTRACE_FRAMES))
+        // Never by the environment: a variable must not change what the host does.
+        .wasm_backtrace_details(WasmBacktraceDetails::Disable)
+        .memory_init_cow(true)
+        // A sparse snapshot must stay one copy-on-write image: copying it into each fresh
+        // instance would cost milliseconds a request.
+        .memory_guaranteed_dense_image_size(SERVE_RESERVATION_BYTES);
+    for (_, feature) in WasmFeatures::all().iter_names() {
+        config.wasm_features(feature, FEATURES.contains(feature));
+    }
+    config
+}
+
+fn serving_memories(config: &mut Config) -> &mut Config {
+    config
+        .memory_reservation(SERVE_RESERVATION_BYTES)
+        .memory_guard_size(SERVE_GUARD_BYTES)
+}
+
+/// The engine that serves requests.
+pub(crate) fn serving(shape: &PoolShape, deterministic_simd: bool) -> wasmtime::Result<Engine> {
+    let total = |each: u32| shape.slots.saturating_mul(each.max(1));
+    let mut pool = PoolingAllocationConfig::default();
+    pool.total_component_instances(shape.slots)
+        .total_core_instances(total(shape.instances_max))
+        .total_memories(total(shape.memories_max))
+        .total_tables(total(shape.tables_max))
+        .total_stacks(shape.slots)
+        .max_component_instance_size(COMPONENT_INSTANCE_BYTES)
+        .max_core_instance_size(CORE_INSTANCE_BYTES)
+        .max_core_instances_per_component(shape.instances_max)
+        .max_memories_per_component(shape.memories_max)
+        .max_tables_per_component(shape.tables_max)
+        .max_memories_per_module(shape.memories_max)
+        .max_tables_per_module(shape.tables_max)
+        .max_memory_size(usize::try_from(shape.memory_bytes_max).unwrap_or(usize::MAX))
+        .table_elements(shape.table_elements_max as usize)
+        .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
+        .table_keep_resident(TABLE_KEEP_RESIDENT_BYTES)
+        .pagemap_scan(match shape.cleaning {
+            Cleaning::PagemapScan => Enabled::Yes,
+            Cleaning::KeepResident => Enabled::No,
+        });
+    let mut config = common(deterministic_simd);
+    serving_memories(&mut config).allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    Engine::new(&config)
+}
+
+/// The engine that compiles for the serving one and runs nothing.
+pub(crate) fn compiling(deterministic_simd: bool) -> wasmtime::Result<Engine> {
+    let mut config = common(deterministic_simd);
+    serving_memories(&mut config);
+    Engine::new(&config)
+}
+
+/// The engine that runs `load` once, in a process whose address space has a cap: each memory
+/// reserves no more than it may use.
+pub(crate) fn loading(memory_bytes_max: u64, deterministic_simd: bool) -> wasmtime::Result<Engine> {
+    let mut config = common(deterministic_simd);
+    config
+        .memory_reservation(memory_bytes_max)
+        .memory_guard_size(LOAD_GUARD_BYTES)
+        .memory_may_move(false);
+    Engine::new(&config)
+}

@@ -1,0 +1,113 @@
+//! What can be said of a component before it is compiled: what it imports, what it exports,
+//! which features of WebAssembly it uses. Cheap, so that a refusal costs no compilation.
+
+use crate::{Capabilities, CompileError, fault::short, imports::is_granted};
+use wasmparser::{Parser, Payload, Validator, WasmFeatures};
+
+/// The package whose interfaces are capabilities.
+const CONTRACT_PREFIX: &str = "belljar:model/";
+/// The versions of it that this host serves.
+const CONTRACT_VERSION_PREFIX: &str = "0.1.";
+
+/// Reads the outermost imports and exports, and validates the rest.
+pub(crate) fn inspect(
+    component: &[u8],
+    enabled: WasmFeatures,
+) -> Result<Capabilities, CompileError> {
+    if !Parser::is_component(component) {
+        let what = if Parser::is_core_wasm(component) {
+            "a core WebAssembly module; build a component (target wasm32-wasip2)"
+        } else {
+            "not WebAssembly"
+        };
+        return Err(CompileError::Invalid {
+            reason: format!("the file is {what}"),
+        });
+    }
+    let invalid = |error: wasmparser::BinaryReaderError| CompileError::Invalid {
+        reason: short(&error.to_string()),
+    };
+    let mut capabilities = Capabilities::default();
+    let mut refused = Vec::new();
+    let mut depth = 0u32;
+    for payload in Parser::new(0).parse_all(component) {
+        match payload.map_err(invalid)? {
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => {
+                depth = depth.saturating_add(1)
+            }
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::ComponentImportSection(section) if depth == 0 => {
+                for import in section {
+                    let name = import.map_err(invalid)?.name.name;
+                    if !is_granted(name) {
+                        refused.push(short(name));
+                    }
+                }
+            }
+            Payload::ComponentExportSection(section) if depth == 0 => {
+                for export in section {
+                    note_export(export.map_err(invalid)?.name.name, &mut capabilities)?;
+                }
+            }
+            _ => {}
+        }
+    }
+    if let Some(name) = refused.into_iter().next() {
+        return Err(CompileError::RefusedImport { name });
+    }
+    if !capabilities.serves_anything() {
+        return Err(CompileError::Invalid {
+            reason: "the component exports none of the interfaces of belljar:model that serve requests (tensors, text, embeddings, …)".into(),
+        });
+    }
+    validate(component, enabled)?;
+    Ok(capabilities)
+}
+
+fn note_export(name: &str, capabilities: &mut Capabilities) -> Result<(), CompileError> {
+    let Some(interface) = name.strip_prefix(CONTRACT_PREFIX) else {
+        return Ok(());
+    };
+    let (interface, version) = interface.split_once('@').unwrap_or((interface, ""));
+    if !version.starts_with(CONTRACT_VERSION_PREFIX) {
+        return Err(CompileError::Invalid {
+            reason: format!(
+                "the component exports `{}`; this host serves version {CONTRACT_VERSION_PREFIX}x",
+                short(name)
+            ),
+        });
+    }
+    capabilities.add(interface);
+    Ok(())
+}
+
+/// Validates with the host's features, and where that fails finds out which other ones would
+/// have helped.
+fn validate(component: &[u8], enabled: WasmFeatures) -> Result<(), CompileError> {
+    let valid_with = |features| Validator::new_with_features(features).validate_all(component);
+    let Err(error) = valid_with(enabled) else {
+        return Ok(());
+    };
+    let all = WasmFeatures::all();
+    if valid_with(all).is_err() {
+        return Err(CompileError::Invalid {
+            reason: short(&error.to_string()),
+        });
+    }
+    let missing: Vec<String> = all
+        .difference(enabled)
+        .iter_names()
+        .filter(|(_, flag)| valid_with(all.difference(*flag)).is_err())
+        .map(|(name, _)| name.to_lowercase())
+        .collect();
+    Err(CompileError::Unsupported {
+        reason: format!(
+            "the component uses features of WebAssembly that this host does not enable: {}",
+            if missing.is_empty() {
+                short(&error.to_string())
+            } else {
+                missing.join(", ")
+            }
+        ),
+    })
+}

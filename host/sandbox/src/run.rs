@@ -1,0 +1,306 @@
+//! One run: a fresh store inside a budget, on this thread for its first tick and on the guest
+//! threads from then on.
+
+use crate::{
+    Budget, Cap, CapHit, RunError,
+    fault::{EngineCaps, classify},
+    gate::Pass,
+    model::Loaded,
+    sandbox::Ticking,
+    state::GuestState,
+};
+use std::{
+    future::{Future, poll_fn},
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::Poll,
+    time::{Duration, Instant},
+};
+use wasmtime::{Store, UpdateDeadline, component::Instance};
+
+/// Ticks until the first yield: at least one whole tick, however late in the present one a run
+/// begins.
+const FIRST_YIELD_TICKS: u64 = 2;
+/// Ticks between the yields after that.
+const YIELD_TICKS: u64 = 1;
+
+/// Who is running, for the log, and what the run spent, for whoever keeps a clone.
+#[derive(Clone, Debug)]
+pub struct RunLabel {
+    request_id: Arc<str>,
+    meter: Arc<Meter>,
+}
+
+impl RunLabel {
+    /// A label with a meter at zero.
+    #[must_use]
+    pub fn new(request_id: impl Into<Arc<str>>) -> Self {
+        Self {
+            request_id: request_id.into(),
+            meter: Arc::default(),
+        }
+    }
+
+    /// The id of the request.
+    #[must_use]
+    pub fn request_id(&self) -> &str {
+        &self.request_id
+    }
+
+    /// What all runs under this label have spent so far, failed and cancelled ones included.
+    #[must_use]
+    pub fn spent(&self) -> Spent {
+        let us = self.meter.wall_us.load(Ordering::Relaxed);
+        Spent {
+            fuel: self.meter.fuel.load(Ordering::Relaxed),
+            memory_bytes: self.meter.memory_bytes.load(Ordering::Relaxed),
+            output_bytes: self.meter.output_bytes.load(Ordering::Relaxed),
+            wall: Duration::from_micros(us),
+        }
+    }
+
+    pub(crate) fn count_output(&self, bytes: u64) {
+        self.meter.output_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+#[derive(Debug, Default)]
+struct Meter {
+    fuel: AtomicU64,
+    memory_bytes: AtomicU64,
+    output_bytes: AtomicU64,
+    wall_us: AtomicU64,
+}
+
+/// What a run used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// Units of wasmtime fuel.
+    pub fuel: u64,
+    /// Linear memory at the end, in bytes over all memories.
+    pub memory_bytes: u64,
+    /// Bytes of the answer.
+    pub output_bytes: u64,
+    /// From the start of the instance to its end; the wait for a slot is not in it.
+    pub wall: Duration,
+}
+
+/// A result and what it cost.
+#[derive(Clone, Debug)]
+pub struct Completed<T> {
+    /// The result.
+    pub value: T,
+    /// The cost.
+    pub spent: Spent,
+}
+
+/// What is done with a fresh instance.
+pub(crate) trait Call: Send + 'static {
+    type Output: Send + 'static;
+    fn call(
+        self,
+        live: &mut Live,
+        instance: Instance,
+    ) -> impl Future<Output = Result<Self::Output, RunError>> + Send;
+}
+
+/// An instance that is alive, and everything that goes when it goes.
+pub(crate) struct Live {
+    pub(crate) store: Store<GuestState>,
+    pub(crate) label: RunLabel,
+    pub(crate) output_bytes: u64,
+    budget: Budget,
+    start: Instant,
+    _ticking: Ticking,
+    _passes: (Pass, Pass),
+}
+
+impl Live {
+    pub(crate) fn spent(&self) -> Spent {
+        Spent {
+            fuel: self
+                .budget
+                .fuel
+                .saturating_sub(self.store.get_fuel().unwrap_or(0)),
+            memory_bytes: self.store.data().ledger.memory_bytes(),
+            output_bytes: self.output_bytes,
+            wall: self.start.elapsed(),
+        }
+    }
+
+    /// Adds to the answer's size.
+    pub(crate) fn add_output(&mut self, bytes: u64) -> Result<(), RunError> {
+        self.output_bytes = self.output_bytes.saturating_add(bytes);
+        self.label.count_output(bytes);
+        if self.output_bytes > self.budget.output_bytes_max {
+            return Err(RunError::Cap(CapHit {
+                cap: Cap::OutputBytes,
+                limit: self.budget.output_bytes_max,
+                used: self.output_bytes,
+            }));
+        }
+        Ok(())
+    }
+
+    /// Whose fault a failed call is. The whole story goes to the log, with the backtrace.
+    pub(crate) fn fault(&self, error: &wasmtime::Error) -> RunError {
+        report(error, self.store.data(), caps_of(&self.budget))
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.store.data_mut().flush_stdio();
+        let spent = self.spent();
+        let meter = &self.label.meter;
+        meter.fuel.fetch_add(spent.fuel, Ordering::Relaxed);
+        meter
+            .memory_bytes
+            .fetch_max(spent.memory_bytes, Ordering::Relaxed);
+        let us = u64::try_from(spent.wall.as_micros()).unwrap_or(u64::MAX);
+        meter.wall_us.fetch_add(us, Ordering::Relaxed);
+        let state = self.store.data();
+        if state.yields == 0 {
+            state.facts().quick.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+fn caps_of(budget: &Budget) -> EngineCaps {
+    EngineCaps {
+        fuel: budget.fuel,
+        hostcall_bytes_max: budget.hostcall_bytes_max,
+        resources_max: budget.resources_max,
+    }
+}
+
+fn report(error: &wasmtime::Error, state: &GuestState, caps: EngineCaps) -> RunError {
+    let fault = classify(error, state, caps);
+    tracing::info!(
+        model.id = &*state.facts().label,
+        request.id = state.request_id(),
+        fault = %fault,
+        "a run failed: {error:?}"
+    );
+    fault
+}
+
+/// Makes a store for one run, with every cap set.
+pub(crate) fn store(
+    engine: &wasmtime::Engine,
+    state: GuestState,
+    budget: &Budget,
+) -> Result<Store<GuestState>, RunError> {
+    let mut store = Store::new(engine, state);
+    store.limiter(|state| &mut state.ledger);
+    store
+        .set_fuel(budget.fuel)
+        .map_err(|error| RunError::Host {
+            detail: error.to_string(),
+        })?;
+    store.set_hostcall_fuel(budget.hostcall_bytes_max);
+    store.set_max_component_handles(budget.resources_max);
+    store.set_epoch_deadline(FIRST_YIELD_TICKS);
+    store.epoch_deadline_callback(|mut context| {
+        let state = context.data_mut();
+        if state.yields == 0 {
+            state.facts().quick.store(false, Ordering::Relaxed);
+        }
+        state.yields = state.yields.saturating_add(1);
+        match state.deadline_hit(Instant::now()) {
+            Some(hit) => Err(crate::fault::HostStop::Cap(hit).into()),
+            None => Ok(UpdateDeadline::Yield(YIELD_TICKS)),
+        }
+    });
+    Ok(store)
+}
+
+/// Waits for a slot, then runs.
+pub(crate) async fn run<C: Call>(
+    model: &Arc<Loaded>,
+    call: C,
+    budget: &Budget,
+    label: &RunLabel,
+) -> Result<Completed<C::Output>, RunError> {
+    let passes = model.enter().await?;
+    let future = whole(Arc::clone(model), call, *budget, label.clone(), passes);
+    match place(model, Box::pin(future), budget).await {
+        Placed::Done(result) => result,
+        Placed::Moved(task) => task.await,
+    }
+}
+
+/// Where a run ended up after its first tick.
+pub(crate) enum Placed<T> {
+    Done(T),
+    Moved(crate::threads::GuestTask<T>),
+}
+
+/// Lets a run have its first tick on this thread, if its model is known to be quick, and hands
+/// it to the guest threads if it wants more.
+pub(crate) async fn place<T: Send + 'static>(
+    model: &Arc<Loaded>,
+    mut future: Pin<Box<dyn Future<Output = Result<T, RunError>> + Send>>,
+    budget: &Budget,
+) -> Placed<Result<T, RunError>> {
+    if model.facts.quick.load(Ordering::Relaxed) {
+        let first = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await;
+        if let Poll::Ready(result) = first {
+            return Placed::Done(result);
+        }
+    }
+    let inner = &model.sandbox.0;
+    inner.moved.fetch_add(1, Ordering::Relaxed);
+    // Fuel and epochs bound what a guest computes; this bounds what it waits for.
+    let wall_time = budget.wall_time;
+    let limit = u64::try_from(wall_time.as_millis()).unwrap_or(u64::MAX);
+    Placed::Moved(inner.threads.spawn(model.lane, async move {
+        match tokio::time::timeout(wall_time, future).await {
+            Ok(result) => result,
+            Err(_) => Err(RunError::Cap(CapHit {
+                cap: Cap::WallTimeMs,
+                limit,
+                used: limit,
+            })),
+        }
+    }))
+}
+
+/// From an empty store to the end of the call.
+pub(crate) async fn whole<C: Call>(
+    model: Arc<Loaded>,
+    call: C,
+    budget: Budget,
+    label: RunLabel,
+    passes: (Pass, Pass),
+) -> Result<Completed<C::Output>, RunError> {
+    let start = Instant::now();
+    let inner = &model.sandbox.0;
+    let ticking = inner.clock.run();
+    let state = GuestState::new(
+        Arc::clone(&model.facts),
+        Arc::clone(&label.request_id),
+        &budget,
+        start,
+    );
+    let store = store(&inner.engine, state, &budget)?;
+    let mut live = Live {
+        store,
+        label,
+        output_bytes: 0,
+        budget,
+        start,
+        _ticking: ticking,
+        _passes: passes,
+    };
+    let instance = model.pre.instantiate_async(&mut live.store).await;
+    let instance = instance.map_err(|error| live.fault(&error))?;
+    let value = call.call(&mut live, instance).await?;
+    Ok(Completed {
+        value,
+        spent: live.spent(),
+    })
+}

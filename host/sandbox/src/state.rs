@@ -1,0 +1,506 @@
+//! What the host keeps for one run: the ledger of its memory, its captured output, its log
+//! lines, and WASI, made only when a guest first asks for it.
+
+use crate::{Budget, Cap, CapHit, bindings::belljar::model::log::Level, fault::HostStop};
+use bytes::Bytes;
+use parking_lot::Mutex;
+use std::{
+    fs::File,
+    io,
+    os::unix::fs::FileExt as _,
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicBool},
+    time::Instant,
+};
+use wasmtime::{ResourceLimiter, component::ResourceTable};
+use wasmtime_wasi::{
+    WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView,
+    cli::{IsTerminal, StdoutStream},
+    p2::{OutputStream, Pollable, StreamError, StreamResult},
+};
+
+/// Bytes that one `assets.read` returns at most.
+const ASSET_READ_BYTES_MAX: u64 = 16 << 20;
+/// Bytes of a guest's log line that are kept.
+const LOG_LINE_BYTES_MAX: usize = 4 << 10;
+/// Bytes that one write to stdout or stderr may hold.
+const STDIO_WRITE_BYTES_MAX: usize = 64 << 10;
+/// Random bytes that one call may ask for.
+const RANDOM_BYTES_MAX: u64 = 1 << 20;
+
+/// A file of the bundle that the guest may read.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct AssetFile {
+    /// As in the manifest.
+    pub name: String,
+    /// Where it is.
+    pub path: PathBuf,
+    /// In bytes.
+    pub size: u64,
+}
+
+/// What stays the same for all runs of a model, and how long its runs have been of late.
+#[derive(Debug)]
+pub(crate) struct ModelFacts {
+    /// For example `name@version`.
+    pub(crate) label: Arc<str>,
+    pub(crate) assets: Vec<AssetFile>,
+    /// Whether its last run was over within a tick. The runs of a model that is not quick start
+    /// on the guest threads: a crowd of endless ones would else take a tick each from the
+    /// threads that serve HTTP.
+    pub(crate) quick: AtomicBool,
+}
+
+/// The state of a store.
+pub(crate) struct GuestState {
+    facts: Arc<ModelFacts>,
+    request_id: Arc<str>,
+    pub(crate) ledger: Ledger,
+    wasi: Option<Box<WasiCtx>>,
+    table: ResourceTable,
+    stdio: Option<Arc<Mutex<Captured>>>,
+    stdio_bytes_max: usize,
+    log_lines: u32,
+    log_lines_max: u32,
+    resources_max: usize,
+    pub(crate) deadline: Instant,
+    wall_time_ms: u64,
+    /// How often the run has yielded.
+    pub(crate) yields: u32,
+}
+
+impl GuestState {
+    pub(crate) fn new(
+        facts: Arc<ModelFacts>,
+        request_id: Arc<str>,
+        budget: &Budget,
+        start: Instant,
+    ) -> Self {
+        Self {
+            facts,
+            request_id,
+            ledger: Ledger::new(budget),
+            wasi: None,
+            table: ResourceTable::new(),
+            stdio: None,
+            stdio_bytes_max: budget.stdio_bytes_max,
+            log_lines: 0,
+            log_lines_max: budget.log_lines_max,
+            resources_max: budget.resources_max,
+            deadline: start.checked_add(budget.wall_time).unwrap_or(start),
+            wall_time_ms: u64::try_from(budget.wall_time.as_millis()).unwrap_or(u64::MAX),
+            yields: 0,
+        }
+    }
+
+    pub(crate) fn facts(&self) -> &ModelFacts {
+        &self.facts
+    }
+
+    pub(crate) fn request_id(&self) -> &str {
+        &self.request_id
+    }
+
+    /// The end of the wall time, as a cap that was hit.
+    pub(crate) fn deadline_hit(&self, now: Instant) -> Option<CapHit> {
+        (now >= self.deadline).then(|| {
+            let over = u64::try_from((now - self.deadline).as_millis()).unwrap_or(u64::MAX);
+            CapHit {
+                cap: Cap::WallTimeMs,
+                limit: self.wall_time_ms,
+                used: self.wall_time_ms.saturating_add(over),
+            }
+        })
+    }
+
+    pub(crate) fn assets(&self) -> &[AssetFile] {
+        &self.facts.assets
+    }
+
+    pub(crate) fn asset(&self, name: &str) -> Option<&AssetFile> {
+        self.facts.assets.iter().find(|asset| asset.name == name)
+    }
+
+    pub(crate) fn read_asset(
+        &self,
+        name: &str,
+        offset: u64,
+        len: u64,
+    ) -> wasmtime::Result<Option<Vec<u8>>> {
+        let Some(asset) = self.asset(name) else {
+            return Ok(None);
+        };
+        let len = len
+            .min(ASSET_READ_BYTES_MAX)
+            .min(asset.size.saturating_sub(offset));
+        let mut bytes = vec![0; usize::try_from(len)?];
+        // Opened anew for each read: a bundle may have thousands of assets, and none of them
+        // holds a file descriptor of the host for longer than this.
+        File::open(&asset.path)
+            .and_then(|file| file.read_exact_at(&mut bytes, offset))
+            .map_err(|error| {
+                HostStop::Host(format!(
+                    "asset `{name}` of {} could not be read: {error}",
+                    self.facts.label
+                ))
+            })?;
+        Ok(Some(bytes))
+    }
+
+    pub(crate) fn log(&mut self, level: Level, message: &str) -> wasmtime::Result<()> {
+        self.log_lines = self.log_lines.saturating_add(1);
+        if self.log_lines > self.log_lines_max {
+            return Err(HostStop::Cap(CapHit {
+                cap: Cap::LogLines,
+                limit: u64::from(self.log_lines_max),
+                used: u64::from(self.log_lines),
+            })
+            .into());
+        }
+        self.emit(level, "log", message);
+        Ok(())
+    }
+
+    fn emit(&self, level: Level, source: &str, message: &str) {
+        let line = printable(message);
+        let (model, request) = (&*self.facts.label, &*self.request_id);
+        match level {
+            Level::Trace => {
+                tracing::trace!(target: "guest", { model.id = model, request.id = request, origin = source }, "{line}")
+            }
+            Level::Debug => {
+                tracing::debug!(target: "guest", { model.id = model, request.id = request, origin = source }, "{line}")
+            }
+            Level::Info => {
+                tracing::info!(target: "guest", { model.id = model, request.id = request, origin = source }, "{line}")
+            }
+            Level::Warn => {
+                tracing::warn!(target: "guest", { model.id = model, request.id = request, origin = source }, "{line}")
+            }
+            Level::Error => {
+                tracing::error!(target: "guest", { model.id = model, request.id = request, origin = source }, "{line}")
+            }
+        }
+    }
+
+    /// Writes what came over stdout and stderr to the log, a line each, within what is left of
+    /// the run's log lines.
+    pub(crate) fn flush_stdio(&mut self) {
+        let Some(stdio) = &self.stdio else { return };
+        let bytes = std::mem::take(&mut stdio.lock().bytes);
+        let text = String::from_utf8_lossy(&bytes);
+        let left = self.log_lines_max.saturating_sub(self.log_lines) as usize;
+        for line in text.lines().filter(|line| !line.is_empty()).take(left) {
+            self.emit(Level::Info, "stdio", line);
+        }
+    }
+}
+
+/// Cut to size, with control characters replaced: a guest must not be able to forge lines of
+/// the host's log or to drive the operator's terminal.
+fn printable(message: &str) -> String {
+    let mut cut = message.len().min(LOG_LINE_BYTES_MAX);
+    while !message.is_char_boundary(cut) {
+        cut -= 1;
+    }
+    let (kept, _) = message.split_at(cut);
+    kept.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
+}
+
+impl WasiView for GuestState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        let Self {
+            wasi,
+            table,
+            stdio,
+            stdio_bytes_max,
+            resources_max,
+            ..
+        } = self;
+        let ctx = wasi.get_or_insert_with(|| {
+            let captured = Arc::new(Mutex::new(Captured {
+                bytes: Vec::new(),
+                written: 0,
+                bytes_max: *stdio_bytes_max,
+            }));
+            *stdio = Some(Arc::clone(&captured));
+            table.set_max_capacity(*resources_max);
+            let mut builder = WasiCtxBuilder::new();
+            builder
+                .stdout(Stdio(Arc::clone(&captured)))
+                .stderr(Stdio(captured))
+                .allow_ip_name_lookup(false)
+                .allow_tcp(false)
+                .allow_udp(false)
+                // A guest that waits must give its thread back.
+                .allow_blocking_current_thread(false)
+                .max_random_size(RANDOM_BYTES_MAX);
+            Box::new(builder.build())
+        });
+        WasiCtxView { ctx, table }
+    }
+}
+
+/// What the guest wrote to stdout and stderr, together.
+struct Captured {
+    bytes: Vec<u8>,
+    written: usize,
+    bytes_max: usize,
+}
+
+impl Captured {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), CapHit> {
+        self.written = self.written.saturating_add(bytes.len());
+        if self.written > self.bytes_max {
+            return Err(CapHit {
+                cap: Cap::StdioBytes,
+                limit: self.bytes_max as u64,
+                used: self.written as u64,
+            });
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+#[derive(Clone)]
+struct Stdio(Arc<Mutex<Captured>>);
+
+impl IsTerminal for Stdio {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for Stdio {
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(self.clone())
+    }
+
+    fn async_stream(&self) -> Box<dyn tokio::io::AsyncWrite + Send + Sync> {
+        // Only WASI 0.3 asks for this, and it is not linked.
+        Box::new(tokio::io::sink())
+    }
+}
+
+impl OutputStream for Stdio {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.0
+            .lock()
+            .write(&bytes)
+            .map_err(|hit| StreamError::Trap(HostStop::Cap(hit).into()))
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(STDIO_WRITE_BYTES_MAX)
+    }
+}
+
+#[async_trait::async_trait]
+impl Pollable for Stdio {
+    async fn ready(&mut self) {}
+}
+
+/// What an instance has taken, and the first cap that it met.
+pub(crate) struct Ledger {
+    memory_bytes: u64,
+    memory_bytes_max: u64,
+    table_elements: u64,
+    table_elements_max: u64,
+    instances_max: u32,
+    memories_max: u32,
+    tables_max: u32,
+    /// The guest sees a refused growth as -1 and usually traps a moment later. This is how the
+    /// trap is told apart from any other.
+    refused: Option<CapHit>,
+}
+
+impl Ledger {
+    fn new(budget: &Budget) -> Self {
+        Self {
+            memory_bytes: 0,
+            memory_bytes_max: budget.memory_bytes_max,
+            table_elements: 0,
+            table_elements_max: budget.table_elements_max,
+            instances_max: budget.instances_max,
+            memories_max: budget.memories_max,
+            tables_max: budget.tables_max,
+            refused: None,
+        }
+    }
+
+    /// Bytes of linear memory, over all memories.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        self.memory_bytes
+    }
+
+    /// The growth that was refused, if any was.
+    pub(crate) fn refused(&self) -> Option<&CapHit> {
+        self.refused.as_ref()
+    }
+
+    fn grow(
+        used: &mut u64,
+        limit: u64,
+        cap: Cap,
+        growth: u64,
+        refused: &mut Option<CapHit>,
+    ) -> bool {
+        let wanted = used.saturating_add(growth);
+        if wanted > limit {
+            refused.get_or_insert(CapHit {
+                cap,
+                limit,
+                used: wanted,
+            });
+            return false;
+        }
+        *used = wanted;
+        true
+    }
+}
+
+impl ResourceLimiter for Ledger {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let growth = desired.saturating_sub(current) as u64;
+        let Self {
+            memory_bytes,
+            memory_bytes_max,
+            refused,
+            ..
+        } = self;
+        Ok(Self::grow(
+            memory_bytes,
+            *memory_bytes_max,
+            Cap::Memory,
+            growth,
+            refused,
+        ))
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let growth = desired.saturating_sub(current) as u64;
+        let Self {
+            table_elements,
+            table_elements_max,
+            refused,
+            ..
+        } = self;
+        Ok(Self::grow(
+            table_elements,
+            *table_elements_max,
+            Cap::TableElements,
+            growth,
+            refused,
+        ))
+    }
+
+    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        // The ledger allowed it and the pool's own slot size did not, or the guest asked for
+        // more than its own declared maximum; either way the guest sees -1.
+        tracing::debug!("memory growth failed: {error}");
+        Ok(())
+    }
+
+    fn instances(&self) -> usize {
+        self.instances_max as usize
+    }
+
+    fn tables(&self) -> usize {
+        self.tables_max as usize
+    }
+
+    fn memories(&self) -> usize {
+        self.memories_max as usize
+    }
+}
+
+/// Where a table of files is wrong, as an error of the host.
+pub(crate) fn asset_sizes_agree(assets: &[AssetFile]) -> io::Result<()> {
+    for asset in assets {
+        let size = std::fs::metadata(&asset.path)?.len();
+        if size != asset.size {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!(
+                    "asset `{}` has {size} bytes on disk and {} in the registry",
+                    asset.name, asset.size
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_summed_over_all_memories_and_the_refusal_is_kept() {
+        let mut ledger = Ledger::new(&Budget {
+            memory_bytes_max: 100,
+            ..Budget::default()
+        });
+        assert!(ledger.memory_growing(0, 60, None).unwrap());
+        assert!(ledger.memory_growing(0, 40, None).unwrap());
+        assert_eq!(ledger.refused(), None);
+        assert!(!ledger.memory_growing(40, 41, None).unwrap());
+        assert!(!ledger.memory_growing(40, 50, None).unwrap());
+        assert_eq!(
+            ledger.refused(),
+            Some(&CapHit {
+                cap: Cap::Memory,
+                limit: 100,
+                used: 101
+            })
+        );
+        assert_eq!(ledger.memory_bytes(), 100);
+    }
+
+    #[test]
+    fn a_guest_cannot_forge_a_line() {
+        assert_eq!(
+            printable("a\nlevel=ERROR \u{1b}[2J"),
+            "a\u{fffd}level=ERROR \u{fffd}[2J"
+        );
+        let long = "é".repeat(LOG_LINE_BYTES_MAX);
+        assert!(printable(&long).len() <= LOG_LINE_BYTES_MAX);
+    }
+
+    #[test]
+    fn output_is_captured_up_to_its_cap() {
+        let mut captured = Captured {
+            bytes: Vec::new(),
+            written: 0,
+            bytes_max: 4,
+        };
+        assert!(captured.write(b"abcd").is_ok());
+        assert_eq!(
+            captured.write(b"e"),
+            Err(CapHit {
+                cap: Cap::StdioBytes,
+                limit: 4,
+                used: 5
+            })
+        );
+        assert_eq!(captured.bytes, b"abcd");
+    }
+}

@@ -1,0 +1,349 @@
+//! The guest threads: where a run goes on once it has had its first tick on the thread that
+//! serves the request.
+//!
+//! Tokio's own scheduler is first come, first served, so a hundred endless runs of one model
+//! would stand before a run of another at every turn. Here each model has a lane, and the
+//! threads take from the lanes in turn: a model's share of the guest threads does not grow with
+//! the number of its runs. The threads are also niced, so that the kernel lets the threads that
+//! serve HTTP go first.
+
+use async_task::{Builder, Runnable, Task};
+use parking_lot::{Condvar, Mutex};
+use std::{
+    collections::{HashMap, VecDeque},
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+    thread,
+};
+
+/// How much the guest threads yield to the others when both want to run, as a Unix nice value.
+const GUEST_THREAD_NICE: i32 = 10;
+
+/// Which lane a run waits in: one for each loaded model.
+pub(crate) type Lane = u64;
+
+/// What the queue knows of a run beside its future.
+#[derive(Debug, Default)]
+struct Tag {
+    cancelled: AtomicBool,
+}
+
+type Run = Runnable<Arc<Tag>>;
+
+#[derive(Default)]
+struct Waiting {
+    /// Runs whose owner is gone. They only free what they hold, so they go first.
+    cancelled: Vec<Run>,
+    lanes: HashMap<Lane, VecDeque<Run>>,
+    /// The lanes that hold a run, in the order of their turns.
+    turns: VecDeque<Lane>,
+    closed: bool,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: Mutex<Waiting>,
+    filled: Condvar,
+}
+
+impl Queue {
+    fn push(&self, lane: Lane, run: Run) {
+        let mut waiting = self.waiting.lock();
+        if waiting.closed {
+            // Dropping the run outside the lock drops its future, which may hold anything.
+            drop(waiting);
+            drop(run);
+            return;
+        }
+        if run.metadata().cancelled.load(Ordering::Acquire) {
+            waiting.cancelled.push(run);
+        } else {
+            let queue = waiting.lanes.entry(lane).or_default();
+            let was_empty = queue.is_empty();
+            queue.push_back(run);
+            if was_empty {
+                waiting.turns.push_back(lane);
+            }
+        }
+        drop(waiting);
+        self.filled.notify_one();
+    }
+
+    /// Moves the cancelled runs of a lane to the front, so that a client that went away frees
+    /// its slot however long the lane is.
+    fn promote_cancelled(&self, lane: Lane) {
+        let mut waiting = self.waiting.lock();
+        let waiting = &mut *waiting;
+        let Some(queue) = waiting.lanes.get_mut(&lane) else {
+            return;
+        };
+        for run in std::mem::take(queue) {
+            if run.metadata().cancelled.load(Ordering::Acquire) {
+                waiting.cancelled.push(run);
+            } else {
+                queue.push_back(run);
+            }
+        }
+        if queue.is_empty() {
+            waiting.lanes.remove(&lane);
+            waiting.turns.retain(|turn| *turn != lane);
+        }
+    }
+
+    /// The next run, or none when the queue is closed.
+    fn pop(&self) -> Option<Run> {
+        let mut waiting = self.waiting.lock();
+        loop {
+            if waiting.closed {
+                return None;
+            }
+            if let Some(run) = waiting.cancelled.pop() {
+                return Some(run);
+            }
+            if let Some(lane) = waiting.turns.pop_front() {
+                let queue = waiting.lanes.entry(lane).or_default();
+                let run = queue.pop_front();
+                if queue.is_empty() {
+                    waiting.lanes.remove(&lane);
+                } else {
+                    waiting.turns.push_back(lane);
+                }
+                if run.is_some() {
+                    return run;
+                }
+                continue;
+            }
+            self.filled.wait(&mut waiting);
+        }
+    }
+
+    fn close(&self) {
+        let left = {
+            let mut waiting = self.waiting.lock();
+            waiting.closed = true;
+            waiting.turns.clear();
+            (
+                std::mem::take(&mut waiting.lanes),
+                std::mem::take(&mut waiting.cancelled),
+            )
+        };
+        self.filled.notify_all();
+        drop(left);
+    }
+}
+
+/// The threads, ended when the last handle is dropped.
+pub(crate) struct GuestThreads {
+    queue: Arc<Queue>,
+}
+
+impl Drop for GuestThreads {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}
+
+impl GuestThreads {
+    /// Starts `count` threads. Each polls inside `runtime`, whose timers WASI clocks use.
+    pub(crate) fn start(count: usize, runtime: &tokio::runtime::Handle) -> std::io::Result<Self> {
+        let queue = Arc::new(Queue::default());
+        for index in 0..count.max(1) {
+            let queue = Arc::clone(&queue);
+            let runtime = runtime.clone();
+            thread::Builder::new()
+                .name(format!("guest-{index}"))
+                .spawn(move || {
+                    // Linux gives each thread its own nice value. Where it is refused the threads
+                    // still work, with less of a head start for HTTP.
+                    let _ = rustix::process::nice(GUEST_THREAD_NICE);
+                    let _inside = runtime.enter();
+                    while let Some(run) = queue.pop() {
+                        run.run();
+                    }
+                })?;
+        }
+        Ok(Self { queue })
+    }
+
+    /// Hands over a future. Dropping the returned handle cancels it at its next yield.
+    pub(crate) fn spawn<F>(&self, lane: Lane, future: F) -> GuestTask<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let tag = Arc::new(Tag::default());
+        let queue = Arc::clone(&self.queue);
+        let (run, task) = Builder::new()
+            .metadata(Arc::clone(&tag))
+            .propagate_panic(true)
+            .spawn(move |_| future, move |run| queue.push(lane, run));
+        run.schedule();
+        GuestTask {
+            task: Some(task),
+            tag,
+            lane,
+            queue: Arc::clone(&self.queue),
+        }
+    }
+}
+
+/// A run on the guest threads.
+pub(crate) struct GuestTask<T> {
+    task: Option<Task<T, Arc<Tag>>>,
+    tag: Arc<Tag>,
+    lane: Lane,
+    queue: Arc<Queue>,
+}
+
+impl<T> Future for GuestTask<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        match &mut self.task {
+            Some(task) => {
+                let polled = Pin::new(task).poll(cx);
+                if polled.is_ready() {
+                    self.task = None;
+                }
+                polled
+            }
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl<T> Drop for GuestTask<T> {
+    fn drop(&mut self) {
+        if let Some(task) = self.task.take() {
+            self.tag.cancelled.store(true, Ordering::Release);
+            drop(task);
+            self.queue.promote_cancelled(self.lane);
+        }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    /// Yields to the queue a number of times, then says its name.
+    struct Turns {
+        left: u32,
+        name: &'static str,
+        out: mpsc::Sender<&'static str>,
+    }
+
+    impl Future for Turns {
+        type Output = ();
+        fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+            if self.left == 0 {
+                let _ = self.out.send(self.name);
+                return Poll::Ready(());
+            }
+            self.left -= 1;
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+    }
+
+    /// A queue without threads: the test takes the turns itself.
+    fn unmanned() -> GuestThreads {
+        GuestThreads {
+            queue: Arc::new(Queue::default()),
+        }
+    }
+
+    fn take_turns(threads: &GuestThreads, count: usize) {
+        for _ in 0..count {
+            threads.queue.pop().unwrap().run();
+        }
+    }
+
+    #[test]
+    fn a_lane_of_many_does_not_delay_a_lane_of_one() {
+        let threads = unmanned();
+        let (out, said) = mpsc::channel();
+        let crowd: Vec<_> = (0..100)
+            .map(|_| {
+                threads.spawn(
+                    1,
+                    Turns {
+                        left: 1000,
+                        name: "crowd",
+                        out: out.clone(),
+                    },
+                )
+            })
+            .collect();
+        let lone = threads.spawn(
+            2,
+            Turns {
+                left: 9,
+                name: "lone",
+                out,
+            },
+        );
+        // Ten turns of its own, and as many of the crowd's in between.
+        take_turns(&threads, 20);
+        assert_eq!(said.try_recv(), Ok("lone"));
+        drop((crowd, lone));
+    }
+
+    #[test]
+    fn a_cancelled_run_is_dropped_at_the_next_turn() {
+        struct Noisy(mpsc::Sender<&'static str>);
+        impl Drop for Noisy {
+            fn drop(&mut self) {
+                let _ = self.0.send("dropped");
+            }
+        }
+        let threads = unmanned();
+        let (out, said) = mpsc::channel();
+        let crowd: Vec<_> = (0..100)
+            .map(|_| {
+                threads.spawn(
+                    1,
+                    Turns {
+                        left: 1000,
+                        name: "crowd",
+                        out: out.clone(),
+                    },
+                )
+            })
+            .collect();
+        let noisy = Noisy(out);
+        let last = threads.spawn(1, async move {
+            let _held = &noisy;
+            std::future::pending::<()>().await;
+        });
+        drop(last);
+        take_turns(&threads, 1);
+        assert_eq!(said.try_recv(), Ok("dropped"));
+        drop(crowd);
+    }
+
+    #[test]
+    fn closing_drops_what_waits() {
+        let threads = unmanned();
+        let (out, said) = mpsc::channel();
+        let task = threads.spawn(
+            1,
+            Turns {
+                left: 3,
+                name: "never",
+                out,
+            },
+        );
+        threads.queue.close();
+        assert!(threads.queue.pop().is_none());
+        assert!(said.recv().is_err());
+        drop(task);
+    }
+}
