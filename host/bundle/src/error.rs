@@ -318,7 +318,7 @@ pub enum BundleError {
 
     // The files against the manifest.
     /// A file that the manifest does not name.
-    #[error("\"{path}\" is in the archive, but neither [assets] nor [digests] names it")]
+    #[error("\"{path}\" is in the archive, but neither [assets] nor [digests] names it{}", apple(.path))]
     FileUnnamed {
         /// The file.
         path: String,
@@ -523,6 +523,16 @@ impl BundleError {
             }
             _ => Self::StoreFailed { action, source },
         }
+    }
+}
+
+/// `tar` on macOS adds a hidden companion to files that have attributes.
+fn apple(path: &str) -> &'static str {
+    let file = path.rsplit('/').next().unwrap_or(path);
+    if file.starts_with("._") {
+        "; macOS adds such files: set COPYFILE_DISABLE=1 for tar"
+    } else {
+        ""
     }
 }
 

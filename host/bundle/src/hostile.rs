@@ -243,3 +243,22 @@ pub fn gzip(bytes: &[u8]) -> Vec<u8> {
 pub fn zstd(bytes: &[u8]) -> Vec<u8> {
     zstd::stream::encode_all(bytes, 1).unwrap_or_default()
 }
+
+/// A zstd frame that demands a window of 2^`window_log` bytes, from 10 on, and holds nothing.
+pub fn zstd_frame_with_window(window_log: u8) -> Vec<u8> {
+    // Magic, a descriptor without a content size, the window, and a last block that is empty.
+    let window = window_log.saturating_sub(10) << 3;
+    [
+        &[0x28, 0xb5, 0x2f, 0xfd, 0x00, window][..],
+        &[0x01, 0x00, 0x00],
+    ]
+    .concat()
+}
+
+/// A zstd frame that decoders are told to skip.
+pub fn skippable_zstd_frame(content: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(content.len())
+        .unwrap_or(u32::MAX)
+        .to_le_bytes();
+    [&[0x50, 0x2a, 0x4d, 0x18][..], &length, content].concat()
+}

@@ -20,9 +20,9 @@ use pax::Extensions;
 
 pub(crate) const BLOCK_BYTES: usize = 512;
 
-/// `tar` fills its last record with zeros; 10 KiB is usual, and the largest blocking factor
-/// that people use makes 1 MiB of it.
-const END_PADDING_BYTES_MAX: u64 = 1 << 20;
+/// `tar` fills its last record with zeros. A record is 10 KiB, and 256 KiB with the largest
+/// blocking factor that anybody uses for what is not a tape.
+const END_PADDING_BYTES_MAX: u64 = 256 << 10;
 
 /// An extended header holds a path and a few times; access lists and labels make it larger.
 const EXTENSION_BYTES_MAX: u64 = 64 << 10;

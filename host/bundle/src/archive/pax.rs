@@ -6,9 +6,12 @@ use super::header::{EntryKind, RawHeader};
 use crate::error::BundleError;
 use crate::text::quotable_bytes;
 
-/// A path that its header has cut short must still show this many bytes of it. The field holds
-/// 100, and a writer may stop before the middle of a character.
-const CUT_PATH_BYTES_MIN: usize = 96;
+/// The width of a header's `name` field.
+const HEADER_NAME_BYTES: usize = 100;
+
+/// A path that its header has cut short must still show this many bytes of it: the whole field,
+/// but for a character that would not fit.
+const CUT_PATH_BYTES_MIN: usize = HEADER_NAME_BYTES - 4;
 
 /// The largest size that a header can say in octal: 8 GiB - 1.
 const OCTAL_SIZE_MAX: u64 = 0o77_777_777_777;
@@ -116,12 +119,13 @@ impl Extensions {
 }
 
 /// Whether a writer that means `long` could have put `short` into the header: the same, or cut
-/// off, after having replaced (Python) or dropped (Go) what is not ASCII.
+/// off, after having replaced (Python) or dropped (Go) what is not ASCII, or with folders in the
+/// middle left out (bsdtar).
 fn is_short_form(short: &[u8], long: &[u8]) -> bool {
     let cut = |full: &[u8]| {
         full == short || (short.len() >= CUT_PATH_BYTES_MIN && full.starts_with(short))
     };
-    if cut(long) {
+    if cut(long) || is_without_middle(short, long) {
         return true;
     }
     let Ok(text) = std::str::from_utf8(long) else {
@@ -133,6 +137,21 @@ fn is_short_form(short: &[u8], long: &[u8]) -> bool {
         .collect();
     let dropped: String = text.chars().filter(char::is_ascii).collect();
     cut(replaced.as_bytes()) || cut(dropped.as_bytes())
+}
+
+/// Whether `short` is `long` without some folders between the first one and the file's name.
+fn is_without_middle(short: &[u8], long: &[u8]) -> bool {
+    // What fits into the field is never shortened.
+    if long.len() <= HEADER_NAME_BYTES {
+        return false;
+    }
+    (0..short.len())
+        .filter(|at| short.get(*at) == Some(&b'/'))
+        .any(|at| {
+            let (lead, tail) = short.split_at_checked(at + 1).unwrap_or((short, &[]));
+            let name = [b"/", tail].concat();
+            !tail.is_empty() && long.starts_with(lead) && long.ends_with(&name)
+        })
 }
 
 /// One record, and what comes after it.
@@ -233,5 +252,20 @@ mod tests {
         assert!(is_short_form(b"nave", "naïve".as_bytes()));
         assert!(!is_short_form(b"evil", b"good"));
         assert!(!is_short_form(b"", b"good"));
+        let deep = format!("{}/{}/file", "a".repeat(60), "b".repeat(60));
+        assert!(is_short_form(
+            format!("{}/file", "a".repeat(60)).as_bytes(),
+            deep.as_bytes()
+        ));
+        assert!(!is_short_form(
+            format!("{}/ile", "a".repeat(60)).as_bytes(),
+            deep.as_bytes()
+        ));
+        assert!(!is_short_form(
+            format!("{}/", "a".repeat(60)).as_bytes(),
+            deep.as_bytes()
+        ));
+        assert!(!is_short_form(b"c/file", deep.as_bytes()));
+        assert!(!is_short_form(b"a/c", b"a/b/c"));
     }
 }
