@@ -207,9 +207,10 @@ async fn compile(
     blocking(move || verified.verify()).await?.map_err(|error| damaged(run, error))?;
     inner.advance(run, Stage::Compiling);
     let started = Instant::now();
+    let sandbox = inner.sandbox.lock().sandbox.clone();
     let compiled = inner
         .compiler
-        .compile(job, |phase| {
+        .compile(job, &sandbox, |phase| {
             let stage = match phase {
                 Phase::Compiling => Stage::Compiling,
                 Phase::Loading => Stage::Loading,
