@@ -29,6 +29,8 @@ use wasmtime_wizer::{WasmtimeWizerComponent, Wizer};
 const ORDER_BYTES_MAX: u64 = 64 << 20;
 /// Files that the process may have open.
 const OPEN_FILES_MAX: u64 = 64;
+/// What `Component::resources_required` counts memory in; other page sizes are not enabled.
+const WASM_PAGE_BYTES: u64 = 64 << 10;
 /// How often `load` yields so that its deadline can be looked at.
 const LOAD_TICK: Duration = Duration::from_millis(10);
 /// The interface that is called once, before the snapshot.
@@ -183,7 +185,7 @@ fn fits(
     if needs.num_tables > tables_max {
         return too_large("tables", needs.num_tables.into(), tables_max.into());
     }
-    let memory = needs.max_initial_memory_size.unwrap_or(0);
+    let memory = needs.max_initial_memory_size.unwrap_or(0).saturating_mul(WASM_PAGE_BYTES);
     let memory_max = pool.memory_bytes_max.min(budget.memory_bytes_max);
     if memory > memory_max {
         return too_large("bytes in one memory", memory, memory_max);
