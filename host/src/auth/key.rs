@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 
 /// What the secrets of stored keys begin with, so that scanners find leaked ones.
-pub const PREFIX: &str = "sk-belljar-";
+pub(super) const PREFIX: &str = "sk-belljar-";
 /// Hex digits after the prefix: 256 bits.
 const SECRET_DIGITS: usize = 64;
 /// Characters that a plain key of the configuration must at least have.

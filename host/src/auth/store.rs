@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use belljar_bundle::ModelName;
 use jiff::Timestamp;
 
 use super::caller::{Caller, Grant};
@@ -527,12 +528,12 @@ impl NewKey {
         if self.scopes.is_empty() {
             return Err(KeyError::NoScopes);
         }
-        if let Some(models) = &self.models {
-            if !(1..=MODELS_MAX).contains(&models.len())
-                || !models.iter().all(|name| could_be_model_name(name))
-            {
-                return Err(KeyError::Models);
-            }
+        let named = |models: &BTreeSet<String>| {
+            (1..=MODELS_MAX).contains(&models.len())
+                && models.iter().all(|name| name.parse::<ModelName>().is_ok())
+        };
+        if !self.models.as_ref().is_none_or(named) {
+            return Err(KeyError::Models);
         }
         if self.rpm == Some(0) || self.tpm == Some(0) {
             return Err(KeyError::ZeroLimit);
@@ -635,16 +636,6 @@ fn write_private(path: &Path, secret: &str) -> io::Result<()> {
         Some(parent) => fs::File::open(parent)?.sync_all(),
         None => Ok(()),
     }
-}
-
-/// The rule for names of models: `[a-z0-9][a-z0-9._-]{0,63}`.
-fn could_be_model_name(name: &str) -> bool {
-    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    name.len() <= 64
-        && name.bytes().next().is_some_and(plain)
-        && name
-            .bytes()
-            .all(|b| plain(b) || matches!(b, b'.' | b'_' | b'-'))
 }
 
 #[cfg(test)]

@@ -70,7 +70,7 @@ async fn a_created_key_works_at_once_and_after_a_restart() {
             (caller.tier(), caller.requests_per_minute()),
             (Some(Tier::Tier5), Some(7))
         );
-        assert_eq!(store.list(), [created.record.clone()]);
+        assert_eq!(store.list(), std::slice::from_ref(&created.record));
         assert_eq!(store.show(&created.record.id).unwrap(), created.record);
     };
     check(&store);
@@ -92,7 +92,7 @@ async fn a_revoked_key_is_refused_at_once_and_after_a_restart() {
                 store.authenticate(Some(&key)).unwrap_err(),
                 AuthError::Revoked
             );
-            assert_eq!(store.list(), [revoked.clone()]);
+            assert_eq!(store.list(), std::slice::from_ref(&revoked));
         };
         check(&store);
         check(&fixture.reopen(store).await);

@@ -1,0 +1,446 @@
+//! How the text of a setting becomes a value, and the value text again.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use belljar_bundle::{ByteSize, DurationText, Fuel, PublicKey, TrustedKey};
+use belljar_sandbox::CleaningChoice;
+
+use crate::auth::ConfiguredKey;
+use crate::telemetry::{LogFilter, LogFormat};
+
+/// A value as it was written, before anybody has understood it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Raw {
+    /// From the environment, a flag, or a single value of the file.
+    Text(String),
+    /// An array of the file.
+    List(Vec<String>),
+}
+
+impl Raw {
+    fn text(&self) -> Result<&str, String> {
+        match self {
+            Self::Text(text) => Ok(text.trim()),
+            Self::List(_) => Err("this is a list, and one value is wanted".to_owned()),
+        }
+    }
+
+    /// A list: an array of the file, a JSON array of strings, or text separated by commas.
+    fn list(&self) -> Result<Vec<String>, String> {
+        match self {
+            Self::List(items) => Ok(items.clone()),
+            Self::Text(text) if text.trim_start().starts_with('[') => serde_json::from_str(text)
+                // The parser's message could repeat what it read, and that may be a secret.
+                .map_err(|_| "this begins like a JSON list of strings and is none".to_owned()),
+            Self::Text(text) => Ok(text
+                .split(',')
+                .map(str::trim)
+                .filter(|item| !item.is_empty())
+                .map(str::to_owned)
+                .collect()),
+        }
+    }
+}
+
+/// Reads and prints one kind of value.
+pub(super) trait Kind<T> {
+    /// What is accepted, for messages and the reference.
+    const ACCEPTS: &'static str;
+
+    /// Understands a value, or says what is wrong with it.
+    fn read(raw: &Raw) -> Result<T, String>;
+
+    /// The value as it could be written.
+    fn show(value: &T) -> String;
+}
+
+/// Yes or no.
+pub(super) struct Switch;
+/// A whole number from 0.
+pub(super) struct Count;
+/// A whole number from 1.
+pub(super) struct Positive;
+/// A number of bytes, at least 1.
+pub(super) struct Bytes;
+/// A span of time, 0 included.
+pub(super) struct Time;
+/// A span of time above 0.
+pub(super) struct PositiveTime;
+/// Units of fuel, at least 1.
+pub(super) struct FuelUnits;
+/// An address and a port.
+pub(super) struct Address;
+/// A file or folder.
+pub(super) struct FilePath;
+/// Whatever its own type reads and prints.
+pub(super) struct Plain;
+/// API keys. Prints how many there are.
+pub(super) struct Keys;
+/// Names and public keys.
+pub(super) struct TrustedKeys;
+
+impl Kind<bool> for Switch {
+    const ACCEPTS: &'static str = "true or false";
+
+    fn read(raw: &Raw) -> Result<bool, String> {
+        match raw.text()?.to_ascii_lowercase().as_str() {
+            "true" | "1" | "yes" | "on" => Ok(true),
+            "false" | "0" | "no" | "off" => Ok(false),
+            _ => Err(format!("expected {}", <Self as Kind<bool>>::ACCEPTS)),
+        }
+    }
+
+    fn show(value: &bool) -> String {
+        value.to_string()
+    }
+}
+
+/// None is `auto`: the value follows from other settings.
+impl Kind<Option<bool>> for Switch {
+    const ACCEPTS: &'static str = "true, false or auto";
+
+    fn read(raw: &Raw) -> Result<Option<bool>, String> {
+        if raw.text()?.eq_ignore_ascii_case("auto") {
+            return Ok(None);
+        }
+        <Self as Kind<bool>>::read(raw)
+            .map(Some)
+            .map_err(|_| format!("expected {}", <Self as Kind<Option<bool>>>::ACCEPTS))
+    }
+
+    fn show(value: &Option<bool>) -> String {
+        value.map_or_else(|| "auto".to_owned(), |on| on.to_string())
+    }
+}
+
+/// Reads a number into whatever width its field has.
+fn number<T: TryFrom<u64>>(raw: &Raw, least: u64, accepts: &str) -> Result<T, String> {
+    let text = raw.text()?.replace('_', "");
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let number: u64 = text
+        .parse()
+        .ok()
+        .filter(|number| digits && *number >= least)
+        .ok_or_else(|| format!("expected {accepts}"))?;
+    T::try_from(number).map_err(|_| format!("{number} is too large"))
+}
+
+macro_rules! numbers {
+    ($($type:ty),*) => {$(
+        impl Kind<$type> for Count {
+            const ACCEPTS: &'static str = "a whole number from 0";
+            fn read(raw: &Raw) -> Result<$type, String> {
+                number(raw, 0, <Self as Kind<$type>>::ACCEPTS)
+            }
+            fn show(value: &$type) -> String {
+                value.to_string()
+            }
+        }
+
+        impl Kind<$type> for Positive {
+            const ACCEPTS: &'static str = "a whole number from 1";
+            fn read(raw: &Raw) -> Result<$type, String> {
+                number(raw, 1, <Self as Kind<$type>>::ACCEPTS)
+            }
+            fn show(value: &$type) -> String {
+                value.to_string()
+            }
+        }
+    )*};
+}
+numbers!(u32, u64, usize);
+
+impl Kind<u64> for Bytes {
+    const ACCEPTS: &'static str = "a size such as `10 MiB`, or a number of bytes";
+
+    fn read(raw: &Raw) -> Result<u64, String> {
+        let size: ByteSize = raw.text()?.parse().map_err(|error| format!("{error}"))?;
+        match size.as_u64() {
+            0 => Err("expected a size above 0".to_owned()),
+            bytes => Ok(bytes),
+        }
+    }
+
+    fn show(value: &u64) -> String {
+        ByteSize::bytes(*value).to_string()
+    }
+}
+
+impl Kind<usize> for Bytes {
+    const ACCEPTS: &'static str = <Self as Kind<u64>>::ACCEPTS;
+
+    fn read(raw: &Raw) -> Result<usize, String> {
+        let bytes = <Self as Kind<u64>>::read(raw)?;
+        usize::try_from(bytes).map_err(|_| "this is too large".to_owned())
+    }
+
+    fn show(value: &usize) -> String {
+        ByteSize::bytes(*value as u64).to_string()
+    }
+}
+
+impl Kind<Duration> for Time {
+    const ACCEPTS: &'static str = "a time such as `30 s`, `500 ms` or `2 min`";
+
+    fn read(raw: &Raw) -> Result<Duration, String> {
+        let time: DurationText = raw.text()?.parse().map_err(|error| format!("{error}"))?;
+        Ok(time.as_duration())
+    }
+
+    fn show(value: &Duration) -> String {
+        DurationText::from(*value).to_string()
+    }
+}
+
+impl Kind<Duration> for PositiveTime {
+    const ACCEPTS: &'static str = "a time above 0, such as `30 s`, `500 ms` or `2 min`";
+
+    fn read(raw: &Raw) -> Result<Duration, String> {
+        let time = Time::read(raw)?;
+        if time.is_zero() {
+            Err("expected a time above 0".to_owned())
+        } else {
+            Ok(time)
+        }
+    }
+
+    fn show(value: &Duration) -> String {
+        Time::show(value)
+    }
+}
+
+impl Kind<u64> for FuelUnits {
+    const ACCEPTS: &'static str = "a whole number from 1, in units of fuel";
+
+    fn read(raw: &Raw) -> Result<u64, String> {
+        number(raw, 1, Self::ACCEPTS)
+    }
+
+    fn show(value: &u64) -> String {
+        Fuel(*value).to_string()
+    }
+}
+
+impl Kind<SocketAddr> for Address {
+    const ACCEPTS: &'static str = "an address and a port such as `127.0.0.1:8000` or `[::1]:8000`";
+
+    fn read(raw: &Raw) -> Result<SocketAddr, String> {
+        let text = raw.text()?;
+        // The one name that has a fixed meaning. Others would need a look-up, and could mean
+        // another address at the next start.
+        let text = match text.strip_prefix("localhost:") {
+            Some(port) => format!("127.0.0.1:{port}"),
+            None => text.to_owned(),
+        };
+        text.parse()
+            .map_err(|_| format!("expected {}", <Self as Kind<SocketAddr>>::ACCEPTS))
+    }
+
+    fn show(value: &SocketAddr) -> String {
+        value.to_string()
+    }
+}
+
+impl Kind<Option<SocketAddr>> for Address {
+    const ACCEPTS: &'static str = "an address and a port such as `127.0.0.1:9000`, or `off`";
+
+    fn read(raw: &Raw) -> Result<Option<SocketAddr>, String> {
+        if raw.text()?.eq_ignore_ascii_case("off") {
+            return Ok(None);
+        }
+        <Self as Kind<SocketAddr>>::read(raw)
+            .map(Some)
+            .map_err(|_| format!("expected {}", <Self as Kind<Option<SocketAddr>>>::ACCEPTS))
+    }
+
+    fn show(value: &Option<SocketAddr>) -> String {
+        value.map_or_else(|| "off".to_owned(), |address| address.to_string())
+    }
+}
+
+impl Kind<PathBuf> for FilePath {
+    const ACCEPTS: &'static str = "a path";
+
+    fn read(raw: &Raw) -> Result<PathBuf, String> {
+        match raw.text()? {
+            "" => Err("expected a path".to_owned()),
+            text => Ok(PathBuf::from(text)),
+        }
+    }
+
+    fn show(value: &PathBuf) -> String {
+        value.display().to_string()
+    }
+}
+
+impl Kind<LogFormat> for Plain {
+    const ACCEPTS: &'static str = "text or json";
+
+    fn read(raw: &Raw) -> Result<LogFormat, String> {
+        parsed(raw)
+    }
+
+    fn show(value: &LogFormat) -> String {
+        value.name().to_owned()
+    }
+}
+
+impl Kind<LogFilter> for Plain {
+    const ACCEPTS: &'static str =
+        "off, error, warn, info, debug or trace; by module as in `info,belljar=debug`";
+
+    fn read(raw: &Raw) -> Result<LogFilter, String> {
+        parsed(raw)
+    }
+
+    fn show(value: &LogFilter) -> String {
+        value.to_string()
+    }
+}
+
+impl Kind<CleaningChoice> for Plain {
+    const ACCEPTS: &'static str = "auto, pagemap-scan or keep-resident";
+
+    fn read(raw: &Raw) -> Result<CleaningChoice, String> {
+        match raw.text()? {
+            "auto" => Ok(CleaningChoice::Auto),
+            "pagemap-scan" => Ok(CleaningChoice::PagemapScan),
+            "keep-resident" => Ok(CleaningChoice::KeepResident),
+            _ => Err(format!(
+                "expected {}",
+                <Self as Kind<CleaningChoice>>::ACCEPTS
+            )),
+        }
+    }
+
+    fn show(value: &CleaningChoice) -> String {
+        match value {
+            CleaningChoice::Auto => "auto",
+            CleaningChoice::PagemapScan => "pagemap-scan",
+            CleaningChoice::KeepResident => "keep-resident",
+        }
+        .to_owned()
+    }
+}
+
+impl Kind<Vec<ConfiguredKey>> for Keys {
+    const ACCEPTS: &'static str = "a list, separated by commas or as JSON: plain keys of at least \
+                                   16 characters, or `sha256:` and 64 hex digits";
+
+    fn read(raw: &Raw) -> Result<Vec<ConfiguredKey>, String> {
+        let mut keys = Vec::new();
+        for (index, text) in raw.list()?.iter().enumerate() {
+            // Says which and not what: this reaches the terminal and the log.
+            let key = text
+                .parse()
+                .map_err(|error| format!("key {}: {error}", index + 1))?;
+            keys.push(key);
+        }
+        Ok(keys)
+    }
+
+    fn show(value: &Vec<ConfiguredKey>) -> String {
+        match value.len() {
+            0 => "none".to_owned(),
+            1 => "1 key (redacted)".to_owned(),
+            count => format!("{count} keys (redacted)"),
+        }
+    }
+}
+
+impl Kind<Vec<TrustedKey>> for TrustedKeys {
+    const ACCEPTS: &'static str = "a list of `NAME=ed25519:BASE64`, separated by commas or as JSON";
+
+    fn read(raw: &Raw) -> Result<Vec<TrustedKey>, String> {
+        let read = |text: &String| {
+            let (name, key) = text
+                .split_once('=')
+                .filter(|(name, _)| !name.trim().is_empty())
+                .ok_or_else(|| format!("`{text}` is not of the form NAME=ed25519:BASE64"))?;
+            let key: PublicKey = key
+                .trim()
+                .parse()
+                .map_err(|error| format!("{name}: {error}"))?;
+            Ok(TrustedKey {
+                name: name.trim().to_owned(),
+                key,
+            })
+        };
+        raw.list()?.iter().map(read).collect()
+    }
+
+    fn show(value: &Vec<TrustedKey>) -> String {
+        let shown: Vec<String> = value
+            .iter()
+            .map(|trusted| format!("{}={}", trusted.name, trusted.key))
+            .collect();
+        if shown.is_empty() {
+            "none".to_owned()
+        } else {
+            shown.join(", ")
+        }
+    }
+}
+
+fn parsed<T: FromStr<Err: std::fmt::Display>>(raw: &Raw) -> Result<T, String> {
+    raw.text()?.parse().map_err(|error| format!("{error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn text(text: &str) -> Raw {
+        Raw::Text(text.to_owned())
+    }
+
+    #[test]
+    fn numbers_fit_their_field_and_are_plain_digits() {
+        assert_eq!(Count::read(&text("1_000")), Ok(1000_u32));
+        for bad in ["-1", "+1", "1.5", "", "0x10", "4294967296", "ten"] {
+            assert!(<Count as Kind<u32>>::read(&text(bad)).is_err(), "{bad}");
+        }
+        assert!(<Positive as Kind<u64>>::read(&text("0")).is_err());
+    }
+
+    #[test]
+    fn addresses_need_a_port() {
+        let read = |s| <Address as Kind<SocketAddr>>::read(&text(s));
+        assert_eq!(read("localhost:80").unwrap().to_string(), "127.0.0.1:80");
+        assert!(read("[::1]:8000").is_ok());
+        for bad in ["127.0.0.1", "example.org:80", ":80", "127.0.0.1:99999"] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn lists_come_in_three_forms() {
+        let forms = [
+            text("a-key-of-sixteen,another-key-of-16"),
+            text(r#" ["a-key-of-sixteen", "another-key-of-16"]"#),
+            Raw::List(vec!["a-key-of-sixteen".into(), "another-key-of-16".into()]),
+        ];
+        for form in forms {
+            assert_eq!(Keys::show(&Keys::read(&form).unwrap()), "2 keys (redacted)");
+        }
+        let broken = Keys::read(&text(r#"["not-closed-secret""#)).unwrap_err();
+        assert!(!broken.contains("secret"), "{broken}");
+        assert!(
+            Keys::read(&text("short"))
+                .unwrap_err()
+                .starts_with("key 1:")
+        );
+    }
+
+    #[test]
+    fn amounts_of_nothing_are_refused_where_they_make_no_sense() {
+        assert!(<Bytes as Kind<u64>>::read(&text("0")).is_err());
+        assert!(PositiveTime::read(&text("0 s")).is_err());
+        assert_eq!(Time::read(&text("0 s")), Ok(Duration::ZERO));
+        assert!(Time::read(&text("10")).is_err(), "seconds or milliseconds?");
+    }
+}

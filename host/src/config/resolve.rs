@@ -1,0 +1,487 @@
+//! Brings defaults, file, environment and flags together, and collects everything that is wrong
+//! with them, so that one attempt shows all of it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::file;
+use super::kinds::Raw;
+use super::settings::Settings;
+use super::table::{SETTINGS, Setting};
+
+/// Where the environment is read from, so that tests set none.
+pub trait Environment {
+    /// All variables whose names could concern this program. A value that is not UTF-8 is an
+    /// error for its name.
+    fn variables(&self) -> Vec<(String, Result<String, NotUnicode>)>;
+
+    /// One variable by name, for the places that others define, such as `HOME`.
+    fn variable(&self, name: &str) -> Option<String>;
+}
+
+/// A variable whose value is not UTF-8.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotUnicode;
+
+/// The environment of the process.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemEnvironment;
+
+impl Environment for SystemEnvironment {
+    fn variables(&self) -> Vec<(String, Result<String, NotUnicode>)> {
+        std::env::vars_os()
+            .filter_map(|(name, value)| {
+                let name = name.into_string().ok()?;
+                Some((name, value.into_string().map_err(|_| NotUnicode)))
+            })
+            .collect()
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok().filter(|value| !value.is_empty())
+    }
+}
+
+impl Environment for BTreeMap<String, String> {
+    fn variables(&self) -> Vec<(String, Result<String, NotUnicode>)> {
+        self.iter()
+            .map(|(name, value)| (name.clone(), Ok(value.clone())))
+            .collect()
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        self.get(name).cloned()
+    }
+}
+
+/// What the command line says about settings.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// `--config FILE`.
+    pub file: Option<PathBuf>,
+    /// Flags of settings: the flag as typed, the key, the value.
+    pub flags: Vec<(String, String, String)>,
+}
+
+impl Overrides {
+    /// Adds a flag that belongs to one setting.
+    pub fn flag(&mut self, flag: &str, key: &str, value: impl fmt::Display) {
+        self.flags
+            .push((flag.to_owned(), key.to_owned(), value.to_string()));
+    }
+}
+
+/// Where a value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Nobody said anything.
+    Default,
+    /// A line of a file.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+    },
+    /// A variable.
+    Environment(String),
+    /// A flag.
+    Flag(String),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Self::Environment(name) => write!(f, "{name}"),
+            Self::Flag(flag) => f.write_str(flag),
+        }
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where.
+    pub source: Source,
+    /// The key or variable that it is about.
+    pub name: String,
+    /// What is wrong and what would be right. Never the value of a secret.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.source {
+            Source::Environment(variable) if *variable == self.name => {
+                write!(f, "environment: {variable}: {}", self.message)
+            }
+            Source::Environment(variable) => {
+                write!(
+                    f,
+                    "environment: {variable} ({}): {}",
+                    self.name, self.message
+                )
+            }
+            source => write!(f, "{source}: {}: {}", self.name, self.message),
+        }
+    }
+}
+
+/// Everything that is wrong with the configuration.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct ConfigError(pub Vec<Problem>);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the configuration cannot be used:")?;
+        self.0
+            .iter()
+            .try_for_each(|problem| write!(f, "\n  {problem}"))
+    }
+}
+
+/// The settings with their origins.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    /// The values.
+    pub settings: Settings,
+    sources: BTreeMap<&'static str, Source>,
+}
+
+/// One value that is in force. Secrets are redacted.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Effective {
+    /// The key.
+    pub key: &'static str,
+    /// The value, as it could be written.
+    pub value: String,
+    /// Where it comes from.
+    pub source: String,
+}
+
+impl Resolved {
+    /// All values that are in force, in the order of the reference.
+    #[must_use]
+    pub fn effective(&self) -> Vec<Effective> {
+        let row = |setting: &Setting| Effective {
+            key: setting.key,
+            value: (setting.show)(&self.settings),
+            source: self.source(setting.key).to_string(),
+        };
+        SETTINGS.iter().map(row).collect()
+    }
+
+    fn source(&self, key: &str) -> &Source {
+        self.sources.get(key).unwrap_or(&Source::Default)
+    }
+}
+
+/// Names that are read elsewhere: the file itself, and what the client commands need.
+pub(super) const OTHER_VARIABLES: [(&str, &str); 3] = [
+    (
+        "BELLJAR_CONFIG",
+        "The configuration file, as with `--config`.",
+    ),
+    (
+        "BELLJAR_SERVER",
+        "The server that client commands talk to, as with `--server`.",
+    ),
+    (
+        "BELLJAR_ADMIN_KEY_FILE",
+        "The key of client commands, as with `--admin-key-file`.",
+    ),
+];
+
+/// The file that is read from the data directory when none is named.
+const FILE_NAME: &str = "belljar.toml";
+
+/// Reads everything and decides what holds.
+///
+/// # Errors
+///
+/// When anything is unknown, cannot be understood, or contradicts something else; with all
+/// problems at once.
+pub fn resolve(
+    overrides: &Overrides,
+    environment: &dyn Environment,
+) -> Result<Resolved, ConfigError> {
+    let mut reading = Reading::default();
+    let from_environment = reading.environment(environment);
+    let from_flags = reading.flags(overrides);
+    let data_dir = reading.data_dir(environment, &from_environment, &from_flags);
+    let named = overrides.file.clone();
+    let named = named.or_else(|| environment.variable("BELLJAR_CONFIG").map(PathBuf::from));
+    let from_file = reading.file(named.as_deref(), data_dir.as_deref());
+
+    for given in from_file
+        .into_iter()
+        .chain(from_environment)
+        .chain(from_flags)
+    {
+        reading.apply(given);
+    }
+    if reading.settings.data_dir.as_os_str().is_empty() {
+        match data_dir {
+            Some(path) => reading.settings.data_dir = path,
+            None => reading.problem(
+                Source::Default,
+                "data_dir",
+                "neither HOME nor XDG_DATA_HOME is set: say where with --data-dir".to_owned(),
+            ),
+        }
+    }
+    reading.settings.derive();
+    // Contradictions between values that were misread would only confuse.
+    if reading.problems.is_empty() {
+        for (key, message) in reading.settings.contradictions() {
+            let source = reading.sources.get(key).cloned().unwrap_or(Source::Default);
+            reading.problem(source, key, message);
+        }
+    }
+    if reading.problems.is_empty() {
+        Ok(Resolved {
+            settings: reading.settings,
+            sources: reading.sources,
+        })
+    } else {
+        Err(ConfigError(reading.problems))
+    }
+}
+
+/// A value that somebody gave to a setting.
+struct Given {
+    setting: &'static Setting,
+    source: Source,
+    raw: Raw,
+}
+
+#[derive(Default)]
+struct Reading {
+    settings: Settings,
+    sources: BTreeMap<&'static str, Source>,
+    problems: Vec<Problem>,
+}
+
+impl Reading {
+    fn problem(&mut self, source: Source, name: &str, message: String) {
+        self.problems.push(Problem {
+            source,
+            name: name.to_owned(),
+            message,
+        });
+    }
+
+    fn apply(&mut self, given: Given) {
+        let Given {
+            setting,
+            source,
+            raw,
+        } = given;
+        match (setting.read)(&mut self.settings, &raw) {
+            Ok(()) => {
+                self.sources.insert(setting.key, source);
+            }
+            Err(message) => {
+                let accepted = if message.contains(setting.accepts) {
+                    message
+                } else {
+                    format!("{message} (accepted: {})", setting.accepts)
+                };
+                self.problem(source, setting.key, accepted);
+            }
+        }
+    }
+
+    fn environment(&mut self, environment: &dyn Environment) -> Vec<Given> {
+        let mut found: BTreeMap<&'static str, Given> = BTreeMap::new();
+        let mut variables = environment.variables();
+        variables.sort_by(|a, b| a.0.cmp(&b.0));
+        for (name, value) in variables {
+            let concerns_us = name.starts_with("BELLJAR_") || name.starts_with("FAKEAI_");
+            if !concerns_us || OTHER_VARIABLES.iter().any(|(other, _)| *other == name) {
+                continue;
+            }
+            let source = Source::Environment(name.clone());
+            let Some(setting) = by_variable(&name) else {
+                self.problem(source, &name, unknown(&name, all_variables()));
+                continue;
+            };
+            let Ok(value) = value else {
+                self.problem(source, setting.key, "the value is not UTF-8".to_owned());
+                continue;
+            };
+            let raw = Raw::Text(value);
+            match found.get(setting.key) {
+                Some(other) if other.raw != raw => {
+                    let message = format!("{} says something else: keep one of them", other.source);
+                    self.problem(source, setting.key, message);
+                }
+                Some(_) => {}
+                None => {
+                    found.insert(
+                        setting.key,
+                        Given {
+                            setting,
+                            source,
+                            raw,
+                        },
+                    );
+                }
+            }
+        }
+        found.into_values().collect()
+    }
+
+    fn flags(&mut self, overrides: &Overrides) -> Vec<Given> {
+        let mut given = Vec::new();
+        for (flag, key, value) in &overrides.flags {
+            let source = Source::Flag(flag.clone());
+            match by_key(key) {
+                None => self.problem(source, key, unknown(key, all_keys())),
+                Some(setting) if setting.secret => {
+                    let message = format!(
+                        "a command line can be read by every process of the machine: use the \
+                         file or {}",
+                        setting.variable()
+                    );
+                    self.problem(source, key, message);
+                }
+                Some(setting) => {
+                    given.push(Given {
+                        setting,
+                        source,
+                        raw: Raw::Text(value.clone()),
+                    });
+                }
+            }
+        }
+        given
+    }
+
+    /// The data directory as far as it is known without the file that may be in it.
+    fn data_dir(
+        &mut self,
+        environment: &dyn Environment,
+        from_environment: &[Given],
+        from_flags: &[Given],
+    ) -> Option<PathBuf> {
+        let mut given = from_environment
+            .iter()
+            .chain(from_flags)
+            .filter(|g| g.setting.key == "data_dir");
+        if let Some(Given {
+            raw: Raw::Text(path),
+            ..
+        }) = given.next_back()
+        {
+            return Some(PathBuf::from(path.trim()));
+        }
+        let absolute = |path: PathBuf| path.is_absolute().then_some(path);
+        let share = environment
+            .variable("XDG_DATA_HOME")
+            .map(PathBuf::from)
+            .and_then(absolute);
+        let home = || {
+            environment
+                .variable("HOME")
+                .map(|home| Path::new(&home).join(".local/share"))
+        };
+        share.or_else(home).map(|share| share.join("belljar"))
+    }
+
+    fn file(&mut self, named: Option<&Path>, data_dir: Option<&Path>) -> Vec<Given> {
+        let found = data_dir.map(|dir| dir.join(FILE_NAME));
+        let Some(path) = named.map(Path::to_owned).or(found) else {
+            return Vec::new();
+        };
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if named.is_none() && error.kind() == io::ErrorKind::NotFound => {
+                return Vec::new();
+            }
+            Err(error) => {
+                let source = Source::File { path, line: 1 };
+                self.problem(source, "file", format!("cannot be read: {error}"));
+                return Vec::new();
+            }
+        };
+        let entries = match file::parse(&text, &path) {
+            Ok(entries) => entries,
+            Err(problem) => {
+                self.problems.push(problem);
+                return Vec::new();
+            }
+        };
+        let mut given = Vec::new();
+        for file::Entry { key, line, value } in entries {
+            let source = Source::File {
+                path: path.clone(),
+                line,
+            };
+            match (by_key(&key), value) {
+                (None, _) => self.problem(source, &key, unknown(&key, all_keys())),
+                (Some(_), Err(message)) => self.problem(source, &key, message),
+                (Some(setting), Ok(_)) if setting.key == "data_dir" && named.is_none() => {
+                    let message = "this file was found through the data directory and cannot \
+                                   move it: name the file with --config, or use --data-dir";
+                    self.problem(source, &key, message.to_owned());
+                }
+                (Some(setting), Ok(raw)) => given.push(Given {
+                    setting,
+                    source,
+                    raw,
+                }),
+            }
+        }
+        given
+    }
+}
+
+fn by_key(key: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.key == key)
+}
+
+fn by_variable(name: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| {
+        setting.variable() == name || setting.fakeai_variable().as_deref() == Some(name)
+    })
+}
+
+fn all_keys() -> impl Iterator<Item = String> {
+    SETTINGS.iter().map(|setting| setting.key.to_owned())
+}
+
+fn all_variables() -> impl Iterator<Item = String> {
+    let settings = SETTINGS
+        .iter()
+        .flat_map(|setting| [Some(setting.variable()), setting.fakeai_variable()])
+        .flatten();
+    settings.chain(OTHER_VARIABLES.iter().map(|(name, _)| (*name).to_owned()))
+}
+
+/// What to say about a name that nobody knows.
+fn unknown(name: &str, known: impl Iterator<Item = String>) -> String {
+    // Below this the nearest name is as good as any other.
+    const LIKENESS_MIN: f64 = 0.7;
+    let nearest = known
+        .map(|candidate| {
+            (
+                strsim::normalized_damerau_levenshtein(name, &candidate),
+                candidate,
+            )
+        })
+        .filter(|(likeness, _)| *likeness >= LIKENESS_MIN)
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    match nearest {
+        Some((_, candidate)) => format!("there is no such setting: did you mean `{candidate}`?"),
+        None => "there is no such setting; `belljar config reference` lists all".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,234 @@
+//! Which value wins, and what is refused.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use super::*;
+
+fn environment(variables: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let base = [("HOME", "/nowhere")];
+    base.iter()
+        .chain(variables)
+        .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+        .collect()
+}
+
+fn flags(flags: &[(&str, &str)]) -> Overrides {
+    let mut overrides = Overrides::default();
+    for (key, value) in flags {
+        overrides.flag("--set", key, value);
+    }
+    overrides
+}
+
+fn problems(overrides: &Overrides, variables: &[(&str, &str)]) -> Vec<String> {
+    let error = resolve(overrides, &environment(variables)).unwrap_err();
+    error.0.iter().map(ToString::to_string).collect()
+}
+
+fn value(resolved: &Resolved, key: &str) -> (String, String) {
+    let row = resolved
+        .effective()
+        .into_iter()
+        .find(|row| row.key == key)
+        .unwrap();
+    (row.value, row.source)
+}
+
+#[test]
+fn flags_beat_the_environment_which_beats_the_file_which_beats_defaults() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("c.toml");
+    fs::write(
+        &path,
+        "[sandbox]\nqueue_max = 1\nruns_max = 1\nmodel_queue_max = 1\n",
+    )
+    .unwrap();
+    let mut overrides = flags(&[("sandbox.queue_max", "3")]);
+    overrides.file = Some(path.clone());
+    let variables = [
+        ("BELLJAR_SANDBOX_QUEUE_MAX", "2"),
+        ("BELLJAR_SANDBOX_RUNS_MAX", "2"),
+    ];
+    let resolved = resolve(&overrides, &environment(&variables)).unwrap();
+    assert_eq!(
+        value(&resolved, "sandbox.queue_max"),
+        ("3".into(), "--set".into())
+    );
+    let runs = ("2".into(), "BELLJAR_SANDBOX_RUNS_MAX".into());
+    assert_eq!(value(&resolved, "sandbox.runs_max"), runs);
+    let queue = ("1".into(), format!("{}:4", path.display()));
+    assert_eq!(value(&resolved, "sandbox.model_queue_max"), queue);
+    assert_eq!(value(&resolved, "sandbox.model_runs_max").1, "default");
+}
+
+#[test]
+fn each_documented_variable_is_read_and_nonsense_in_it_is_refused() {
+    for setting in SETTINGS.iter().filter(|setting| setting.key != "data_dir") {
+        for variable in [Some(setting.variable()), setting.fakeai_variable()]
+            .into_iter()
+            .flatten()
+        {
+            let found = problems(&Overrides::default(), &[(&variable, "\u{1} never a value")]);
+            assert_eq!(found.len(), 1, "{variable} is not read");
+            assert!(
+                found[0].contains(&variable) && found[0].contains(setting.key),
+                "{found:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_file_of_the_data_directory_is_found_and_cannot_move_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(FILE_NAME);
+    fs::write(&path, "listen = '127.0.0.1:1'\n").unwrap();
+    let data_dir = dir.path().to_str().unwrap();
+    let variables = [("BELLJAR_DATA_DIR", data_dir)];
+    let resolved = resolve(&Overrides::default(), &environment(&variables)).unwrap();
+    assert_eq!(resolved.settings.listen.port(), 1);
+    fs::write(&path, "data_dir = '/elsewhere'\n").unwrap();
+    assert!(problems(&Overrides::default(), &variables)[0].contains("cannot move it"));
+    let mut overrides = Overrides {
+        file: Some(path),
+        ..Overrides::default()
+    };
+    let resolved = resolve(&overrides, &environment(&[])).unwrap();
+    assert_eq!(resolved.settings.data_dir, Path::new("/elsewhere"));
+    overrides.file = Some(dir.path().join("missing.toml"));
+    assert!(problems(&overrides, &[])[0].contains("cannot be read"));
+}
+
+#[test]
+fn the_default_data_directory_follows_the_xdg_rules() {
+    let at = |variables: &[(&str, &str)]| {
+        resolve(&Overrides::default(), &environment(variables))
+            .unwrap()
+            .settings
+            .data_dir
+    };
+    assert_eq!(at(&[]), Path::new("/nowhere/.local/share/belljar"));
+    assert_eq!(at(&[("XDG_DATA_HOME", "/xdg")]), Path::new("/xdg/belljar"));
+    assert_eq!(
+        at(&[("XDG_DATA_HOME", "rel")]),
+        Path::new("/nowhere/.local/share/belljar")
+    );
+    let error = resolve(&Overrides::default(), &BTreeMap::new()).unwrap_err();
+    assert!(error.to_string().contains("--data-dir"), "{error}");
+}
+
+#[test]
+fn all_problems_are_told_at_once_with_the_nearest_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("c.toml");
+    fs::write(&path, "listen = 'x'\n[sandbox]\nqueue_max = \"many\"\n").unwrap();
+    let overrides = Overrides {
+        file: Some(path),
+        ..flags(&[("log.levle", "info"), ("zzz", "1")])
+    };
+    let found = problems(
+        &overrides,
+        &[
+            ("BELLJAR_LISTENN", "x"),
+            ("FAKEAI_API_KEY", "x"),
+            ("BELLJAR_LOG_FORMAT", "xml"),
+        ],
+    );
+    let all = found.join("\n");
+    assert_eq!(found.len(), 7, "{all}");
+    for expected in [
+        "c.toml:1: listen: expected an address and a port such as",
+        "c.toml:3: sandbox.queue_max: expected a whole number from 0",
+        "environment: BELLJAR_LISTENN: there is no such setting: did you mean `BELLJAR_LISTEN`?",
+        "environment: FAKEAI_API_KEY: there is no such setting: did you mean `FAKEAI_API_KEYS`?",
+        "environment: BELLJAR_LOG_FORMAT (log.format): ",
+        "--set: log.levle: there is no such setting: did you mean `log.level`?",
+        "--set: zzz: there is no such setting; `belljar config reference` lists all",
+    ] {
+        assert!(all.contains(expected), "{expected}\nnot in\n{all}");
+    }
+}
+
+#[test]
+fn two_names_of_one_setting_must_agree() {
+    let same = [
+        ("BELLJAR_REQUIRE_API_KEY", "true"),
+        ("FAKEAI_REQUIRE_API_KEY", "true"),
+    ];
+    assert!(resolve(&Overrides::default(), &environment(&same)).is_ok());
+    let found = problems(
+        &Overrides::default(),
+        &[
+            ("BELLJAR_REQUIRE_API_KEY", "true"),
+            ("FAKEAI_REQUIRE_API_KEY", "false"),
+        ],
+    );
+    assert!(
+        found[0].contains("BELLJAR_REQUIRE_API_KEY says something else"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn an_open_server_without_keys_is_refused_unless_told() {
+    let open = ("listen", "0.0.0.0:8000");
+    let off = ("require_api_key", "false");
+    assert!(problems(&flags(&[open, off]), &[])[0].contains("--insecure"));
+    let settings =
+        |given: &[(&str, &str)]| resolve(&flags(given), &environment(&[])).unwrap().settings;
+    assert!(
+        !settings(&[open, off, ("insecure", "true")])
+            .auth
+            .require_key
+    );
+    assert!(
+        settings(&[open]).auth.require_key,
+        "on by default where others can call"
+    );
+    assert!(!settings(&[("listen", "[::1]:8000")]).auth.require_key);
+    assert!(settings(&[("require_api_key", "true")]).auth.require_key);
+}
+
+#[test]
+fn contradictions_are_refused() {
+    for given in [
+        &[("signatures.required", "true")][..],
+        &[("metrics.listen", "127.0.0.1:8000")],
+        &[("sandbox.epoch_tick", "1 s")],
+    ] {
+        assert_eq!(problems(&flags(given), &[]).len(), 1, "{given:?}");
+    }
+}
+
+#[test]
+fn secrets_are_neither_shown_nor_taken_from_a_command_line() {
+    let secret = "a-very-secret-key-of-mine";
+    let resolved = resolve(
+        &Overrides::default(),
+        &environment(&[("FAKEAI_API_KEYS", secret)]),
+    )
+    .unwrap();
+    assert_eq!(
+        value(&resolved, "api_keys"),
+        ("1 key (redacted)".into(), "FAKEAI_API_KEYS".into())
+    );
+    let shown = format!("{resolved:?} {:?}", resolved.effective());
+    assert!(!shown.contains(secret), "{shown}");
+    let found = problems(&flags(&[("api_keys", secret)]), &[]);
+    assert!(
+        found[0].contains("BELLJAR_API_KEYS") && !found[0].contains(secret),
+        "{found:?}"
+    );
+    let found = problems(
+        &Overrides::default(),
+        &[("BELLJAR_API_KEYS", "too-short-1")],
+    );
+    assert!(!found[0].contains("too-short-1"), "{found:?}");
+}
+
+#[test]
+fn one_setting_decides_what_policy_and_pool_allow() {
+    let overrides = flags(&[("policy.memory_max", "64 MiB"), ("policy.tables_max", "3")]);
+    let settings = resolve(&overrides, &environment(&[])).unwrap().settings;
+    assert_eq!(settings.sandbox.memory_bytes_max, 64 << 20);
+    assert_eq!(settings.sandbox.tables_max, 3);
+}

@@ -1,0 +1,144 @@
+//! All settings of a server, as typed values.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use belljar_sandbox::SandboxConfig;
+
+use crate::{auth, models, telemetry};
+
+/// What a server is built from. Each module's part is that module's own type.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where the server listens.
+    pub listen: SocketAddr,
+    /// Where everything is that outlives the process.
+    pub data_dir: PathBuf,
+    /// Whether an address that others can reach may be served without keys.
+    pub insecure: bool,
+    /// Whether each request needs a key; none for the default, which depends on `listen`. What
+    /// holds is in `auth.require_key`.
+    pub require_api_key: Option<bool>,
+    /// Where the metrics are served apart from everything else.
+    pub metrics_listen: Option<SocketAddr>,
+    /// How long a stop waits for requests in flight.
+    pub shutdown_grace: Duration,
+    /// Callers.
+    pub auth: auth::Config,
+    /// The log.
+    pub log: telemetry::Config,
+    /// Models: policy, uploads, signatures.
+    pub models: models::Config,
+    /// Runs.
+    pub sandbox: SandboxConfig,
+    /// Compilation.
+    pub compiler: CompilerSettings,
+}
+
+/// The part of the compiler's configuration that people choose; the rest follows from the data
+/// directory.
+#[derive(Clone, Debug)]
+pub struct CompilerSettings {
+    /// Compilations at once.
+    pub concurrency: usize,
+    /// Wall-clock time of one compilation with its load.
+    pub wall_time: Duration,
+    /// CPU time of one compilation with its load.
+    pub cpu_time: Duration,
+    /// Address space of the compiling process, in bytes.
+    pub address_space_bytes_max: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8000)),
+            data_dir: PathBuf::new(),
+            insecure: false,
+            require_api_key: None,
+            metrics_listen: None,
+            shutdown_grace: Duration::from_secs(30),
+            auth: auth::Config::default(),
+            log: telemetry::Config::default(),
+            models: models::Config::default(),
+            sandbox: SandboxConfig::default(),
+            compiler: CompilerSettings::default(),
+        }
+    }
+}
+
+impl Default for CompilerSettings {
+    fn default() -> Self {
+        Self {
+            concurrency: 2,
+            wall_time: Duration::from_secs(120),
+            cpu_time: Duration::from_secs(240),
+            address_space_bytes_max: 16 << 30,
+        }
+    }
+}
+
+impl Settings {
+    /// Makes the parts that follow from others agree with them.
+    pub(super) fn derive(&mut self) {
+        self.auth.require_key = self
+            .require_api_key
+            .unwrap_or_else(|| !self.listen.ip().is_loopback());
+        // The pool must hold what the policy allows, and nothing bigger can ever run: one
+        // setting, two readers.
+        let allowed = &self.models.policy.budget;
+        self.sandbox.memory_bytes_max = allowed.memory_bytes_max;
+        self.sandbox.instances_max = allowed.instances_max;
+        self.sandbox.memories_max = allowed.memories_max;
+        self.sandbox.tables_max = allowed.tables_max;
+        let elements = u32::try_from(allowed.table_elements_max).unwrap_or(u32::MAX);
+        self.sandbox.table_elements_max = elements;
+    }
+
+    /// What two settings say against each other. Empty when they agree.
+    pub(super) fn contradictions(&self) -> Vec<(&'static str, String)> {
+        let mut found = Vec::new();
+        if !self.auth.require_key && !self.listen.ip().is_loopback() && !self.insecure {
+            found.push((
+                "require_api_key",
+                format!(
+                    "keys are off and {} can be reached from other machines: turn keys on, \
+                     listen on 127.0.0.1, or say `insecure = true` (--insecure)",
+                    self.listen
+                ),
+            ));
+        }
+        if self.models.signatures.required && self.models.signatures.trusted.is_empty() {
+            found.push((
+                "signatures.required",
+                "signatures are required and `signatures.trusted` is empty: every upload would \
+                 be refused"
+                    .to_owned(),
+            ));
+        }
+        if self
+            .metrics_listen
+            .is_some_and(|metrics| metrics.port() != 0 && metrics == self.listen)
+        {
+            found.push((
+                "metrics.listen",
+                format!(
+                    "{} is where the server itself listens: choose another port",
+                    self.listen
+                ),
+            ));
+        }
+        if !(Duration::from_millis(1)..=Duration::from_millis(100))
+            .contains(&self.sandbox.epoch_tick)
+        {
+            found.push((
+                "sandbox.epoch_tick",
+                "the tick is between 1 ms and 100 ms: a shorter one costs more than it gives, a \
+                 longer one lets a guest hold its thread"
+                    .to_owned(),
+            ));
+        }
+        found
+    }
+}

@@ -1,0 +1,320 @@
+//! The one list of all settings. What is not here does not exist: file keys, environment
+//! variables, flags, the reference page and `belljar config show` all come from it.
+
+use super::kinds::{
+    Address, Bytes, Count, FilePath, FuelUnits, Keys, Kind, Plain, Positive, PositiveTime, Raw,
+    Switch, Time, TrustedKeys,
+};
+use super::settings::Settings;
+
+/// One setting.
+pub struct Setting {
+    /// The key in the file, with dots: `sandbox.queue_max`. The environment variable follows
+    /// from it: `BELLJAR_SANDBOX_QUEUE_MAX`.
+    pub key: &'static str,
+    /// Whether the name of the replaced server, `FAKEAI_` and the key, works too.
+    pub fakeai: bool,
+    /// The flag of its own, if there is one. Any setting but a secret one can be given as
+    /// `--set KEY=VALUE`.
+    pub flag: Option<&'static str>,
+    /// Whether the value is never shown and not taken from a command line, which every process
+    /// of the machine can read.
+    pub secret: bool,
+    /// What is accepted.
+    pub accepts: &'static str,
+    /// The module that reads it.
+    pub owner: &'static str,
+    /// One sentence.
+    pub doc: &'static str,
+    pub(super) read: fn(&mut Settings, &Raw) -> Result<(), String>,
+    pub(super) show: fn(&Settings) -> String,
+}
+
+impl Setting {
+    /// The name in the environment.
+    #[must_use]
+    pub fn variable(&self) -> String {
+        format!("BELLJAR_{}", self.suffix())
+    }
+
+    /// The name that the replaced server documents, where it has one.
+    #[must_use]
+    pub fn fakeai_variable(&self) -> Option<String> {
+        self.fakeai.then(|| format!("FAKEAI_{}", self.suffix()))
+    }
+
+    fn suffix(&self) -> String {
+        self.key.replace('.', "_").to_ascii_uppercase()
+    }
+
+    const fn flag(mut self, flag: &'static str) -> Self {
+        self.flag = Some(flag);
+        self
+    }
+
+    const fn fakeai(mut self) -> Self {
+        self.fakeai = true;
+        self
+    }
+
+    const fn secret(mut self) -> Self {
+        self.secret = true;
+        self
+    }
+}
+
+/// A setting whose value lies at a path of fields in [`Settings`].
+macro_rules! setting {
+    ($key:literal, $($field:ident).+: $kind:ident<$type:ty>, $owner:literal, $doc:literal) => {
+        Setting {
+            key: $key,
+            fakeai: false,
+            flag: None,
+            secret: false,
+            accepts: <$kind as Kind<$type>>::ACCEPTS,
+            owner: $owner,
+            doc: $doc,
+            read: |settings, raw| {
+                settings.$($field).+ = <$kind as Kind<$type>>::read(raw)?;
+                Ok(())
+            },
+            show: |settings| <$kind as Kind<$type>>::show(&settings.$($field).+),
+        }
+    };
+}
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use belljar_bundle::TrustedKey;
+use belljar_sandbox::CleaningChoice;
+
+use crate::auth::ConfiguredKey;
+use crate::telemetry::{LogFilter, LogFormat};
+
+/// All settings, in the order of the reference page.
+pub static SETTINGS: &[Setting] = &[
+    setting!("listen", listen: Address<SocketAddr>, "app",
+        "Where the server listens.")
+    .flag("--listen"),
+    setting!("data_dir", data_dir: FilePath<PathBuf>, "app",
+        "Where models, keys and state are kept.")
+    .flag("--data-dir"),
+    setting!("insecure", insecure: Switch<bool>, "app",
+        "Allows an address that other machines reach to be served without keys.")
+    .flag("--insecure"),
+    setting!("require_api_key", require_api_key: Switch<Option<bool>>, "auth",
+        "Whether every request needs a key. `auto`: not on a loopback address, else yes.")
+    .flag("--require-api-key")
+    .fakeai(),
+    setting!("api_keys", auth.keys: Keys<Vec<ConfiguredKey>>, "auth",
+        "Keys that may run and list models, beside the stored ones.")
+    .fakeai()
+    .secret(),
+    setting!("max_upload_size", models.archive.compressed_bytes_max: Bytes<u64>, "bundle",
+        "The largest bundle that may be uploaded, as sent."),
+    setting!("shutdown_grace", shutdown_grace: Time<Duration>, "app",
+        "How long a stop waits for requests and streams in flight."),
+    setting!("log.format", log.format: Plain<LogFormat>, "telemetry",
+        "The form of log lines.")
+    .flag("--log-format"),
+    setting!("log.level", log.filter: Plain<LogFilter>, "telemetry",
+        "Which log lines are written.")
+    .flag("--log-level"),
+    setting!("log.access", log.access_log: Switch<bool>, "telemetry",
+        "Whether each request gets a line in the log."),
+    setting!("metrics.listen", metrics_listen: Address<Option<SocketAddr>>, "app",
+        "Serves `/metrics` on an address of its own, without a key."),
+    setting!("embedded.fake", models.fake: Switch<bool>, "models",
+        "Whether the built-in text model `fake` is served."),
+    setting!("embedded.echo", models.echo: Switch<bool>, "models",
+        "Whether the built-in tensor model `echo` is served."),
+    setting!("models.uploads_max", models.uploads_max: Positive<usize>, "models",
+        "Uploads at once."),
+    setting!("models.upload_stall", models.upload_stall: PositiveTime<Duration>, "models",
+        "How long an upload may send nothing before it is cut off."),
+    setting!("models.upload_time", models.upload_wall_time: PositiveTime<Duration>, "models",
+        "How long a whole upload may take."),
+    setting!("models.versions_max", models.versions_max: Positive<usize>, "models",
+        "Versions kept, over all models."),
+    setting!("models.stored_max", models.stored_bytes_max: Bytes<u64>, "models",
+        "Bytes of all stored versions together, unpacked."),
+    setting!("policy.memory_max", models.policy.budget.memory_bytes_max: Bytes<u64>, "models",
+        "The most memory one run may have, over all its linear memories."),
+    setting!("policy.fuel_max", models.policy.budget.fuel: FuelUnits<u64>, "models",
+        "The most fuel one request may use, about one unit an instruction."),
+    setting!("policy.load_fuel_max", models.policy.load_fuel: FuelUnits<u64>, "models",
+        "The most fuel the one `load` may use."),
+    setting!("policy.load_time_max", models.policy.load_wall_time: PositiveTime<Duration>, "models",
+        "The longest time the one `load` may take."),
+    setting!("policy.deadline_max", models.policy.budget.wall_time: PositiveTime<Duration>, "models",
+        "The longest time one request may take in its sandbox."),
+    setting!("policy.output_max", models.policy.budget.output_bytes_max: Bytes<u64>, "models",
+        "The largest answer of a run: text, tensors, vectors."),
+    setting!("policy.table_elements_max",
+        models.policy.budget.table_elements_max: Positive<u64>, "models",
+        "Table elements of one run, over all its tables."),
+    setting!("policy.instances_max", models.policy.budget.instances_max: Positive<u32>, "models",
+        "Core instances that one component may be made of."),
+    setting!("policy.memories_max", models.policy.budget.memories_max: Positive<u32>, "models",
+        "Linear memories of one component."),
+    setting!("policy.tables_max", models.policy.budget.tables_max: Positive<u32>, "models",
+        "Tables of one component."),
+    setting!("policy.hostcall_max",
+        models.policy.budget.hostcall_bytes_max: Bytes<usize>, "models",
+        "What one crossing from the guest may make the host allocate."),
+    setting!("policy.resources_max", models.policy.budget.resources_max: Positive<usize>, "models",
+        "Resource handles the host keeps for a run at any one time."),
+    setting!("policy.stdio_max", models.policy.budget.stdio_bytes_max: Bytes<usize>, "models",
+        "What a run may write to stdout and stderr together."),
+    setting!("policy.log_lines_max", models.policy.budget.log_lines_max: Count<u32>, "models",
+        "Lines a run may write to the log."),
+    setting!("policy.default_memory", models.policy.defaults.memory_bytes: Bytes<u64>, "models",
+        "Memory of a model whose manifest asks for none."),
+    setting!("policy.default_fuel", models.policy.defaults.fuel: FuelUnits<u64>, "models",
+        "Fuel of a request to a model whose manifest asks for none."),
+    setting!("policy.default_load_fuel",
+        models.policy.defaults.load_fuel: FuelUnits<u64>, "models",
+        "Fuel of `load` of a model whose manifest asks for none."),
+    setting!("policy.default_deadline",
+        models.policy.defaults.deadline: PositiveTime<Duration>, "models",
+        "Time of a request to a model whose manifest asks for none."),
+    setting!("policy.default_output", models.policy.defaults.output_bytes: Bytes<u64>, "models",
+        "Largest answer of a model whose manifest asks for none."),
+    setting!("signatures.required", models.signatures.required: Switch<bool>, "bundle",
+        "Whether a bundle needs the signature of a trusted key."),
+    setting!("signatures.trusted",
+        models.signatures.trusted: TrustedKeys<Vec<TrustedKey>>, "bundle",
+        "Whose signatures count."),
+    setting!("archive.unpacked_max", models.archive.unpacked_bytes_max: Bytes<u64>, "bundle",
+        "The largest bundle after decompression."),
+    setting!("archive.ratio_max", models.archive.ratio_max: Positive<u32>, "bundle",
+        "Unpacked bytes for each compressed byte."),
+    setting!("archive.entries_max", models.archive.entries_max: Positive<u32>, "bundle",
+        "Files and folders in a bundle."),
+    setting!("archive.entry_max", models.archive.entry_bytes_max: Bytes<u64>, "bundle",
+        "The largest file in a bundle."),
+    setting!("archive.component_max", models.archive.component_bytes_max: Bytes<u64>, "bundle",
+        "The largest component."),
+    setting!("archive.manifest_max", models.archive.manifest_bytes_max: Bytes<u64>, "bundle",
+        "The largest `model.toml`."),
+    setting!("archive.path_max", models.archive.path_bytes_max: Bytes<usize>, "bundle",
+        "The longest path in a bundle."),
+    setting!("archive.depth_max", models.archive.path_depth_max: Positive<usize>, "bundle",
+        "The most parts of a path in a bundle."),
+    setting!("sandbox.guest_threads", sandbox.guest_threads: Count<usize>, "sandbox",
+        "Threads for runs longer than a tick; 0 is one for each core."),
+    setting!("sandbox.epoch_tick", sandbox.epoch_tick: PositiveTime<Duration>, "sandbox",
+        "How often guests are made to yield, 1 ms to 100 ms."),
+    setting!("sandbox.runs_max", sandbox.runs_max: Positive<u32>, "sandbox",
+        "Runs at once; each holds a slot of the pool."),
+    setting!("sandbox.queue_max", sandbox.queue_max: Count<u32>, "sandbox",
+        "Runs that wait for a slot; one more is refused at once."),
+    setting!("sandbox.model_runs_max", sandbox.model_runs_max: Positive<u32>, "sandbox",
+        "Runs at once of one model."),
+    setting!("sandbox.model_queue_max", sandbox.model_queue_max: Count<u32>, "sandbox",
+        "Runs of one model that wait."),
+    setting!("sandbox.queue_wait", sandbox.queue_wait: Time<Duration>, "sandbox",
+        "How long a run waits for a slot before it is refused."),
+    setting!("sandbox.cleaning", sandbox.cleaning: Plain<CleaningChoice>, "sandbox",
+        "How slots are cleaned. `auto`: by page-map scan where the process cannot be swapped."),
+    setting!("sandbox.deterministic_simd", sandbox.deterministic_simd: Switch<bool>, "sandbox",
+        "Whether relaxed SIMD gives the same bits on every machine, at a price in speed."),
+    setting!("compiler.concurrency", compiler.concurrency: Positive<usize>, "sandbox",
+        "Compilations at once."),
+    setting!("compiler.wall_time", compiler.wall_time: PositiveTime<Duration>, "sandbox",
+        "The longest time one compilation may take, with its load."),
+    setting!("compiler.cpu_time", compiler.cpu_time: PositiveTime<Duration>, "sandbox",
+        "The most CPU time one compilation may take, with its load."),
+    setting!("compiler.address_space_max", compiler.address_space_bytes_max: Bytes<u64>, "sandbox",
+        "Address space of the compiling process."),
+];
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_well_formed() {
+        let mut variables: Vec<String> = SETTINGS.iter().map(Setting::variable).collect();
+        variables.sort();
+        let count = variables.len();
+        variables.dedup();
+        assert_eq!(variables.len(), count, "two keys give one variable");
+        for setting in SETTINGS {
+            assert!(setting.doc.ends_with('.'), "{}", setting.key);
+            let plain = |c: char| c.is_ascii_lowercase() || c == '_' || c == '.';
+            assert!(setting.key.chars().all(plain), "{}", setting.key);
+            assert!(
+                setting.flag.is_none_or(|flag| flag.starts_with("--")),
+                "{}",
+                setting.key
+            );
+        }
+    }
+
+    /// A value that no setting of that kind has by default.
+    fn other_value(setting: &Setting, default: &str) -> String {
+        let accepts = setting.accepts;
+        let candidates = [
+            "true",
+            "false",
+            "7",
+            "7 MiB",
+            "7 s",
+            "7 ms",
+            "127.0.0.1:7",
+            "/seven",
+            "json",
+            "debug",
+            "keep-resident",
+            "a-key-of-sixteen-characters",
+            "ci=ed25519:11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",
+        ];
+        candidates
+            .iter()
+            .find(|text| {
+                let mut settings = Settings::default();
+                let raw = Raw::Text((**text).to_owned());
+                (setting.read)(&mut settings, &raw).is_ok() && (setting.show)(&settings) != default
+            })
+            .unwrap_or_else(|| panic!("no other value for {} ({accepts})", setting.key))
+            .to_string()
+    }
+
+    #[test]
+    fn each_setting_changes_its_own_value_and_no_other() {
+        let before = Settings::default();
+        for setting in SETTINGS {
+            let mut after = Settings::default();
+            let value = other_value(setting, &(setting.show)(&before));
+            (setting.read)(&mut after, &Raw::Text(value)).unwrap();
+            for other in SETTINGS {
+                let same = (other.show)(&before) == (other.show)(&after);
+                assert_eq!(
+                    same,
+                    other.key != setting.key,
+                    "{} and {}",
+                    setting.key,
+                    other.key
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_shown_can_be_read_again() {
+        let settings = Settings::default();
+        for setting in SETTINGS
+            .iter()
+            .filter(|s| !matches!(s.key, "api_keys" | "signatures.trusted" | "data_dir"))
+        {
+            let shown = (setting.show)(&settings);
+            let mut again = Settings::default();
+            (setting.read)(&mut again, &Raw::Text(shown.clone())).unwrap();
+            assert_eq!((setting.show)(&again), shown, "{}", setting.key);
+        }
+    }
+}
