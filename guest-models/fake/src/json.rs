@@ -1,0 +1,349 @@
+//! Reads JSON, and writes its strings. Objects keep the order of their keys, because an answer
+//! follows the order of its schema; the usual parser needs the standard library for that.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// How deep values may be nested. A deeper one is refused: the reader calls itself, and the
+/// stack of this guest is small.
+const DEPTH_MAX: u32 = 64;
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Json {
+    Null,
+    Boolean(bool),
+    Number(f64),
+    Text(String),
+    List(Vec<Json>),
+    Object(Vec<(String, Json)>),
+}
+
+impl Json {
+    /// The value that the whole text is; none where it is not JSON, or nested too deep.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let mut reader = Reader { text, at: 0 };
+        let value = reader.value(0)?;
+        reader.skip_space();
+        (reader.at == text.len()).then_some(value)
+    }
+
+    /// The value of a key, where this is an object that has it.
+    pub(crate) fn get(&self, key: &str) -> Option<&Self> {
+        let Self::Object(entries) = self else {
+            return None;
+        };
+        entries
+            .iter()
+            .find(|(name, _)| name == key)
+            .map(|(_, value)| value)
+    }
+
+    pub(crate) fn text(&self) -> Option<&str> {
+        if let Self::Text(text) = self {
+            Some(text)
+        } else {
+            None
+        }
+    }
+
+    pub(crate) fn number(&self) -> Option<f64> {
+        if let Self::Number(number) = self {
+            Some(*number)
+        } else {
+            None
+        }
+    }
+
+    pub(crate) fn list(&self) -> Option<&[Self]> {
+        if let Self::List(list) = self {
+            Some(list)
+        } else {
+            None
+        }
+    }
+
+    pub(crate) fn object(&self) -> Option<&[(String, Self)]> {
+        if let Self::Object(entries) = self {
+            Some(entries)
+        } else {
+            None
+        }
+    }
+
+    /// Appends the value as JSON without white space.
+    pub(crate) fn write(&self, out: &mut String) {
+        match self {
+            Self::Null => out.push_str("null"),
+            Self::Boolean(true) => out.push_str("true"),
+            Self::Boolean(false) => out.push_str("false"),
+            Self::Number(number) => write_number(out, *number),
+            Self::Text(text) => write_text(out, text),
+            Self::List(list) => {
+                out.push('[');
+                for (index, value) in list.iter().enumerate() {
+                    if index > 0 {
+                        out.push(',');
+                    }
+                    value.write(out);
+                }
+                out.push(']');
+            }
+            Self::Object(entries) => {
+                out.push('{');
+                for (index, (key, value)) in entries.iter().enumerate() {
+                    if index > 0 {
+                        out.push(',');
+                    }
+                    write_text(out, key);
+                    out.push(':');
+                    value.write(out);
+                }
+                out.push('}');
+            }
+        }
+    }
+}
+
+/// Appends a number: whole ones without a fraction. What JSON cannot say becomes 0.
+pub(crate) fn write_number(out: &mut String, number: f64) {
+    use core::fmt::Write;
+    let number = if number.is_finite() { number } else { 0.0 };
+    // Writing to a string cannot fail.
+    let _ = write!(out, "{number}");
+}
+
+/// Appends a string with its quotes.
+pub(crate) fn write_text(out: &mut String, text: &str) {
+    use core::fmt::Write;
+    out.push('"');
+    for character in text.chars() {
+        match character {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\0'..' ' => {
+                let _ = write!(out, "\\u{:04x}", u32::from(character));
+            }
+            other => out.push(other),
+        }
+    }
+    out.push('"');
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn value(&mut self, depth: u32) -> Option<Json> {
+        if depth > DEPTH_MAX {
+            return None;
+        }
+        self.skip_space();
+        match self.peek()? {
+            b'{' => self.object(depth),
+            b'[' => self.list(depth),
+            b'"' => self.string().map(Json::Text),
+            b't' => self.word("true", Json::Boolean(true)),
+            b'f' => self.word("false", Json::Boolean(false)),
+            b'n' => self.word("null", Json::Null),
+            _ => self.number(),
+        }
+    }
+
+    fn object(&mut self, depth: u32) -> Option<Json> {
+        self.at += 1;
+        let mut entries = Vec::new();
+        self.skip_space();
+        if self.take(b'}') {
+            return Some(Json::Object(entries));
+        }
+        loop {
+            self.skip_space();
+            let key = self.string()?;
+            self.skip_space();
+            self.take(b':').then_some(())?;
+            entries.push((key, self.value(depth + 1)?));
+            self.skip_space();
+            if self.take(b'}') {
+                return Some(Json::Object(entries));
+            }
+            self.take(b',').then_some(())?;
+        }
+    }
+
+    fn list(&mut self, depth: u32) -> Option<Json> {
+        self.at += 1;
+        let mut list = Vec::new();
+        self.skip_space();
+        if self.take(b']') {
+            return Some(Json::List(list));
+        }
+        loop {
+            list.push(self.value(depth + 1)?);
+            self.skip_space();
+            if self.take(b']') {
+                return Some(Json::List(list));
+            }
+            self.take(b',').then_some(())?;
+        }
+    }
+
+    fn string(&mut self) -> Option<String> {
+        self.take(b'"').then_some(())?;
+        let mut text = String::new();
+        loop {
+            let rest = self.text.get(self.at..)?;
+            let plain = rest.find(['"', '\\'])?;
+            text.push_str(rest.get(..plain)?);
+            self.at += plain;
+            if self.take(b'"') {
+                return Some(text);
+            }
+            self.at += 1;
+            text.push(self.escape()?);
+        }
+    }
+
+    /// What follows a backslash.
+    fn escape(&mut self) -> Option<char> {
+        let kind = self.peek()?;
+        self.at += 1;
+        Some(match kind {
+            b'n' => '\n',
+            b't' => '\t',
+            b'r' => '\r',
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'"' | b'\\' | b'/' => char::from(kind),
+            b'u' => {
+                let unit = self.code_unit()?;
+                let low = if (0xd800..0xdc00).contains(&unit)
+                    && self.text.get(self.at..)?.starts_with("\\u")
+                {
+                    self.at += 2;
+                    Some(self.code_unit()?)
+                } else {
+                    None
+                };
+                let units = [unit, low.unwrap_or(0)];
+                let units = if low.is_some() {
+                    &units[..]
+                } else {
+                    &units[..1]
+                };
+                // A surrogate without its other half is replaced, as other readers do.
+                char::decode_utf16(units.iter().copied())
+                    .next()?
+                    .unwrap_or(char::REPLACEMENT_CHARACTER)
+            }
+            _ => return None,
+        })
+    }
+
+    fn code_unit(&mut self) -> Option<u16> {
+        let digits = self.text.get(self.at..self.at + 4)?;
+        self.at += 4;
+        u16::from_str_radix(digits, 16).ok()
+    }
+
+    fn number(&mut self) -> Option<Json> {
+        let rest = self.text.get(self.at..)?;
+        let end = rest.find(|c: char| !matches!(c, '0'..='9' | '+' | '-' | '.' | 'e' | 'E'));
+        let digits = rest.get(..end.unwrap_or(rest.len()))?;
+        self.at += digits.len();
+        digits
+            .parse()
+            .ok()
+            .filter(|number: &f64| number.is_finite())
+            .map(Json::Number)
+    }
+
+    fn word(&mut self, word: &str, value: Json) -> Option<Json> {
+        self.text.get(self.at..)?.starts_with(word).then_some(())?;
+        self.at += word.len();
+        Some(value)
+    }
+
+    fn skip_space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\n' | b'\r' | b'\t')) {
+            self.at += 1;
+        }
+    }
+
+    fn take(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expect: &str) {
+        let mut out = String::new();
+        Json::parse(text).unwrap().write(&mut out);
+        assert_eq!(out, expect);
+    }
+
+    #[test]
+    fn values_come_back_in_their_order() {
+        check(
+            r#" {"b": [1, -2.5, 1e3], "a": {"x": null, "y": [true, false]}} "#,
+            r#"{"b":[1,-2.5,1000],"a":{"x":null,"y":[true,false]}}"#,
+        );
+        check(
+            r#""q\" \\ \/ \n \u00e9 \ud83d\ude42 \ud800x""#,
+            "\"q\\\" \\\\ / \\n é 🙂 \u{fffd}x\"",
+        );
+        check("[]", "[]");
+        check("{}", "{}");
+        check("0.1", "0.1");
+    }
+
+    #[test]
+    fn what_is_not_json_is_refused() {
+        for text in [
+            "",
+            "{",
+            "[1,]",
+            "{\"a\"}",
+            "{a:1}",
+            "tru",
+            "\"",
+            "\"\\x\"",
+            "1 2",
+            "nan",
+            "-",
+            "\"\\u12\"",
+            "\"\\u00é\"",
+        ] {
+            assert_eq!(Json::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn endless_nesting_is_refused() {
+        assert!(Json::parse(&"[".repeat(100_000)).is_none());
+        let depth = DEPTH_MAX as usize;
+        assert!(Json::parse(&("[".repeat(depth) + &"]".repeat(depth))).is_some());
+    }
+
+    #[test]
+    fn what_json_cannot_say_is_not_written() {
+        let mut out = String::new();
+        write_number(&mut out, f64::NAN);
+        write_text(&mut out, "\u{1}");
+        assert_eq!(out, "0\"\\u0001\"");
+    }
+}
