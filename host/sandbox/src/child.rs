@@ -6,7 +6,9 @@ use crate::{
     compiler::{CompileJob, Compiled, Order, Phase, PoolLimits, Report},
     engine,
     fault::{EngineCaps, classify, short},
-    imports, inspect, run,
+    imports, inspect,
+    pot::Pot,
+    run,
     state::{GuestState, ModelFacts},
 };
 use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit};
@@ -185,7 +187,10 @@ fn fits(
     if needs.num_tables > tables_max {
         return too_large("tables", needs.num_tables.into(), tables_max.into());
     }
-    let memory = needs.max_initial_memory_size.unwrap_or(0).saturating_mul(WASM_PAGE_BYTES);
+    let memory = needs
+        .max_initial_memory_size
+        .unwrap_or(0)
+        .saturating_mul(WASM_PAGE_BYTES);
     let memory_max = pool.memory_bytes_max.min(budget.memory_bytes_max);
     if memory > memory_max {
         return too_large("bytes in one memory", memory, memory_max);
@@ -325,7 +330,9 @@ fn load_state(job: &CompileJob, budget: &Budget) -> GuestState {
         assets: job.assets.clone(),
         quick: AtomicBool::new(true),
     };
-    GuestState::new(Arc::new(facts), "load".into(), budget, Instant::now())
+    // The process's own cap on its address space is what binds here.
+    let pot = Pot::new(u64::MAX);
+    GuestState::new(Arc::new(facts), "load".into(), budget, pot, Instant::now())
 }
 
 fn failed(error: RunError) -> CompileError {

@@ -158,13 +158,13 @@ pub enum RunError {
         interface: &'static str,
     },
     /// No slot is free and the queue is full. Nobody's fault; try again.
-    #[error("too many runs are waiting ({scope}: {waiting} of {limit})")]
+    #[error("the host is busy ({scope}: {waiting} of {limit})")]
     Overloaded {
-        /// `host` or `model`.
+        /// `host` or `model` for a queue; `memory` for the memory of all runs.
         scope: &'static str,
-        /// Runs in the queue.
+        /// Runs in the queue, or bytes taken.
         waiting: u64,
-        /// The queue's bound.
+        /// The queue's bound, or the bytes there are.
         limit: u64,
         /// When to try again, in seconds.
         retry_after_s: u64,
@@ -210,6 +210,14 @@ pub(crate) fn classify(error: &wasmtime::Error, state: &GuestState, caps: Engine
             scope: "host",
             waiting: 0,
             limit: 0,
+            retry_after_s: 1,
+        };
+    }
+    if let Some((taken, limit)) = state.ledger.starved() {
+        return RunError::Overloaded {
+            scope: "memory",
+            waiting: taken,
+            limit,
             retry_after_s: 1,
         };
     }

@@ -19,6 +19,7 @@ mod generation;
 mod imports;
 mod inspect;
 mod model;
+mod pot;
 mod run;
 mod sandbox;
 mod state;

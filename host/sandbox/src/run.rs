@@ -284,6 +284,7 @@ pub(crate) async fn whole<C: Call>(
         Arc::clone(&model.facts),
         Arc::clone(&label.request_id),
         &budget,
+        Arc::clone(&inner.pot),
         start,
     );
     let store = store(&inner.engine, state, &budget)?;

@@ -8,6 +8,7 @@ use crate::{
     gate::Gate,
     imports,
     model::Loaded,
+    pot::Pot,
     state::{GuestState, ModelFacts},
     threads::{GuestThreads, Lane},
 };
@@ -37,6 +38,8 @@ pub struct SandboxConfig {
     pub epoch_tick: Duration,
     /// The biggest sum of linear memory that a policy may allow one run, in bytes.
     pub memory_bytes_max: u64,
+    /// Linear memory of all runs together, in bytes. 0: half of what the process may use.
+    pub memory_total_bytes_max: u64,
     /// Elements of one table.
     pub table_elements_max: u32,
     /// Core instances of one component.
@@ -67,6 +70,7 @@ impl Default for SandboxConfig {
             guest_threads: 0,
             epoch_tick: Duration::from_millis(1),
             memory_bytes_max: 1 << 30,
+            memory_total_bytes_max: 0,
             table_elements_max: 100_000,
             instances_max: 64,
             memories_max: 8,
@@ -104,6 +108,8 @@ pub struct SandboxStats {
     pub waiting: u32,
     /// Slots in all.
     pub slots: u32,
+    /// Linear memory of all runs, in bytes.
+    pub memory_bytes: u64,
     /// Since the start: runs that had to move to the guest threads.
     pub moved: u64,
 }
@@ -119,6 +125,7 @@ pub(crate) struct Inner {
     cleaning: Cleaning,
     pub(crate) threads: GuestThreads,
     pub(crate) gate: Gate,
+    pub(crate) pot: Arc<Pot>,
     pub(crate) clock: Clock,
     pub(crate) moved: AtomicU64,
     lanes: AtomicU64,
@@ -170,6 +177,7 @@ impl Sandbox {
             clock: Clock::start(&engine, config.epoch_tick).map_err(io_error)?,
             threads: GuestThreads::start(threads, &runtime).map_err(io_error)?,
             gate: Gate::new("host", config.runs_max, config.queue_max, config.queue_wait),
+            pot: Pot::new(config.memory_total_bytes_max),
             moved: AtomicU64::new(0),
             lanes: AtomicU64::new(0),
             engine,
@@ -205,6 +213,7 @@ impl Sandbox {
             running: self.0.gate.running(),
             waiting: self.0.gate.waiting(),
             slots: self.0.config.runs_max,
+            memory_bytes: self.0.pot.taken(),
             moved: self.0.moved.load(Ordering::Relaxed),
         }
     }

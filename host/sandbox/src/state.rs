@@ -1,7 +1,7 @@
 //! What the host keeps for one run: the ledger of its memory, its captured output, its log
 //! lines, and WASI, made only when a guest first asks for it.
 
-use crate::{Budget, Cap, CapHit, bindings::belljar::model::log::Level, fault::HostStop};
+use crate::{Budget, Cap, CapHit, bindings::belljar::model::log::Level, fault::HostStop, pot::Pot};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::{
@@ -74,12 +74,13 @@ impl GuestState {
         facts: Arc<ModelFacts>,
         request_id: Arc<str>,
         budget: &Budget,
+        pot: Arc<Pot>,
         start: Instant,
     ) -> Self {
         Self {
             facts,
             request_id,
-            ledger: Ledger::new(budget),
+            ledger: Ledger::new(budget, pot),
             wasi: None,
             table: ResourceTable::new(),
             stdio: None,
@@ -316,13 +317,16 @@ pub(crate) struct Ledger {
     instances_max: u32,
     memories_max: u32,
     tables_max: u32,
+    pot: Arc<Pot>,
+    /// Whether the host, and not the run's own cap, had no memory left.
+    starved: bool,
     /// The guest sees a refused growth as -1 and usually traps a moment later. This is how the
     /// trap is told apart from any other.
     refused: Option<CapHit>,
 }
 
 impl Ledger {
-    fn new(budget: &Budget) -> Self {
+    fn new(budget: &Budget, pot: Arc<Pot>) -> Self {
         Self {
             memory_bytes: 0,
             memory_bytes_max: budget.memory_bytes_max,
@@ -331,6 +335,8 @@ impl Ledger {
             instances_max: budget.instances_max,
             memories_max: budget.memories_max,
             tables_max: budget.tables_max,
+            pot,
+            starved: false,
             refused: None,
         }
     }
@@ -338,6 +344,11 @@ impl Ledger {
     /// Bytes of linear memory, over all memories.
     pub(crate) fn memory_bytes(&self) -> u64 {
         self.memory_bytes
+    }
+
+    /// Where the host's own memory ran out: how much of it is taken, and how much there is.
+    pub(crate) fn starved(&self) -> Option<(u64, u64)> {
+        self.starved.then(|| (self.pot.taken(), self.pot.limit()))
     }
 
     /// The growth that was refused, if any was.
@@ -366,6 +377,12 @@ impl Ledger {
     }
 }
 
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        self.pot.put_back(self.memory_bytes);
+    }
+}
+
 impl ResourceLimiter for Ledger {
     fn memory_growing(
         &mut self,
@@ -380,13 +397,21 @@ impl ResourceLimiter for Ledger {
             refused,
             ..
         } = self;
-        Ok(Self::grow(
+        if !Self::grow(
             memory_bytes,
             *memory_bytes_max,
             Cap::Memory,
             growth,
             refused,
-        ))
+        ) {
+            return Ok(false);
+        }
+        if !self.pot.take(growth) {
+            self.memory_bytes -= growth;
+            self.starved = true;
+            return Ok(false);
+        }
+        Ok(true)
     }
 
     fn table_growing(
@@ -455,10 +480,11 @@ mod tests {
 
     #[test]
     fn memory_is_summed_over_all_memories_and_the_refusal_is_kept() {
-        let mut ledger = Ledger::new(&Budget {
+        let budget = Budget {
             memory_bytes_max: 100,
             ..Budget::default()
-        });
+        };
+        let mut ledger = Ledger::new(&budget, Pot::new(1000));
         assert!(ledger.memory_growing(0, 60, None).unwrap());
         assert!(ledger.memory_growing(0, 40, None).unwrap());
         assert_eq!(ledger.refused(), None);
@@ -473,6 +499,21 @@ mod tests {
             })
         );
         assert_eq!(ledger.memory_bytes(), 100);
+    }
+
+    #[test]
+    fn the_memory_of_all_runs_is_shared_and_given_back() {
+        let pot = Pot::new(100);
+        let ledger = || Ledger::new(&Budget::default(), Arc::clone(&pot));
+        let (mut first, mut second) = (ledger(), ledger());
+        assert!(first.memory_growing(0, 60, None).unwrap());
+        assert!(!second.memory_growing(0, 41, None).unwrap());
+        assert_eq!(second.starved(), Some((60, 100)));
+        assert_eq!(second.refused(), None);
+        drop(first);
+        assert!(second.memory_growing(0, 100, None).unwrap());
+        drop(second);
+        assert_eq!(pot.taken(), 0);
     }
 
     #[test]
