@@ -401,7 +401,7 @@ pub enum BundleError {
         /// In which way.
         reason: String,
     },
-    /// No room on the disk, or the quota is used up.
+    /// No room on the disk, or a quota or limit of ours is used up.
     #[error("the store is full: {action}: {source}")]
     StoreFull {
         /// What was being done.
@@ -518,9 +518,10 @@ impl BundleError {
     /// A failure of our own disk: full, or anything else.
     pub(crate) fn store(action: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                Self::StoreFull { action, source }
-            }
+            // The disk, the user's quota, or the process's own limit on the size of files.
+            io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::FileTooLarge => Self::StoreFull { action, source },
             _ => Self::StoreFailed { action, source },
         }
     }

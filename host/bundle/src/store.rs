@@ -98,6 +98,12 @@ impl Store {
         let store = Self {
             inner: Arc::new(inner),
         };
+        // The first commit must not be lost with the directories that lead to it.
+        for directory in [root, &root.join("blobs")] {
+            store
+                .sync(directory)
+                .map_err(BundleError::store("creating the store"))?;
+        }
         store
             .remove_stale_staging()
             .map_err(BundleError::store("clearing the staging area"))?;
@@ -147,7 +153,12 @@ impl Store {
         let needed: HashSet<String> = needed.iter().map(Digest::hex).collect();
         let mut freed = 0;
         for shard in fs::read_dir(&self.inner.blobs)? {
-            for blob in fs::read_dir(shard?.path())? {
+            let shard = shard?;
+            // Not ours: something that a person or a file system put there.
+            if !shard.file_type()?.is_dir() {
+                continue;
+            }
+            for blob in fs::read_dir(shard.path())? {
                 let blob = blob?;
                 if blob
                     .file_name()
@@ -191,11 +202,13 @@ impl Store {
 
     /// Where a file of that digest is, or would be.
     pub(crate) fn blob_path(&self, digest: &Digest) -> PathBuf {
+        self.shard_path(digest).join(digest.hex())
+    }
+
+    /// The directory of that file. One of 256, so that none gets too long to list.
+    fn shard_path(&self, digest: &Digest) -> PathBuf {
         let hex = digest.hex();
-        self.inner
-            .blobs
-            .join(hex.get(..2).unwrap_or_default())
-            .join(hex)
+        self.inner.blobs.join(hex.get(..2).unwrap_or_default())
     }
 
     /// Keeps [`remove_unreferenced`](Self::remove_unreferenced) away from a bundle.
@@ -266,37 +279,41 @@ impl Store {
     ) -> Result<(), BundleError> {
         let _shared = self.lock_blobs(Shared)?;
         let place_all = || -> io::Result<()> {
-            let mut shards = HashSet::new();
+            let shards: HashSet<PathBuf> = files
+                .iter()
+                .chain([manifest])
+                .map(|file| self.shard_path(&file.digest))
+                .collect();
+            for shard in &shards {
+                create_directory(shard)?;
+            }
             for file in files {
-                shards.insert(self.place(file)?);
+                self.place(file)?;
             }
             // Also the directories of files that were there before: the commit that put them
             // there may still be waiting for the disk, and what names them must not be first.
-            for shard in shards {
-                self.sync(&shard)?;
+            self.sync(&self.inner.blobs)?;
+            for shard in &shards {
+                self.sync(shard)?;
             }
-            self.sync(&self.place(manifest)?)
+            self.place(manifest)?;
+            self.sync(&self.shard_path(&manifest.digest))
         };
         place_all().map_err(BundleError::store("moving a bundle into place"))
     }
 
-    /// Moves one file into place, unless it is there. Returns its directory.
-    fn place(&self, file: &StagedFile) -> io::Result<PathBuf> {
+    /// Moves one file into place, unless it is there.
+    fn place(&self, file: &StagedFile) -> io::Result<()> {
         let target = self.blob_path(&file.digest);
-        let shard = target.parent().unwrap_or(&self.inner.blobs).to_owned();
-        if create_directory(&shard)? {
-            self.sync(&self.inner.blobs)?;
-        }
         match fs::metadata(&target) {
             // A file of that name and another size is damaged, and we hold a verified copy.
-            Ok(found) if found.is_file() && found.len() == file.bytes => return Ok(shard),
+            Ok(found) if found.is_file() && found.len() == file.bytes => return Ok(()),
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
         self.sync(&file.path)?;
-        fs::rename(&file.path, &target)?;
-        Ok(shard)
+        fs::rename(&file.path, &target)
     }
 
     /// Waits until a file or the names in a directory are on disk.
@@ -323,16 +340,15 @@ enum LockMode {
 }
 use LockMode::{Exclusive, Shared};
 
-/// Creates a directory that only we can enter, with its parents, and says whether it was new.
-fn create_directory(path: &Path) -> io::Result<bool> {
+/// Creates a directory that only we can enter, with its parents, unless it is there.
+fn create_directory(path: &Path) -> io::Result<()> {
     if path.is_dir() {
-        return Ok(false);
+        return Ok(());
     }
     fs::DirBuilder::new()
         .recursive(true)
         .mode(DIRECTORY_MODE)
-        .create(path)?;
-    Ok(true)
+        .create(path)
 }
 
 /// A directory of one receive. It goes with this value, with everything that was not moved.

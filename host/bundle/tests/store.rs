@@ -160,8 +160,10 @@ fn a_sender_that_breaks_off_is_told_apart() {
     let (_, bytes) = packed(&parts(&[("a", &[7; 5000])]));
     for sent in [
         &bytes[..1000],
-        &belljar_bundle_gzip(&bytes)[..100],
+        &stored_gzip(&bytes)[..100],
         &bytes[..0],
+        &bytes[..1],
+        &stored_gzip(&bytes)[..5],
     ] {
         let error = check(
             Breaks(sent),
@@ -176,7 +178,7 @@ fn a_sender_that_breaks_off_is_told_apart() {
     }
 }
 
-fn belljar_bundle_gzip(bytes: &[u8]) -> Vec<u8> {
+fn stored_gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
     io::copy(&mut &bytes[..], &mut encoder).unwrap();
     encoder.finish().unwrap()
@@ -435,5 +437,82 @@ fn a_project_that_cannot_be_packed_says_what_to_change() {
             .to_string()
             .contains("a project folder has a model.toml"),
         "{error}"
+    );
+}
+
+#[test]
+fn commits_and_removals_at_once() {
+    let root = tempfile::tempdir().unwrap();
+    let store = Store::open(root.path()).unwrap();
+    let bundles: Vec<Vec<u8>> = (0..3_u8)
+        .map(|n| packed(&parts(&[("shared", b"shared"), ("own", &[n; 9000])])).1)
+        .collect();
+    std::thread::scope(|scope| {
+        for bytes in &bundles {
+            let store = &store;
+            scope.spawn(move || {
+                for _ in 0..20 {
+                    open(store, bytes).commit().unwrap().verify().unwrap();
+                }
+            });
+        }
+        for _ in 0..60 {
+            store.remove_unreferenced(&HashSet::new()).unwrap();
+        }
+    });
+    store.remove_unreferenced(&HashSet::new()).unwrap();
+    assert_eq!(count_files(root.path()), 0);
+}
+
+/// Set for the child of the next test.
+const FULL: &str = "BELLJAR_BUNDLE_FULL_TEST_ROOT";
+
+#[test]
+fn a_full_disk_is_our_fault_and_leaves_nothing() {
+    if let Ok(root) = std::env::var(FULL) {
+        let store = Store::open(Path::new(&root)).unwrap();
+        let (_, bytes) = packed(&parts(&[("a", &[7; 300_000])]));
+        let error = store
+            .receive(
+                &bytes[..],
+                &ArchiveLimits::default(),
+                &SignaturePolicy::default(),
+            )
+            .unwrap_err();
+        assert_eq!((error.code(), error.is_host_fault()), ("store_full", true));
+        assert_eq!(count_files(Path::new(&root)), 0);
+        return;
+    }
+    // The same test in a process that may write files of 64 KiB at most: a full disk that needs
+    // no privileges. The signal that would end the process is ignored, so that writes fail.
+    let root = tempfile::tempdir().unwrap();
+    let script = "trap '' XFSZ; ulimit -f 128; exec \"$0\" --exact \"$1\"";
+    let test = "a_full_disk_is_our_fault_and_leaves_nothing";
+    let status = std::process::Command::new("sh")
+        .args(["-c", script])
+        .arg(std::env::current_exe().unwrap())
+        .arg(test)
+        .env(FULL, root.path())
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
+
+#[test]
+fn a_broken_disk_is_our_fault() {
+    let root = tempfile::tempdir().unwrap();
+    let store = Store::open(root.path()).unwrap();
+    fs::remove_dir(root.path().join("staging")).unwrap();
+    let (_, bytes) = packed(&parts(&[]));
+    let error = store
+        .receive(
+            &bytes[..],
+            &ArchiveLimits::default(),
+            &SignaturePolicy::default(),
+        )
+        .unwrap_err();
+    assert_eq!(
+        (error.code(), error.is_host_fault()),
+        ("store_failed", true)
     );
 }
