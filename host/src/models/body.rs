@@ -38,7 +38,12 @@ pub(super) struct TimedBody<B> {
 impl<B> TimedBody<B> {
     /// Reads `body` until nothing arrives for `stall`, until `wall_time` is over, or until
     /// `gone` is cancelled.
-    pub(super) fn new(body: B, stall: Duration, wall_time: Duration, gone: CancellationToken) -> Self {
+    pub(super) fn new(
+        body: B,
+        stall: Duration,
+        wall_time: Duration,
+        gone: CancellationToken,
+    ) -> Self {
         Self {
             body,
             stall,
@@ -55,7 +60,10 @@ impl<B> TimedBody<B> {
 
     fn end(&self, cut: Cut) -> Poll<io::Result<()>> {
         let cut = *self.cut.get_or_init(|| cut);
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, format!("{cut:?}"))))
+        Poll::Ready(Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            format!("{cut:?}"),
+        )))
     }
 }
 
@@ -98,7 +106,7 @@ mod tests {
         let mut body = TimedBody::new(receiver, STALL, WALL, CancellationToken::new());
         tokio::spawn(async move {
             for _ in 0..3 {
-                tokio::time::sleep(STALL - Duration::from_secs(1)).await;
+                sleep(STALL - Duration::from_secs(1)).await;
                 sender.write_all(b"12345").await.unwrap();
             }
         });
@@ -125,7 +133,7 @@ mod tests {
         let mut body = TimedBody::new(receiver, STALL, WALL, CancellationToken::new());
         tokio::spawn(async move {
             while sender.write_all(b"1").await.is_ok() {
-                tokio::time::sleep(Duration::from_secs(9)).await;
+                sleep(Duration::from_secs(9)).await;
             }
         });
         body.read_to_end(&mut Vec::new()).await.unwrap_err();

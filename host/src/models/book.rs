@@ -86,6 +86,14 @@ impl Version {
         }
     }
 
+    /// What runs, if it does.
+    pub(super) fn live(&self) -> Option<&Arc<LiveModel>> {
+        match &self.stage {
+            Stage::Live(live) => Some(live),
+            _ => None,
+        }
+    }
+
     /// Whether its lifecycle is over, one way or the other.
     pub(super) fn is_settled(&self) -> bool {
         matches!(self.stage, Stage::Live(_) | Stage::Failed(_))
@@ -123,7 +131,10 @@ impl Version {
             created: self.record.created,
             uploaded_by: self.record.uploaded_by.clone(),
             embedded: self.record.embedded.is_some(),
-            description: self.about.as_ref().and_then(|about| about.description.clone()),
+            description: self
+                .about
+                .as_ref()
+                .and_then(|about| about.description.clone()),
             license: self.about.as_ref().and_then(|about| about.license.clone()),
             capabilities: self.capabilities,
             limits: self.about.as_ref().map(|about| about.limits.clone()),
@@ -137,11 +148,19 @@ impl Book {
     pub(super) fn from_rows(models: Vec<(ModelName, Pointers)>, records: Vec<Record>) -> Self {
         let mut book = Self::default();
         for (name, pointers) in models {
-            book.models.insert(name, Model { pointers, versions: BTreeMap::new() });
+            book.models.insert(
+                name,
+                Model {
+                    pointers,
+                    versions: BTreeMap::new(),
+                },
+            );
         }
         for record in records {
             let model = book.models.entry(record.id.name.clone()).or_default();
-            model.versions.insert(record.id.version.clone(), Version::new(record));
+            model
+                .versions
+                .insert(record.id.version.clone(), Version::new(record));
         }
         book
     }
@@ -160,15 +179,19 @@ impl Book {
 
     /// Each version with its model's pointers.
     pub(super) fn versions(&self) -> impl Iterator<Item = (&Pointers, &Version)> {
-        self.models
-            .values()
-            .flat_map(|model| model.versions.values().map(|version| (&model.pointers, version)))
+        self.models.values().flat_map(|model| {
+            model
+                .versions
+                .values()
+                .map(|version| (&model.pointers, version))
+        })
     }
 
     /// How many versions there are, and their bytes together.
     pub(super) fn size(&self) -> (usize, u64) {
-        self.records()
-            .fold((0, 0), |(count, bytes), record| (count + 1, record.bytes.saturating_add(bytes)))
+        self.records().fold((0, 0), |(count, bytes), record| {
+            (count + 1, record.bytes.saturating_add(bytes))
+        })
     }
 
     /// The digests that something refers to.
@@ -177,7 +200,10 @@ impl Book {
     }
 
     pub(super) fn pointers(&self, name: &ModelName) -> Pointers {
-        self.models.get(name).map(|model| model.pointers.clone()).unwrap_or_default()
+        self.models
+            .get(name)
+            .map(|model| model.pointers.clone())
+            .unwrap_or_default()
     }
 
     pub(super) fn status(&self, id: &ModelId) -> Option<VersionStatus> {
@@ -235,7 +261,9 @@ impl Book {
                 version.changed.send_replace(());
             }
             None => {
-                model.versions.insert(record.id.version.clone(), Version::new(record));
+                model
+                    .versions
+                    .insert(record.id.version.clone(), Version::new(record));
             }
         }
     }
@@ -251,7 +279,12 @@ impl Book {
     }
 
     /// Forgets versions; ends what is being done with them.
-    pub(super) fn remove(&mut self, name: &ModelName, versions: &[ModelVersion], left: Option<Pointers>) {
+    pub(super) fn remove(
+        &mut self,
+        name: &ModelName,
+        versions: &[ModelVersion],
+        left: Option<Pointers>,
+    ) {
         if let Some(model) = self.models.get_mut(name) {
             for version in versions {
                 if let Some(version) = model.versions.remove(version) {
@@ -271,7 +304,11 @@ impl Book {
     pub(super) fn begin(&mut self, id: &ModelId, closing: &CancellationToken) -> Option<Run> {
         self.runs += 1;
         let number = self.runs;
-        let version = self.models.get_mut(&id.name)?.versions.get_mut(&id.version)?;
+        let version = self
+            .models
+            .get_mut(&id.name)?
+            .versions
+            .get_mut(&id.version)?;
         version.cancel.cancel();
         version.cancel = closing.child_token();
         version.run = number;
@@ -285,18 +322,22 @@ impl Book {
 
     /// The version, as long as `run` is the pass that may move it.
     pub(super) fn moved_by(&mut self, run: &Run) -> Option<&mut Version> {
-        let version = self.models.get_mut(&run.id.name)?.versions.get_mut(&run.id.version)?;
+        let version = self
+            .models
+            .get_mut(&run.id.name)?
+            .versions
+            .get_mut(&run.id.version)?;
         (version.run == run.number && !run.cancelled.is_cancelled()).then_some(version)
     }
 
     /// Puts something else in the place of a model that runs, unless it has left that place.
     pub(super) fn replace(&mut self, old: &Arc<LiveModel>, stage: Stage) {
         let model = self.models.get_mut(&old.id.name);
-        if let Some(version) = model.and_then(|model| model.versions.get_mut(&old.id.version)) {
-            if matches!(&version.stage, Stage::Live(live) if Arc::ptr_eq(live, old)) {
-                version.stage = stage;
-                version.changed.send_replace(());
-            }
+        if let Some(version) = model.and_then(|model| model.versions.get_mut(&old.id.version))
+            && version.live().is_some_and(|live| Arc::ptr_eq(live, old))
+        {
+            version.stage = stage;
+            version.changed.send_replace(());
         }
     }
 
@@ -313,6 +354,10 @@ fn summary(name: &ModelName, model: &Model) -> ModelSummary {
     ModelSummary {
         name: name.clone(),
         active: model.pointers.active.clone(),
-        versions: model.versions.values().map(|version| version.status(&model.pointers)).collect(),
+        versions: model
+            .versions
+            .values()
+            .map(|version| version.status(&model.pointers))
+            .collect(),
     }
 }

@@ -84,7 +84,7 @@ impl Default for Policy {
         Self {
             budget: Budget {
                 fuel: 1_000_000_000_000,
-                memory_bytes_max: 4 << 30,
+                memory_bytes_max: 1 << 30,
                 output_bytes_max: 64 << 20,
                 wall_time: Duration::from_secs(60),
                 ..Budget::default()

@@ -27,7 +27,9 @@ pub enum ModelError {
         state: VersionState,
     },
     /// The bare name was asked for, and none of its versions is active. The caller's fault.
-    #[error("no version of `{name}` is active: name a version as `{name}@VERSION`, or activate one")]
+    #[error(
+        "no version of `{name}` is active: name a version as `{name}@VERSION`, or activate one"
+    )]
     NoActiveVersion {
         /// Which model.
         name: ModelName,
@@ -47,8 +49,8 @@ pub enum ModelError {
          changes, so give this content a version of its own"
     )]
     Conflict {
-        /// Which version.
-        id: ModelId,
+        /// Which version. In a box, because it would make every result as large as itself.
+        id: Box<ModelId>,
         /// The digest of what is stored.
         stored: Digest,
         /// The digest of what was sent.
@@ -163,13 +165,19 @@ impl ModelError {
 
     /// An error of the host from something that went wrong inside it.
     pub(super) fn host(error: impl std::fmt::Display) -> Self {
-        Self::Host { detail: error.to_string() }
+        Self::Host {
+            detail: error.to_string(),
+        }
     }
 
     /// That nothing answers to `reference`, which a stranger may have written.
     pub(super) fn not_found(reference: &str) -> Self {
         const PRINTED_CHARS_MAX: usize = 140;
-        let reference = reference.chars().take(PRINTED_CHARS_MAX).flat_map(char::escape_debug).collect();
+        let reference = reference
+            .chars()
+            .take(PRINTED_CHARS_MAX)
+            .flat_map(char::escape_debug)
+            .collect();
         Self::NotFound { reference }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use belljar_bundle::{BundleError, ModelId, StoredBundle};
-use belljar_sandbox::{Artefact, AssetFile, CompileError, CompileJob, Phase};
+use belljar_sandbox::{Artefact, AssetFile, CompileError, CompileJob, LoadError, Phase};
 
 use super::book::{About, Run, Stage};
 use super::live::LiveModel;
@@ -113,9 +113,10 @@ async fn end(inner: &Arc<Inner>, run: &Run, broken: Broken) {
             tracing::error!(model.id = %run.id, detail, "the host could not prepare a version");
             let failure = Failure {
                 code: "internal_error".to_owned(),
-                message: "the host could not prepare this version; it tries again at its next start, \
+                message:
+                    "the host could not prepare this version; it tries again at its next start, \
                           or when the same bundle is uploaded again"
-                    .to_owned(),
+                        .to_owned(),
             };
             inner.change(|book| book.advance(run, Stage::Failed(failure)));
         }
@@ -129,10 +130,10 @@ async fn prepare(inner: &Arc<Inner>, run: &Run) -> Result<Loaded, Broken> {
     let job = Arc::new(describe(inner, run, &bundle));
     let artefact = match cached(inner, &job).await? {
         Some(artefact) => artefact,
-        None => compile(inner, run, &job, bundle).await?,
+        None => compile(inner, run, &job, &bundle).await?,
     };
     inner.advance(run, Stage::Loading);
-    load(inner, run, job, artefact).await
+    load(inner, run, bundle, job, artefact).await
 }
 
 async fn open(inner: &Arc<Inner>, run: &Run) -> Result<StoredBundle, Broken> {
@@ -199,12 +200,14 @@ async fn compile(
     inner: &Arc<Inner>,
     run: &Run,
     job: &CompileJob,
-    bundle: StoredBundle,
+    bundle: &StoredBundle,
 ) -> Result<Artefact, Broken> {
     note_attempt(inner, run).await?;
     // What is compiled is what was signed and checked, whatever has happened to the disk since.
     let verified = bundle.clone();
-    blocking(move || verified.verify()).await?.map_err(|error| damaged(run, error))?;
+    blocking(move || verified.verify())
+        .await?
+        .map_err(|error| damaged(run, error))?;
     inner.advance(run, Stage::Compiling);
     let started = Instant::now();
     let sandbox = inner.sandbox.lock().sandbox.clone();
@@ -225,7 +228,10 @@ async fn compile(
     tracing::info!(model.id = %run.id, outcome, duration_ms, "compiled a version");
     compiled.map_err(|error| match error {
         CompileError::Host { detail } => Broken::Host(detail),
-        error => Broken::Model(Failure { code: error.code().to_owned(), message: error.to_string() }),
+        error => Broken::Model(Failure {
+            code: error.code().to_owned(),
+            message: error.to_string(),
+        }),
     })
 }
 
@@ -235,7 +241,10 @@ async fn note_attempt(inner: &Arc<Inner>, run: &Run) -> Result<(), Broken> {
     let (mut record, pointers) = {
         let mut book = inner.book.lock();
         let pointers = book.pointers(&run.id.name);
-        (book.moved_by(run).ok_or(Broken::Overtaken)?.record.clone(), pointers)
+        (
+            book.moved_by(run).ok_or(Broken::Overtaken)?.record.clone(),
+            pointers,
+        )
     };
     if record.attempts >= ATTEMPTS_MAX {
         return Err(Broken::Model(Failure {
@@ -259,26 +268,27 @@ async fn note_attempt(inner: &Arc<Inner>, run: &Run) -> Result<(), Broken> {
 async fn load(
     inner: &Arc<Inner>,
     run: &Run,
+    bundle: StoredBundle,
     job: Arc<CompileJob>,
     artefact: Artefact,
 ) -> Result<Loaded, Broken> {
     let place = inner.loads.acquire().await.map_err(ModelError::host)?;
-    let Current { generation, sandbox } = inner.sandbox.lock().clone();
-    let label: Arc<str> = run.id.to_string().into();
-    let name = label.clone();
-    let model = blocking(move || sandbox.load(&artefact, &name))
+    let Current {
+        generation,
+        sandbox,
+    } = inner.sandbox.lock().clone();
+    let label = run.id.to_string();
+    let model = blocking(move || sandbox.load(&artefact, &label))
         .await?
-        .map_err(|error| Broken::Host(error.to_string()))?;
+        .map_err(|error| match error {
+            LoadError::Contract { .. } => Broken::Model(Failure {
+                code: "invalid_component".to_owned(),
+                message: error.to_string(),
+            }),
+            error => Broken::Host(error.to_string()),
+        })?;
     drop(place);
-    let live = LiveModel {
-        id: run.id.clone(),
-        label,
-        model,
-        budget: job.budget.clone(),
-        created: run.record.created,
-        digest: run.record.digest,
-        job,
-    };
+    let live = LiveModel::new(model, bundle, job, run.record.created);
     Ok(Loaded { live, generation })
 }
 
@@ -292,7 +302,10 @@ async fn become_ready(inner: &Arc<Inner>, run: &Run, loaded: Loaded) -> Result<(
     let (mut record, before) = {
         let mut book = inner.book.lock();
         let pointers = book.pointers(&run.id.name);
-        (book.moved_by(run).ok_or(Broken::Overtaken)?.record.clone(), pointers)
+        (
+            book.moved_by(run).ok_or(Broken::Overtaken)?.record.clone(),
+            pointers,
+        )
     };
     let mut pointers = before.clone();
     if pointers.wanted.as_ref() == Some(&run.id.version) {
@@ -323,7 +336,9 @@ async fn become_failed(inner: &Arc<Inner>, run: &Run, failure: Failure) {
     let (record, mut pointers) = {
         let mut book = inner.book.lock();
         let pointers = book.pointers(&run.id.name);
-        let Some(version) = book.moved_by(run) else { return };
+        let Some(version) = book.moved_by(run) else {
+            return;
+        };
         (version.record.clone(), pointers)
     };
     if pointers.wanted.as_ref() == Some(&run.id.version) {

@@ -9,12 +9,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use belljar_bundle::{Digest, ModelId};
+use belljar_bundle::{Digest, ModelId, StoredBundle};
 use belljar_sandbox::{Budget, Capabilities, CompileJob, ReadyModel};
 use jiff::Timestamp;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// A version that can run. Made by the registry only: who holds one knows that the bundle was
 /// checked, compiled within its caps and loaded.
+///
+/// Hold it until the run has ended: the version's files stay on the disk for as long, even if it
+/// is removed meanwhile.
 pub struct LiveModel {
     /// Which version.
     pub id: ModelId,
@@ -30,9 +34,45 @@ pub struct LiveModel {
     pub digest: Digest,
     /// What it was compiled from, to map it again into another sandbox.
     pub(super) job: Arc<CompileJob>,
+    /// Keeps its files on the disk: runs in flight read assets from them, also after the version
+    /// was removed.
+    files: StoredBundle,
+    /// Cancels [`LiveModel::released`] when the last run has let go of this value.
+    #[expect(dead_code, reason = "it acts when it is dropped")]
+    in_use: DropGuard,
+    /// Ends the wait of those who want to delete the files.
+    pub(super) released: CancellationToken,
 }
 
 impl LiveModel {
+    /// A model that runs, of a version whose files are in `files`.
+    pub(super) fn new(
+        model: ReadyModel,
+        files: StoredBundle,
+        job: Arc<CompileJob>,
+        created: Timestamp,
+    ) -> Self {
+        let id = files.manifest().id().clone();
+        let released = CancellationToken::new();
+        Self {
+            label: id.to_string().into(),
+            id,
+            model,
+            budget: job.budget,
+            created,
+            digest: files.digest(),
+            job,
+            files,
+            in_use: released.clone().drop_guard(),
+            released,
+        }
+    }
+
+    /// The same version in another sandbox.
+    pub(super) fn with_model(&self, model: ReadyModel) -> Self {
+        Self::new(model, self.files.clone(), self.job.clone(), self.created)
+    }
+
     /// What it can do, as found in its component.
     #[must_use]
     pub fn capabilities(&self) -> &Capabilities {

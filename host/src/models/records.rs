@@ -18,7 +18,7 @@ use crate::ids::KeyId;
 pub(super) struct Records(Db);
 
 /// What is stored of one version.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Record {
     pub(super) id: ModelId,
     pub(super) digest: Digest,
@@ -57,7 +57,9 @@ impl Records {
     }
 
     /// Everything there is.
-    pub(super) async fn all(&self) -> Result<(Vec<(ModelName, Pointers)>, Vec<Record>), ModelError> {
+    pub(super) async fn all(
+        &self,
+    ) -> Result<(Vec<(ModelName, Pointers)>, Vec<Record>), ModelError> {
         let models = sqlx::query("SELECT name, active_version, wanted_version FROM models")
             .fetch_all(self.pool())
             .await?;
@@ -68,7 +70,10 @@ impl Records {
         )
         .fetch_all(self.pool())
         .await?;
-        let versions = versions.iter().map(read_version).collect::<Result<_, _>>()?;
+        let versions = versions
+            .iter()
+            .map(read_version)
+            .collect::<Result<_, _>>()?;
         Ok((models, versions))
     }
 
@@ -82,7 +87,11 @@ impl Records {
     }
 
     /// Stores which version of a model is active, and which is to be.
-    pub(super) async fn point(&self, name: &ModelName, pointers: &Pointers) -> Result<(), ModelError> {
+    pub(super) async fn point(
+        &self,
+        name: &ModelName,
+        pointers: &Pointers,
+    ) -> Result<(), ModelError> {
         let mut transaction = self.pool().begin().await?;
         write_pointers(&mut transaction, name, pointers).await?;
         Ok(transaction.commit().await?)
@@ -157,8 +166,18 @@ async fn write_version(
     .bind(i64::from(record.attempts))
     .bind(record.was_ready)
     .bind(record.created.as_microsecond())
-    .bind(record.uploaded_by.as_ref().map(|key| key.as_str().to_owned()))
-    .bind(record.embedded.as_ref().map(|digest| digest.as_bytes().to_vec()))
+    .bind(
+        record
+            .uploaded_by
+            .as_ref()
+            .map(|key| key.as_str().to_owned()),
+    )
+    .bind(
+        record
+            .embedded
+            .as_ref()
+            .map(|digest| digest.as_bytes().to_vec()),
+    )
     .bind(failure.map(|failure| failure.code.clone()))
     .bind(failure.map(|failure| failure.message.clone()))
     .execute(&mut **transaction)
@@ -214,4 +233,155 @@ fn parsed<T: FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, ModelErro
 /// Only the server writes these rows, so a value that does not parse is damage.
 fn damaged(what: impl std::fmt::Display) -> ModelError {
     ModelError::host(format_args!("the table of versions is damaged: {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    fn record(id: &str, state: StoredState) -> Record {
+        Record {
+            id: id.parse().unwrap(),
+            digest: Digest::of(id.as_bytes()),
+            bytes: 7,
+            state,
+            attempts: 2,
+            was_ready: true,
+            created: Timestamp::from_microsecond(1_700_000_000_123_456).unwrap(),
+            uploaded_by: Some(KeyId::random()),
+            embedded: Some(Digest::of(b"component")),
+        }
+    }
+
+    fn pointers(active: &str, wanted: &str) -> Pointers {
+        Pointers {
+            active: active.parse().ok(),
+            wanted: wanted.parse().ok(),
+        }
+    }
+
+    /// What a server that opens the same directory later reads.
+    async fn reopened(db: Db) -> (Vec<(ModelName, Pointers)>, Vec<Record>) {
+        let directory = db.data_dir().to_owned();
+        db.close().await;
+        Records::new(Db::open(&directory).await.unwrap())
+            .all()
+            .await
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_is_put_is_read_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let db = Db::open(directory.path()).await.unwrap();
+        let records = Records::new(db.clone());
+        let failure = Failure {
+            code: "c".to_owned(),
+            message: "m".to_owned(),
+        };
+        let mut anonymous = record("b@2.0.0-rc.1+x", StoredState::Failed(failure));
+        anonymous.uploaded_by = None;
+        anonymous.embedded = None;
+        let written = [
+            record("a@1.0.0", StoredState::Received),
+            record("a@1.1.0", StoredState::Ready),
+            anonymous,
+        ];
+        for record in &written {
+            records
+                .put(record, &pointers("1.1.0", "1.0.0"))
+                .await
+                .unwrap();
+        }
+        records
+            .point(&"b".parse().unwrap(), &Pointers::default())
+            .await
+            .unwrap();
+        drop(records);
+        let (models, versions) = reopened(db).await;
+        assert_eq!(versions, written);
+        let expected = [
+            ("a".parse().unwrap(), pointers("1.1.0", "1.0.0")),
+            ("b".parse().unwrap(), Pointers::default()),
+        ];
+        assert_eq!(models, expected);
+    }
+
+    #[tokio::test]
+    async fn putting_replaces_and_removing_leaves_the_rest() {
+        let directory = tempfile::tempdir().unwrap();
+        let db = Db::open(directory.path()).await.unwrap();
+        let records = Records::new(db.clone());
+        for id in ["a@1.0.0", "a@2.0.0", "b@1.0.0"] {
+            records
+                .put(&record(id, StoredState::Received), &Pointers::default())
+                .await
+                .unwrap();
+        }
+        let replaced = record("a@2.0.0", StoredState::Ready);
+        records
+            .put(&replaced, &pointers("2.0.0", ""))
+            .await
+            .unwrap();
+        let (a, b) = ("a".parse().unwrap(), "b".parse().unwrap());
+        let first = "1.0.0".parse().unwrap();
+        records
+            .remove(
+                &a,
+                std::slice::from_ref(&first),
+                Some(&pointers("2.0.0", "")),
+            )
+            .await
+            .unwrap();
+        records
+            .remove(&b, std::slice::from_ref(&first), None)
+            .await
+            .unwrap();
+        drop(records);
+        let (models, versions) = reopened(db).await;
+        assert_eq!(versions, [replaced]);
+        assert_eq!(models, [(a, pointers("2.0.0", ""))]);
+    }
+
+    #[tokio::test]
+    async fn rows_that_make_no_sense_are_refused_by_the_database() {
+        let directory = tempfile::tempdir().unwrap();
+        let db = Db::open(directory.path()).await.unwrap();
+        let insert = |state: &'static str, digest: Vec<u8>, code: Option<&'static str>| {
+            let pool = db.pool().clone();
+            async move {
+                sqlx::query(
+                    "INSERT INTO model_versions (name, version, digest, bytes, state, created_us, \
+                     failure_code) VALUES ('a', '1.0.0', ?, 1, ?, 0, ?)",
+                )
+                .bind(digest)
+                .bind(state)
+                .bind(code)
+                .execute(&pool)
+                .await
+            }
+        };
+        Records::new(db.clone())
+            .point(&"a".parse().unwrap(), &Pointers::default())
+            .await
+            .unwrap();
+        assert!(
+            insert("loading", vec![0; 32], None).await.is_err(),
+            "an unknown state"
+        );
+        assert!(
+            insert("ready", vec![0; 31], None).await.is_err(),
+            "half a digest"
+        );
+        assert!(
+            insert("failed", vec![0; 32], None).await.is_err(),
+            "a failure without a reason"
+        );
+        assert!(
+            insert("ready", vec![0; 32], Some("x")).await.is_err(),
+            "a reason without a failure"
+        );
+        assert!(insert("ready", vec![0; 32], None).await.is_ok());
+    }
 }

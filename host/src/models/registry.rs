@@ -89,7 +89,10 @@ impl Registry {
             records,
             store,
             compiler,
-            sandbox: Mutex::new(Current { generation: 0, sandbox }),
+            sandbox: Mutex::new(Current {
+                generation: 0,
+                sandbox,
+            }),
             live: LiveModels::default(),
             book: Mutex::new(Book::from_rows(models, versions)),
             writes: tokio::sync::Mutex::new(()),
@@ -128,8 +131,12 @@ impl Registry {
     /// Why nothing that runs answers to `reference`.
     fn why_not(&self, reference: &str, caller: &Caller) -> ModelError {
         let not_found = || ModelError::not_found(reference);
-        let name = reference.split_once('@').map_or(reference, |(name, _)| name);
-        let Ok(name) = name.parse::<ModelName>() else { return not_found() };
+        let name = reference
+            .split_once('@')
+            .map_or(reference, |(name, _)| name);
+        let Ok(name) = name.parse::<ModelName>() else {
+            return not_found();
+        };
         if !caller.may_use(name.as_str()) {
             return not_found();
         }
@@ -139,13 +146,19 @@ impl Registry {
         } else {
             let pointers = book.pointers(&name);
             match pointers.active.or(pointers.wanted) {
-                Some(version) => Some(ModelId { name: name.clone(), version }),
+                Some(version) => Some(ModelId {
+                    name: name.clone(),
+                    version,
+                }),
                 None if book.model(&name).is_some() => return ModelError::NoActiveVersion { name },
                 None => None,
             }
         };
         match id.and_then(|id| book.status(&id)) {
-            Some(status) => ModelError::NotReady { id: status.id, state: status.state },
+            Some(status) => ModelError::NotReady {
+                id: status.id,
+                state: status.state,
+            },
             None => not_found(),
         }
     }
@@ -154,7 +167,9 @@ impl Registry {
     #[must_use]
     pub fn list(&self, caller: &Caller) -> Vec<ModelSummary> {
         let book = self.0.book.lock();
-        book.summaries().filter(|model| caller.may_use(model.name.as_str())).collect()
+        book.summaries()
+            .filter(|model| caller.may_use(model.name.as_str()))
+            .collect()
     }
 
     /// One model with all its versions.
@@ -221,7 +236,9 @@ impl Registry {
             };
             let changed = self.0.closing.run_until_cancelled(changes.changed()).await;
             // An error says that the version was removed, which the next look tells as well.
-            let Some(_) = changed else { return Err(ModelError::Closing) };
+            let Some(_) = changed else {
+                return Err(ModelError::Closing);
+            };
         }
     }
 
@@ -232,7 +249,11 @@ impl Registry {
     ///
     /// When there is no such version, the caller may not, the version is not ready, or the disk
     /// fails.
-    pub async fn activate(&self, id: &ModelId, caller: &Caller) -> Result<VersionStatus, ModelError> {
+    pub async fn activate(
+        &self,
+        id: &ModelId,
+        caller: &Caller,
+    ) -> Result<VersionStatus, ModelError> {
         caller.require(Scope::ModelsWrite)?;
         self.version(id, caller)?;
         let id = id.clone();
@@ -242,9 +263,15 @@ impl Registry {
                 let gone = || ModelError::not_found(&id.to_string());
                 let status = inner.book.lock().status(&id).ok_or_else(gone)?;
                 if !matches!(status.state, VersionState::Ready | VersionState::Active) {
-                    return Err(ModelError::NotReady { id, state: status.state });
+                    return Err(ModelError::NotReady {
+                        id,
+                        state: status.state,
+                    });
                 }
-                let pointers = Pointers { active: Some(id.version.clone()), wanted: None };
+                let pointers = Pointers {
+                    active: Some(id.version.clone()),
+                    wanted: None,
+                };
                 inner.point(&id.name, pointers).await?;
                 inner.book.lock().status(&id).ok_or_else(gone)
             })
@@ -256,7 +283,11 @@ impl Registry {
     /// # Errors
     ///
     /// When there is no such model, the caller may not, or the disk fails.
-    pub async fn deactivate(&self, name: &ModelName, caller: &Caller) -> Result<ModelSummary, ModelError> {
+    pub async fn deactivate(
+        &self,
+        name: &ModelName,
+        caller: &Caller,
+    ) -> Result<ModelSummary, ModelError> {
         caller.require(Scope::ModelsWrite)?;
         self.model(name, caller)?;
         let name = name.clone();
@@ -296,14 +327,16 @@ impl Registry {
         self.remove(name.clone(), None).await
     }
 
-    async fn remove(&self, name: ModelName, version: Option<ModelVersion>) -> Result<(), ModelError> {
+    async fn remove(
+        &self,
+        name: ModelName,
+        version: Option<ModelVersion>,
+    ) -> Result<(), ModelError> {
         self.0
             .detached(|inner| async move {
                 let _turn = inner.writes.lock().await;
                 let doomed = doomed(&inner.book.lock(), &name, version)?;
-                inner.forget(&name, &doomed).await?;
-                inner.collect_soon();
-                Ok(())
+                inner.forget(&name, &doomed).await
             })
             .await
     }
@@ -317,7 +350,9 @@ impl Registry {
     /// When the server is stopping. A model that cannot be mapped is failed, not kept in the old
     /// sandbox, which the caller has a reason to leave.
     pub async fn reload_all(&self, sandbox: Sandbox) -> Result<(), ModelError> {
-        self.0.detached(|inner| async move { startup::reload_all(&inner, sandbox).await }).await
+        self.0
+            .detached(|inner| async move { startup::reload_all(&inner, sandbox).await })
+            .await
     }
 
     /// Whether every version that was active at the start has been loaded or has failed.
@@ -347,19 +382,31 @@ fn doomed(
     name: &ModelName,
     version: Option<ModelVersion>,
 ) -> Result<Vec<ModelVersion>, ModelError> {
-    let model = book.model(name).ok_or_else(|| ModelError::not_found(name.as_str()))?;
+    let model = book
+        .model(name)
+        .ok_or_else(|| ModelError::not_found(name.as_str()))?;
     let doomed = match version {
         None => model.versions.keys().cloned().collect(),
         Some(version) if model.versions.contains_key(&version) => vec![version],
         Some(version) => {
-            let id = ModelId { name: name.clone(), version };
+            let id = ModelId {
+                name: name.clone(),
+                version,
+            };
             return Err(ModelError::not_found(&id.to_string()));
         }
     };
     for version in &doomed {
-        if model.versions.get(version).is_some_and(|version| version.record.embedded.is_some()) {
+        if model
+            .versions
+            .get(version)
+            .is_some_and(|version| version.record.embedded.is_some())
+        {
             return Err(ModelError::Embedded {
-                id: ModelId { name: name.clone(), version: version.clone() },
+                id: ModelId {
+                    name: name.clone(),
+                    version: version.clone(),
+                },
             });
         }
     }
@@ -380,7 +427,10 @@ impl Inner {
         if self.closing.is_cancelled() {
             return Err(ModelError::Closing);
         }
-        self.tasks.spawn(work(self.clone())).await.map_err(ModelError::host)?
+        self.tasks
+            .spawn(work(self.clone()))
+            .await
+            .map_err(ModelError::host)?
     }
 
     /// Changes the book and shows requests the outcome, in one step.
@@ -400,7 +450,11 @@ impl Inner {
     }
 
     /// Stores and shows which version is active. The caller holds `writes`.
-    pub(super) async fn point(&self, name: &ModelName, pointers: Pointers) -> Result<(), ModelError> {
+    pub(super) async fn point(
+        &self,
+        name: &ModelName,
+        pointers: Pointers,
+    ) -> Result<(), ModelError> {
         if self.book.lock().pointers(name) == pointers {
             return Ok(());
         }
@@ -410,7 +464,11 @@ impl Inner {
     }
 
     /// Forgets versions on disk and in memory. The caller holds `writes`.
-    pub(super) async fn forget(&self, name: &ModelName, doomed: &[ModelVersion]) -> Result<(), ModelError> {
+    pub(super) async fn forget(
+        self: &Arc<Self>,
+        name: &ModelName,
+        doomed: &[ModelVersion],
+    ) -> Result<(), ModelError> {
         let left = {
             let book = self.book.lock();
             let pointers = book.pointers(name);
@@ -422,7 +480,22 @@ impl Inner {
             })
         };
         self.records.remove(name, doomed, left.as_ref()).await?;
+        let running = self.running(name, doomed);
         self.change(|book| book.remove(name, doomed, left));
+        self.collect_soon();
+        if !running.is_empty() {
+            // What runs in flight still read is spared by the collection above.
+            let inner = self.clone();
+            self.tasks.spawn(async move {
+                for released in running {
+                    inner
+                        .closing
+                        .run_until_cancelled(released.cancelled())
+                        .await;
+                }
+                inner.collect_soon();
+            });
+        }
         Ok(())
     }
 
@@ -441,10 +514,16 @@ impl Inner {
         let keep = self.book.lock().digests();
         let (store, compiler) = (self.store.clone(), self.compiler.clone());
         let freed = blocking(move || {
-            let blobs = store.remove_unreferenced(&keep).map_err(ModelError::Bundle)?;
-            let digests = keep.iter().map(|digest| *digest.as_bytes()).collect::<Vec<_>>();
-            let artefacts =
-                compiler.retain(|content| digests.contains(content)).map_err(ModelError::host)?;
+            let blobs = store
+                .remove_unreferenced(&keep)
+                .map_err(ModelError::Bundle)?;
+            let digests = keep
+                .iter()
+                .map(|digest| *digest.as_bytes())
+                .collect::<Vec<_>>();
+            let artefacts = compiler
+                .retain(|content| digests.contains(content))
+                .map_err(ModelError::host)?;
             Ok::<_, ModelError>(blobs + artefacts)
         })
         .await;
@@ -458,14 +537,16 @@ impl Inner {
         }
     }
 
-    /// The versions that run.
-    pub(super) fn running(&self) -> Vec<Arc<LiveModel>> {
+    /// What tells of each of these versions that runs when its last run has ended.
+    fn running(&self, name: &ModelName, versions: &[ModelVersion]) -> Vec<CancellationToken> {
         let book = self.book.lock();
-        let live = book.versions().filter_map(|(_, version)| match &version.stage {
-            Stage::Live(live) => Some(live.clone()),
-            _ => None,
-        });
-        live.collect()
+        let Some(model) = book.model(name) else {
+            return Vec::new();
+        };
+        let live = versions
+            .iter()
+            .filter_map(|version| model.versions.get(version)?.live());
+        live.map(|live| live.released.clone()).collect()
     }
 }
 
@@ -480,5 +561,7 @@ fn count_states(book: &Book) {
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, ModelError> {
-    tokio::task::spawn_blocking(work).await.map_err(ModelError::host)
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(ModelError::host)
 }

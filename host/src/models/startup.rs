@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use belljar_bundle::{
-    ArchiveLimits, BundleError, ByteSize, Digest, DurationText, Fuel, ModelId, SignaturePolicy, pack,
+    ArchiveLimits, BundleError, ByteSize, Digest, DurationText, Fuel, ModelId, SignaturePolicy,
+    pack,
 };
 use belljar_sandbox::Sandbox;
 use tokio::task::JoinSet;
 
+use super::ModelError;
 use super::book::Stage;
 use super::lifecycle;
 use super::live::LiveModel;
@@ -17,7 +19,6 @@ use super::records::{Pointers, Record, StoredState};
 use super::registry::{Inner, blocking};
 use super::status::Failure;
 use super::upload::now;
-use super::ModelError;
 use crate::embedded::{self, EmbeddedLimits, EmbeddedModel};
 
 /// Brings the rows of embedded models in line with the binary and the settings.
@@ -49,7 +50,9 @@ pub(super) async fn install_embedded(inner: &Arc<Inner>) -> Result<(), ModelErro
     }
     for id in stored {
         if !wanted.iter().any(|(wanted, _)| *wanted == id) {
-            inner.forget(&id.name, std::slice::from_ref(&id.version)).await?;
+            inner
+                .forget(&id.name, std::slice::from_ref(&id.version))
+                .await?;
         }
     }
     Ok(())
@@ -71,7 +74,11 @@ async fn install(
     let (there, pointers, known) = {
         let book = inner.book.lock();
         let there = book.version(id).map(|version| version.record.clone());
-        (there, book.pointers(&id.name), book.model(&id.name).is_some())
+        (
+            there,
+            book.pointers(&id.name),
+            book.model(&id.name).is_some(),
+        )
     };
     match &there {
         // The usual start: nothing to unpack, nothing to hash, nothing to write.
@@ -86,8 +93,11 @@ async fn install(
         let archive = packed?;
         // The same checks as for anyone. A signature is not asked for: it would prove no more
         // than the binary that the bundle is a part of.
-        let checked =
-            store.receive(archive.as_slice(), &ArchiveLimits::default(), &SignaturePolicy::default())?;
+        let checked = store.receive(
+            archive.as_slice(),
+            &ArchiveLimits::default(),
+            &SignaturePolicy::default(),
+        )?;
         let (digest, bytes) = (checked.digest(), checked.unpacked_bytes());
         checked.commit()?;
         Ok::<_, BundleError>((digest, bytes))
@@ -105,10 +115,15 @@ async fn install(
         embedded: Some(component),
     };
     let was_embedded = pointers.active.as_ref().is_some_and(|active| {
-        stored.iter().any(|id| id.name == record.id.name && id.version == *active)
+        stored
+            .iter()
+            .any(|id| id.name == record.id.name && id.version == *active)
     });
     let pointers = if !known || was_embedded {
-        Pointers { active: Some(id.version.clone()), wanted: pointers.wanted }
+        Pointers {
+            active: Some(id.version.clone()),
+            wanted: pointers.wanted,
+        }
     } else {
         pointers
     };
@@ -123,7 +138,12 @@ fn pack(id: &ModelId, model: &EmbeddedModel) -> Result<Vec<u8>, BundleError> {
     let mut parts = pack::Parts::new(id.name.clone(), id.version.clone(), component);
     parts.description = Some(model.description.to_owned());
     parts.license = Some(env!("CARGO_PKG_LICENSE").to_owned());
-    let EmbeddedLimits { memory_bytes_max, fuel, wall_time_ms, output_bytes_max } = model.limits;
+    let EmbeddedLimits {
+        memory_bytes_max,
+        fuel,
+        wall_time_ms,
+        output_bytes_max,
+    } = model.limits;
     parts.limits.memory = Some(ByteSize::bytes(memory_bytes_max));
     parts.limits.fuel = Some(Fuel(fuel));
     parts.limits.deadline = Some(DurationText::from_millis(wall_time_ms));
@@ -190,7 +210,13 @@ pub(super) async fn reload_all(inner: &Arc<Inner>, sandbox: Sandbox) -> Result<(
         current.sandbox = sandbox.clone();
     }
     let mut mapped = Vec::new();
-    for old in inner.running() {
+    let running: Vec<_> = {
+        let book = inner.book.lock();
+        book.versions()
+            .filter_map(|(_, version)| version.live().cloned())
+            .collect()
+    };
+    for old in running {
         let fresh = remap(inner, &sandbox, &old).await;
         mapped.push((old, fresh));
     }
@@ -216,17 +242,11 @@ async fn remap(inner: &Inner, sandbox: &Sandbox, old: &LiveModel) -> Result<Live
     let (compiler, sandbox) = (inner.compiler.clone(), sandbox.clone());
     let (job, label) = (old.job.clone(), old.label.clone());
     let model = blocking(move || {
-        let artefact = compiler.cached(&job).ok_or_else(|| ModelError::host("no artefact"))?;
+        let artefact = compiler
+            .cached(&job)
+            .ok_or_else(|| ModelError::host("no artefact"))?;
         sandbox.load(&artefact, &label).map_err(ModelError::host)
     })
     .await??;
-    Ok(LiveModel {
-        id: old.id.clone(),
-        label: old.label.clone(),
-        model,
-        budget: old.budget.clone(),
-        created: old.created,
-        digest: old.digest,
-        job: old.job.clone(),
-    })
+    Ok(old.with_model(model))
 }

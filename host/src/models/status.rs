@@ -133,6 +133,8 @@ pub struct ModelSummary {
 impl ModelSummary {
     /// The status of the active version.
     pub fn active_version(&self) -> Option<&VersionStatus> {
-        self.versions.iter().find(|version| version.state == VersionState::Active)
+        self.versions
+            .iter()
+            .find(|version| version.state == VersionState::Active)
     }
 }

@@ -72,8 +72,12 @@ pub(super) async fn receive(
     .await?;
     let (bundle, place) = checked;
     let bundle = bundle.map_err(|error| match cut.get() {
-        Some(Cut::Stalled) => ModelError::UploadStalled { waited: config.upload_stall },
-        Some(Cut::TooSlow) => ModelError::UploadTooSlow { limit: config.upload_wall_time },
+        Some(Cut::Stalled) => ModelError::UploadStalled {
+            waited: config.upload_stall,
+        },
+        Some(Cut::TooSlow) => ModelError::UploadTooSlow {
+            limit: config.upload_wall_time,
+        },
         Some(Cut::Cancelled) => ModelError::UploadCancelled,
         None => ModelError::Bundle(error),
     })?;
@@ -116,7 +120,11 @@ async fn store(
     let (verdict, mut pointers, old) = {
         let book = inner.book.lock();
         let old = book.version(&id).map(|version| version.record.digest);
-        (judge(&book, &id, &digest, bytes, &inner.config)?, book.pointers(&id.name), old)
+        (
+            judge(&book, &id, &digest, bytes, &inner.config)?,
+            book.pointers(&id.name),
+            old,
+        )
     };
     let live = inner.live.find(&id.to_string()).is_some();
     let before = pointers.clone();
@@ -141,7 +149,11 @@ async fn store(
                 bytes,
                 state: StoredState::Received,
                 attempts: 0,
-                was_ready: inner.book.lock().version(&id).is_some_and(|old| old.record.was_ready),
+                was_ready: inner
+                    .book
+                    .lock()
+                    .version(&id)
+                    .is_some_and(|old| old.record.was_ready),
                 created: now(),
                 uploaded_by: by,
                 embedded: None,
@@ -155,7 +167,11 @@ async fn store(
     if old.is_some_and(|old| old != digest) {
         inner.collect_soon();
     }
-    inner.book.lock().status(&id).ok_or_else(|| ModelError::not_found(&id.to_string()))
+    inner
+        .book
+        .lock()
+        .status(&id)
+        .ok_or_else(|| ModelError::not_found(&id.to_string()))
 }
 
 fn judge(
@@ -174,21 +190,25 @@ fn judge(
                 (true, true) => Ok(Verdict::Store),
                 (true, false) => Ok(Verdict::Keep),
                 // Nobody can have used it, so its author may try again under the same version.
-                (false, true) if !record.was_ready && record.embedded.is_none() => Ok(Verdict::Store),
+                (false, true) if !record.was_ready && record.embedded.is_none() => {
+                    Ok(Verdict::Store)
+                }
                 (false, _) => Err(ModelError::Conflict {
-                    id: id.clone(),
+                    id: Box::new(id.clone()),
                     stored: record.digest,
                     sent: *digest,
                 }),
             }
         }
-        None if count >= config.versions_max => {
-            Err(ModelError::TooManyVersions { limit: config.versions_max })
-        }
-        None if stored.saturating_add(bytes) > config.stored_bytes_max => Err(ModelError::StoreFull {
-            needed: ByteSize::bytes(stored.saturating_add(bytes)),
-            limit: ByteSize::bytes(config.stored_bytes_max),
+        None if count >= config.versions_max => Err(ModelError::TooManyVersions {
+            limit: config.versions_max,
         }),
+        None if stored.saturating_add(bytes) > config.stored_bytes_max => {
+            Err(ModelError::StoreFull {
+                needed: ByteSize::bytes(stored.saturating_add(bytes)),
+                limit: ByteSize::bytes(config.stored_bytes_max),
+            })
+        }
         None => Ok(Verdict::Store),
     }
 }
