@@ -6,6 +6,23 @@
 //! becomes visible with [`CheckedBundle::commit`]. [`pack`] makes bundles, and [`check`] runs
 //! the same code without a store.
 //!
+//! ```
+//! use belljar_bundle::pack::{Content, Parts, pack_parts};
+//! use belljar_bundle::{ArchiveLimits, SignaturePolicy, Store};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let component = Content::Bytes(b"\0asm\x0d\0\x01\0".to_vec());
+//! let mut tar = Vec::new();
+//! pack_parts(&Parts::new("echo".parse()?, "1.0.0".parse()?, component), None, &mut tar)?;
+//!
+//! let store = Store::temporary()?;
+//! let checked = store.receive(&tar[..], &ArchiveLimits::default(), &SignaturePolicy::default())?;
+//! let stored = checked.commit()?;
+//! assert_eq!(stored.manifest().id().to_string(), "echo@1.0.0");
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! This package knows no HTTP, no async and no wasmtime: it says who is to blame for a failure
 //! ([`BundleError::is_host_fault`]) and leaves it to others to say so on the wire.
 

@@ -116,7 +116,8 @@ pub fn pack_parts(
 /// relative to the folder, wherever the build put it; it is packed under its file name. Assets
 /// are the files in `assets/`, named relative to it; or, where there is an `[assets]` table,
 /// the files it lists, which are looked for in the folder and then in `assets/`. A digest that
-/// is written down must fit; an empty text stands for one to compute.
+/// is written down must fit; an empty text stands for one to compute. Files in `assets/` whose
+/// names begin with a dot are passed over, and links to files are followed.
 ///
 /// # Errors
 /// As [`pack_parts`], and everything that [`Manifest::parse`] reports.
