@@ -6,6 +6,10 @@
     clippy::panic,
     reason = "a test fails by panicking"
 )]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test tells its child process, or is told, by the environment"
+)]
 
 use std::collections::HashSet;
 use std::fs;
