@@ -5,7 +5,7 @@ mod guests;
 
 use std::path::PathBuf;
 
-use guests::{build_guests, variable};
+use guests::{Build, build_guests, variable};
 
 /// The packages that are embedded.
 const EMBEDDED: [&str; 2] = ["echo", "fake"];
@@ -25,7 +25,12 @@ fn embed() -> Result<(), String> {
         .parent()
         .ok_or("the host has no parent folder")?
         .join("guest-models");
-    let built = build_guests(&workspace, &EMBEDDED, &EMBEDDED)?;
+    let built = build_guests(&Build {
+        workspace: &workspace,
+        packages: &EMBEDDED,
+        options: &[],
+        watched: &EMBEDDED,
+    })?;
     let out_dir = PathBuf::from(variable("OUT_DIR")?);
     for package in EMBEDDED {
         // Copied, because the next build of a guest would change the original under us.

@@ -9,15 +9,27 @@ use std::process::Command;
 const TARGET: &str = "wasm32-wasip2";
 const TARGET_FEATURES: &str = "-Ctarget-feature=+simd128,+relaxed-simd";
 
-/// Compiles packages of the guests' workspace and returns the folder with the components.
-///
-/// `watched` are the folders, relative to the workspace, whose change makes the script run
-/// again; the lock file, the SDK and the contract are always watched.
-pub(crate) fn build_guests(
-    workspace: &Path,
-    packages: &[&str],
-    watched: &[&str],
-) -> Result<PathBuf, String> {
+/// What to build.
+pub(crate) struct Build<'a> {
+    /// The guests' workspace.
+    pub(crate) workspace: &'a Path,
+    /// Packages of it.
+    pub(crate) packages: &'a [&'a str],
+    /// More arguments for cargo.
+    pub(crate) options: &'a [&'a str],
+    /// Folders, relative to the workspace, whose change makes the script run again. The lock
+    /// file, the SDK and the contract are always watched.
+    pub(crate) watched: &'a [&'a str],
+}
+
+/// Compiles guests and returns the folder with the components.
+pub(crate) fn build_guests(build: &Build<'_>) -> Result<PathBuf, String> {
+    let Build {
+        workspace,
+        packages,
+        options,
+        watched,
+    } = *build;
     for path in ["Cargo.toml", "Cargo.lock", "build", "sdk", "../wit"]
         .iter()
         .chain(watched)
@@ -40,6 +52,7 @@ pub(crate) fn build_guests(
             "--target-dir",
         ])
         .arg(&target_dir)
+        .args(options)
         .env("CARGO_ENCODED_RUSTFLAGS", rustflags(workspace)?);
     for package in packages {
         cargo.args(["--package", package]);

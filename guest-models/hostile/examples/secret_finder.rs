@@ -1,0 +1,32 @@
+//! Looks for the secret in each byte of its linear memory, as large as the parameter `bytes` says,
+//! and counts the eights of bytes that hold it, at any alignment.
+#![cfg_attr(target_family = "wasm", no_std)]
+
+use belljar_guest::tensors::{Request, Response};
+use belljar_guest::{Error, Tensors};
+
+struct Guest;
+
+const STACK_BYTES: usize = 1 << 20;
+
+impl Tensors for Guest {
+    fn infer(request: Request) -> Result<Response, Error> {
+        let bytes = hostile::number_of(request.parameter("bytes"), 1 << 20) as usize;
+        hostile::grow((bytes >> 16).saturating_sub(hostile::pages()));
+        let last = (hostile::pages() << 16) - 8;
+        let secret = hostile::secret();
+        let mut found = 0u64;
+        // The stack may hold the secret that is looked for, and comes first.
+        for address in STACK_BYTES..=last {
+            // SAFETY: the eight bytes lie within the linear memory, and WebAssembly reads at any
+            // alignment.
+            let here =
+                unsafe { core::ptr::with_exposed_provenance::<u64>(address).read_unaligned() };
+            found += u64::from(here == secret);
+        }
+        Ok(hostile::scalar("found", found))
+    }
+}
+
+belljar_guest::without_std!();
+belljar_guest::export!(Guest: tensors);

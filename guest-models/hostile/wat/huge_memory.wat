@@ -1,0 +1,11 @@
+;; Has 8 192 pages of memory (512 MiB) from the beginning.
+(component
+  (core module $m
+    (memory (export "memory") 8192)
+    ;; @include base.part
+    (func (export "infer") (param $inputs i32) (param $inputs-count i32) (param i32 i32 i32 i32) (result i32)
+      (i32.const 64))
+  )
+  (core instance $main (instantiate $m))
+  ;; @include tensors.part
+)
