@@ -9,6 +9,8 @@ pub mod auth;
 pub mod config;
 pub mod db;
 pub mod embedded;
+pub mod generation;
+pub mod http;
 pub mod ids;
 pub mod models;
 pub mod telemetry;

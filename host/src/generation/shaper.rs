@@ -1,0 +1,361 @@
+//! Decides, chunk by chunk, what of a guest's text a caller sees.
+
+use super::{StopFilter, TokenCap};
+use belljar_sandbox::RunError;
+use belljar_sandbox::wit::text;
+use std::collections::VecDeque;
+
+/// Tool calls of one turn.
+const TOOL_CALLS_MAX: u32 = 128;
+
+/// What the host holds a guest to.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Tokens that may be generated.
+    pub max_tokens: u32,
+    /// The text ends before the first of these.
+    pub stop: Vec<String>,
+    /// The most tokens that the prompt can have been.
+    pub prompt_tokens_max: u32,
+}
+
+/// A piece of an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// Text, and the tokens that it completes.
+    Text(text::TextFragment),
+    /// Thoughts that are not part of the answer.
+    Reasoning(String),
+    /// A part of a tool call. The first part of each call has an id and a name.
+    ToolCall(text::ToolCallFragment),
+    /// What the model says instead of an answer.
+    Refusal(String),
+    /// The end; always the last event.
+    Finish(text::FinishReason),
+}
+
+/// An event, and how long after the one before it the caller gets it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TimedEvent {
+    /// In microseconds.
+    pub delay_us: u64,
+    /// What the caller gets.
+    pub event: Event,
+}
+
+/// Holds one answer to its plan.
+#[derive(Debug)]
+pub struct Shaper {
+    stop: StopFilter,
+    cap: TokenCap,
+    prompt_tokens_max: u32,
+    /// Tokens whose text is held back, with the offset of their end in the text.
+    held_tokens: VecDeque<(usize, text::Token)>,
+    /// Bytes of text taken in, and bytes given out.
+    taken: usize,
+    shown: usize,
+    /// Delays of chunks that gave no event.
+    delay_us: u64,
+    tool_calls: u32,
+    finished: bool,
+}
+
+impl Shaper {
+    /// A shaper for one answer.
+    #[must_use]
+    pub fn new(plan: &Plan) -> Self {
+        Self {
+            stop: StopFilter::new(&plan.stop),
+            cap: TokenCap::new(plan.max_tokens),
+            prompt_tokens_max: plan.prompt_tokens_max,
+            held_tokens: VecDeque::new(),
+            taken: 0,
+            shown: 0,
+            delay_us: 0,
+            tool_calls: 0,
+            finished: false,
+        }
+    }
+
+    /// Whether the last event has been given: the guest is not needed any more.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.finished
+    }
+
+    /// Takes the next chunk and pushes what the caller sees of it.
+    ///
+    /// # Errors
+    ///
+    /// When the chunk breaks the contract.
+    pub fn take(&mut self, chunk: text::Chunk, out: &mut Vec<TimedEvent>) -> Result<(), RunError> {
+        if self.finished {
+            return Ok(());
+        }
+        self.delay_us = self.delay_us.saturating_add(chunk.delay_us);
+        // The cap is acted on when something comes after it: a guest that ends by itself with
+        // the very last token has had its say about why.
+        if self.cap.is_full() && !matches!(chunk.content, text::Content::Finish(_)) {
+            self.end(text::FinishReason::Length, out);
+            return Ok(());
+        }
+        match chunk.content {
+            text::Content::Text(mut fragment) => {
+                let was_cut = self.cap.take_text(&mut fragment);
+                if self.show(fragment, out) {
+                    self.end(text::FinishReason::Stop, out);
+                } else if was_cut {
+                    self.end(text::FinishReason::Length, out);
+                }
+            }
+            text::Content::Reasoning(thought) => {
+                self.cap.take_bytes(thought.len(), true);
+                self.push(Event::Reasoning(thought), out);
+            }
+            text::Content::ToolCall(fragment) => {
+                let fragment = self.check_tool_call(fragment)?;
+                let name = fragment.name.as_ref().map_or(0, String::len);
+                self.cap.take_bytes(fragment.arguments.len() + name, false);
+                self.flush(out);
+                self.push(Event::ToolCall(fragment), out);
+            }
+            text::Content::Refusal(refusal) => {
+                self.cap.take_bytes(refusal.len(), false);
+                self.flush(out);
+                self.push(Event::Refusal(refusal), out);
+            }
+            text::Content::Finish(reason) => self.end(reason, out),
+        }
+        Ok(())
+    }
+
+    /// The guest has no more chunks: the same as a finish with `stop`.
+    pub fn finish(&mut self, out: &mut Vec<TimedEvent>) {
+        if !self.finished {
+            self.end(text::FinishReason::Stop, out);
+        }
+    }
+
+    /// What goes on the bill. See [`TokenCap::usage`].
+    #[must_use]
+    pub fn usage(&self, claimed: Option<text::Usage>) -> text::Usage {
+        self.cap.usage(claimed, self.prompt_tokens_max)
+    }
+
+    /// Passes text through the stop filter; says whether a stop string was met.
+    fn show(&mut self, fragment: text::TextFragment, out: &mut Vec<TimedEvent>) -> bool {
+        let text::TextFragment { text, tokens } = fragment;
+        let start = self.taken;
+        self.taken += text.len();
+        let mut end = start;
+        let last = tokens.len().saturating_sub(1);
+        for (index, token) in tokens.into_iter().enumerate() {
+            end = (end + token.bytes.len()).min(self.taken);
+            // The last token ends where the text ends, whatever its bytes are.
+            let end = if index == last { self.taken } else { end };
+            self.held_tokens.push_back((end, token));
+        }
+        let filtered = self.stop.push(text);
+        self.give(filtered.text, out);
+        if filtered.stopped {
+            self.held_tokens.clear();
+        }
+        filtered.stopped
+    }
+
+    fn give(&mut self, text: String, out: &mut Vec<TimedEvent>) {
+        self.shown += text.len();
+        let mut tokens = Vec::new();
+        while let Some((_, token)) = self.held_tokens.pop_front_if(|(end, _)| *end <= self.shown) {
+            tokens.push(token);
+        }
+        if !text.is_empty() || !tokens.is_empty() {
+            self.push(Event::Text(text::TextFragment { text, tokens }), out);
+        }
+    }
+
+    /// Gives the text that was held back: nothing that continues it will come.
+    fn flush(&mut self, out: &mut Vec<TimedEvent>) {
+        let held = self.stop.finish();
+        if !held.is_empty() {
+            self.give(held, out);
+        }
+    }
+
+    fn end(&mut self, reason: text::FinishReason, out: &mut Vec<TimedEvent>) {
+        self.flush(out);
+        self.finished = true;
+        self.push(Event::Finish(reason), out);
+    }
+
+    fn push(&mut self, event: Event, out: &mut Vec<TimedEvent>) {
+        out.push(TimedEvent {
+            delay_us: std::mem::take(&mut self.delay_us),
+            event,
+        });
+    }
+
+    /// The calls of a turn are numbered from 0 without gaps, and each begins with a name.
+    fn check_tool_call(
+        &mut self,
+        mut fragment: text::ToolCallFragment,
+    ) -> Result<text::ToolCallFragment, RunError> {
+        let invalid = |reason: &str| {
+            Err(RunError::InvalidOutput {
+                reason: reason.to_owned(),
+            })
+        };
+        if fragment.index > self.tool_calls || fragment.index >= TOOL_CALLS_MAX {
+            return invalid("a tool call has an index past the next one");
+        }
+        if fragment.index == self.tool_calls {
+            if fragment.name.as_ref().is_none_or(String::is_empty) {
+                return invalid("a tool call begins without a name");
+            }
+            self.tool_calls += 1;
+            fragment
+                .id
+                .get_or_insert_with(|| format!("call_{}", fragment.index));
+        }
+        Ok(fragment)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use text::{Content, FinishReason};
+
+    fn plan(max_tokens: u32, stop: &[&str]) -> Plan {
+        let stop = stop.iter().map(ToString::to_string).collect();
+        Plan {
+            max_tokens,
+            stop,
+            prompt_tokens_max: 100,
+        }
+    }
+
+    fn words(text: &str) -> Content {
+        let token = |piece: &str| text::Token {
+            id: 7,
+            bytes: piece.as_bytes().to_vec(),
+            logprob: Some(-1.0),
+            alternatives: Vec::new(),
+        };
+        let tokens = text.split_inclusive(' ').map(token).collect();
+        Content::Text(text::TextFragment {
+            text: text.to_owned(),
+            tokens,
+        })
+    }
+
+    fn run(plan: &Plan, contents: Vec<Content>) -> (String, Vec<TimedEvent>) {
+        let mut shaper = Shaper::new(plan);
+        let mut out = Vec::new();
+        for content in contents {
+            shaper
+                .take(
+                    text::Chunk {
+                        content,
+                        delay_us: 5,
+                    },
+                    &mut out,
+                )
+                .expect("a sound chunk");
+        }
+        shaper.finish(&mut out);
+        let text = out.iter().map(|timed| match &timed.event {
+            Event::Text(fragment) => fragment.text.as_str(),
+            _ => "",
+        });
+        (text.collect(), out)
+    }
+
+    fn last(events: &[TimedEvent]) -> Option<FinishReason> {
+        match events.last()?.event {
+            Event::Finish(reason) => Some(reason),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn the_guest_may_end_with_the_last_token_and_not_later() {
+        let ended = vec![words("one two "), Content::Finish(FinishReason::Stop)];
+        let (text, events) = run(&plan(2, &[]), ended);
+        assert_eq!(
+            (text.as_str(), last(&events)),
+            ("one two ", Some(FinishReason::Stop))
+        );
+
+        let endless = vec![words("one two "), words("three "), words("four ")];
+        let (text, events) = run(&plan(2, &[]), endless);
+        assert_eq!(
+            (text.as_str(), last(&events)),
+            ("one two ", Some(FinishReason::Length))
+        );
+        assert_eq!(events.len(), 2, "nothing comes after the end");
+    }
+
+    #[test]
+    fn tokens_go_with_their_text() {
+        let (text, events) = run(
+            &plan(9, &["two three"]),
+            vec![words("one "), words("two "), words("three four ")],
+        );
+        assert_eq!(
+            (text.as_str(), last(&events)),
+            ("one ", Some(FinishReason::Stop))
+        );
+        let tokens: usize = events
+            .iter()
+            .map(|timed| match &timed.event {
+                Event::Text(fragment) => fragment.tokens.len(),
+                _ => 0,
+            })
+            .sum();
+        assert_eq!(tokens, 1, "the tokens of the stop string are not shown");
+        assert_eq!(
+            events.iter().map(|timed| timed.delay_us).sum::<u64>(),
+            15,
+            "no delay is lost"
+        );
+    }
+
+    #[test]
+    fn held_text_comes_before_what_follows_it() {
+        let call = |index, name: Option<&str>| {
+            Content::ToolCall(text::ToolCallFragment {
+                index,
+                id: None,
+                name: name.map(ToOwned::to_owned),
+                arguments: "{}".to_owned(),
+            })
+        };
+        let (text, events) = run(&plan(9, &["\n\n"]), vec![words("hm\n"), call(0, Some("f"))]);
+        assert_eq!(text, "hm\n");
+        assert!(
+            matches!(&events.get(2).map(|timed| &timed.event), Some(Event::ToolCall(call)) if call.id.is_some())
+        );
+
+        let mut shaper = Shaper::new(&plan(9, &[]));
+        for content in [call(1, Some("f")), call(0, None), call(0, Some(""))] {
+            let refused = shaper.take(
+                text::Chunk {
+                    content,
+                    delay_us: 0,
+                },
+                &mut Vec::new(),
+            );
+            assert!(matches!(refused, Err(RunError::InvalidOutput { .. })));
+        }
+    }
+
+    #[test]
+    fn silence_is_an_answer() {
+        let (text, events) = run(&plan(2, &[]), Vec::new());
+        assert_eq!(
+            (text.as_str(), last(&events)),
+            ("", Some(FinishReason::Stop))
+        );
+    }
+}

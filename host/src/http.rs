@@ -1,0 +1,21 @@
+//! The server's face to the world: routes, layers, wire formats and errors.
+//!
+//! The only part that knows of HTTP. A request meets the layers of [`router()`] from the top
+//! down, then one handler in `routes`, which turns wire types into the domain's own and back.
+
+mod body;
+mod error;
+mod extract;
+mod json;
+mod layers;
+mod openai;
+mod router;
+mod routes;
+mod runs;
+mod serve;
+mod state;
+mod tensors;
+
+pub use router::{openapi, router};
+pub use serve::serve;
+pub use state::{Config, HttpState, Parts};

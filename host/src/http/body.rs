@@ -1,0 +1,134 @@
+//! Reads a request's body up to its limit: by the announced length before the first byte (so a
+//! client that waits for `100 Continue` is refused without sending), and by counting.
+
+use super::error::ApiError;
+use super::extract::record_of;
+use super::layers::Record;
+use axum::body::Body;
+use axum::extract::{FromRef, FromRequest, Request};
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, header};
+use http_body_util::BodyExt as _;
+
+/// How large bodies may be, where a route reads them whole.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) bytes_max: u64,
+}
+
+/// A whole body.
+pub(crate) struct RequestBody(pub(crate) Bytes);
+
+impl<S> FromRequest<S> for RequestBody
+where
+    S: Send + Sync,
+    Limits: FromRef<S>,
+{
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        let record = record_of(&parts);
+        whole(&parts.headers, body, Limits::from_ref(state), &record)
+            .await
+            .map(Self)
+    }
+}
+
+/// Reads a body whole.
+pub(crate) async fn whole(
+    headers: &HeaderMap,
+    body: Body,
+    limits: Limits,
+    record: &Record,
+) -> Result<Bytes, ApiError> {
+    let announced = check_length(headers, limits.bytes_max)?;
+    let body = read(body, announced, limits.bytes_max).await?;
+    record.add_bytes_in(body.len());
+    Ok(body)
+}
+
+/// Refuses a body whose announced length is over the limit. Gives that length, if there is one.
+pub(crate) fn check_length(headers: &HeaderMap, bytes_max: u64) -> Result<Option<u64>, ApiError> {
+    let announced = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.parse::<u64>().ok());
+    match announced {
+        Some(bytes) if bytes > bytes_max => Err(ApiError::too_large(bytes_max)),
+        announced => Ok(announced),
+    }
+}
+
+async fn read(mut body: Body, announced: Option<u64>, bytes_max: u64) -> Result<Bytes, ApiError> {
+    let mut first: Option<Bytes> = None;
+    let mut whole = BytesMut::new();
+    let mut total = 0_u64;
+    while let Some(frame) = body.frame().await {
+        // A client that goes away in the middle of its body; it reads no answer.
+        let frame = frame.map_err(|_| ApiError::incomplete_body())?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        total = total.saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
+        if total > bytes_max {
+            return Err(ApiError::too_large(bytes_max));
+        }
+        // Most bodies come in one piece, which is then the body, without a copy.
+        match (first.take(), whole.is_empty()) {
+            (None, true) => first = Some(data),
+            (Some(before), _) => {
+                // What was announced is not believed beyond what a small body needs.
+                let expected = announced.unwrap_or(0).min(64 << 10);
+                let room = usize::try_from(expected)
+                    .unwrap_or(0)
+                    .max(before.len() + data.len());
+                whole.reserve(room);
+                whole.extend_from_slice(&before);
+                whole.extend_from_slice(&data);
+            }
+            (None, false) => whole.extend_from_slice(&data),
+        }
+    }
+    Ok(first.unwrap_or_else(|| whole.freeze()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use futures_util::stream;
+    use http::HeaderValue;
+
+    fn chunked(pieces: &'static [&'static str]) -> Body {
+        Body::from_stream(stream::iter(
+            pieces.iter().map(|piece| Ok::<_, std::io::Error>(*piece)),
+        ))
+    }
+
+    #[tokio::test]
+    async fn a_body_is_what_its_pieces_make_up() {
+        for pieces in [&[][..], &["abc"], &["a", "bc"], &["a", "", "b", "c"]] {
+            let body = read(chunked(pieces), Some(3), 10).await.unwrap();
+            assert_eq!(body, pieces.concat());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_ends_at_its_limit() {
+        assert!(read(chunked(&["12345", "67890"]), None, 10).await.is_ok());
+        let refused = read(chunked(&["12345", "67890", "1"]), None, 10)
+            .await
+            .unwrap_err();
+        assert_eq!(refused.code(), "payload_too_large");
+    }
+
+    #[test]
+    fn an_announced_length_is_refused_before_the_body() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(check_length(&headers, 10).unwrap(), None);
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("10"));
+        assert_eq!(check_length(&headers, 10).unwrap(), Some(10));
+        assert!(check_length(&headers, 9).is_err());
+    }
+}

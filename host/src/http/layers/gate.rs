@@ -1,0 +1,228 @@
+//! The one gate in front of every route: who is calling?
+//!
+//! It stands before the body is read and before anything else is looked at, and a route is
+//! closed unless it is listed here. It goes by the template of the route that was matched and
+//! never by the path as sent, so no spelling of a path can walk around it.
+
+use super::Record;
+use crate::auth::{AuthError, Caller, KeyStore, MalformedKey, PresentedKey};
+use crate::http::error::{ApiError, ErrorType};
+use crate::telemetry::metrics::AUTH_FAILURES;
+use axum::extract::{FromRequestParts, MatchedPath, Request};
+use axum::response::{IntoResponse as _, Response};
+use futures_util::future::{Either, Ready, ready};
+use http::request::Parts;
+use http::{HeaderMap, StatusCode, header};
+use std::convert::Infallible;
+use std::task::{Context, Poll};
+use tower::{Layer, Service};
+
+/// The routes that need no key, ever.
+pub(crate) const OPEN_ROUTES: [&str; 3] = ["/health", "/health/live", "/health/ready"];
+
+/// The layer.
+#[derive(Clone)]
+pub(crate) struct Gate {
+    pub(crate) keys: KeyStore,
+}
+
+impl<S> Layer<S> for Gate {
+    type Service = Gated<S>;
+
+    fn layer(&self, inner: S) -> Gated<S> {
+        Gated {
+            inner,
+            keys: self.keys.clone(),
+        }
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct Gated<S> {
+    inner: S,
+    keys: KeyStore,
+}
+
+impl<S> Service<Request> for Gated<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Either<S::Future, Ready<Result<Response, Infallible>>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let route = request
+            .extensions()
+            .get::<MatchedPath>()
+            .map(MatchedPath::as_str);
+        if route.is_some_and(|route| OPEN_ROUTES.contains(&route)) {
+            return Either::Left(self.inner.call(request));
+        }
+        match authenticate(request.headers(), &self.keys) {
+            Ok(caller) => {
+                if let Some(key_id) = caller.key_id()
+                    && let Some(record) = request.extensions().get::<Record>()
+                {
+                    record.set_key_id(key_id.clone());
+                }
+                request.extensions_mut().insert(caller);
+                Either::Left(self.inner.call(request))
+            }
+            Err(refusal) => {
+                metrics::counter!(AUTH_FAILURES, "reason" => refusal.code()).increment(1);
+                Either::Right(ready(Ok(refusal.into_response())))
+            }
+        }
+    }
+}
+
+fn authenticate(headers: &HeaderMap, keys: &KeyStore) -> Result<Caller, ApiError> {
+    let presented = presented(headers)?;
+    keys.authenticate(presented.as_ref()).map_err(|error| match error {
+        AuthError::Missing => unauthorized(
+            "missing_api_key",
+            "You did not provide an API key. Send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`.",
+        ),
+        AuthError::Unknown => unauthorized("invalid_api_key", "The API key is not valid."),
+        AuthError::Revoked => unauthorized("invalid_api_key", "The API key has been revoked."),
+        AuthError::Expired => unauthorized("invalid_api_key", "The API key has expired."),
+    })
+}
+
+/// The key of a request, from either header.
+fn presented(headers: &HeaderMap) -> Result<Option<PresentedKey>, ApiError> {
+    let bearer = single(headers, &header::AUTHORIZATION)?
+        .map(bearer)
+        .transpose()?;
+    let plain = single(headers, &X_API_KEY)?.map(parse).transpose()?;
+    match (bearer, plain) {
+        (Some(bearer), Some(plain)) if !bearer.same_as(&plain) => Err(ApiError::invalid_request(
+            "conflicting_credentials",
+            "The request has two API keys, and they differ; send one.",
+        )),
+        (bearer, plain) => Ok(bearer.or(plain)),
+    }
+}
+
+const X_API_KEY: http::HeaderName = http::HeaderName::from_static("x-api-key");
+
+/// The value of a header that must not come twice: a proxy and we could each read another one.
+fn single<'a>(
+    headers: &'a HeaderMap,
+    name: &http::HeaderName,
+) -> Result<Option<&'a [u8]>, ApiError> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next().map(http::HeaderValue::as_bytes);
+    if values.any(|value| Some(value.as_bytes()) != first) {
+        return Err(ApiError::invalid_request(
+            "conflicting_credentials",
+            "The request has two API keys, and they differ; send one.",
+        ));
+    }
+    Ok(first)
+}
+
+fn bearer(value: &[u8]) -> Result<PresentedKey, ApiError> {
+    // RFC 9110 takes the scheme in any case.
+    match value.split_at_checked(7) {
+        Some((scheme, key)) if scheme.eq_ignore_ascii_case(b"bearer ") => parse(key.trim_ascii()),
+        _ => Err(unauthorized(
+            "invalid_authorization",
+            "The Authorization header is not of the form `Bearer KEY`.",
+        )),
+    }
+}
+
+fn parse(key: &[u8]) -> Result<PresentedKey, ApiError> {
+    PresentedKey::parse(key)
+        .map_err(|MalformedKey| unauthorized("invalid_api_key", "The API key is malformed."))
+}
+
+fn unauthorized(code: &'static str, message: &'static str) -> ApiError {
+    ApiError::new(
+        StatusCode::UNAUTHORIZED,
+        ErrorType::Authentication,
+        code,
+        message,
+    )
+}
+
+/// The caller whom the gate let in.
+pub(crate) struct Authenticated(pub(crate) Caller);
+
+impl<S: Sync> FromRequestParts<S> for Authenticated {
+    type Rejection = ApiError;
+
+    /// A handler that no gate stands before serves nobody.
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let caller = parts.extensions.get::<Caller>().cloned();
+        caller
+            .map(Self)
+            .ok_or_else(|| ApiError::internal("a route without the gate before it"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use http::HeaderValue;
+
+    #[track_caller]
+    fn check(headers: &[(&'static str, &'static str)], expect: Result<bool, &str>) {
+        let headers: HeaderMap = headers
+            .iter()
+            .map(|(name, value)| {
+                (
+                    http::HeaderName::from_static(name),
+                    HeaderValue::from_static(value),
+                )
+            })
+            .collect();
+        let found = presented(&headers);
+        match expect {
+            Ok(some) => assert_eq!(found.unwrap().is_some(), some),
+            Err(code) => assert_eq!(found.unwrap_err().code(), code),
+        }
+    }
+
+    #[test]
+    fn a_key_comes_in_one_of_two_headers() {
+        check(&[], Ok(false));
+        check(&[("authorization", "Bearer abc")], Ok(true));
+        check(&[("authorization", "bEARER   abc")], Ok(true));
+        check(&[("x-api-key", "abc")], Ok(true));
+        check(
+            &[("authorization", "Bearer abc"), ("x-api-key", "abc")],
+            Ok(true),
+        );
+        check(
+            &[("authorization", "Bearer abc"), ("x-api-key", "abd")],
+            Err("conflicting_credentials"),
+        );
+        check(&[("authorization", "Bearer")], Err("invalid_authorization"));
+        check(
+            &[("authorization", "Basic YWJj")],
+            Err("invalid_authorization"),
+        );
+        check(&[("authorization", "Bearer ")], Err("invalid_api_key"));
+        check(&[("authorization", "Bearer a b")], Err("invalid_api_key"));
+        check(&[("x-api-key", "")], Err("invalid_api_key"));
+    }
+
+    #[test]
+    fn two_headers_of_one_name_must_agree() {
+        let mut headers = HeaderMap::new();
+        headers.append("authorization", HeaderValue::from_static("Bearer abc"));
+        headers.append("authorization", HeaderValue::from_static("Bearer abd"));
+        assert_eq!(
+            presented(&headers).unwrap_err().code(),
+            "conflicting_credentials"
+        );
+    }
+}

@@ -1,0 +1,98 @@
+//! What is noted about a request while it is worked on, for the one line in the log.
+
+use crate::ids::{KeyId, RequestId};
+use axum::extract::FromRequestParts;
+use belljar_sandbox::RunLabel;
+use http::request::Parts;
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+/// The notes on one request. Handlers, streams and the outermost layer share them.
+#[derive(Clone, Debug)]
+pub(crate) struct Record(Arc<Notes>);
+
+#[derive(Debug)]
+struct Notes {
+    id: RequestId,
+    key_id: OnceLock<KeyId>,
+    model: OnceLock<Arc<str>>,
+    /// The label of the request's runs, which also meters them.
+    runs: OnceLock<RunLabel>,
+    bytes_in: AtomicU64,
+}
+
+impl Record {
+    pub(super) fn new(id: RequestId) -> Self {
+        Self(Arc::new(Notes {
+            id,
+            key_id: OnceLock::new(),
+            model: OnceLock::new(),
+            runs: OnceLock::new(),
+            bytes_in: AtomicU64::new(0),
+        }))
+    }
+
+    /// The id of the request.
+    pub(crate) fn id(&self) -> &RequestId {
+        &self.0.id
+    }
+
+    /// Notes who called.
+    pub(super) fn set_key_id(&self, key_id: KeyId) {
+        // The gate is passed once.
+        let _ = self.0.key_id.set(key_id);
+    }
+
+    /// Notes the model, as `name@version`.
+    pub(crate) fn set_model(&self, model: impl Into<Arc<str>>) {
+        // Several runs of one request are of one model.
+        let _ = self.0.model.set(model.into());
+    }
+
+    /// The label for the runs of this request: what they use, however they end, is noted.
+    pub(crate) fn run_label(&self) -> &RunLabel {
+        self.0
+            .runs
+            .get_or_init(|| RunLabel::new(self.0.id.shared()))
+    }
+
+    /// Adds bytes of the body that were read.
+    pub(crate) fn add_bytes_in(&self, bytes: usize) {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.0.bytes_in.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn key_id(&self) -> Option<&KeyId> {
+        self.0.key_id.get()
+    }
+
+    pub(super) fn model(&self) -> Option<&Arc<str>> {
+        self.0.model.get()
+    }
+
+    /// Fuel of all runs, failed and cancelled ones included; none where nothing ran.
+    pub(super) fn fuel(&self) -> Option<u64> {
+        self.0.runs.get().map(|label| label.spent().fuel)
+    }
+
+    pub(super) fn bytes_in(&self) -> u64 {
+        self.0.bytes_in.load(Ordering::Relaxed)
+    }
+}
+
+impl Default for Record {
+    /// Notes under a fresh id, for a handler without the outermost layer.
+    fn default() -> Self {
+        Self::new(RequestId::random())
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Record {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        // The outermost layer has put it there.
+        Ok(parts.extensions.get().cloned().unwrap_or_default())
+    }
+}

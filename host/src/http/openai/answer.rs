@@ -1,0 +1,272 @@
+//! `POST /v1/chat/completions`: the answer in one piece.
+
+use super::usage::Usage;
+use crate::generation::{End, Event};
+use crate::models::LiveModel;
+use belljar_sandbox::wit::text::{self, FinishReason, Token};
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// What all chunks of one answer begin with.
+#[derive(Clone, Debug)]
+pub(crate) struct Head {
+    pub(super) id: String,
+    pub(super) created: i64,
+    pub(super) model: String,
+    pub(super) system_fingerprint: String,
+}
+
+impl Head {
+    /// The head of an answer of `model`, which the caller asked for under the name `asked`.
+    pub(crate) fn new(asked: String, model: &LiveModel) -> Self {
+        let digest = model.digest.hex();
+        Self {
+            id: format!("chatcmpl-{}", uuid::Uuid::now_v7().simple()),
+            created: Timestamp::now().as_second(),
+            model: asked,
+            // The same content gives the same answers to the same seed.
+            system_fingerprint: format!("fp_{}", digest.get(..10).unwrap_or_default()),
+        }
+    }
+}
+
+/// A chat completion.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Completion {
+    id: String,
+    /// `chat.completion`.
+    object: &'static str,
+    created: i64,
+    model: String,
+    choices: Vec<Choice>,
+    usage: Usage,
+    service_tier: &'static str,
+    system_fingerprint: String,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct Choice {
+    index: u32,
+    message: Message,
+    logprobs: Option<Logprobs>,
+    finish_reason: &'static str,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct Message {
+    /// `assistant`.
+    role: &'static str,
+    content: Option<String>,
+    refusal: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_content: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tool_calls: Vec<ToolCall>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    function_call: Option<Function>,
+    /// Always empty.
+    annotations: [&'static str; 0],
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct ToolCall {
+    id: String,
+    /// `function`.
+    r#type: &'static str,
+    function: Function,
+}
+
+#[derive(Debug, Default, Serialize, ToSchema)]
+struct Function {
+    name: String,
+    arguments: String,
+}
+
+/// The log-probabilities of tokens.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Logprobs {
+    content: Vec<TokenLogprob>,
+    refusal: Option<String>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct TokenLogprob {
+    token: String,
+    logprob: f32,
+    bytes: Vec<u8>,
+    top_logprobs: Vec<TopLogprob>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct TopLogprob {
+    token: String,
+    logprob: f32,
+    bytes: Vec<u8>,
+}
+
+/// What OpenAI writes where a token's probability is next to nothing, or not known.
+const UNLIKELY: f32 = -9_999.0;
+
+impl Logprobs {
+    pub(super) fn of(tokens: Vec<Token>) -> Self {
+        Self {
+            content: tokens.into_iter().map(TokenLogprob::of).collect(),
+            refusal: None,
+        }
+    }
+}
+
+impl TokenLogprob {
+    fn of(token: Token) -> Self {
+        let top = token
+            .alternatives
+            .into_iter()
+            .map(|alternative| TopLogprob {
+                token: String::from_utf8_lossy(&alternative.bytes).into_owned(),
+                logprob: finite(alternative.logprob),
+                bytes: alternative.bytes,
+            });
+        Self {
+            top_logprobs: top.collect(),
+            token: String::from_utf8_lossy(&token.bytes).into_owned(),
+            logprob: token.logprob.map_or(UNLIKELY, finite),
+            bytes: token.bytes,
+        }
+    }
+}
+
+/// A guest's number is not trusted to be one.
+fn finite(logprob: f32) -> f32 {
+    if logprob.is_finite() {
+        logprob.min(0.0)
+    } else {
+        UNLIKELY
+    }
+}
+
+/// The name of a finish reason.
+pub(super) fn finish_reason(reason: FinishReason, is_legacy: bool) -> &'static str {
+    match reason {
+        FinishReason::Stop => "stop",
+        FinishReason::Length => "length",
+        FinishReason::ToolCalls if is_legacy => "function_call",
+        FinishReason::ToolCalls => "tool_calls",
+        FinishReason::ContentFilter => "content_filter",
+    }
+}
+
+impl Completion {
+    /// An answer with no choices yet.
+    pub(crate) fn new(head: Head) -> Self {
+        let Head {
+            id,
+            created,
+            model,
+            system_fingerprint,
+        } = head;
+        Self {
+            id,
+            object: "chat.completion",
+            created,
+            model,
+            choices: Vec::new(),
+            usage: Usage::default(),
+            service_tier: "default",
+            system_fingerprint,
+        }
+    }
+
+    /// Adds one answer.
+    pub(crate) fn add(
+        &mut self,
+        events: Vec<Event>,
+        end: Option<&End>,
+        logprobs: bool,
+        is_legacy: bool,
+    ) {
+        if let Some(end) = end {
+            self.usage.add(end);
+        }
+        let mut message = Message {
+            role: "assistant",
+            content: None,
+            refusal: None,
+            reasoning_content: None,
+            tool_calls: Vec::new(),
+            function_call: None,
+            annotations: [],
+        };
+        let mut tokens = Vec::new();
+        let mut reason = FinishReason::Stop;
+        for event in events {
+            match event {
+                Event::Text(fragment) => {
+                    message
+                        .content
+                        .get_or_insert_default()
+                        .push_str(&fragment.text);
+                    if logprobs {
+                        tokens.extend(fragment.tokens);
+                    }
+                }
+                Event::Reasoning(thought) => {
+                    message
+                        .reasoning_content
+                        .get_or_insert_default()
+                        .push_str(&thought);
+                }
+                Event::Refusal(refusal) => {
+                    message.refusal.get_or_insert_default().push_str(&refusal);
+                }
+                Event::ToolCall(fragment) => message.add_tool_call(fragment, is_legacy),
+                Event::Finish(finish) => reason = finish,
+            }
+        }
+        // An answer of no tokens is an empty string and not no answer.
+        let has_calls = !message.tool_calls.is_empty() || message.function_call.is_some();
+        if message.content.is_none() && message.refusal.is_none() && !has_calls {
+            message.content = Some(String::new());
+        }
+        self.choices.push(Choice {
+            index: u32::try_from(self.choices.len()).unwrap_or(u32::MAX),
+            message,
+            logprobs: logprobs.then(|| Logprobs::of(tokens)),
+            finish_reason: finish_reason(reason, is_legacy),
+        });
+    }
+}
+
+impl Message {
+    fn add_tool_call(&mut self, fragment: text::ToolCallFragment, is_legacy: bool) {
+        let text::ToolCallFragment {
+            index,
+            id,
+            name,
+            arguments,
+        } = fragment;
+        if is_legacy {
+            // The older way knows one call only.
+            if index == 0 {
+                let function = self.function_call.get_or_insert_default();
+                function.name.push_str(&name.unwrap_or_default());
+                function.arguments.push_str(&arguments);
+            }
+            return;
+        }
+        let index = usize::try_from(index).unwrap_or(usize::MAX);
+        if index == self.tool_calls.len() {
+            let function = Function {
+                name: name.unwrap_or_default(),
+                arguments,
+            };
+            self.tool_calls.push(ToolCall {
+                id: id.unwrap_or_default(),
+                r#type: "function",
+                function,
+            });
+        } else if let Some(call) = self.tool_calls.get_mut(index) {
+            call.function.arguments.push_str(&arguments);
+        }
+    }
+}

@@ -1,0 +1,391 @@
+//! `POST /v1/chat/completions`: the request.
+
+use super::check::{Plain, StringOrList, StringOrObject, at_most, parameters, within};
+use super::content::{self, Message};
+use super::tools::{self, Function, NamedChoice, Tool};
+use crate::generation::Plan;
+use crate::http::error::ApiError;
+use belljar_sandbox::wit::text::{self, JsonSchema, ReasoningEffort, ResponseFormat};
+use belljar_sandbox::wit::types::{Parameter, Value};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+/// Stop strings of one request, and bytes of each.
+const STOPS_MAX: usize = 16;
+const STOP_BYTES_MAX: usize = 256;
+/// Tokens with a bias.
+const BIASES_MAX: usize = 1_024;
+/// Alternatives to each token.
+const TOP_LOGPROBS_MAX: u8 = 20;
+/// Entries of `metadata`.
+const METADATA_MAX: usize = 16;
+
+/// A request for a chat completion.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ChatRequest {
+    /// `name`, or `name@version`.
+    pub(crate) model: String,
+    #[schema(value_type = Vec<Object>)]
+    messages: Vec<Message>,
+    stream: Option<bool>,
+    #[schema(value_type = Option<Object>)]
+    stream_options: Option<StreamOptions>,
+    /// 0 to 2.
+    temperature: Option<f64>,
+    /// 0 to 1.
+    top_p: Option<f64>,
+    top_k: Option<u32>,
+    /// 0 to 1.
+    min_p: Option<f64>,
+    /// -2 to 2.
+    frequency_penalty: Option<f64>,
+    /// -2 to 2.
+    presence_penalty: Option<f64>,
+    /// From token id to a bias from -100 to 100.
+    #[schema(value_type = Option<Object>)]
+    logit_bias: Option<BTreeMap<String, f64>>,
+    /// How many answers.
+    n: Option<u32>,
+    /// A string, or a list of up to 16 of them.
+    #[schema(value_type = Option<Object>)]
+    stop: Option<StringOrList<String>>,
+    max_tokens: Option<u64>,
+    max_completion_tokens: Option<u64>,
+    logprobs: Option<bool>,
+    /// 0 to 20.
+    top_logprobs: Option<u8>,
+    seed: Option<i64>,
+    #[schema(value_type = Option<Vec<Object>>)]
+    tools: Option<Vec<Tool>>,
+    #[schema(value_type = Option<Object>)]
+    tool_choice: Option<StringOrObject<NamedChoice>>,
+    parallel_tool_calls: Option<bool>,
+    #[schema(value_type = Option<Vec<Object>>)]
+    functions: Option<Vec<Function>>,
+    #[schema(value_type = Option<Object>)]
+    function_call: Option<StringOrObject<NamedChoice>>,
+    #[schema(value_type = Option<Object>)]
+    response_format: Option<Format>,
+    /// `none`, `minimal`, `low`, `medium`, `high` or `xhigh`.
+    reasoning_effort: Option<String>,
+    /// `low`, `medium` or `high`; passed on to the model.
+    verbosity: Option<String>,
+    /// Options that only this model knows: booleans, numbers and strings.
+    #[schema(value_type = Option<Object>)]
+    parameters: Option<BTreeMap<String, Plain>>,
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<BTreeMap<String, String>>,
+    /// Only `["text"]`.
+    modalities: Option<Vec<String>>,
+    // What follows is taken and changes nothing here: it is about OpenAI's own service.
+    #[expect(dead_code, reason = "only its type is checked")]
+    user: Option<String>,
+    #[expect(dead_code, reason = "only its type is checked")]
+    safety_identifier: Option<String>,
+    #[expect(dead_code, reason = "only its type is checked")]
+    prompt_cache_key: Option<String>,
+    #[expect(dead_code, reason = "only its type is checked")]
+    prompt_cache_retention: Option<String>,
+    #[expect(dead_code, reason = "only its type is checked")]
+    service_tier: Option<String>,
+    #[expect(dead_code, reason = "only its type is checked")]
+    store: Option<bool>,
+    #[schema(value_type = Option<Object>)]
+    #[expect(dead_code, reason = "a hint that nothing here can use")]
+    prediction: Option<Box<RawValue>>,
+    #[schema(value_type = Option<Object>)]
+    web_search_options: Option<Box<RawValue>>,
+    #[schema(value_type = Option<Object>)]
+    audio: Option<Box<RawValue>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct StreamOptions {
+    include_usage: Option<bool>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Format {
+    r#type: String,
+    json_schema: Option<Schema>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Schema {
+    name: String,
+    schema: Option<Box<RawValue>>,
+    strict: Option<bool>,
+}
+
+/// What the server allows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TokenLimits {
+    /// Tokens of an answer where the caller does not say.
+    pub(crate) default: u32,
+    /// The most that a caller may ask for.
+    pub(crate) max: u32,
+    /// Answers to one request.
+    pub(crate) choices_max: u32,
+}
+
+/// A checked request.
+#[derive(Debug)]
+pub(crate) struct ChatCall {
+    pub(crate) request: text::Request,
+    pub(crate) plan: Plan,
+    pub(crate) choices: u32,
+    pub(crate) is_stream: bool,
+    /// Whether a stream ends with the usage.
+    pub(crate) include_usage: bool,
+    /// Whether log-probabilities are wanted.
+    pub(crate) logprobs: bool,
+    /// Whether calls are answered in the older way, as `function_call`.
+    pub(crate) is_legacy: bool,
+}
+
+impl ChatRequest {
+    /// Checks every field.
+    pub(crate) fn read(self, limits: TokenLimits) -> Result<ChatCall, ApiError> {
+        self.check_what_is_not_used()?;
+        let is_stream = self.stream.unwrap_or(false);
+        if self.stream_options.is_some() && !is_stream {
+            let message = "is only allowed when `stream` is true";
+            return Err(ApiError::invalid_argument("stream_options", message));
+        }
+        let include_usage = self
+            .stream_options
+            .is_some_and(|options| options.include_usage.unwrap_or(false));
+        let choices = self.n.unwrap_or(1);
+        if !(1..=limits.choices_max).contains(&choices) {
+            let message = format!("expected a number from 1 to {}", limits.choices_max);
+            return Err(ApiError::invalid_argument("n", message));
+        }
+        let max_tokens = max_tokens(self.max_completion_tokens, self.max_tokens, limits)?;
+        let stop = stops(self.stop)?;
+        let logprobs = self.logprobs.unwrap_or(false);
+        let sampling = text::Sampling {
+            temperature: within("temperature", self.temperature, 0.0, 2.0)?,
+            // Callers write 0 for "the likeliest only"; the contract wants more than nothing.
+            top_p: within("top_p", self.top_p, 0.0, 1.0)?.map(|top_p| top_p.max(1e-6)),
+            top_k: self.top_k,
+            min_p: within("min_p", self.min_p, 0.0, 1.0)?,
+            frequency_penalty: within("frequency_penalty", self.frequency_penalty, -2.0, 2.0)?,
+            presence_penalty: within("presence_penalty", self.presence_penalty, -2.0, 2.0)?,
+            logit_bias: biases(self.logit_bias)?,
+            seed: self.seed.map(i64::cast_unsigned),
+            logprobs: alternatives(logprobs, self.top_logprobs)?,
+        };
+        let (messages, mut prompt_tokens_max) = content::messages(self.messages)?;
+        let is_legacy = self.functions.is_some() && self.tools.is_none();
+        let tools = tools::tools(self.tools, self.functions, &mut prompt_tokens_max)?;
+        let tool_choice = match (self.tool_choice, self.function_call) {
+            (None, Some(choice)) => tools::choice(Some(choice), "function_call", &tools)?,
+            (choice, _) => tools::choice(choice, "tool_choice", &tools)?,
+        };
+        let response_format = self
+            .response_format
+            .map_or(Ok(ResponseFormat::Text), Format::read)?;
+        let mut parameters = parameters(self.parameters)?;
+        if let Some(verbosity) = self.verbosity {
+            parameters.push(Parameter {
+                name: "verbosity".to_owned(),
+                value: Value::Text(verbosity),
+            });
+        }
+        let request = text::Request {
+            prompt: text::Prompt::Messages(messages),
+            max_tokens,
+            stop: stop.clone(),
+            sampling,
+            tools,
+            tool_choice,
+            parallel_tool_calls: self.parallel_tool_calls.unwrap_or(true) && !is_legacy,
+            response_format,
+            reasoning_effort: self
+                .reasoning_effort
+                .map(|effort| reasoning_effort(&effort))
+                .transpose()?,
+            choice: 0,
+            parameters,
+        };
+        let plan = Plan {
+            max_tokens,
+            stop,
+            prompt_tokens_max,
+        };
+        Ok(ChatCall {
+            request,
+            plan,
+            choices,
+            is_stream,
+            include_usage,
+            logprobs,
+            is_legacy,
+        })
+    }
+
+    /// Fields of OpenAI's own service: taken where they change nothing, refused where ignoring
+    /// them would give another answer than asked for.
+    fn check_what_is_not_used(&self) -> Result<(), ApiError> {
+        if let Some(modalities) = &self.modalities
+            && modalities.iter().any(|modality| modality != "text")
+        {
+            return Err(ApiError::invalid_argument(
+                "modalities",
+                "only `text` can be generated",
+            ));
+        }
+        if self
+            .audio
+            .as_ref()
+            .is_some_and(|audio| audio.get() != "null")
+        {
+            return Err(ApiError::invalid_argument(
+                "audio",
+                "only text can be generated",
+            ));
+        }
+        if self
+            .web_search_options
+            .as_ref()
+            .is_some_and(|options| options.get() != "null")
+        {
+            let message = "models here have no network";
+            return Err(ApiError::invalid_argument("web_search_options", message));
+        }
+        if let Some(metadata) = &self.metadata {
+            at_most("metadata", metadata.len(), METADATA_MAX, "entries")?;
+        }
+        if let Some(verbosity) = &self.verbosity
+            && !matches!(verbosity.as_str(), "low" | "medium" | "high")
+        {
+            return Err(ApiError::invalid_argument(
+                "verbosity",
+                "expected `low`, `medium` or `high`",
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn max_tokens(
+    newer: Option<u64>,
+    older: Option<u64>,
+    limits: TokenLimits,
+) -> Result<u32, ApiError> {
+    let (param, asked) = match (newer, older) {
+        (Some(asked), _) => ("max_completion_tokens", asked),
+        (None, Some(asked)) => ("max_tokens", asked),
+        (None, None) => return Ok(limits.default.min(limits.max)),
+    };
+    u32::try_from(asked)
+        .ok()
+        .filter(|asked| (1..=limits.max).contains(asked))
+        .ok_or_else(|| {
+            let message = format!("expected a number from 1 to {}", limits.max);
+            ApiError::invalid_argument(param, message)
+        })
+}
+
+fn stops(stop: Option<StringOrList<String>>) -> Result<Vec<String>, ApiError> {
+    let stops = match stop {
+        None => return Ok(Vec::new()),
+        Some(StringOrList::Text(stop)) => vec![stop],
+        Some(StringOrList::List(stops)) => stops,
+    };
+    at_most("stop", stops.len(), STOPS_MAX, "strings")?;
+    for (index, stop) in stops.iter().enumerate() {
+        if !(1..=STOP_BYTES_MAX).contains(&stop.len()) {
+            let message = format!("expected 1 to {STOP_BYTES_MAX} bytes");
+            return Err(ApiError::invalid_argument(
+                format!("stop[{index}]"),
+                message,
+            ));
+        }
+    }
+    Ok(stops)
+}
+
+fn biases(biases: Option<BTreeMap<String, f64>>) -> Result<Vec<(u32, f32)>, ApiError> {
+    let biases = biases.unwrap_or_default();
+    at_most("logit_bias", biases.len(), BIASES_MAX, "tokens")?;
+    let mut read = Vec::with_capacity(biases.len());
+    for (token, bias) in biases {
+        let Ok(token) = token.parse::<u32>() else {
+            return Err(ApiError::invalid_argument(
+                "logit_bias",
+                "expected token ids as keys",
+            ));
+        };
+        let bias = within(&format!("logit_bias.{token}"), Some(bias), -100.0, 100.0)?;
+        read.push((token, bias.unwrap_or_default()));
+    }
+    Ok(read)
+}
+
+fn alternatives(logprobs: bool, top_logprobs: Option<u8>) -> Result<Option<u8>, ApiError> {
+    match (logprobs, top_logprobs) {
+        (_, Some(top)) if top > TOP_LOGPROBS_MAX => {
+            let message = format!("expected a number from 0 to {TOP_LOGPROBS_MAX}");
+            Err(ApiError::invalid_argument("top_logprobs", message))
+        }
+        (false, Some(_)) => Err(ApiError::invalid_argument(
+            "top_logprobs",
+            "is only allowed when `logprobs` is true",
+        )),
+        (true, top) => Ok(Some(top.unwrap_or(0))),
+        (false, None) => Ok(None),
+    }
+}
+
+fn reasoning_effort(effort: &str) -> Result<ReasoningEffort, ApiError> {
+    Ok(match effort {
+        "none" => ReasoningEffort::None,
+        "minimal" => ReasoningEffort::Minimal,
+        "low" => ReasoningEffort::Low,
+        "medium" => ReasoningEffort::Medium,
+        // The contract knows nothing higher.
+        "high" | "xhigh" => ReasoningEffort::High,
+        _ => {
+            let message = "expected `none`, `minimal`, `low`, `medium`, `high` or `xhigh`";
+            return Err(ApiError::invalid_argument("reasoning_effort", message));
+        }
+    })
+}
+
+impl Format {
+    fn read(self) -> Result<ResponseFormat, ApiError> {
+        match (self.r#type.as_str(), self.json_schema) {
+            ("text", _) => Ok(ResponseFormat::Text),
+            ("json_object", _) => Ok(ResponseFormat::JsonObject),
+            (
+                "json_schema",
+                Some(Schema {
+                    name,
+                    schema,
+                    strict,
+                }),
+            ) => {
+                let place = "response_format.json_schema.schema";
+                let schema = schema.ok_or_else(|| ApiError::missing_argument(place.to_owned()))?;
+                let schema = tools::object(&schema, place)?;
+                let strict = strict.unwrap_or(false);
+                Ok(ResponseFormat::JsonSchema(JsonSchema {
+                    name,
+                    schema,
+                    strict,
+                }))
+            }
+            ("json_schema", None) => Err(ApiError::missing_argument(
+                "response_format.json_schema".to_owned(),
+            )),
+            _ => {
+                let message = "expected `text`, `json_object` or `json_schema`";
+                Err(ApiError::invalid_argument("response_format.type", message))
+            }
+        }
+    }
+}

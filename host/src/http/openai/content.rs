@@ -1,0 +1,298 @@
+//! Messages and their parts.
+
+use super::check::{StringOrList, StringOrObject, at_most};
+use super::tools::{FunctionCall, ToolCall};
+use crate::http::error::ApiError;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use belljar_sandbox::wit::text::{self, Role};
+use belljar_sandbox::wit::types::{Media, Source};
+use serde::Deserialize;
+
+/// Messages of one request.
+const MESSAGES_MAX: usize = 8_192;
+/// Parts of one message.
+const PARTS_MAX: usize = 1_024;
+/// What a part that is not text may at most have cost in tokens.
+const MEDIA_TOKENS_MAX: u32 = 65_536;
+/// What a message may cost besides its text.
+const MESSAGE_TOKENS_MAX: u32 = 64;
+
+/// One message. Fields that are not named here are ignored: clients send back whole answers.
+#[derive(Debug, Deserialize)]
+pub(super) struct Message {
+    role: String,
+    content: Option<StringOrList<Part>>,
+    name: Option<String>,
+    refusal: Option<String>,
+    tool_calls: Option<Vec<ToolCall>>,
+    tool_call_id: Option<String>,
+    function_call: Option<FunctionCall>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Part {
+    r#type: String,
+    text: Option<String>,
+    refusal: Option<String>,
+    image_url: Option<StringOrObject<ImageUrl>>,
+    input_audio: Option<InputAudio>,
+    file: Option<InputFile>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ImageUrl {
+    url: String,
+    detail: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct InputAudio {
+    data: String,
+    format: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct InputFile {
+    file_data: Option<String>,
+    file_id: Option<String>,
+    filename: Option<String>,
+}
+
+/// Checks all messages. Also says how many tokens they can have been, at most.
+pub(super) fn messages(messages: Vec<Message>) -> Result<(Vec<text::Message>, u32), ApiError> {
+    if messages.is_empty() {
+        return Err(ApiError::invalid_argument(
+            "messages",
+            "expected at least one message",
+        ));
+    }
+    at_most("messages", messages.len(), MESSAGES_MAX, "messages")?;
+    let mut tokens_max = 0_u32;
+    let messages = messages
+        .into_iter()
+        .enumerate()
+        .map(|(index, message)| message.read(index, &mut tokens_max))
+        .collect::<Result<_, _>>()?;
+    Ok((messages, tokens_max))
+}
+
+/// Adds the most tokens that a text can be: one a byte.
+pub(super) fn add_text(tokens_max: &mut u32, text: &str) {
+    *tokens_max = tokens_max.saturating_add(u32::try_from(text.len()).unwrap_or(u32::MAX));
+}
+
+impl Message {
+    fn read(self, index: usize, tokens_max: &mut u32) -> Result<text::Message, ApiError> {
+        let place = |field: &str| format!("messages[{index}].{field}");
+        let role = match self.role.as_str() {
+            "system" => Role::System,
+            "developer" => Role::Developer,
+            "user" => Role::User,
+            "assistant" => Role::Assistant,
+            // The name that answers of functions had before they were tools.
+            "tool" | "function" => Role::Tool,
+            _ => {
+                let message =
+                    "expected `system`, `developer`, `user`, `assistant`, `tool` or `function`";
+                return Err(ApiError::invalid_argument(place("role"), message));
+            }
+        };
+        *tokens_max = tokens_max.saturating_add(MESSAGE_TOKENS_MAX);
+        let mut content = match self.content {
+            Some(StringOrList::Text(text)) => {
+                add_text(tokens_max, &text);
+                vec![text::Part::Text(text)]
+            }
+            Some(StringOrList::List(parts)) => {
+                at_most(&place("content"), parts.len(), PARTS_MAX, "parts")?;
+                if parts.is_empty() {
+                    return Err(ApiError::invalid_argument(
+                        place("content"),
+                        "expected at least one part",
+                    ));
+                }
+                parts
+                    .into_iter()
+                    .enumerate()
+                    .map(|(part, content)| {
+                        content.read(
+                            role,
+                            &format!("messages[{index}].content[{part}]"),
+                            tokens_max,
+                        )
+                    })
+                    .collect::<Result<_, _>>()?
+            }
+            None => Vec::new(),
+        };
+        if let Some(refusal) = self.refusal {
+            add_text(tokens_max, &refusal);
+            content.push(text::Part::Refusal(refusal));
+        }
+        let mut tool_calls: Vec<ToolCall> = self.tool_calls.unwrap_or_default();
+        if let Some(function) = self.function_call {
+            tool_calls.push(ToolCall::of_function(function));
+        }
+        if role != Role::Assistant && !tool_calls.is_empty() {
+            return Err(ApiError::invalid_argument(
+                place("tool_calls"),
+                "only the assistant calls tools",
+            ));
+        }
+        if content.is_empty() && tool_calls.is_empty() {
+            return Err(ApiError::missing_argument(place("content")));
+        }
+        // Answers of functions, as they were before tools, are told apart by name.
+        if self.role == "tool" && self.tool_call_id.is_none() {
+            return Err(ApiError::missing_argument(place("tool_call_id")));
+        }
+        let tool_calls = tool_calls
+            .into_iter()
+            .enumerate()
+            .map(|(call, tool_call)| {
+                let tool_call = tool_call.read(&format!("messages[{index}].tool_calls[{call}]"))?;
+                add_text(tokens_max, &tool_call.name);
+                add_text(tokens_max, &tool_call.arguments);
+                Ok(tool_call)
+            })
+            .collect::<Result<_, ApiError>>()?;
+        let tool_call_id = self.tool_call_id.filter(|_| role == Role::Tool);
+        Ok(text::Message {
+            role,
+            name: self.name,
+            content,
+            tool_calls,
+            tool_call_id,
+        })
+    }
+}
+
+impl Part {
+    fn read(self, role: Role, place: &str, tokens_max: &mut u32) -> Result<text::Part, ApiError> {
+        let missing = |field: &str| ApiError::missing_argument(format!("{place}.{field}"));
+        let media = |tokens_max: &mut u32| {
+            *tokens_max = tokens_max.saturating_add(MEDIA_TOKENS_MAX);
+            if role == Role::User {
+                Ok(())
+            } else {
+                Err(ApiError::invalid_argument(
+                    place,
+                    "only messages of the user hold this kind of part",
+                ))
+            }
+        };
+        match self.r#type.as_str() {
+            "text" => {
+                let text = self.text.ok_or_else(|| missing("text"))?;
+                add_text(tokens_max, &text);
+                Ok(text::Part::Text(text))
+            }
+            "refusal" => {
+                let refusal = self.refusal.ok_or_else(|| missing("refusal"))?;
+                add_text(tokens_max, &refusal);
+                Ok(text::Part::Refusal(refusal))
+            }
+            "image_url" => {
+                media(tokens_max)?;
+                let (url, detail) = match self.image_url.ok_or_else(|| missing("image_url"))? {
+                    StringOrObject::Text(url) => (url, None),
+                    StringOrObject::Object(ImageUrl { url, detail }) => (url, detail),
+                };
+                if let Some(detail) = &detail
+                    && !matches!(detail.as_str(), "auto" | "low" | "high")
+                {
+                    let place = format!("{place}.image_url.detail");
+                    return Err(ApiError::invalid_argument(
+                        place,
+                        "expected `auto`, `low` or `high`",
+                    ));
+                }
+                let source = source(url, &format!("{place}.image_url.url"))?;
+                Ok(text::Part::Image(text::Image { source, detail }))
+            }
+            "input_audio" => {
+                media(tokens_max)?;
+                let InputAudio { data, format } =
+                    self.input_audio.ok_or_else(|| missing("input_audio"))?;
+                let mime = match format.as_str() {
+                    "wav" => "audio/wav",
+                    "mp3" => "audio/mpeg",
+                    _ => {
+                        let place = format!("{place}.input_audio.format");
+                        return Err(ApiError::invalid_argument(place, "expected `wav` or `mp3`"));
+                    }
+                };
+                let data = decode(&data, &format!("{place}.input_audio.data"))?;
+                Ok(text::Part::Audio(Source::Inline(Media {
+                    mime: mime.to_owned(),
+                    data,
+                })))
+            }
+            "file" => {
+                media(tokens_max)?;
+                let InputFile {
+                    file_data,
+                    file_id,
+                    filename,
+                } = self.file.ok_or_else(|| missing("file"))?;
+                if file_id.is_some() {
+                    let place = format!("{place}.file.file_id");
+                    return Err(ApiError::invalid_argument(
+                        place,
+                        "there are no stored files; send `file_data`",
+                    ));
+                }
+                let place = format!("{place}.file.file_data");
+                let file_data =
+                    file_data.ok_or_else(|| ApiError::missing_argument(place.clone()))?;
+                let source = if file_data.starts_with("data:") {
+                    source(file_data, &place)?
+                } else {
+                    Source::Inline(Media {
+                        mime: String::new(),
+                        data: decode(&file_data, &place)?,
+                    })
+                };
+                Ok(text::Part::File(text::File {
+                    name: filename,
+                    source,
+                }))
+            }
+            _ => Err(ApiError::invalid_argument(
+                format!("{place}.type"),
+                "expected `text`, `image_url`, `input_audio`, `file` or `refusal`",
+            )),
+        }
+    }
+}
+
+/// A `data:` URL is decoded; other addresses are passed on as they are and fetched by nobody.
+fn source(url: String, place: &str) -> Result<Source, ApiError> {
+    let Some(rest) = url.strip_prefix("data:") else {
+        return if url.starts_with("https://") || url.starts_with("http://") {
+            Ok(Source::Url(url))
+        } else {
+            Err(ApiError::invalid_argument(
+                place,
+                "expected an http, https or data URL",
+            ))
+        };
+    };
+    let Some((mime, data)) = rest.split_once(";base64,") else {
+        return Err(ApiError::invalid_argument(
+            place,
+            "expected a data URL in base64",
+        ));
+    };
+    Ok(Source::Inline(Media {
+        mime: mime.to_owned(),
+        data: decode(data, place)?,
+    }))
+}
+
+fn decode(base64: &str, place: &str) -> Result<Vec<u8>, ApiError> {
+    STANDARD
+        .decode(base64)
+        .map_err(|_| ApiError::invalid_argument(place, "is not valid base64"))
+}

@@ -1,0 +1,255 @@
+//! `POST /v1/embeddings`: the request and the answer.
+
+use super::check::at_most;
+use crate::http::error::ApiError;
+use crate::http::json::write_string;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use belljar_sandbox::wit::embeddings::{Input, Response};
+use serde::Deserialize;
+use serde::de::{self, Deserializer, SeqAccess, Visitor};
+use std::fmt;
+use utoipa::ToSchema;
+
+/// Inputs of one request.
+const INPUTS_MAX: usize = 2_048;
+/// Numbers of one vector that a caller may ask for.
+const DIMENSIONS_MAX: u32 = 65_536;
+
+/// A request for vectors.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EmbeddingsRequest {
+    /// `name`, or `name@version`.
+    pub(crate) model: String,
+    /// A string, a list of strings, a list of token ids, or a list of such lists.
+    #[schema(value_type = Object)]
+    input: Inputs,
+    /// `float` or `base64`.
+    encoding_format: Option<String>,
+    /// How long the vectors are to be.
+    dimensions: Option<u32>,
+    /// Taken, and changes nothing here.
+    #[expect(dead_code, reason = "only its type is checked")]
+    user: Option<String>,
+}
+
+/// A checked request.
+#[derive(Debug)]
+pub(crate) struct EmbeddingsCall {
+    pub(crate) inputs: Vec<Input>,
+    pub(crate) dimensions: Option<u32>,
+    pub(crate) base64: bool,
+    /// The most tokens that the inputs can have been.
+    pub(crate) prompt_tokens_max: u32,
+}
+
+impl EmbeddingsRequest {
+    /// Checks every field.
+    pub(crate) fn read(self) -> Result<EmbeddingsCall, ApiError> {
+        let Self {
+            input: Inputs { inputs, is_list },
+            encoding_format,
+            dimensions,
+            ..
+        } = self;
+        let base64 = match encoding_format.as_deref() {
+            None | Some("float") => false,
+            Some("base64") => true,
+            Some(_) => {
+                return Err(ApiError::invalid_argument(
+                    "encoding_format",
+                    "expected `float` or `base64`",
+                ));
+            }
+        };
+        if let Some(dimensions) = dimensions
+            && !(1..=DIMENSIONS_MAX).contains(&dimensions)
+        {
+            let message = format!("expected a number from 1 to {DIMENSIONS_MAX}");
+            return Err(ApiError::invalid_argument("dimensions", message));
+        }
+        if inputs.is_empty() {
+            return Err(ApiError::invalid_argument(
+                "input",
+                "expected at least one input",
+            ));
+        }
+        at_most("input", inputs.len(), INPUTS_MAX, "inputs")?;
+        let mut prompt_tokens_max = 0_u32;
+        for (index, input) in inputs.iter().enumerate() {
+            let length = match input {
+                Input::Text(text) => text.len(),
+                Input::Tokens(tokens) => tokens.len(),
+            };
+            if length == 0 {
+                let place = if is_list {
+                    format!("input[{index}]")
+                } else {
+                    "input".to_owned()
+                };
+                return Err(ApiError::invalid_argument(place, "is empty"));
+            }
+            // Besides a token a byte, models add marks of their own to each input.
+            let most = u32::try_from(length).unwrap_or(u32::MAX).saturating_add(8);
+            prompt_tokens_max = prompt_tokens_max.saturating_add(most);
+        }
+        Ok(EmbeddingsCall {
+            inputs,
+            dimensions,
+            base64,
+            prompt_tokens_max,
+        })
+    }
+}
+
+/// The inputs, in whichever of the four shapes they came.
+#[derive(Debug)]
+struct Inputs {
+    inputs: Vec<Input>,
+    is_list: bool,
+}
+
+impl<'de> Deserialize<'de> for Inputs {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(InputsVisitor)
+    }
+}
+
+struct InputsVisitor;
+
+impl<'de> Visitor<'de> for InputsVisitor {
+    type Value = Inputs;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "a string, a list of strings, a list of token ids, or a list of lists of token ids",
+        )
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Inputs, E> {
+        Ok(Inputs {
+            inputs: vec![Input::Text(text.to_owned())],
+            is_list: false,
+        })
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Inputs, A::Error> {
+        let mut inputs = Vec::new();
+        let mut tokens: Option<Vec<u32>> = None;
+        let mixed = || de::Error::custom("expected inputs of one kind");
+        while let Some(item) = seq.next_element::<Item>()? {
+            match item {
+                Item::Token(token) if inputs.is_empty() => {
+                    tokens.get_or_insert_default().push(token)
+                }
+                Item::Input(input) if tokens.is_none() => {
+                    inputs.push(input);
+                    // One more than allowed is enough to refuse the list.
+                    if inputs.len() > INPUTS_MAX {
+                        return Err(de::Error::custom("expected at most 2048 inputs"));
+                    }
+                }
+                Item::Token(_) | Item::Input(_) => return Err(mixed()),
+            }
+        }
+        Ok(match tokens {
+            Some(tokens) => Inputs {
+                inputs: vec![Input::Tokens(tokens)],
+                is_list: false,
+            },
+            None => Inputs {
+                inputs,
+                is_list: true,
+            },
+        })
+    }
+}
+
+/// One element of the list: a token id, a string or a list of token ids.
+enum Item {
+    Token(u32),
+    Input(Input),
+}
+
+impl<'de> Deserialize<'de> for Item {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ItemVisitor;
+        impl<'de> Visitor<'de> for ItemVisitor {
+            type Value = Item;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string, a token id or a list of token ids")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Item, E> {
+                Ok(Item::Input(Input::Text(text.to_owned())))
+            }
+
+            fn visit_u64<E: de::Error>(self, token: u64) -> Result<Item, E> {
+                u32::try_from(token)
+                    .map(Item::Token)
+                    .map_err(|_| E::custom("is too large for a token id"))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Item, A::Error> {
+                let mut tokens = Vec::new();
+                while let Some(token) = seq.next_element::<u32>()? {
+                    tokens.push(token);
+                }
+                Ok(Item::Input(Input::Tokens(tokens)))
+            }
+        }
+        deserializer.deserialize_any(ItemVisitor)
+    }
+}
+
+/// Writes the answer. Vectors are the bulk of it, so they are written by hand.
+pub(crate) fn write_embeddings(
+    model: &str,
+    response: &Response,
+    base64: bool,
+    prompt_tokens: u32,
+) -> Vec<u8> {
+    let numbers = response.vectors.iter().map(Vec::len).sum::<usize>();
+    let mut out = Vec::with_capacity(256 + numbers.saturating_mul(if base64 { 6 } else { 13 }));
+    out.extend_from_slice(br#"{"object":"list","data":["#);
+    let mut integer = itoa::Buffer::new();
+    let mut float = zmij::Buffer::new();
+    for (index, vector) in response.vectors.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(br#"{"object":"embedding","index":"#);
+        out.extend_from_slice(integer.format(index).as_bytes());
+        out.extend_from_slice(br#","embedding":"#);
+        if base64 {
+            let bytes: Vec<u8> = vector
+                .iter()
+                .flat_map(|number| number.to_le_bytes())
+                .collect();
+            out.push(b'"');
+            out.extend_from_slice(STANDARD.encode(bytes).as_bytes());
+            out.push(b'"');
+        } else {
+            out.push(b'[');
+            for (index, number) in vector.iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                // The sandbox has refused vectors with NaN or infinity in them.
+                out.extend_from_slice(float.format_finite(*number).as_bytes());
+            }
+            out.push(b']');
+        }
+        out.push(b'}');
+    }
+    out.extend_from_slice(br#"],"model":"#);
+    write_string(&mut out, model);
+    out.extend_from_slice(br#","usage":{"prompt_tokens":"#);
+    out.extend_from_slice(integer.format(prompt_tokens).as_bytes());
+    out.extend_from_slice(br#","total_tokens":"#);
+    out.extend_from_slice(integer.format(prompt_tokens).as_bytes());
+    out.extend_from_slice(b"}}");
+    out
+}

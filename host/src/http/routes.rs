@@ -1,0 +1,96 @@
+//! One file a resource, one function a verb. A route and its description are one thing: what is
+//! not described here cannot be reached.
+
+mod chat;
+mod config;
+mod embeddings;
+mod health;
+mod infer;
+mod keys;
+mod metrics;
+mod models;
+mod openai_models;
+mod root;
+mod v2;
+
+use super::state::HttpState;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Belljar",
+        description = "Hosts models that nobody has to trust: every request runs in a fresh sandbox.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    security((), ("bearer" = []), ("x_api_key" = [])),
+    modifiers(&Credentials),
+    components(schemas(ErrorEnvelope)),
+)]
+struct Description;
+
+/// Both ways of sending a key.
+struct Credentials;
+
+impl Modify for Credentials {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let components = openapi.components.get_or_insert_default();
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+        components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+        let header = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-API-Key")));
+        components.add_security_scheme("x_api_key", header);
+    }
+}
+
+/// Every route of the server.
+pub(super) fn all() -> OpenApiRouter<HttpState> {
+    OpenApiRouter::with_openapi(Description::openapi())
+        .merge(root::router())
+        .merge(health::router())
+        .merge(infer::router())
+        .merge(v2::router())
+        .merge(openai_models::router())
+        .merge(chat::router())
+        .merge(embeddings::router())
+        .merge(models::router())
+        .merge(keys::router())
+        .merge(config::router())
+        .merge(metrics::router())
+}
+
+/// Any refusal or failure, on any route.
+#[derive(ToSchema)]
+#[expect(
+    dead_code,
+    reason = "only its description is used; errors are written by `http::error`"
+)]
+struct ErrorEnvelope {
+    error: ErrorBody,
+}
+
+/// What went wrong.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "see `ErrorEnvelope`")]
+struct ErrorBody {
+    /// For a person.
+    message: String,
+    /// Whose fault it is: `invalid_request_error`, `authentication_error`, `permission_error`,
+    /// `rate_limit_error`, `security_error`, `model_error` or `server_error`.
+    r#type: String,
+    /// The field of the request that it is about, for example `messages[2].content`.
+    param: Option<String>,
+    /// For a program, for example `model_not_found`.
+    code: String,
+}
+
+/// The failures that every route can answer with.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "only its description is used")]
+enum Failures {
+    #[response(status = "4XX", description = "The request is refused.")]
+    Refused(#[to_schema] ErrorEnvelope),
+    #[response(status = "5XX", description = "The model or the server failed.")]
+    Failed(#[to_schema] ErrorEnvelope),
+}

@@ -1,0 +1,123 @@
+//! `POST /v1/chat/completions`: a conversation goes on, in one piece or as a stream.
+
+use super::Failures;
+use crate::generation::Answer;
+use crate::http::error::ApiError;
+use crate::http::extract::{Infer, May};
+use crate::http::json::Json;
+use crate::http::layers::Record;
+use crate::http::openai::{
+    ChatCall, ChatRequest, ChatStream, Completion, Head, StreamStyle, TokenLimits,
+};
+use crate::http::runs;
+use crate::http::state::HttpState;
+use crate::models::LiveModel;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use belljar_sandbox::wit::text;
+use futures_util::future::try_join_all;
+use http::{HeaderName, HeaderValue, header};
+use std::sync::Arc;
+use tokio::time::Instant;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(super) fn router() -> OpenApiRouter<HttpState> {
+    OpenApiRouter::new().routes(routes!(create))
+}
+
+/// Continues a conversation, in a fresh sandbox for each answer.
+///
+/// With `stream` the answer is server-sent events: chunks, then `[DONE]`. An error in the middle
+/// of a stream is an event with the usual envelope, and the last one.
+#[utoipa::path(
+    post,
+    path = "/v1/chat/completions",
+    tag = "OpenAI",
+    request_body = ChatRequest,
+    responses(
+        (status = 200, content((Completion = "application/json"), (String = "text/event-stream"))),
+        Failures,
+    )
+)]
+async fn create(
+    May { caller, .. }: May<Infer>,
+    State(state): State<HttpState>,
+    record: Record,
+    Json(wire): Json<ChatRequest>,
+) -> Result<Response, ApiError> {
+    let since = Instant::now();
+    let asked = wire.model.clone();
+    let config = state.config();
+    let call = wire.read(TokenLimits {
+        default: config.tokens_default,
+        max: config.tokens_max,
+        choices_max: config.choices_max,
+    })?;
+    let model = state.registry().ready(&asked, &caller)?;
+    record.set_model(model.label.clone());
+    let head = Head::new(asked, &model);
+    let answers = start(&model, &record, &call, since).await?;
+    if call.is_stream {
+        let style = StreamStyle {
+            include_usage: call.include_usage,
+            logprobs: call.logprobs,
+            is_legacy: call.is_legacy,
+        };
+        Ok(stream(ChatStream::new(
+            &head, answers, model, record, style,
+        )))
+    } else {
+        let collected = try_join_all(answers.into_iter().map(Answer::collect)).await;
+        let collected = collected.map_err(|error| runs::note_failure(&model, error))?;
+        let mut completion = Completion::new(head);
+        for (events, end) in collected {
+            if let Some(end) = &end {
+                runs::note_end(&model, &end.spent);
+            }
+            completion.add(events, end.as_ref(), call.logprobs, call.is_legacy);
+        }
+        Ok(Json(completion).into_response())
+    }
+}
+
+/// Starts a sandbox for each answer. What fails at once fails with a status, also for streams.
+async fn start(
+    model: &Arc<LiveModel>,
+    record: &Record,
+    call: &ChatCall,
+    since: Instant,
+) -> Result<Vec<Answer>, ApiError> {
+    let start_one = async |choice| {
+        let request = text::Request {
+            choice,
+            ..call.request.clone()
+        };
+        let generation = model
+            .model
+            .generate(request, &model.budget, record.run_label())
+            .await?;
+        let mut answer = Answer::start(generation, &call.plan, since);
+        answer.check_start()?;
+        Ok(answer)
+    };
+    let answers = try_join_all((0..call.choices).map(start_one)).await;
+    answers.map_err(|error| runs::note_failure(model, error))
+}
+
+fn stream(stream: ChatStream) -> Response {
+    let mut response = Response::new(Body::new(stream));
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/event-stream; charset=utf-8"),
+    );
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    // Reverse proxies would otherwise collect the events.
+    headers.insert(
+        HeaderName::from_static("x-accel-buffering"),
+        HeaderValue::from_static("no"),
+    );
+    response
+}

@@ -1,0 +1,51 @@
+//! `POST /v1/embeddings`: vectors for texts.
+
+use super::Failures;
+use crate::http::error::ApiError;
+use crate::http::extract::{Infer, May};
+use crate::http::json::{APPLICATION_JSON, Json};
+use crate::http::layers::Record;
+use crate::http::openai::{EmbeddingsCall, EmbeddingsRequest, write_embeddings};
+use crate::http::runs;
+use crate::http::state::HttpState;
+use axum::extract::State;
+use axum::response::IntoResponse;
+use http::header;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(super) fn router() -> OpenApiRouter<HttpState> {
+    OpenApiRouter::new().routes(routes!(create))
+}
+
+/// Turns texts into vectors, in a fresh sandbox.
+#[utoipa::path(
+    post,
+    path = "/v1/embeddings",
+    tag = "OpenAI",
+    request_body = EmbeddingsRequest,
+    responses((status = 200, body = Object), Failures)
+)]
+async fn create(
+    May { caller, .. }: May<Infer>,
+    State(state): State<HttpState>,
+    record: Record,
+    Json(wire): Json<EmbeddingsRequest>,
+) -> Result<impl IntoResponse, ApiError> {
+    let asked = wire.model.clone();
+    let EmbeddingsCall {
+        inputs,
+        dimensions,
+        base64,
+        prompt_tokens_max,
+    } = wire.read()?;
+    let model = state.registry().ready(&asked, &caller)?;
+    record.set_model(model.label.clone());
+    let run = model
+        .model
+        .embed(inputs, dimensions, &model.budget, record.run_label());
+    let response = runs::tracked(&model, run).await?;
+    let prompt_tokens = response.prompt_tokens.min(prompt_tokens_max);
+    let body = write_embeddings(&asked, &response, base64, prompt_tokens);
+    Ok(([(header::CONTENT_TYPE, APPLICATION_JSON)], body))
+}

@@ -1,0 +1,492 @@
+//! `/models`: uploads bundles, and lists, activates and removes what became of them.
+
+use super::Failures;
+use crate::auth::Caller;
+use crate::http::body::check_length;
+use crate::http::error::ApiError;
+use crate::http::extract::{May, Path, Query, ReadModels, WriteModels, record_of};
+use crate::http::json::Json;
+use crate::http::layers::Record;
+use crate::http::state::HttpState;
+use crate::models::{ModelSummary, Received, VersionState, VersionStatus};
+use crate::telemetry::metrics as names;
+use axum::body::Body;
+use axum::extract::{FromRequest as _, Multipart, Request, State};
+use axum::response::{IntoResponse as _, Response};
+use belljar_bundle::{ModelId, ModelName};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
+use http::{HeaderValue, StatusCode, header};
+use serde::{Deserialize, Serialize};
+use std::io;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(super) fn router() -> OpenApiRouter<HttpState> {
+    OpenApiRouter::new()
+        .routes(routes!(upload, list))
+        .routes(routes!(update))
+        .routes(routes!(show, remove))
+        .routes(routes!(show_version, remove_version))
+        .routes(routes!(activate))
+        .routes(routes!(deactivate))
+}
+
+/// One version of a model.
+#[derive(Serialize, ToSchema)]
+struct VersionView {
+    /// `model.version`.
+    object: &'static str,
+    /// `name@version`.
+    id: String,
+    name: String,
+    version: String,
+    /// `received`, `checking`, `compiling`, `loading`, `ready`, `active` or `failed`.
+    state: &'static str,
+    /// The SHA-256 of the whole content.
+    digest: String,
+    /// Bytes, unpacked.
+    bytes: u64,
+    created: String,
+    uploaded_by: Option<String>,
+    /// Whether it came with the server.
+    embedded: bool,
+    description: Option<String>,
+    license: Option<String>,
+    /// What it can do: `text`, `tensors`, `embeddings` and so on. Null until it is compiled.
+    capabilities: Option<Vec<&'static str>>,
+    limits: Option<LimitsView>,
+    /// Why it failed.
+    error: Option<FailureView>,
+}
+
+/// What one request may spend.
+#[derive(Serialize, ToSchema)]
+struct LimitsView {
+    fuel: u64,
+    load_fuel: u64,
+    memory_bytes: u64,
+    output_bytes: u64,
+    deadline_ms: u64,
+}
+
+#[derive(Serialize, ToSchema)]
+struct FailureView {
+    code: String,
+    message: String,
+}
+
+impl From<VersionStatus> for VersionView {
+    fn from(status: VersionStatus) -> Self {
+        Self {
+            object: "model.version",
+            id: status.id.to_string(),
+            name: status.id.name.to_string(),
+            version: status.id.version.to_string(),
+            state: status.state.as_str(),
+            digest: status.digest.to_string(),
+            bytes: status.bytes,
+            created: status.created.to_string(),
+            uploaded_by: status.uploaded_by.map(|key| key.to_string()),
+            embedded: status.embedded,
+            description: status.description,
+            license: status.license,
+            capabilities: status.capabilities.map(|capabilities| capabilities.names()),
+            limits: status.limits.map(|limits| LimitsView {
+                fuel: limits.fuel,
+                load_fuel: limits.load_fuel,
+                memory_bytes: limits.memory_bytes,
+                output_bytes: limits.output_bytes,
+                deadline_ms: u64::try_from(limits.deadline.as_millis()).unwrap_or(u64::MAX),
+            }),
+            error: status.error.map(|error| FailureView {
+                code: error.code,
+                message: error.message,
+            }),
+        }
+    }
+}
+
+/// One model with all its versions.
+#[derive(Serialize, ToSchema)]
+struct ModelView {
+    /// `model`.
+    object: &'static str,
+    name: String,
+    /// The version that requests for the bare name get.
+    active: Option<String>,
+    versions: Vec<VersionView>,
+}
+
+impl From<ModelSummary> for ModelView {
+    fn from(summary: ModelSummary) -> Self {
+        Self {
+            object: "model",
+            name: summary.name.to_string(),
+            active: summary.active.map(|version| version.to_string()),
+            versions: summary
+                .versions
+                .into_iter()
+                .map(VersionView::from)
+                .collect(),
+        }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+struct ModelList {
+    /// `list`.
+    object: &'static str,
+    data: Vec<ModelView>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UploadQuery {
+    /// Whether to answer when the version is ready, active or failed.
+    #[serde(default)]
+    wait: bool,
+    /// Whether it becomes the active version as soon as it is ready.
+    #[serde(default = "yes")]
+    activate: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Takes in a bundle: a tar archive, plain or compressed, as the body or as the field `file`.
+///
+/// The answer is 202 and a status to poll at `Location`; the bundle is on disk by then. With
+/// `?wait=true` the answer comes when the version is active or ready (201), or has failed (422).
+/// The same content again is no error.
+#[utoipa::path(
+    post,
+    path = "/models",
+    tag = "Models",
+    params(
+        ("wait" = Option<bool>, Query, description = "answer when the version is ready, active or failed"),
+        ("activate" = Option<bool>, Query, description = "whether it becomes the active version; true by default"),
+    ),
+    request_body(content((Vec<u8> = "application/x-tar"), (Vec<u8> = "multipart/form-data"))),
+    responses(
+        (status = 201, description = "It is active or ready.", body = VersionView),
+        (status = 202, description = "It is stored, and being worked on.", body = VersionView),
+        Failures,
+    )
+)]
+async fn upload(
+    May { caller, .. }: May<WriteModels>,
+    State(state): State<HttpState>,
+    Query(query): Query<UploadQuery>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let outcome = receive(&state, caller, query, request).await;
+    let label = outcome.as_ref().map_or_else(ApiError::code, |_| "ok");
+    metrics::counter!(names::UPLOADS, "outcome" => label).increment(1);
+    outcome
+}
+
+/// The same as `POST /models`.
+#[utoipa::path(
+    post,
+    path = "/update_model",
+    tag = "Models",
+    params(
+        ("wait" = Option<bool>, Query, description = "answer when the version is ready, active or failed"),
+        ("activate" = Option<bool>, Query, description = "whether it becomes the active version; true by default"),
+    ),
+    request_body(content((Vec<u8> = "application/x-tar"), (Vec<u8> = "multipart/form-data"))),
+    responses(
+        (status = 201, description = "It is active or ready.", body = VersionView),
+        (status = 202, description = "It is stored, and being worked on.", body = VersionView),
+        Failures,
+    )
+)]
+async fn update(
+    may: May<WriteModels>,
+    state: State<HttpState>,
+    query: Query<UploadQuery>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    upload(may, state, query, request).await
+}
+
+async fn receive(
+    state: &HttpState,
+    caller: Caller,
+    query: UploadQuery,
+    request: Request,
+) -> Result<Response, ApiError> {
+    // By the announced length, before a byte is read: a client that waits for `100 Continue`
+    // then never sends its bundle.
+    check_length(request.headers(), state.config().upload_bytes_max)?;
+    let UploadQuery { wait, activate } = query;
+    let registry = state.registry();
+    let status = store(state, Received { caller, activate }, request).await?;
+    let status = if wait {
+        registry.settled(&status.id).await?
+    } else {
+        status
+    };
+    let code = match status.state {
+        VersionState::Ready | VersionState::Active => StatusCode::CREATED,
+        VersionState::Failed => return Err(failed(status)),
+        VersionState::Received
+        | VersionState::Checking
+        | VersionState::Compiling
+        | VersionState::Loading => StatusCode::ACCEPTED,
+    };
+    let location = format!("/models/{}/{}", status.id.name, status.id.version);
+    let mut response = (code, Json(VersionView::from(status))).into_response();
+    if let Ok(location) = HeaderValue::from_str(&location) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(response)
+}
+
+fn failed(status: VersionStatus) -> ApiError {
+    let reason = status
+        .error
+        .map(|error| (error.code, error.message))
+        .unwrap_or_default();
+    let message = format!("{} failed ({}): {}", status.id, reason.0, reason.1);
+    ApiError::unprocessable("model_failed_to_load", message)
+}
+
+/// Streams the bundle to the registry; no more of it than a few pieces is in memory at once.
+async fn store(
+    state: &HttpState,
+    received: Received,
+    request: Request,
+) -> Result<VersionStatus, ApiError> {
+    let (parts, body) = request.into_parts();
+    let record = record_of(&parts);
+    let content_type = parts.headers.get(header::CONTENT_TYPE);
+    let is_multipart = content_type.is_some_and(|value| {
+        value
+            .as_bytes()
+            .to_ascii_lowercase()
+            .starts_with(b"multipart/form-data")
+    });
+    if is_multipart {
+        let request = Request::from_parts(parts, body);
+        let multipart = Multipart::from_request(request, &())
+            .await
+            .map_err(|_| bad_multipart())?;
+        let (sender, receiver) = tokio::sync::mpsc::channel(PIECES_AHEAD);
+        // A field borrows the form it came in, and the registry wants a body of its own.
+        let feed = feed(multipart, sender);
+        let pieces = tokio_stream::wrappers::ReceiverStream::new(receiver);
+        let stored = take(state, received, pieces, record);
+        let (fed, stored) = tokio::join!(feed, stored);
+        // A form without the field has an error of its own; the rest is told by who reads.
+        fed?;
+        stored
+    } else {
+        let pieces = Body::into_data_stream(body).map_err(io::Error::other);
+        take(state, received, pieces, record).await
+    }
+}
+
+/// Pieces of a multipart body that wait for the reader.
+const PIECES_AHEAD: usize = 4;
+
+async fn take(
+    state: &HttpState,
+    received: Received,
+    pieces: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+    record: Record,
+) -> Result<VersionStatus, ApiError> {
+    let counted = pieces.inspect_ok(move |piece| {
+        record.add_bytes_in(piece.len());
+        let bytes = u64::try_from(piece.len()).unwrap_or(0);
+        metrics::counter!(names::UPLOAD_BYTES).increment(bytes);
+    });
+    let reader = tokio_util::io::StreamReader::new(Box::pin(counted));
+    Ok(state.registry().receive(reader, received).await?)
+}
+
+/// Sends the pieces of the field `file`. Stops where nobody wants them any more.
+async fn feed(
+    mut multipart: Multipart,
+    sender: tokio::sync::mpsc::Sender<io::Result<Bytes>>,
+) -> Result<(), ApiError> {
+    while let Some(mut field) = multipart.next_field().await.map_err(|_| bad_multipart())? {
+        if field.name() != Some("file") {
+            continue;
+        }
+        while let Some(piece) = field.next().await {
+            let piece = piece.map_err(io::Error::other);
+            let is_cut = piece.is_err();
+            if sender.send(piece).await.is_err() || is_cut {
+                return Ok(());
+            }
+        }
+        return Ok(());
+    }
+    Err(ApiError::missing_argument("file".to_owned()))
+}
+
+fn bad_multipart() -> ApiError {
+    ApiError::invalid_request(
+        "invalid_multipart",
+        "The multipart body is malformed or cut off.",
+    )
+}
+
+/// All models with all their versions.
+#[utoipa::path(get, path = "/models", tag = "Models", responses((status = 200, body = ModelList), Failures))]
+async fn list(
+    May { caller, .. }: May<ReadModels>,
+    State(state): State<HttpState>,
+) -> Json<ModelList> {
+    let data = state
+        .registry()
+        .list(&caller)
+        .into_iter()
+        .map(ModelView::from)
+        .collect();
+    Json(ModelList {
+        object: "list",
+        data,
+    })
+}
+
+/// One model with all its versions.
+#[utoipa::path(
+    get,
+    path = "/models/{name}",
+    tag = "Models",
+    params(("name" = String, Path)),
+    responses((status = 200, body = ModelView), Failures)
+)]
+async fn show(
+    May { caller, .. }: May<ReadModels>,
+    State(state): State<HttpState>,
+    Path(name): Path<String>,
+) -> Result<Json<ModelView>, ApiError> {
+    Ok(Json(
+        state.registry().model(&model_name(&name)?, &caller)?.into(),
+    ))
+}
+
+/// One version of a model.
+#[utoipa::path(
+    get,
+    path = "/models/{name}/{version}",
+    tag = "Models",
+    params(("name" = String, Path), ("version" = String, Path)),
+    responses((status = 200, body = VersionView), Failures)
+)]
+async fn show_version(
+    May { caller, .. }: May<ReadModels>,
+    State(state): State<HttpState>,
+    Path((name, version)): Path<(String, String)>,
+) -> Result<Json<VersionView>, ApiError> {
+    Ok(Json(
+        state
+            .registry()
+            .version(&model_id(&name, &version)?, &caller)?
+            .into(),
+    ))
+}
+
+/// Removes a model with all its versions. Requests in flight finish.
+#[utoipa::path(
+    delete,
+    path = "/models/{name}",
+    tag = "Models",
+    params(("name" = String, Path)),
+    responses((status = 204), Failures)
+)]
+async fn remove(
+    May { caller, .. }: May<WriteModels>,
+    State(state): State<HttpState>,
+    Path(name): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    state
+        .registry()
+        .remove_model(&model_name(&name)?, &caller)
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Removes one version of a model, active or not. Requests in flight finish.
+#[utoipa::path(
+    delete,
+    path = "/models/{name}/{version}",
+    tag = "Models",
+    params(("name" = String, Path), ("version" = String, Path)),
+    responses((status = 204), Failures)
+)]
+async fn remove_version(
+    May { caller, .. }: May<WriteModels>,
+    State(state): State<HttpState>,
+    Path((name, version)): Path<(String, String)>,
+) -> Result<StatusCode, ApiError> {
+    state
+        .registry()
+        .remove_version(&model_id(&name, &version)?, &caller)
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Makes a version the one that requests for the bare name get. Requests in flight finish on the
+/// one before it.
+#[utoipa::path(
+    post,
+    path = "/models/{name}/{version}/activate",
+    tag = "Models",
+    params(("name" = String, Path), ("version" = String, Path)),
+    responses((status = 200, body = VersionView), Failures)
+)]
+async fn activate(
+    May { caller, .. }: May<WriteModels>,
+    State(state): State<HttpState>,
+    Path((name, version)): Path<(String, String)>,
+) -> Result<Json<VersionView>, ApiError> {
+    Ok(Json(
+        state
+            .registry()
+            .activate(&model_id(&name, &version)?, &caller)
+            .await?
+            .into(),
+    ))
+}
+
+/// Leaves a model without an active version.
+#[utoipa::path(
+    post,
+    path = "/models/{name}/deactivate",
+    tag = "Models",
+    params(("name" = String, Path)),
+    responses((status = 200, body = ModelView), Failures)
+)]
+async fn deactivate(
+    May { caller, .. }: May<WriteModels>,
+    State(state): State<HttpState>,
+    Path(name): Path<String>,
+) -> Result<Json<ModelView>, ApiError> {
+    Ok(Json(
+        state
+            .registry()
+            .deactivate(&model_name(&name)?, &caller)
+            .await?
+            .into(),
+    ))
+}
+
+/// What cannot be a name is no model.
+fn model_name(text: &str) -> Result<ModelName, ApiError> {
+    text.parse().map_err(|_| ApiError::model_not_found(text))
+}
+
+fn model_id(name: &str, version: &str) -> Result<ModelId, ApiError> {
+    let unknown = || ApiError::model_not_found(&format!("{name}@{version}"));
+    Ok(ModelId {
+        name: name.parse().map_err(|_| unknown())?,
+        version: version.parse().map_err(|_| unknown())?,
+    })
+}

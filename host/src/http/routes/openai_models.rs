@@ -1,0 +1,83 @@
+//! `GET /v1/models`: the active models, as OpenAI lists them.
+
+use super::Failures;
+use crate::http::error::ApiError;
+use crate::http::extract::{May, Path, ReadModels};
+use crate::http::json::Json;
+use crate::http::state::HttpState;
+use axum::extract::State;
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(super) fn router() -> OpenApiRouter<HttpState> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(show))
+}
+
+/// One model.
+#[derive(Serialize, ToSchema)]
+struct Model {
+    id: String,
+    /// `model`.
+    object: &'static str,
+    /// In seconds since 1970.
+    created: i64,
+    owned_by: &'static str,
+}
+
+impl Model {
+    fn new(id: String, created: Timestamp) -> Self {
+        Self {
+            id,
+            object: "model",
+            created: created.as_second(),
+            owned_by: "belljar",
+        }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+struct ModelList {
+    /// `list`.
+    object: &'static str,
+    data: Vec<Model>,
+}
+
+/// The models that can be asked for by name.
+#[utoipa::path(get, path = "/v1/models", tag = "OpenAI", responses((status = 200, body = ModelList), Failures))]
+async fn list(
+    May { caller, .. }: May<ReadModels>,
+    State(state): State<HttpState>,
+) -> Json<ModelList> {
+    let models = state.registry().list(&caller);
+    let active = models.iter().filter_map(|model| {
+        model
+            .active_version()
+            .map(|version| Model::new(model.name.to_string(), version.created))
+    });
+    Json(ModelList {
+        object: "list",
+        data: active.collect(),
+    })
+}
+
+/// One model, by `name` or `name@version`.
+#[utoipa::path(
+    get,
+    path = "/v1/models/{id}",
+    tag = "OpenAI",
+    params(("id" = String, Path)),
+    responses((status = 200, body = Model), Failures)
+)]
+async fn show(
+    May { caller, .. }: May<ReadModels>,
+    State(state): State<HttpState>,
+    Path(id): Path<String>,
+) -> Result<Json<Model>, ApiError> {
+    let live = state.registry().ready(&id, &caller)?;
+    Ok(Json(Model::new(id, live.created)))
+}

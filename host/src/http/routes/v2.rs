@@ -1,0 +1,400 @@
+//! `/v2/*`: the Open Inference Protocol, for clients of KServe, Triton and their like.
+//!
+//! Shapes are the protocol's; errors are ours, as everywhere. Loading a model makes its newest
+//! ready version the active one, and unloading leaves it without an active version.
+
+use super::{Failures, infer};
+use crate::auth::Caller;
+use crate::http::body::RequestBody;
+use crate::http::error::ApiError;
+use crate::http::extract::{Infer, May, Path, ReadModels, WriteModels};
+use crate::http::json::{self, Json};
+use crate::http::state::HttpState;
+use crate::http::tensors::datatype_name;
+use crate::models::{LiveModel, ModelSummary, VersionState, VersionStatus};
+use axum::extract::{Request, State};
+use axum::response::Response;
+use belljar_bundle::{ModelId, ModelName};
+use belljar_sandbox::wit::tensors::TensorInfo;
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(super) fn router() -> OpenApiRouter<HttpState> {
+    OpenApiRouter::new()
+        .routes(routes!(server))
+        .routes(routes!(live))
+        .routes(routes!(ready))
+        .routes(routes!(model))
+        .routes(routes!(version))
+        .routes(routes!(model_ready))
+        .routes(routes!(version_ready))
+        .routes(routes!(infer_model))
+        .routes(routes!(infer_version))
+        .routes(routes!(index))
+        .routes(routes!(load))
+        .routes(routes!(unload))
+}
+
+/// The server's metadata.
+#[derive(Serialize, ToSchema)]
+struct ServerMetadata {
+    name: &'static str,
+    version: &'static str,
+    extensions: [&'static str; 2],
+}
+
+/// Who serves, and which extensions of the protocol it knows.
+#[utoipa::path(get, path = "/v2", tag = "Open Inference Protocol", responses((status = 200, body = ServerMetadata), Failures))]
+async fn server() -> Json<ServerMetadata> {
+    Json(ServerMetadata {
+        name: "belljar",
+        version: env!("CARGO_PKG_VERSION"),
+        extensions: ["binary_tensor_data", "model_repository"],
+    })
+}
+
+#[derive(Serialize, ToSchema)]
+struct Live {
+    live: bool,
+}
+
+/// The process answers.
+#[utoipa::path(get, path = "/v2/health/live", tag = "Open Inference Protocol", responses((status = 200, body = Live), Failures))]
+async fn live() -> Json<Live> {
+    Json(Live { live: true })
+}
+
+#[derive(Serialize, ToSchema)]
+struct Ready {
+    ready: bool,
+}
+
+/// Requests are served.
+#[utoipa::path(
+    get,
+    path = "/v2/health/ready",
+    tag = "Open Inference Protocol",
+    responses(
+        (status = 200, body = Ready),
+        (status = 503, description = "Models are still being loaded.", body = Ready),
+        Failures,
+    )
+)]
+async fn ready(State(state): State<HttpState>) -> (StatusCode, Json<Ready>) {
+    let ready = state.registry().is_ready();
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (status, Json(Ready { ready }))
+}
+
+/// A model's metadata.
+#[derive(Serialize, ToSchema)]
+struct ModelMetadata {
+    name: String,
+    versions: Vec<String>,
+    platform: &'static str,
+    inputs: Vec<TensorMetadata>,
+    outputs: Vec<TensorMetadata>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct TensorMetadata {
+    name: String,
+    datatype: &'static str,
+    /// -1 for a dimension of any size.
+    shape: Vec<i64>,
+}
+
+impl From<&TensorInfo> for TensorMetadata {
+    fn from(info: &TensorInfo) -> Self {
+        Self {
+            name: info.name.clone(),
+            datatype: datatype_name(info.datatype),
+            shape: info.shape.clone(),
+        }
+    }
+}
+
+/// What the active version of a model takes and gives.
+#[utoipa::path(
+    get,
+    path = "/v2/models/{name}",
+    tag = "Open Inference Protocol",
+    params(("name" = String, Path)),
+    responses((status = 200, body = ModelMetadata), Failures)
+)]
+async fn model(
+    May { caller, .. }: May<ReadModels>,
+    State(state): State<HttpState>,
+    Path(name): Path<String>,
+) -> Result<Json<ModelMetadata>, ApiError> {
+    metadata(&state, &caller, &name)
+}
+
+/// What one version of a model takes and gives.
+#[utoipa::path(
+    get,
+    path = "/v2/models/{name}/versions/{version}",
+    tag = "Open Inference Protocol",
+    params(("name" = String, Path), ("version" = String, Path)),
+    responses((status = 200, body = ModelMetadata), Failures)
+)]
+async fn version(
+    May { caller, .. }: May<ReadModels>,
+    State(state): State<HttpState>,
+    Path((name, version)): Path<(String, String)>,
+) -> Result<Json<ModelMetadata>, ApiError> {
+    metadata(&state, &caller, &format!("{name}@{version}"))
+}
+
+fn metadata(
+    state: &HttpState,
+    caller: &Caller,
+    reference: &str,
+) -> Result<Json<ModelMetadata>, ApiError> {
+    let live: Arc<LiveModel> = state.registry().ready(reference, caller)?;
+    let summary = state.registry().model(&live.id.name, caller)?;
+    let tensors = live.model.inspection().tensors.as_ref();
+    let list = |infos: &[TensorInfo]| infos.iter().map(TensorMetadata::from).collect();
+    Ok(Json(ModelMetadata {
+        name: summary.name.to_string(),
+        versions: summary
+            .versions
+            .iter()
+            .filter(|version| serves(version))
+            .map(|version| version.id.version.to_string())
+            .collect(),
+        platform: "belljar_wasm",
+        inputs: tensors
+            .map(|tensors| list(&tensors.inputs))
+            .unwrap_or_default(),
+        outputs: tensors
+            .map(|tensors| list(&tensors.outputs))
+            .unwrap_or_default(),
+    }))
+}
+
+fn serves(version: &VersionStatus) -> bool {
+    matches!(version.state, VersionState::Ready | VersionState::Active)
+}
+
+/// Whether a model can be run.
+#[derive(Serialize, ToSchema)]
+struct ModelReady {
+    name: String,
+    ready: bool,
+}
+
+/// Whether the active version of a model can be run.
+#[utoipa::path(
+    get,
+    path = "/v2/models/{name}/ready",
+    tag = "Open Inference Protocol",
+    params(("name" = String, Path)),
+    responses((status = 200, body = ModelReady), Failures)
+)]
+async fn model_ready(
+    May { caller, .. }: May<ReadModels>,
+    State(state): State<HttpState>,
+    Path(name): Path<String>,
+) -> Result<Json<ModelReady>, ApiError> {
+    state.registry().ready(&name, &caller)?;
+    Ok(Json(ModelReady { name, ready: true }))
+}
+
+/// Whether one version of a model can be run.
+#[utoipa::path(
+    get,
+    path = "/v2/models/{name}/versions/{version}/ready",
+    tag = "Open Inference Protocol",
+    params(("name" = String, Path), ("version" = String, Path)),
+    responses((status = 200, body = ModelReady), Failures)
+)]
+async fn version_ready(
+    May { caller, .. }: May<ReadModels>,
+    State(state): State<HttpState>,
+    Path((name, version)): Path<(String, String)>,
+) -> Result<Json<ModelReady>, ApiError> {
+    state
+        .registry()
+        .ready(&format!("{name}@{version}"), &caller)?;
+    Ok(Json(ModelReady { name, ready: true }))
+}
+
+/// Runs the active version of a model once. See `POST /infer`.
+#[utoipa::path(
+    post,
+    path = "/v2/models/{name}/infer",
+    tag = "Open Inference Protocol",
+    params(("name" = String, Path)),
+    request_body(content((Object = "application/json"), (Vec<u8> = "application/octet-stream"))),
+    responses(
+        (status = 200, description = "The outputs.", content((Object = "application/json"), (Vec<u8> = "application/octet-stream"))),
+        Failures,
+    )
+)]
+async fn infer_model(
+    May { caller, .. }: May<Infer>,
+    State(state): State<HttpState>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    infer::serve(&state, &caller, Some(name), request).await
+}
+
+/// Runs one version of a model once. See `POST /infer`.
+#[utoipa::path(
+    post,
+    path = "/v2/models/{name}/versions/{version}/infer",
+    tag = "Open Inference Protocol",
+    params(("name" = String, Path), ("version" = String, Path)),
+    request_body(content((Object = "application/json"), (Vec<u8> = "application/octet-stream"))),
+    responses(
+        (status = 200, description = "The outputs.", content((Object = "application/json"), (Vec<u8> = "application/octet-stream"))),
+        Failures,
+    )
+)]
+async fn infer_version(
+    May { caller, .. }: May<Infer>,
+    State(state): State<HttpState>,
+    Path((name, version)): Path<(String, String)>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    infer::serve(&state, &caller, Some(format!("{name}@{version}")), request).await
+}
+
+#[derive(Default, Deserialize, ToSchema)]
+struct IndexRequest {
+    /// Whether to list only versions that can be run.
+    #[serde(default)]
+    ready: bool,
+}
+
+/// One version of a model.
+#[derive(Serialize, ToSchema)]
+struct IndexEntry {
+    name: String,
+    version: String,
+    /// `READY`, `LOADING` or `UNAVAILABLE`.
+    state: &'static str,
+    /// Why it is not ready.
+    reason: String,
+}
+
+/// Every version of every model.
+#[utoipa::path(
+    post,
+    path = "/v2/repository/index",
+    tag = "Open Inference Protocol",
+    request_body(content = Option<IndexRequest>),
+    responses((status = 200, body = Vec<IndexEntry>), Failures)
+)]
+async fn index(
+    May { caller, .. }: May<ReadModels>,
+    State(state): State<HttpState>,
+    RequestBody(body): RequestBody,
+) -> Result<Json<Vec<IndexEntry>>, ApiError> {
+    // Most clients send no body at all.
+    let IndexRequest { ready } = if body.is_empty() {
+        IndexRequest::default()
+    } else {
+        json::parse(&body)?
+    };
+    let entries = state
+        .registry()
+        .list(&caller)
+        .into_iter()
+        .flat_map(|model| model.versions);
+    Ok(Json(
+        entries
+            .filter(|version| !ready || serves(version))
+            .map(entry)
+            .collect(),
+    ))
+}
+
+fn entry(version: VersionStatus) -> IndexEntry {
+    let state = match version.state {
+        VersionState::Ready | VersionState::Active => "READY",
+        VersionState::Received
+        | VersionState::Checking
+        | VersionState::Compiling
+        | VersionState::Loading => "LOADING",
+        VersionState::Failed => "UNAVAILABLE",
+    };
+    IndexEntry {
+        name: version.id.name.to_string(),
+        version: version.id.version.to_string(),
+        state,
+        reason: version.error.map(|error| error.message).unwrap_or_default(),
+    }
+}
+
+/// Makes the newest ready version of a model the active one, unless one is active.
+#[utoipa::path(
+    post,
+    path = "/v2/repository/models/{name}/load",
+    tag = "Open Inference Protocol",
+    params(("name" = String, Path)),
+    responses((status = 200, body = Object), Failures)
+)]
+async fn load(
+    May { caller, .. }: May<WriteModels>,
+    State(state): State<HttpState>,
+    Path(name): Path<String>,
+) -> Result<Json<Empty>, ApiError> {
+    let name = model_name(&name)?;
+    let summary: ModelSummary = state.registry().model(&name, &caller)?;
+    if summary.active.is_none() {
+        let Some(newest) = summary
+            .versions
+            .iter()
+            .rev()
+            .find(|version| serves(version))
+        else {
+            let message = format!("No version of the model `{name}` is ready.");
+            return Err(ApiError::conflict("model_not_ready", message).at("model".to_owned()));
+        };
+        let id = ModelId {
+            name,
+            version: newest.id.version.clone(),
+        };
+        state.registry().activate(&id, &caller).await?;
+    }
+    Ok(Json(Empty {}))
+}
+
+/// Leaves a model without an active version. Its versions can still be run by name.
+#[utoipa::path(
+    post,
+    path = "/v2/repository/models/{name}/unload",
+    tag = "Open Inference Protocol",
+    params(("name" = String, Path)),
+    responses((status = 200, body = Object), Failures)
+)]
+async fn unload(
+    May { caller, .. }: May<WriteModels>,
+    State(state): State<HttpState>,
+    Path(name): Path<String>,
+) -> Result<Json<Empty>, ApiError> {
+    state
+        .registry()
+        .deactivate(&model_name(&name)?, &caller)
+        .await?;
+    Ok(Json(Empty {}))
+}
+
+#[derive(Serialize)]
+struct Empty {}
+
+fn model_name(text: &str) -> Result<ModelName, ApiError> {
+    // What cannot be a name is no model.
+    text.parse().map_err(|_| ApiError::model_not_found(text))
+}

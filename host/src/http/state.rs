@@ -1,0 +1,107 @@
+//! What handlers work with. Each takes the part it needs.
+
+use super::body::Limits;
+use crate::auth::KeyStore;
+use crate::models::Registry;
+use crate::telemetry::Metrics;
+use axum::extract::FromRef;
+use belljar_sandbox::Sandbox;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How the server speaks HTTP.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Bytes of a body that is read whole: every body but a bundle's.
+    pub body_bytes_max: u64,
+    /// Bytes of an uploaded bundle as sent.
+    pub upload_bytes_max: u64,
+    /// Tokens that one answer may have.
+    pub tokens_max: u32,
+    /// Tokens of an answer where the caller does not say.
+    pub tokens_default: u32,
+    /// Answers to one request (`n`).
+    pub choices_max: u32,
+    /// From the start of a connection, or the end of a request, to the end of the next
+    /// request's head.
+    pub header_read_timeout: Duration,
+    /// How long open requests and streams may go on when the server stops.
+    pub shutdown_grace: Duration,
+    /// Streams of one HTTP/2 connection.
+    pub http2_streams_max: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            body_bytes_max: 10 << 20,
+            upload_bytes_max: 1 << 30,
+            tokens_max: 131_072,
+            tokens_default: 4_096,
+            choices_max: 16,
+            header_read_timeout: Duration::from_secs(30),
+            shutdown_grace: Duration::from_secs(30),
+            http2_streams_max: 256,
+        }
+    }
+}
+
+/// Everything that requests are served with. Cheap to clone.
+#[derive(Clone)]
+pub struct HttpState(Arc<Parts>);
+
+/// The parts of a server that routes use.
+pub struct Parts {
+    /// The models.
+    pub registry: Registry,
+    /// The keys.
+    pub keys: KeyStore,
+    /// What runs models; here only for its numbers.
+    pub sandbox: Sandbox,
+    /// The recorder of all metrics.
+    pub metrics: Metrics,
+    /// How to speak.
+    pub config: Config,
+    /// The effective configuration with its secrets taken out, as `GET /admin/config` shows it.
+    pub effective_config: serde_json::Value,
+}
+
+impl HttpState {
+    /// The state of a server made of these parts.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.0.registry
+    }
+
+    pub(crate) fn keys(&self) -> &KeyStore {
+        &self.0.keys
+    }
+
+    pub(crate) fn sandbox(&self) -> &Sandbox {
+        &self.0.sandbox
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    pub(crate) fn effective_config(&self) -> &serde_json::Value {
+        &self.0.effective_config
+    }
+}
+
+impl FromRef<HttpState> for Limits {
+    fn from_ref(state: &HttpState) -> Self {
+        Self {
+            bytes_max: state.0.config.body_bytes_max,
+        }
+    }
+}

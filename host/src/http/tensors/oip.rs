@@ -1,0 +1,149 @@
+//! The Open Inference Protocol: its binary tensor extension on the way in, and both of its
+//! ways out.
+
+use super::{
+    Answer, Elements, Inference, TensorError, Written, count_strings, element_bytes, elements_of,
+    json,
+};
+use crate::http::json::write_string;
+
+/// The header of the binary extension, in the spelling that HTTP/2 demands.
+pub(crate) const OIP_HEADER_LENGTH_HEADER: &str = "inference-header-content-length";
+
+/// The same as a header name.
+pub(crate) const HEADER_LENGTH: http::HeaderName =
+    http::HeaderName::from_static(OIP_HEADER_LENGTH_HEADER);
+
+/// Gives each binary tensor its bytes from the tail of the body, in the order of the tensors.
+pub(super) fn attach(inference: &mut Inference, tail: Option<&[u8]>) -> Result<(), TensorError> {
+    let mut rest = tail.unwrap_or_default();
+    for input in &mut inference.inputs {
+        let Some(wanted) = input.binary_bytes else {
+            continue;
+        };
+        let place = format!("inputs.{}", input.name);
+        if tail.is_none() {
+            let message = format!(
+                "says that its data is binary, and the request has no `{OIP_HEADER_LENGTH_HEADER}` header"
+            );
+            return Err(TensorError::invalid(place, message));
+        }
+        let split = usize::try_from(wanted)
+            .ok()
+            .and_then(|wanted| rest.split_at_checked(wanted));
+        let Some((data, others)) = split else {
+            let left = rest.len();
+            let message = format!("wants {wanted} bytes of binary data, and {left} are left");
+            return Err(TensorError::invalid(place, message));
+        };
+        rest = others;
+        input.elements = Elements::raw(input.elements.datatype(), data.to_vec());
+    }
+    if !rest.is_empty() {
+        let message = format!("{} bytes of binary data belong to no tensor", rest.len());
+        return Err(TensorError::invalid(None, message));
+    }
+    Ok(())
+}
+
+/// Writes the answer as JSON, with the data of each output in it.
+///
+/// Outputs that were asked for as binary come as such: the caller has said so in the request.
+pub(super) fn write_json(answer: &Answer<'_>) -> Result<Written, TensorError> {
+    write(answer, answer.binary_outputs)
+}
+
+/// Writes the answer with every output as binary, but for those that were refused it by name.
+pub(super) fn write_binary(answer: &Answer<'_>) -> Result<Written, TensorError> {
+    write(answer, true)
+}
+
+fn write(answer: &Answer<'_>, binary_by_default: bool) -> Result<Written, TensorError> {
+    let mut out = Vec::with_capacity(json::capacity(answer));
+    out.extend_from_slice(b"{\"model_name\":");
+    write_string(&mut out, answer.model);
+    out.extend_from_slice(b",\"model_version\":");
+    write_string(&mut out, answer.version);
+    if let Some(id) = answer.id {
+        out.extend_from_slice(b",\"id\":");
+        write_string(&mut out, id);
+    }
+    json::parameters(&mut out, &answer.response.parameters);
+    out.extend_from_slice(b",\"outputs\":[");
+    let mut tail: Vec<&[u8]> = Vec::new();
+    for (index, tensor) in answer.response.outputs.iter().enumerate() {
+        out.extend_from_slice(if index > 0 {
+            b",{\"name\":"
+        } else {
+            b"{\"name\":"
+        });
+        write_string(&mut out, &tensor.name);
+        out.push(b',');
+        json::description(&mut out, tensor);
+        let marked = answer
+            .wanted
+            .iter()
+            .find(|wanted| wanted.name == tensor.name);
+        if marked
+            .and_then(|wanted| wanted.binary)
+            .unwrap_or(binary_by_default)
+        {
+            out.extend_from_slice(b",\"parameters\":{\"binary_data_size\":");
+            let mut buffer = itoa::Buffer::new();
+            out.extend_from_slice(buffer.format(tensor.data.len()).as_bytes());
+            out.push(b'}');
+            tail.push(&tensor.data);
+        } else {
+            json::data(&mut out, tensor)?;
+        }
+        out.push(b'}');
+    }
+    out.extend_from_slice(b"]}");
+    let json_bytes = out.len();
+    let is_binary = !tail.is_empty();
+    tail.into_iter()
+        .for_each(|data| out.extend_from_slice(data));
+    Ok(Written {
+        body: out,
+        json_bytes: is_binary.then_some(json_bytes),
+    })
+}
+
+/// Whether the raw bytes of a tensor are as many as its shape and datatype say.
+pub(super) fn check_bytes(
+    datatype: super::Datatype,
+    shape: &[u64],
+    data: &[u8],
+) -> Result<(), String> {
+    let Some(expected) = elements_of(shape) else {
+        return Err("has more elements than can be counted".to_owned());
+    };
+    match element_bytes(datatype) {
+        Some(size) => {
+            let bytes = u64::try_from(size)
+                .ok()
+                .and_then(|size| expected.checked_mul(size));
+            let found = u64::try_from(data.len()).ok();
+            if bytes.is_some() && bytes == found {
+                return Ok(());
+            }
+            let name = super::datatype_name(datatype);
+            let found = data.len();
+            Err(match bytes {
+                Some(bytes) => {
+                    format!("has {found} bytes, and {name} in the shape {shape:?} takes {bytes}")
+                }
+                None => format!(
+                    "has {found} bytes, and the shape {shape:?} takes more than can be counted"
+                ),
+            })
+        }
+        None => match count_strings(data) {
+            Some(found) if found == expected => Ok(()),
+            Some(found) => Err(format!(
+                "has {found} strings, and the shape {shape:?} takes {expected}"
+            )),
+            None => Err("is cut off in the middle of a string".to_owned()),
+        },
+    }
+}
