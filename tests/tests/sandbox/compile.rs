@@ -1,0 +1,239 @@
+//! What is refused when a version is made ready, and what a snapshot keeps.
+
+use crate::kit::{Kit, budget, config, job, job_of, label, number, request};
+use belljar_sandbox::{
+    Budget, Cap, CapHit, CleaningChoice, CompileError, CompileJob, Compiler, LoadBudget, Phase,
+    Sandbox, SandboxConfig, swap_is_possible,
+    wit::tensors::{Datatype, Request, Tensor},
+};
+use std::time::Duration;
+
+async fn refusal(job: &CompileJob) -> CompileError {
+    let kit = Kit::new();
+    let compiled = kit.compiler().compile(job, &kit.sandbox, |_| {}).await;
+    let left: Vec<_> = std::fs::read_dir(&kit.compiler_config.artefacts)
+        .unwrap()
+        .collect();
+    assert!(left.is_empty(), "a refusal leaves nothing: {left:?}");
+    compiled.expect_err("it was to be refused")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_that_is_not_granted_is_refused_by_name() {
+    let CompileError::RefusedImport { name } = refusal(&job("forbidden_import")).await else {
+        panic!("another refusal")
+    };
+    assert!(name.starts_with("evil:host/backdoor"), "{name}");
+    let error = refusal(&job("forbidden_http")).await;
+    let CompileError::RefusedImport { name } = &error else {
+        panic!("{error:?}")
+    };
+    assert!(name.starts_with("wasi:http/"), "{name}");
+    assert_eq!(error.code(), "refused_import");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feature_that_is_not_enabled_is_refused_by_name() {
+    let error = refusal(&job("shared_memory")).await;
+    let CompileError::Unsupported { reason } = &error else {
+        panic!("{error:?}")
+    };
+    assert!(reason.contains("threads"), "{reason}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_component_is_refused() {
+    let kit = Kit::new();
+    let write = |bytes: &[u8]| {
+        let path = kit.folder.path().join("x.wasm");
+        std::fs::write(&path, bytes).unwrap();
+        job_of(path)
+    };
+    let not_wasm = refusal(&write(b"PK\x03\x04 not wasm")).await;
+    assert_eq!(not_wasm.code(), "invalid_component");
+    let module = refusal(&write(b"\0asm\x01\0\0\0")).await;
+    assert!(module.to_string().contains("wasm32-wasip2"), "{module}");
+    let empty = refusal(&write(b"")).await;
+    assert_eq!(empty.code(), "invalid_component");
+    let mut cut = std::fs::read(belljar_tests::guest("counter")).unwrap();
+    cut.truncate(cut.len() / 2);
+    assert_eq!(refusal(&write(&cut)).await.code(), "invalid_component");
+    let nothing = refusal(&write(b"\0asm\x0d\0\x01\0")).await;
+    assert!(nothing.to_string().contains("exports none"), "{nothing}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_fit_a_slot_is_refused_with_both_numbers() {
+    for (guest, what) in [
+        ("many_memories", "linear memories"),
+        ("huge_table", "elements"),
+    ] {
+        let error = refusal(&job(guest)).await;
+        let CompileError::TooLargeForPool { reason } = &error else {
+            panic!("{guest}: {error:?}")
+        };
+        assert!(reason.contains(what), "{reason}");
+    }
+    let small = CompileJob {
+        budget: Budget {
+            memory_bytes_max: 64 << 10,
+            ..budget()
+        },
+        ..job("counter")
+    };
+    assert_eq!(refusal(&small).await.code(), "component_too_large_for_pool");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_function_without_end_meets_the_fuel_of_a_run() {
+    let looping = CompileJob {
+        budget: Budget {
+            fuel: 1_000_000,
+            ..budget()
+        },
+        ..job("start_loop")
+    };
+    let error = refusal(&looping).await;
+    assert!(
+        matches!(&error, CompileError::Cap(hit) if hit.cap == Cap::Fuel),
+        "{error:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn load_has_fuel_time_and_memory_of_its_own() {
+    let tight = |guest: &str| CompileJob {
+        load: LoadBudget {
+            fuel: 10_000_000,
+            wall_time: Duration::from_millis(100),
+        },
+        ..job(guest)
+    };
+    let fuel = refusal(&tight("burns_fuel_in_load")).await;
+    let expected = CapHit {
+        cap: Cap::Fuel,
+        limit: 10_000_000,
+        used: 10_000_000,
+    };
+    assert_eq!(fuel, CompileError::Cap(expected));
+    let time = refusal(&tight("sleeps_in_load")).await;
+    assert!(
+        matches!(&time, CompileError::Cap(hit) if hit.cap == Cap::WallTimeMs && hit.limit == 100),
+        "{time:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn load_that_fails_says_why() {
+    let CompileError::LoadFailed { reason } = refusal(&job("fails_in_load")).await else {
+        panic!("another refusal")
+    };
+    assert!(reason.contains("weights of another model"), "{reason}");
+    let trapped = refusal(&job("traps_in_load")).await;
+    assert_eq!(trapped.code(), "load_failed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_compiling_process_has_caps() {
+    let kit = Kit::new();
+    let attempt = async |change: &dyn Fn(&mut belljar_sandbox::CompilerConfig)| {
+        let mut config = kit.compiler_config.clone();
+        change(&mut config);
+        let compiler = Compiler::new(config, &kit.sandbox).unwrap();
+        let compiled = compiler
+            .compile(&job("counter"), &kit.sandbox, |_| {})
+            .await;
+        compiled.expect_err("a cap was to be hit").code()
+    };
+    let time = attempt(&|config| config.wall_time = Duration::from_millis(1)).await;
+    assert_eq!(time, "compile_time_exceeded");
+    let space = attempt(&|config| config.address_space_bytes_max = 48 << 20).await;
+    assert_eq!(space, "compile_memory_exceeded");
+    let size = attempt(&|config| config.component_bytes_max = 1000).await;
+    assert_eq!(size, "component_too_large");
+    let missing = attempt(&|config| config.program = "/nonexistent".into()).await;
+    assert_eq!(missing, "internal_error");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_load_leaves_behind_is_where_each_request_starts() {
+    let kit = Kit::new();
+    let bytes: Vec<u8> = (0..3 << 20).map(|index: u32| (index % 251) as u8).collect();
+    let mut job = job("loads_assets");
+    job.assets = vec![kit.asset("weights.bin", &bytes)];
+    let mut phases = Vec::new();
+    let compiler = kit.compiler();
+    let artefact = compiler
+        .compile(&job, &kit.sandbox, |phase| phases.push(phase))
+        .await
+        .unwrap();
+    assert_eq!(phases, [Phase::Compiling, Phase::Loading]);
+    assert!(artefact.inspection().snapshot);
+    // The file is not needed any more.
+    std::fs::remove_file(&job.assets[0].path).unwrap();
+    let model = kit.sandbox.load(&artefact, "test").unwrap();
+    let offsets = [0i64, 250, 251, (3 << 20) - 1];
+    let at = Request {
+        inputs: vec![Tensor {
+            name: "at".into(),
+            datatype: Datatype::Int64,
+            shape: vec![4],
+            data: offsets.iter().flat_map(|at| at.to_le_bytes()).collect(),
+        }],
+        outputs: Vec::new(),
+        parameters: Vec::new(),
+    };
+    let response = model.infer(at, &budget(), &label()).await.unwrap().value;
+    assert_eq!(number(&response, "total"), 3 << 20);
+    let found = &response.outputs.iter().find(|output| output.name == "bytes");
+    let expected: Vec<u8> = offsets.iter().map(|at| (at % 251) as u8).collect();
+    assert_eq!(found.unwrap().data, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_finished_job_is_not_done_again_and_a_changed_one_is() {
+    let kit = Kit::new();
+    let compiler = kit.compiler();
+    let job = job("counter");
+    assert!(compiler.cached(&job).is_none());
+    compiler.compile(&job, &kit.sandbox, |_| {}).await.unwrap();
+    assert!(compiler.cached(&job).is_some());
+    let mut phases = 0;
+    let again = compiler.compile(&job, &kit.sandbox, |_| phases += 1).await;
+    assert!(again.is_ok());
+    assert_eq!(phases, 0, "it came from the cache");
+
+    let compiled = std::fs::read_dir(&kit.compiler_config.artefacts)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_some_and(|end| end == "cwasm"))
+        .unwrap();
+    let mut bytes = std::fs::read(&compiled).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&compiled, bytes).unwrap();
+    assert!(compiler.cached(&job).is_none(), "one bit is enough");
+    let repaired = compiler.compile(&job, &kit.sandbox, |_| phases += 1).await;
+    assert!(repaired.is_ok() && phases > 0, "it was compiled anew");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_ways_of_cleaning_map_the_same_file() {
+    if swap_is_possible() {
+        eprintln!("skipped: this machine can swap");
+        return;
+    }
+    let kit = Kit::new();
+    let artefact = kit
+        .compiler()
+        .compile(&job("counter"), &kit.sandbox, |_| {})
+        .await
+        .unwrap();
+    let other = Sandbox::start(SandboxConfig {
+        cleaning: CleaningChoice::KeepResident,
+        ..config()
+    })
+    .unwrap();
+    let model = other.load(&artefact, "test").unwrap();
+    assert!(model.infer(request([]), &budget(), &label()).await.is_ok());
+}

@@ -1,0 +1,142 @@
+//! A slot that one tenant has used is clean for the next: with each way of cleaning, after each
+//! way of ending. There is one slot only, so the finder runs where the writer ran.
+
+use crate::kit::{Kit, budget, config, label, number, request};
+use belljar_sandbox::{
+    Budget, Cleaning, CleaningChoice, ReadyModel, RunError, SandboxConfig, swap_is_possible,
+    wit::types::Value,
+};
+use std::time::Duration;
+
+/// More than is kept resident and less than the cap, in bytes.
+const SECRET_BYTES: i64 = 24 << 20;
+
+fn writer_request(then: &str) -> belljar_sandbox::wit::tensors::Request {
+    request([
+        ("bytes", Value::Integer(SECRET_BYTES)),
+        ("then", Value::Text(then.into())),
+    ])
+}
+
+async fn find(finder: &ReadyModel) -> u64 {
+    let asked = request([("bytes", Value::Integer(SECRET_BYTES))]);
+    let completed = finder.infer(asked, &budget(), &label()).await.unwrap();
+    assert!(completed.spent.memory_bytes >= SECRET_BYTES as u64);
+    number(&completed.value, "found")
+}
+
+async fn one_slot(cleaning: CleaningChoice) -> (Kit, ReadyModel, ReadyModel) {
+    let kit = Kit::with(SandboxConfig {
+        runs_max: 1,
+        memories_max: 1,
+        cleaning,
+        ..config()
+    });
+    let writer = kit.model("secret_writer").await;
+    let finder = kit.model("secret_finder").await;
+    (kit, writer, finder)
+}
+
+async fn no_secret_survives(cleaning: CleaningChoice) {
+    let (kit, writer, finder) = one_slot(cleaning).await;
+    for round in 0..3 {
+        // A normal end.
+        let ended = writer
+            .infer(writer_request("return"), &budget(), &label())
+            .await;
+        assert!(ended.is_ok(), "{ended:?}");
+        assert_eq!(find(&finder).await, 0, "after a normal end, round {round}");
+
+        let trapped = writer
+            .infer(writer_request("trap"), &budget(), &label())
+            .await;
+        assert!(matches!(trapped, Err(RunError::Trap { .. })), "{trapped:?}");
+        assert_eq!(find(&finder).await, 0, "after a trap, round {round}");
+
+        let short = Budget {
+            fuel: u64::MAX / 2,
+            wall_time: Duration::from_millis(500),
+            ..budget()
+        };
+        let late = writer.infer(writer_request("loop"), &short, &label()).await;
+        assert!(matches!(late, Err(RunError::Cap(_))), "{late:?}");
+        kit.until_idle().await;
+        assert_eq!(find(&finder).await, 0, "after a deadline, round {round}");
+
+        let endless = Budget {
+            fuel: u64::MAX / 2,
+            wall_time: Duration::from_secs(3600),
+            ..budget()
+        };
+        let before = kit.sandbox.stats().moved;
+        let run = tokio::spawn({
+            let writer = writer.clone();
+            async move {
+                writer
+                    .infer(writer_request("loop"), &endless, &label())
+                    .await
+            }
+        });
+        while kit.sandbox.stats().memory_bytes < SECRET_BYTES as u64
+            || kit.sandbox.stats().moved == before
+        {
+            tokio::task::yield_now().await;
+        }
+        run.abort();
+        kit.until_idle().await;
+        assert_eq!(find(&finder).await, 0, "after a cancelled run, round {round}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_survives_rewriting() {
+    no_secret_survives(CleaningChoice::KeepResident).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_survives_the_page_map_scan() {
+    let kit = Kit::new();
+    if kit.sandbox.cleaning() != Cleaning::PagemapScan {
+        eprintln!("skipped: this machine can swap or its kernel has no page-map scan");
+        return;
+    }
+    drop(kit);
+    no_secret_survives(CleaningChoice::PagemapScan).await;
+}
+
+/// Shows that the two tests above can fail: the finder does see what its own instance holds.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_finder_finds() {
+    let (_kit, _, finder) = one_slot(CleaningChoice::Auto).await;
+    let asked = request([
+        ("bytes", Value::Integer(SECRET_BYTES)),
+        ("plant", Value::Integer(3)),
+    ]);
+    let completed = finder.infer(asked, &budget(), &label()).await.unwrap();
+    assert_eq!(number(&completed.value, "found"), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn globals_and_tables_are_fresh() {
+    let kit = Kit::with(SandboxConfig {
+        runs_max: 1,
+        ..config()
+    });
+    let model = kit.model("secret_globals").await;
+    for _ in 0..20 {
+        let completed = model
+            .infer(request([]), &budget(), &label())
+            .await
+            .unwrap();
+        assert_eq!(number(&completed.value, "found"), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_map_scan_is_never_used_where_pages_can_be_swapped() {
+    let kit = Kit::new();
+    if swap_is_possible() {
+        assert_eq!(kit.sandbox.cleaning(), Cleaning::KeepResident);
+    }
+    assert!(!kit.sandbox.cleaning_has_become_unsafe());
+}
