@@ -110,7 +110,9 @@ fn noise(count: u64) -> Vec<u8> {
     let mut state = 1u64;
     (0..count)
         .map(|_| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
             (state >> 33) as u8
         })
         .collect()
@@ -124,7 +126,7 @@ fn budget() -> Budget {
 }
 
 fn guest(name: &str) -> PathBuf {
-    belljar_tests::guest(name)
+    belljar_test_guests::path(name)
 }
 
 fn embedded(bench: &Bench, name: &str, component: &[u8]) -> PathBuf {
@@ -139,8 +141,14 @@ fn round_trips(runtime: &Runtime, criterion: &mut Criterion, name: &str, way: Cl
     let mut group = criterion.benchmark_group(format!("fresh sandbox, {name}"));
     let models = [
         ("tiny guest", bench.model(runtime, 1, &echo, 0)),
-        ("64 MiB snapshot", bench.model(runtime, 2, &guest("loads_assets"), 64)),
-        ("256 MiB snapshot", bench.model(runtime, 3, &guest("loads_assets"), 256)),
+        (
+            "64 MiB snapshot",
+            bench.model(runtime, 2, &guest("loads_assets"), 64),
+        ),
+        (
+            "256 MiB snapshot",
+            bench.model(runtime, 3, &guest("loads_assets"), 256),
+        ),
     ];
     for (what, model) in &models {
         let label = RunLabel::new("bench");

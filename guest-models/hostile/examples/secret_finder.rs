@@ -1,5 +1,6 @@
 //! Looks for the secret in each byte of its linear memory, as large as the parameter `bytes` says,
-//! and counts the eights of bytes that hold it, at any alignment.
+//! and counts the eights of bytes that hold it, at any alignment. With the parameter `plant` it
+//! first writes that many secrets itself, to show that it finds what is there.
 #![cfg_attr(target_family = "wasm", no_std)]
 
 use belljar_guest::tensors::{Request, Response};
@@ -15,6 +16,14 @@ impl Tensors for Guest {
         hostile::grow((bytes >> 16).saturating_sub(hostile::pages()));
         let last = (hostile::pages() << 16) - 8;
         let secret = hostile::secret();
+        for index in 0..hostile::number_of(request.parameter("plant"), 0) as usize {
+            // SAFETY: not sound as Rust, and meant so: the end of the memory was just grown, and
+            // nothing lies there.
+            unsafe {
+                core::ptr::with_exposed_provenance_mut::<u64>(last - 64 * index)
+                    .write_volatile(secret)
+            };
+        }
         let mut found = 0u64;
         // The stack may hold the secret that is looked for, and comes first.
         for address in STACK_BYTES..=last {

@@ -250,11 +250,7 @@ async fn loaded(order: &Order, component: Vec<u8>) -> Result<Vec<u8>, CompileErr
     let budget = load_budget(job);
     let mut store = run::store(&engine, load_state(job, &budget), &budget).map_err(failed)?;
     tick(&engine);
-    let caps = EngineCaps {
-        fuel: budget.fuel,
-        hostcall_bytes_max: budget.hostcall_bytes_max,
-        resources_max: budget.resources_max,
-    };
+    let caps = EngineCaps::from(&budget);
     let instance = match pre.instantiate_async(&mut store).await {
         Ok(instance) => instance,
         Err(error) => return Err(failed(classify(&error, store.data(), caps))),

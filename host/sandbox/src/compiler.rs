@@ -408,6 +408,12 @@ impl Compiler {
                 LoadError::Contract { .. } | LoadError::Link(_) => CompileError::Invalid {
                     reason: error.to_string(),
                 },
+                // What the pool says of a component that needs more than a slot has.
+                LoadError::Engine(text) if text.contains("exceeds the configured maximum") => {
+                    CompileError::TooLargeForPool {
+                        reason: short(&text),
+                    }
+                }
                 LoadError::Io(_) | LoadError::Changed | LoadError::Engine(_) => {
                     CompileError::host("the compiled model cannot be mapped", error)
                 }

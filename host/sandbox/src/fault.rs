@@ -1,6 +1,6 @@
 //! How a run can fail, and whose fault it is.
 
-use crate::state::GuestState;
+use crate::{Budget, state::GuestState};
 use std::fmt;
 use wasmtime::{PoolConcurrencyLimitError, Trap, component::ResourceTableError};
 use wasmtime_wasi::I32Exit;
@@ -193,6 +193,22 @@ pub(crate) struct EngineCaps {
     pub(crate) fuel: u64,
     pub(crate) hostcall_bytes_max: usize,
     pub(crate) resources_max: usize,
+    pub(crate) instances_max: u32,
+    pub(crate) memories_max: u32,
+    pub(crate) tables_max: u32,
+}
+
+impl From<&Budget> for EngineCaps {
+    fn from(budget: &Budget) -> Self {
+        Self {
+            fuel: budget.fuel,
+            hostcall_bytes_max: budget.hostcall_bytes_max,
+            resources_max: budget.resources_max,
+            instances_max: budget.instances_max,
+            memories_max: budget.memories_max,
+            tables_max: budget.tables_max,
+        }
+    }
 }
 
 /// Turns what wasmtime says about a failed call into whose fault it is.
@@ -288,12 +304,33 @@ fn untyped(error: &wasmtime::Error, state: &GuestState, caps: EngineCaps) -> Run
             used: limit.saturating_add(1),
         });
     }
+    if let Some(hit) = too_many(&text, caps) {
+        return RunError::Cap(hit);
+    }
     match state.ledger.refused() {
         Some(hit) => RunError::Cap(hit.clone()),
         None => RunError::InvalidOutput {
             reason: short(&text),
         },
     }
+}
+
+/// The store's counts, for example `resource limit exceeded: memory count too high at 9`.
+fn too_many(text: &str, caps: EngineCaps) -> Option<CapHit> {
+    let (what, used) = text
+        .strip_prefix("resource limit exceeded: ")?
+        .split_once(" count too high at ")?;
+    let (cap, limit) = match what {
+        "instance" => (Cap::Instances, caps.instances_max),
+        "memory" => (Cap::Memories, caps.memories_max),
+        "table" => (Cap::Tables, caps.tables_max),
+        _ => return None,
+    };
+    Some(CapHit {
+        cap,
+        limit: u64::from(limit),
+        used: used.parse().ok()?,
+    })
 }
 
 /// A text of the guest's or about it, cut to a size and freed of control characters.

@@ -147,7 +147,7 @@ impl Live {
 
     /// Whose fault a failed call is. The whole story goes to the log, with the backtrace.
     pub(crate) fn fault(&self, error: &wasmtime::Error) -> RunError {
-        report(error, self.store.data(), caps_of(&self.budget))
+        report(error, self.store.data(), EngineCaps::from(&self.budget))
     }
 }
 
@@ -166,14 +166,6 @@ impl Drop for Live {
         if state.yields == 0 {
             state.facts().quick.store(true, Ordering::Relaxed);
         }
-    }
-}
-
-fn caps_of(budget: &Budget) -> EngineCaps {
-    EngineCaps {
-        fuel: budget.fuel,
-        hostcall_bytes_max: budget.hostcall_bytes_max,
-        resources_max: budget.resources_max,
     }
 }
 

@@ -12,10 +12,7 @@ async fn each_request_finds_a_fresh_instance() {
     let kit = Kit::new();
     let model = kit.model("counter").await;
     for _ in 0..100 {
-        let completed = model
-            .infer(request([]), &budget(), &label())
-            .await
-            .unwrap();
+        let completed = model.infer(request([]), &budget(), &label()).await.unwrap();
         assert_eq!(number(&completed.value, "count"), 1);
     }
 }
@@ -154,9 +151,6 @@ async fn a_capability_that_is_not_exported_is_named() {
 async fn the_sdk_kernels_agree_with_plain_loops_inside_the_sandbox() {
     let kit = Kit::new();
     let model = kit.model("kernels").await;
-    let completed = model
-        .infer(request([]), &budget(), &label())
-        .await
-        .unwrap();
+    let completed = model.infer(request([]), &budget(), &label()).await.unwrap();
     assert_eq!(number(&completed.value, "wrong"), 0);
 }

@@ -55,7 +55,7 @@ async fn what_is_no_component_is_refused() {
     assert!(module.to_string().contains("wasm32-wasip2"), "{module}");
     let empty = refusal(&write(b"")).await;
     assert_eq!(empty.code(), "invalid_component");
-    let mut cut = std::fs::read(belljar_tests::guest("counter")).unwrap();
+    let mut cut = std::fs::read(belljar_test_guests::path("counter")).unwrap();
     cut.truncate(cut.len() / 2);
     assert_eq!(refusal(&write(&cut)).await.code(), "invalid_component");
     let nothing = refusal(&write(b"\0asm\x0d\0\x01\0")).await;
@@ -185,7 +185,10 @@ async fn what_load_leaves_behind_is_where_each_request_starts() {
     };
     let response = model.infer(at, &budget(), &label()).await.unwrap().value;
     assert_eq!(number(&response, "total"), 3 << 20);
-    let found = &response.outputs.iter().find(|output| output.name == "bytes");
+    let found = &response
+        .outputs
+        .iter()
+        .find(|output| output.name == "bytes");
     let expected: Vec<u8> = offsets.iter().map(|at| (at % 251) as u8).collect();
     assert_eq!(found.unwrap().data, expected);
 }

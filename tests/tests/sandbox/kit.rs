@@ -95,7 +95,7 @@ pub(crate) fn config() -> SandboxConfig {
 
 /// A compilation of a guest by its name.
 pub(crate) fn job(guest: &str) -> CompileJob {
-    job_of(belljar_tests::guest(guest))
+    job_of(belljar_test_guests::path(guest))
 }
 
 pub(crate) fn job_of(component: PathBuf) -> CompileJob {

@@ -1,17 +1,17 @@
 //! A slot that one tenant has used is clean for the next: with each way of cleaning, after each
 //! way of ending. There is one slot only, so the finder runs where the writer ran.
 
-use crate::kit::{Kit, budget, config, label, number, request};
+use crate::kit::{Kit, budget, config, label, number, request, scalar};
 use belljar_sandbox::{
     Budget, Cleaning, CleaningChoice, ReadyModel, RunError, SandboxConfig, swap_is_possible,
-    wit::types::Value,
+    wit::{tensors::Request, types::Value},
 };
 use std::time::Duration;
 
 /// More than is kept resident and less than the cap, in bytes.
 const SECRET_BYTES: i64 = 24 << 20;
 
-fn writer_request(then: &str) -> belljar_sandbox::wit::tensors::Request {
+fn writer_request(then: &str) -> Request {
     request([
         ("bytes", Value::Integer(SECRET_BYTES)),
         ("then", Value::Text(then.into())),
@@ -84,7 +84,11 @@ async fn no_secret_survives(cleaning: CleaningChoice) {
         }
         run.abort();
         kit.until_idle().await;
-        assert_eq!(find(&finder).await, 0, "after a cancelled run, round {round}");
+        assert_eq!(
+            find(&finder).await,
+            0,
+            "after a cancelled run, round {round}"
+        );
     }
 }
 
@@ -117,18 +121,41 @@ async fn the_finder_finds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn globals_and_tables_are_fresh() {
-    let kit = Kit::with(SandboxConfig {
-        runs_max: 1,
-        ..config()
-    });
-    let model = kit.model("secret_globals").await;
-    for _ in 0..20 {
-        let completed = model
-            .infer(request([]), &budget(), &label())
-            .await
-            .unwrap();
-        assert_eq!(number(&completed.value, "found"), 0);
+async fn globals_tables_and_memory_are_fresh_after_each_way_of_ending() {
+    let mut ways = vec![CleaningChoice::KeepResident];
+    if !swap_is_possible() {
+        ways.push(CleaningChoice::Auto);
+    }
+    for cleaning in ways {
+        let kit = Kit::with(SandboxConfig {
+            runs_max: 1,
+            cleaning,
+            ..config()
+        });
+        let model = kit.model("leaves_traces").await;
+        let asked = |inputs: usize| Request {
+            inputs: (0..inputs)
+                .map(|index| scalar(&format!("x{index}"), 1))
+                .collect(),
+            ..request([])
+        };
+        let traces = async || {
+            let completed = model.infer(asked(0), &budget(), &label()).await.unwrap();
+            number(&completed.value, "count")
+        };
+        assert_eq!(traces().await, 0);
+        assert_eq!(traces().await, 0, "after a normal end");
+        let trapped = model.infer(asked(1), &budget(), &label()).await;
+        assert!(matches!(trapped, Err(RunError::Trap { .. })), "{trapped:?}");
+        assert_eq!(traces().await, 0, "after a trap");
+        let short = Budget {
+            fuel: 100_000_000,
+            ..budget()
+        };
+        let looped = model.infer(asked(2), &short, &label()).await;
+        assert!(matches!(looped, Err(RunError::Cap(_))), "{looped:?}");
+        kit.until_idle().await;
+        assert_eq!(traces().await, 0, "after a cap");
     }
 }
 
