@@ -5,7 +5,9 @@
 //! `belljar_sandbox` below keep uploads and runs inside their bounds.
 #![forbid(unsafe_code)]
 
+pub mod app;
 pub mod auth;
+pub mod cli;
 pub mod config;
 pub mod db;
 pub mod embedded;

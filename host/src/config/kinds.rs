@@ -65,6 +65,8 @@ pub(super) struct Count;
 pub(super) struct Positive;
 /// A number of bytes, at least 1.
 pub(super) struct Bytes;
+/// A number of bytes, or `auto`, which is kept as 0.
+pub(super) struct AutoBytes;
 /// A span of time, 0 included.
 pub(super) struct Time;
 /// A span of time above 0.
@@ -179,6 +181,25 @@ impl Kind<usize> for Bytes {
 
     fn show(value: &usize) -> String {
         ByteSize::bytes(*value as u64).to_string()
+    }
+}
+
+impl Kind<u64> for AutoBytes {
+    const ACCEPTS: &'static str = "a size such as `10 GiB`, a number of bytes, or `auto`";
+
+    fn read(raw: &Raw) -> Result<u64, String> {
+        if raw.text()?.eq_ignore_ascii_case("auto") {
+            return Ok(0);
+        }
+        <Bytes as Kind<u64>>::read(raw)
+    }
+
+    fn show(value: &u64) -> String {
+        if *value == 0 {
+            "auto".to_owned()
+        } else {
+            ByteSize::bytes(*value).to_string()
+        }
     }
 }
 

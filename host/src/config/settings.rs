@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use belljar_sandbox::SandboxConfig;
 
-use crate::{auth, models, telemetry};
+use crate::{auth, http, models, telemetry};
 
 /// What a server is built from. Each module's part is that module's own type.
 #[derive(Clone, Debug)]
@@ -22,8 +22,8 @@ pub struct Settings {
     pub require_api_key: Option<bool>,
     /// Where the metrics are served apart from everything else.
     pub metrics_listen: Option<SocketAddr>,
-    /// How long a stop waits for requests in flight.
-    pub shutdown_grace: Duration,
+    /// How HTTP is spoken.
+    pub http: http::Config,
     /// Callers.
     pub auth: auth::Config,
     /// The log.
@@ -58,7 +58,7 @@ impl Default for Settings {
             insecure: false,
             require_api_key: None,
             metrics_listen: None,
-            shutdown_grace: Duration::from_secs(30),
+            http: http::Config::default(),
             auth: auth::Config::default(),
             log: telemetry::Config::default(),
             models: models::Config::default(),
@@ -85,6 +85,8 @@ impl Settings {
         self.auth.require_key = self
             .require_api_key
             .unwrap_or_else(|| !self.listen.ip().is_loopback());
+        // Both read the bundle: one by its announced length, one byte for byte.
+        self.http.upload_bytes_max = self.models.archive.compressed_bytes_max;
         // The pool must hold what the policy allows, and nothing bigger can ever run: one
         // setting, two readers.
         let allowed = &self.models.policy.budget;
@@ -107,6 +109,12 @@ impl Settings {
                      listen on 127.0.0.1, or say `insecure = true` (--insecure)",
                     self.listen
                 ),
+            ));
+        }
+        if self.http.tokens_default > self.http.tokens_max {
+            found.push((
+                "http.tokens_default",
+                "an answer's default number of tokens is above `http.tokens_max`".to_owned(),
             ));
         }
         if self.models.signatures.required && self.models.signatures.trusted.is_empty() {

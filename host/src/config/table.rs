@@ -2,8 +2,8 @@
 //! variables, flags, the reference page and `belljar config show` all come from it.
 
 use super::kinds::{
-    Address, Bytes, Count, FilePath, FuelUnits, Keys, Kind, Plain, Positive, PositiveTime, Raw,
-    Switch, Time, TrustedKeys,
+    Address, AutoBytes, Bytes, Count, FilePath, FuelUnits, Keys, Kind, Plain, Positive,
+    PositiveTime, Raw, Switch, Time, TrustedKeys,
 };
 use super::settings::Settings;
 
@@ -114,8 +114,49 @@ pub static SETTINGS: &[Setting] = &[
     .secret(),
     setting!("max_upload_size", models.archive.compressed_bytes_max: Bytes<u64>, "bundle",
         "The largest bundle that may be uploaded, as sent."),
-    setting!("shutdown_grace", shutdown_grace: Time<Duration>, "app",
-        "How long a stop waits for requests and streams in flight."),
+    setting!(
+        "max_request_size",
+        http.body_bytes_max: Bytes<u64>,
+        "http",
+        "The largest body of a request, other than a bundle."
+    )
+    .fakeai(),
+    setting!(
+        "shutdown_grace",
+        http.shutdown_grace: Time<Duration>,
+        "http",
+        "How long a stop waits for requests and streams in flight."
+    ),
+    setting!(
+        "http.header_read_timeout",
+        http.header_read_timeout: PositiveTime<Duration>,
+        "http",
+        "How long a connection may take to send the head of its next request."
+    ),
+    setting!(
+        "http.streams_max",
+        http.http2_streams_max: Positive<u32>,
+        "http",
+        "Requests at once on one HTTP/2 connection."
+    ),
+    setting!(
+        "http.tokens_max",
+        http.tokens_max: Positive<u32>,
+        "http",
+        "The most tokens one answer may have."
+    ),
+    setting!(
+        "http.tokens_default",
+        http.tokens_default: Positive<u32>,
+        "http",
+        "Tokens of an answer where the caller does not say."
+    ),
+    setting!(
+        "http.choices_max",
+        http.choices_max: Positive<u32>,
+        "http",
+        "Answers to one request (`n`)."
+    ),
     setting!("log.format", log.format: Plain<LogFormat>, "telemetry",
         "The form of log lines.")
     .flag("--log-format"),
@@ -209,6 +250,12 @@ pub static SETTINGS: &[Setting] = &[
         "How often guests are made to yield, 1 ms to 100 ms."),
     setting!("sandbox.runs_max", sandbox.runs_max: Positive<u32>, "sandbox",
         "Runs at once; each holds a slot of the pool."),
+    setting!(
+        "sandbox.memory_total_max",
+        sandbox.memory_total_bytes_max: AutoBytes<u64>,
+        "sandbox",
+        "Linear memory of all runs together. `auto`: half of what the process may use."
+    ),
     setting!("sandbox.queue_max", sandbox.queue_max: Count<u32>, "sandbox",
         "Runs that wait for a slot; one more is refused at once."),
     setting!("sandbox.model_runs_max", sandbox.model_runs_max: Positive<u32>, "sandbox",

@@ -1,0 +1,261 @@
+//! Builds the parts of a server from its settings, in order, and owns their end.
+//!
+//! [`build`] makes everything that can fail before anybody is served; [`App::serve`] takes
+//! listeners and a future that ends it, so that a test picks its port and its own end.
+
+mod handle;
+mod upkeep;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use axum::Router;
+use axum::http::header::CONTENT_TYPE;
+use axum::routing::get;
+use belljar_bundle::{BundleError, Store};
+use belljar_sandbox::{Cleaning, Compiler, CompilerConfig, MacKey, Sandbox, StartError};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+pub use handle::ServerHandle;
+
+use crate::auth::{KeyError, KeyStore};
+use crate::config::{Resolved, Settings};
+use crate::db::{Db, DbError};
+use crate::http::{self, HttpState, Parts};
+use crate::models::{ModelError, Registry};
+use crate::telemetry::Metrics;
+
+/// A server that is ready to serve.
+pub struct App {
+    settings: Settings,
+    db: Db,
+    registry: Registry,
+    keys: KeyStore,
+    sandbox: Sandbox,
+    metrics: Metrics,
+    router: Router,
+}
+
+/// Where requests come in.
+#[derive(Debug)]
+pub struct Listeners {
+    /// The API.
+    pub main: TcpListener,
+    /// The metrics, if they are served apart.
+    pub metrics: Option<TcpListener>,
+}
+
+/// Why a server could not be built or could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}{}", hint(source))]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file or folder of the data directory.
+    #[error("cannot use {path}: {source}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The embedded store.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// The keys.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// The stored bundles.
+    #[error("the stored bundles cannot be opened: {0}")]
+    Bundles(#[from] BundleError),
+    /// The sandbox.
+    #[error(transparent)]
+    Sandbox(#[from] StartError),
+    /// The registry.
+    #[error("the models cannot be opened: {0}")]
+    Models(#[from] ModelError),
+    /// The recorder of metrics.
+    #[error("the metrics cannot be recorded: {0}")]
+    Metrics(#[from] metrics_exporter_prometheus::BuildError),
+}
+
+/// What a person can do about an address that cannot be had.
+fn hint(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            "; another program has it: stop that one, or choose another port with --listen"
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            "; ports below 1024 need a privilege: choose another with --listen"
+        }
+        _ => "",
+    }
+}
+
+/// Takes the addresses that the settings name. Done before anything else, because it is what
+/// fails most often and costs least.
+///
+/// # Errors
+///
+/// When an address is taken, forbidden, or not one of this machine.
+pub async fn bind(settings: &Settings) -> Result<Listeners, AppError> {
+    let take = async |address: SocketAddr| {
+        TcpListener::bind(address)
+            .await
+            .map_err(|source| AppError::Listen { address, source })
+    };
+    let main = take(settings.listen).await?;
+    let metrics = match settings.metrics_listen {
+        Some(address) => Some(take(address).await?),
+        None => None,
+    };
+    Ok(Listeners { main, metrics })
+}
+
+/// Builds all parts. `program` is this executable, which compiles uploads in processes of its
+/// own; it differs in tests, whose own executable is another.
+///
+/// # Errors
+///
+/// When a part cannot be made; nothing is left running then.
+pub async fn build(resolved: Resolved, program: PathBuf) -> Result<App, AppError> {
+    let effective = resolved.effective();
+    let Resolved { settings, .. } = resolved;
+    let data_dir = settings.data_dir.as_path();
+    let metrics = Metrics::install()?;
+    let db = Db::open(data_dir).await?;
+    let keys = KeyStore::open(db.clone(), &settings.auth).await?;
+    keys.ensure_admin_key(&data_dir.join(ADMIN_KEY_FILE))
+        .await?;
+    let sandbox = Sandbox::start(settings.sandbox.clone())?;
+    let compiler = compiler(&settings, program, &sandbox)?;
+    let store = Store::open(&data_dir.join("bundles"))?;
+    let registry = Registry::open(
+        db.clone(),
+        store,
+        sandbox.clone(),
+        compiler,
+        settings.models.clone(),
+    )
+    .await?;
+    let router = http::router(HttpState::new(Parts {
+        registry: registry.clone(),
+        keys: keys.clone(),
+        sandbox: sandbox.clone(),
+        metrics: metrics.clone(),
+        config: settings.http.clone(),
+        effective_config: serde_json::json!(effective),
+    }));
+    Ok(App {
+        settings,
+        db,
+        registry,
+        keys,
+        sandbox,
+        metrics,
+        router,
+    })
+}
+
+/// The file in the data directory that holds the admin key.
+pub const ADMIN_KEY_FILE: &str = "admin.key";
+
+fn compiler(
+    settings: &Settings,
+    program: PathBuf,
+    sandbox: &Sandbox,
+) -> Result<Compiler, AppError> {
+    let data_dir = settings.data_dir.as_path();
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| AppError::File { path, source }
+    };
+    let (seal, artefacts) = (data_dir.join("artefacts.key"), data_dir.join("artefacts"));
+    let config = CompilerConfig {
+        program,
+        mac_key: MacKey::open(&seal).map_err(failed(&seal))?,
+        artefacts: artefacts.clone(),
+        concurrency: settings.compiler.concurrency,
+        wall_time: settings.compiler.wall_time,
+        cpu_time: settings.compiler.cpu_time,
+        address_space_bytes_max: settings.compiler.address_space_bytes_max,
+        component_bytes_max: settings.models.archive.component_bytes_max,
+    };
+    Compiler::new(config, sandbox).map_err(failed(&artefacts))
+}
+
+/// The metrics alone, for a listener that only operators reach.
+fn metrics_router(metrics: Metrics) -> Router {
+    const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
+    let render = async move || ([(CONTENT_TYPE, TEXT_FORMAT)], metrics.render());
+    Router::new().route("/metrics", get(render))
+}
+
+impl App {
+    /// The models.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The keys.
+    #[must_use]
+    pub fn keys(&self) -> &KeyStore {
+        &self.keys
+    }
+
+    /// All routes with their layers, to be asked without a socket.
+    #[must_use]
+    pub fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    /// How slots are cleaned.
+    #[must_use]
+    pub fn cleaning(&self) -> Cleaning {
+        self.sandbox.cleaning()
+    }
+
+    /// Serves until `shutdown` is over, then takes no more connections, lets requests and
+    /// streams in flight end for up to the grace period, and closes everything.
+    pub async fn serve(self, listeners: Listeners, shutdown: impl Future<Output = ()>) {
+        let stop = CancellationToken::new();
+        let upkeep = upkeep::spawn(upkeep::Upkeep {
+            registry: self.registry.clone(),
+            sandbox: self.sandbox.clone(),
+            metrics: self.metrics.clone(),
+            stop: stop.clone(),
+        });
+        let metrics_server = listeners.metrics.map(|listener| {
+            let router = metrics_router(self.metrics.clone());
+            let ended = stop.clone().cancelled_owned();
+            tokio::spawn(http::serve(
+                listener,
+                router,
+                self.settings.http.clone(),
+                ended,
+            ))
+        });
+        let config = self.settings.http.clone();
+        http::serve(listeners.main, self.router.clone(), config, shutdown).await;
+        stop.cancel();
+        self.close().await;
+        let _ = upkeep.await;
+        if let Some(server) = metrics_server {
+            let _ = server.await;
+        }
+    }
+
+    /// Ends what runs in the background and closes the store. For an app that was never served.
+    pub async fn close(self) {
+        self.registry.close().await;
+        self.db.close().await;
+    }
+}

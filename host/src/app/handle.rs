@@ -1,0 +1,105 @@
+//! `server.json` in the data directory: how commands on the same machine find the server.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+/// Where a running server can be reached.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ServerHandle {
+    /// Its base address, such as `http://127.0.0.1:8000`.
+    pub url: String,
+    /// Its process.
+    pub pid: u32,
+    /// Its version.
+    pub version: String,
+}
+
+/// The file, which goes when the value does.
+#[derive(Debug)]
+pub struct PublishedHandle(PathBuf);
+
+const FILE_NAME: &str = "server.json";
+
+impl ServerHandle {
+    /// The handle of this process.
+    #[must_use]
+    pub fn of(address: SocketAddr) -> Self {
+        Self {
+            url: base_url(address),
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+
+    /// The handle that the server of a data directory has left, if there is one. A server that
+    /// was killed leaves it behind.
+    #[must_use]
+    pub fn read(data_dir: &Path) -> Option<Self> {
+        let text = fs::read_to_string(data_dir.join(FILE_NAME)).ok()?;
+        serde_json::from_str(&text).ok()
+    }
+
+    /// Writes the file, whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// When the data directory cannot be written.
+    pub fn publish(&self, data_dir: &Path) -> io::Result<PublishedHandle> {
+        let path = data_dir.join(FILE_NAME);
+        let staging = data_dir.join("server.json.new");
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&staging)?;
+        let text = serde_json::to_string_pretty(self)?;
+        writeln!(file, "{text}")?;
+        drop(file);
+        fs::rename(&staging, &path)?;
+        Ok(PublishedHandle(path))
+    }
+}
+
+impl Drop for PublishedHandle {
+    fn drop(&mut self) {
+        // What stays behind names a process that is gone; clients say so.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// The address by which this machine reaches a server that listens on `address`.
+fn base_url(address: SocketAddr) -> String {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    format!("http://{}", SocketAddr::new(ip, address.port()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_handle_lives_as_long_as_its_server() {
+        let dir = tempfile::tempdir().unwrap();
+        let handle = ServerHandle::of("0.0.0.0:8000".parse().unwrap());
+        assert_eq!(handle.url, "http://127.0.0.1:8000");
+        let published = handle.publish(dir.path()).unwrap();
+        assert_eq!(ServerHandle::read(dir.path()), Some(handle));
+        drop(published);
+        assert_eq!(ServerHandle::read(dir.path()), None);
+    }
+
+    #[test]
+    fn addresses_become_urls() {
+        assert_eq!(base_url("[::]:1".parse().unwrap()), "http://[::1]:1");
+        assert_eq!(base_url("10.0.0.1:2".parse().unwrap()), "http://10.0.0.1:2");
+    }
+}

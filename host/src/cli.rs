@@ -1,0 +1,223 @@
+//! Turns arguments into a command, and the outcome of the command into an exit code:
+//! 0 it worked, 1 it failed, 2 the arguments or the configuration cannot be used.
+
+mod bundles;
+mod client;
+mod config_commands;
+mod keys;
+mod models;
+mod output;
+mod run;
+mod serve;
+mod workbench;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+use crate::config::{ConfigError, Overrides, Resolved, SystemEnvironment, resolve};
+
+/// Hosts models that nobody has to trust: each request runs in a fresh WebAssembly sandbox.
+#[derive(Debug, Parser)]
+#[command(
+    name = "belljar",
+    version,
+    max_term_width = 80,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    after_help = "Without a command, `belljar` serves.\nExit codes: 0 it worked, 1 it failed, 2 \
+                  the arguments or the configuration cannot be used."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: serve::ServeArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start the server
+    Serve(serve::ServeArgs),
+    /// Make a bundle from a project folder
+    Pack(bundles::PackArgs),
+    /// Check a bundle as the server would, without a server
+    Check(bundles::CheckArgs),
+    /// Run a bundle once, without a server
+    Run(run::RunArgs),
+    /// Upload a bundle
+    Push(models::PushArgs),
+    /// List and manage the models of a server
+    #[command(subcommand)]
+    Models(models::ModelsCommand),
+    /// Create, list and revoke API keys
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
+    /// Show settings
+    #[command(subcommand)]
+    Config(config_commands::ConfigCommand),
+    /// Compile one component, told on stdin; started by the server
+    #[command(name = belljar_sandbox::COMPILE_COMMAND, hide = true)]
+    CompileChild,
+}
+
+/// Arguments of all commands that read the settings.
+#[derive(Args, Clone, Debug, Default)]
+struct SettingArgs {
+    /// Configuration file (default: belljar.toml in the data directory)
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where models, keys and state are kept
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Set any setting, as in `--set sandbox.queue_max=100`
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+impl SettingArgs {
+    fn overrides(&self) -> Result<Overrides, Failure> {
+        let mut overrides = Overrides {
+            file: self.config.clone(),
+            ..Overrides::default()
+        };
+        if let Some(dir) = &self.data_dir {
+            let Some(dir) = dir.to_str() else {
+                return Err(Failure::usage(anyhow::anyhow!("--data-dir is not UTF-8")));
+            };
+            overrides.flag("--data-dir", "data_dir", dir);
+        }
+        for pair in &self.set {
+            // The value is not repeated: it could be a secret in the wrong place.
+            let Some((key, value)) = pair.split_once('=') else {
+                return Err(Failure::usage(anyhow::anyhow!("--set wants KEY=VALUE")));
+            };
+            overrides.flag("--set", key.trim(), value);
+        }
+        Ok(overrides)
+    }
+
+    fn resolve(&self) -> Result<Resolved, Failure> {
+        Ok(resolve(&self.overrides()?, &SystemEnvironment)?)
+    }
+}
+
+/// Why a command ends with another code than 0.
+#[derive(Debug)]
+struct Failure {
+    code: u8,
+    error: anyhow::Error,
+}
+
+const FAILED: u8 = 1;
+const UNUSABLE: u8 = 2;
+
+impl Failure {
+    fn usage(error: impl Into<anyhow::Error>) -> Self {
+        Self {
+            code: UNUSABLE,
+            error: error.into(),
+        }
+    }
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let error = error.into();
+        let code = if error.is::<ConfigError>() {
+            UNUSABLE
+        } else {
+            FAILED
+        };
+        Self { code, error }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#}", self.error)
+    }
+}
+
+/// Runs the program. `started` is when the process began.
+#[must_use]
+pub fn run(started: Instant) -> ExitCode {
+    let matches = Cli::command().term_width(output::width()).get_matches();
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    match dispatch(cli, started) {
+        Ok(code) => code,
+        Err(failure) => {
+            output::error(&failure.to_string());
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+fn dispatch(cli: Cli, started: Instant) -> Result<ExitCode, Failure> {
+    let done = |()| ExitCode::SUCCESS;
+    match cli.command {
+        None => serve::serve(&cli.serve, started).map(done),
+        Some(Command::Serve(args)) => serve::serve(&args, started).map(done),
+        Some(Command::Pack(args)) => bundles::pack(&args).map(done),
+        Some(Command::Check(args)) => bundles::check(&args).map(done),
+        Some(Command::Run(args)) => run::run(&args).map(done),
+        Some(Command::Push(args)) => models::push(&args).map(done),
+        Some(Command::Models(command)) => models::models(&command).map(done),
+        Some(Command::Keys(command)) => keys::keys(&command).map(done),
+        Some(Command::Config(command)) => config_commands::config(&command).map(done),
+        Some(Command::CompileChild) => Ok(belljar_sandbox::compile_child()),
+    }
+}
+
+/// A runtime for commands that talk or wait; the server has its own.
+fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    runtime.block_on(work)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_commands_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn serving_needs_no_word() {
+        let cli = Cli::parse_from(["belljar", "--listen", "127.0.0.1:1"]);
+        assert!(cli.command.is_none());
+        assert_eq!(cli.serve.listen.as_deref(), Some("127.0.0.1:1"));
+        let cli = Cli::parse_from(["belljar", "serve", "--listen", "127.0.0.1:1"]);
+        assert!(matches!(cli.command, Some(Command::Serve(_))));
+    }
+
+    #[test]
+    fn help_fits_80_columns() {
+        fn check(command: &mut clap::Command) {
+            let help = command
+                .clone()
+                .term_width(80)
+                .render_long_help()
+                .to_string();
+            for line in help.lines() {
+                assert!(line.chars().count() <= 80, "{}: {line}", command.get_name());
+            }
+            command.get_subcommands_mut().for_each(check);
+        }
+        let mut command = Cli::command();
+        command.build();
+        check(&mut command);
+    }
+}

@@ -1,0 +1,184 @@
+//! `belljar pack` and `belljar check`: bundles on this machine, without a server.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use belljar_bundle::pack::pack_folder;
+use belljar_bundle::{ByteSize, DurationText, SigningKey};
+use clap::Args;
+use serde_json::json;
+
+use super::workbench::{self, Workbench};
+use super::{Failure, SettingArgs, block_on, output};
+use crate::models::VersionStatus;
+
+#[derive(Args, Debug)]
+pub(super) struct PackArgs {
+    /// Project folder, with a model.toml in it
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    /// File to write (default: NAME-VERSION.tar)
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Sign with this ed25519 private key (PEM)
+    #[arg(long, value_name = "KEY")]
+    sign: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct CheckArgs {
+    /// Bundle or project folder
+    #[arg(value_name = "FILE")]
+    bundle: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Log what the server would log
+    #[arg(short, long)]
+    verbose: bool,
+    #[command(flatten)]
+    settings: SettingArgs,
+}
+
+/// Packs a folder. The file appears under its name when it is whole.
+pub(super) fn pack(args: &PackArgs) -> Result<(), Failure> {
+    let key = args.sign.as_deref().map(read_signing_key).transpose()?;
+    let beside = args.output.as_deref().and_then(Path::parent);
+    let beside = beside
+        .filter(|dir| !dir.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let staging = tempfile::Builder::new()
+        .prefix(".belljar-pack-")
+        .tempfile_in(beside)
+        .with_context(|| format!("cannot write to {}", beside.display()))?;
+    let mut out = BufWriter::new(staging.as_file());
+    let manifest = pack_folder(&args.folder, key.as_ref(), &mut out)
+        .with_context(|| format!("{} cannot be packed", args.folder.display()))?;
+    out.flush().context("the bundle cannot be written")?;
+    drop(out);
+    let output_file = args.output.clone().unwrap_or_else(|| {
+        PathBuf::from(format!("{}-{}.tar", manifest.name(), manifest.version()))
+    });
+    let bytes = staging.as_file().metadata()?.len();
+    open_to_others(staging.as_file())?;
+    staging
+        .persist(&output_file)
+        .with_context(|| format!("cannot write {}", output_file.display()))?;
+    if args.json {
+        output::json(&json!({
+            "id": manifest.id().to_string(),
+            "digest": manifest.digest().to_string(),
+            "file": output_file.display().to_string(),
+            "bytes": bytes,
+            "signed": key.is_some(),
+        }))?;
+    } else {
+        let signed = if key.is_some() { ", signed" } else { "" };
+        output::line(format!(
+            "{} packed into {} ({}{signed})",
+            manifest.id(),
+            output_file.display(),
+            size(bytes)
+        ))?;
+    }
+    Ok(())
+}
+
+/// Temporary files are private; a bundle is made to be given away.
+fn open_to_others(file: &File) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    Ok(file.set_permissions(fs::Permissions::from_mode(0o644))?)
+}
+
+fn read_signing_key(path: &Path) -> Result<SigningKey> {
+    let pem = fs::read_to_string(path)
+        .with_context(|| format!("the signing key {} cannot be read", path.display()))?;
+    SigningKey::from_pem(&pem).with_context(|| {
+        format!(
+            "{} is not an ed25519 private key; `openssl genpkey -algorithm ed25519` makes one",
+            path.display()
+        )
+    })
+}
+
+/// Checks a bundle through the code of the server.
+pub(super) fn check(args: &CheckArgs) -> Result<(), Failure> {
+    let _log = workbench::log(args.verbose, &args.settings)?;
+    block_on(async {
+        let bench = Workbench::open(&args.settings).await?;
+        let outcome = match bench.admit(&args.bundle).await {
+            Ok(status) => report(&status, &bench, args.json),
+            Err(error) => Err(error.context(format!("{} is refused", args.bundle.display()))),
+        };
+        bench.close().await;
+        Ok(outcome?)
+    })
+}
+
+fn report(status: &VersionStatus, bench: &Workbench, json: bool) -> Result<()> {
+    let caller = crate::auth::Caller::anonymous();
+    let live = bench
+        .app()
+        .registry()
+        .ready(&status.id.to_string(), &caller)?;
+    let inspection = live.model.inspection();
+    let names = inspection.capabilities.names();
+    let budget = &live.budget;
+    let load_fuel = status.limits.as_ref().map_or(0, |limits| limits.load_fuel);
+    if json {
+        return output::json(&json!({
+            "id": status.id.to_string(),
+            "digest": status.digest.to_string(),
+            "bytes": status.bytes,
+            "capabilities": names,
+            "requires": {
+                "memories": inspection.memories,
+                "memory_bytes": inspection.memory_bytes_initial,
+                "tables": inspection.tables,
+                "artefact_bytes": inspection.artefact_bytes,
+                "snapshot": inspection.snapshot,
+            },
+            "limits": {
+                "fuel": budget.fuel,
+                "load_fuel": load_fuel,
+                "memory_bytes": budget.memory_bytes_max,
+                "output_bytes": budget.output_bytes_max,
+                "deadline_ms": u64::try_from(budget.wall_time.as_millis()).unwrap_or(u64::MAX),
+            },
+        }));
+    }
+    let loaded = if inspection.snapshot {
+        "yes, memory kept after load"
+    } else {
+        "no"
+    };
+    output::line(format!(
+        "{id} is sound\n  digest        {digest}\n  size          {bytes}, compiled {compiled}\n  \
+         capabilities  {capabilities}\n  needs         {memory} of memory at the start, \
+         {memories} memories, {tables} tables\n  snapshot      {loaded}\n  limits        \
+         {cap} of memory, {output} of output, {deadline}\n  fuel          {fuel} a request, \
+         {load_fuel} for load",
+        id = status.id,
+        digest = status.digest,
+        bytes = size(status.bytes),
+        compiled = size(inspection.artefact_bytes),
+        capabilities = names.join(", "),
+        memory = size(inspection.memory_bytes_initial),
+        memories = inspection.memories,
+        tables = inspection.tables,
+        cap = ByteSize::bytes(budget.memory_bytes_max),
+        output = ByteSize::bytes(budget.output_bytes_max),
+        deadline = DurationText::from(budget.wall_time),
+        fuel = budget.fuel,
+    ))
+}
+
+/// A size for people, rounded.
+pub(super) fn size(bytes: u64) -> String {
+    indicatif::BinaryBytes(bytes).to_string()
+}

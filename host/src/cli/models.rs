@@ -1,0 +1,348 @@
+//! `belljar push` and `belljar models`: the models of a server.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use belljar_bundle::{ModelId, ModelName};
+use clap::{Args, Subcommand};
+use futures_util::TryStreamExt as _;
+use reqwest::{Body, Method, header};
+use serde_json::Value;
+use tokio_util::io::ReaderStream;
+
+use super::bundles::size;
+use super::client::{Client, ClientArgs, read_json};
+use super::{Failure, block_on, output};
+
+#[derive(Args, Debug)]
+pub(super) struct PushArgs {
+    /// Bundle to upload
+    #[arg(value_name = "FILE")]
+    bundle: PathBuf,
+    /// Return when the version serves (the default)
+    #[arg(long, overrides_with = "no_wait")]
+    wait: bool,
+    /// Return as soon as the server has the bundle
+    #[arg(long)]
+    no_wait: bool,
+    /// Keep the version that is active now
+    #[arg(long)]
+    no_activate: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    client: ClientArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ModelsCommand {
+    /// List all versions of all models
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        client: ClientArgs,
+    },
+    /// Show a model or one version of it
+    Show {
+        /// NAME or NAME@VERSION
+        #[arg(value_name = "MODEL")]
+        model: Reference,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        client: ClientArgs,
+    },
+    /// Let a version answer for its name
+    Activate {
+        /// The version
+        #[arg(value_name = "NAME@VERSION")]
+        model: ModelId,
+        #[command(flatten)]
+        client: ClientArgs,
+    },
+    /// Let no version answer for the name
+    Deactivate {
+        /// The model
+        #[arg(value_name = "NAME")]
+        model: ModelName,
+        #[command(flatten)]
+        client: ClientArgs,
+    },
+    /// Remove a model with all its versions, or one version
+    Remove {
+        /// NAME or NAME@VERSION
+        #[arg(value_name = "MODEL")]
+        model: Reference,
+        #[command(flatten)]
+        client: ClientArgs,
+    },
+}
+
+/// A model or one version of it.
+#[derive(Clone, Debug)]
+pub(super) struct Reference {
+    name: String,
+    version: Option<String>,
+}
+
+impl std::str::FromStr for Reference {
+    type Err = belljar_bundle::NameError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.contains('@') {
+            let id: ModelId = text.parse()?;
+            Ok(Self {
+                name: id.name.to_string(),
+                version: Some(id.version.to_string()),
+            })
+        } else {
+            let name: ModelName = text.parse()?;
+            Ok(Self {
+                name: name.to_string(),
+                version: None,
+            })
+        }
+    }
+}
+
+impl Reference {
+    fn path(&self) -> Vec<&str> {
+        ["models", &self.name]
+            .into_iter()
+            .chain(self.version.as_deref())
+            .collect()
+    }
+}
+
+/// Uploads a bundle and waits until it serves.
+pub(super) fn push(args: &PushArgs) -> Result<(), Failure> {
+    block_on(async {
+        let client = Client::new(&args.client)?;
+        let mut version = upload(&client, &args.bundle, !args.no_activate).await?;
+        if !args.no_wait || args.wait {
+            version = settle(&client, version).await?;
+        }
+        if args.json {
+            output::json(&version)?;
+        }
+        let id = text(&version, "id");
+        match text(&version, "state") {
+            "failed" => {
+                let failure = version.get("error").unwrap_or(&Value::Null);
+                let (message, code) = (text(failure, "message"), text(failure, "code"));
+                return Err(anyhow!("{id} failed: {message} ({code})").into());
+            }
+            _ if args.json => {}
+            "active" => output::line(format!("{id} is active"))?,
+            "ready" => output::line(format!(
+                "{id} is ready; `belljar models activate {id}` lets it answer for its name"
+            ))?,
+            state => output::line(format!(
+                "{id} is {state}; `belljar models show {id}` tells how it goes on"
+            ))?,
+        }
+        Ok(())
+    })
+}
+
+async fn upload(client: &Client, bundle: &Path, activate: bool) -> Result<Value> {
+    let file = tokio::fs::File::open(bundle)
+        .await
+        .with_context(|| format!("cannot read {}", bundle.display()))?;
+    let metadata = file.metadata().await?;
+    if !metadata.is_file() {
+        bail!(
+            "{} is not a file; `belljar pack` makes a bundle of a folder",
+            bundle.display()
+        );
+    }
+    let bar = output::byte_bar(metadata.len());
+    bar.set_message("uploading");
+    let sent = bar.clone();
+    let stream = ReaderStream::with_capacity(file, 256 << 10)
+        .inspect_ok(move |piece| sent.inc(piece.len() as u64));
+    let request = client
+        .request(Method::POST, &["models"])
+        .query(&[("activate", activate)])
+        .header(header::CONTENT_TYPE, "application/x-tar")
+        .header(header::CONTENT_LENGTH, metadata.len())
+        .body(Body::wrap_stream(stream));
+    let response = request.send().await;
+    bar.finish_and_clear();
+    read_json(response.map_err(|error| client.unreachable(&error))?).await
+}
+
+/// Asks until the version is ready, active or failed.
+async fn settle(client: &Client, mut version: Value) -> Result<Value> {
+    const PAUSE: Duration = Duration::from_millis(50);
+    const PAUSE_MAX: Duration = Duration::from_secs(1);
+    let spinner = output::spinner();
+    let mut pause = PAUSE;
+    while !matches!(text(&version, "state"), "ready" | "active" | "failed") {
+        spinner.set_message(text(&version, "state").to_owned());
+        tokio::time::sleep(pause).await;
+        pause = (pause * 3 / 2).min(PAUSE_MAX);
+        let (name, number) = (text(&version, "name"), text(&version, "version"));
+        let request = client.request(Method::GET, &["models", name, number]);
+        version = client.send(request).await?;
+    }
+    spinner.finish_and_clear();
+    Ok(version)
+}
+
+pub(super) fn models(command: &ModelsCommand) -> Result<(), Failure> {
+    block_on(async {
+        match command {
+            ModelsCommand::List { json, client } => {
+                let client = Client::new(client)?;
+                let list = client
+                    .send(client.request(Method::GET, &["models"]))
+                    .await?;
+                if *json {
+                    output::json(&list)?
+                } else {
+                    table(array(&list, "data"))?
+                }
+            }
+            ModelsCommand::Show {
+                model,
+                json,
+                client,
+            } => {
+                let client = Client::new(client)?;
+                let found = client
+                    .send(client.request(Method::GET, &model.path()))
+                    .await?;
+                match (*json, &model.version) {
+                    (true, _) => output::json(&found)?,
+                    (false, None) => table(std::slice::from_ref(&found))?,
+                    (false, Some(_)) => details(&found)?,
+                }
+            }
+            ModelsCommand::Activate { model, client } => {
+                let client = Client::new(client)?;
+                let version = model.version.to_string();
+                let path = ["models", model.name.as_str(), &version, "activate"];
+                client.send(client.request(Method::POST, &path)).await?;
+                output::line(format!("{model} is active"))?;
+            }
+            ModelsCommand::Deactivate { model, client } => {
+                let client = Client::new(client)?;
+                let path = ["models", model.as_str(), "deactivate"];
+                client.send(client.request(Method::POST, &path)).await?;
+                output::line(format!("{model} has no active version"))?;
+            }
+            ModelsCommand::Remove { model, client } => {
+                let client = Client::new(client)?;
+                client
+                    .send(client.request(Method::DELETE, &model.path()))
+                    .await?;
+                let version = model
+                    .version
+                    .as_ref()
+                    .map(|v| format!("@{v}"))
+                    .unwrap_or_default();
+                output::line(format!("{}{version} is removed", model.name))?;
+            }
+        }
+        Ok(())
+    })
+}
+
+fn table(models: &[Value]) -> Result<()> {
+    let versions = models.iter().flat_map(|model| array(model, "versions"));
+    let rows = versions.map(|version| {
+        [
+            text(version, "id").to_owned(),
+            text(version, "state").to_owned(),
+            names(version),
+            version
+                .get("bytes")
+                .and_then(Value::as_u64)
+                .map_or_else(String::new, size),
+            text(version, "created")
+                .chars()
+                .take("2026-01-31".len())
+                .collect(),
+        ]
+    });
+    output::table(["model", "state", "capabilities", "size", "created"], rows)
+}
+
+fn details(version: &Value) -> Result<()> {
+    let mut lines = vec![format!(
+        "{} is {}",
+        text(version, "id"),
+        text(version, "state")
+    )];
+    let mut add = |label: &str, value: String| {
+        if !value.is_empty() {
+            lines.push(format!("  {label:<13} {value}"));
+        }
+    };
+    let failure = version.get("error").unwrap_or(&Value::Null);
+    if !failure.is_null() {
+        add(
+            "reason",
+            format!("{} ({})", text(failure, "message"), text(failure, "code")),
+        );
+    }
+    for field in ["description", "license", "digest", "created"] {
+        add(field, text(version, field).to_owned());
+    }
+    add("uploaded by", text(version, "uploaded_by").to_owned());
+    add(
+        "size",
+        version
+            .get("bytes")
+            .and_then(Value::as_u64)
+            .map_or_else(String::new, size),
+    );
+    add("capabilities", names(version));
+    let limits = version.get("limits").unwrap_or(&Value::Null);
+    let limit = |name: &str| limits.get(name).and_then(Value::as_u64);
+    add(
+        "memory",
+        limit("memory_bytes").map_or_else(String::new, size),
+    );
+    add(
+        "output",
+        limit("output_bytes").map_or_else(String::new, size),
+    );
+    add(
+        "deadline",
+        limit("deadline_ms").map_or_else(String::new, |ms| format!("{ms} ms")),
+    );
+    add(
+        "fuel",
+        limit("fuel").map_or_else(String::new, |fuel| fuel.to_string()),
+    );
+    output::line(lines.join("\n"))
+}
+
+fn names(version: &Value) -> String {
+    let names: Vec<&str> = array(version, "capabilities")
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
+    names.join(", ")
+}
+
+/// A text field of an answer, empty where there is none.
+pub(super) fn text<'a>(value: &'a Value, field: &str) -> &'a str {
+    value.get(field).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// A list in an answer, empty where there is none.
+pub(super) fn array<'a>(value: &'a Value, field: &str) -> &'a [Value] {
+    value
+        .get(field)
+        .and_then(Value::as_array)
+        .map(Vec::as_slice)
+        .unwrap_or_default()
+}

@@ -1,0 +1,106 @@
+//! What commands print: results on stdout, everything else on stderr.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::time::Duration;
+
+use anyhow::Result;
+use comfy_table::{ContentArrangement, Table, presets};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+/// Columns to write for: those of the terminal, at most 80 (long lines are hard to read), and
+/// 80 where there is none.
+pub(super) fn width() -> usize {
+    const COLUMNS: usize = 80;
+    let columns = |stream: &dyn std::os::fd::AsFd| {
+        let size = rustix::termios::tcgetwinsize(stream).ok()?;
+        (size.ws_col > 0).then_some(usize::from(size.ws_col))
+    };
+    columns(&io::stdout())
+        .or_else(|| columns(&io::stderr()))
+        .unwrap_or(COLUMNS)
+        .min(COLUMNS)
+}
+
+/// Writes text and a line end to stdout. A reader that has gone away, as with `| head`, is not
+/// a failure.
+pub(super) fn line(text: impl std::fmt::Display) -> Result<()> {
+    match writeln!(io::stdout().lock(), "{text}") {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        outcome => Ok(outcome?),
+    }
+}
+
+/// Writes text to stdout as it is, at once.
+pub(super) fn text(text: &str) -> Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        outcome => Ok(outcome?),
+    }
+}
+
+/// Writes JSON to stdout.
+pub(super) fn json(value: &impl Serialize) -> Result<()> {
+    line(serde_json::to_string_pretty(value)?)
+}
+
+/// Tells a person on stderr what went wrong.
+pub(super) fn error(message: &str) {
+    // Nothing is left to tell anybody about a stderr that fails.
+    let _ = writeln!(io::stderr().lock(), "error: {message}");
+}
+
+/// Tells a person on stderr something that scripts do not read.
+pub(super) fn note(message: &str) {
+    let _ = writeln!(io::stderr().lock(), "{message}");
+}
+
+/// A table on stdout that fits the terminal.
+pub(super) fn table<const N: usize>(
+    head: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> Result<()> {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(u16::try_from(width()).unwrap_or(80))
+        .set_header(head.map(str::to_uppercase));
+    for row in rows {
+        table.add_row(row);
+    }
+    let padded = table.to_string();
+    let trimmed: Vec<&str> = padded.lines().map(str::trim_end).collect();
+    line(trimmed.join("\n"))
+}
+
+/// A bar for bytes that are sent; silent where stderr is not a terminal.
+pub(super) fn byte_bar(total: u64) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template(
+        "{msg} [{bar:24}] {bytes}/{total_bytes} {binary_bytes_per_sec} {eta}",
+    );
+    let bar = ProgressBar::new(total);
+    bar.set_style(
+        style
+            .unwrap_or_else(|_| ProgressStyle::default_bar())
+            .progress_chars("=> "),
+    );
+    bar
+}
+
+/// A spinner for a wait of unknown length; silent where stderr is not a terminal.
+pub(super) fn spinner() -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new_spinner();
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}

@@ -1,0 +1,189 @@
+//! `belljar serve`: the server in the foreground, until a signal ends it.
+
+use std::future::Future;
+use std::path::Path;
+use std::time::Instant;
+
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Failure, SettingArgs, output};
+use crate::app::{self, ADMIN_KEY_FILE, ServerHandle};
+use crate::config::{Resolved, SystemEnvironment, resolve};
+use crate::telemetry;
+
+#[derive(Args, Debug, Default)]
+pub(super) struct ServeArgs {
+    /// Where to listen (default: 127.0.0.1:8000)
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(super) listen: Option<String>,
+    /// Require a key for every request: true, false or auto
+    #[arg(
+        long,
+        value_name = "WHEN",
+        num_args = 0..=1,
+        default_missing_value = "true",
+        require_equals = true
+    )]
+    require_api_key: Option<String>,
+    /// Allow an address that other machines reach to be served without keys
+    #[arg(long)]
+    insecure: bool,
+    /// Form of log lines: text or json
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<String>,
+    /// Log lines to write: error, warn, info, debug, trace or off
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<String>,
+    #[command(flatten)]
+    settings: SettingArgs,
+}
+
+impl ServeArgs {
+    fn resolve(&self) -> Result<Resolved, Failure> {
+        let mut overrides = self.settings.overrides()?;
+        let given = [
+            ("--listen", "listen", &self.listen),
+            (
+                "--require-api-key",
+                "require_api_key",
+                &self.require_api_key,
+            ),
+            ("--log-format", "log.format", &self.log_format),
+            ("--log-level", "log.level", &self.log_level),
+        ];
+        for (flag, key, value) in given {
+            if let Some(value) = value {
+                overrides.flag(flag, key, value);
+            }
+        }
+        if self.insecure {
+            overrides.flag("--insecure", "insecure", true);
+        }
+        Ok(resolve(&overrides, &SystemEnvironment)?)
+    }
+}
+
+/// Serves until SIGTERM or SIGINT.
+pub(super) fn serve(args: &ServeArgs, started: Instant) -> Result<(), Failure> {
+    let resolved = args.resolve()?;
+    let _log = telemetry::init(&resolved.settings.log);
+    // Workers: one for each core, which is the default of the runtime.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .thread_name("http")
+        .enable_all()
+        .build()?;
+    let outcome = runtime.block_on(serve_until_signal(resolved, started));
+    // A blocking task that hangs must not hold the process.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn serve_until_signal(resolved: Resolved, started: Instant) -> Result<(), Failure> {
+    // Before the signals could come: from here on a SIGTERM is a clean stop.
+    let stop = stop_signal()?;
+    let settings = resolved.settings.clone();
+    let listeners = app::bind(&settings).await?;
+    let address = listeners.main.local_addr()?;
+    let metrics_address = listeners
+        .metrics
+        .as_ref()
+        .and_then(|listener| listener.local_addr().ok());
+    let app = app::build(resolved, std::env::current_exe()?).await?;
+    let handle = ServerHandle::of(address);
+    let published = handle.publish(&settings.data_dir)?;
+
+    let cleaning = app.cleaning();
+    tracing::info!(
+        listen = %address,
+        data_dir = %settings.data_dir.display(),
+        %cleaning,
+        keys_required = app.keys().key_required(),
+        start_ms = started.elapsed().as_millis(),
+        "serving"
+    );
+    let registry = app.registry().clone();
+    tokio::spawn(async move {
+        registry.started().await;
+        tracing::info!(ready_ms = started.elapsed().as_millis(), "ready");
+    });
+    let keys = match (app.keys().key_required(), address.ip().is_loopback()) {
+        (true, _) => "required",
+        (false, true) => "not required to run models (only this machine can reach the server)",
+        (false, false) => "NOT required, and other machines can reach the server (insecure)",
+    };
+    let admin_key = settings.data_dir.join(ADMIN_KEY_FILE);
+    let mut banner = format!(
+        "belljar {version}\n  listening   {url}\n  data        {data}\n  admin key   {key}\n  keys        {keys}\n  slots       cleaned by {cleaning}",
+        version = env!("CARGO_PKG_VERSION"),
+        url = handle.url,
+        data = settings.data_dir.display(),
+        key = admin_key.display(),
+    );
+    if let Some(address) = metrics_address {
+        banner.push_str(&format!("\n  metrics     http://{address}/metrics"));
+    }
+    banner.push_str(&format!(
+        "\n\n{}\n",
+        first_request(
+            &handle.url,
+            app.keys().key_required().then_some(&admin_key),
+            &settings.models
+        )
+    ));
+    output::line(banner)?;
+
+    app.serve(listeners, stop).await;
+    drop(published);
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// One line that works at once.
+fn first_request(
+    url: &str,
+    key: Option<&std::path::PathBuf>,
+    models: &crate::models::Config,
+) -> String {
+    let key = key.map_or_else(String::new, |path| {
+        format!(" -H \"x-api-key: $(cat {})\"", shell_word(path))
+    });
+    if models.fake {
+        format!(
+            "curl -N {url}/v1/chat/completions{key} -H 'content-type: application/json' -d \
+             '{{\"model\":\"fake\",\"stream\":true,\"messages\":[{{\"role\":\"user\",\"content\":\"hi\"}}]}}'"
+        )
+    } else {
+        format!("curl {url}/v1/models{key}")
+    }
+}
+
+/// A path as one word of a shell.
+fn shell_word(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', "'\\''"))
+}
+
+/// Ends with the first SIGTERM or SIGINT. A second one ends the process where it stands: who
+/// asks twice does not want to wait for streams.
+fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, Failure> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        let name = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        };
+        tracing::info!(
+            signal = name,
+            "stopping: no new connections, streams may end"
+        );
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            tracing::warn!("stopped at once by a second signal");
+            std::process::exit(1);
+        });
+    })
+}

@@ -1,0 +1,112 @@
+//! A server without sockets in a temporary folder, for commands that try a bundle: it goes
+//! through the code that a real server runs, under the settings of this machine.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use belljar_bundle::pack::pack_folder;
+use belljar_sandbox::SandboxConfig;
+
+use super::SettingArgs;
+use super::output;
+use crate::app::{self, App};
+use crate::auth::{Caller, PresentedKey};
+use crate::models::{Received, VersionState, VersionStatus};
+use crate::telemetry;
+
+/// The server, which goes with its folder when the value does.
+pub(super) struct Workbench {
+    app: App,
+    folder: tempfile::TempDir,
+}
+
+impl Workbench {
+    pub(super) async fn open(settings: &SettingArgs) -> Result<Self, super::Failure> {
+        // One bundle and one run at a time.
+        const RUNS: u32 = 4;
+        let mut resolved = settings.resolve()?;
+        let folder = tempfile::Builder::new().prefix("belljar-").tempdir()?;
+        let own = &mut resolved.settings;
+        own.data_dir = folder.path().to_owned();
+        own.auth.require_key = false;
+        own.models.fake = false;
+        own.models.echo = false;
+        own.sandbox = SandboxConfig {
+            runs_max: RUNS,
+            model_runs_max: RUNS,
+            ..own.sandbox.clone()
+        };
+        let app = app::build(resolved, std::env::current_exe()?).await?;
+        Ok(Self { app, folder })
+    }
+
+    pub(super) fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// Takes a bundle, or a project folder, through the whole lifecycle.
+    pub(super) async fn admit(&self, path: &Path) -> Result<VersionStatus> {
+        let bundle = self.bundle(path)?;
+        let body = tokio::fs::File::open(&bundle)
+            .await
+            .with_context(|| format!("cannot read {}", bundle.display()))?;
+        let spinner = output::spinner();
+        spinner.set_message("checking");
+        let registry = self.app.registry();
+        let received = registry
+            .receive(
+                body,
+                Received {
+                    caller: self.owner()?,
+                    activate: true,
+                },
+            )
+            .await?;
+        spinner.set_message("compiling and loading");
+        let status = registry.settled(&received.id).await?;
+        spinner.finish_and_clear();
+        match (&status.state, &status.error) {
+            (VersionState::Ready | VersionState::Active, _) => Ok(status),
+            (_, Some(failure)) => bail!("{}: {} ({})", status.id, failure.message, failure.code),
+            (state, None) => Err(anyhow!("{} ended as {state}", status.id)),
+        }
+    }
+
+    /// Who owns this server: its admin key is in its folder, as with every other.
+    fn owner(&self) -> Result<Caller> {
+        let key = std::fs::read_to_string(self.folder.path().join(app::ADMIN_KEY_FILE))?;
+        let key = PresentedKey::parse(key.trim().as_bytes())?;
+        Ok(self.app.keys().authenticate(Some(&key))?)
+    }
+
+    /// A bundle file: the path itself, or the project folder there packed into one.
+    fn bundle(&self, path: &Path) -> Result<PathBuf> {
+        if !path.is_dir() {
+            return Ok(path.to_owned());
+        }
+        let packed = self.folder.path().join("project.tar");
+        let out =
+            File::create(&packed).with_context(|| format!("cannot write {}", packed.display()))?;
+        pack_folder(path, None, out)
+            .with_context(|| format!("{} cannot be packed", path.display()))?;
+        Ok(packed)
+    }
+
+    pub(super) async fn close(self) {
+        self.app.close().await;
+    }
+}
+
+/// Logs what matters to somebody at a terminal, or everything that is set up.
+pub(super) fn log(
+    verbose: bool,
+    settings: &SettingArgs,
+) -> Result<telemetry::LogGuard, super::Failure> {
+    let mut config = settings.resolve()?.settings.log;
+    config.access_log = false;
+    if !verbose {
+        config.filter = "warn".parse()?;
+    }
+    Ok(telemetry::init(&config))
+}

@@ -1,0 +1,362 @@
+//! The command line with the real binary: what it prints, what it refuses, and its exit codes.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// A home of its own: nothing of the machine's environment gets in.
+struct Home(tempfile::TempDir);
+
+impl Home {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn data_dir(&self) -> PathBuf {
+        self.path().join(".local/share/belljar")
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_belljar"));
+        command.env_clear().env("HOME", self.path()).current_dir(self.path()).args(arguments);
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// Runs a command that must succeed, and returns what it printed.
+    #[track_caller]
+    fn ok(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {stderr}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    #[track_caller]
+    fn json(&self, arguments: &[&str]) -> Value {
+        serde_json::from_str(&self.ok(arguments)).unwrap()
+    }
+
+    /// Runs a command that must fail, and returns what it told.
+    #[track_caller]
+    fn fails(&self, code: i32, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {stderr}");
+        assert!(!stderr.contains("panicked"), "{stderr}");
+        stderr
+    }
+
+    /// A project folder around the embedded echo model.
+    fn project(&self, name: &str, manifest: &str) -> PathBuf {
+        let folder = self.path().join(name);
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("model.wasm"), belljar::embedded::ECHO_COMPONENT).unwrap();
+        fs::write(folder.join("model.toml"), manifest).unwrap();
+        folder
+    }
+}
+
+const ECHO_PROJECT: &str =
+    "schema = 1\nname = 'mine'\nversion = '1.2.3'\ncomponent = 'model.wasm'\n";
+
+/// A server in a process of its own, on a free port.
+struct Server {
+    process: Child,
+    banner: String,
+    url: String,
+}
+
+impl Server {
+    fn start(home: &Home, arguments: &[&str]) -> Self {
+        let all: Vec<&str> = ["--listen", "127.0.0.1:0"].iter().chain(arguments).copied().collect();
+        Self::spawn(home.command(&all))
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let mut banner = String::new();
+        let mut url = String::new();
+        for line in lines.by_ref() {
+            let line = line.unwrap();
+            if let Some(found) = line.trim().strip_prefix("listening") {
+                url = found.trim().to_owned();
+            }
+            banner.push_str(&line);
+            banner.push('\n');
+            if line.starts_with("curl ") {
+                break;
+            }
+        }
+        if url.is_empty() {
+            let output = process.wait_with_output().unwrap();
+            panic!("no start: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        Self { process, banner, url }
+    }
+
+    fn get(&self, path: &str) -> (u16, String) {
+        http(&self.url, "GET", path, &[], "")
+    }
+
+    /// SIGTERM, and what it left on stderr.
+    fn stop(self) -> (Option<i32>, String) {
+        signal(&self.process, "TERM");
+        let output = self.process.wait_with_output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    }
+}
+
+fn signal(process: &Child, name: &str) {
+    let id = process.id().to_string();
+    assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+}
+
+/// One HTTP/1.1 request by hand.
+fn http(url: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> (u16, String) {
+    use std::io::{Read as _, Write as _};
+    let address = url.strip_prefix("http://").unwrap();
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let mut request = format!(
+        "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-length: {}\r\n",
+        body.len()
+    );
+    for (name, value) in headers {
+        request.push_str(&format!("{name}: {value}\r\n"));
+    }
+    stream.write_all(format!("{request}\r\n{body}").as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body).to_owned();
+    (status, body)
+}
+
+#[test]
+fn version_and_help_succeed_and_nonsense_is_a_usage_error() {
+    let home = Home::new();
+    assert_eq!(home.ok(&["--version"]), format!("belljar {}\n", env!("CARGO_PKG_VERSION")));
+    let help = home.ok(&["--help"]);
+    assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
+    assert!(!help.contains("compile-child"), "the inner command is nobody's business");
+    assert!(home.fails(2, &["--nonsense"]).contains("--nonsense"));
+    assert!(home.fails(2, &["keys", "create"]).contains("--name"));
+    assert!(home.fails(2, &["models", "activate", "no-version"]).contains("name@version"));
+}
+
+#[test]
+fn settings_come_from_file_environment_and_flags_and_secrets_are_redacted() {
+    let home = Home::new();
+    fs::create_dir_all(home.data_dir()).unwrap();
+    fs::write(home.data_dir().join("belljar.toml"), "[sandbox]\nqueue_max = 5\n").unwrap();
+    let mut command = home.command(&["config", "show", "--json", "--set", "sandbox.runs_max=6"]);
+    command.env("BELLJAR_API_KEYS", "a-secret-of-mine-123").env("FAKEAI_REQUIRE_API_KEY", "true");
+    let output = command.output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(!text.contains("a-secret-of-mine"), "{text}");
+    let rows: Vec<Value> = serde_json::from_str(&text).unwrap();
+    let row = |key: &str| {
+        let row = rows.iter().find(|row| row["key"] == key).unwrap();
+        (row["value"].as_str().unwrap().to_owned(), row["source"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(row("sandbox.runs_max"), ("6".into(), "--set".into()));
+    assert_eq!(row("require_api_key"), ("true".into(), "FAKEAI_REQUIRE_API_KEY".into()));
+    assert_eq!(row("api_keys").0, "1 key (redacted)");
+    assert_eq!(row("listen").1, "default");
+    let (value, source) = row("sandbox.queue_max");
+    assert_eq!(value, "5");
+    assert!(source.ends_with("belljar.toml:2"), "{source}");
+    let table = home.ok(&["config", "show"]);
+    assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
+}
+
+#[test]
+fn what_is_not_understood_stops_the_start_with_all_problems() {
+    let home = Home::new();
+    let mut command = home.command(&["--set", "sandbox.quue_max=1"]);
+    let output =
+        command.env("BELLJAR_LISTEN", "nowhere").env("FAKEAI_API_KEY", "x").output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    for expected in ["sandbox.queue_max", "BELLJAR_LISTEN (listen)", "FAKEAI_API_KEYS"] {
+        assert!(stderr.contains(expected), "{stderr}");
+    }
+    assert!(!home.data_dir().exists(), "nothing is made before the settings are understood");
+}
+
+#[test]
+fn an_open_address_without_keys_is_refused() {
+    let home = Home::new();
+    let open = ["--listen", "0.0.0.0:0", "--require-api-key=false"];
+    assert!(home.fails(2, &open).contains("--insecure"));
+    let mut arguments = open.to_vec();
+    arguments.push("--insecure");
+    let server = Server::spawn(home.command(&arguments));
+    assert!(server.banner.contains("NOT required"), "{}", server.banner);
+    assert!(server.url.starts_with("http://127.0.0.1:"), "{}", server.url);
+    assert_eq!(server.stop().0, Some(0));
+}
+
+#[test]
+fn the_reference_is_the_page_in_the_repository() {
+    assert_eq!(Home::new().ok(&["config", "reference"]), include_str!("../../CONFIGURATION.md"));
+}
+
+#[test]
+fn a_project_is_packed_checked_and_run_without_a_server() {
+    let home = Home::new();
+    let folder = home.project("project", ECHO_PROJECT);
+    let folder = folder.to_str().unwrap();
+    let packed = home.json(&["pack", folder, "-o", "m.tar", "--json"]);
+    assert_eq!(packed["id"], "mine@1.2.3");
+    let again = home.json(&["pack", folder, "--json"]);
+    assert_eq!(again["digest"], packed["digest"], "packing is reproducible");
+    assert_eq!(again["file"], "mine-1.2.3.tar");
+    assert_eq!(
+        fs::read(home.path().join("m.tar")).unwrap(),
+        fs::read(home.path().join("mine-1.2.3.tar")).unwrap()
+    );
+    let checked = home.json(&["check", "m.tar", "--json"]);
+    assert_eq!(checked["digest"], packed["digest"]);
+    assert!(checked["capabilities"].as_array().unwrap().contains(&"tensors".into()));
+    assert!(home.ok(&["check", folder]).starts_with("mine@1.2.3 is sound\n"));
+    let answer = home.json(&["run", "m.tar", "--input", r#"{"x":[[1,2],[3,4]]}"#]);
+    assert!(answer.to_string().contains("[[1,2],[3,4]]"), "{answer}");
+    assert!(home.fails(1, &["run", folder, "--prompt", "hi"]).contains("--input"));
+    assert!(!home.data_dir().exists(), "nothing is left behind");
+}
+
+#[test]
+fn a_bundle_that_the_server_would_refuse_fails_the_check() {
+    let home = Home::new();
+    fs::write(home.path().join("junk.tar"), b"not a tar").unwrap();
+    let told = home.fails(1, &["check", "junk.tar"]);
+    assert!(told.starts_with("error: junk.tar is refused: "), "{told}");
+    let greedy = format!("{ECHO_PROJECT}[limits]\nmemory = '100 GiB'\n");
+    let folder = home.project("greedy", &greedy);
+    let told = home.fails(1, &["check", folder.to_str().unwrap()]);
+    assert!(told.contains("100 GiB") && told.contains("4 GiB"), "{told}");
+    let folder = home.project("broken", ECHO_PROJECT);
+    fs::write(folder.join("model.wasm"), b"\0asm\x0d\0\x01\0junk").unwrap();
+    home.fails(1, &["check", folder.to_str().unwrap()]);
+    assert!(home.fails(1, &["check", "missing.tar"]).contains("missing.tar"));
+    assert!(home.fails(1, &["pack", "nowhere"]).contains("nowhere"));
+}
+
+#[test]
+fn a_server_is_found_used_and_stopped() {
+    let home = Home::new();
+    let server = Server::start(&home, &["--log-format", "json"]);
+    let handle: Value =
+        serde_json::from_str(&fs::read_to_string(home.data_dir().join("server.json")).unwrap())
+            .unwrap();
+    assert_eq!(handle["url"], server.url.as_str());
+    assert_eq!(handle["pid"], server.process.id());
+    wait_until_ready(&server);
+
+    let folder = home.project("project", ECHO_PROJECT);
+    home.ok(&["pack", folder.to_str().unwrap(), "-o", "m.tar"]);
+    assert_eq!(home.ok(&["push", "m.tar"]), "mine@1.2.3 is active\n");
+    let body = r#"{"model":"mine","inputs":{"x":[1,2]}}"#;
+    let json = [("content-type", "application/json")];
+    let (status, answer) = http(&server.url, "POST", "/infer", &json, body);
+    assert_eq!(status, 200, "{answer}");
+    let list = home.json(&["models", "list", "--json"]);
+    let names: Vec<&str> =
+        list["data"].as_array().unwrap().iter().map(|m| m["name"].as_str().unwrap()).collect();
+    assert!(names.contains(&"mine") && names.contains(&"fake"), "{names:?}");
+    assert!(home.ok(&["models", "list"]).contains("mine@1.2.3"));
+    assert!(home.ok(&["models", "show", "mine@1.2.3"]).starts_with("mine@1.2.3 is active\n"));
+    home.ok(&["models", "deactivate", "mine"]);
+    home.ok(&["models", "activate", "mine@1.2.3"]);
+    home.ok(&["models", "remove", "mine"]);
+    assert!(home.fails(1, &["models", "show", "mine"]).starts_with("error: "));
+
+    let create = ["keys", "create", "--name", "ci", "--scopes", "infer,models:write", "--tier",
+        "tier-5", "--expires", "30 d", "--json"];
+    let created = home.json(&create);
+    let (id, key) = (created["id"].as_str().unwrap(), created["key"].as_str().unwrap());
+    assert!(key.starts_with("sk-belljar-") && key.len() == 75);
+    let bearer = format!("Bearer {key}");
+    let models = || http(&server.url, "GET", "/v1/models", &[("authorization", &bearer)], "").0;
+    assert_ne!(models(), 401);
+    assert!(home.ok(&["keys", "list"]).contains(id));
+    home.ok(&["keys", "revoke", id]);
+    assert_eq!(models(), 401);
+    assert!(home.ok(&["keys", "list"]).contains("revoked"));
+    assert!(home.fails(1, &["keys", "revoke", "key_0000000000000000"]).contains("key_0000"));
+
+    let admin = fs::read_to_string(home.data_dir().join("admin.key")).unwrap();
+    let (code, log) = server.stop();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(!home.data_dir().join("server.json").exists());
+    for line in log.lines() {
+        serde_json::from_str::<Value>(line).unwrap_or_else(|_| panic!("not JSON: {line}"));
+    }
+    assert!(!log.contains(key) && !log.contains(admin.trim()), "a secret is in the log");
+    assert!(home.fails(1, &["models", "list"]).contains("belljar serve"));
+}
+
+fn wait_until_ready(server: &Server) {
+    let start = Instant::now();
+    while server.get("/health/ready").0 != 200 {
+        assert!(start.elapsed() < Duration::from_secs(120), "not ready");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_data_directory_has_one_server() {
+    let home = Home::new();
+    let server = Server::start(&home, &[]);
+    assert!(home.fails(1, &["--listen", "127.0.0.1:0"]).contains("in use"));
+    let taken = server.url.strip_prefix("http://").unwrap().to_owned();
+    let other = home.path().join("other");
+    let arguments = ["--listen", &taken, "--data-dir", other.to_str().unwrap()];
+    assert!(home.fails(1, &arguments).contains("another port"));
+    assert_eq!(server.stop().0, Some(0));
+}
+
+#[test]
+fn the_key_of_this_machine_is_not_sent_elsewhere() {
+    let home = Home::new();
+    fs::create_dir_all(home.data_dir()).unwrap();
+    fs::write(home.data_dir().join("admin.key"), "sk-belljar-0").unwrap();
+    let told = home.fails(2, &["models", "list", "--server", "http://192.0.2.1:8000"]);
+    assert!(told.contains("--admin-key-file"), "{told}");
+}
+
+#[test]
+fn metrics_get_a_listener_of_their_own() {
+    let home = Home::new();
+    let server =
+        Server::start(&home, &["--require-api-key", "--set", "metrics.listen=127.0.0.1:0"]);
+    let line = server.banner.lines().find(|line| line.contains("metrics")).unwrap();
+    let url = line.split_whitespace().last().unwrap().strip_suffix("/metrics").unwrap();
+    let (status, body) = http(url, "GET", "/metrics", &[], "");
+    assert_eq!(status, 200);
+    assert!(body.contains("belljar_build_info"), "{body}");
+    assert_eq!(http(url, "GET", "/v1/models", &[], "").0, 404);
+    assert_eq!(server.get("/metrics").0, 401);
+    assert_eq!(server.stop().0, Some(0));
+}
