@@ -1,0 +1,85 @@
+//! The server for `tests/load/run`: all of it, with its settings at their defaults, and in the
+//! same process and runtime a bare axum route on a second port, which is what the rest is
+//! measured against. Prints its addresses as one line of JSON when it is ready.
+//!
+//! `load_server DATA_DIR`; the same program is the compiling process.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a measurement"
+)]
+
+use axum::{Router, body::Bytes, routing::post};
+use belljar::{
+    app,
+    config::{Overrides, SystemEnvironment, resolve},
+    telemetry,
+};
+use belljar_sandbox::{COMPILE_COMMAND, compile_child};
+use belljar_tests::{Client, TestBundle};
+use std::{path::PathBuf, process::ExitCode};
+use tokio::net::TcpListener;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let argument = std::env::args().nth(1).unwrap();
+    if argument == COMPILE_COMMAND {
+        return compile_child();
+    }
+    let mut overrides = Overrides::default();
+    overrides.flag("--data-dir", "data_dir", &argument);
+    overrides.flag("--listen", "listen", "127.0.0.1:0");
+    let resolved = resolve(&overrides, &SystemEnvironment).unwrap();
+    let _log = telemetry::init(&resolved.settings.log);
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(serve(resolved, argument.into()));
+    ExitCode::SUCCESS
+}
+
+async fn serve(resolved: belljar::config::Resolved, data_dir: PathBuf) {
+    let listeners = app::bind(&resolved.settings).await.unwrap();
+    let server = listeners.main.local_addr().unwrap();
+    let app = app::build(resolved, std::env::current_exe().unwrap())
+        .await
+        .unwrap();
+    let cleaning = app.cleaning();
+    let bare = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let bare_address = bare.local_addr().unwrap();
+    let route = Router::new().route("/bare", post(bare_route));
+    tokio::spawn(async move { axum::serve(bare, route).await.unwrap() });
+    let serving = tokio::spawn(app.serve(listeners, async {
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+            .unwrap()
+            .recv()
+            .await;
+    }));
+
+    let key = std::fs::read_to_string(data_dir.join(app::ADMIN_KEY_FILE)).unwrap();
+    let hog = TestBundle::new("hog", "1.0.0", &belljar_test_guests::bytes("burns_fuel"))
+        .with_limits("fuel = 1_000_000_000_000\ndeadline = \"60 s\"");
+    Client::new(server, Some(key.trim()))
+        .upload(hog.tar())
+        .await
+        .expect_status(201);
+    println!(
+        "{}",
+        serde_json::json!({
+            "server": format!("http://{server}"),
+            "bare": format!("http://{bare_address}"),
+            "cleaning": cleaning.to_string(),
+        })
+    );
+    serving.await.unwrap();
+}
+
+/// Reads the whole body, as any route that serves tensors must, and answers with a constant.
+async fn bare_route(body: Bytes) -> String {
+    format!("{{\"len\":{}}}", body.len())
+}
