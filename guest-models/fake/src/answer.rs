@@ -1,7 +1,6 @@
 //! One answer: thoughts where they are asked for, then tool calls, JSON or prose, then the
 //! reason for its end.
 
-use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::{self, Vec};
 
@@ -39,8 +38,9 @@ pub(crate) struct Answer {
     thoughts: Option<Prose>,
     body: Body,
     stops: Stops,
-    /// What is made and not yet given: only while a stop string may begin, and at the end.
-    ready: VecDeque<Chunk>,
+    /// What is made beyond what was asked for: where a stop string turned out to be none, all
+    /// that it held back comes at once.
+    ready: Vec<Chunk>,
     finished: bool,
     /// How many alternatives a token, where log-probabilities are wanted.
     alternatives: Option<u8>,
@@ -103,7 +103,7 @@ impl Answer {
             thoughts,
             body,
             stops: Stops::new(&request.stop),
-            ready: VecDeque::new(),
+            ready: Vec::new(),
             finished: false,
             alternatives: request.sampling.logprobs,
             greedy: request.sampling.temperature == Some(0.0),
@@ -111,10 +111,10 @@ impl Answer {
         })
     }
 
-    /// Makes at least one more chunk ready, or finds that there are no more.
-    fn step(&mut self) {
+    /// Makes the next chunks, none where they are held back, or finds that there are no more.
+    fn step(&mut self, chunks: &mut Vec<Chunk>) {
         if self.tokens_left == 0 && self.has_more() {
-            return self.finish(FinishReason::Length);
+            return self.finish(FinishReason::Length, chunks);
         }
         if self.thoughts_left > 0 {
             self.thoughts_left -= 1;
@@ -126,19 +126,19 @@ impl Answer {
             self.spend();
             self.usage.completion_tokens += 1;
             self.usage.reasoning_tokens += 1;
-            return self.ready.push_back(Chunk::reasoning(piece));
+            return chunks.push(Chunk::reasoning(piece));
         }
         match self.next_of_body() {
             Piece::Text(text) => {
                 self.spend();
-                self.say(text);
+                self.say(text, chunks);
             }
             Piece::Call(chunk) => {
                 self.spend();
                 self.usage.completion_tokens += 1;
-                self.ready.push_back(chunk);
+                chunks.push(chunk);
             }
-            Piece::End(reason) => self.finish(reason),
+            Piece::End(reason) => self.finish(reason, chunks),
         }
     }
 
@@ -205,10 +205,9 @@ impl Answer {
     }
 
     /// Passes a piece of text on, as far as no stop string begins in it.
-    fn say(&mut self, piece: String) {
+    fn say(&mut self, piece: String, chunks: &mut Vec<Chunk>) {
         let Self {
             stops,
-            ready,
             usage,
             random,
             alternatives,
@@ -217,17 +216,16 @@ impl Answer {
         } = self;
         let stopped = stops.take(piece, |piece| {
             usage.completion_tokens += 1;
-            ready.push_back(text_chunk(piece, *alternatives, *greedy, random));
+            chunks.push(text_chunk(piece, *alternatives, *greedy, random));
         });
         if stopped {
-            self.finish(FinishReason::Stop);
+            self.finish(FinishReason::Stop, chunks);
         }
     }
 
-    fn finish(&mut self, reason: FinishReason) {
+    fn finish(&mut self, reason: FinishReason, chunks: &mut Vec<Chunk>) {
         let Self {
             stops,
-            ready,
             usage,
             random,
             alternatives,
@@ -236,9 +234,9 @@ impl Answer {
         } = self;
         stops.finish(|piece| {
             usage.completion_tokens += 1;
-            ready.push_back(text_chunk(piece, *alternatives, *greedy, random));
+            chunks.push(text_chunk(piece, *alternatives, *greedy, random));
         });
-        self.ready.push_back(Chunk::finish(reason));
+        chunks.push(Chunk::finish(reason));
         self.finished = true;
     }
 
@@ -252,13 +250,13 @@ impl Generate for Answer {
         // Most hosts ask for more than there is; the list then is as long as a short answer.
         const USUAL_CHUNKS: u32 = 64;
         let wanted = max_chunks.max(1) as usize;
-        let mut chunks = Vec::with_capacity(max_chunks.clamp(1, USUAL_CHUNKS) as usize);
-        while chunks.len() < wanted {
-            match self.ready.pop_front() {
-                Some(chunk) => chunks.push(chunk),
-                None if self.finished => break,
-                None => self.step(),
-            }
+        let mut chunks = core::mem::take(&mut self.ready);
+        chunks.reserve_exact(max_chunks.clamp(1, USUAL_CHUNKS) as usize);
+        while chunks.len() < wanted && !self.finished {
+            self.step(&mut chunks);
+        }
+        if chunks.len() > wanted {
+            self.ready = chunks.split_off(wanted);
         }
         Ok(chunks)
     }

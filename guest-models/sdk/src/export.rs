@@ -102,8 +102,8 @@ macro_rules! without_std {
     () => {
         #[cfg(target_family = "wasm")]
         #[global_allocator]
-        static ALLOCATOR: $crate::__private::bare::GlobalDlmalloc =
-            $crate::__private::bare::GlobalDlmalloc;
+        static ALLOCATOR: $crate::__private::bare::Allocator =
+            $crate::__private::bare::Allocator::new();
 
         #[cfg(target_family = "wasm")]
         #[unsafe(no_mangle)]
@@ -114,7 +114,9 @@ macro_rules! without_std {
             new_bytes: usize,
         ) -> *mut u8 {
             // SAFETY: passed on as the host gave it.
-            unsafe { $crate::__private::bare::cabi_realloc(old, old_bytes, align, new_bytes) }
+            unsafe {
+                $crate::__private::bare::cabi_realloc(&ALLOCATOR, old, old_bytes, align, new_bytes)
+            }
         }
 
         // `memcmp` and its like, which the standard library would have brought along.

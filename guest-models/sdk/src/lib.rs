@@ -41,6 +41,8 @@ pub mod bindings;
 mod capabilities;
 mod error;
 mod export;
+#[cfg(any(target_family = "wasm", test))]
+mod heap;
 pub mod kernels;
 pub mod log;
 pub mod tensors;
