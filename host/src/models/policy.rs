@@ -42,6 +42,9 @@ fn at_most(
     }
 }
 
+/// What the names, shapes and lengths around an answer's data may take, in bytes.
+const CROSSING_FRAME_BYTES: usize = 1 << 20;
+
 fn millis(time: std::time::Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
@@ -80,6 +83,12 @@ pub(super) fn budgets(limits: &Limits, policy: &Policy) -> (Budget, LoadBudget) 
         fuel: limits.fuel,
         memory_bytes_max: limits.memory_bytes,
         output_bytes_max: limits.output_bytes,
+        // An answer crosses in one piece: a crossing that is allowed less than the answer would
+        // make the cap on the answer a lie.
+        hostcall_bytes_max: usize::try_from(limits.output_bytes)
+            .unwrap_or(usize::MAX)
+            .saturating_add(CROSSING_FRAME_BYTES)
+            .max(policy.budget.hostcall_bytes_max),
         wall_time: limits.deadline,
         ..policy.budget
     };
