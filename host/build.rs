@@ -12,6 +12,8 @@ const EMBEDDED: [&str; 2] = ["echo", "fake"];
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
+    // They are compiled into the binary by a macro that cargo does not see through.
+    println!("cargo:rerun-if-changed=migrations");
     if let Err(message) = embed() {
         for line in message.lines() {
             println!("cargo::error={line}");

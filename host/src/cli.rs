@@ -47,6 +47,7 @@ enum Command {
     /// Check a bundle as the server would, without a server
     Check(bundles::CheckArgs),
     /// Run a bundle once, without a server
+    #[command(override_usage = "belljar run [OPTIONS] <FILE|DIR>")]
     Run(run::RunArgs),
     /// Upload a bundle
     Push(models::PushArgs),
@@ -64,21 +65,28 @@ enum Command {
     CompileChild,
 }
 
-/// Arguments of all commands that read the settings.
+/// Where the settings and the data of this machine are.
 #[derive(Args, Clone, Debug, Default)]
-struct SettingArgs {
+struct PlaceArgs {
     /// Configuration file (default: belljar.toml in the data directory)
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Where models, keys and state are kept
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+}
+
+/// Arguments of all commands that go by the settings.
+#[derive(Args, Clone, Debug, Default)]
+struct SettingArgs {
+    #[command(flatten)]
+    place: PlaceArgs,
     /// Set any setting, as in `--set sandbox.queue_max=100`
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
 }
 
-impl SettingArgs {
+impl PlaceArgs {
     fn overrides(&self) -> Result<Overrides, Failure> {
         let mut overrides = Overrides {
             file: self.config.clone(),
@@ -90,6 +98,17 @@ impl SettingArgs {
             };
             overrides.flag("--data-dir", "data_dir", dir);
         }
+        Ok(overrides)
+    }
+
+    fn resolve(&self) -> Result<Resolved, Failure> {
+        Ok(resolve(&self.overrides()?, &SystemEnvironment)?)
+    }
+}
+
+impl SettingArgs {
+    fn overrides(&self) -> Result<Overrides, Failure> {
+        let mut overrides = self.place.overrides()?;
         for pair in &self.set {
             // The value is not repeated: it could be a secret in the wrong place.
             let Some((key, value)) = pair.split_once('=') else {

@@ -58,7 +58,7 @@ pub enum DbError {
         source: sqlx::Error,
     },
     /// A migration failed, for example because a newer version has written the database.
-    #[error("the database {path} cannot be brought up to date: {source}")]
+    #[error("the database {path} cannot be brought up to date, was a newer belljar here? {source}")]
     Migrate {
         /// The database file.
         path: PathBuf,
@@ -78,6 +78,7 @@ impl Db {
     pub async fn open(data_dir: &Path) -> Result<Self, DbError> {
         let directory = LockedDirectory::lock(data_dir)?;
         let path = data_dir.join("belljar.db");
+        make_private(&path)?;
         let options = SqliteConnectOptions::new()
             .filename(&path)
             .create_if_missing(true)
@@ -160,6 +161,21 @@ impl LockedDirectory {
     }
 }
 
+/// Makes the database with mode 0600 before SQLite does with the mode of the process; its log
+/// takes the same. The directory is private already, unless somebody has opened it.
+fn make_private(path: &Path) -> Result<(), DbError> {
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(path)
+        .map(drop)
+        .map_err(|source| DbError::Directory {
+            path: path.to_owned(),
+            source,
+        })
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -194,6 +210,18 @@ mod tests {
             .await
             .unwrap();
         assert_eq!((synchronous, mode.as_str(), foreign_keys), (2, "wal", 1));
+    }
+
+    #[tokio::test]
+    async fn nobody_else_can_read_the_store() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let _db = Db::open(dir.path()).await.unwrap();
+        for file in fs::read_dir(dir.path()).unwrap() {
+            let file = file.unwrap();
+            let mode = file.metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o077, 0, "{:?}", file.file_name());
+        }
     }
 
     #[tokio::test]

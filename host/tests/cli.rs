@@ -32,7 +32,11 @@ impl Home {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_belljar"));
-        command.env_clear().env("HOME", self.path()).current_dir(self.path()).args(arguments);
+        command
+            .env_clear()
+            .env("HOME", self.path())
+            .current_dir(self.path())
+            .args(arguments);
         command
     }
 
@@ -86,12 +90,20 @@ struct Server {
 
 impl Server {
     fn start(home: &Home, arguments: &[&str]) -> Self {
-        let all: Vec<&str> = ["--listen", "127.0.0.1:0"].iter().chain(arguments).copied().collect();
+        let all: Vec<&str> = ["--listen", "127.0.0.1:0"]
+            .iter()
+            .chain(arguments)
+            .copied()
+            .collect();
         Self::spawn(home.command(&all))
     }
 
     fn spawn(mut command: Command) -> Self {
-        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut process = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let mut banner = String::new();
         let mut url = String::new();
@@ -110,7 +122,11 @@ impl Server {
             let output = process.wait_with_output().unwrap();
             panic!("no start: {}", String::from_utf8_lossy(&output.stderr));
         }
-        Self { process, banner, url }
+        Self {
+            process,
+            banner,
+            url,
+        }
     }
 
     fn get(&self, path: &str) -> (u16, String) {
@@ -121,21 +137,38 @@ impl Server {
     fn stop(self) -> (Option<i32>, String) {
         signal(&self.process, "TERM");
         let output = self.process.wait_with_output().unwrap();
-        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+        (
+            output.status.code(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
     }
 }
 
 fn signal(process: &Child, name: &str) {
     let id = process.id().to_string();
-    assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+    assert!(
+        Command::new("kill")
+            .args(["-s", name, &id])
+            .status()
+            .unwrap()
+            .success()
+    );
 }
 
 /// One HTTP/1.1 request by hand.
-fn http(url: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> (u16, String) {
+fn http(
+    url: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> (u16, String) {
     use std::io::{Read as _, Write as _};
     let address = url.strip_prefix("http://").unwrap();
     let mut stream = std::net::TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(60)))
+        .unwrap();
     let mut request = format!(
         "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-length: {}\r\n",
         body.len()
@@ -143,65 +176,107 @@ fn http(url: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &st
     for (name, value) in headers {
         request.push_str(&format!("{name}: {value}\r\n"));
     }
-    stream.write_all(format!("{request}\r\n{body}").as_bytes()).unwrap();
+    stream
+        .write_all(format!("{request}\r\n{body}").as_bytes())
+        .unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).unwrap();
     let answer = String::from_utf8_lossy(&answer).into_owned();
     let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
-    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body).to_owned();
+    let body = answer
+        .split_once("\r\n\r\n")
+        .map_or("", |(_, body)| body)
+        .to_owned();
     (status, body)
 }
 
 #[test]
 fn version_and_help_succeed_and_nonsense_is_a_usage_error() {
     let home = Home::new();
-    assert_eq!(home.ok(&["--version"]), format!("belljar {}\n", env!("CARGO_PKG_VERSION")));
+    assert_eq!(
+        home.ok(&["--version"]),
+        format!("belljar {}\n", env!("CARGO_PKG_VERSION"))
+    );
     let help = home.ok(&["--help"]);
-    assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
-    assert!(!help.contains("compile-child"), "the inner command is nobody's business");
+    assert!(
+        help.lines().all(|line| line.chars().count() <= 80),
+        "{help}"
+    );
+    assert!(
+        !help.contains("compile-child"),
+        "the inner command is nobody's business"
+    );
     assert!(home.fails(2, &["--nonsense"]).contains("--nonsense"));
     assert!(home.fails(2, &["keys", "create"]).contains("--name"));
-    assert!(home.fails(2, &["models", "activate", "no-version"]).contains("name@version"));
+    assert!(
+        home.fails(2, &["models", "activate", "no-version"])
+            .contains("name@version")
+    );
 }
 
 #[test]
 fn settings_come_from_file_environment_and_flags_and_secrets_are_redacted() {
     let home = Home::new();
     fs::create_dir_all(home.data_dir()).unwrap();
-    fs::write(home.data_dir().join("belljar.toml"), "[sandbox]\nqueue_max = 5\n").unwrap();
+    fs::write(
+        home.data_dir().join("belljar.toml"),
+        "[sandbox]\nqueue_max = 5\n",
+    )
+    .unwrap();
     let mut command = home.command(&["config", "show", "--json", "--set", "sandbox.runs_max=6"]);
-    command.env("BELLJAR_API_KEYS", "a-secret-of-mine-123").env("FAKEAI_REQUIRE_API_KEY", "true");
+    command
+        .env("BELLJAR_API_KEYS", "a-secret-of-mine-123")
+        .env("FAKEAI_REQUIRE_API_KEY", "true");
     let output = command.output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(!text.contains("a-secret-of-mine"), "{text}");
     let rows: Vec<Value> = serde_json::from_str(&text).unwrap();
     let row = |key: &str| {
         let row = rows.iter().find(|row| row["key"] == key).unwrap();
-        (row["value"].as_str().unwrap().to_owned(), row["source"].as_str().unwrap().to_owned())
+        (
+            row["value"].as_str().unwrap().to_owned(),
+            row["source"].as_str().unwrap().to_owned(),
+        )
     };
     assert_eq!(row("sandbox.runs_max"), ("6".into(), "--set".into()));
-    assert_eq!(row("require_api_key"), ("true".into(), "FAKEAI_REQUIRE_API_KEY".into()));
+    assert_eq!(
+        row("require_api_key"),
+        ("true".into(), "FAKEAI_REQUIRE_API_KEY".into())
+    );
     assert_eq!(row("api_keys").0, "1 key (redacted)");
     assert_eq!(row("listen").1, "default");
     let (value, source) = row("sandbox.queue_max");
     assert_eq!(value, "5");
     assert!(source.ends_with("belljar.toml:2"), "{source}");
     let table = home.ok(&["config", "show"]);
-    assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
+    assert!(
+        table.lines().all(|line| line.chars().count() <= 80),
+        "{table}"
+    );
 }
 
 #[test]
 fn what_is_not_understood_stops_the_start_with_all_problems() {
     let home = Home::new();
     let mut command = home.command(&["--set", "sandbox.quue_max=1"]);
-    let output =
-        command.env("BELLJAR_LISTEN", "nowhere").env("FAKEAI_API_KEY", "x").output().unwrap();
+    let output = command
+        .env("BELLJAR_LISTEN", "nowhere")
+        .env("FAKEAI_API_KEY", "x")
+        .output()
+        .unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{stderr}");
-    for expected in ["sandbox.queue_max", "BELLJAR_LISTEN (listen)", "FAKEAI_API_KEYS"] {
+    for expected in [
+        "sandbox.queue_max",
+        "BELLJAR_LISTEN (listen)",
+        "FAKEAI_API_KEYS",
+    ] {
         assert!(stderr.contains(expected), "{stderr}");
     }
-    assert!(!home.data_dir().exists(), "nothing is made before the settings are understood");
+    assert!(
+        !home.data_dir().exists(),
+        "nothing is made before the settings are understood"
+    );
 }
 
 #[test]
@@ -213,13 +288,20 @@ fn an_open_address_without_keys_is_refused() {
     arguments.push("--insecure");
     let server = Server::spawn(home.command(&arguments));
     assert!(server.banner.contains("NOT required"), "{}", server.banner);
-    assert!(server.url.starts_with("http://127.0.0.1:"), "{}", server.url);
+    assert!(
+        server.url.starts_with("http://127.0.0.1:"),
+        "{}",
+        server.url
+    );
     assert_eq!(server.stop().0, Some(0));
 }
 
 #[test]
 fn the_reference_is_the_page_in_the_repository() {
-    assert_eq!(Home::new().ok(&["config", "reference"]), include_str!("../../CONFIGURATION.md"));
+    assert_eq!(
+        Home::new().ok(&["config", "reference"]),
+        include_str!("../../CONFIGURATION.md")
+    );
 }
 
 #[test]
@@ -238,11 +320,22 @@ fn a_project_is_packed_checked_and_run_without_a_server() {
     );
     let checked = home.json(&["check", "m.tar", "--json"]);
     assert_eq!(checked["digest"], packed["digest"]);
-    assert!(checked["capabilities"].as_array().unwrap().contains(&"tensors".into()));
-    assert!(home.ok(&["check", folder]).starts_with("mine@1.2.3 is sound\n"));
+    assert!(
+        checked["capabilities"]
+            .as_array()
+            .unwrap()
+            .contains(&"tensors".into())
+    );
+    assert!(
+        home.ok(&["check", folder])
+            .starts_with("mine@1.2.3 is sound\n")
+    );
     let answer = home.json(&["run", "m.tar", "--input", r#"{"x":[[1,2],[3,4]]}"#]);
     assert!(answer.to_string().contains("[[1,2],[3,4]]"), "{answer}");
-    assert!(home.fails(1, &["run", folder, "--prompt", "hi"]).contains("--input"));
+    assert!(
+        home.fails(1, &["run", folder, "--prompt", "hi"])
+            .contains("--input")
+    );
     assert!(!home.data_dir().exists(), "nothing is left behind");
 }
 
@@ -259,7 +352,10 @@ fn a_bundle_that_the_server_would_refuse_fails_the_check() {
     let folder = home.project("broken", ECHO_PROJECT);
     fs::write(folder.join("model.wasm"), b"\0asm\x0d\0\x01\0junk").unwrap();
     home.fails(1, &["check", folder.to_str().unwrap()]);
-    assert!(home.fails(1, &["check", "missing.tar"]).contains("missing.tar"));
+    assert!(
+        home.fails(1, &["check", "missing.tar"])
+            .contains("missing.tar")
+    );
     assert!(home.fails(1, &["pack", "nowhere"]).contains("nowhere"));
 }
 
@@ -282,29 +378,68 @@ fn a_server_is_found_used_and_stopped() {
     let (status, answer) = http(&server.url, "POST", "/infer", &json, body);
     assert_eq!(status, 200, "{answer}");
     let list = home.json(&["models", "list", "--json"]);
-    let names: Vec<&str> =
-        list["data"].as_array().unwrap().iter().map(|m| m["name"].as_str().unwrap()).collect();
-    assert!(names.contains(&"mine") && names.contains(&"fake"), "{names:?}");
+    let names: Vec<&str> = list["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|m| m["name"].as_str().unwrap())
+        .collect();
+    assert!(
+        names.contains(&"mine") && names.contains(&"fake"),
+        "{names:?}"
+    );
     assert!(home.ok(&["models", "list"]).contains("mine@1.2.3"));
-    assert!(home.ok(&["models", "show", "mine@1.2.3"]).starts_with("mine@1.2.3 is active\n"));
+    assert!(
+        home.ok(&["models", "show", "mine@1.2.3"])
+            .starts_with("mine@1.2.3 is active\n")
+    );
     home.ok(&["models", "deactivate", "mine"]);
     home.ok(&["models", "activate", "mine@1.2.3"]);
     home.ok(&["models", "remove", "mine"]);
-    assert!(home.fails(1, &["models", "show", "mine"]).starts_with("error: "));
+    assert!(
+        home.fails(1, &["models", "show", "mine"])
+            .starts_with("error: ")
+    );
 
-    let create = ["keys", "create", "--name", "ci", "--scopes", "infer,models:write", "--tier",
-        "tier-5", "--expires", "30 d", "--json"];
+    let create = [
+        "keys",
+        "create",
+        "--name",
+        "ci",
+        "--scopes",
+        "infer,models:write",
+        "--tier",
+        "tier-5",
+        "--expires",
+        "30 d",
+        "--json",
+    ];
     let created = home.json(&create);
-    let (id, key) = (created["id"].as_str().unwrap(), created["key"].as_str().unwrap());
+    let (id, key) = (
+        created["id"].as_str().unwrap(),
+        created["key"].as_str().unwrap(),
+    );
     assert!(key.starts_with("sk-belljar-") && key.len() == 75);
     let bearer = format!("Bearer {key}");
-    let models = || http(&server.url, "GET", "/v1/models", &[("authorization", &bearer)], "").0;
+    let models = || {
+        http(
+            &server.url,
+            "GET",
+            "/v1/models",
+            &[("authorization", &bearer)],
+            "",
+        )
+        .0
+    };
     assert_ne!(models(), 401);
     assert!(home.ok(&["keys", "list"]).contains(id));
     home.ok(&["keys", "revoke", id]);
     assert_eq!(models(), 401);
     assert!(home.ok(&["keys", "list"]).contains("revoked"));
-    assert!(home.fails(1, &["keys", "revoke", "key_0000000000000000"]).contains("key_0000"));
+    assert!(
+        home.fails(1, &["keys", "revoke", "key_0000000000000000"])
+            .contains("key_0000")
+    );
 
     let admin = fs::read_to_string(home.data_dir().join("admin.key")).unwrap();
     let (code, log) = server.stop();
@@ -313,7 +448,10 @@ fn a_server_is_found_used_and_stopped() {
     for line in log.lines() {
         serde_json::from_str::<Value>(line).unwrap_or_else(|_| panic!("not JSON: {line}"));
     }
-    assert!(!log.contains(key) && !log.contains(admin.trim()), "a secret is in the log");
+    assert!(
+        !log.contains(key) && !log.contains(admin.trim()),
+        "a secret is in the log"
+    );
     assert!(home.fails(1, &["models", "list"]).contains("belljar serve"));
 }
 
@@ -329,7 +467,10 @@ fn wait_until_ready(server: &Server) {
 fn a_data_directory_has_one_server() {
     let home = Home::new();
     let server = Server::start(&home, &[]);
-    assert!(home.fails(1, &["--listen", "127.0.0.1:0"]).contains("in use"));
+    assert!(
+        home.fails(1, &["--listen", "127.0.0.1:0"])
+            .contains("in use")
+    );
     let taken = server.url.strip_prefix("http://").unwrap().to_owned();
     let other = home.path().join("other");
     let arguments = ["--listen", &taken, "--data-dir", other.to_str().unwrap()];
@@ -349,10 +490,21 @@ fn the_key_of_this_machine_is_not_sent_elsewhere() {
 #[test]
 fn metrics_get_a_listener_of_their_own() {
     let home = Home::new();
-    let server =
-        Server::start(&home, &["--require-api-key", "--set", "metrics.listen=127.0.0.1:0"]);
-    let line = server.banner.lines().find(|line| line.contains("metrics")).unwrap();
-    let url = line.split_whitespace().last().unwrap().strip_suffix("/metrics").unwrap();
+    let server = Server::start(
+        &home,
+        &["--require-api-key", "--set", "metrics.listen=127.0.0.1:0"],
+    );
+    let line = server
+        .banner
+        .lines()
+        .find(|line| line.contains("metrics"))
+        .unwrap();
+    let url = line
+        .split_whitespace()
+        .last()
+        .unwrap()
+        .strip_suffix("/metrics")
+        .unwrap();
     let (status, body) = http(url, "GET", "/metrics", &[], "");
     assert_eq!(status, 200);
     assert!(body.contains("belljar_build_info"), "{body}");

@@ -8,7 +8,7 @@ use clap::Args;
 use reqwest::{Method, RequestBuilder, Response, Url};
 use serde_json::Value;
 
-use super::{SettingArgs, output};
+use super::{PlaceArgs, output};
 use crate::app::{ADMIN_KEY_FILE, ServerHandle};
 use crate::auth::PresentedKey;
 
@@ -16,13 +16,23 @@ use crate::auth::PresentedKey;
 #[derive(Args, Clone, Debug, Default)]
 pub(super) struct ClientArgs {
     /// Server to talk to (default: the one of the data directory)
-    #[arg(long, value_name = "URL", env = "BELLJAR_SERVER")]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "BELLJAR_SERVER",
+        hide_env_values = true
+    )]
     server: Option<String>,
     /// File with the key to use (default: admin.key of the data directory)
-    #[arg(long, value_name = "FILE", env = "BELLJAR_ADMIN_KEY_FILE")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "BELLJAR_ADMIN_KEY_FILE",
+        hide_env_values = true
+    )]
     admin_key_file: Option<PathBuf>,
     #[command(flatten)]
-    settings: SettingArgs,
+    place: PlaceArgs,
 }
 
 /// A server and a key for it.
@@ -37,7 +47,7 @@ impl Client {
         let data_dir = match (&args.server, &args.admin_key_file) {
             // Everything is said: the settings of this machine do not matter.
             (Some(_), Some(_)) => None,
-            _ => Some(args.settings.resolve()?.settings.data_dir),
+            _ => Some(args.place.resolve()?.settings.data_dir),
         };
         let base = match (&args.server, &data_dir) {
             (Some(url), _) => url.clone(),
@@ -207,7 +217,7 @@ mod tests {
         ] {
             assert!(!is_loopback(&base_url(there).unwrap()), "{there}");
         }
-        for bad in ["ftp://x", "http://", "unix:/x"] {
+        for bad in ["ftp://x", "http://", "file:///x"] {
             assert!(base_url(bad).is_err(), "{bad}");
         }
     }

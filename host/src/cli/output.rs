@@ -73,6 +73,9 @@ pub(super) fn table<const N: usize>(
     for row in rows {
         table.add_row(row);
     }
+    if let Some(first) = table.column_mut(0) {
+        first.set_padding((0, 1));
+    }
     let padded = table.to_string();
     let trimmed: Vec<&str> = padded.lines().map(str::trim_end).collect();
     line(trimmed.join("\n"))
