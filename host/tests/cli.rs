@@ -348,7 +348,7 @@ fn a_bundle_that_the_server_would_refuse_fails_the_check() {
     let greedy = format!("{ECHO_PROJECT}[limits]\nmemory = '100 GiB'\n");
     let folder = home.project("greedy", &greedy);
     let told = home.fails(1, &["check", folder.to_str().unwrap()]);
-    assert!(told.contains("100 GiB") && told.contains("4 GiB"), "{told}");
+    assert!(told.contains("100 GiB") && told.contains("1 GiB"), "{told}");
     let folder = home.project("broken", ECHO_PROJECT);
     fs::write(folder.join("model.wasm"), b"\0asm\x0d\0\x01\0junk").unwrap();
     home.fails(1, &["check", folder.to_str().unwrap()]);

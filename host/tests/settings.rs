@@ -251,13 +251,12 @@ async fn what_a_model_gets_that_asks_for_nothing() {
     ];
     for (name, value) in runs {
         let host = Host::with(&[(name, value)]).await;
-        let (status, answer) = host.upload(echo()).await;
-        assert_eq!(status, StatusCode::CREATED, "{name}: {answer}");
-        let (status, answer) = host.post("/infer", body.clone()).await;
-        assert!(
-            status.is_client_error() || status.is_server_error(),
-            "{name}: {answer}"
-        );
+        // Some caps already bind when the model is tried at its upload.
+        let (mut status, mut answer) = host.upload(echo()).await;
+        if status == StatusCode::CREATED {
+            (status, answer) = host.post("/infer", body.clone()).await;
+        }
+        assert!(status.is_client_error() || status.is_server_error(), "{name}: {answer}");
         assert_ne!(code(&answer), "internal_error", "{name}");
     }
     let host = Host::with(&[]).await;
@@ -272,7 +271,7 @@ async fn what_a_model_gets_that_asks_for_nothing() {
 #[tokio::test]
 async fn what_a_component_may_be() {
     for (name, value) in [
-        ("BELLJAR_POLICY_INSTANCES_MAX", "1"),
+        ("BELLJAR_POLICY_TABLE_ELEMENTS_MAX", "1"),
         ("BELLJAR_POLICY_DEFAULT_MEMORY", "64 KiB"),
         ("BELLJAR_COMPILER_WALL_TIME", "1 ms"),
         ("BELLJAR_COMPILER_ADDRESS_SPACE_MAX", "32 MiB"),

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use anyhow::Result;
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
@@ -74,7 +74,8 @@ pub(super) fn table<const N: usize>(
         table.add_row(row);
     }
     if let Some(first) = table.column_mut(0) {
-        first.set_padding((0, 1));
+        // What people copy into the next command must not be broken over two lines.
+        first.set_padding((0, 1)).set_constraint(ColumnConstraint::ContentWidth);
     }
     let padded = table.to_string();
     let trimmed: Vec<&str> = padded.lines().map(str::trim_end).collect();
