@@ -32,5 +32,6 @@ CREATE TABLE model_versions (
     failure_code TEXT,
     failure_message TEXT,
     PRIMARY KEY (name, version),
-    CHECK ((state = 'failed') = (failure_code IS NOT NULL AND failure_message IS NOT NULL))
+    CHECK ((state = 'failed') = (failure_code IS NOT NULL)),
+    CHECK ((state = 'failed') = (failure_message IS NOT NULL))
 ) STRICT, WITHOUT ROWID;
