@@ -8,8 +8,6 @@ use belljar_guest::{Error, Tensors};
 
 struct Guest;
 
-const STACK_BYTES: usize = 1 << 20;
-
 impl Tensors for Guest {
     fn infer(request: Request) -> Result<Response, Error> {
         let bytes = hostile::number_of(request.parameter("bytes"), 1 << 20) as usize;
@@ -25,13 +23,14 @@ impl Tensors for Guest {
             };
         }
         let mut found = 0u64;
-        // The stack may hold the secret that is looked for, and comes first.
-        for address in STACK_BYTES..=last {
-            // SAFETY: the eight bytes lie within the linear memory, and WebAssembly reads at any
-            // alignment.
-            let here =
-                unsafe { core::ptr::with_exposed_provenance::<u64>(address).read_unaligned() };
-            found += u64::from(here == secret);
+        for (from, to) in hostile::idle_memory(last + 1) {
+            for address in from..to {
+                // SAFETY: the eight bytes lie within the linear memory, and WebAssembly reads at
+                // any alignment.
+                let here =
+                    unsafe { core::ptr::with_exposed_provenance::<u64>(address).read_unaligned() };
+                found += u64::from(here == secret);
+            }
         }
         Ok(hostile::scalar("found", found))
     }

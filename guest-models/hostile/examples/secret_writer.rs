@@ -17,9 +17,6 @@ enum Ending {
     Loop,
 }
 
-/// The stack comes first in the linear memory, and is still in use.
-const BUSY_BYTES: usize = 1 << 20;
-
 impl Tensors for Guest {
     fn infer(request: Request) -> Result<Response, Error> {
         let bytes = hostile::number_of(request.parameter("bytes"), 1 << 20) as usize;
@@ -32,15 +29,15 @@ impl Tensors for Guest {
         core::mem::forget(request);
         hostile::grow((bytes >> 16).saturating_sub(hostile::pages()));
         let end = hostile::pages() << 16;
-        let mut address = BUSY_BYTES;
-        while address < end {
-            // SAFETY: not sound as Rust, and meant so: it overwrites what the program does not
-            // need any more to come to its end. The address lies within the linear memory.
-            unsafe {
-                core::ptr::with_exposed_provenance_mut::<u64>(address)
-                    .write_volatile(hostile::secret())
-            };
-            address += 8;
+        for (from, to) in hostile::idle_memory(end) {
+            for address in (from..to).step_by(8) {
+                // SAFETY: not sound as Rust, and meant so: it overwrites what the program does
+                // not need any more to come to its end. The address lies within the memory.
+                unsafe {
+                    core::ptr::with_exposed_provenance_mut::<u64>(address)
+                        .write_volatile(hostile::secret());
+                }
+            }
         }
         // What the ending needs is gone, so it is decided by what was read before.
         match ending {

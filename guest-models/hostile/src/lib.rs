@@ -96,6 +96,16 @@ pub fn secret() -> u64 {
     core::hint::black_box(0x5ec2_e7b1_0000_0001u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
+/// The memory up to `end` that a function without a future does not need: all but the part of the
+/// stack that is in use, which lies at the end of the stack's own 1 MiB at the beginning.
+pub fn idle_memory(end: usize) -> [(usize, usize); 2] {
+    const STACK_BYTES: usize = 1 << 20;
+    /// More than the caller and what it calls keep on the stack.
+    const USED_BYTES: usize = 16 << 10;
+    // The first KiB is left alone: Rust holds null for invalid, and this walks in words.
+    [(1024, STACK_BYTES - USED_BYTES), (STACK_BYTES, end)]
+}
+
 /// A string of that many letters.
 pub fn letters(count: u64) -> String {
     let count = usize::try_from(count).unwrap_or(usize::MAX);

@@ -26,10 +26,7 @@ pub trait Tensors {
     /// What the model takes and gives. Asked once, at activation; where it declares inputs, the
     /// host refuses requests that do not fit them. The default takes any tensor.
     fn metadata() -> tensors::Metadata {
-        tensors::Metadata {
-            inputs: Vec::new(),
-            outputs: Vec::new(),
-        }
+        tensors::Metadata::new([], [])
     }
 
     /// Runs the model once.

@@ -338,6 +338,23 @@ impl Datatype {
     }
 }
 
+impl Metadata {
+    /// What a model takes and gives.
+    ///
+    /// ```
+    /// # use belljar_guest::tensors::{Datatype, Metadata, TensorInfo};
+    /// let batch = |name| TensorInfo::new(name, Datatype::Fp32, [-1, 10]);
+    /// let metadata = Metadata::new([batch("x")], [batch("y")]);
+    /// assert_eq!(metadata.inputs[0].shape, [-1, 10]);
+    /// ```
+    pub fn new(inputs: impl Into<Vec<TensorInfo>>, outputs: impl Into<Vec<TensorInfo>>) -> Self {
+        Self {
+            inputs: inputs.into(),
+            outputs: outputs.into(),
+        }
+    }
+}
+
 impl TensorInfo {
     /// What a tensor of that name looks like. A dimension of any size is -1.
     pub fn new(name: impl Into<String>, datatype: Datatype, shape: impl Into<Vec<i64>>) -> Self {
