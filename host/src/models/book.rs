@@ -13,6 +13,9 @@ use super::live::{LiveModel, Names};
 use super::records::{Pointers, Record, StoredState};
 use super::status::{Failure, Limits, ModelSummary, VersionState, VersionStatus};
 
+/// The code of a failure for which the files of a version are to blame.
+pub(super) const FILES_DAMAGED: &str = "files_damaged";
+
 /// All models.
 #[derive(Default)]
 pub(super) struct Book {
@@ -194,9 +197,15 @@ impl Book {
         })
     }
 
-    /// The digests that something refers to.
+    /// The digests whose files are wanted. Not those that were found damaged: they are of no
+    /// use, and the store deletes nothing while it is told to keep what it cannot read.
     pub(super) fn digests(&self) -> HashSet<Digest> {
-        self.records().map(|record| record.digest).collect()
+        let damaged = |record: &Record| match &record.state {
+            StoredState::Failed(failure) => failure.code == FILES_DAMAGED,
+            StoredState::Received | StoredState::Ready => false,
+        };
+        let wanted = self.records().filter(|record| !damaged(record));
+        wanted.map(|record| record.digest).collect()
     }
 
     pub(super) fn pointers(&self, name: &ModelName) -> Pointers {

@@ -11,7 +11,7 @@ use std::time::Instant;
 use belljar_bundle::{BundleError, ModelId, StoredBundle};
 use belljar_sandbox::{Artefact, AssetFile, CompileError, CompileJob, LoadError, Phase};
 
-use super::book::{About, Run, Stage};
+use super::book::{About, FILES_DAMAGED, Run, Stage};
 use super::live::LiveModel;
 use super::records::StoredState;
 use super::registry::{Current, Inner, blocking};
@@ -149,7 +149,7 @@ fn damaged(run: &Run, error: BundleError) -> Broken {
     match error {
         BundleError::BundleUnknown { .. } | BundleError::StoreDamaged { .. } => {
             Broken::Model(Failure {
-                code: "files_damaged".to_owned(),
+                code: FILES_DAMAGED.to_owned(),
                 message: "files of this version are missing or damaged on the server's disk: \
                           upload the bundle again"
                     .to_owned(),

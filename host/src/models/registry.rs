@@ -9,7 +9,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use belljar_bundle::{ModelId, ModelName, ModelVersion, Store};
+use belljar_bundle::{Digest, ModelId, ModelName, ModelVersion, Store};
 use belljar_sandbox::{Compiler, Sandbox};
 use parking_lot::Mutex;
 use tokio::io::AsyncRead;
@@ -517,12 +517,8 @@ impl Inner {
             let blobs = store
                 .remove_unreferenced(&keep)
                 .map_err(ModelError::Bundle)?;
-            let digests = keep
-                .iter()
-                .map(|digest| *digest.as_bytes())
-                .collect::<Vec<_>>();
             let artefacts = compiler
-                .retain(|content| digests.contains(content))
+                .retain(|content| keep.contains(&Digest::from_bytes(*content)))
                 .map_err(ModelError::host)?;
             Ok::<_, ModelError>(blobs + artefacts)
         })

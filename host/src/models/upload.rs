@@ -15,7 +15,7 @@ use tokio_util::io::SyncIoBridge;
 use super::body::{Cut, TimedBody};
 use super::book::{Book, Stage};
 use super::config::Config;
-use super::records::{Record, StoredState};
+use super::records::{Pointers, Record, StoredState};
 use super::registry::{Inner, blocking};
 use super::status::VersionStatus;
 use super::{ModelError, lifecycle, policy};
@@ -105,111 +105,142 @@ async fn store(
     by: Option<KeyId>,
     activate: bool,
 ) -> Result<VersionStatus, ModelError> {
-    let id = bundle.manifest().id().clone();
-    let digest = bundle.digest();
-    let bytes = bundle.unpacked_bytes();
+    let mut upload = Upload {
+        id: bundle.manifest().id().clone(),
+        digest: bundle.digest(),
+        bytes: bundle.unpacked_bytes(),
+        by,
+        activate,
+        has_replaced: false,
+    };
     // No collection between the files and their row.
     let blobs = inner.blobs.read().await;
     // Before anything is written, so that a conflict costs no disk; and again below, because
-    // another upload may come in between.
-    let verdict = judge(&inner.book.lock(), &id, &digest, bytes, &inner.config)?;
-    if matches!(verdict, Verdict::Store) {
-        blocking(move || bundle.commit()).await??;
+    // another change may come in between.
+    let verdict = upload.judge(&inner.book.lock(), &inner.config)?;
+    if let Verdict::Keep = verdict {
+        let turn = inner.writes.lock().await;
+        let verdict = upload.judge(&inner.book.lock(), &inner.config)?;
+        if let Verdict::Keep = verdict {
+            return upload.keep(inner).await;
+        }
+        // It was removed, or has failed, since the first look.
+        drop(turn);
     }
+    blocking(move || bundle.commit()).await??;
     let turn = inner.writes.lock().await;
-    let (verdict, mut pointers, old) = {
-        let book = inner.book.lock();
-        let old = book.version(&id).map(|version| version.record.digest);
-        (
-            judge(&book, &id, &digest, bytes, &inner.config)?,
-            book.pointers(&id.name),
-            old,
-        )
+    let verdict = upload.judge(&inner.book.lock(), &inner.config);
+    let stored = match verdict {
+        Ok(Verdict::Keep) => upload.keep(inner).await,
+        Ok(Verdict::Store) => upload.put(inner).await,
+        Err(error) => Err(error),
     };
-    let live = inner.live.find(&id.to_string()).is_some();
-    let before = pointers.clone();
-    match (activate, live) {
-        (true, true) => {
-            pointers.active = Some(id.version.clone());
-            pointers.wanted = None;
-        }
-        (true, false) => pointers.wanted = Some(id.version.clone()),
-        (false, _) => {}
-    }
-    match verdict {
-        Verdict::Keep if pointers == before => {}
-        Verdict::Keep => {
-            inner.records.point(&id.name, &pointers).await?;
-            inner.change(|book| book.point(&id.name, pointers));
-        }
-        Verdict::Store => {
-            let record = Record {
-                id: id.clone(),
-                digest,
-                bytes,
-                state: StoredState::Received,
-                attempts: 0,
-                was_ready: inner
-                    .book
-                    .lock()
-                    .version(&id)
-                    .is_some_and(|old| old.record.was_ready),
-                created: now(),
-                uploaded_by: by,
-                embedded: None,
-            };
-            inner.records.put(&record, &pointers).await?;
-            inner.change(|book| book.put(record, pointers));
-            lifecycle::start(inner, &id);
-        }
-    }
     drop((turn, blobs));
-    if old.is_some_and(|old| old != digest) {
+    if stored.is_err() || upload.has_replaced {
+        // Files that no row names.
         inner.collect_soon();
     }
-    inner
-        .book
-        .lock()
-        .status(&id)
-        .ok_or_else(|| ModelError::not_found(&id.to_string()))
+    stored
 }
 
-fn judge(
-    book: &Book,
-    id: &ModelId,
-    digest: &Digest,
+/// A bundle that has passed every check, on its way into the registry.
+struct Upload {
+    id: ModelId,
+    digest: Digest,
     bytes: u64,
-    config: &Config,
-) -> Result<Verdict, ModelError> {
-    let (count, stored) = book.size();
-    match book.version(id) {
-        Some(version) => {
-            let failed = matches!(version.stage, Stage::Failed(_));
-            let record = &version.record;
-            match (record.digest == *digest, failed) {
-                (true, true) => Ok(Verdict::Store),
-                (true, false) => Ok(Verdict::Keep),
-                // Nobody can have used it, so its author may try again under the same version.
-                (false, true) if !record.was_ready && record.embedded.is_none() => {
-                    Ok(Verdict::Store)
-                }
-                (false, _) => Err(ModelError::Conflict {
-                    id: Box::new(id.clone()),
-                    stored: record.digest,
-                    sent: *digest,
-                }),
-            }
+    by: Option<KeyId>,
+    activate: bool,
+    /// Whether its row has taken the place of one with other content.
+    has_replaced: bool,
+}
+
+impl Upload {
+    /// Stores its row. The caller holds `writes`, and its files are in place.
+    async fn put(&mut self, inner: &Arc<Inner>) -> Result<VersionStatus, ModelError> {
+        let old = {
+            let book = inner.book.lock();
+            book.version(&self.id).map(|version| version.record.clone())
+        };
+        let record = Record {
+            id: self.id.clone(),
+            digest: self.digest,
+            bytes: self.bytes,
+            state: StoredState::Received,
+            attempts: 0,
+            was_ready: old.as_ref().is_some_and(|old| old.was_ready),
+            created: now(),
+            uploaded_by: self.by.clone(),
+            embedded: None,
+        };
+        let pointers = self.pointers(inner);
+        inner.records.put(&record, &pointers).await?;
+        inner.change(|book| book.put(record, pointers));
+        self.has_replaced = old.is_some_and(|old| old.digest != self.digest);
+        lifecycle::start(inner, &self.id);
+        self.status(inner)
+    }
+
+    /// Takes note that what is there was sent again. The caller holds `writes`.
+    async fn keep(&self, inner: &Arc<Inner>) -> Result<VersionStatus, ModelError> {
+        inner.point(&self.id.name, self.pointers(inner)).await?;
+        self.status(inner)
+    }
+
+    /// Which version is to be active now.
+    fn pointers(&self, inner: &Inner) -> Pointers {
+        let book = inner.book.lock();
+        let mut pointers = book.pointers(&self.id.name);
+        if self.activate {
+            let runs = book
+                .version(&self.id)
+                .is_some_and(|version| version.live().is_some());
+            let version = Some(self.id.version.clone());
+            // What does not run yet becomes active when it does; until then the old one serves.
+            (pointers.active, pointers.wanted) = if runs {
+                (version, None)
+            } else {
+                (pointers.active, version)
+            };
         }
-        None if count >= config.versions_max => Err(ModelError::TooManyVersions {
-            limit: config.versions_max,
-        }),
-        None if stored.saturating_add(bytes) > config.stored_bytes_max => {
-            Err(ModelError::StoreFull {
-                needed: ByteSize::bytes(stored.saturating_add(bytes)),
-                limit: ByteSize::bytes(config.stored_bytes_max),
-            })
+        pointers
+    }
+
+    fn status(&self, inner: &Inner) -> Result<VersionStatus, ModelError> {
+        let status = inner.book.lock().status(&self.id);
+        status.ok_or_else(|| ModelError::not_found(&self.id.to_string()))
+    }
+
+    /// What is to be done with it, as things stand.
+    fn judge(&self, book: &Book, config: &Config) -> Result<Verdict, ModelError> {
+        let Some(version) = book.version(&self.id) else {
+            let (count, stored) = book.size();
+            let needed = stored.saturating_add(self.bytes);
+            return if count >= config.versions_max {
+                Err(ModelError::TooManyVersions {
+                    limit: config.versions_max,
+                })
+            } else if needed > config.stored_bytes_max {
+                Err(ModelError::StoreFull {
+                    needed: ByteSize::bytes(needed),
+                    limit: ByteSize::bytes(config.stored_bytes_max),
+                })
+            } else {
+                Ok(Verdict::Store)
+            };
+        };
+        let record = &version.record;
+        let failed = matches!(version.stage, Stage::Failed(_));
+        match (record.digest == self.digest, failed) {
+            (true, true) => Ok(Verdict::Store),
+            (true, false) => Ok(Verdict::Keep),
+            // Nobody can have used it, so its author may try again under the same version.
+            (false, true) if !record.was_ready && record.embedded.is_none() => Ok(Verdict::Store),
+            (false, _) => Err(ModelError::Conflict {
+                id: Box::new(self.id.clone()),
+                stored: record.digest,
+                sent: self.digest,
+            }),
         }
-        None => Ok(Verdict::Store),
     }
 }
 
