@@ -33,6 +33,17 @@ impl TestBundle {
         Self::new(name, version, belljar::embedded::ECHO_COMPONENT)
     }
 
+    /// A bundle of a guest that misbehaves (see `guest-models/hostile`), version 1.0.0, under
+    /// the guest's own name.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such guest.
+    #[must_use]
+    pub fn hostile(guest: &str) -> Self {
+        Self::new(guest, "1.0.0", &belljar_test_guests::bytes(guest))
+    }
+
     /// `name@version`.
     #[must_use]
     pub fn id(&self) -> &str {

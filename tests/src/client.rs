@@ -62,7 +62,6 @@ impl Client {
     }
 
     /// A request to be completed and sent with [`Client::send`] or its own `send`.
-    #[must_use]
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.base));
         match &self.key {
@@ -187,7 +186,6 @@ impl Answer {
     ///
     /// When it is another one; the message has the body.
     #[track_caller]
-    #[must_use]
     pub fn expect_status(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}", self.text());
         self

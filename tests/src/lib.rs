@@ -1,7 +1,9 @@
 //! Drives the server over real HTTP: the harness that the tests in `tests/` share.
 //!
-//! [`ServerProcess`] is the server as a process of its own, to be killed. [`TestBundle`] makes
-//! archives to upload, [`Client`] is a caller, [`RawConnection`] one that keeps no rules.
+//! [`TestHost`] is a server in the test's own process, [`ServerProcess`] one in a process of its
+//! own, to be killed. Both make the callers of a test: `host.anonymous()`, `host.admin()`,
+//! `host.key("infer")`. [`TestBundle`] makes archives to upload, [`Client`] is a caller,
+//! [`RawConnection`] one that keeps no rules.
 
 #![forbid(unsafe_code)]
 #![allow(
@@ -11,10 +13,15 @@
 
 mod bundle;
 mod client;
+mod host;
 mod process;
 mod raw;
+mod warm;
 
+pub use belljar_test_guests as guests;
 pub use bundle::TestBundle;
 pub use client::{Answer, Client};
+pub use host::TestHost;
 pub use process::{ServerProcess, program};
 pub use raw::RawConnection;
+pub use warm::warm_up;

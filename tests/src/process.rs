@@ -192,7 +192,12 @@ fn address(data_dir: &Path, pid: u32) -> Option<SocketAddr> {
     if value.get("pid")?.as_u64()? != u64::from(pid) {
         return None;
     }
-    value.get("address")?.as_str()?.parse().ok()
+    value
+        .get("url")?
+        .as_str()?
+        .strip_prefix("http://")?
+        .parse()
+        .ok()
 }
 
 /// The server's program: the `belljar-under-test` of this package, which is `host/src/main.rs`
