@@ -212,7 +212,6 @@ impl App {
     }
 
     /// All routes with their layers, to be asked without a socket.
-    #[must_use]
     pub fn router(&self) -> Router {
         self.router.clone()
     }

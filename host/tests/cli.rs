@@ -479,6 +479,68 @@ fn a_data_directory_has_one_server() {
 }
 
 #[test]
+fn variables_move_the_server_and_its_log() {
+    let home = Home::new();
+    let elsewhere = home.path().join("elsewhere");
+    let start = |more: &[(&str, &str)]| {
+        let mut command = home.command(&[]);
+        command
+            .env("BELLJAR_LISTEN", "localhost:0")
+            .env("BELLJAR_DATA_DIR", &elsewhere);
+        command
+            .env("BELLJAR_EMBEDDED_FAKE", "false")
+            .env("BELLJAR_EMBEDDED_ECHO", "false");
+        Server::spawn({
+            command.envs(more.iter().copied());
+            command
+        })
+    };
+    let log = |more: &[(&str, &str)]| {
+        let server = start(more);
+        assert_eq!(server.get("/v1/models").0, 200);
+        server.stop().1
+    };
+    let text = log(&[]);
+    assert!(text.contains("access: GET /v1/models 200"), "{text}");
+    assert!(elsewhere.join("admin.key").is_file() && !home.data_dir().exists());
+    let json = log(&[("BELLJAR_LOG_FORMAT", "json")]);
+    let lines: Vec<Value> = json
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert!(
+        lines.iter().any(|line| line["route"] == "/v1/models"),
+        "{json}"
+    );
+    let quiet = log(&[("BELLJAR_LOG_ACCESS", "false")]);
+    assert!(
+        !quiet.contains("access:") && quiet.contains("serving"),
+        "{quiet}"
+    );
+    let silent = log(&[("BELLJAR_LOG_LEVEL", "off"), ("BELLJAR_LOG_ACCESS", "off")]);
+    assert_eq!(silent, "");
+}
+
+#[test]
+fn a_kill_leaves_a_data_directory_that_works() {
+    let home = Home::new();
+    let server = Server::start(&home, &["--set", "embedded.fake=false"]);
+    let id = home.json(&[
+        "keys", "create", "--name", "n", "--scopes", "infer", "--json",
+    ])["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    signal(&server.process, "KILL");
+    let told = home.fails(1, &["keys", "list"]);
+    assert!(told.contains("no server answers"), "{told}");
+    drop(server);
+    let server = Server::start(&home, &["--set", "embedded.fake=false"]);
+    assert!(home.ok(&["keys", "list"]).contains(&id));
+    assert_eq!(server.stop().0, Some(0));
+}
+
+#[test]
 fn the_key_of_this_machine_is_not_sent_elsewhere() {
     let home = Home::new();
     fs::create_dir_all(home.data_dir()).unwrap();

@@ -215,7 +215,8 @@ async fn what_an_upload_may_be() {
 
 #[tokio::test]
 async fn what_a_manifest_may_ask_for() {
-    let asks: [(&str, &str, fn(&mut Parts)); 5] = [
+    type Ask = fn(&mut Parts);
+    let asks: [(&str, &str, Ask); 5] = [
         ("BELLJAR_POLICY_MEMORY_MAX", "32 MiB", |parts| {
             parts.limits.memory = Some("64 MiB".parse().unwrap());
         }),

@@ -159,8 +159,8 @@ fn report(status: &VersionStatus, bench: &Workbench, json: bool) -> Result<()> {
     };
     output::line(format!(
         "{id} is sound\n  digest        {digest}\n  size          {bytes}, compiled {compiled}\n  \
-         capabilities  {capabilities}\n  needs         {memory} of memory at the start, \
-         {memories} memories, {tables} tables\n  snapshot      {loaded}\n  limits        \
+         capabilities  {capabilities}\n  needs         {memory} at the start, \
+         {memories}, {tables}\n  snapshot      {loaded}\n  limits        \
          {cap} of memory, {output} of output, {deadline}\n  fuel          {fuel} a request, \
          {load_fuel} for load",
         id = status.id,
@@ -169,13 +169,17 @@ fn report(status: &VersionStatus, bench: &Workbench, json: bool) -> Result<()> {
         compiled = size(inspection.artefact_bytes),
         capabilities = names.join(", "),
         memory = size(inspection.memory_bytes_initial),
-        memories = inspection.memories,
-        tables = inspection.tables,
+        memories = count(inspection.memories, "memory", "memories"),
+        tables = count(inspection.tables, "table", "tables"),
         cap = ByteSize::bytes(budget.memory_bytes_max),
         output = ByteSize::bytes(budget.output_bytes_max),
         deadline = DurationText::from(budget.wall_time),
         fuel = budget.fuel,
     ))
+}
+
+fn count(number: u32, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
 }
 
 /// A size for people, rounded.

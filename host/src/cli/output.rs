@@ -75,7 +75,9 @@ pub(super) fn table<const N: usize>(
     }
     if let Some(first) = table.column_mut(0) {
         // What people copy into the next command must not be broken over two lines.
-        first.set_padding((0, 1)).set_constraint(ColumnConstraint::ContentWidth);
+        first
+            .set_padding((0, 1))
+            .set_constraint(ColumnConstraint::ContentWidth);
     }
     let padded = table.to_string();
     let trimmed: Vec<&str> = padded.lines().map(str::trim_end).collect();
