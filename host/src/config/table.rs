@@ -134,6 +134,12 @@ pub static SETTINGS: &[Setting] = &[
         "How long a connection may take to send the head of its next request."
     ),
     setting!(
+        "http.body_read_timeout",
+        http.body_read_timeout: PositiveTime<Duration>,
+        "http",
+        "How long a request may take to send its body, other than a bundle."
+    ),
+    setting!(
         "http.streams_max",
         http.http2_streams_max: Positive<u32>,
         "http",

@@ -222,3 +222,196 @@ async fn pull(mut source: impl ChunkSource, mut shaper: Shaper, items: mpsc::Sen
     let spent = end.map_or_else(Spent::default, |end| end.spent);
     let _ = items.send(Item::End(End { usage, spent })).await;
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::collections::VecDeque;
+    use std::future::{pending, poll_fn};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use text::{Content, FinishReason};
+
+    /// Chunks from a list; after them an end, an error, or silence.
+    struct Script {
+        chunks: VecDeque<text::Chunk>,
+        then: Then,
+        /// How many chunks have been taken, and a million more once it is dropped.
+        taken: Arc<AtomicU32>,
+        ended: bool,
+    }
+
+    enum Then {
+        End,
+        Fail,
+        Silence,
+    }
+
+    const DROPPED: u32 = 1_000_000;
+
+    impl ChunkSource for Script {
+        async fn next(&mut self) -> Option<Result<text::Chunk, RunError>> {
+            if let Some(chunk) = self.chunks.pop_front() {
+                self.taken.fetch_add(1, Ordering::SeqCst);
+                return Some(Ok(chunk));
+            }
+            match self.then {
+                Then::End => {
+                    self.ended = true;
+                    None
+                }
+                Then::Fail => Some(Err(RunError::Trap {
+                    reason: "test".to_owned(),
+                })),
+                Then::Silence => pending().await,
+            }
+        }
+
+        fn end(&self) -> Option<GenerationEnd> {
+            let usage = text::Usage {
+                prompt_tokens: 2,
+                completion_tokens: 3,
+                reasoning_tokens: 0,
+                cached_tokens: 0,
+            };
+            let spent = Spent {
+                fuel: 7,
+                ..Spent::default()
+            };
+            self.ended.then_some(GenerationEnd { usage, spent })
+        }
+    }
+
+    impl Drop for Script {
+        fn drop(&mut self) {
+            self.taken.fetch_add(DROPPED, Ordering::SeqCst);
+        }
+    }
+
+    fn word(word: &str, delay_us: u64) -> text::Chunk {
+        let fragment = text::TextFragment {
+            text: word.to_owned(),
+            tokens: Vec::new(),
+        };
+        text::Chunk {
+            content: Content::Text(fragment),
+            delay_us,
+        }
+    }
+
+    fn script(
+        chunks: impl IntoIterator<Item = text::Chunk>,
+        then: Then,
+    ) -> (Script, Arc<AtomicU32>) {
+        let taken = Arc::new(AtomicU32::new(0));
+        let chunks = chunks.into_iter().collect();
+        (
+            Script {
+                chunks,
+                then,
+                taken: Arc::clone(&taken),
+                ended: false,
+            },
+            taken,
+        )
+    }
+
+    fn plan() -> Plan {
+        Plan {
+            max_tokens: 100_000,
+            stop: Vec::new(),
+            prompt_tokens_max: 100,
+            prompt_tokens_estimate: 5,
+        }
+    }
+
+    async fn next(answer: &mut Answer) -> Option<Result<Event, RunError>> {
+        poll_fn(|context| answer.poll_next(context)).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_pace_is_exact_on_average() {
+        let (source, taken) = script((0..10).map(|_| word("a", 1_500)), Then::End);
+        let start = Instant::now();
+        let mut answer = Answer::start(source, &plan(), start);
+        assert_eq!(
+            taken.load(Ordering::SeqCst),
+            10 + DROPPED,
+            "the sandbox is free at once"
+        );
+        for count in 1..=10 {
+            next(&mut answer).await.unwrap().unwrap();
+            let due = Duration::from_micros(1_500 * count);
+            let late = start.elapsed().checked_sub(due).unwrap();
+            assert!(late <= Duration::from_millis(1), "{late:?}");
+        }
+        assert!(matches!(
+            next(&mut answer).await,
+            Some(Ok(Event::Finish(FinishReason::Stop)))
+        ));
+        assert!(next(&mut answer).await.is_none());
+        let end = answer.end().unwrap();
+        assert_eq!((end.usage.completion_tokens, end.spent.fuel), (3, 7));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_in_one_piece_takes_as_long() {
+        let (source, _) = script((0..4).map(|_| word("a", 250_000)), Then::End);
+        let start = Instant::now();
+        let (events, end) = Answer::start(source, &plan(), start)
+            .collect()
+            .await
+            .unwrap();
+        assert_eq!(events.len(), 5);
+        assert!(end.is_some());
+        assert_eq!(start.elapsed(), Duration::from_secs(1));
+    }
+
+    #[tokio::test]
+    async fn dropping_the_answer_ends_the_run() {
+        let (source, taken) = script([word("a", 0)], Then::Silence);
+        let mut answer = Answer::start(source, &plan(), Instant::now());
+        next(&mut answer).await.unwrap().unwrap();
+        assert_eq!(taken.load(Ordering::SeqCst), 1);
+        drop(answer);
+        tokio::time::timeout(Duration::from_secs(5), async {
+            while taken.load(Ordering::SeqCst) < DROPPED {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await
+        .unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_guest_is_not_read_further_than_the_buffer() {
+        let chunks = (0..READ_AHEAD_EVENTS * 2).map(|_| word("a", 0));
+        let (source, taken) = script(chunks, Then::End);
+        let answer = Answer::start(source, &plan(), Instant::now());
+        tokio::task::yield_now().await;
+        let taken = usize::try_from(taken.load(Ordering::SeqCst)).unwrap();
+        assert!(taken <= READ_AHEAD_EVENTS + 1, "{taken}");
+        let (events, _) = answer.collect().await.unwrap();
+        assert_eq!(events.len(), READ_AHEAD_EVENTS * 2 + 1);
+    }
+
+    #[tokio::test]
+    async fn failures_come_after_what_was_said() {
+        let (source, _) = script([word("a", 0)], Then::Fail);
+        let mut answer = Answer::start(source, &plan(), Instant::now());
+        answer.check_start().unwrap();
+        assert!(matches!(next(&mut answer).await, Some(Ok(Event::Text(_)))));
+        assert!(matches!(
+            next(&mut answer).await,
+            Some(Err(RunError::Trap { .. }))
+        ));
+
+        let (source, _) = script([], Then::Fail);
+        let mut answer = Answer::start(source, &plan(), Instant::now());
+        assert!(
+            answer.check_start().is_err(),
+            "while the status can still be chosen"
+        );
+    }
+}

@@ -17,6 +17,8 @@ pub struct Plan {
     pub stop: Vec<String>,
     /// The most tokens that the prompt can have been.
     pub prompt_tokens_max: u32,
+    /// About how many tokens it was, for a guest that is ended before it can say.
+    pub prompt_tokens_estimate: u32,
 }
 
 /// A piece of an answer.
@@ -49,6 +51,7 @@ pub struct Shaper {
     stop: StopFilter,
     cap: TokenCap,
     prompt_tokens_max: u32,
+    prompt_tokens_estimate: u32,
     /// Tokens whose text is held back, with the offset of their end in the text.
     held_tokens: VecDeque<(usize, text::Token)>,
     /// Bytes of text taken in, and bytes given out.
@@ -68,6 +71,7 @@ impl Shaper {
             stop: StopFilter::new(&plan.stop),
             cap: TokenCap::new(plan.max_tokens),
             prompt_tokens_max: plan.prompt_tokens_max,
+            prompt_tokens_estimate: plan.prompt_tokens_estimate,
             held_tokens: VecDeque::new(),
             taken: 0,
             shown: 0,
@@ -139,7 +143,11 @@ impl Shaper {
     /// What goes on the bill. See [`TokenCap::usage`].
     #[must_use]
     pub fn usage(&self, claimed: Option<text::Usage>) -> text::Usage {
-        self.cap.usage(claimed, self.prompt_tokens_max)
+        let mut usage = self.cap.usage(claimed, self.prompt_tokens_max);
+        if claimed.is_none() {
+            usage.prompt_tokens = self.prompt_tokens_estimate;
+        }
+        usage
     }
 
     /// Passes text through the stop filter; says whether a stop string was met.
@@ -232,6 +240,7 @@ mod tests {
             max_tokens,
             stop,
             prompt_tokens_max: 100,
+            prompt_tokens_estimate: 5,
         }
     }
 

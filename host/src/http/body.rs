@@ -9,11 +9,14 @@ use axum::extract::{FromRef, FromRequest, Request};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
 use http_body_util::BodyExt as _;
+use std::time::Duration;
 
 /// How large bodies may be, where a route reads them whole.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     pub(crate) bytes_max: u64,
+    /// From the first byte that is waited for to the last.
+    pub(crate) read_timeout: Duration,
 }
 
 /// A whole body.
@@ -43,7 +46,9 @@ pub(crate) async fn whole(
     record: &Record,
 ) -> Result<Bytes, ApiError> {
     let announced = check_length(headers, limits.bytes_max)?;
-    let body = read(body, announced, limits.bytes_max).await?;
+    // Costs nothing for a body that is there already, which most are.
+    let body = tokio::time::timeout(limits.read_timeout, read(body, announced, limits.bytes_max));
+    let body = body.await.map_err(|_| ApiError::body_timeout())??;
     record.add_bytes_in(body.len());
     Ok(body)
 }

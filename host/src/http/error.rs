@@ -2,13 +2,13 @@
 //!
 //! | type | status | whose fault |
 //! | --- | --- | --- |
-//! | `invalid_request_error` | 400, 404, 405, 406, 409, 411, 413, 415, 422 | the caller's request |
+//! | `invalid_request_error` | 400, 404, 405, 406, 408, 409, 413, 415, 422 | the caller's request |
 //! | `authentication_error` | 401 | the caller's key |
 //! | `permission_error` | 403 | what the key may do |
 //! | `rate_limit_error` | 429 | the caller's pace |
 //! | `security_error` | 400, 403 | the caller's conduct |
 //! | `model_error` | 502, 504 | the model's: it hit a cap, trapped or broke the contract |
-//! | `server_error` | 500, 503 | ours |
+//! | `server_error` | 500, 503, 507 | ours |
 //!
 //! The envelope is `{"error":{"message","type","param","code"}}` on every path. An unknown
 //! model is 404 `model_not_found` of the type `invalid_request_error`, as with OpenAI. What
@@ -209,6 +209,17 @@ impl ApiError {
     /// 400: the body ended before its end.
     pub(crate) fn incomplete_body() -> Self {
         Self::bad_request("incomplete_body", "The request body is cut off.")
+    }
+
+    /// 408: the body came too slowly.
+    pub(crate) fn body_timeout() -> Self {
+        Self::new(
+            StatusCode::REQUEST_TIMEOUT,
+            ErrorType::InvalidRequest,
+            "body_timeout",
+            "The request body did not arrive in time.",
+        )
+        .closing()
     }
 
     /// 415: the body has a type that the route does not read.

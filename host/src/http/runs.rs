@@ -29,7 +29,10 @@ pub(crate) async fn tracked<T>(
 pub(crate) fn note_end(model: &LiveModel, spent: &Spent) {
     handles(&model.label, |handles| {
         handles.ok.increment(1);
-        handles.duration.record(spent.wall);
+        // A run that the host ended early (a stop string, a cap on tokens) has no end of its own.
+        if !spent.wall.is_zero() {
+            handles.duration.record(spent.wall);
+        }
     });
 }
 

@@ -25,6 +25,8 @@ pub struct Config {
     /// From the start of a connection, or the end of a request, to the end of the next
     /// request's head.
     pub header_read_timeout: Duration,
+    /// From the first byte of a body to its last, where it is read whole.
+    pub body_read_timeout: Duration,
     /// How long open requests and streams may go on when the server stops.
     pub shutdown_grace: Duration,
     /// Streams of one HTTP/2 connection.
@@ -40,6 +42,7 @@ impl Default for Config {
             tokens_default: 4_096,
             choices_max: 16,
             header_read_timeout: Duration::from_secs(30),
+            body_read_timeout: Duration::from_secs(60),
             shutdown_grace: Duration::from_secs(30),
             http2_streams_max: 256,
         }
@@ -102,6 +105,7 @@ impl FromRef<HttpState> for Limits {
     fn from_ref(state: &HttpState) -> Self {
         Self {
             bytes_max: state.0.config.body_bytes_max,
+            read_timeout: state.0.config.body_read_timeout,
         }
     }
 }

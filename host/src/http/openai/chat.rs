@@ -178,9 +178,9 @@ impl ChatRequest {
             seed: self.seed.map(i64::cast_unsigned),
             logprobs: alternatives(logprobs, self.top_logprobs)?,
         };
-        let (messages, mut prompt_tokens_max) = content::messages(self.messages)?;
+        let (messages, mut size) = content::messages(self.messages)?;
         let is_legacy = self.functions.is_some() && self.tools.is_none();
-        let tools = tools::tools(self.tools, self.functions, &mut prompt_tokens_max)?;
+        let tools = tools::tools(self.tools, self.functions, &mut size)?;
         let tool_choice = match (self.tool_choice, self.function_call) {
             (None, Some(choice)) => tools::choice(Some(choice), "function_call", &tools)?,
             (choice, _) => tools::choice(choice, "tool_choice", &tools)?,
@@ -214,7 +214,8 @@ impl ChatRequest {
         let plan = Plan {
             max_tokens,
             stop,
-            prompt_tokens_max,
+            prompt_tokens_max: size.tokens_max(),
+            prompt_tokens_estimate: size.tokens_estimate(),
         };
         Ok(ChatCall {
             request,

@@ -14,9 +14,9 @@ const MESSAGES_MAX: usize = 8_192;
 /// Parts of one message.
 const PARTS_MAX: usize = 1_024;
 /// What a part that is not text may at most have cost in tokens.
-const MEDIA_TOKENS_MAX: u32 = 65_536;
+const MEDIA_TOKENS_MAX: usize = 65_536;
 /// What a message may cost besides its text.
-const MESSAGE_TOKENS_MAX: u32 = 64;
+const MESSAGE_TOKENS_MAX: usize = 64;
 
 /// One message. Fields that are not named here are ignored: clients send back whole answers.
 #[derive(Debug, Deserialize)]
@@ -59,8 +59,10 @@ struct InputFile {
     filename: Option<String>,
 }
 
-/// Checks all messages. Also says how many tokens they can have been, at most.
-pub(super) fn messages(messages: Vec<Message>) -> Result<(Vec<text::Message>, u32), ApiError> {
+/// Checks all messages. Also says how large they are.
+pub(super) fn messages(
+    messages: Vec<Message>,
+) -> Result<(Vec<text::Message>, PromptSize), ApiError> {
     if messages.is_empty() {
         return Err(ApiError::invalid_argument(
             "messages",
@@ -68,22 +70,49 @@ pub(super) fn messages(messages: Vec<Message>) -> Result<(Vec<text::Message>, u3
         ));
     }
     at_most("messages", messages.len(), MESSAGES_MAX, "messages")?;
-    let mut tokens_max = 0_u32;
+    let mut size = PromptSize::default();
     let messages = messages
         .into_iter()
         .enumerate()
-        .map(|(index, message)| message.read(index, &mut tokens_max))
+        .map(|(index, message)| message.read(index, &mut size))
         .collect::<Result<_, _>>()?;
-    Ok((messages, tokens_max))
+    Ok((messages, size))
 }
 
-/// Adds the most tokens that a text can be: one a byte.
-pub(super) fn add_text(tokens_max: &mut u32, text: &str) {
-    *tokens_max = tokens_max.saturating_add(u32::try_from(text.len()).unwrap_or(u32::MAX));
+/// How large a prompt is, as far as the host can tell: tokens are the model's own.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct PromptSize {
+    text_bytes: usize,
+    messages: usize,
+    media: usize,
+}
+
+impl PromptSize {
+    /// Counts a text.
+    pub(super) fn add_text(&mut self, text: &str) {
+        self.text_bytes = self.text_bytes.saturating_add(text.len());
+    }
+
+    /// The most tokens that it can be: one a byte.
+    pub(super) fn tokens_max(self) -> u32 {
+        let around = self.messages.saturating_mul(MESSAGE_TOKENS_MAX);
+        let media = self.media.saturating_mul(MEDIA_TOKENS_MAX);
+        let tokens = self.text_bytes.saturating_add(around).saturating_add(media);
+        u32::try_from(tokens).unwrap_or(u32::MAX)
+    }
+
+    /// About how many tokens it is: for a model that was ended before it could say.
+    pub(super) fn tokens_estimate(self) -> u32 {
+        let tokens = self
+            .text_bytes
+            .div_ceil(4)
+            .saturating_add(self.messages.saturating_mul(4));
+        u32::try_from(tokens).unwrap_or(u32::MAX)
+    }
 }
 
 impl Message {
-    fn read(self, index: usize, tokens_max: &mut u32) -> Result<text::Message, ApiError> {
+    fn read(self, index: usize, size: &mut PromptSize) -> Result<text::Message, ApiError> {
         let place = |field: &str| format!("messages[{index}].{field}");
         let role = match self.role.as_str() {
             "system" => Role::System,
@@ -98,10 +127,10 @@ impl Message {
                 return Err(ApiError::invalid_argument(place("role"), message));
             }
         };
-        *tokens_max = tokens_max.saturating_add(MESSAGE_TOKENS_MAX);
+        size.messages += 1;
         let mut content = match self.content {
             Some(StringOrList::Text(text)) => {
-                add_text(tokens_max, &text);
+                size.add_text(&text);
                 vec![text::Part::Text(text)]
             }
             Some(StringOrList::List(parts)) => {
@@ -116,18 +145,14 @@ impl Message {
                     .into_iter()
                     .enumerate()
                     .map(|(part, content)| {
-                        content.read(
-                            role,
-                            &format!("messages[{index}].content[{part}]"),
-                            tokens_max,
-                        )
+                        content.read(role, &format!("messages[{index}].content[{part}]"), size)
                     })
                     .collect::<Result<_, _>>()?
             }
             None => Vec::new(),
         };
         if let Some(refusal) = self.refusal {
-            add_text(tokens_max, &refusal);
+            size.add_text(&refusal);
             content.push(text::Part::Refusal(refusal));
         }
         let mut tool_calls: Vec<ToolCall> = self.tool_calls.unwrap_or_default();
@@ -152,8 +177,8 @@ impl Message {
             .enumerate()
             .map(|(call, tool_call)| {
                 let tool_call = tool_call.read(&format!("messages[{index}].tool_calls[{call}]"))?;
-                add_text(tokens_max, &tool_call.name);
-                add_text(tokens_max, &tool_call.arguments);
+                size.add_text(&tool_call.name);
+                size.add_text(&tool_call.arguments);
                 Ok(tool_call)
             })
             .collect::<Result<_, ApiError>>()?;
@@ -169,10 +194,10 @@ impl Message {
 }
 
 impl Part {
-    fn read(self, role: Role, place: &str, tokens_max: &mut u32) -> Result<text::Part, ApiError> {
+    fn read(self, role: Role, place: &str, size: &mut PromptSize) -> Result<text::Part, ApiError> {
         let missing = |field: &str| ApiError::missing_argument(format!("{place}.{field}"));
-        let media = |tokens_max: &mut u32| {
-            *tokens_max = tokens_max.saturating_add(MEDIA_TOKENS_MAX);
+        let media = |size: &mut PromptSize| {
+            size.media += 1;
             if role == Role::User {
                 Ok(())
             } else {
@@ -185,16 +210,16 @@ impl Part {
         match self.r#type.as_str() {
             "text" => {
                 let text = self.text.ok_or_else(|| missing("text"))?;
-                add_text(tokens_max, &text);
+                size.add_text(&text);
                 Ok(text::Part::Text(text))
             }
             "refusal" => {
                 let refusal = self.refusal.ok_or_else(|| missing("refusal"))?;
-                add_text(tokens_max, &refusal);
+                size.add_text(&refusal);
                 Ok(text::Part::Refusal(refusal))
             }
             "image_url" => {
-                media(tokens_max)?;
+                media(size)?;
                 let (url, detail) = match self.image_url.ok_or_else(|| missing("image_url"))? {
                     StringOrObject::Text(url) => (url, None),
                     StringOrObject::Object(ImageUrl { url, detail }) => (url, detail),
@@ -212,7 +237,7 @@ impl Part {
                 Ok(text::Part::Image(text::Image { source, detail }))
             }
             "input_audio" => {
-                media(tokens_max)?;
+                media(size)?;
                 let InputAudio { data, format } =
                     self.input_audio.ok_or_else(|| missing("input_audio"))?;
                 let mime = match format.as_str() {
@@ -230,7 +255,7 @@ impl Part {
                 })))
             }
             "file" => {
-                media(tokens_max)?;
+                media(size)?;
                 let InputFile {
                     file_data,
                     file_id,

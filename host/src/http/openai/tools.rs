@@ -1,7 +1,7 @@
 //! Tools that a model may call, and calls that it made.
 
 use super::check::{StringOrObject, at_most};
-use super::content::add_text;
+use super::content::PromptSize;
 use crate::http::error::ApiError;
 use belljar_sandbox::wit::text::{self, ToolChoice};
 use serde::Deserialize;
@@ -84,7 +84,7 @@ impl ToolCall {
 pub(super) fn tools(
     tools: Option<Vec<Tool>>,
     functions: Option<Vec<Function>>,
-    tokens_max: &mut u32,
+    size: &mut PromptSize,
 ) -> Result<Vec<text::Tool>, ApiError> {
     let mut all = Vec::new();
     let tools = tools.unwrap_or_default();
@@ -101,18 +101,18 @@ pub(super) fn tools(
         let function = tool
             .function
             .ok_or_else(|| ApiError::missing_argument(place.clone()))?;
-        all.push(function.read(&place, tokens_max)?);
+        all.push(function.read(&place, size)?);
     }
     let functions = functions.unwrap_or_default();
     at_most("functions", functions.len(), TOOLS_MAX, "functions")?;
     for (index, function) in functions.into_iter().enumerate() {
-        all.push(function.read(&format!("functions[{index}]"), tokens_max)?);
+        all.push(function.read(&format!("functions[{index}]"), size)?);
     }
     Ok(all)
 }
 
 impl Function {
-    fn read(self, place: &str, tokens_max: &mut u32) -> Result<text::Tool, ApiError> {
+    fn read(self, place: &str, size: &mut PromptSize) -> Result<text::Tool, ApiError> {
         let Self {
             name,
             description,
@@ -120,12 +120,12 @@ impl Function {
             strict,
         } = self;
         check_name(&name, &format!("{place}.name"))?;
-        add_text(tokens_max, &name);
-        add_text(tokens_max, description.as_deref().unwrap_or_default());
+        size.add_text(&name);
+        size.add_text(description.as_deref().unwrap_or_default());
         let parameters = parameters
             .map(|schema| object(&schema, &format!("{place}.parameters")))
             .transpose()?;
-        add_text(tokens_max, parameters.as_deref().unwrap_or_default());
+        size.add_text(parameters.as_deref().unwrap_or_default());
         Ok(text::Tool {
             name,
             description,

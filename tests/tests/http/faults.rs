@@ -1,0 +1,211 @@
+//! Guests that misbehave: each fault has its status and code, and the server stays well.
+
+use crate::host::SHARED;
+use serde_json::{Value, json};
+
+async fn infer(guest: &str, limits: &str, parameters: Value) -> (u16, Value) {
+    let model = SHARED.guest(guest, limits).await;
+    let body = json!({"model":model,"inputs":{"x":[1]},"parameters":parameters});
+    let answer = SHARED.anonymous().post("/infer", &body).await;
+    assert!(!answer.header("x-request-id").is_empty());
+    (answer.status, answer.json()["error"].clone())
+}
+
+#[track_caller]
+fn check((status, error): (u16, Value), expect_status: u16, expect_code: &str) {
+    assert_eq!(
+        (status, error["code"].as_str().unwrap_or_default()),
+        (expect_status, expect_code),
+        "{error}"
+    );
+    let kind = if expect_status == 400 {
+        "invalid_request_error"
+    } else {
+        "model_error"
+    };
+    assert_eq!(error["type"], kind);
+}
+
+#[tokio::test]
+async fn caps_name_themselves_with_both_numbers() {
+    let burnt = infer("burns_fuel", "fuel = 1_000_000", json!({})).await;
+    assert!(
+        burnt.1["message"]
+            .as_str()
+            .unwrap()
+            .contains("fuel cap of 1000000"),
+        "{burnt:?}"
+    );
+    check(burnt, 502, "fuel_exhausted");
+    check(
+        infer(
+            "burns_fuel",
+            "fuel = 20_000_000_000\ndeadline = \"200 ms\"",
+            json!({}),
+        )
+        .await,
+        504,
+        "deadline_exceeded",
+    );
+    check(
+        infer("grows_memory", "memory = \"16 MiB\"", json!({})).await,
+        502,
+        "memory_exceeded",
+    );
+    check(
+        infer(
+            "huge_tensor",
+            "output = \"1 MiB\"",
+            json!({"bytes":2_000_000}),
+        )
+        .await,
+        502,
+        "output_too_large",
+    );
+    check(
+        infer("deep_recursion", "", json!({})).await,
+        502,
+        "stack_exhausted",
+    );
+}
+
+#[tokio::test]
+async fn traps_and_broken_answers_are_the_models_fault() {
+    check(infer("traps", "", json!({})).await, 502, "model_trapped");
+    check(infer("panics", "", json!({})).await, 502, "model_trapped");
+    check(
+        infer("wrong_shape", "", json!({"how":"short"})).await,
+        502,
+        "invalid_model_output",
+    );
+}
+
+#[tokio::test]
+async fn the_models_own_errors_say_whose_fault_it_is() {
+    check(
+        infer("errs", "", json!({"kind":"invalid-input"})).await,
+        400,
+        "invalid_input",
+    );
+    check(
+        infer("errs", "", json!({"kind":"unsupported"})).await,
+        400,
+        "unsupported_by_model",
+    );
+    check(
+        infer("errs", "", json!({"kind":"failed"})).await,
+        502,
+        "model_failed",
+    );
+}
+
+fn chat(model: &str, stream: bool, max_tokens: u32) -> Value {
+    json!({"model":model,"stream":stream,"max_tokens":max_tokens,"messages":[{"role":"user","content":"hi"}]})
+}
+
+#[tokio::test]
+async fn the_host_cuts_what_the_guest_does_not() {
+    let model = SHARED.guest("endless_generation", "").await;
+    let client = SHARED.anonymous();
+    let answer = client
+        .post("/v1/chat/completions", &chat(&model, false, 7))
+        .await
+        .expect_status(200)
+        .json();
+    assert_eq!(answer["choices"][0]["finish_reason"], "length");
+    assert_eq!(answer["usage"]["completion_tokens"], 7);
+    let streamed = client
+        .post("/v1/chat/completions", &chat(&model, true, 7))
+        .await
+        .expect_status(200);
+    assert!(streamed.text().ends_with("data: [DONE]\n\n"));
+
+    let model = SHARED.guest("lies_about_usage", "").await;
+    let answer = client
+        .post("/v1/chat/completions", &chat(&model, false, 100))
+        .await
+        .expect_status(200)
+        .json();
+    assert!(
+        answer["usage"]["completion_tokens"].as_u64().unwrap() < 100,
+        "{answer}"
+    );
+    assert!(
+        answer["usage"]["prompt_tokens"].as_u64().unwrap() < 1_000,
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn a_stream_that_cannot_begin_has_a_status() {
+    let model = SHARED.guest("never_next", "fuel = 1_000_000").await;
+    for stream in [false, true] {
+        let answer = SHARED
+            .anonymous()
+            .post("/v1/chat/completions", &chat(&model, stream, 5))
+            .await;
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (502, "fuel_exhausted"),
+            "{}",
+            answer.text()
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_fails_says_so_and_ends() {
+    let model = SHARED
+        .guest("slow_next", "deadline = \"400 ms\"\nfuel = 20_000_000_000")
+        .await;
+    let mut body = chat(&model, true, 100_000);
+    body["parameters"] = json!({"turns":1_000_000});
+    let answer = SHARED.anonymous().post("/v1/chat/completions", &body).await;
+    if answer.status == 200 {
+        let text = answer.text();
+        let last = text
+            .trim_end()
+            .rsplit("\n\n")
+            .next()
+            .unwrap()
+            .strip_prefix("data: ")
+            .unwrap();
+        let last: Value = serde_json::from_str(last).unwrap();
+        assert_eq!(last["error"]["type"], "model_error", "{last}");
+        assert!(!text.contains("[DONE]"));
+    } else {
+        assert!(answer.status >= 502, "{}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn bad_vectors_are_refused() {
+    let model = SHARED.guest("bad_embeddings", "").await;
+    for how in ["nan", "infinity", "uneven", "few"] {
+        let answer = SHARED
+            .anonymous()
+            .post(
+                "/v1/embeddings",
+                &json!({"model":model,"input":[how, "another"]}),
+            )
+            .await;
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (502, "invalid_model_output"),
+            "{how}: {}",
+            answer.text()
+        );
+    }
+}
+
+#[tokio::test]
+async fn refused_uploads_name_the_import() {
+    let component = belljar_test_guests::bytes("forbidden_import");
+    let bundle = belljar_tests::TestBundle::new("forbidden", "1.0.0", &component);
+    let answer = SHARED.admin().upload(bundle.tar()).await.expect_status(422);
+    assert!(
+        answer.text().contains("evil:host/backdoor"),
+        "{}",
+        answer.text()
+    );
+}

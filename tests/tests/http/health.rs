@@ -1,0 +1,79 @@
+//! `GET /health*`, `GET /`, `GET /metrics`, `GET /admin/config`.
+
+use crate::host::{LOCKED, SHARED};
+
+#[tokio::test]
+async fn health_needs_no_key() {
+    for host in [&*SHARED, &*LOCKED] {
+        for (path, status) in [
+            ("/health", "ok"),
+            ("/health/live", "live"),
+            ("/health/ready", "ready"),
+        ] {
+            let answer = host.anonymous().get(path).await.expect_status(200);
+            assert_eq!(answer.json()["status"], status);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_root_says_where_to_go() {
+    let answer = SHARED.anonymous().get("/").await.expect_status(200);
+    assert_eq!(answer.json()["name"], "belljar");
+    let openapi = answer.json()["links"]["openapi"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let _ = SHARED.anonymous().get(&openapi).await.expect_status(200);
+}
+
+#[tokio::test]
+async fn metrics_count_what_was_asked() {
+    let _ = SHARED.anonymous().get("/health/live").await;
+    let answer = SHARED.anonymous().get("/metrics").await.expect_status(200);
+    assert!(
+        answer
+            .header("content-type")
+            .starts_with("text/plain; version=0.0.4")
+    );
+    let text = answer.text();
+    assert!(
+        text.contains(
+            r#"belljar_http_requests_total{route="/health/live",method="GET",status="2xx"}"#
+        ),
+        "{text}"
+    );
+    assert!(text.contains("belljar_sandbox_slots"));
+    let _ = LOCKED
+        .key("infer", &[])
+        .await
+        .get("/metrics")
+        .await
+        .expect_status(403);
+    let _ = LOCKED
+        .key("metrics", &[])
+        .await
+        .get("/metrics")
+        .await
+        .expect_status(200);
+}
+
+#[tokio::test]
+async fn the_configuration_is_for_administrators() {
+    let answer = SHARED.admin().get("/admin/config").await.expect_status(200);
+    assert!(
+        answer.text().contains("max_request_size"),
+        "{}",
+        answer.text()
+    );
+    assert!(!answer.text().contains("sk-belljar-"));
+    assert_eq!(
+        SHARED
+            .anonymous()
+            .get("/admin/config")
+            .await
+            .expect_status(401)
+            .code(),
+        "missing_api_key"
+    );
+}

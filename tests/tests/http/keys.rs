@@ -1,0 +1,90 @@
+//! `/admin/keys`.
+
+use crate::host::{LOCKED, SHARED};
+use serde_json::json;
+
+#[tokio::test]
+async fn a_key_lives_and_ends() {
+    let admin = LOCKED.admin();
+    let body = json!({"name":"ci","scopes":["infer","models:read"],"models":["echo"],"tier":"tier-2","rpm":5,"tpm":9,
+        "expires":"2099-01-01T00:00:00Z"});
+    let answer = admin.post("/admin/keys", &body).await.expect_status(201);
+    assert_eq!(answer.header("cache-control"), "no-store");
+    let created = answer.json();
+    let (key, id) = (
+        created["key"].as_str().unwrap(),
+        created["id"].as_str().unwrap(),
+    );
+    assert!(key.starts_with("sk-belljar-"));
+    assert_eq!(answer.header("location"), format!("/admin/keys/{id}"));
+    let caller = LOCKED.anonymous().with_key(key);
+    let _ = caller.get("/v1/models").await.expect_status(200);
+    let _ = caller.get("/admin/keys").await.expect_status(403);
+
+    let shown = admin
+        .get(&format!("/admin/keys/{id}"))
+        .await
+        .expect_status(200);
+    assert_eq!(shown.json()["tier"], "tier-2");
+    let listed = admin.get("/admin/keys").await.expect_status(200);
+    for answer in [&shown, &listed] {
+        assert!(
+            answer.text().contains(id) && !answer.text().contains(&key[20..]),
+            "the secret is shown once"
+        );
+    }
+    let revoked = admin
+        .post(&format!("/admin/keys/{id}/revoke"), &json!({}))
+        .await
+        .expect_status(200);
+    assert!(revoked.json()["revoked"].is_string());
+    assert_eq!(
+        caller.get("/v1/models").await.expect_status(401).code(),
+        "invalid_api_key"
+    );
+    let _ = admin
+        .delete(&format!("/admin/keys/{id}"))
+        .await
+        .expect_status(200);
+}
+
+#[tokio::test]
+async fn slips_name_their_field() {
+    let admin = SHARED.admin();
+    for (body, param) in [
+        (json!({"scopes":["infer"]}), "name"),
+        (json!({"name":"","scopes":["infer"]}), "name"),
+        (json!({"name":"x","scopes":[]}), "scopes"),
+        (json!({"name":"x","scopes":["infer","root"]}), "scopes[1]"),
+        (json!({"name":"x","scopes":["infer"],"tier":"gold"}), "tier"),
+        (
+            json!({"name":"x","scopes":["infer"],"expires":"soon"}),
+            "expires",
+        ),
+        (
+            json!({"name":"x","scopes":["infer"],"expires":"2001-01-01T00:00:00Z"}),
+            "expires",
+        ),
+        (json!({"name":"x","scopes":["infer"],"rpm":-1}), "rpm"),
+        (json!({"name":"x","scopes":["infer"],"models":[]}), "models"),
+        (
+            json!({"name":"x","scopes":["infer"],"colour":"red"}),
+            "colour",
+        ),
+    ] {
+        let answer = admin.post("/admin/keys", &body).await.expect_status(400);
+        assert_eq!(
+            answer.json()["error"]["param"],
+            param,
+            "{body}: {}",
+            answer.text()
+        );
+    }
+    for id in ["nope", "key_0000000000000000"] {
+        let answer = admin
+            .get(&format!("/admin/keys/{id}"))
+            .await
+            .expect_status(404);
+        assert_eq!(answer.code(), "key_not_found");
+    }
+}

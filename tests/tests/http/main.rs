@@ -1,0 +1,24 @@
+//! The server over real HTTP: one file a resource, and every refusal.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod auth;
+mod bodies;
+mod chat;
+mod embeddings;
+mod envelope;
+mod faults;
+mod health;
+mod host;
+mod infer;
+mod keys;
+mod models;
+mod openai_models;
+mod openapi;
+mod v2;
+mod wire;

@@ -1,0 +1,95 @@
+//! Connections: HTTP/1.1 with pipelining, HTTP/2, silence, disconnects, a graceful end.
+
+use crate::host::{PATIENCE, SHARED};
+use belljar_tests::RawConnection;
+use serde_json::json;
+use std::time::{Duration, Instant};
+
+#[tokio::test]
+async fn pipelined_requests_are_answered_in_order() {
+    let mut connection = RawConnection::open(SHARED.address()).await;
+    let ask = |path: &str, more: &str| format!("GET {path} HTTP/1.1\r\nhost: x\r\n{more}\r\n");
+    let requests = ask("/health/live", "")
+        + &ask("/nothing", "")
+        + &ask("/health/ready", "connection: close\r\n");
+    assert!(connection.write(requests.as_bytes()).await);
+    let answer = String::from_utf8(connection.read_all(PATIENCE).await).unwrap();
+    let places = ["\"live\"", "unknown_url", "\"ready\""].map(|text| answer.find(text).unwrap());
+    assert!(places.is_sorted(), "{answer}");
+}
+
+#[tokio::test]
+async fn http2_without_tls_is_spoken() {
+    let mut connection = RawConnection::open(SHARED.address()).await;
+    // The preface in two pieces, then empty settings.
+    assert!(connection.write(b"PRI * HT").await);
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert!(
+        connection
+            .write(b"TP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
+            .await
+    );
+    let answer = connection.read_all(Duration::from_millis(500)).await;
+    assert_eq!(
+        answer.get(3),
+        Some(&4),
+        "the server's settings come first: {answer:?}"
+    );
+}
+
+#[tokio::test]
+async fn nonsense_is_400_and_the_connection_ends() {
+    for nonsense in [
+        &b"\0\0\0\0\r\n\r\n"[..],
+        b"GET\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"PRI nonsense\r\n\r\n",
+    ] {
+        let mut connection = RawConnection::open(SHARED.address()).await;
+        assert!(connection.write(nonsense).await);
+        let answer = connection.read_all(PATIENCE).await;
+        assert!(
+            answer.is_empty() || answer.starts_with(b"HTTP/1.1 4"),
+            "{answer:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_caller_that_leaves_frees_its_slot() {
+    let model = SHARED
+        .guest("burns_fuel", "deadline = \"9 s\"\nfuel = 20_000_000_000")
+        .await;
+    let running = async || {
+        let text = SHARED.anonymous().get("/metrics").await.text();
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("belljar_sandbox_running "))
+            .unwrap()
+            .to_owned();
+        line.split(' ').nth(1).unwrap().parse::<f64>().unwrap()
+    };
+    let body = json!({"model":model,"inputs":{"x":[1]}}).to_string();
+    let head = format!(
+        "POST /infer HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut connections = Vec::new();
+    for _ in 0..8 {
+        let mut connection = RawConnection::open(SHARED.address()).await;
+        assert!(connection.write(head.as_bytes()).await);
+        connections.push(connection);
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(running().await >= 8.0);
+    drop(connections);
+    let left = Instant::now();
+    // Other tests run models, too, but none for long.
+    while running().await >= 8.0 {
+        assert!(
+            left.elapsed() < Duration::from_secs(2),
+            "the runs go on without their callers"
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
