@@ -17,9 +17,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use belljar_tests::{Answer, Client, ServerProcess, TestBundle};
+use belljar_tests::{Answer, Client, ServerProcess, TestBundle, warm_up};
 use rand::rngs::StdRng;
 use rand::{Rng as _, RngExt as _, SeedableRng as _};
 use reqwest::Method;
@@ -102,6 +103,59 @@ async fn nothing_acknowledged_is_lost_and_nothing_is_there_by_half() {
     assert!(
         work.acknowledged > u64::from(KILLS) && work.broken_off > u64::from(KILLS) / 4,
         "the kills have hit next to nothing: {work:?}"
+    );
+}
+
+/// A bundle whose compilation takes the server down each time must not do so for ever.
+#[tokio::test]
+async fn a_version_that_never_gets_compiled_is_given_up() {
+    const ATTEMPTS: u32 = 5;
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    warm_up(&data).await;
+    let start = async || {
+        let settings = |command: &mut Command| {
+            command.env("BELLJAR_POLICY_LOAD_TIME_MAX", "20 s");
+        };
+        ServerProcess::start_with(&data, settings).await
+    };
+    let bundle = TestBundle::hostile("sleeps_in_load");
+    let path = "/models/sleeps_in_load/1.0.0";
+    let mut server = start().await;
+    let archive = bundle.tar();
+    let answer = server
+        .admin()
+        .post_bytes("/models", "application/x-tar", archive)
+        .await;
+    let _ = answer.expect_status(202);
+    for _ in 0..ATTEMPTS {
+        let admin = server.admin();
+        while !matches!(
+            state(&admin.get(path).await.json()),
+            "compiling" | "loading"
+        ) {
+            tokio::time::sleep(Duration::from_millis(3)).await;
+        }
+        server.kill();
+        server = start().await;
+    }
+    let deadline = Instant::now() + SETTLE_TIMEOUT;
+    loop {
+        let version = server.admin().get(path).await.json();
+        if state(&version) == "failed" {
+            assert_eq!(version["error"]["code"], "interrupted", "{version}");
+            break;
+        }
+        assert!(Instant::now() < deadline, "{version}");
+        tokio::time::sleep(Duration::from_millis(3)).await;
+    }
+    assert!(echoes(&server.admin(), "echo").await);
+    // A clean stop, in contrast, is never held against a version; and its reason is kept.
+    assert!(server.terminate().await.success());
+    let server = start().await;
+    assert_eq!(
+        server.admin().get(path).await.json()["error"]["code"],
+        "interrupted"
     );
 }
 

@@ -490,6 +490,26 @@ async fn what_was_going_on_is_taken_up_again() {
 }
 
 #[tokio::test]
+async fn clean_stops_are_not_held_against_a_compilation() {
+    let directory = TempDir::new().unwrap();
+    let mut host = Host::open(directory.path(), config()).await;
+    let status = host
+        .receive(&TestBundle::echo("m", "1.0.0"), true)
+        .await
+        .unwrap();
+    // More often than a version may be interrupted by a crash.
+    for _ in 0..7 {
+        while host.state("m@1.0.0") == VersionState::Received {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        host.close().await;
+        host = Host::open(directory.path(), config()).await;
+    }
+    let settled = host.registry.settled(&status.id).await.unwrap();
+    assert_eq!(settled.state, VersionState::Active, "{:?}", settled.error);
+}
+
+#[tokio::test]
 async fn a_version_whose_files_are_gone_says_so() {
     let directory = TempDir::new().unwrap();
     let host = Host::open(directory.path(), config()).await;

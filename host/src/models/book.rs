@@ -89,6 +89,11 @@ impl Version {
         }
     }
 
+    /// Whether `run` is the pass that may move it, or was until it was cancelled.
+    pub(super) fn belongs_to(&self, run: &Run) -> bool {
+        self.run == run.number
+    }
+
     /// What runs, if it does.
     pub(super) fn live(&self) -> Option<&Arc<LiveModel>> {
         match &self.stage {

@@ -81,7 +81,9 @@ pub(super) fn pass(
         if let Err(broken) = ended {
             end(&inner, &run, broken).await;
         }
-        if run.cancelled.is_cancelled() && !inner.closing.is_cancelled() {
+        if inner.closing.is_cancelled() {
+            forgive_attempt(&inner, &run).await;
+        } else if run.cancelled.is_cancelled() {
             // Files that this pass held open were spared by the collection that came with the
             // removal.
             inner.collect_soon();
@@ -262,6 +264,28 @@ async fn note_attempt(inner: &Arc<Inner>, run: &Run) -> Result<(), Broken> {
     }
     drop(turn);
     Ok(())
+}
+
+/// Takes back what [`note_attempt`] stored: a clean stop says nothing against the version.
+async fn forgive_attempt(inner: &Arc<Inner>, run: &Run) {
+    let _turn = inner.writes.lock().await;
+    let (record, pointers) = {
+        let book = inner.book.lock();
+        let version = book
+            .version(&run.id)
+            .filter(|version| version.belongs_to(run));
+        (
+            version.map(|version| version.record.clone()),
+            book.pointers(&run.id.name),
+        )
+    };
+    let Some(mut record) = record.filter(|record| record.attempts > 0) else {
+        return;
+    };
+    record.attempts -= 1;
+    if let Err(error) = inner.records.put(&record, &pointers).await {
+        tracing::warn!(model.id = %run.id, ?error, "an interrupted compilation counts against its version");
+    }
 }
 
 /// Maps the artefact into the sandbox.
