@@ -35,7 +35,7 @@ pub struct App {
     keys: KeyStore,
     sandbox: Sandbox,
     metrics: Metrics,
-    router: Router,
+    state: HttpState,
 }
 
 /// Where requests come in.
@@ -145,14 +145,13 @@ pub async fn build(resolved: Resolved, program: PathBuf) -> Result<App, AppError
         settings.models.clone(),
     )
     .await?;
-    let router = http::router(HttpState::new(Parts {
+    let state = HttpState::new(Parts {
         registry: registry.clone(),
         keys: keys.clone(),
-        sandbox: sandbox.clone(),
         metrics: metrics.clone(),
         config: settings.http.clone(),
         effective_config: serde_json::json!(effective),
-    }));
+    });
     Ok(App {
         settings,
         db,
@@ -160,7 +159,7 @@ pub async fn build(resolved: Resolved, program: PathBuf) -> Result<App, AppError
         keys,
         sandbox,
         metrics,
-        router,
+        state,
     })
 }
 
@@ -192,9 +191,9 @@ fn compiler(
 }
 
 /// The metrics alone, for a listener that only operators reach.
-fn metrics_router(metrics: Metrics) -> Router {
+fn metrics_router(state: HttpState) -> Router {
     const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
-    let render = async move || ([(CONTENT_TYPE, TEXT_FORMAT)], metrics.render());
+    let render = async move || ([(CONTENT_TYPE, TEXT_FORMAT)], http::render_metrics(&state));
     Router::new().route("/metrics", get(render))
 }
 
@@ -213,7 +212,7 @@ impl App {
 
     /// All routes with their layers, to be asked without a socket.
     pub fn router(&self) -> Router {
-        self.router.clone()
+        http::router(self.state.clone())
     }
 
     /// How slots are cleaned.
@@ -233,7 +232,7 @@ impl App {
             stop: stop.clone(),
         });
         let metrics_server = listeners.metrics.map(|listener| {
-            let router = metrics_router(self.metrics.clone());
+            let router = metrics_router(self.state.clone());
             let ended = stop.clone().cancelled_owned();
             tokio::spawn(http::serve(
                 listener,
@@ -243,7 +242,7 @@ impl App {
             ))
         });
         let config = self.settings.http.clone();
-        http::serve(listeners.main, self.router.clone(), config, shutdown).await;
+        http::serve(listeners.main, self.router(), config, shutdown).await;
         stop.cancel();
         self.close().await;
         let _ = upkeep.await;

@@ -17,5 +17,6 @@ mod state;
 mod tensors;
 
 pub use router::{openapi, router};
+pub(crate) use routes::metrics::render as render_metrics;
 pub use serve::serve;
 pub use state::{Config, HttpState, Parts};

@@ -1,5 +1,5 @@
-//! What has to be done from time to time while a server runs: fold histograms, publish the
-//! gauges of the sandbox, and notice when slots can no longer be cleaned the fast way.
+//! What has to be done from time to time while a server runs: fold histograms, and notice when
+//! slots can no longer be cleaned the fast way.
 
 use std::time::Duration;
 
@@ -10,7 +10,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::models::Registry;
 use crate::telemetry::Metrics;
-use crate::telemetry::metrics::{SANDBOX_RUNNING, SANDBOX_SLOTS, SANDBOX_WAITING};
 
 /// How often. A histogram keeps each of its samples until then: at 100 000 requests a second a
 /// second's worth is under a megabyte.
@@ -19,6 +18,8 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// What the upkeep works on.
 pub(super) struct Upkeep {
     pub(super) registry: Registry,
+    /// The one that all models are known to be in. Not asked from the registry: a move that has
+    /// failed half-way must be tried again.
     pub(super) sandbox: Sandbox,
     pub(super) metrics: Metrics,
     pub(super) stop: CancellationToken,
@@ -38,10 +39,6 @@ async fn run(mut upkeep: Upkeep) {
             _ = tick.tick() => {}
         }
         upkeep.metrics.upkeep();
-        let stats = upkeep.sandbox.stats();
-        metrics::gauge!(SANDBOX_RUNNING).set(stats.running);
-        metrics::gauge!(SANDBOX_WAITING).set(stats.waiting);
-        metrics::gauge!(SANDBOX_SLOTS).set(stats.slots);
         if upkeep.sandbox.cleaning_has_become_unsafe() {
             upkeep.replace_sandbox().await;
         }

@@ -1,10 +1,11 @@
 //! The keys: read from memory on the path of a request, made durable before any change is
 //! acknowledged.
 
+mod row;
+mod secret_file;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fs;
-use std::io::{self, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,6 +16,9 @@ use jiff::Timestamp;
 use super::caller::{Caller, Grant};
 use super::key::{KeyDigest, PresentedKey, SecretKey};
 use super::scope::{Scope, Scopes, Tier};
+use row::Row;
+use secret_file::{read_private, write_private};
+
 use crate::db::Db;
 use crate::ids::KeyId;
 
@@ -545,97 +549,9 @@ impl NewKey {
     }
 }
 
-/// One row of the table `keys`.
-#[derive(sqlx::FromRow)]
-struct Row {
-    id: String,
-    name: String,
-    digest: Vec<u8>,
-    scopes: String,
-    models: Option<String>,
-    tier: Option<String>,
-    rpm: Option<u32>,
-    tpm: Option<u32>,
-    created_ms: i64,
-    expires_ms: Option<i64>,
-    revoked_ms: Option<i64>,
-}
-
-impl Row {
-    fn read(self) -> Result<(KeyRecord, KeyDigest), KeyError> {
-        let row = self.id.clone();
-        let damaged = |reason: String| KeyError::Damaged {
-            id: row.clone(),
-            reason,
-        };
-        let time = |ms: i64| Timestamp::from_millisecond(ms).map_err(|e| damaged(e.to_string()));
-        let digest: [u8; 32] = self
-            .digest
-            .try_into()
-            .map_err(|_| damaged("its hash has a wrong length".to_owned()))?;
-        let record = KeyRecord {
-            id: self
-                .id
-                .parse()
-                .map_err(|e: crate::ids::InvalidKeyId| damaged(e.to_string()))?,
-            name: self.name,
-            scopes: self
-                .scopes
-                .parse()
-                .map_err(|e: super::InvalidScope| damaged(e.to_string()))?,
-            models: self
-                .models
-                .map(|json| serde_json::from_str(&json).map_err(|e| damaged(e.to_string())))
-                .transpose()?,
-            tier: self
-                .tier
-                .map(|name| {
-                    name.parse()
-                        .map_err(|e: super::InvalidTier| damaged(e.to_string()))
-                })
-                .transpose()?,
-            rpm: self.rpm,
-            tpm: self.tpm,
-            created: Some(time(self.created_ms)?),
-            expires: self.expires_ms.map(time).transpose()?,
-            revoked: self.revoked_ms.map(time).transpose()?,
-        };
-        Ok((record, KeyDigest(digest)))
-    }
-}
-
 /// What the database can hold, so that a record reads the same before and after a restart.
 fn whole_milliseconds(time: Timestamp) -> Timestamp {
     Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
-}
-
-/// The secret in a file that only its owner can read; none if there is no such thing.
-fn read_private(path: &Path) -> Option<SecretKey> {
-    let metadata = fs::symlink_metadata(path).ok()?;
-    let private = metadata.is_file() && metadata.permissions().mode() & 0o077 == 0;
-    let text = fs::read_to_string(path).ok().filter(|_| private)?;
-    text.trim().parse().ok()
-}
-
-/// Writes a secret under a name of its own, syncs it, and moves it into place.
-fn write_private(path: &Path, secret: &str) -> io::Result<()> {
-    let staging = path.with_extension("key.new");
-    match fs::remove_file(&staging) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&staging)?;
-    file.write_all(format!("{secret}\n").as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&staging, path)?;
-    match path.parent() {
-        Some(parent) => fs::File::open(parent)?.sync_all(),
-        None => Ok(()),
-    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ mod embeddings;
 mod health;
 mod infer;
 mod keys;
-mod metrics;
+pub(crate) mod metrics;
 mod models;
 mod openai_models;
 mod root;

@@ -5,7 +5,6 @@ use crate::auth::KeyStore;
 use crate::models::Registry;
 use crate::telemetry::Metrics;
 use axum::extract::FromRef;
-use belljar_sandbox::Sandbox;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,8 +58,6 @@ pub struct Parts {
     pub registry: Registry,
     /// The keys.
     pub keys: KeyStore,
-    /// What runs models; here only for its numbers.
-    pub sandbox: Sandbox,
     /// The recorder of all metrics.
     pub metrics: Metrics,
     /// How to speak.
@@ -82,10 +79,6 @@ impl HttpState {
 
     pub(crate) fn keys(&self) -> &KeyStore {
         &self.0.keys
-    }
-
-    pub(crate) fn sandbox(&self) -> &Sandbox {
-        &self.0.sandbox
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

@@ -341,6 +341,12 @@ impl Registry {
             .await
     }
 
+    /// The sandbox in use. [`Registry::reload_all`] replaces it.
+    #[must_use]
+    pub fn sandbox(&self) -> Sandbox {
+        self.0.sandbox.lock().sandbox.clone()
+    }
+
     /// Maps every model that runs into another sandbox, and has requests use that one from then
     /// on. For when the way in which instance slots are cleaned must change. Runs in flight
     /// finish in the old one.

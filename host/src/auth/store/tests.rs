@@ -1,6 +1,8 @@
 //! What the key store promises.
 #![allow(clippy::unwrap_used)]
 
+use std::fs;
+
 use super::*;
 use crate::auth::Config;
 

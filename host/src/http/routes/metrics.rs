@@ -42,7 +42,7 @@ async fn show(
 
 /// The text of all metrics, for this route and for a listener of its own.
 pub(crate) fn render(state: &HttpState) -> String {
-    let stats = state.sandbox().stats();
+    let stats = state.registry().sandbox().stats();
     metrics::gauge!(names::SANDBOX_RUNNING).set(f64::from(stats.running));
     metrics::gauge!(names::SANDBOX_WAITING).set(f64::from(stats.waiting));
     metrics::gauge!(names::SANDBOX_SLOTS).set(f64::from(stats.slots));

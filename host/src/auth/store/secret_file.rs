@@ -1,0 +1,37 @@
+//! The file of the admin key.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::Path;
+
+use crate::auth::key::SecretKey;
+
+/// The secret in a file that only its owner can read; none if there is no such thing.
+pub(super) fn read_private(path: &Path) -> Option<SecretKey> {
+    let metadata = fs::symlink_metadata(path).ok()?;
+    let private = metadata.is_file() && metadata.permissions().mode() & 0o077 == 0;
+    let text = fs::read_to_string(path).ok().filter(|_| private)?;
+    text.trim().parse().ok()
+}
+
+/// Writes a secret under a name of its own, syncs it, and moves it into place.
+pub(super) fn write_private(path: &Path, secret: &str) -> io::Result<()> {
+    let staging = path.with_extension("key.new");
+    match fs::remove_file(&staging) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&staging)?;
+    file.write_all(format!("{secret}\n").as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&staging, path)?;
+    match path.parent() {
+        Some(parent) => fs::File::open(parent)?.sync_all(),
+        None => Ok(()),
+    }
+}
