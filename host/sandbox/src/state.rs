@@ -373,6 +373,10 @@ impl Ledger {
             return false;
         }
         *used = wanted;
+        if growth > 0 {
+            // A guest that asked for less and got it has coped: what traps later is another story.
+            *refused = None;
+        }
         true
     }
 }
@@ -499,6 +503,10 @@ mod tests {
             })
         );
         assert_eq!(ledger.memory_bytes(), 100);
+        let mut coped = Ledger::new(&budget, Pot::new(1000));
+        assert!(!coped.memory_growing(0, 101, None).unwrap());
+        assert!(coped.memory_growing(0, 50, None).unwrap());
+        assert_eq!(coped.refused(), None);
     }
 
     #[test]
