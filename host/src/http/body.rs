@@ -45,6 +45,11 @@ pub(crate) async fn whole(
     limits: Limits,
     record: &Record,
 ) -> Result<Bytes, ApiError> {
+    // Unpacking would let a small body become a large one, and no client of ours packs.
+    let encoding = headers.get(header::CONTENT_ENCODING);
+    if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(ApiError::content_encoding());
+    }
     let announced = check_length(headers, limits.bytes_max)?;
     // Costs nothing for a body that is there already, which most are.
     let body = tokio::time::timeout(limits.read_timeout, read(body, announced, limits.bytes_max));

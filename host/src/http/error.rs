@@ -232,6 +232,17 @@ impl ApiError {
         )
     }
 
+    /// 415: the body is compressed.
+    pub(crate) fn content_encoding() -> Self {
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            ErrorType::InvalidRequest,
+            "unsupported_content_encoding",
+            "Send the body as it is, without a Content-Encoding.",
+        )
+        .closing()
+    }
+
     /// 415: the body is a pickle.
     pub(crate) fn pickle() -> Self {
         Self::new(
@@ -524,16 +535,20 @@ impl From<ModelError> for ApiError {
         let refusal = |status| Self::new(status, ErrorType::InvalidRequest, code, text.clone());
         match error {
             ModelError::NotFound { reference } => Self::model_not_found(&reference),
-            ModelError::NotReady { .. } => {
-                // A failed version never becomes ready by itself; the rest do, soon.
-                Self::new(
+            // What is being worked on will be ready soon; what failed will not, by itself.
+            ModelError::NotReady { state, .. } => {
+                let error = Self::new(
                     StatusCode::SERVICE_UNAVAILABLE,
                     ErrorType::Server,
                     code,
                     text,
                 )
-                .at("model".to_owned())
-                .retry_after(1)
+                .at("model".to_owned());
+                if state.is_settled() {
+                    error
+                } else {
+                    error.retry_after(1)
+                }
             }
             ModelError::NoActiveVersion { .. } => {
                 refusal(StatusCode::NOT_FOUND).at("model".to_owned())
@@ -582,9 +597,6 @@ impl From<ModelError> for ApiError {
             .retry_after(1),
             // Its detail went to the log above.
             ModelError::Host { detail } => Self::internal(detail),
-            // The enum may grow before this table does.
-            #[allow(unreachable_patterns, reason = "the enum is marked as one that grows")]
-            _ => Self::internal("a failure of the registry without a status"),
         }
     }
 }

@@ -179,9 +179,10 @@ fn reword(text: &str) -> (Field, String) {
             expected().unwrap_or("another type"),
             kind(found)
         )
-    } else if text.starts_with("invalid value: ") || text.starts_with("invalid length ") {
-        format!("expected {}", expected().unwrap_or("another value"))
-    } else if text.starts_with("unknown variant ") {
+    } else if ["invalid value: ", "invalid length ", "unknown variant "]
+        .iter()
+        .any(|start| text.starts_with(start))
+    {
         format!("expected {}", expected().unwrap_or("another value"))
     } else {
         // The words of our own types.

@@ -200,3 +200,17 @@ async fn a_body_that_breaks_off_harms_nobody() {
         .await
         .expect_status(200);
 }
+
+#[tokio::test]
+async fn packed_bodies_are_415() {
+    let client = SHARED.anonymous();
+    for path in JSON_ROUTES {
+        let request = client
+            .request(Method::POST, path)
+            .header("content-type", "application/json")
+            .header("content-encoding", "gzip")
+            .body(vec![0x1f, 0x8b]);
+        let answer = client.send(request).await.unwrap().expect_status(415);
+        assert_eq!(answer.code(), "unsupported_content_encoding");
+    }
+}

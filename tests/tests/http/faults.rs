@@ -1,7 +1,9 @@
 //! Guests that misbehave: each fault has its status and code, and the server stays well.
 
 use crate::host::SHARED;
+use belljar_tests::{TestBundle, TestHost};
 use serde_json::{Value, json};
+use std::time::Instant;
 
 async fn infer(guest: &str, limits: &str, parameters: Value) -> (u16, Value) {
     let model = SHARED.guest(guest, limits).await;
@@ -201,11 +203,47 @@ async fn bad_vectors_are_refused() {
 #[tokio::test]
 async fn refused_uploads_name_the_import() {
     let component = belljar_test_guests::bytes("forbidden_import");
-    let bundle = belljar_tests::TestBundle::new("forbidden", "1.0.0", &component);
+    let bundle = TestBundle::new("forbidden", "1.0.0", &component);
     let answer = SHARED.admin().upload(bundle.tar()).await.expect_status(422);
     assert!(
         answer.text().contains("evil:host/backdoor"),
         "{}",
         answer.text()
     );
+}
+
+#[tokio::test]
+async fn a_full_queue_is_503_at_once() {
+    let server = TestHost::start_with(&[
+        ("sandbox.runs_max", "1"),
+        ("sandbox.queue_max", "1"),
+        ("sandbox.model_runs_max", "1"),
+        ("sandbox.model_queue_max", "1"),
+    ])
+    .await;
+    let component = belljar_test_guests::bytes("slow_infer");
+    let bundle = TestBundle::new("slow", "1.0.0", &component);
+    let _ = server.admin().upload(bundle.tar()).await.expect_status(201);
+    let client = server.anonymous();
+    let asks = (0..8).map(|_| {
+        let client = client.clone();
+        async move {
+            let started = Instant::now();
+            let body = json!({"model":"slow","inputs":{"n":[100_000_000]}});
+            (client.post("/infer", &body).await, started.elapsed())
+        }
+    });
+    let answers = futures_util::future::join_all(asks).await;
+    let (served, refused): (Vec<_>, Vec<_>) = answers
+        .into_iter()
+        .partition(|(answer, _)| answer.status == 200);
+    assert!(!served.is_empty() && !refused.is_empty());
+    for (answer, _) in &refused {
+        assert_eq!((answer.status, answer.code().as_str()), (503, "overloaded"));
+        assert_eq!(answer.json()["error"]["type"], "server_error");
+        assert!(answer.header("retry-after").parse::<u64>().unwrap() >= 1);
+    }
+    let slowest_refusal = refused.iter().map(|(_, took)| *took).max().unwrap();
+    let slowest = served.iter().map(|(_, took)| *took).max().unwrap();
+    assert!(slowest_refusal < slowest, "a refusal waits for nothing");
 }

@@ -1,7 +1,7 @@
 //! Connections: HTTP/1.1 with pipelining, HTTP/2, silence, disconnects, a graceful end.
 
 use crate::host::{PATIENCE, SHARED};
-use belljar_tests::RawConnection;
+use belljar_tests::{RawConnection, TestBundle, TestHost};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -92,4 +92,39 @@ async fn a_caller_that_leaves_frees_its_slot() {
         );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+#[tokio::test]
+async fn a_stop_lets_open_requests_finish() {
+    let server = TestHost::start().await;
+    let component = belljar_test_guests::bytes("slow_infer");
+    let bundle = TestBundle::new("slow", "1.0.0", &component);
+    let admin = server.admin();
+    let _ = admin.upload(bundle.tar()).await.expect_status(201);
+    // An idle connection and one that has said nothing must not hold the stop up.
+    let mut idle = server.raw().await;
+    assert!(idle.write(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n").await);
+    let silent = server.raw().await;
+    let body = json!({"model":"slow","inputs":{"n":[300_000_000]}});
+    let request = tokio::spawn({
+        let admin = admin.clone();
+        async move { admin.post("/infer", &body).await }
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(
+        !request.is_finished(),
+        "the model must be slower than this test"
+    );
+    let stopping = Instant::now();
+    drop(server.stop().await);
+    assert!(
+        stopping.elapsed() < Duration::from_secs(25),
+        "nothing but the request was waited for"
+    );
+    let _ = request.await.unwrap().expect_status(200);
+    assert!(
+        admin.try_get("/health").await.is_none(),
+        "nobody listens any more"
+    );
+    drop((idle, silent));
 }

@@ -79,3 +79,36 @@ fn text_of(panic: &(dyn Any + Send)) -> &str {
         "without a text"
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+    use super::*;
+    use crate::http::error::LogDetail;
+    use futures_util::future::BoxFuture;
+    use http::StatusCode;
+    use tower::{ServiceExt as _, service_fn};
+
+    #[tokio::test]
+    async fn a_panic_becomes_a_500_and_its_text_stays_inside() {
+        let handler = service_fn(|text: &'static str| -> BoxFuture<'_, _> {
+            Box::pin(async move { panic!("{text}") })
+        });
+        let response = CatchPanic
+            .layer(handler)
+            .oneshot("the secret reason")
+            .await
+            .unwrap();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let LogDetail(detail) = response.extensions().get().cloned().unwrap();
+        assert!(detail.contains("the secret reason"));
+        let body = axum::body::to_bytes(response.into_body(), 10_000)
+            .await
+            .unwrap();
+        let body = std::str::from_utf8(&body).unwrap();
+        assert!(
+            body.contains("internal_error") && !body.contains("secret"),
+            "{body}"
+        );
+    }
+}

@@ -131,10 +131,10 @@ fn nest(
 }
 
 /// Writes elements with commas between them. The datatype is looked at once, not per element.
-fn list<'a>(
+fn list(
     out: &mut Vec<u8>,
     tensor: &Tensor,
-    elements: &mut dyn Iterator<Item = &'a [u8]>,
+    elements: &mut dyn Iterator<Item = &[u8]>,
 ) -> Result<(), TensorError> {
     macro_rules! integers {
         ($type:ty) => {{

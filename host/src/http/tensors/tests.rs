@@ -405,6 +405,13 @@ fn arrays_of_msgpack_numpy_go_both_ways() {
         "{written:?}"
     );
 
+    let scalar = b"\x81\xa6inputs\x81\xa1x\x83\xc4\x02nd\xc2\xc4\x04type\xa3<f4\xc4\x04data\xc4\x04\0\0\x80\x3f";
+    let scalar = fit(Inference::from_msgpack(scalar).unwrap(), None).unwrap();
+    assert_eq!(
+        (scalar.inputs[0].shape.len(), scalar.inputs[0].data.len()),
+        (0, 4)
+    );
+
     let big: Vec<u8> = [1.0_f32.to_be_bytes(), 2.0_f32.to_be_bytes()].concat();
     let swapped = fit(Inference::from_msgpack(&numpy(">f4", &big)).unwrap(), None).unwrap();
     assert_eq!(swapped.inputs[0].data, data);

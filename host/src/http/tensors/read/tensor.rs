@@ -173,7 +173,12 @@ impl<'de> Visitor<'de> for Tensor<'_> {
                 }
                 // What follows is how msgpack-numpy packs an array.
                 "nd" => {
-                    fields.numpy = matches!(map.next_value_seed(Plain)?, Some(Value::Boolean(_)))
+                    let value = map.next_value_seed(Plain)?;
+                    fields.numpy = matches!(value, Some(Value::Boolean(_)));
+                    // A scalar of NumPy is packed without a shape.
+                    if matches!(value, Some(Value::Boolean(false))) {
+                        fields.shape.get_or_insert_default();
+                    }
                 }
                 "type" => {
                     let Some(Value::Text(name)) = map.next_value_seed(Plain)? else {
