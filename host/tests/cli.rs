@@ -83,7 +83,8 @@ const ECHO_PROJECT: &str =
 
 /// A server in a process of its own, on a free port.
 struct Server {
-    process: Child,
+    /// None once it was stopped.
+    process: Option<Child>,
     banner: String,
     url: String,
 }
@@ -123,7 +124,7 @@ impl Server {
             panic!("no start: {}", String::from_utf8_lossy(&output.stderr));
         }
         Self {
-            process,
+            process: Some(process),
             banner,
             url,
         }
@@ -134,13 +135,28 @@ impl Server {
     }
 
     /// SIGTERM, and what it left on stderr.
-    fn stop(self) -> (Option<i32>, String) {
-        signal(&self.process, "TERM");
-        let output = self.process.wait_with_output().unwrap();
+    fn stop(mut self) -> (Option<i32>, String) {
+        let process = self.process.take().unwrap();
+        signal(&process, "TERM");
+        let output = process.wait_with_output().unwrap();
         (
             output.status.code(),
             String::from_utf8(output.stderr).unwrap(),
         )
+    }
+
+    fn process(&self) -> &Child {
+        self.process.as_ref().unwrap()
+    }
+}
+
+impl Drop for Server {
+    /// A test that fails leaves no server behind.
+    fn drop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
     }
 }
 
@@ -367,7 +383,7 @@ fn a_server_is_found_used_and_stopped() {
         serde_json::from_str(&fs::read_to_string(home.data_dir().join("server.json")).unwrap())
             .unwrap();
     assert_eq!(handle["url"], server.url.as_str());
-    assert_eq!(handle["pid"], server.process.id());
+    assert_eq!(handle["pid"], server.process().id());
     wait_until_ready(&server);
 
     let folder = home.project("project", ECHO_PROJECT);
@@ -531,7 +547,7 @@ fn a_kill_leaves_a_data_directory_that_works() {
         .as_str()
         .unwrap()
         .to_owned();
-    signal(&server.process, "KILL");
+    signal(server.process(), "KILL");
     let told = home.fails(1, &["keys", "list"]);
     assert!(told.contains("no server answers"), "{told}");
     drop(server);
