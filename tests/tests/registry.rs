@@ -23,7 +23,7 @@ use belljar_sandbox::wit::tensors::{Datatype, Request, Tensor};
 use belljar_sandbox::{
     CleaningChoice, Compiler, CompilerConfig, MacKey, RunLabel, Sandbox, SandboxConfig,
 };
-use belljar_tests::{TestBundle, program};
+use belljar_tests::{TestBundle, TestHost, program};
 use tempfile::TempDir;
 use tokio::io::{AsyncWriteExt as _, DuplexStream};
 
@@ -755,4 +755,107 @@ async fn embedded_models_are_served_by_default() {
     let directory = TempDir::new().unwrap();
     let host = Host::open(directory.path(), Config::default()).await;
     assert!(host.ready("fake").is_ok() && host.ready("echo").is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_uploads_at_once_under_one_id_one_wins() {
+    let directory = TempDir::new().unwrap();
+    let host = Arc::new(Host::open(directory.path(), config()).await);
+    let mut uploads = tokio::task::JoinSet::new();
+    for n in 0..6_u8 {
+        let host = host.clone();
+        uploads.spawn(async move {
+            // Two of each content.
+            let bundle = TestBundle::echo("m", "1.0.0").with_asset("a", &[n / 2]);
+            host.receive(&bundle, true).await
+        });
+    }
+    let outcomes = uploads.join_all().await;
+    let (won, lost): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);
+    assert_eq!((won.len(), lost.len()), (2, 4));
+    for error in lost.into_iter().filter_map(Result::err) {
+        assert!(matches!(error, ModelError::Conflict { .. }), "{error}");
+    }
+    let settled = host.registry.settled(&id("m@1.0.0")).await.unwrap();
+    assert_eq!(settled.state, VersionState::Active, "{:?}", settled.error);
+    // A manifest, the component, the winner's asset.
+    let models = directory.path().join("models");
+    wait_for("a swept store", || files_in(&models) == 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_at_once_end_in_order() {
+    let directory = TempDir::new().unwrap();
+    let host = Arc::new(Host::open(directory.path(), config()).await);
+    let mut clients = tokio::task::JoinSet::new();
+    for client in 0..6_u32 {
+        let host = host.clone();
+        clients.spawn(async move {
+            for step in 0..12_u32 {
+                let version = (client + step) % 3;
+                let reference = format!("m@1.{version}.0");
+                let bundle = TestBundle::echo("m", &format!("1.{version}.0"));
+                let outcome = match (client * 5 + step * 7) % 6 {
+                    0..=2 => host.receive(&bundle, step % 2 == 0).await.map(drop),
+                    3 => host
+                        .registry
+                        .activate(&id(&reference), &host.admin)
+                        .await
+                        .map(drop),
+                    4 => {
+                        host.registry
+                            .remove_version(&id(&reference), &host.admin)
+                            .await
+                    }
+                    _ => host
+                        .registry
+                        .deactivate(&"m".parse().unwrap(), &host.admin)
+                        .await
+                        .map(drop),
+                };
+                match outcome {
+                    Ok(()) | Err(ModelError::NotFound { .. } | ModelError::NotReady { .. }) => {}
+                    Err(error) => panic!("{error:?}"),
+                }
+                // Whoever is served is served by something that works.
+                if let Ok(live) = host.ready("m") {
+                    assert!(works(&live).await);
+                }
+            }
+        });
+    }
+    clients.join_all().await;
+    let list = host.registry.list(&host.admin);
+    let versions = list
+        .first()
+        .map(|model| model.versions.clone())
+        .unwrap_or_default();
+    for version in &versions {
+        let settled = host.registry.settled(&version.id).await.unwrap();
+        assert_ne!(settled.state, VersionState::Failed, "{:?}", settled.error);
+        assert!(works(&host.ready(&version.id.to_string()).unwrap()).await);
+    }
+    // A manifest each, and the component that all share.
+    let expected = versions.len() + usize::from(!versions.is_empty());
+    let models = directory.path().join("models");
+    wait_for("a swept store", || files_in(&models) == expected).await;
+    let before = host.registry.list(&host.admin);
+    Arc::into_inner(host).unwrap().close().await;
+    let host = Host::open(directory.path(), config()).await;
+    for version in &versions {
+        host.registry.settled(&version.id).await.unwrap();
+    }
+    assert_eq!(host.registry.list(&host.admin), before);
+}
+
+#[tokio::test]
+async fn a_server_that_is_stopped_lets_go_of_its_directory() {
+    let host = TestHost::start().await;
+    let admin = host.admin();
+    let bundle = TestBundle::echo("m", "1.0.0");
+    let answer = admin.upload(bundle.tar()).await.expect_status(201);
+    assert_eq!(answer.json()["state"], "active");
+    let directory = host.stop().await;
+    assert!(admin.try_get("/health/live").await.is_none());
+    Db::open(directory.path()).await.unwrap();
 }
