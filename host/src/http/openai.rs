@@ -15,6 +15,6 @@ mod tools;
 mod usage;
 
 pub(crate) use answer::{Completion, Head};
-pub(crate) use chat::{ChatCall, ChatRequest, TokenLimits};
+pub(crate) use chat::{ChatRequest, TokenLimits};
 pub(crate) use embeddings::{EmbeddingsCall, EmbeddingsRequest, write_embeddings};
 pub(crate) use stream::{ChatStream, StreamStyle};

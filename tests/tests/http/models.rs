@@ -78,6 +78,15 @@ async fn a_form_does_as_well() {
         .multipart(form);
     let answer = admin.send(request).await.unwrap().expect_status(201);
     assert_eq!(answer.json()["name"], name);
+    // Larger than any limit that a library for forms has by itself.
+    let noise: Vec<u8> = (0..3_000_000_u32)
+        .map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8)
+        .collect();
+    let large =
+        TestBundle::echo(&format!("form-{}", serial()), "1.0.0").with_asset("noise", &noise);
+    let form = multipart::Form::new().part("file", multipart::Part::bytes(large.tar()));
+    let request = admin.request(Method::POST, "/models").multipart(form);
+    let _ = admin.send(request).await.unwrap().expect_status(202);
     let form = multipart::Form::new().text("other", "x");
     let request = admin.request(Method::POST, "/models").multipart(form);
     let answer = admin.send(request).await.unwrap().expect_status(400);

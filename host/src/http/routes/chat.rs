@@ -1,14 +1,12 @@
 //! `POST /v1/chat/completions`: a conversation goes on, in one piece or as a stream.
 
 use super::Failures;
-use crate::generation::Answer;
+use crate::generation::{Answer, Plan};
 use crate::http::error::ApiError;
 use crate::http::extract::{Infer, May};
 use crate::http::json::Json;
 use crate::http::layers::Record;
-use crate::http::openai::{
-    ChatCall, ChatRequest, ChatStream, Completion, Head, StreamStyle, TokenLimits,
-};
+use crate::http::openai::{ChatRequest, ChatStream, Completion, Head, StreamStyle, TokenLimits};
 use crate::http::runs;
 use crate::http::state::HttpState;
 use crate::models::LiveModel;
@@ -18,7 +16,6 @@ use axum::response::{IntoResponse as _, Response};
 use belljar_sandbox::wit::text;
 use futures_util::future::try_join_all;
 use http::{HeaderName, HeaderValue, header};
-use std::sync::Arc;
 use tokio::time::Instant;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -58,7 +55,15 @@ async fn create(
     let model = state.registry().ready(&asked, &caller)?;
     record.set_model(model.label.clone());
     let head = Head::new(asked, &model);
-    let answers = start(&model, &record, &call, since).await?;
+    let answers = start(
+        &model,
+        &record,
+        call.request,
+        &call.plan,
+        call.choices,
+        since,
+    )
+    .await?;
     if call.is_stream {
         let style = StreamStyle {
             include_usage: call.include_usage,
@@ -84,25 +89,34 @@ async fn create(
 
 /// Starts a sandbox for each answer. What fails at once fails with a status, also for streams.
 async fn start(
-    model: &Arc<LiveModel>,
+    model: &LiveModel,
     record: &Record,
-    call: &ChatCall,
+    request: text::Request,
+    plan: &Plan,
+    choices: u32,
     since: Instant,
 ) -> Result<Vec<Answer>, ApiError> {
-    let start_one = async |choice| {
-        let request = text::Request {
-            choice,
-            ..call.request.clone()
-        };
+    let start_one = async |request: text::Request| {
         let generation = model
             .model
             .generate(request, &model.budget, record.run_label())
             .await?;
-        let mut answer = Answer::start(generation, &call.plan, since);
+        let mut answer = Answer::start(generation, plan, since);
         answer.check_start()?;
         Ok(answer)
     };
-    let answers = try_join_all((0..call.choices).map(start_one)).await;
+    // A conversation can be megabytes: the last answer takes it as it is.
+    let last = choices.saturating_sub(1);
+    let copies = (0..last).map(|choice| text::Request {
+        choice,
+        ..request.clone()
+    });
+    let mut requests: Vec<text::Request> = copies.collect();
+    requests.push(text::Request {
+        choice: last,
+        ..request
+    });
+    let answers = try_join_all(requests.into_iter().map(start_one)).await;
     answers.map_err(|error| runs::note_failure(model, error))
 }
 

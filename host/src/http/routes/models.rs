@@ -11,12 +11,12 @@ use crate::http::state::HttpState;
 use crate::models::{ModelSummary, Received, VersionState, VersionStatus};
 use crate::telemetry::metrics as names;
 use axum::body::Body;
-use axum::extract::{FromRequest as _, Multipart, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRequest as _, Multipart, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use belljar_bundle::{ModelId, ModelName};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use std::io;
 use utoipa::ToSchema;
@@ -221,7 +221,13 @@ async fn receive(
 ) -> Result<Response, ApiError> {
     // By the announced length, before a byte is read: a client that waits for `100 Continue`
     // then never sends its bundle.
-    check_length(request.headers(), state.config().upload_bytes_max)?;
+    let envelope = if is_multipart(request.headers()) {
+        FORM_BYTES
+    } else {
+        0
+    };
+    let limit = state.config().upload_bytes_max.saturating_add(envelope);
+    check_length(request.headers(), limit)?;
     let UploadQuery { wait, activate } = query;
     let registry = state.registry();
     let status = store(state, Received { caller, activate }, request).await?;
@@ -263,15 +269,10 @@ async fn store(
 ) -> Result<VersionStatus, ApiError> {
     let (parts, body) = request.into_parts();
     let record = record_of(&parts);
-    let content_type = parts.headers.get(header::CONTENT_TYPE);
-    let is_multipart = content_type.is_some_and(|value| {
-        value
-            .as_bytes()
-            .to_ascii_lowercase()
-            .starts_with(b"multipart/form-data")
-    });
-    if is_multipart {
-        let request = Request::from_parts(parts, body);
+    if is_multipart(&parts.headers) {
+        let mut request = Request::from_parts(parts, body);
+        // Without this, a form ends after 2 MB. The bundle's own caps hold while it is read.
+        DefaultBodyLimit::disable().apply(&mut request);
         let multipart = Multipart::from_request(request, &())
             .await
             .map_err(|_| bad_multipart())?;
@@ -288,6 +289,16 @@ async fn store(
         let pieces = Body::into_data_stream(body).map_err(io::Error::other);
         take(state, received, pieces, record).await
     }
+}
+
+/// What a form may be larger than the bundle in it.
+const FORM_BYTES: u64 = 64 << 10;
+
+fn is_multipart(headers: &HeaderMap) -> bool {
+    const MULTIPART: &[u8] = b"multipart/form-data";
+    let content_type = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let start = content_type.and_then(|value| value.get(..MULTIPART.len()));
+    start.is_some_and(|start| start.eq_ignore_ascii_case(MULTIPART))
 }
 
 /// Pieces of a multipart body that wait for the reader.
