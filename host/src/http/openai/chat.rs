@@ -390,3 +390,124 @@ impl Format {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::http::json;
+    use proptest::prelude::*;
+    use serde_json::Value as Json;
+
+    const LIMITS: TokenLimits = TokenLimits {
+        default: 100,
+        max: 1_000,
+        choices_max: 4,
+    };
+
+    fn any_json() -> impl Strategy<Value = Json> {
+        let leaf = prop_oneof![
+            Just(Json::Null),
+            any::<bool>().prop_map(Json::from),
+            any::<i64>().prop_map(Json::from),
+            any::<u64>().prop_map(Json::from),
+            any::<f64>().prop_map(Json::from),
+            "[a-z_]{0,12}".prop_map(Json::from),
+            prop::sample::select(vec![
+                "text",
+                "user",
+                "function",
+                "auto",
+                "json_schema",
+                "data:;base64,AA=="
+            ])
+            .prop_map(Json::from),
+        ];
+        let key = prop::sample::select(vec![
+            "type",
+            "role",
+            "content",
+            "text",
+            "name",
+            "function",
+            "parameters",
+            "url",
+            "image_url",
+            "json_schema",
+            "schema",
+            "tool_calls",
+            "arguments",
+            "id",
+            "include_usage",
+            "7",
+        ]);
+        leaf.prop_recursive(4, 24, 4, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Json::from),
+                prop::collection::btree_map(key.clone().prop_map(str::to_owned), inner, 0..4)
+                    .prop_map(|map| Json::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    const FIELDS: [&str; 24] = [
+        "messages",
+        "stream",
+        "stream_options",
+        "temperature",
+        "top_p",
+        "top_k",
+        "min_p",
+        "presence_penalty",
+        "logit_bias",
+        "n",
+        "stop",
+        "max_tokens",
+        "max_completion_tokens",
+        "logprobs",
+        "top_logprobs",
+        "seed",
+        "tools",
+        "tool_choice",
+        "functions",
+        "function_call",
+        "response_format",
+        "reasoning_effort",
+        "parameters",
+        "metadata",
+    ];
+
+    proptest! {
+        #[test]
+        fn any_value_in_any_field_is_taken_or_refused_as_the_callers(
+            fields in prop::collection::btree_map(prop::sample::select(FIELDS.to_vec()), any_json(), 0..4),
+        ) {
+            let mut body = serde_json::json!({"model":"m","messages":[{"role":"user","content":"x"}]});
+            for (field, value) in fields {
+                body[field] = value;
+            }
+            let body = serde_json::to_vec(&body).unwrap().into();
+            match json::parse::<ChatRequest>(&body).and_then(|request| request.read(LIMITS)) {
+                Ok(call) => {
+                    prop_assert!((1..=LIMITS.max).contains(&call.plan.max_tokens));
+                    prop_assert!((1..=LIMITS.choices_max).contains(&call.choices));
+                    prop_assert!(call.plan.stop.len() <= STOPS_MAX);
+                }
+                Err(refusal) => prop_assert!(refusal.detail().is_none(), "{refusal:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_schema_keeps_the_order_of_its_fields() {
+        let body = br#"{"model":"m","messages":[{"role":"user","content":"x"}],
+            "response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{"z":1,"a":2}}}}"#;
+        let request: ChatRequest = json::parse(&bytes::Bytes::from_static(body)).unwrap();
+        let ResponseFormat::JsonSchema(schema) =
+            request.read(LIMITS).unwrap().request.response_format
+        else {
+            unreachable!("it is a schema")
+        };
+        assert_eq!(schema.schema, r#"{"z":1,"a":2}"#);
+    }
+}
