@@ -42,7 +42,7 @@ pub fn router(state: HttpState) -> Router {
 /// The description of all routes, as `GET /openapi.json` gives it.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    routes::all().into_openapi()
+    routes::complete(routes::all().into_openapi())
 }
 
 async fn unknown_route() -> ApiError {

@@ -14,6 +14,7 @@ mod root;
 mod v2;
 
 use super::state::HttpState;
+use utoipa::openapi::RefOr;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -93,4 +94,32 @@ enum Failures {
     Refused(#[to_schema] ErrorEnvelope),
     #[response(status = "5XX", description = "The model or the server failed.")]
     Failed(#[to_schema] ErrorEnvelope),
+}
+
+/// Bytes in the format that the media type names.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "only its description is used")]
+struct Binary(Vec<u8>);
+
+/// Gives each response that says nothing else the one word that the standard insists on.
+pub(super) fn complete(mut openapi: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
+    for item in openapi.paths.paths.values_mut() {
+        let operations = [
+            &mut item.get,
+            &mut item.post,
+            &mut item.put,
+            &mut item.delete,
+        ];
+        for operation in operations.into_iter().flatten() {
+            for response in operation.responses.responses.values_mut() {
+                if let RefOr::T(response) = response
+                    && response.description.is_empty()
+                {
+                    "Success.".clone_into(&mut response.description);
+                }
+            }
+        }
+    }
+    openapi
 }

@@ -51,6 +51,14 @@ async fn the_description_is_complete() {
                 "{method} {path}"
             );
             assert!(operation["tags"].is_array(), "{method} {path}");
+            for response in operation["responses"].as_object().unwrap().values() {
+                assert!(
+                    response["description"]
+                        .as_str()
+                        .is_some_and(|text| !text.is_empty()),
+                    "{method} {path}"
+                );
+            }
             ids.insert(format!("{method} {path}"));
         }
     }

@@ -10,7 +10,7 @@
 //! A request that names no model is refused: a default would change its meaning with the next
 //! upload. The answer comes in the format that `Accept` asks for, else in that of the request.
 
-use super::Failures;
+use super::{Binary, Failures};
 use crate::auth::Caller;
 use crate::http::body::{self, Limits};
 use crate::http::error::ApiError;
@@ -58,17 +58,17 @@ struct InferQuery {
     request_body(
         content(
             (Object = "application/json"),
-            (Vec<u8> = "application/octet-stream"),
-            (Vec<u8> = "application/msgpack"),
-            (Vec<u8> = "application/vnd.safetensors"),
+            (Binary = "application/octet-stream"),
+            (Binary = "application/msgpack"),
+            (Binary = "application/vnd.safetensors"),
         )
     ),
     responses(
         (status = 200, description = "The outputs, in the format asked for.", content(
             (Object = "application/json"),
-            (Vec<u8> = "application/octet-stream"),
-            (Vec<u8> = "application/msgpack"),
-            (Vec<u8> = "application/vnd.safetensors"),
+            (Binary = "application/octet-stream"),
+            (Binary = "application/msgpack"),
+            (Binary = "application/vnd.safetensors"),
         )),
         Failures,
     )

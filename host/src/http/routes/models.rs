@@ -1,6 +1,6 @@
 //! `/models`: uploads bundles, and lists, activates and removes what became of them.
 
-use super::Failures;
+use super::{Binary, Failures};
 use crate::auth::Caller;
 use crate::http::body::check_length;
 use crate::http::error::ApiError;
@@ -169,7 +169,7 @@ fn yes() -> bool {
         ("wait" = Option<bool>, Query, description = "answer when the version is ready, active or failed"),
         ("activate" = Option<bool>, Query, description = "whether it becomes the active version; true by default"),
     ),
-    request_body(content((Vec<u8> = "application/x-tar"), (Vec<u8> = "multipart/form-data"))),
+    request_body(content((Binary = "application/x-tar"), (Binary = "multipart/form-data"))),
     responses(
         (status = 201, description = "It is active or ready.", body = VersionView),
         (status = 202, description = "It is stored, and being worked on.", body = VersionView),
@@ -197,7 +197,7 @@ async fn upload(
         ("wait" = Option<bool>, Query, description = "answer when the version is ready, active or failed"),
         ("activate" = Option<bool>, Query, description = "whether it becomes the active version; true by default"),
     ),
-    request_body(content((Vec<u8> = "application/x-tar"), (Vec<u8> = "multipart/form-data"))),
+    request_body(content((Binary = "application/x-tar"), (Binary = "multipart/form-data"))),
     responses(
         (status = 201, description = "It is active or ready.", body = VersionView),
         (status = 202, description = "It is stored, and being worked on.", body = VersionView),

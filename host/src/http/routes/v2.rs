@@ -3,7 +3,7 @@
 //! Shapes are the protocol's; errors are ours, as everywhere. Loading a model makes its newest
 //! ready version the active one, and unloading leaves it without an active version.
 
-use super::{Failures, infer};
+use super::{Binary, Failures, infer};
 use crate::auth::Caller;
 use crate::http::body::RequestBody;
 use crate::http::error::ApiError;
@@ -234,9 +234,9 @@ async fn version_ready(
     path = "/v2/models/{name}/infer",
     tag = "Open Inference Protocol",
     params(("name" = String, Path)),
-    request_body(content((Object = "application/json"), (Vec<u8> = "application/octet-stream"))),
+    request_body(content((Object = "application/json"), (Binary = "application/octet-stream"))),
     responses(
-        (status = 200, description = "The outputs.", content((Object = "application/json"), (Vec<u8> = "application/octet-stream"))),
+        (status = 200, description = "The outputs.", content((Object = "application/json"), (Binary = "application/octet-stream"))),
         Failures,
     )
 )]
@@ -255,9 +255,9 @@ async fn infer_model(
     path = "/v2/models/{name}/versions/{version}/infer",
     tag = "Open Inference Protocol",
     params(("name" = String, Path), ("version" = String, Path)),
-    request_body(content((Object = "application/json"), (Vec<u8> = "application/octet-stream"))),
+    request_body(content((Object = "application/json"), (Binary = "application/octet-stream"))),
     responses(
-        (status = 200, description = "The outputs.", content((Object = "application/json"), (Vec<u8> = "application/octet-stream"))),
+        (status = 200, description = "The outputs.", content((Object = "application/json"), (Binary = "application/octet-stream"))),
         Failures,
     )
 )]
