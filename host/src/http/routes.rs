@@ -102,16 +102,21 @@ enum Failures {
 #[expect(dead_code, reason = "only its description is used")]
 struct Binary(Vec<u8>);
 
-/// Gives each response that says nothing else the one word that the standard insists on.
+/// Adds what the standard insists on: a name for each operation that no other one has, and a
+/// word for each response that says nothing else.
 pub(super) fn complete(mut openapi: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
-    for item in openapi.paths.paths.values_mut() {
+    for (path, item) in &mut openapi.paths.paths {
+        let name = path.replace(|character: char| !character.is_ascii_alphanumeric(), " ");
+        let name = name.split_whitespace().collect::<Vec<_>>().join("_");
         let operations = [
-            &mut item.get,
-            &mut item.post,
-            &mut item.put,
-            &mut item.delete,
+            ("get", &mut item.get),
+            ("post", &mut item.post),
+            ("put", &mut item.put),
+            ("delete", &mut item.delete),
         ];
-        for operation in operations.into_iter().flatten() {
+        for (method, operation) in operations {
+            let Some(operation) = operation else { continue };
+            operation.operation_id = Some(format!("{method}_{name}"));
             for response in operation.responses.responses.values_mut() {
                 if let RefOr::T(response) = response
                     && response.description.is_empty()

@@ -40,6 +40,7 @@ async fn the_description_is_complete() {
     let openapi = answer.json();
     assert!(openapi["openapi"].as_str().unwrap().starts_with("3."));
     let mut ids = BTreeSet::new();
+    let mut names = BTreeSet::new();
     for (path, item) in openapi["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             assert!(
@@ -51,6 +52,8 @@ async fn the_description_is_complete() {
                 "{method} {path}"
             );
             assert!(operation["tags"].is_array(), "{method} {path}");
+            let name = operation["operationId"].as_str().unwrap().to_owned();
+            assert!(names.insert(name), "{method} {path}");
             for response in operation["responses"].as_object().unwrap().values() {
                 assert!(
                     response["description"]
