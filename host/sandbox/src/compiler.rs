@@ -35,6 +35,13 @@ pub const COMPILE_COMMAND: &str = "compile-child";
 const REPORT_BYTES_MAX: u64 = 1 << 20;
 /// Bytes of the child's stderr that are kept for the log.
 const STDERR_BYTES_MAX: u64 = 8 << 10;
+/// What a process says that ends for want of address space: of the allocator, of `mmap`, and of
+/// threads whose stacks found no room.
+const OUT_OF_MEMORY: [&str; 3] = [
+    "memory allocation of",
+    "Cannot allocate memory",
+    "Resource temporarily unavailable",
+];
 // The numbers of the signals that a cap on the process ends it with.
 const SIGABRT: i32 = 6;
 const SIGKILL: i32 = 9;
@@ -355,8 +362,7 @@ impl Compiler {
             short(stderr)
         );
         let cpu_time_ms = millis(self.config.cpu_time);
-        let out_of_memory =
-            stderr.contains("memory allocation of") || stderr.contains("Cannot allocate memory");
+        let out_of_memory = OUT_OF_MEMORY.iter().any(|words| stderr.contains(words));
         match status.signal() {
             Some(SIGXCPU | SIGKILL) => CompileError::Cap(CapHit {
                 cap: Cap::CompileTimeMs,

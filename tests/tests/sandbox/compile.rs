@@ -128,7 +128,7 @@ async fn load_that_fails_says_why() {
     let CompileError::LoadFailed { reason } = refusal(&job("fails_in_load")).await else {
         panic!("another refusal")
     };
-    assert!(reason.contains("weights of another model"), "{reason}");
+    assert!(reason.contains("weights are of another model"), "{reason}");
     let trapped = refusal(&job("traps_in_load")).await;
     assert_eq!(trapped.code(), "load_failed");
 }
