@@ -454,7 +454,6 @@ impl From<Facts> for Inspection {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 

@@ -478,7 +478,6 @@ pub(crate) fn asset_sizes_agree(assets: &[AssetFile]) -> io::Result<()> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 

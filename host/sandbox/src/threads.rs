@@ -228,7 +228,6 @@ impl<T> Drop for GuestTask<T> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
     use std::sync::mpsc;
