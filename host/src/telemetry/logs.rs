@@ -6,9 +6,8 @@ use std::io::{self, IsTerminal as _};
 use std::str::FromStr;
 use std::sync::OnceLock;
 
-use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
+use super::lines::{Lines, LinesGuard};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -107,13 +106,12 @@ pub struct InvalidLogSetting(String);
 
 /// Writes out what is still buffered when dropped. Keep it until the end of `main`.
 #[derive(Debug)]
-pub struct LogGuard(#[expect(dead_code, reason = "held for its drop")] Option<WorkerGuard>);
+pub struct LogGuard(#[expect(dead_code, reason = "held for its drop")] Option<LinesGuard>);
 
 /// Where lines go, for the access log, which does not pass through `tracing`.
 pub(super) struct Sink {
-    pub(super) writer: NonBlocking,
+    pub(super) writer: Lines,
     pub(super) format: LogFormat,
-    dropped: ErrorCounter,
 }
 
 static SINK: OnceLock<Sink> = OnceLock::new();
@@ -124,19 +122,14 @@ static ACCESS: OnceLock<bool> = OnceLock::new();
 /// Starts logging. The first call in a process wins; later ones, as in tests that start several
 /// servers, change nothing.
 pub fn init(config: &Config) -> LogGuard {
-    // Lines wait in memory for a slow reader up to this many, then they are dropped and
-    // counted: a stuck pipe must neither stop the server nor fill its memory.
-    const LINES_BUFFERED_MAX: usize = 32_768;
     if SINK.get().is_some() {
         return LogGuard(None);
     }
-    let (writer, guard) = NonBlockingBuilder::default()
-        .lossy(true)
-        .buffered_lines_limit(LINES_BUFFERED_MAX)
-        .thread_name("log")
-        .finish(io::stderr());
+    // Without a thread for it there is no log, and no reason not to serve.
+    let Ok((writer, guard)) = Lines::to(io::stderr()) else {
+        return LogGuard(None);
+    };
     let sink = Sink {
-        dropped: writer.error_counter(),
         writer: writer.clone(),
         format: config.format,
     };
@@ -145,7 +138,7 @@ pub fn init(config: &Config) -> LogGuard {
     }
     let _ = ACCESS.set(config.access_log);
     let filter = EnvFilter::builder().parse_lossy(config.filter.to_string());
-    let lines = tracing_subscriber::fmt::layer().with_writer(BoxMakeWriter::new(writer));
+    let lines = tracing_subscriber::fmt::layer().with_writer(move || writer.clone());
     let registry = tracing_subscriber::registry().with(filter);
     let installed = match config.format {
         LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init(),
@@ -167,9 +160,7 @@ pub(super) fn access_sink() -> Option<&'static Sink> {
 /// Lines lost so far because stderr was read too slowly.
 #[must_use]
 pub fn log_lines_dropped() -> u64 {
-    SINK.get().map_or(0, |sink| {
-        u64::try_from(sink.dropped.dropped_lines()).unwrap_or(u64::MAX)
-    })
+    SINK.get().map_or(0, |sink| sink.writer.dropped())
 }
 
 #[cfg(test)]
