@@ -141,6 +141,11 @@ fn round_trips(runtime: &Runtime, criterion: &mut Criterion, name: &str, way: Cl
     let mut group = criterion.benchmark_group(format!("fresh sandbox, {name}"));
     let models = [
         ("tiny guest", bench.model(runtime, 1, &echo, 0)),
+        // The guest of the next two without its weights: what they are compared with.
+        (
+            "snapshot without weights",
+            bench.model(runtime, 4, &guest("loads_assets"), 0),
+        ),
         (
             "64 MiB snapshot",
             bench.model(runtime, 2, &guest("loads_assets"), 64),
@@ -237,6 +242,10 @@ fn text_request(max_tokens: u32) -> text::Request {
         response_format: text::ResponseFormat::Text,
         reasoning_effort: None,
         choice: 0,
-        parameters: Vec::new(),
+        // To the last token, past where the text would end by itself.
+        parameters: vec![Parameter {
+            name: "ignore_eos".into(),
+            value: Value::Boolean(true),
+        }],
     }
 }
