@@ -20,7 +20,9 @@ use tokio_util::sync::CancellationToken;
 
 pub use handle::ServerHandle;
 
+use crate::audit::AuditLog;
 use crate::auth::{KeyError, KeyStore};
+use crate::clock::Clock;
 use crate::config::{Resolved, Settings};
 use crate::db::{Db, DbError};
 use crate::http::{self, HttpState, Parts};
@@ -126,6 +128,15 @@ pub async fn bind(settings: &Settings) -> Result<Listeners, AppError> {
 ///
 /// When a part cannot be made; nothing is left running then.
 pub async fn build(resolved: Resolved, program: PathBuf) -> Result<App, AppError> {
+    build_at(resolved, program, Clock::system()).await
+}
+
+/// [`build`] with a clock of the caller's, for tests that move the time.
+///
+/// # Errors
+///
+/// As [`build`].
+pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Result<App, AppError> {
     let effective = resolved.effective();
     let Resolved { settings, .. } = resolved;
     let data_dir = settings.data_dir.as_path();
@@ -149,6 +160,8 @@ pub async fn build(resolved: Resolved, program: PathBuf) -> Result<App, AppError
         registry: registry.clone(),
         keys: keys.clone(),
         metrics: metrics.clone(),
+        audit: AuditLog::default(),
+        clock,
         config: settings.http.clone(),
         effective_config: serde_json::json!(effective),
     });

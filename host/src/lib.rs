@@ -6,12 +6,15 @@
 #![forbid(unsafe_code)]
 
 pub mod app;
+pub mod audit;
 pub mod auth;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod db;
 pub mod embedded;
 pub mod generation;
+pub mod guard;
 pub mod http;
 pub mod ids;
 pub mod models;

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use belljar::app;
 use belljar::auth::{KeyStore, NewKey};
+use belljar::clock::Clock;
 use belljar::config::{Overrides, resolve};
 use belljar::models::Registry;
 use tempfile::TempDir;
@@ -46,9 +47,18 @@ impl TestHost {
     ///
     /// When it does not start, for example because a setting is unknown.
     pub async fn start_with(settings: &[(&str, &str)]) -> Self {
+        Self::start_at(Clock::system(), settings).await
+    }
+
+    /// Starts a server whose time is the test's, with settings.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start.
+    pub async fn start_at(clock: Clock, settings: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().expect("the test can make a directory");
         warm_up(directory.path()).await;
-        let (listeners, app) = build(directory.path(), settings).await;
+        let (listeners, app) = build(directory.path(), clock, settings).await;
         let address = listeners
             .main
             .local_addr()
@@ -160,6 +170,7 @@ impl TestHost {
 /// Builds a server that listens on a free port of the loopback address.
 pub(crate) async fn build(
     data_dir: &Path,
+    clock: Clock,
     settings: &[(&str, &str)],
 ) -> (app::Listeners, app::App) {
     let mut overrides = Overrides::default();
@@ -174,7 +185,7 @@ pub(crate) async fn build(
     let listeners = app::bind(&resolved.settings)
         .await
         .unwrap_or_else(|error| panic!("{error}"));
-    let app = app::build(resolved, program())
+    let app = app::build_at(resolved, program(), clock)
         .await
         .unwrap_or_else(|error| panic!("{error}"));
     (listeners, app)

@@ -10,6 +10,7 @@ use belljar_bundle::Digest;
 
 use crate::host::build;
 use crate::process::program;
+use belljar::clock::Clock;
 
 /// What is written last, so that a template that was cut short is known by its absence.
 const COMPLETE: &str = "complete";
@@ -49,7 +50,7 @@ async fn template() -> PathBuf {
     let lock = lock.await.expect("waiting for a lock does not panic");
     if !template.join(COMPLETE).is_file() {
         clear(&templates);
-        let (listeners, app) = build(&data, &[]).await;
+        let (listeners, app) = build(&data, Clock::system(), &[]).await;
         drop(listeners);
         app.registry().started().await;
         app.close().await;

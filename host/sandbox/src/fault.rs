@@ -11,7 +11,6 @@ const GUEST_TEXT_BYTES_MAX: usize = 1 << 10;
 /// A dimension of a budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[non_exhaustive]
 pub enum Cap {
     /// Instructions of one request or of `load`.
     Fuel,

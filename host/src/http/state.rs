@@ -1,7 +1,9 @@
 //! What handlers work with. Each takes the part it needs.
 
 use super::body::Limits;
+use crate::audit::AuditLog;
 use crate::auth::KeyStore;
+use crate::clock::Clock;
 use crate::models::Registry;
 use crate::telemetry::Metrics;
 use axum::extract::FromRef;
@@ -60,6 +62,10 @@ pub struct Parts {
     pub keys: KeyStore,
     /// The recorder of all metrics.
     pub metrics: Metrics,
+    /// The record of security events.
+    pub audit: AuditLog,
+    /// The time.
+    pub clock: Clock,
     /// How to speak.
     pub config: Config,
     /// The effective configuration with its secrets taken out, as `GET /admin/config` shows it.
@@ -83,6 +89,14 @@ impl HttpState {
 
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.0.metrics
+    }
+
+    pub(crate) fn audit(&self) -> &AuditLog {
+        &self.0.audit
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.0.clock
     }
 
     pub(crate) fn config(&self) -> &Config {

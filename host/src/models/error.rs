@@ -9,7 +9,6 @@ use crate::auth::Denied;
 
 /// Why the registry refused or could not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum ModelError {
     /// There is no such model or version, or the caller may not know of it: both read the same,
     /// so that nobody can probe for the names of others' models. The caller's fault.

@@ -1,0 +1,231 @@
+//! One `match` for each of the domains' errors, none with an arm for the rest: a new way of
+//! failing does not compile until somebody has decided what its caller reads.
+
+use super::{ApiError, ErrorType};
+use crate::auth::{Denied, KeyError};
+use crate::http::runs::whole_seconds;
+use crate::http::tensors::TensorError;
+use crate::models::ModelError;
+use belljar_sandbox::{Cap, CapHit, GuestError, RunError};
+use http::StatusCode;
+
+impl From<TensorError> for ApiError {
+    fn from(error: TensorError) -> Self {
+        match error {
+            TensorError::Invalid { param, message } => Self::invalid_argument_at(param, message),
+            TensorError::NotRepresentable { message } => Self::not_acceptable(message),
+        }
+    }
+}
+
+impl From<RunError> for ApiError {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Cap(hit) => hit.into(),
+            RunError::Trap { reason } => {
+                let message = format!("The model trapped: {reason}.");
+                Self::model_fault(StatusCode::BAD_GATEWAY, "model_trapped", message)
+            }
+            RunError::InvalidOutput { reason } => {
+                let message = format!("The model's answer is invalid: {reason}.");
+                Self::model_fault(StatusCode::BAD_GATEWAY, "invalid_model_output", message)
+            }
+            RunError::Guest(GuestError::InvalidInput(message)) => {
+                Self::bad_request("invalid_input", message)
+            }
+            RunError::Guest(GuestError::Unsupported(message)) => {
+                Self::bad_request("unsupported_by_model", message)
+            }
+            RunError::Guest(GuestError::Failed(detail)) => {
+                let message = "The model failed to answer this request.";
+                Self::model_fault(StatusCode::BAD_GATEWAY, "model_failed", message).because(detail)
+            }
+            RunError::NoCapability { interface } => {
+                let message = format!(
+                    "The model does not serve this kind of request: it does not export `{interface}`."
+                );
+                Self::bad_request("capability_missing", message).at("model".to_owned())
+            }
+            RunError::Overloaded {
+                scope,
+                waiting,
+                limit,
+                retry_after_s,
+            } => {
+                let of = if scope == "model" {
+                    "for this model"
+                } else {
+                    "on this server"
+                };
+                let message = format!("Too many requests are waiting {of} ({waiting} of {limit}).");
+                Self::overloaded(message, retry_after_s)
+            }
+            RunError::Host { detail } => Self::internal(detail),
+        }
+    }
+}
+
+impl From<CapHit> for ApiError {
+    fn from(hit: CapHit) -> Self {
+        let CapHit { cap, limit, used } = hit;
+        let (status, code) = match cap {
+            Cap::Fuel => (StatusCode::BAD_GATEWAY, "fuel_exhausted"),
+            Cap::Memory => (StatusCode::BAD_GATEWAY, "memory_exceeded"),
+            Cap::WallTimeMs => (StatusCode::GATEWAY_TIMEOUT, "deadline_exceeded"),
+            Cap::OutputBytes => (StatusCode::BAD_GATEWAY, "output_too_large"),
+            Cap::Stack => (StatusCode::BAD_GATEWAY, "stack_exhausted"),
+            Cap::TableElements => (StatusCode::BAD_GATEWAY, "table_elements_exceeded"),
+            Cap::Instances => (StatusCode::BAD_GATEWAY, "instances_exceeded"),
+            Cap::Memories => (StatusCode::BAD_GATEWAY, "memories_exceeded"),
+            Cap::Tables => (StatusCode::BAD_GATEWAY, "tables_exceeded"),
+            Cap::HostcallBytes => (StatusCode::BAD_GATEWAY, "hostcall_bytes_exceeded"),
+            Cap::Resources => (StatusCode::BAD_GATEWAY, "resources_exceeded"),
+            Cap::StdioBytes => (StatusCode::BAD_GATEWAY, "stdio_exceeded"),
+            Cap::LogLines => (StatusCode::BAD_GATEWAY, "log_lines_exceeded"),
+            Cap::ComponentBytes => (StatusCode::BAD_GATEWAY, "component_too_large"),
+            Cap::CompileTimeMs => (StatusCode::GATEWAY_TIMEOUT, "compile_time_exceeded"),
+            Cap::CompileAddressSpaceBytes => (StatusCode::BAD_GATEWAY, "compile_memory_exceeded"),
+        };
+        let message = format!(
+            "The model hit its {} cap of {limit} {} ({used} used).",
+            cap.name(),
+            cap.unit()
+        );
+        Self::model_fault(status, code, message)
+    }
+}
+
+impl From<Denied> for ApiError {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Scope(scope) => Self::new(
+                StatusCode::FORBIDDEN,
+                ErrorType::Permission,
+                "insufficient_scope",
+                format!("The API key does not have the scope `{scope}`, which this needs."),
+            ),
+            Denied::KeyNeeded(scope) => Self::new(
+                StatusCode::UNAUTHORIZED,
+                ErrorType::Authentication,
+                "missing_api_key",
+                format!(
+                    "This needs an API key with the scope `{scope}`. Send it as `Authorization: Bearer \
+                     KEY` or `X-API-Key: KEY`."
+                ),
+            ),
+        }
+    }
+}
+
+impl From<KeyError> for ApiError {
+    fn from(error: KeyError) -> Self {
+        let text = error.to_string();
+        match error {
+            KeyError::Name => Self::invalid_argument("name", text),
+            KeyError::NoScopes => Self::invalid_argument("scopes", text),
+            KeyError::Models => Self::invalid_argument("models", text),
+            KeyError::ZeroLimit => Self::invalid_argument_at(None, text),
+            KeyError::ExpiresInThePast { .. } => Self::invalid_argument("expires", text),
+            KeyError::TooMany => Self::conflict("too_many_keys", text),
+            KeyError::NotFound { .. } => Self::not_found("key_not_found", text),
+            KeyError::Configured { .. } => Self::conflict("key_is_configured", text),
+            KeyError::Random(_)
+            | KeyError::Db(_)
+            | KeyError::Damaged { .. }
+            | KeyError::AdminFile { .. }
+            | KeyError::Interrupted => Self::internal(text),
+        }
+    }
+}
+
+impl From<ModelError> for ApiError {
+    fn from(error: ModelError) -> Self {
+        if error.is_host_fault() {
+            return Self::internal(match error {
+                ModelError::Host { detail } => detail,
+                other => other.to_string(),
+            });
+        }
+        let code = error.code();
+        let text = sentence(&error.to_string());
+        let refusal = |status| Self::new(status, ErrorType::InvalidRequest, code, text.clone());
+        match error {
+            ModelError::NotFound { reference } => Self::model_not_found(&reference),
+            // What is being worked on will be ready soon; what failed will not, by itself.
+            ModelError::NotReady { state, .. } => {
+                let error = Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    ErrorType::Server,
+                    code,
+                    text,
+                )
+                .at("model".to_owned());
+                if state.is_settled() {
+                    error
+                } else {
+                    error.retry_after(1)
+                }
+            }
+            ModelError::NoActiveVersion { .. } => {
+                refusal(StatusCode::NOT_FOUND).at("model".to_owned())
+            }
+            ModelError::Denied(denied) => denied.into(),
+            ModelError::NameNotAllowed { .. } => {
+                Self::new(StatusCode::FORBIDDEN, ErrorType::Permission, code, text)
+            }
+            ModelError::Conflict { .. } | ModelError::Embedded { .. } => {
+                refusal(StatusCode::CONFLICT)
+            }
+            ModelError::Bundle(error) if error.is_too_large() => {
+                refusal(StatusCode::PAYLOAD_TOO_LARGE).closing()
+            }
+            ModelError::Bundle(_) | ModelError::LimitTooHigh { .. } => {
+                refusal(StatusCode::BAD_REQUEST).closing()
+            }
+            ModelError::TooManyUploads { retry_after, .. } => {
+                let seconds = whole_seconds(retry_after);
+                Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    ErrorType::Server,
+                    code,
+                    text,
+                )
+                .retry_after(seconds)
+                .closing()
+            }
+            ModelError::UploadStalled { .. } | ModelError::UploadTooSlow { .. } => {
+                refusal(StatusCode::REQUEST_TIMEOUT).closing()
+            }
+            ModelError::UploadCancelled => refusal(StatusCode::BAD_REQUEST).closing(),
+            ModelError::TooManyVersions { .. } | ModelError::StoreFull { .. } => Self::new(
+                StatusCode::INSUFFICIENT_STORAGE,
+                ErrorType::Server,
+                code,
+                text,
+            )
+            .closing(),
+            ModelError::Closing => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                ErrorType::Server,
+                code,
+                text,
+            )
+            .retry_after(1),
+            // Its detail went to the log above.
+            ModelError::Host { detail } => Self::internal(detail),
+        }
+    }
+}
+
+/// A domain's error text begins small and ends without a stop; the API speaks in sentences.
+fn sentence(text: &str) -> String {
+    let mut characters = text.chars();
+    let Some(first) = characters.next() else {
+        return String::new();
+    };
+    let mut sentence: String = first.to_uppercase().chain(characters).collect();
+    if !sentence.ends_with('.') {
+        sentence.push('.');
+    }
+    sentence
+}
