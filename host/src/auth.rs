@@ -4,11 +4,13 @@
 //! was presented into a [`Caller`], a proof value that nothing else can make, and what needs a
 //! right asks the caller for it. Knows no HTTP.
 
+mod allowance;
 mod caller;
 mod key;
 mod scope;
 mod store;
 
+pub use allowance::{Allowance, InvalidNetwork, LIMIT_MAX, Network, Networks, TooManyNetworks};
 pub use caller::{Caller, Denied};
 pub use key::{ConfiguredKey, InvalidConfiguredKey, MalformedKey, PresentedKey, SecretKey};
 pub use scope::{InvalidScope, InvalidTier, Scope, Scopes, Tier};

@@ -140,10 +140,7 @@ impl TestHost {
                     .map(|&name| name.to_owned())
                     .collect::<BTreeSet<_>>()
             }),
-            tier: None,
-            rpm: None,
-            tpm: None,
-            expires: None,
+            ..NewKey::default()
         };
         let created = self.keys.create(new).await.expect("a key can be made");
         Client::new(self.address, Some(created.secret.expose()))

@@ -162,10 +162,7 @@ async fn key(keys: &KeyStore, scopes: &str, models: Option<&str>) -> Caller {
         name: "test".to_owned(),
         scopes: scopes.parse().unwrap(),
         models: models.map(|name| BTreeSet::from([name.to_owned()])),
-        tier: None,
-        rpm: None,
-        tpm: None,
-        expires: None,
+        ..NewKey::default()
     };
     let created = keys.create(new).await.unwrap();
     let presented = PresentedKey::parse(created.secret.expose().as_bytes()).unwrap();
@@ -231,9 +228,14 @@ async fn an_upload_becomes_active_and_runs() {
     let list = host.registry.list(&host.admin);
     assert_eq!(list.len(), 1);
     assert_eq!(list[0].active_version(), Some(&settled));
+    let uploader = host.admin.key_id().unwrap().clone();
+    assert_eq!(host.registry.stored_by(&uploader), (1, settled.bytes));
     // A restart keeps all of it, and what it says of it.
     host.close().await;
     let host = Host::open(directory.path(), config()).await;
+    assert_eq!(host.registry.stored_by(&uploader), (1, settled.bytes));
+    let other = host.admin.key_id().unwrap();
+    assert_eq!(host.registry.stored_by(other), (0, 0));
     assert_eq!(
         host.registry.version(&settled.id, &host.admin).unwrap(),
         settled

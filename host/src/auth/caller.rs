@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::allowance::{Allowance, Networks};
 use super::scope::{Scope, Scopes, Tier};
 use crate::ids::KeyId;
 
@@ -18,9 +19,8 @@ pub(super) struct Grant {
     pub(super) scopes: Scopes,
     /// None: all models.
     pub(super) models: Option<BTreeSet<String>>,
-    pub(super) tier: Option<Tier>,
-    pub(super) rpm: Option<u32>,
-    pub(super) tpm: Option<u32>,
+    pub(super) allowance: Allowance,
+    pub(super) networks: Networks,
     pub(super) expires: Option<jiff::Timestamp>,
 }
 
@@ -86,19 +86,34 @@ impl Caller {
     /// The tier of the key, where one was given.
     #[must_use]
     pub fn tier(&self) -> Option<Tier> {
-        self.0.as_ref().and_then(|grant| grant.tier)
+        self.allowance().tier
     }
 
     /// The key's own limit of requests a minute, where one was given.
     #[must_use]
     pub fn requests_per_minute(&self) -> Option<u32> {
-        self.0.as_ref().and_then(|grant| grant.rpm)
+        self.allowance().rpm
     }
 
     /// The key's own limit of tokens a minute, where one was given.
     #[must_use]
     pub fn tokens_per_minute(&self) -> Option<u32> {
-        self.0.as_ref().and_then(|grant| grant.tpm)
+        self.allowance().tpm
+    }
+
+    /// How much the caller may use. Nothing is said for a caller without a key, nor for a key of
+    /// the configuration: the server's settings hold.
+    #[must_use]
+    pub fn allowance(&self) -> &Allowance {
+        const UNSAID: &Allowance = &Allowance::UNSAID;
+        self.0.as_ref().map_or(UNSAID, |grant| &grant.allowance)
+    }
+
+    /// Where the key may be used from; everywhere without a key.
+    #[must_use]
+    pub fn networks(&self) -> &Networks {
+        const EVERYWHERE: &Networks = &Networks::EVERYWHERE;
+        self.0.as_ref().map_or(EVERYWHERE, |grant| &grant.networks)
     }
 }
 
@@ -123,9 +138,8 @@ mod tests {
             id: KeyId::random(),
             scopes: "infer".parse().unwrap_or_default(),
             models: Some(BTreeSet::from(["a".to_owned()])),
-            tier: None,
-            rpm: None,
-            tpm: None,
+            allowance: Allowance::default(),
+            networks: Networks::default(),
             expires: None,
         }));
         assert!(caller.may_use("a"));

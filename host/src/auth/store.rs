@@ -13,9 +13,10 @@ use arc_swap::ArcSwap;
 use belljar_bundle::ModelName;
 use jiff::Timestamp;
 
+use super::allowance::{Allowance, LIMIT_MAX, Networks};
 use super::caller::{Caller, Grant};
 use super::key::{KeyDigest, PresentedKey, SecretKey};
-use super::scope::{Scope, Scopes, Tier};
+use super::scope::{Scope, Scopes};
 use row::Row;
 use secret_file::{read_private, write_private};
 
@@ -65,12 +66,12 @@ pub struct KeyRecord {
     pub scopes: Scopes,
     /// The models it may use; none for all.
     pub models: Option<BTreeSet<String>>,
-    /// Its allowance.
-    pub tier: Option<Tier>,
-    /// Its own limit of requests a minute.
-    pub rpm: Option<u32>,
-    /// Its own limit of tokens a minute.
-    pub tpm: Option<u32>,
+    /// How much it may use.
+    #[serde(flatten)]
+    pub allowance: Allowance,
+    /// Where it may be used from.
+    #[serde(flatten)]
+    pub networks: Networks,
     /// When it was made; none for a key of the configuration.
     pub created: Option<Timestamp>,
     /// When it stops working.
@@ -88,12 +89,10 @@ pub struct NewKey {
     pub scopes: Scopes,
     /// Names of models; none for all.
     pub models: Option<BTreeSet<String>>,
-    /// Its allowance.
-    pub tier: Option<Tier>,
-    /// Requests a minute, at least 1.
-    pub rpm: Option<u32>,
-    /// Tokens a minute, at least 1.
-    pub tpm: Option<u32>,
+    /// How much it may use.
+    pub allowance: Allowance,
+    /// Where it may be used from.
+    pub networks: Networks,
     /// When it stops working; in the future.
     pub expires: Option<Timestamp>,
 }
@@ -138,9 +137,12 @@ pub enum KeyError {
     /// The list of models is empty, too long, or holds what cannot be a name.
     #[error("the models of a key are 1 to {MODELS_MAX} names of models")]
     Models,
-    /// A limit of zero.
-    #[error("a limit per minute is at least 1")]
-    ZeroLimit,
+    /// A limit of zero, or one that cannot be stored.
+    #[error("a limit is 1 to {LIMIT_MAX}")]
+    Limit {
+        /// Which, by its name in the API.
+        name: &'static str,
+    },
     /// The expiry is not in the future.
     #[error("the expiry {expires} is not in the future")]
     ExpiresInThePast {
@@ -204,9 +206,8 @@ impl KeyStore {
                 name: "from the configuration".to_owned(),
                 scopes: Scopes::USE,
                 models: None,
-                tier: None,
-                rpm: None,
-                tpm: None,
+                allowance: Allowance::default(),
+                networks: Networks::default(),
                 created: None,
                 expires: None,
                 revoked: None,
@@ -215,8 +216,9 @@ impl KeyStore {
         }
         // Stored keys come second: where both name the same secret, its revocation must hold.
         let rows: Vec<Row> = sqlx::query_as(
-            "SELECT id, name, digest, scopes, models, tier, rpm, tpm, created_ms, expires_ms, \
-             revoked_ms FROM keys ORDER BY created_ms",
+            "SELECT id, name, digest, scopes, models, tier, rpm, tpm, max_concurrent, max_uploads, \
+             max_stored_bundles, max_stored_bytes, fuel_per_day, allow_networks, deny_networks, \
+             created_ms, expires_ms, revoked_ms FROM keys ORDER BY created_ms",
         )
         .fetch_all(db.pool())
         .await?;
@@ -452,34 +454,14 @@ impl KeyStore {
             name: new.name,
             scopes: new.scopes,
             models: new.models,
-            tier: new.tier,
-            rpm: new.rpm,
-            tpm: new.tpm,
+            allowance: new.allowance,
+            networks: new.networks,
             created: Some(whole_milliseconds(Timestamp::now())),
             expires: new.expires.map(whole_milliseconds),
             revoked: None,
         };
         let digest = secret.digest();
-        let models = record
-            .models
-            .as_ref()
-            .map(|names| serde_json::json!(names).to_string());
-        sqlx::query(
-            "INSERT INTO keys (id, name, digest, scopes, models, tier, rpm, tpm, created_ms, \
-             expires_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        )
-        .bind(record.id.as_str())
-        .bind(&record.name)
-        .bind(&digest.0[..])
-        .bind(record.scopes.to_string())
-        .bind(models)
-        .bind(record.tier.map(Tier::name))
-        .bind(record.rpm)
-        .bind(record.tpm)
-        .bind(record.created.map(Timestamp::as_millisecond))
-        .bind(record.expires.map(Timestamp::as_millisecond))
-        .execute(self.0.db.pool())
-        .await?;
+        row::insert(self.0.db.pool(), &record, &digest).await?;
         let mut table = Table::clone(&table);
         table.insert(record.clone(), digest);
         self.0.table.store(Arc::new(table));
@@ -502,9 +484,8 @@ impl Table {
             id: record.id.clone(),
             scopes: record.scopes,
             models: record.models.clone(),
-            tier: record.tier,
-            rpm: record.rpm,
-            tpm: record.tpm,
+            allowance: record.allowance,
+            networks: record.networks.clone(),
             expires: record.expires,
         };
         let revoked = record.revoked.is_some();
@@ -539,8 +520,8 @@ impl NewKey {
         if !self.models.as_ref().is_none_or(named) {
             return Err(KeyError::Models);
         }
-        if self.rpm == Some(0) || self.tpm == Some(0) {
-            return Err(KeyError::ZeroLimit);
+        if let Some(name) = self.allowance.out_of_range() {
+            return Err(KeyError::Limit { name });
         }
         match self.expires {
             Some(expires) if expires <= now => Err(KeyError::ExpiresInThePast { expires }),

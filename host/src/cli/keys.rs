@@ -1,7 +1,7 @@
 //! `belljar keys`: the API keys of a server.
 
 use anyhow::Result;
-use belljar_bundle::{DurationText, ModelName};
+use belljar_bundle::{ByteSize, DurationText, Fuel, ModelName};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use reqwest::Method;
@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::client::{Client, ClientArgs};
 use super::models::{array, text};
 use super::{Failure, block_on, output};
-use crate::auth::{Scope, Tier};
+use crate::auth::{Network, Scope, Tier};
 use crate::ids::KeyId;
 
 #[derive(Debug, Subcommand)]
@@ -55,6 +55,27 @@ pub(super) struct CreateArgs {
     /// Tokens a minute
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     tpm: Option<u32>,
+    /// Requests at once
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_concurrent: Option<u32>,
+    /// Uploads at once
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_uploads: Option<u32>,
+    /// Uploaded versions that are still there
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_stored_bundles: Option<u32>,
+    /// Bytes of those versions, unpacked, such as "10 GiB"
+    #[arg(long, value_name = "SIZE")]
+    max_stored_bytes: Option<ByteSize>,
+    /// Fuel in one UTC day, such as 50_000_000_000
+    #[arg(long, value_name = "FUEL")]
+    fuel_per_day: Option<Fuel>,
+    /// Networks it may be used from, such as 10.0.0.0/8 (default: everywhere)
+    #[arg(long, value_name = "NET", value_delimiter = ',')]
+    allow_networks: Vec<Network>,
+    /// Networks it may not be used from
+    #[arg(long, value_name = "NET", value_delimiter = ',')]
+    deny_networks: Vec<Network>,
     /// When it stops working: a span such as "30 d", or 2027-01-31T00:00:00Z
     #[arg(long, value_name = "WHEN", value_parser = expiry)]
     expires: Option<Timestamp>,
@@ -84,6 +105,12 @@ impl CreateArgs {
         if !self.models.is_empty() {
             body.insert("models".into(), json!(self.models));
         }
+        if !self.allow_networks.is_empty() {
+            body.insert("allow_networks".into(), json!(self.allow_networks));
+        }
+        if !self.deny_networks.is_empty() {
+            body.insert("deny_networks".into(), json!(self.deny_networks));
+        }
         let mut add = |name: &str, value: Option<Value>| {
             if let Some(value) = value {
                 body.insert(name.to_owned(), value);
@@ -92,6 +119,13 @@ impl CreateArgs {
         add("tier", self.tier.map(|tier| json!(tier)));
         add("rpm", self.rpm.map(|rpm| json!(rpm)));
         add("tpm", self.tpm.map(|tpm| json!(tpm)));
+        add("max_concurrent", self.max_concurrent.map(|n| json!(n)));
+        add("max_uploads", self.max_uploads.map(|n| json!(n)));
+        let bundles = self.max_stored_bundles;
+        add("max_stored_bundles", bundles.map(|n| json!(n)));
+        let bytes = self.max_stored_bytes;
+        add("max_stored_bytes", bytes.map(|n| json!(n.as_u64())));
+        add("fuel_per_day", self.fuel_per_day.map(|n| json!(n.as_u64())));
         add("expires", self.expires.map(|time| json!(time)));
         Value::Object(body)
     }

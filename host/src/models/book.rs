@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::live::{LiveModel, Names};
 use super::records::{Pointers, Record, StoredState};
 use super::status::{Failure, Limits, ModelSummary, VersionState, VersionStatus};
+use crate::ids::KeyId;
 
 /// The code of a failure for which the files of a version are to blame.
 pub(super) const FILES_DAMAGED: &str = "files_damaged";
@@ -198,6 +199,16 @@ impl Book {
     /// How many versions there are, and their bytes together.
     pub(super) fn size(&self) -> (usize, u64) {
         self.records().fold((0, 0), |(count, bytes), record| {
+            (count + 1, record.bytes.saturating_add(bytes))
+        })
+    }
+
+    /// How many versions a key has uploaded, and their bytes together.
+    pub(super) fn size_of(&self, owner: &KeyId) -> (usize, u64) {
+        let owned = self
+            .records()
+            .filter(|record| record.uploaded_by.as_ref() == Some(owner));
+        owned.fold((0, 0), |(count, bytes), record| {
             (count + 1, record.bytes.saturating_add(bytes))
         })
     }

@@ -26,6 +26,7 @@ use super::upload::{self, Received};
 use super::{ModelError, startup};
 use crate::auth::{Caller, Scope};
 use crate::db::Db;
+use crate::ids::KeyId;
 use crate::telemetry::metrics as telemetry;
 
 /// All models of this server. Cheap to clone.
@@ -339,6 +340,13 @@ impl Registry {
                 inner.forget(&name, &doomed).await
             })
             .await
+    }
+
+    /// How many versions a key has uploaded that are still there, and their bytes together,
+    /// unpacked. Versions that came with the server are nobody's.
+    #[must_use]
+    pub fn stored_by(&self, key: &KeyId) -> (usize, u64) {
+        self.0.book.lock().size_of(key)
     }
 
     /// The sandbox in use. [`Registry::reload_all`] replaces it.

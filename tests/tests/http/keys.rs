@@ -68,6 +68,22 @@ async fn slips_name_their_field() {
         (json!({"name":"x","scopes":["infer"],"rpm":-1}), "rpm"),
         (json!({"name":"x","scopes":["infer"],"models":[]}), "models"),
         (
+            json!({"name":"x","scopes":["infer"],"max_uploads":0}),
+            "max_uploads",
+        ),
+        (
+            json!({"name":"x","scopes":["infer"],"fuel_per_day":9_223_372_036_854_775_808_u64}),
+            "fuel_per_day",
+        ),
+        (
+            json!({"name":"x","scopes":["infer"],"allow_networks":[]}),
+            "allow_networks",
+        ),
+        (
+            json!({"name":"x","scopes":["infer"],"deny_networks":["10.0.0.0/8","10.0.0.1/8"]}),
+            "deny_networks[1]",
+        ),
+        (
             json!({"name":"x","scopes":["infer"],"colour":"red"}),
             "colour",
         ),

@@ -4,7 +4,7 @@
 use std::fs;
 
 use super::*;
-use crate::auth::Config;
+use crate::auth::{Config, Tier};
 
 struct Fixture {
     dir: tempfile::TempDir,
@@ -52,11 +52,24 @@ fn presented(secret: &SecretKey) -> PresentedKey {
 async fn a_created_key_works_at_once_and_after_a_restart() {
     let fixture = Fixture::new(true);
     let store = fixture.open().await;
+    let networks = Networks::new(
+        vec!["10.0.0.0/8".parse().unwrap()],
+        vec!["2001:db8::/32".parse().unwrap()],
+    )
+    .unwrap();
     let full = NewKey {
         models: Some(BTreeSet::from(["echo".to_owned()])),
-        tier: Some(Tier::Tier5),
-        rpm: Some(7),
-        tpm: Some(u32::MAX),
+        allowance: Allowance {
+            tier: Some(Tier::Tier5),
+            rpm: Some(7),
+            tpm: Some(u32::MAX),
+            max_concurrent: Some(2),
+            max_uploads: Some(3),
+            max_stored_bundles: Some(4),
+            max_stored_bytes: Some(LIMIT_MAX),
+            fuel_per_day: Some(5),
+        },
+        networks: networks.clone(),
         expires: Some(Timestamp::now() + jiff::SignedDuration::from_hours(1)),
         ..new("infer,metrics")
     };
@@ -72,6 +85,8 @@ async fn a_created_key_works_at_once_and_after_a_restart() {
             (caller.tier(), caller.requests_per_minute()),
             (Some(Tier::Tier5), Some(7))
         );
+        assert_eq!(caller.allowance(), &created.record.allowance);
+        assert_eq!(caller.networks(), &networks);
         assert_eq!(store.list(), std::slice::from_ref(&created.record));
         assert_eq!(store.show(&created.record.id).unwrap(), created.record);
     };
@@ -192,11 +207,14 @@ async fn unacceptable_keys_are_not_made() {
     assert!(matches!(make(new("")).await, KeyError::NoScopes));
     assert!(matches!(
         make(NewKey {
-            rpm: Some(0),
+            allowance: Allowance {
+                rpm: Some(0),
+                ..Allowance::default()
+            },
             ..new("infer")
         })
         .await,
-        KeyError::ZeroLimit
+        KeyError::Limit { name: "rpm" }
     ));
     let models = Some(BTreeSet::from(["No Name".to_owned()]));
     assert!(matches!(

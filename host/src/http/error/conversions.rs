@@ -124,7 +124,7 @@ impl From<KeyError> for ApiError {
             KeyError::Name => Self::invalid_argument("name", text),
             KeyError::NoScopes => Self::invalid_argument("scopes", text),
             KeyError::Models => Self::invalid_argument("models", text),
-            KeyError::ZeroLimit => Self::invalid_argument_at(None, text),
+            KeyError::Limit { name } => Self::invalid_argument(name, text),
             KeyError::ExpiresInThePast { .. } => Self::invalid_argument("expires", text),
             KeyError::TooMany => Self::conflict("too_many_keys", text),
             KeyError::NotFound { .. } => Self::not_found("key_not_found", text),

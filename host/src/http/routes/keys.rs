@@ -1,7 +1,9 @@
 //! `/admin/keys`: makes, lists, shows and revokes API keys.
 
 use super::Failures;
-use crate::auth::{CreatedKey, KeyRecord, NewKey, Scopes};
+use crate::auth::{
+    Allowance, CreatedKey, InvalidNetwork, KeyRecord, Network, Networks, NewKey, Scopes,
+};
 use crate::http::error::ApiError;
 use crate::http::extract::{Administer, May, Path};
 use crate::http::json::Json;
@@ -44,6 +46,28 @@ struct KeyRequest {
     /// Tokens a minute.
     #[serde(default)]
     tpm: Option<u32>,
+    /// Requests at once.
+    #[serde(default)]
+    max_concurrent: Option<u32>,
+    /// Uploads at once.
+    #[serde(default)]
+    max_uploads: Option<u32>,
+    /// Uploaded versions that are still there.
+    #[serde(default)]
+    max_stored_bundles: Option<u32>,
+    /// Bytes of those versions, unpacked.
+    #[serde(default)]
+    max_stored_bytes: Option<u64>,
+    /// Units of fuel in one UTC day.
+    #[serde(default)]
+    fuel_per_day: Option<u64>,
+    /// Networks that it may be used from, such as `10.0.0.0/8`, or addresses; from everywhere
+    /// where it is missing.
+    #[serde(default)]
+    allow_networks: Option<Vec<String>>,
+    /// Networks that it may not be used from, whatever else is allowed.
+    #[serde(default)]
+    deny_networks: Vec<String>,
     /// When it stops working, for example `2027-01-31T00:00:00Z`.
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -60,6 +84,7 @@ impl KeyRequest {
             })?);
         }
         let tier = self.tier.map(|tier| tier.parse()).transpose();
+        let networks = networks(self.allow_networks, &self.deny_networks)?;
         let expires = self
             .expires
             .map(|expires| expires.parse::<Timestamp>())
@@ -68,9 +93,18 @@ impl KeyRequest {
             name: self.name,
             scopes: scopes.into_iter().collect::<Scopes>(),
             models: self.models,
-            tier: tier.map_err(|error| ApiError::invalid_argument("tier", format!("{error}")))?,
-            rpm: self.rpm,
-            tpm: self.tpm,
+            allowance: Allowance {
+                tier: tier
+                    .map_err(|error| ApiError::invalid_argument("tier", format!("{error}")))?,
+                rpm: self.rpm,
+                tpm: self.tpm,
+                max_concurrent: self.max_concurrent,
+                max_uploads: self.max_uploads,
+                max_stored_bundles: self.max_stored_bundles,
+                max_stored_bytes: self.max_stored_bytes,
+                fuel_per_day: self.fuel_per_day,
+            },
+            networks,
             expires: expires.map_err(|_| {
                 ApiError::invalid_argument(
                     "expires",
@@ -79,6 +113,31 @@ impl KeyRequest {
             })?,
         })
     }
+}
+
+/// Both lists of networks. A list to allow that allows nothing is a slip: it reads like "from
+/// nowhere", and nobody makes a key for that.
+fn networks(allow: Option<Vec<String>>, deny: &[String]) -> Result<Networks, ApiError> {
+    let read = |field: &str, list: &[String]| -> Result<Vec<Network>, ApiError> {
+        let network = |(index, text): (usize, &String)| {
+            text.parse().map_err(|error: InvalidNetwork| {
+                ApiError::invalid_argument(format!("{field}[{index}]"), error.to_string())
+            })
+        };
+        list.iter().enumerate().map(network).collect()
+    };
+    let allow = match allow {
+        Some(list) if list.is_empty() => {
+            return Err(ApiError::invalid_argument(
+                "allow_networks",
+                "an empty list would allow nothing: leave it out to allow everything",
+            ));
+        }
+        Some(list) => read("allow_networks", &list)?,
+        None => Vec::new(),
+    };
+    Networks::new(allow, read("deny_networks", deny)?)
+        .map_err(|error| ApiError::invalid_argument_at(None, error.to_string()))
 }
 
 /// What is known about a key. The secret is not.
