@@ -1,0 +1,82 @@
+//! Prints recall by category and false positives by group.
+
+use std::collections::BTreeMap;
+
+use super::corpus::{Label, Sample};
+
+/// Counted texts, and how many of them were hit.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Count {
+    pub(crate) all: u32,
+    pub(crate) hit: u32,
+}
+
+impl Count {
+    fn add(&mut self, hit: bool) {
+        self.all += 1;
+        self.hit += u32::from(hit);
+    }
+
+    pub(crate) fn percent(self) -> f64 {
+        100.0 * f64::from(self.hit) / f64::from(self.all.max(1))
+    }
+}
+
+/// Prints the figures of `samples` whose log odds these are.
+#[expect(
+    clippy::print_stdout,
+    reason = "the figures are what the command is for"
+)]
+pub(crate) fn print(title: &str, samples: &[Sample], odds: &[f32]) {
+    let mut categories: BTreeMap<&str, (Count, Count)> = BTreeMap::new();
+    let mut tiers: BTreeMap<&str, Count> = BTreeMap::new();
+    let mut groups: BTreeMap<(&str, &str), Count> = BTreeMap::new();
+    for (sample, odds) in samples.iter().zip(odds) {
+        let hit = *odds >= 0.0;
+        match &sample.label {
+            Label::Attack { category, encoded } => {
+                let counts = categories.entry(category).or_default();
+                counts.0.add(hit);
+                if *encoded {
+                    counts.1.add(hit);
+                }
+            }
+            Label::Benign { tier, group } => {
+                tiers.entry(tier).or_default().add(hit);
+                groups.entry((tier, group)).or_default().add(hit);
+            }
+        }
+    }
+    println!("{title}");
+    let mean = categories
+        .values()
+        .map(|counts| counts.0.percent())
+        .sum::<f64>()
+        / categories.len().max(1) as f64;
+    println!("  recall {mean:5.1} % on average");
+    for (category, (all, encoded)) in &categories {
+        println!(
+            "    {category:16} {:5.1} % of {:4}, encoded {:5.1} % of {:3}",
+            all.percent(),
+            all.all,
+            encoded.percent(),
+            encoded.all,
+        );
+    }
+    for (tier, count) in &tiers {
+        println!(
+            "  false positives {tier:14} {:5.2} % ({} of {})",
+            count.percent(),
+            count.hit,
+            count.all
+        );
+    }
+    for ((tier, group), count) in groups.iter().filter(|(_, count)| count.hit > 0) {
+        println!(
+            "    {tier:14} {group:20} {:5.2} % ({} of {})",
+            count.percent(),
+            count.hit,
+            count.all
+        );
+    }
+}

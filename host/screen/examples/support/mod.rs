@@ -1,0 +1,9 @@
+//! What training and evaluation share: the corpus, the fit and the figures.
+
+pub(crate) mod adversarial;
+pub(crate) mod corpus;
+pub(crate) mod figures;
+pub(crate) mod fit;
+pub(crate) mod own;
+pub(crate) mod own_attacks;
+pub(crate) mod own_talk;

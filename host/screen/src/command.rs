@@ -1,0 +1,587 @@
+//! Looks for commands of a shell behind a separator, and for command lines that stand alone.
+
+use crate::features::{Feature, Found};
+use crate::lexicon::{self, Classes};
+use crate::token::{Kind, Token, Tokens};
+
+/// How far a pattern looks ahead, in tokens. Bounds the work for each token.
+const WINDOW_TOKENS: usize = 10;
+
+/// A text with this many tokens has no room for talk.
+const SHORT_TOKENS: usize = 8;
+
+/// Finds the features of commands.
+pub(crate) fn scan(cx: &Tokens<'_>, found: &mut Found) {
+    let mut scan = Scan {
+        cx,
+        found,
+        assigned: false,
+    };
+    for (at, token) in cx.tokens.iter().enumerate() {
+        let before = at.checked_sub(1).and_then(|before| cx.tokens.get(before));
+        let rest = cx.tokens.get(at + 1..).unwrap_or_default();
+        scan.token(token, before, rest.get(..WINDOW_TOKENS).unwrap_or(rest));
+    }
+    scan.line();
+    scan.ends();
+}
+
+struct Scan<'s, 't> {
+    cx: &'s Tokens<'t>,
+    found: &'s mut Found,
+    /// A variable got a value: `x=`.
+    assigned: bool,
+}
+
+impl Scan<'_, '_> {
+    fn token(&mut self, token: &Token, before: Option<&Token>, rest: &[Token]) {
+        match token.kind {
+            Kind::Punct(b';' | b'|' | b'&') => self.separated(token, before, rest),
+            Kind::Punct(b'`') => self.backtick(token, rest),
+            Kind::Punct(b'$') => self.dollar(token, before, rest),
+            Kind::Punct(b'{') => self.brace(token, rest),
+            Kind::Punct(b'<') => self.angle(token, rest),
+            Kind::Punct(b'>') => self.redirect(token, rest),
+            Kind::Punct(b'(') => self.function(token, rest),
+            Kind::Punct(b'%') => self.windows_variable(token, before, rest),
+            Kind::Punct(b'/') => self.path(token, rest),
+            Kind::Punct(b'\\') => {
+                self.spelt_newline(token, rest);
+                self.split(token, before, rest);
+            }
+            Kind::Punct(b'\'' | b'"') => self.split(token, before, rest),
+            Kind::Word => self.word(token, before, rest),
+            _ => {}
+        }
+        // A command may also begin a line: what a newline in a parameter does.
+        if token.begins_line() && token.start > 0 && token.is_word() && self.cx.frame.plain <= 2 {
+            let alone = rest
+                .first()
+                .is_none_or(|next| next.begins_line() || next.is_any(b"-/|;&."));
+            self.found.add_if(
+                alone && token.is_command(),
+                Feature::CommandSeparated,
+                token.start,
+            );
+        }
+    }
+
+    /// What stands behind `;`, `|`, `&`, `&&`, `||`.
+    fn separated(&mut self, token: &Token, before: Option<&Token>, rest: &[Token]) {
+        if token.length() > 2 {
+            return;
+        }
+        let leading = before
+            .is_none_or(|before| before.is_quote() || before.is_any(b"+)") || before.is_number());
+        let Some((at, command)) = command(rest) else {
+            return;
+        };
+        let after = rest.get(at + 1..).unwrap_or_default();
+        let known = command.has(lexicon::COMMAND);
+        if !known {
+            return;
+        }
+        let ends = after.first().is_none_or(|next| {
+            next.is_any(b";|&`)'\"\\-/<>$%+~.#")
+                || next.is_number()
+                || (next.is_word() && next.is_spaced() && after.len() <= 3)
+        });
+        if command.is_command() {
+            self.found.add(Feature::CommandSeparated, token.start);
+        } else if ends {
+            self.found.add(Feature::CommandSeparatedWord, token.start);
+        }
+        self.found.add_if(
+            leading && (ends || command.is_command()),
+            Feature::CommandLeading,
+            token.start,
+        );
+        let short = self.cx.tokens.len() <= SHORT_TOKENS && self.cx.frame.plain == 0 && ends;
+        self.found.add_if(short, Feature::CommandShort, token.start);
+        let shell = token.is(b'|') && command.has(Classes::SHELL);
+        self.found
+            .add_if(shell, Feature::CommandPipeShell, token.start);
+    }
+
+    fn backtick(&mut self, token: &Token, rest: &[Token]) {
+        let Some((_, command)) = command(rest) else {
+            return;
+        };
+        let closes = rest.iter().any(|next| next.is(b'`'));
+        self.found.add_if(
+            closes && command.has(lexicon::COMMAND),
+            Feature::CommandSubstitution,
+            token.start,
+        );
+    }
+
+    fn dollar(&mut self, token: &Token, before: Option<&Token>, rest: &[Token]) {
+        let at = token.start;
+        match rest {
+            [open, inner @ ..] if open.is(b'(') && !open.is_spaced() => {
+                let command =
+                    command(inner).is_some_and(|(_, command)| command.has(lexicon::COMMAND));
+                let nested = inner
+                    .iter()
+                    .any(|next| next.is(b'$') && !next.is_spaced() || next.is_any(b"`"));
+                self.found.add_if(nested, Feature::CommandNested, at);
+                self.found.add_if(command, Feature::CommandSubstitution, at);
+            }
+            [open, name, after, ..] if open.is(b'{') && !open.is_spaced() => {
+                let ifs = self.is(name, "ifs");
+                let slice = name.is_word() && after.is_any(b":/#%@");
+                let glued = before.is_some_and(Token::is_word)
+                    && !token.is_spaced()
+                    && after.is(b'}')
+                    && rest
+                        .get(3)
+                        .is_some_and(|next| next.is_word() && !next.is_spaced());
+                self.found.add_if(glued, Feature::CommandSplit, at);
+                let call =
+                    name.is(b'`') || (name.is_word() && after.is(b'(')) || name.is_any(b"@$!");
+                self.found
+                    .add_if(ifs || slice, Feature::CommandVariable, at);
+                self.found.add_if(call, Feature::CommandTemplate, at);
+            }
+            [name, ..] if self.is(name, "ifs") && !name.is_spaced() => {
+                self.found.add(Feature::CommandVariable, at);
+            }
+            [name, after, ..] if name.is_any(b"@*'\"") && !name.is_spaced() => {
+                let inside = before.is_some_and(|before| before.is_word()) && !token.is_spaced();
+                self.found
+                    .add_if(inside && after.is_word(), Feature::CommandSplit, at);
+            }
+            [name, ..] if name.is_word() && !name.is_spaced() => {
+                let separated = before.is_some_and(|before| before.is_any(b";&|`"));
+                self.found
+                    .add_if(self.assigned && separated, Feature::CommandAssign, at);
+                let shell = self.is(name, "shell") || self.is(name, "bash");
+                self.found.add_if(shell, Feature::CommandShellCode, at);
+            }
+            _ => {}
+        }
+    }
+
+    /// `{ls,-l}`, which a shell takes apart, and `{{…}}`, which a template does.
+    fn brace(&mut self, token: &Token, rest: &[Token]) {
+        if let [name, comma, ..] = rest
+            && comma.is(b',')
+            && !comma.is_spaced()
+            && name.has(lexicon::COMMAND)
+        {
+            self.found.add(Feature::CommandSubstitution, token.start);
+        }
+        let code = rest
+            .iter()
+            .take(4)
+            .any(|next| next.has(Classes::CODE_CALL) && !next.has(Classes::STOP));
+        let dollar = rest.first().is_some_and(|next| next.is(b'$'));
+        self.found.add_if(
+            code && (token.length() == 2 || dollar),
+            Feature::CommandTemplate,
+            token.start,
+        );
+    }
+
+    fn angle(&mut self, token: &Token, rest: &[Token]) {
+        let at = token.start;
+        self.found
+            .add_if(token.length() == 3, Feature::CommandHereString, at);
+        match rest {
+            [question, name, ..] if question.is(b'?') => {
+                let php = self.is(name, "php") || name.is(b'=') || name.has(Classes::CODE_CALL);
+                self.found.add_if(php, Feature::CommandPhp, at);
+            }
+            [bang, dashes, hash, ..] if bang.is(b'!') && dashes.is(b'-') && hash.is(b'#') => {
+                self.found.add(Feature::CommandSsi, at);
+            }
+            _ => {}
+        }
+    }
+
+    fn redirect(&mut self, token: &Token, rest: &[Token]) {
+        let descriptor = matches!(rest, [amp, number, ..] if amp.is(b'&') && number.is_number());
+        let device = matches!(rest, [slash, name, ..] if slash.is(b'/') && self.is(name, "dev"));
+        self.found
+            .add_if(descriptor || device, Feature::CommandRedirect, token.start);
+    }
+
+    /// `() { :;};` and `x() { x|x& };x`.
+    fn function(&mut self, token: &Token, rest: &[Token]) {
+        let [close, open, inner, ..] = rest else {
+            return;
+        };
+        let body = close.is(b')') && open.is(b'{');
+        let body = body && (inner.is_any(b":.;|") || rest.iter().any(|next| next.is_any(b"|&")));
+        self.found
+            .add_if(body, Feature::CommandFunction, token.start);
+    }
+
+    /// `for %i in (`, `if not "%1" ==`, `%SYSTEMROOT%`.
+    fn windows_variable(&mut self, token: &Token, before: Option<&Token>, rest: &[Token]) {
+        let Some(name) = rest.first() else { return };
+        let loops = before
+            .is_some_and(|before| self.is(before, "for") || before.has(Classes::LOGIC))
+            || (rest.get(1).is_some_and(|next| self.is(next, "in"))
+                && rest.get(2).is_some_and(|next| next.is(b'(')));
+        self.found
+            .add_if(loops, Feature::CommandWindowsFor, token.start);
+        let variable = [
+            "systemroot",
+            "windir",
+            "programfiles",
+            "comspec",
+            "userprofile",
+            "appdata",
+            "temp",
+            "path",
+        ]
+        .iter()
+        .any(|word| self.is(name, word));
+        let closes = rest.get(1).is_some_and(|next| next.is(b'%'));
+        self.found
+            .add_if(variable && closes, Feature::CommandVariable, token.start);
+    }
+
+    fn path(&mut self, token: &Token, rest: &[Token]) {
+        let at = token.start;
+        let Some(name) = rest.first().filter(|name| !name.is_spaced()) else {
+            return;
+        };
+        let file = rest
+            .get(1)
+            .zip(rest.get(2))
+            .filter(|(slash, _)| slash.is(b'/'));
+        let device = match file {
+            Some((_, file)) => {
+                (self.is(name, "dev") && (self.is(file, "tcp") || self.is(file, "udp")))
+                    || (self.is(name, "bin") && file.has(lexicon::COMMAND))
+                    || (self.is(name, "usr") && (self.is(file, "bin") || self.is(file, "sbin")))
+                    || (self.is(name, "sbin") && file.has(lexicon::COMMAND))
+            }
+            None => false,
+        };
+        self.found.add_if(device, Feature::CommandDevice, at);
+        let wild = rest
+            .iter()
+            .take_while(|next| !next.is_spaced())
+            .filter(|next| next.is_any(b"?["))
+            .count();
+        let steps = rest
+            .iter()
+            .take_while(|next| !next.is_spaced())
+            .filter(|next| next.is(b'/'))
+            .count();
+        let url = rest.iter().any(|next| next.is_any(b"=:&"));
+        self.found.add_if(
+            wild > 0 && steps > 0 && !url && token.length() == 1,
+            Feature::CommandGlob,
+            at,
+        );
+    }
+
+    /// A quote or backslash in the middle of a word: `w'h'oami`, `who\ami`.
+    fn split(&mut self, token: &Token, before: Option<&Token>, rest: &[Token]) {
+        let tight = |token: &Token| token.is_word() && !token.is_spaced();
+        let Some(before) = before.filter(|before| before.is_word() && !token.is_spaced()) else {
+            return;
+        };
+        let Some(next) = rest.first() else { return };
+        let at = token.start;
+        match token.kind {
+            Kind::Punct(b'\\') => {
+                // `c\at` yes; `C:\dir\file`, `\frac` and `it\n` no.
+                let short = before.length() <= 3 && next.length() <= 6 && token.length() == 1;
+                let unix = tight(next) && short && self.joins(before, next);
+                self.found.add_if(unix, Feature::CommandSplit, at);
+            }
+            _ if token.length() == 2 => self.found.add_if(tight(next), Feature::CommandSplit, at),
+            _ => {
+                let closed = rest
+                    .get(1)
+                    .is_some_and(|close| close.kind == token.kind && !close.is_spaced());
+                let goes_on = closed
+                    && rest
+                        .get(2)
+                        .is_some_and(|next| tight(next) || next.is_quote() && !next.is_spaced());
+                self.found
+                    .add_if(tight(next) && goes_on, Feature::CommandSplit, at);
+            }
+        }
+    }
+
+    /// `\ncat`: a program that reads escapes sees a line break, then a command.
+    fn spelt_newline(&mut self, token: &Token, rest: &[Token]) {
+        let Some(next) = rest
+            .first()
+            .filter(|next| next.is_word() && !next.is_spaced())
+        else {
+            return;
+        };
+        let word = self.cx.word(next);
+        let Some(command) = word
+            .strip_prefix(['n', 'r'])
+            .filter(|_| token.length() == 1)
+        else {
+            return;
+        };
+        let mut hash = lexicon::WordHash::new();
+        command.bytes().for_each(|byte| hash.add(byte));
+        let known = command.len() >= 2 && lexicon::classes(hash).has(lexicon::COMMAND);
+        self.found
+            .add_if(known, Feature::CommandNewline, token.start);
+    }
+
+    /// True when two pieces make a command.
+    fn joins(&self, first: &Token, second: &Token) -> bool {
+        const PIECES_BYTES_MAX: usize = 16;
+        let mut hash = lexicon::WordHash::new();
+        let bytes = self
+            .cx
+            .word(first)
+            .bytes()
+            .chain(self.cx.word(second).bytes());
+        bytes.take(PIECES_BYTES_MAX).for_each(|byte| hash.add(byte));
+        lexicon::classes(hash).has(lexicon::COMMAND)
+    }
+
+    fn word(&mut self, token: &Token, before: Option<&Token>, rest: &[Token]) {
+        let at = token.start;
+        let next = rest.first();
+        self.assigned |= next.is_some_and(|next| next.is(b'=') && !next.is_spaced());
+        self.mail(token, rest);
+        if !token.has(lexicon::COMMAND.or(Classes::RUNS).or(Classes::CODE_CALL)) {
+            return;
+        }
+        let aliased = self.is(token, "alias") && rest.get(1).is_some_and(|next| next.is(b'='));
+        self.found.add_if(aliased, Feature::CommandAssign, at);
+        if token.has(Classes::CODE_CALL) {
+            let call = next.is_some_and(|next| next.is(b'(') && !next.is_spaced());
+            let argument = rest
+                .get(1)
+                .is_some_and(|next| next.is_quote() || next.is_any(b")$"))
+                || rest.get(1).is_some_and(|next| next.has(Classes::CODE_CALL));
+            let method = before.is_some_and(|before| before.is_any(b".>") && !token.is_spaced());
+            let strong = ![
+                "print", "printf", "compile", "function", "include", "require", "eval", "execute",
+            ]
+            .iter()
+            .any(|word| self.is(token, word));
+            self.found.add_if(
+                call && argument && strong && !method,
+                Feature::CommandCodeCall,
+                at,
+            );
+        }
+        if token.has(Classes::RUNS) {
+            let runs = next
+                .is_some_and(|next| next.is_spaced() && next.is_command() && next.length() >= 2);
+            self.found.add_if(runs, Feature::CommandRuns, at);
+        }
+        self.shell_code(token, rest);
+        self.windows(token, before, rest);
+    }
+
+    /// `sh -c …`, `perl -e …`, `nc -e …`, `curl http://…`, `ping -c 3 …`.
+    fn shell_code(&mut self, token: &Token, rest: &[Token]) {
+        let at = token.start;
+        let option = rest
+            .iter()
+            .zip(rest.iter().skip(1))
+            .take(4)
+            .find(|(dash, name)| dash.is(b'-') && !name.is_spaced());
+        let letter = option
+            .filter(|(_, name)| name.is_word() && !name.is_spaced())
+            .map(|(_, name)| self.cx.word(name));
+        let cx = self.cx;
+        let is = |words: &[&str]| words.iter().any(|word| cx.is_word(token, word));
+        if token.has(Classes::SHELL) {
+            let code = letter.is_some_and(|letter| ["c", "e", "r", "i"].contains(&letter));
+            self.found.add_if(code, Feature::CommandShellCode, at);
+        }
+        if is(&["nc", "ncat", "netcat", "telnet", "socat"]) {
+            let listens = option.is_some() || rest.first().is_some_and(|next| next.is_number());
+            self.found.add_if(listens, Feature::CommandFetch, at);
+        }
+        if is(&["curl", "wget", "fetch", "iwr", "certutil"]) {
+            let address = rest
+                .iter()
+                .take(6)
+                .any(|next| self.is(next, "http") || self.is(next, "https") || next.is_number());
+            self.found.add_if(address, Feature::CommandFetch, at);
+        }
+        if is(&["ping", "nslookup", "sleep", "timeout"]) {
+            let number = rest.iter().take(4).any(|next| next.is_number());
+            let begins = rest
+                .first()
+                .is_some_and(|next| next.is(b'-') || next.is_number() || next.is(b'/'));
+            self.found
+                .add_if(number && begins, Feature::CommandPing, at);
+        }
+        if is(&["cat", "tac", "type", "more", "less", "head", "tail", "nl"]) {
+            let file = rest.iter().take(3).any(|next| next.is_any(b"/\\%$<"));
+            let secret = rest.iter().any(|next| {
+                self.is(next, "passwd")
+                    || self.is(next, "shadow")
+                    || self.is(next, "sam")
+                    || self.is(next, "hosts")
+            });
+            self.found
+                .add_if(file && secret, Feature::CommandShellCode, at);
+        }
+    }
+
+    fn windows(&mut self, token: &Token, before: Option<&Token>, rest: &[Token]) {
+        if !token.has(Classes::WINDOWS) {
+            return;
+        }
+        let at = token.start;
+        let switch = matches!(rest, [slash, name, ..] if slash.is(b'/') && slash.length() == 1 && slash.is_spaced()
+            && name.is_word() && !name.is_spaced() && name.length() <= 3);
+        let drive = matches!(rest, [drive, colon, slash, ..] if drive.length() == 1 && colon.is(b':') && slash.is(b'\\'));
+        let hive = rest
+            .iter()
+            .take(3)
+            .any(|next| self.is(next, "hklm") || self.is(next, "hkcu"));
+        let account = self.is(token, "net")
+            && rest.first().is_some_and(|next| {
+                ["user", "localgroup", "view", "share", "use", "start"]
+                    .iter()
+                    .any(|word| self.is(next, word))
+            });
+        let start = before.is_none_or(|before| !before.is_word());
+        self.found.add_if(
+            start && (switch || drive || hive || account),
+            Feature::CommandWindows,
+            at,
+        );
+        let compares = self.is(token, "if")
+            && rest.iter().any(|next| {
+                next.is(b'=') && next.length() == 2
+                    || self.is(next, "equ")
+                    || self.is(next, "exist")
+            });
+        let plain = self.cx.frame.plain <= 4 && !self.cx.frame.talks;
+        let test = rest.first().is_some_and(|next| {
+            next.has(Classes::LOGIC) || next.is_any(b"\"(%") || self.is(next, "exist")
+        });
+        self.found.add_if(
+            compares && plain && test && start,
+            Feature::CommandWindowsFor,
+            at,
+        );
+        let loops = self.is(token, "for") && rest.first().is_some_and(|next| next.is_any(b"/%"));
+        self.found.add_if(loops, Feature::CommandWindowsFor, at);
+    }
+
+    fn mail(&mut self, token: &Token, rest: &[Token]) {
+        let mail = (self.is(token, "rcpt") || self.is(token, "mail"))
+            && rest
+                .first()
+                .is_some_and(|next| self.is(next, "to") || self.is(next, "from"))
+            && rest.get(1).is_some_and(|next| next.is(b':'));
+        let greets = ["ehlo", "helo", "vrfy", "expn", "starttls", "noop", "rset"]
+            .iter()
+            .any(|word| self.is(token, word));
+        let short = token.begins_line() && self.cx.frame.words <= 4;
+        self.found
+            .add_if(mail || (greets && short), Feature::CommandMail, token.start);
+    }
+
+    /// Whether the text as a whole is a command line.
+    fn line(&mut self) {
+        let tokens = &self.cx.tokens;
+        let Some(first) = tokens.first() else { return };
+        let sign = tokens
+            .iter()
+            .zip(tokens.iter().skip(1))
+            .take(10)
+            .any(|(sign, next)| {
+                sign.is_any(b"$#") && sign.length() == 1 && !sign.is_spaced() && next.is_spaced()
+            });
+        let prompt = sign
+            && tokens
+                .get(1)
+                .is_some_and(|at| at.is(b'@') && !at.is_spaced());
+        self.found
+            .add_if(prompt, Feature::CommandPrompt, first.start);
+        if !first.has(lexicon::COMMAND.or(Classes::RUNS)) || self.cx.frame.plain > 3 {
+            return;
+        }
+        let breaks = first.start > 0 && self.cx.text.starts_with(['\n', '\r']);
+        self.found
+            .add_if(breaks, Feature::CommandNewline, first.start);
+        let rest = tokens.get(1..).unwrap_or_default();
+        let hard = first.is_command();
+        if rest.is_empty() {
+            self.found.add_if(
+                hard && first.length() >= 5,
+                Feature::CommandOnly,
+                first.start,
+            );
+            return;
+        }
+        let option = rest
+            .iter()
+            .take(WINDOW_TOKENS)
+            .any(|next| (next.is_any(b"-/~") && next.is_spaced()) || next.is_any(b"|<>;`$"));
+        let path = rest
+            .iter()
+            .take(WINDOW_TOKENS)
+            .any(|next| next.is_any(b"/.\\:") && !next.is_spaced());
+        let file = matches!(rest, [name, dot, end] if name.is_word() && dot.is(b'.') && !dot.is_spaced() && end.is_word() && !end.is_spaced());
+        let second = file
+            || rest.first().is_some_and(|next| {
+                next.has(lexicon::COMMAND)
+                    || next.is_any(b"/;|&<~")
+                    || (next.is(b'-') && rest.get(1).is_some_and(|name| !name.is_spaced()))
+            });
+        let line = option || (path && self.cx.frame.stop == 0);
+        self.found
+            .add_if((hard || second) && line, Feature::CommandLine, first.start);
+        let alone = hard
+            && rest.len() <= 3
+            && self.cx.frame.stop == 0
+            && rest.iter().all(|next| !next.is(b','));
+        self.found.add_if(alone, Feature::CommandOnly, first.start);
+    }
+
+    fn ends(&mut self) {
+        let tokens = &self.cx.tokens;
+        let Some(last) = tokens.last().filter(|last| last.is_any(b"|&;")) else {
+            return;
+        };
+        let before = tokens.len().checked_sub(2).and_then(|at| tokens.get(at));
+        let command = before.is_some_and(|before| {
+            before.is_command() || before.is_any(b")'\"") || before.is_number()
+        });
+        self.found.add_if(
+            command && self.cx.frame.plain <= 2,
+            Feature::CommandBackground,
+            last.start,
+        );
+    }
+
+    fn is(&self, token: &Token, word: &str) -> bool {
+        self.cx.is_word(token, word)
+    }
+}
+
+/// The first word behind what may stand before a command: spaces as `+`, quotes, a path, the
+/// backslash of a newline that was spelt out.
+fn command(rest: &[Token]) -> Option<(usize, &Token)> {
+    const BEFORE_TOKENS_MAX: usize = 6;
+    let (at, word) = rest
+        .iter()
+        .enumerate()
+        .take(BEFORE_TOKENS_MAX)
+        .find(|(at, token)| {
+            let directory = rest
+                .get(at + 1)
+                .is_some_and(|next| next.is(b'/') && !next.is_spaced());
+            !(token.is_any(b"+'\"/\\(`{<.$@")
+                || token.kind == Kind::Comment
+                || (token.is_word() && directory))
+        })?;
+    word.is_word().then_some((at, word))
+}

@@ -1,0 +1,120 @@
+//! Looks for filters of a directory search that are broken open.
+
+use crate::features::{Feature, Found};
+use crate::lexicon::Classes;
+use crate::token::{Token, Tokens};
+
+/// How far a pattern looks ahead, in tokens. Bounds the work for each token.
+const WINDOW_TOKENS: usize = 8;
+
+/// Finds the features of LDAP.
+pub(crate) fn scan(cx: &Tokens<'_>, found: &mut Found) {
+    let mut depth = 0_i32;
+    for (at, token) in cx.tokens.iter().enumerate() {
+        let rest = cx.tokens.get(at + 1..).unwrap_or_default();
+        let rest = rest.get(..WINDOW_TOKENS).unwrap_or(rest);
+        if token.is_any(b")*") {
+            closing(token, rest, found);
+        } else if token.is(b'(') {
+            opening(cx, token, rest, found);
+        }
+        let count = i32::try_from(token.length()).unwrap_or(i32::MAX);
+        if token.is(b'(') {
+            depth = depth.saturating_add(count);
+        } else if token.is(b')') {
+            depth = depth.saturating_sub(count);
+        }
+    }
+    ends(cx, depth, found);
+}
+
+/// `)(`, `*)(`, `*))`, `)!(`.
+fn closing(token: &Token, rest: &[Token], found: &mut Found) {
+    let at = token.start;
+    if token.is(b'*') {
+        let closes = rest
+            .first()
+            .is_some_and(|next| next.is(b')') && !next.is_spaced());
+        let operator = rest
+            .first()
+            .is_some_and(|next| next.is_any(b"|(") && !next.is_spaced());
+        let ends = closes && rest.get(1).is_none_or(|next| next.is_any(b"(&|!%"));
+        found.add_if(ends || (operator && rest.len() <= 4), Feature::LdapStar, at);
+        return;
+    }
+    let Some(open) = rest.iter().take(2).find(|next| next.is(b'(')) else {
+        return;
+    };
+    let between = rest
+        .iter()
+        .take_while(|next| next.start < open.start)
+        .all(|next| next.is_any(b"!&|"));
+    let inside = rest.iter().skip_while(|next| next.start <= open.start);
+    let mut inside = inside.filter(|next| !next.is_spaced() || next.is_any(b"&|!"));
+    let filter = match (inside.next(), inside.next()) {
+        (Some(name), Some(sign)) => {
+            name.is_any(b"|&!") || (name.is_word() && sign.is_any(b"=~<>:;"))
+        }
+        (Some(name), None) => name.is_any(b"|&!"),
+        _ => false,
+    };
+    found.add_if(between && filter, Feature::LdapBreak, at);
+}
+
+/// `(uid=`, `(|(`, `(&`.
+fn opening(cx: &Tokens<'_>, token: &Token, rest: &[Token], found: &mut Found) {
+    let at = token.start;
+    match rest {
+        [name, sign, value, ..] if name.has(Classes::LDAP) && !name.is_spaced() => {
+            let set = sign.is(b'=') && sign.length() == 1 && !sign.is_spaced();
+            let plain = value.is(b'*') || value.is_word() || value.is_number() || value.is(b'\\');
+            let end = rest.iter().take(6).any(|next| next.is_any(b")*"));
+            found.add_if(
+                set && plain && (end || cx.frame.plain <= 2),
+                Feature::LdapAttribute,
+                at,
+            );
+        }
+        [sign, open, ..] if sign.is_any(b"|&!") && sign.length() == 1 && !sign.is_spaced() => {
+            found.add_if(open.is_any(b"()"), Feature::LdapOperator, at);
+        }
+        _ => {}
+    }
+}
+
+fn ends(cx: &Tokens<'_>, depth: i32, found: &mut Found) {
+    const FILTER_BYTES_MAX: usize = 512;
+    let ldap = [
+        Feature::LdapBreak,
+        Feature::LdapStar,
+        Feature::LdapAttribute,
+        Feature::LdapOperator,
+    ];
+    if !ldap.iter().any(|feature| found.has(*feature)) {
+        return bare_end(cx, found);
+    }
+    let first = ldap
+        .iter()
+        .filter_map(|feature| found.position(*feature))
+        .min()
+        .unwrap_or(0);
+    found.add_if(depth != 0, Feature::LdapOpen, first);
+    let bare = cx.frame.plain <= 1 && cx.text.len() <= FILTER_BYTES_MAX;
+    found.add_if(bare, Feature::LdapBare, first);
+}
+
+/// `x)(&`, `*|`, `)(cn=`: ends of filters too short for the rest.
+fn bare_end(cx: &Tokens<'_>, found: &mut Found) {
+    const SHORT_TOKENS: usize = 5;
+    let tokens = &cx.tokens;
+    if tokens.len() > SHORT_TOKENS || tokens.len() < 2 {
+        return;
+    }
+    let text = cx.text.trim();
+    let star = text.starts_with('*') && text.bytes().all(|byte| b"*()|&!".contains(&byte));
+    let end = [")(", ")(&", ")(|", ")(!", "*("]
+        .iter()
+        .any(|end| text.ends_with(end));
+    found.add_if(star || end, Feature::LdapBare, 0);
+    found.add_if(end, Feature::LdapBreak, 0);
+}

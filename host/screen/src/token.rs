@@ -1,0 +1,555 @@
+//! Cuts a decoded text into tokens that all grammars share, and finds quoted code.
+//!
+//! Tokens are words, numbers and runs of one punctuation character; spaces are a flag on what
+//! follows them. A run counts once, so that a megabyte of quotes is one token.
+//!
+//! People who talk about code put it between backticks, into fences or indent it. Where the
+//! text around such code is prose, the code is quoted, and no grammar sees it: that is what
+//! separates a question about an attack from the attack. The price is known: who wants to hide
+//! an attack from this screen can wrap it into a conversation.
+
+use crate::lexicon::{self, Classes, WORD_BYTES_MAX, WordHash};
+
+/// What a token is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Letters, digits and `_`, beginning with a letter; `-` between letters.
+    Word,
+    /// Digits, perhaps with a point.
+    Number,
+    /// `0x` and hexadecimal digits.
+    Hex,
+    /// One punctuation character, once or several times.
+    Punct(u8),
+    /// A comment of SQL, `/*…*/`, short enough to be one.
+    Comment,
+    /// Code that the text quotes.
+    Quoted,
+}
+
+/// Spaces stand before the token.
+const SPACED: u8 = 1;
+/// A line ends before the token.
+const NEW_LINE: u8 = 1 << 1;
+/// The word has letters that are not ASCII.
+const FOREIGN: u8 = 1 << 2;
+/// The token lies in code: a fence, backticks or an indented line.
+const CODE: u8 = 1 << 3;
+/// The line of the token is indented like code.
+const INDENTED: u8 = 1 << 4;
+
+/// One piece of the text.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Token {
+    /// Byte offset of the first byte.
+    pub(crate) start: u32,
+    /// Byte offset after the last byte.
+    pub(crate) end: u32,
+    pub(crate) classes: Classes,
+    pub(crate) kind: Kind,
+    flags: u8,
+}
+
+impl Token {
+    pub(crate) fn is(&self, punct: u8) -> bool {
+        self.kind == Kind::Punct(punct)
+    }
+
+    pub(crate) fn is_any(&self, puncts: &[u8]) -> bool {
+        matches!(self.kind, Kind::Punct(found) if puncts.contains(&found))
+    }
+
+    pub(crate) fn is_word(&self) -> bool {
+        self.kind == Kind::Word
+    }
+
+    /// A single or double quote, or the backtick some use as one.
+    pub(crate) fn is_quote(&self) -> bool {
+        matches!(self.kind, Kind::Punct(b'\'' | b'"' | b'`'))
+    }
+
+    /// A command that prose does not use as a word.
+    pub(crate) fn is_command(&self) -> bool {
+        self.has(lexicon::COMMAND) && !self.has(Classes::COMMON.or(Classes::STOP))
+    }
+
+    pub(crate) fn is_number(&self) -> bool {
+        matches!(self.kind, Kind::Number | Kind::Hex)
+    }
+
+    pub(crate) fn has(&self, any: Classes) -> bool {
+        self.classes.has(any)
+    }
+
+    /// Spaces or a new line stand before it, or the text begins with it.
+    pub(crate) fn is_spaced(&self) -> bool {
+        self.flags & (SPACED | NEW_LINE) != 0 || self.start == 0
+    }
+
+    pub(crate) fn begins_line(&self) -> bool {
+        self.flags & NEW_LINE != 0 || self.start == 0
+    }
+
+    pub(crate) fn is_foreign(&self) -> bool {
+        self.flags & FOREIGN != 0
+    }
+
+    /// Length in bytes.
+    pub(crate) fn length(&self) -> u32 {
+        self.end - self.start
+    }
+
+    pub(crate) fn text<'t>(&self, text: &'t str) -> &'t str {
+        text.get(self.start as usize..self.end as usize)
+            .unwrap_or_default()
+    }
+}
+
+/// The tokens of a text.
+#[derive(Debug)]
+pub(crate) struct Tokens<'t> {
+    pub(crate) text: &'t str,
+    /// What the grammars read: quoted code is one [`Kind::Quoted`] token.
+    pub(crate) tokens: Vec<Token>,
+    /// How the text around the code reads.
+    pub(crate) frame: Frame,
+    /// Where quoted code begins and ends, in order.
+    pub(crate) quoted: Vec<(u32, u32)>,
+}
+
+/// Figures on the text outside code.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Frame {
+    /// Words of any kind.
+    pub(crate) words: u32,
+    /// Words that stand alone between spaces, as in a sentence, and belong to no grammar.
+    pub(crate) plain: u32,
+    /// The most of them in a row.
+    pub(crate) plain_run: u32,
+    /// Function words of a natural language.
+    pub(crate) stop: u32,
+    /// Letters that are not ASCII.
+    pub(crate) foreign: u32,
+    /// Words of SQL.
+    pub(crate) sql: u32,
+    /// Punctuation tokens.
+    pub(crate) punct: u32,
+    /// One of the first words addresses the reader.
+    pub(crate) talks: bool,
+    /// A question mark ends a word.
+    pub(crate) asks: bool,
+    /// There is code in a fence or on an indented line.
+    pub(crate) block: bool,
+    /// There is code between backticks.
+    pub(crate) inline: bool,
+}
+
+impl Frame {
+    /// True when the text around the code is prose, which makes the code a quotation.
+    fn is_prose(&self) -> bool {
+        const FOREIGN_MIN: u32 = 4;
+        (self.talks && self.plain >= 2)
+            || (self.stop >= 2 && self.plain >= 3)
+            || self.foreign >= FOREIGN_MIN
+            || self.plain_run >= 4
+            || (self.block && self.plain >= 2)
+            || (self.plain >= 2 && self.stop >= 1)
+    }
+}
+
+impl<'t> Tokens<'t> {
+    pub(crate) fn of(text: &'t str) -> Self {
+        let mut tokens = cut(text);
+        mark_code(&mut tokens);
+        let frame = frame(text, &tokens);
+        let mut quoted = Vec::new();
+        if frame.is_prose() && (frame.block || frame.inline) {
+            quoted = quote(&mut tokens);
+        }
+        Self {
+            text,
+            tokens,
+            frame,
+            quoted,
+        }
+    }
+
+    pub(crate) fn word(&self, token: &Token) -> &'t str {
+        token.text(self.text)
+    }
+
+    /// True when `token` is this word, in any case.
+    pub(crate) fn is_word(&self, token: &Token, word: &str) -> bool {
+        token.is_word() && self.word(token).eq_ignore_ascii_case(word)
+    }
+}
+
+fn cut(text: &str) -> Vec<Token> {
+    let mut cutter = Cutter {
+        text,
+        bytes: text.as_bytes(),
+        at: 0,
+        flags: NEW_LINE,
+    };
+    let mut tokens = Vec::with_capacity(text.len() / 4 + 8);
+    while let Some(token) = cutter.next() {
+        tokens.push(token);
+    }
+    tokens
+}
+
+struct Cutter<'t> {
+    text: &'t str,
+    bytes: &'t [u8],
+    at: usize,
+    /// Of the next token.
+    flags: u8,
+}
+
+impl Cutter<'_> {
+    fn peek(&self, ahead: usize) -> u8 {
+        self.bytes.get(self.at + ahead).copied().unwrap_or(0)
+    }
+
+    fn next(&mut self) -> Option<Token> {
+        self.skip_spaces();
+        let first = *self.bytes.get(self.at)?;
+        let start = self.at;
+        // No text a request can carry is that long; what lies behind is not screened.
+        let start_offset = u32::try_from(start).ok()?;
+        let mut classes = Classes::NONE;
+        let kind = match first {
+            b'0' if matches!(self.peek(1), b'x' | b'X') && self.peek(2).is_ascii_hexdigit() => {
+                self.at += 2;
+                self.skip_while(|byte| byte.is_ascii_hexdigit());
+                Kind::Hex
+            }
+            b'0'..=b'9' => {
+                self.skip_number();
+                Kind::Number
+            }
+            b'a'..=b'z' | b'A'..=b'Z' | b'_' => {
+                classes = self.skip_word();
+                Kind::Word
+            }
+            0x80.. if self.foreign_letter().is_some() => {
+                classes = self.skip_word();
+                Kind::Word
+            }
+            0x80.. => {
+                self.at += self.char_length();
+                Kind::Punct(b' ')
+            }
+            b'/' if self.peek(1) == b'*' && self.skip_comment() => Kind::Comment,
+            punct => {
+                self.skip_while(|byte| byte == punct);
+                Kind::Punct(punct)
+            }
+        };
+        let end = u32::try_from(self.at).ok()?;
+        let flags = self.flags;
+        self.flags = flags & INDENTED;
+        Some(Token {
+            start: start_offset,
+            end,
+            classes,
+            kind,
+            flags,
+        })
+    }
+
+    fn skip_spaces(&mut self) {
+        const INDENT_COLUMNS: usize = 4;
+        let mut columns = 0;
+        while let Some(byte) = self.bytes.get(self.at) {
+            match byte {
+                b' ' => columns += 1,
+                b'\t' => columns += INDENT_COLUMNS,
+                b'\n' | b'\r' => {
+                    columns = 0;
+                    self.flags |= NEW_LINE;
+                }
+                _ => break,
+            }
+            self.flags |= SPACED;
+            self.at += 1;
+        }
+        if self.flags & NEW_LINE != 0 {
+            self.flags &= !INDENTED;
+            if columns >= INDENT_COLUMNS {
+                self.flags |= INDENTED;
+            }
+        }
+    }
+
+    fn skip_while(&mut self, holds: impl Fn(u8) -> bool) {
+        while self.bytes.get(self.at).is_some_and(|byte| holds(*byte)) {
+            self.at += 1;
+        }
+    }
+
+    fn skip_number(&mut self) {
+        self.skip_while(|byte| byte.is_ascii_digit());
+        if self.peek(0) == b'.' && self.peek(1).is_ascii_digit() {
+            self.at += 1;
+            self.skip_while(|byte| byte.is_ascii_digit());
+        }
+        let exponent = matches!(self.peek(0), b'e' | b'E' | b'b') && self.peek(1).is_ascii_digit();
+        if exponent {
+            self.at += 1;
+            self.skip_while(|byte| byte.is_ascii_digit());
+        }
+    }
+
+    fn skip_word(&mut self) -> Classes {
+        let start = self.at;
+        let mut hash = WordHash::new();
+        while let Some(byte) = self.bytes.get(self.at).copied() {
+            let length = match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' => 1,
+                b'-' if self.peek(1).is_ascii_alphabetic() && self.at > start => 1,
+                0x80.. => match self.foreign_letter() {
+                    Some(length) => {
+                        self.flags |= FOREIGN;
+                        length
+                    }
+                    None => break,
+                },
+                _ => break,
+            };
+            for byte in self.bytes.iter().skip(self.at).take(length) {
+                hash.add(*byte);
+            }
+            self.at += length;
+        }
+        if self.at - start > WORD_BYTES_MAX {
+            return Classes::NONE;
+        }
+        lexicon::classes(hash)
+    }
+
+    fn char_length(&self) -> usize {
+        self.text
+            .get(self.at..)
+            .and_then(|rest| rest.chars().next())
+            .map_or(1, char::len_utf8)
+    }
+
+    /// The length of the character here, if it is a letter that is not ASCII.
+    fn foreign_letter(&self) -> Option<usize> {
+        let character = self.text.get(self.at..)?.chars().next()?;
+        let letter = !matches!(
+            character,
+            '\0'..='\u{bf}' | '×' | '÷' | '\u{2000}'..='\u{303f}' | '\u{fe10}'..='\u{fe6f}'
+                | '\u{ff00}'..='\u{ff65}' | '\u{fff0}'..='\u{ffff}' | '\u{1f000}'..
+        );
+        letter.then(|| character.len_utf8())
+    }
+
+    /// Skips `/*…*/`. What a server would run all the same, `/*!…*/`, is no comment.
+    fn skip_comment(&mut self) -> bool {
+        const COMMENT_BYTES_MAX: usize = 64;
+        if self.peek(2) == b'!' {
+            return false;
+        }
+        let from = self.at + 2;
+        let body = self.bytes.get(from..).unwrap_or_default();
+        let body = body.get(..COMMENT_BYTES_MAX).unwrap_or(body);
+        let Some(length) = body.windows(2).position(|pair| pair == b"*/") else {
+            return false;
+        };
+        self.at = from + length + 2;
+        true
+    }
+}
+
+/// Marks what lies in fences, between backticks and on indented lines.
+fn mark_code(tokens: &mut [Token]) {
+    const FENCE_BYTES: u32 = 3;
+    let mut fenced = false;
+    for token in tokens.iter_mut() {
+        let fence =
+            token.length() >= FENCE_BYTES && token.is_any(b"`~") && (fenced || token.begins_line());
+        if fence {
+            fenced = !fenced;
+        }
+        if fenced || fence || token.flags & INDENTED != 0 {
+            token.flags |= CODE;
+        }
+    }
+    mark_inline(tokens);
+}
+
+/// Marks what lies between two backticks of one line.
+fn mark_inline(tokens: &mut [Token]) {
+    let mut rest = tokens;
+    while let Some(open) = rest
+        .iter()
+        .position(|token| token.is(b'`') && token.flags & CODE == 0)
+    {
+        let (_, tail) = rest.split_at_mut(open);
+        let Some((_, body)) = tail.split_first_mut() else {
+            return;
+        };
+        let end = body
+            .iter()
+            .position(|token| token.is(b'`') || token.begins_line());
+        let Some(end) = end else { return };
+        let closes = body.get(end).is_some_and(|token| token.is(b'`'));
+        if closes
+            && let Some((open, body)) = tail.get_mut(..end + 2).and_then(<[_]>::split_first_mut)
+        {
+            open.flags |= CODE;
+            body.iter_mut().for_each(|token| token.flags |= CODE);
+        }
+        rest = tail
+            .get_mut(end + 1 + usize::from(closes)..)
+            .unwrap_or_default();
+    }
+}
+
+fn frame(text: &str, tokens: &[Token]) -> Frame {
+    const FIRST_WORDS: u32 = 6;
+    let mut frame = Frame::default();
+    let mut run = 0;
+    let ordered = tokens.first().is_some_and(Token::is_command);
+    for (at, token) in tokens.iter().enumerate() {
+        if token.flags & CODE != 0 {
+            let block = token.flags & INDENTED != 0 || (token.is_any(b"`~") && token.length() >= 3);
+            frame.block |= block;
+            frame.inline |= !block && token.is(b'`');
+            run = 0;
+            continue;
+        }
+        let next = at.checked_add(1).and_then(|next| tokens.get(next));
+        if !token.is_word() {
+            frame.punct += 1;
+            if !token.is_any(b",.'-") {
+                run = 0;
+            }
+            continue;
+        }
+        frame.words += 1;
+        frame.sql += u32::from(token.has(lexicon::SQL) && !token.has(Classes::STOP));
+        if token.is_foreign() {
+            let word = token.text(text);
+            let letters = word.chars().filter(|letter| !letter.is_ascii()).count();
+            frame.foreign += u32::try_from(letters).unwrap_or(u32::MAX);
+        }
+        if !is_plain(at, tokens, token, next) {
+            run = 0;
+            continue;
+        }
+        let code = token.has(lexicon::SQL.or(lexicon::COMMAND));
+        if token.has(Classes::TALK) && frame.words <= FIRST_WORDS {
+            // `find the`, but not `find /`.
+            let speaks = frame.words == 1
+                && next.is_some_and(|next| next.has(Classes::STOP) || next.is(b'$'));
+            frame.talks |= (!code && !ordered) || speaks;
+        }
+        frame.asks |= next.is_some_and(|next| next.is(b'?') && !next.is_spaced());
+        // A word that code uses too says nothing either way.
+        if code || (token.length() < 2 && !token.has(Classes::STOP)) {
+            continue;
+        }
+        frame.stop += u32::from(token.has(Classes::STOP));
+        frame.plain += 1;
+        run += 1;
+        frame.plain_run = frame.plain_run.max(run);
+    }
+    frame
+}
+
+/// True when a word stands alone, as in a sentence: spaces around, or the marks of a sentence.
+fn is_plain(at: usize, tokens: &[Token], token: &Token, next: Option<&Token>) -> bool {
+    let before = at.checked_sub(1).and_then(|before| tokens.get(before));
+    let opened = token.is_spaced()
+        || before
+            .is_some_and(|mark| mark.is_any(b"\"'([*_") && mark.is_spaced() && mark.length() <= 2);
+    let closed = next.is_none_or(|next| {
+        next.is_spaced()
+            || next.kind == Kind::Punct(b' ')
+            || (next.is_any(b".,:;?!)]'*_\"") && next.length() <= 3)
+    });
+    opened && closed
+}
+
+/// Puts one token for each stretch of code; gives the stretches.
+fn quote(tokens: &mut Vec<Token>) -> Vec<(u32, u32)> {
+    let mut quoted: Vec<(u32, u32)> = Vec::new();
+    let mut open = false;
+    tokens.retain_mut(|token| {
+        if token.flags & CODE == 0 {
+            open = false;
+            return true;
+        }
+        if open {
+            if let Some(last) = quoted.last_mut() {
+                last.1 = token.end;
+            }
+            return false;
+        }
+        open = true;
+        quoted.push((token.start, token.end));
+        token.kind = Kind::Quoted;
+        token.classes = Classes::NONE;
+        true
+    });
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<&str> {
+        Tokens::of(text)
+            .tokens
+            .iter()
+            .map(|token| token.text(text))
+            .collect()
+    }
+
+    #[test]
+    fn words_numbers_and_runs_are_cut() {
+        assert_eq!(
+            words("-1union  select 0x41,'a'--"),
+            [
+                "-", "1", "union", "select", "0x41", ",", "'", "a", "'", "--"
+            ]
+        );
+        assert_eq!(
+            words("apt-get a-1 1.5e3"),
+            ["apt-get", "a", "-", "1", "1.5e3"]
+        );
+        assert_eq!(
+            words("DROP/*x*/t /*!50000union*/"),
+            [
+                "DROP", "/*x*/", "t", "/", "*", "!", "50000", "union", "*", "/"
+            ]
+        );
+    }
+
+    #[test]
+    fn code_is_quoted_where_people_talk() {
+        let text = "What does `; rm -rf /` do?\n\n```sql\nselect 1\n```\nThanks for the help.";
+        let tokens = Tokens::of(text);
+        assert_eq!(tokens.quoted.len(), 2);
+        assert!(!tokens.tokens.iter().any(|token| token.has(Classes::SELECT)));
+    }
+
+    #[test]
+    fn code_without_talk_is_not_quoted() {
+        assert!(Tokens::of(";`id`").quoted.is_empty());
+        assert!(Tokens::of("```\n; rm -rf /\n```").quoted.is_empty());
+        assert!(Tokens::of("    <iframe src=x>").quoted.is_empty());
+    }
+
+    #[test]
+    fn prose_is_told_from_code() {
+        let frame = Tokens::of("Please tell me about the weather in Paris, will you?").frame;
+        assert!(frame.talks && frame.asks && frame.plain >= 7, "{frame:?}");
+        let frame = Tokens::of("1' union select user,password from users where 'a'='a").frame;
+        assert!(!frame.talks && frame.plain <= 2, "{frame:?}");
+    }
+}
