@@ -245,7 +245,12 @@ impl App {
             stop: stop.clone(),
         });
         let metrics_server = listeners.metrics.map(|listener| {
-            let router = metrics_router(self.state.clone());
+            let address = listener.local_addr().ok();
+            let browser = http::BrowserConfig {
+                listens_on: address.map(|address| address.ip()),
+                ..http::BrowserConfig::default()
+            };
+            let router = http::guarded(metrics_router(self.state.clone()), &browser);
             let ended = stop.clone().cancelled_owned();
             tokio::spawn(http::serve(
                 listener,

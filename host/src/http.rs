@@ -16,6 +16,8 @@ mod serve;
 mod state;
 mod tensors;
 
+pub use layers::{AllowedHost, AllowedOrigin, BrowserConfig, InvalidHost, InvalidOrigin};
+pub(crate) use router::guarded;
 pub use router::{openapi, router};
 pub(crate) use routes::metrics::render as render_metrics;
 pub use serve::serve;

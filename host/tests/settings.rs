@@ -49,7 +49,11 @@ impl Host {
         Self { app, folder }
     }
 
-    async fn send(&self, request: Request<Body>) -> (StatusCode, Value) {
+    async fn send(&self, mut request: Request<Body>) -> (StatusCode, Value) {
+        let headers = request.headers_mut();
+        headers
+            .entry("host")
+            .or_insert_with(|| "localhost".parse().unwrap());
         let response = self.app.router().oneshot(request).await.unwrap();
         let status = response.status();
         let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();

@@ -4,8 +4,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
+use tokio::net::{TcpSocket, TcpStream};
 
 /// A connection that a test writes on byte by byte.
 #[derive(Debug)]
@@ -25,6 +25,58 @@ impl RawConnection {
             .set_nodelay(true)
             .expect("a connected socket has options");
         Self(stream)
+    }
+
+    /// Connects from an address of this machine, for example another loopback one.
+    ///
+    /// # Panics
+    ///
+    /// When nobody listens, or the address is not of this machine.
+    pub async fn open_from(own: [u8; 4], address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().expect("there is a free socket");
+        socket
+            .bind((own, 0).into())
+            .expect("the address is of this machine");
+        let stream = socket.connect(address).await.expect("the server listens");
+        Self(stream)
+    }
+
+    /// Connects with next to no room for what the server sends.
+    ///
+    /// # Panics
+    ///
+    /// When nobody listens.
+    pub async fn open_deaf(address: SocketAddr) -> Self {
+        const RECEIVE_BUFFER_BYTES: u32 = 4096;
+        let socket = TcpSocket::new_v4().expect("there is a free socket");
+        socket
+            .set_recv_buffer_size(RECEIVE_BUFFER_BYTES)
+            .expect("a socket has a buffer");
+        let stream = socket.connect(address).await.expect("the server listens");
+        Self(stream)
+    }
+
+    /// What arrives next; nothing when the server has closed or nothing comes for `patience`.
+    pub async fn read_some(&mut self, patience: Duration) -> Vec<u8> {
+        let mut buffer = vec![0; 8192];
+        let read = tokio::time::timeout(patience, self.0.read(&mut buffer)).await;
+        buffer.truncate(read.map_or(0, Result::unwrap_or_default));
+        buffer
+    }
+
+    /// Sends a whole request and gives what comes back first.
+    pub async fn exchange_some(&mut self, request: &[u8], patience: Duration) -> Vec<u8> {
+        self.write(request).await;
+        self.read_some(patience).await
+    }
+
+    /// Whether the server resets the connection within `patience`, with nothing being read
+    /// until then.
+    pub async fn is_reset(&mut self, patience: Duration) -> bool {
+        let reset = self.0.ready(Interest::ERROR);
+        tokio::time::timeout(patience, reset)
+            .await
+            .is_ok_and(|ready| ready.is_ok())
     }
 
     /// Writes; false when the server has closed.

@@ -136,6 +136,7 @@ async fn answer(bench: &Workbench, status: &VersionStatus, question: Question) -
     };
     let request = Request::post(path)
         .header(header::CONTENT_TYPE, "application/json")
+        .header(header::HOST, "localhost")
         .body(Body::from(body.to_string()))?;
     let response = bench.app().router().oneshot(request).await?;
     print(response).await

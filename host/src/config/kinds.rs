@@ -9,6 +9,7 @@ use belljar_bundle::{ByteSize, DurationText, Fuel, PublicKey, TrustedKey};
 use belljar_sandbox::CleaningChoice;
 
 use crate::auth::ConfiguredKey;
+use crate::http::{AllowedHost, AllowedOrigin};
 use crate::telemetry::{LogFilter, LogFormat};
 
 /// A value as it was written, before anybody has understood it.
@@ -81,6 +82,8 @@ pub(super) struct FilePath;
 pub(super) struct Plain;
 /// API keys. Prints how many there are.
 pub(super) struct Keys;
+/// Any number of values of one type, or `none`.
+pub(super) struct ListOf;
 /// Names and public keys.
 pub(super) struct TrustedKeys;
 
@@ -371,6 +374,39 @@ impl Kind<Vec<ConfiguredKey>> for Keys {
         }
     }
 }
+
+macro_rules! lists {
+    ($($type:ty: $accepts:literal),* $(,)?) => {$(
+        impl Kind<Vec<$type>> for ListOf {
+            const ACCEPTS: &'static str = $accepts;
+
+            fn read(raw: &Raw) -> Result<Vec<$type>, String> {
+                let list = raw.list()?;
+                if let [only] = list.as_slice()
+                    && only.eq_ignore_ascii_case("none")
+                {
+                    return Ok(Vec::new());
+                }
+                let read = |text: &String| {
+                    text.trim().parse().map_err(|error| format!("`{text}`: {error}"))
+                };
+                list.iter().map(read).collect()
+            }
+
+            fn show(value: &Vec<$type>) -> String {
+                if value.is_empty() {
+                    return "none".to_owned();
+                }
+                let shown: Vec<String> = value.iter().map(ToString::to_string).collect();
+                shown.join(", ")
+            }
+        }
+    )*};
+}
+lists!(
+    AllowedOrigin: "a list of origins such as `https://app.example`, separated by commas or as JSON; `*`; or `none`",
+    AllowedHost: "a list of names without ports, separated by commas or as JSON; `*`; or `none`",
+);
 
 impl Kind<Vec<TrustedKey>> for TrustedKeys {
     const ACCEPTS: &'static str = "a list of `NAME=ed25519:BASE64`, separated by commas or as JSON";

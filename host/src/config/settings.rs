@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use belljar_sandbox::SandboxConfig;
 
+use crate::http::AllowedOrigin;
 use crate::{auth, http, models, telemetry};
 
 /// What a server is built from. Each module's part is that module's own type.
@@ -85,6 +86,7 @@ impl Settings {
         self.auth.require_key = self
             .require_api_key
             .unwrap_or_else(|| !self.listen.ip().is_loopback());
+        self.http.browser.listens_on = Some(self.listen.ip());
         // Both read the bundle: one by its announced length, one byte for byte.
         self.http.upload_bytes_max = self.models.archive.compressed_bytes_max;
         // The pool must hold what the policy allows, and nothing bigger can ever run: one
@@ -109,6 +111,23 @@ impl Settings {
                      listen on 127.0.0.1, or say `insecure = true` (--insecure)",
                     self.listen
                 ),
+            ));
+        }
+        let browser = &self.http.browser;
+        if browser.allow_credentials && browser.allowed_origins.contains(&AllowedOrigin::Any) {
+            found.push((
+                "cors_allow_credentials",
+                "`cors_allowed_origins` has `*`: every site could act as whoever is signed in. \
+                 Name the origins, or turn credentials off"
+                    .to_owned(),
+            ));
+        }
+        let per_address = self.http.connections_per_address_max;
+        if per_address > self.http.connections_max {
+            found.push((
+                "http.connections_per_address_max",
+                "one address may have more connections than `http.connections_max` allows in all"
+                    .to_owned(),
             ));
         }
         if self.http.tokens_default > self.http.tokens_max {

@@ -2,7 +2,7 @@
 //! variables, flags, the reference page and `belljar config show` all come from it.
 
 use super::kinds::{
-    Address, AutoBytes, Bytes, Count, FilePath, FuelUnits, Keys, Kind, Plain, Positive,
+    Address, AutoBytes, Bytes, Count, FilePath, FuelUnits, Keys, Kind, ListOf, Plain, Positive,
     PositiveTime, Raw, Switch, Time, TrustedKeys,
 };
 use super::settings::Settings;
@@ -91,6 +91,7 @@ use belljar_bundle::TrustedKey;
 use belljar_sandbox::CleaningChoice;
 
 use crate::auth::ConfiguredKey;
+use crate::http::{AllowedHost, AllowedOrigin};
 use crate::telemetry::{LogFilter, LogFormat};
 
 /// All settings, in the order of the reference page.
@@ -131,7 +132,7 @@ pub static SETTINGS: &[Setting] = &[
         "http.header_read_timeout",
         http.header_read_timeout: PositiveTime<Duration>,
         "http",
-        "How long a connection may take to send the head of its next request."
+        "How long a request may take to send its head, and a fresh connection its first byte."
     ),
     setting!(
         "http.body_read_timeout",
@@ -139,12 +140,40 @@ pub static SETTINGS: &[Setting] = &[
         "http",
         "How long a request may take to send its body, other than a bundle."
     ),
+    setting!("http.request_timeout", http.request_timeout: PositiveTime<Duration>, "http",
+        "How long a request may take until its answer begins; not for uploads."),
+    setting!("http.idle_timeout", http.idle_timeout: PositiveTime<Duration>, "http",
+        "How long a connection is kept without a request."),
+    setting!("http.write_stall_timeout", http.write_stall_timeout: PositiveTime<Duration>, "http",
+        "How long a client may take nothing of its answer before it is cut off."),
+    setting!("http.connections_max", http.connections_max: Positive<usize>, "http",
+        "Connections at once."),
+    setting!("http.connections_per_address_max",
+        http.connections_per_address_max: Count<usize>, "http",
+        "Connections at once from one address (or one /64 of IPv6); 0 is no limit."),
+    setting!("http.headers_max", http.headers_max: Positive<usize>, "http",
+        "Headers of one request over HTTP/1."),
+    setting!("http.header_bytes_max", http.header_bytes_max: Bytes<usize>, "http",
+        "The largest head of a request."),
+    setting!("http.allowed_hosts", http.browser.allowed_hosts: ListOf<Vec<AllowedHost>>, "http",
+        "Names, besides its own, that the server is called by. `none`: on a loopback address only its own, else any."),
+    setting!("cors_allowed_origins",
+        http.browser.allowed_origins: ListOf<Vec<AllowedOrigin>>, "http",
+        "Sites whose pages may call this server from a browser.")
+    .fakeai(),
+    setting!("cors_allow_credentials", http.browser.allow_credentials: Switch<bool>, "http",
+        "Whether browsers may send cookies and the like along; not with `*` as origin.")
+    .fakeai(),
     setting!(
         "http.streams_max",
         http.http2_streams_max: Positive<u32>,
         "http",
         "Requests at once on one HTTP/2 connection."
     ),
+    setting!("http.pending_resets_max", http.http2_pending_resets_max: Positive<usize>, "http",
+        "Requests that an HTTP/2 client may open and take back before they were looked at."),
+    setting!("http.error_resets_max", http.http2_error_resets_max: Positive<usize>, "http",
+        "Requests of one HTTP/2 connection that may break the protocol before it is closed."),
     setting!(
         "http.tokens_max",
         http.tokens_max: Positive<u32>,
@@ -320,6 +349,7 @@ mod tests {
             "7 ms",
             "127.0.0.1:7",
             "/seven",
+            "https://seven.example",
             "json",
             "debug",
             "keep-resident",

@@ -120,7 +120,7 @@ impl ApiError {
     }
 
     /// Ends the connection after the answer: the rest of the body stays unread.
-    fn closing(mut self) -> Self {
+    pub(crate) fn closing(mut self) -> Self {
         self.0.closes = true;
         self
     }

@@ -3,12 +3,20 @@
 //! Written as plain services: a chain of boxed middleware functions would cost more than the
 //! work that they do.
 
+mod browser;
 mod catch_panic;
+mod deadline;
 mod gate;
+mod host;
 mod observe;
 mod record;
 
+pub use browser::{AllowedOrigin, BrowserConfig, InvalidOrigin};
+pub(crate) use browser::{Headers, Origins, Preflight, guard_headers};
 pub(crate) use catch_panic::CatchPanic;
+pub(crate) use deadline::Deadline;
 pub(crate) use gate::{Authenticated, Gate};
+pub use host::{AllowedHost, InvalidHost};
+pub(crate) use host::{HostCheck, HostNames};
 pub(crate) use observe::Observe;
 pub(crate) use record::Record;

@@ -1,20 +1,42 @@
 //! Accepts connections and serves them until told to stop.
+//!
+//! What one connection may cost is bounded here: its number, its time without a request, the
+//! time of a head, and the time in which its peer takes nothing. The time of a body is bounded
+//! where it is read, that of a whole request by a layer.
+
+mod farewell;
+mod room;
+mod tracked;
+mod vigil;
+mod wire;
 
 use super::state::Config;
+use crate::guard::ClientAddress;
+use crate::telemetry::metrics as names;
 use axum::Router;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use room::{NoRoom, Place, Room};
 use std::future::{Future, poll_fn};
 use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 use tower::Service as _;
+use tracked::{OpenRequest, TrackedAnswer};
+use vigil::{Overdue, Vigil};
+use wire::Wire;
 
 /// What a client of HTTP/2 begins with.
 const HTTP2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -25,6 +47,17 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long a connection that is to end may go on sending.
 const LINGER: Duration = Duration::from_secs(2);
+
+/// Connections without a place that are told so at once; those beyond are closed without a
+/// word, so that being full costs no more than this.
+const FAREWELLS_MAX: usize = 64;
+
+/// Headers that the HTTP library has room for on its stack; another number costs it an
+/// allocation for each request.
+const HEADERS_ON_STACK: usize = 100;
+
+/// Bits of an IPv6 address that count as one address.
+const IPV6_PREFIX: u8 = 64;
 
 /// Serves `router` on `listener` until `shutdown` is done. Then takes no more connections, lets
 /// open requests and streams finish within the grace period, and ends the rest.
@@ -38,6 +71,8 @@ pub async fn serve(
 ) {
     let mut connections = JoinSet::new();
     let stopping = CancellationToken::new();
+    let room = Room::new(config.connections_max, config.connections_per_address_max);
+    let farewells = Arc::new(Semaphore::new(FAREWELLS_MAX));
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         let accepted = tokio::select! {
@@ -49,9 +84,26 @@ pub async fn serve(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => {
-                let (router, config) = (router.clone(), config.clone());
-                connections.spawn(serve_connection(stream, router, config, stopping.clone()));
+            Ok((stream, peer)) => {
+                let address = ClientAddress::new(peer.ip(), IPV6_PREFIX).network();
+                match room.enter(address) {
+                    Ok(place) => {
+                        let (router, config) = (router.clone(), config.clone());
+                        let connection =
+                            serve_connection(stream, peer, router, config, stopping.clone());
+                        connections.spawn(holding(place, connection));
+                    }
+                    Err(why) => {
+                        metrics::counter!(names::CONNECTIONS_REFUSED, "reason" => why.name())
+                            .increment(1);
+                        if let Ok(permit) = Arc::clone(&farewells).try_acquire_owned() {
+                            connections.spawn(async move {
+                                turn_away(stream, why).await;
+                                drop(permit);
+                            });
+                        }
+                    }
+                }
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
@@ -77,6 +129,21 @@ pub async fn serve(
     connections.shutdown().await;
 }
 
+/// Drives a connection, which holds its place until it has ended.
+async fn holding(place: Place, connection: impl Future<Output = ()>) {
+    connection.await;
+    drop(place);
+}
+
+/// Tells a peer that there is no room for it.
+async fn turn_away(mut stream: TcpStream, why: NoRoom) {
+    let farewell = farewell::bytes(farewell::no_room(why));
+    // Fits into the buffer of a fresh socket, so a peer that does not read holds up nothing.
+    if stream.write_all(&farewell).await.is_ok() {
+        linger(stream).await;
+    }
+}
+
 fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -88,6 +155,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 
 async fn serve_connection(
     stream: TcpStream,
+    _peer: SocketAddr,
     router: Router,
     config: Config,
     stopping: CancellationToken,
@@ -99,42 +167,166 @@ async fn serve_connection(
     let Some(Some(protocol)) = stopping.run_until_cancelled(protocol).await else {
         return;
     };
-    let service = service_fn(move |request: Request<Incoming>| router.clone().call(request));
-    let stream = TokioIo::new(stream);
-    // How a connection ends is the peer's doing; there is nothing to tell anyone.
     match protocol {
-        Protocol::Http1 => {
-            let mut connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(config.header_read_timeout)
-                .serve_connection(stream, service);
-            let ended = tokio::select! {
-                ended = poll_fn(|context| connection.poll_without_shutdown(context)) => ended,
-                () = stopping.cancelled() => {
-                    std::pin::Pin::new(&mut connection).graceful_shutdown();
-                    poll_fn(|context| connection.poll_without_shutdown(context)).await
-                }
-            };
-            if ended.is_ok() {
-                linger(connection.into_parts().io.into_inner()).await;
+        Protocol::Http1 => serve_http1(stream, router, &config, stopping).await,
+        Protocol::Http2 => serve_http2(stream, router, &config, stopping).await,
+    }
+}
+
+async fn serve_http1(
+    stream: TcpStream,
+    router: Router,
+    config: &Config,
+    stopping: CancellationToken,
+) {
+    let vigil = Arc::new(Vigil::new(config, false));
+    let service = {
+        let vigil = Arc::clone(&vigil);
+        service_fn(move |request| answer(router.clone(), request, &vigil))
+    };
+    let mut builder = http1::Builder::new();
+    builder
+        // The vigil keeps the time of heads, which it can tell from the time without any.
+        .header_read_timeout(None)
+        .max_header_size(config.header_bytes_max);
+    if config.headers_max != HEADERS_ON_STACK {
+        builder.max_headers(config.headers_max);
+    }
+    let wire = TokioIo::new(Wire::new(stream, Arc::clone(&vigil)));
+    let mut connection = builder.serve_connection(wire, service);
+    let mut patience = Patience::new(config);
+    let mut stopped = pin!(stopping.cancelled());
+    let mut is_stopping = false;
+    let ended = poll_fn(|context| {
+        if !is_stopping && stopped.as_mut().poll(context).is_ready() {
+            is_stopping = true;
+            Pin::new(&mut connection).graceful_shutdown();
+        }
+        if let Poll::Ready(ended) = connection.poll_without_shutdown(context) {
+            return Poll::Ready(Ok(ended));
+        }
+        patience.poll(&vigil, context).map(Err)
+    })
+    .await;
+    let wire = connection.into_parts().io.into_inner();
+    // How a connection ends is the peer's doing; there is no line in the log for it.
+    let farewell = match (&ended, wire.refused()) {
+        (Ok(Ok(())), _) => None,
+        (Ok(Err(error)), Some(status)) => Some(farewell::malformed(status, &error.to_string())),
+        (Ok(Err(_)), None) => return,
+        (Err(overdue), _) => {
+            metrics::counter!(names::CONNECTIONS_CUT, "reason" => overdue.name()).increment(1);
+            match overdue {
+                Overdue::Idle => return,
+                Overdue::Head => Some(farewell::slow_head()),
+                Overdue::Stalled => return reset(&wire.into_socket()),
             }
         }
-        Protocol::Http2 => {
-            let connection = http2::Builder::new(TokioExecutor::new())
-                .timer(TokioTimer::new())
-                .max_concurrent_streams(config.http2_streams_max)
-                .keep_alive_interval(Some(config.header_read_timeout))
-                .serve_connection(stream, service);
-            let mut connection = std::pin::pin!(connection);
-            tokio::select! {
-                _ = connection.as_mut() => {}
-                () = stopping.cancelled() => {
-                    connection.as_mut().graceful_shutdown();
-                    let _ = connection.await;
-                }
+    };
+    let mut stream = wire.into_socket();
+    if let Some(farewell) = farewell {
+        metrics::counter!(names::MALFORMED_REQUESTS, "reason" => farewell.code()).increment(1);
+        // A full socket takes none of it, and is not waited for.
+        let bytes = farewell::bytes(farewell);
+        let written = tokio::time::timeout(LINGER, stream.write_all(&bytes)).await;
+        if !matches!(written, Ok(Ok(()))) {
+            return;
+        }
+    }
+    linger(stream).await;
+}
+
+async fn serve_http2(
+    stream: TcpStream,
+    router: Router,
+    config: &Config,
+    stopping: CancellationToken,
+) {
+    let vigil = Arc::new(Vigil::new(config, true));
+    let service = {
+        let vigil = Arc::clone(&vigil);
+        service_fn(move |request| answer(router.clone(), request, &vigil))
+    };
+    let header_bytes_max = u32::try_from(config.header_bytes_max).unwrap_or(u32::MAX);
+    let wire = TokioIo::new(Wire::new(stream, Arc::clone(&vigil)));
+    let connection = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(config.http2_streams_max)
+        .max_pending_accept_reset_streams(config.http2_pending_resets_max)
+        .max_local_error_reset_streams(config.http2_error_resets_max)
+        .max_header_list_size(header_bytes_max)
+        .keep_alive_interval(Some(config.header_read_timeout))
+        .serve_connection(wire, service);
+    let mut connection = pin!(connection);
+    let mut patience = Patience::new(config);
+    let mut stopped = pin!(stopping.cancelled());
+    let mut is_stopping = false;
+    let overdue = poll_fn(|context| {
+        if !is_stopping && stopped.as_mut().poll(context).is_ready() {
+            is_stopping = true;
+            connection.as_mut().graceful_shutdown();
+        }
+        if connection.as_mut().poll(context).is_ready() {
+            return Poll::Ready(None);
+        }
+        patience.poll(&vigil, context).map(Some)
+    })
+    .await;
+    // Closing ends all streams of the peer: one that it does not read holds a run and buffers,
+    // and cannot be told apart from the others by a peer that plays fair.
+    if let Some(overdue) = overdue {
+        metrics::counter!(names::CONNECTIONS_CUT, "reason" => overdue.name()).increment(1);
+    }
+}
+
+/// Has a request answered, and keeps it counted as open until its answer has ended.
+fn answer(mut router: Router, request: Request<Incoming>, vigil: &Arc<Vigil>) -> TrackedAnswer {
+    let open = OpenRequest::begin(vigil);
+    TrackedAnswer::new(router.call(request), open)
+}
+
+/// The one timer of a connection.
+struct Patience {
+    timer: Pin<Box<Sleep>>,
+    /// How long to wait before asking again whether anything is due.
+    recheck: Duration,
+}
+
+impl Patience {
+    fn new(config: &Config) -> Self {
+        let recheck = config
+            .header_read_timeout
+            .min(config.idle_timeout)
+            .min(config.write_stall_timeout);
+        Self {
+            timer: Box::pin(tokio::time::sleep(recheck)),
+            recheck,
+        }
+    }
+
+    /// Ready when the connection is to be ended. The timer only moves when it has fired or a
+    /// deadline has come nearer, so most requests do not touch it.
+    fn poll(&mut self, vigil: &Vigil, context: &mut Context<'_>) -> Poll<Overdue> {
+        loop {
+            if let Some((at, _)) = vigil.due()
+                && at < self.timer.deadline()
+            {
+                self.timer.as_mut().reset(at);
+            }
+            ready!(self.timer.as_mut().poll(context));
+            let now = Instant::now();
+            match vigil.due() {
+                Some((at, overdue)) if at <= now => return Poll::Ready(overdue),
+                Some((at, _)) => self.timer.as_mut().reset(at),
+                None => self.timer.as_mut().reset(now + self.recheck),
             }
         }
     }
+}
+
+/// Closes a connection whose peer reads nothing: what the system still holds for it goes, too.
+fn reset(stream: &TcpStream) {
+    let _ = stream.set_zero_linger();
 }
 
 /// Closes a connection so that its last answer arrives.

@@ -1,6 +1,7 @@
 //! What handlers work with. Each takes the part it needs.
 
 use super::body::Limits;
+use super::layers::BrowserConfig;
 use crate::audit::AuditLog;
 use crate::auth::KeyStore;
 use crate::clock::Clock;
@@ -23,15 +24,36 @@ pub struct Config {
     pub tokens_default: u32,
     /// Answers to one request (`n`).
     pub choices_max: u32,
-    /// From the start of a connection, or the end of a request, to the end of the next
-    /// request's head.
+    /// From the first byte of a request to the end of its head. Also how long a fresh
+    /// connection may say nothing, and how often an HTTP/2 peer is asked whether it is there.
     pub header_read_timeout: Duration,
+    /// How long a connection is kept without a request.
+    pub idle_timeout: Duration,
+    /// From the head of a request to the head of its answer; not for uploads, which have a
+    /// time of their own.
+    pub request_timeout: Duration,
+    /// How long a peer may take nothing of what it is sent.
+    pub write_stall_timeout: Duration,
+    /// Connections at once.
+    pub connections_max: usize,
+    /// Connections at once from one address; 0 is no limit.
+    pub connections_per_address_max: usize,
+    /// Headers of a request over HTTP/1.
+    pub headers_max: usize,
+    /// Bytes of a request's head.
+    pub header_bytes_max: usize,
     /// From the first byte of a body to its last, where it is read whole.
     pub body_read_timeout: Duration,
     /// How long open requests and streams may go on when the server stops.
     pub shutdown_grace: Duration,
     /// Streams of one HTTP/2 connection.
     pub http2_streams_max: u32,
+    /// Streams that an HTTP/2 peer may open and reset before they were looked at.
+    pub http2_pending_resets_max: usize,
+    /// Streams of one HTTP/2 connection that may end by the peer's errors.
+    pub http2_error_resets_max: usize,
+    /// What browsers may do.
+    pub browser: BrowserConfig,
 }
 
 impl Default for Config {
@@ -44,8 +66,18 @@ impl Default for Config {
             choices_max: 16,
             header_read_timeout: Duration::from_secs(30),
             body_read_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_secs(90),
+            request_timeout: Duration::from_secs(600),
+            write_stall_timeout: Duration::from_secs(30),
+            connections_max: 4_096,
+            connections_per_address_max: 512,
+            headers_max: 100,
+            header_bytes_max: 64 << 10,
             shutdown_grace: Duration::from_secs(30),
             http2_streams_max: 256,
+            http2_pending_resets_max: 20,
+            http2_error_resets_max: 256,
+            browser: BrowserConfig::default(),
         }
     }
 }

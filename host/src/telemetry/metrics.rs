@@ -18,6 +18,14 @@ pub const HTTP_IN_FLIGHT: &str = "belljar_http_requests_in_flight";
 pub const HTTP_BYTES_IN: &str = "belljar_http_request_body_bytes_total";
 /// Bytes of bodies sent.
 pub const HTTP_BYTES_OUT: &str = "belljar_http_response_body_bytes_total";
+/// Connections open now.
+pub const CONNECTIONS_OPEN: &str = "belljar_connections_open";
+/// Connections that there was no room for. Label: `reason`.
+pub const CONNECTIONS_REFUSED: &str = "belljar_connections_refused_total";
+/// Connections that the server ended. Label: `reason`.
+pub const CONNECTIONS_CUT: &str = "belljar_connections_cut_total";
+/// Heads that never became a request. Label: `reason` (the error's code).
+pub const MALFORMED_REQUESTS: &str = "belljar_malformed_requests_total";
 /// Refusals by the first gate. Label: `reason`.
 pub const AUTH_FAILURES: &str = "belljar_auth_failures_total";
 /// Runs of models that ended. Labels: `model`, `outcome` (`ok` or the error's code).
@@ -115,6 +123,22 @@ fn describe() {
         HTTP_BYTES_OUT,
         Unit::Bytes,
         "Bytes of response bodies sent."
+    );
+    describe_gauge!(CONNECTIONS_OPEN, Unit::Count, "Connections open now.");
+    describe_counter!(
+        CONNECTIONS_REFUSED,
+        Unit::Count,
+        "Connections that there was no room for."
+    );
+    describe_counter!(
+        CONNECTIONS_CUT,
+        Unit::Count,
+        "Connections that the server ended."
+    );
+    describe_counter!(
+        MALFORMED_REQUESTS,
+        Unit::Count,
+        "Heads that never became a request."
     );
     describe_counter!(
         AUTH_FAILURES,

@@ -48,8 +48,9 @@ async fn every_route_in_every_spelling_wants_a_key() {
             for method in [method.as_str(), "HEAD", "OPTIONS", "BREW"] {
                 // Raw, because a client library tidies paths up.
                 let mut connection = RawConnection::open(LOCKED.address()).await;
-                let request =
-                    format!("{method} {spelling} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+                let request = format!(
+                    "{method} {spelling} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
+                );
                 assert!(connection.write(request.as_bytes()).await);
                 let answer = connection.read_all(PATIENCE).await;
                 let answer = String::from_utf8_lossy(&answer);
@@ -126,7 +127,7 @@ async fn a_key_comes_in_either_header_and_not_in_two_that_differ() {
 async fn a_bad_key_is_refused_before_the_body() {
     // The body is announced and never sent: an answer shows that nobody waits for it.
     let mut connection = RawConnection::open(LOCKED.address()).await;
-    let head = "POST /infer HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-type: application/json\r\n\
+    let head = "POST /infer HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-type: application/json\r\n\
                 content-length: 1000\r\nconnection: close\r\n\r\n";
     assert!(connection.write(head.as_bytes()).await);
     let answer = connection.read_all(PATIENCE).await;

@@ -27,7 +27,7 @@ async fn an_announced_length_is_refused_before_the_body() {
     for path in JSON_ROUTES {
         let mut connection = RawConnection::open(SMALL.address()).await;
         let head = format!(
-            "POST {path} HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-type: application/json\r\n\
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-type: application/json\r\n\
              content-length: 1001\r\n\r\n"
         );
         assert!(connection.write(head.as_bytes()).await);
@@ -43,7 +43,7 @@ async fn a_chunked_body_is_refused_while_it_is_read() {
     for path in JSON_ROUTES {
         let mut connection = RawConnection::open(SMALL.address()).await;
         let head = format!(
-            "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
         );
         assert!(connection.write(head.as_bytes()).await);
         for _ in 0..3 {
@@ -78,7 +78,7 @@ async fn an_upload_has_a_limit_of_its_own() {
     let mut connection = RawConnection::open(SMALL.address()).await;
     let key = SMALL.admin().key().unwrap().to_owned();
     let head = format!(
-        "POST /models HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\nexpect: 100-continue\r\n\
+        "POST /models HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {key}\r\nexpect: 100-continue\r\n\
          content-type: application/x-tar\r\ncontent-length: 5001\r\n\r\n"
     );
     assert!(connection.write(head.as_bytes()).await);
@@ -190,7 +190,7 @@ async fn errors_do_not_repeat_what_was_sent() {
 async fn a_body_that_breaks_off_harms_nobody() {
     for _ in 0..20 {
         let mut connection = RawConnection::open(SHARED.address()).await;
-        let head = "POST /infer HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{";
+        let head = "POST /infer HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{";
         assert!(connection.write(head.as_bytes()).await);
         drop(connection);
     }

@@ -144,7 +144,7 @@ async fn an_upload_that_breaks_off_leaves_nothing() {
     for cut in [1, 600, archive.len() / 2, archive.len() - 1] {
         let mut connection = RawConnection::open(SHARED.address()).await;
         let head = format!(
-            "POST /models HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-length: {}\r\n\r\n",
+            "POST /models HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {key}\r\ncontent-length: {}\r\n\r\n",
             archive.len()
         );
         assert!(connection.write(head.as_bytes()).await);

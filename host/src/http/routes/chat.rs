@@ -127,7 +127,6 @@ fn stream(stream: ChatStream) -> Response {
         header::CONTENT_TYPE,
         HeaderValue::from_static("text/event-stream; charset=utf-8"),
     );
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // Reverse proxies would otherwise collect the events.
     headers.insert(
         HeaderName::from_static("x-accel-buffering"),

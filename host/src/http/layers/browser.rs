@@ -1,0 +1,378 @@
+//! What browsers are told and allowed: headers on every answer, answers to preflights, and the
+//! refusal of requests that another site makes in a visitor's name.
+//!
+//! Three services, because they stand at different heights: [`Headers`] is above everything
+//! that refuses, so that a page can read why it was refused; [`Preflight`] is below the bans
+//! and above authentication, because a preflight carries no key.
+
+use crate::http::error::{ApiError, ErrorType};
+use axum::extract::Request;
+use axum::response::{IntoResponse as _, Response};
+use futures_util::future::{Either, Ready, ready};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use std::convert::Infallible;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready as ready_or_pend};
+use tower::{Layer, Service};
+
+/// What browsers may do.
+#[derive(Clone, Debug, Default)]
+pub struct BrowserConfig {
+    /// The sites whose pages may call this server. None by default.
+    pub allowed_origins: Vec<AllowedOrigin>,
+    /// Whether browsers may send cookies and the like along. Keys in headers need it not.
+    pub allow_credentials: bool,
+    /// The names, besides its own, by which the server may be called. Where it is empty and
+    /// the server listens on an address that others reach, any name will do.
+    pub allowed_hosts: Vec<super::AllowedHost>,
+    /// The address that the server listens on, and that is a name of its own. Derived.
+    pub listens_on: Option<std::net::IpAddr>,
+}
+
+/// A site whose pages may call this server, or all of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AllowedOrigin {
+    /// `*`.
+    Any,
+    /// Exactly this scheme, name and port, as browsers write them.
+    Exact(HeaderValue),
+}
+
+/// The text is no origin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "an origin is a scheme, a name and a port where it is not the usual one, such as `https://app.example`, or `*`"
+)]
+pub struct InvalidOrigin;
+
+impl FromStr for AllowedOrigin {
+    type Err = InvalidOrigin;
+
+    fn from_str(text: &str) -> Result<Self, InvalidOrigin> {
+        if text == "*" {
+            return Ok(Self::Any);
+        }
+        let origin = text.to_ascii_lowercase();
+        let (scheme, authority) = origin.split_once("://").ok_or(InvalidOrigin)?;
+        let is_scheme = scheme.starts_with(|first: char| first.is_ascii_lowercase())
+            && scheme
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-.".contains(&b));
+        // Browsers leave out the usual port, so one that has it would never match.
+        let usual = (scheme == "https" && authority.ends_with(":443"))
+            || (scheme == "http" && authority.ends_with(":80"));
+        if !is_scheme || usual || super::host::host_name(authority.as_bytes()).is_none() {
+            return Err(InvalidOrigin);
+        }
+        HeaderValue::from_str(&origin)
+            .map(Self::Exact)
+            .map_err(|_| InvalidOrigin)
+    }
+}
+
+impl fmt::Display for AllowedOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("*"),
+            Self::Exact(origin) => f.write_str(origin.to_str().unwrap_or_default()),
+        }
+    }
+}
+
+/// Which origins may call, as the layers share it.
+#[derive(Clone, Debug)]
+pub(crate) struct Origins(Arc<Allowed>);
+
+#[derive(Debug)]
+struct Allowed {
+    any: bool,
+    exact: Vec<HeaderValue>,
+    credentials: bool,
+}
+
+impl Origins {
+    pub(crate) fn new(config: &BrowserConfig) -> Self {
+        let exact = config
+            .allowed_origins
+            .iter()
+            .filter_map(|origin| match origin {
+                AllowedOrigin::Any => None,
+                AllowedOrigin::Exact(origin) => Some(origin.clone()),
+            });
+        Self(Arc::new(Allowed {
+            any: config.allowed_origins.contains(&AllowedOrigin::Any),
+            exact: exact.collect(),
+            credentials: config.allow_credentials,
+        }))
+    }
+
+    fn is_empty(&self) -> bool {
+        !self.0.any && self.0.exact.is_empty()
+    }
+
+    /// What a page of that origin is told, if it may call.
+    fn grant(&self, headers: &HeaderMap) -> Option<HeaderValue> {
+        if self.is_empty() {
+            return None;
+        }
+        let origin = headers.get(header::ORIGIN)?;
+        if self.0.any {
+            return Some(HeaderValue::from_static("*"));
+        }
+        self.0.exact.iter().find(|exact| *exact == origin).cloned()
+    }
+}
+
+/// Puts on an answer what keeps a browser from misusing it.
+pub(crate) fn guard_headers(headers: &mut HeaderMap) {
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    headers.insert(
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("no-referrer"),
+    );
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    // There are no pages here: whatever is taken for one may load and run nothing.
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
+    );
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+}
+
+/// The layer that completes every answer.
+#[derive(Clone)]
+pub(crate) struct Headers {
+    pub(crate) origins: Origins,
+}
+
+impl<S> Layer<S> for Headers {
+    type Service = WithHeaders<S>;
+
+    fn layer(&self, inner: S) -> WithHeaders<S> {
+        WithHeaders {
+            inner,
+            origins: self.origins.clone(),
+        }
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct WithHeaders<S> {
+    inner: S,
+    origins: Origins,
+}
+
+impl<S> Service<Request> for WithHeaders<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+    S::Future: Unpin,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = WithHeadersFuture<S::Future>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        WithHeadersFuture {
+            grant: self.origins.grant(request.headers()),
+            inner: self.inner.call(request),
+            origins: self.origins.clone(),
+        }
+    }
+}
+
+pub(crate) struct WithHeadersFuture<F> {
+    inner: F,
+    grant: Option<HeaderValue>,
+    origins: Origins,
+}
+
+impl<F> Future for WithHeadersFuture<F>
+where
+    F: Future<Output = Result<Response, Infallible>> + Unpin,
+{
+    type Output = Result<Response, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Ok(mut response) = ready_or_pend!(Pin::new(&mut self.inner).poll(context));
+        let headers = response.headers_mut();
+        guard_headers(headers);
+        let allowed = &self.origins.0;
+        if !allowed.exact.is_empty() && !allowed.any {
+            // A cache must not give one site what was said to another, or to none.
+            headers.append(header::VARY, HeaderValue::from_static("origin"));
+        }
+        if let Some(grant) = self.grant.take() {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, grant);
+            headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+            if self.origins.0.credentials {
+                headers.insert(
+                    header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+                    HeaderValue::from_static("true"),
+                );
+            }
+        }
+        Poll::Ready(Ok(response))
+    }
+}
+
+/// Headers of answers that pages may read.
+const EXPOSED: HeaderValue = HeaderValue::from_static(
+    "x-request-id, retry-after, www-authenticate, location, allow, \
+     inference-header-content-length, x-ratelimit-limit-requests, \
+     x-ratelimit-remaining-requests, x-ratelimit-reset-requests, x-ratelimit-limit-tokens, \
+     x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens",
+);
+
+const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE");
+
+/// Seconds for which a browser may remember the answer to a preflight.
+const PREFLIGHT_AGE_S: HeaderValue = HeaderValue::from_static("600");
+
+/// Bytes of the list of headers that a preflight may ask for. The clients of OpenAI send about
+/// a dozen.
+const ASKED_HEADERS_BYTES_MAX: usize = 2_048;
+
+/// The layer that answers preflights, and refuses what another site sends without one.
+#[derive(Clone)]
+pub(crate) struct Preflight {
+    pub(crate) origins: Origins,
+}
+
+impl<S> Layer<S> for Preflight {
+    type Service = Preflighted<S>;
+
+    fn layer(&self, inner: S) -> Preflighted<S> {
+        Preflighted {
+            inner,
+            origins: self.origins.clone(),
+        }
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct Preflighted<S> {
+    inner: S,
+    origins: Origins,
+}
+
+impl<S> Service<Request> for Preflighted<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Either<S::Future, Ready<Result<Response, Infallible>>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        match self.origins.answer(request.method(), request.headers()) {
+            None => Either::Left(self.inner.call(request)),
+            Some(answer) => Either::Right(ready(Ok(answer))),
+        }
+    }
+}
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+impl Origins {
+    /// The answer to a request that no handler needs to see.
+    fn answer(&self, method: &Method, headers: &HeaderMap) -> Option<Response> {
+        if *method == Method::OPTIONS
+            && headers.contains_key(header::ORIGIN)
+            && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+        {
+            return Some(match self.grant(headers) {
+                Some(_) => preflight(headers),
+                None => not_allowed().into_response(),
+            });
+        }
+        // A page can send a form or a body without a type to another site and needs no
+        // preflight for it; it cannot read the answer, and the model has run by then. Only
+        // browsers send this header, and no page can change it.
+        let is_of_another_site = headers
+            .get(SEC_FETCH_SITE)
+            .is_some_and(|site| site.as_bytes() == b"cross-site");
+        let changes_something = !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+        (is_of_another_site && changes_something && self.grant(headers).is_none())
+            .then(|| not_allowed().into_response())
+    }
+}
+
+fn preflight(headers: &HeaderMap) -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    let answer = response.headers_mut();
+    answer.insert(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
+    answer.insert(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_AGE_S);
+    // The site is trusted to call, and which headers it sends is its own affair.
+    if let Some(asked) = headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS)
+        && asked.len() <= ASKED_HEADERS_BYTES_MAX
+        && asked
+            .as_bytes()
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_, ".contains(byte))
+    {
+        answer.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, asked.clone());
+    }
+    response
+}
+
+fn not_allowed() -> ApiError {
+    ApiError::new(
+        StatusCode::FORBIDDEN,
+        ErrorType::Permission,
+        "origin_not_allowed",
+        "Pages of this origin may not call this server; the setting `cors_allowed_origins` lists \
+         those that may.",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn an_origin_is_what_browsers_send() {
+        for (text, origin) in [
+            ("https://app.example", "https://app.example"),
+            ("HTTPS://App.Example:8443", "https://app.example:8443"),
+            ("http://localhost:3000", "http://localhost:3000"),
+            ("http://[::1]:3000", "http://[::1]:3000"),
+            ("chrome-extension://abc", "chrome-extension://abc"),
+            ("*", "*"),
+        ] {
+            assert_eq!(text.parse::<AllowedOrigin>().unwrap().to_string(), origin);
+        }
+        for text in [
+            "",
+            "null",
+            "app.example",
+            "https://",
+            "https://app.example/",
+            "https://app.example/x",
+            "https://a@b",
+            "https://*.example",
+            "https://app.example:443",
+            "http://x:80",
+            "https://a b",
+            "://x",
+            "https://x:99999",
+        ] {
+            assert_eq!(text.parse::<AllowedOrigin>(), Err(InvalidOrigin), "{text}");
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Answers to what never became a request: heads that are no HTTP or come too slowly, and
+//! connections that there is no room for. Each is in the usual envelope and the last on its
+//! connection.
+
+use super::room::NoRoom;
+use crate::http::error::{ApiError, ErrorType};
+use crate::http::layers::guard_headers;
+use crate::ids::RequestId;
+use axum::response::IntoResponse as _;
+use http::{HeaderValue, StatusCode, header};
+
+/// Seconds after which a client that found no room may try again.
+const RETRY_AFTER_S: u64 = 5;
+
+/// The answer to a head that the HTTP library refused with `status`; `reason` is its words.
+pub(super) fn malformed(status: u16, reason: &str) -> ApiError {
+    let new = |status, code, message: &'static str| {
+        ApiError::new(status, ErrorType::InvalidRequest, code, message)
+    };
+    match status {
+        414 => new(
+            StatusCode::URI_TOO_LONG,
+            "uri_too_long",
+            "The URL is too long.",
+        ),
+        431 => new(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "headers_too_large",
+            "The request has too many headers, or they are too long.",
+        ),
+        // The library tells a version that it does not speak from other nonsense in words only.
+        _ if reason.contains("version") => new(
+            StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            "http_version_not_supported",
+            "This server speaks HTTP/1.0, HTTP/1.1 and HTTP/2.",
+        ),
+        _ => new(
+            StatusCode::BAD_REQUEST,
+            "malformed_request",
+            "The head of the request is not valid HTTP.",
+        ),
+    }
+}
+
+/// The answer to a head that did not arrive in time.
+pub(super) fn slow_head() -> ApiError {
+    ApiError::new(
+        StatusCode::REQUEST_TIMEOUT,
+        ErrorType::InvalidRequest,
+        "header_timeout",
+        "The head of the request did not arrive in time.",
+    )
+}
+
+/// The answer to a connection that there is no room for.
+pub(super) fn no_room(why: NoRoom) -> ApiError {
+    match why {
+        NoRoom::Server => ApiError::overloaded(
+            "The server has all the connections that it may have.",
+            RETRY_AFTER_S,
+        ),
+        NoRoom::Address => ApiError::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            ErrorType::RateLimit,
+            "too_many_connections",
+            "This address has all the connections that it may have; use those again.",
+        )
+        .retry_after(RETRY_AFTER_S),
+    }
+}
+
+/// The whole answer, as it goes over an HTTP/1 connection that then ends.
+pub(super) fn bytes(error: ApiError) -> Vec<u8> {
+    let body = error.body();
+    let mut response = error.into_response();
+    let status = response.status();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    if let Ok(id) = HeaderValue::from_str(RequestId::random().as_str()) {
+        headers.insert("x-request-id", id);
+    }
+    guard_headers(headers);
+    let reason = status.canonical_reason().unwrap_or_default();
+    let mut out = format!("HTTP/1.1 {} {reason}\r\n", status.as_str()).into_bytes();
+    for (name, value) in headers.iter() {
+        out.extend_from_slice(name.as_str().as_bytes());
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(value.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(&body);
+    out
+}

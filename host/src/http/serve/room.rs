@@ -1,0 +1,141 @@
+//! How many connections there may be: in all, and from one address.
+
+use crate::telemetry::metrics::CONNECTIONS_OPEN;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// The places for connections of one listener.
+#[derive(Clone, Debug)]
+pub(super) struct Room(Arc<Places>);
+
+#[derive(Debug)]
+struct Places {
+    total_max: usize,
+    /// 0 is no limit.
+    per_address_max: usize,
+    taken: Mutex<Taken>,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    total: usize,
+    by_address: HashMap<IpAddr, usize>,
+}
+
+/// Why there is no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoRoom {
+    /// The server has all the connections that it may have.
+    Server,
+    /// The address has all the connections that it may have.
+    Address,
+}
+
+impl NoRoom {
+    /// The name in metrics.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Server => "server_full",
+            Self::Address => "address_full",
+        }
+    }
+}
+
+impl Room {
+    /// `per_address_max` of 0 is no limit.
+    pub(super) fn new(total_max: usize, per_address_max: usize) -> Self {
+        Self(Arc::new(Places {
+            total_max,
+            per_address_max,
+            taken: Mutex::default(),
+        }))
+    }
+
+    /// Takes a place for a connection from an address, or from a network that counts as one.
+    pub(super) fn enter(&self, address: IpAddr) -> Result<Place, NoRoom> {
+        let mut taken = self.0.taken.lock();
+        if taken.total >= self.0.total_max {
+            return Err(NoRoom::Server);
+        }
+        // An entry for each address that has a connection, so the table is bounded as well.
+        match taken.by_address.entry(address) {
+            Entry::Occupied(mut entry) => {
+                let count = entry.get_mut();
+                if self.0.per_address_max != 0 && *count >= self.0.per_address_max {
+                    return Err(NoRoom::Address);
+                }
+                *count += 1;
+            }
+            Entry::Vacant(entry) => {
+                entry.insert(1);
+            }
+        }
+        taken.total += 1;
+        metrics::gauge!(CONNECTIONS_OPEN).increment(1.0);
+        Ok(Place {
+            room: self.clone(),
+            address,
+        })
+    }
+}
+
+/// A connection's place, free again when this is dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    room: Room,
+    address: IpAddr,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.room.0.taken.lock();
+        taken.total = taken.total.saturating_sub(1);
+        metrics::gauge!(CONNECTIONS_OPEN).decrement(1.0);
+        if let Entry::Occupied(mut entry) = taken.by_address.entry(self.address) {
+            match entry.get().saturating_sub(1) {
+                0 => drop(entry.remove()),
+                left => drop(entry.insert(left)),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn address(last: u8) -> IpAddr {
+        IpAddr::from([192, 0, 2, last])
+    }
+
+    #[test]
+    fn places_are_counted_by_address_and_in_all() {
+        let room = Room::new(3, 2);
+        let first = room.enter(address(1)).unwrap();
+        let _second = room.enter(address(1)).unwrap();
+        assert_eq!(room.enter(address(1)).unwrap_err(), NoRoom::Address);
+        let other = room.enter(address(2)).unwrap();
+        assert_eq!(room.enter(address(3)).unwrap_err(), NoRoom::Server);
+        drop((first, other));
+        assert_eq!(
+            room.0.taken.lock().by_address.len(),
+            1,
+            "no entry is left behind"
+        );
+        let _third = room.enter(address(1)).unwrap();
+        assert_eq!(room.enter(address(1)).unwrap_err(), NoRoom::Address);
+    }
+
+    #[test]
+    fn zero_is_no_limit_for_an_address() {
+        let room = Room::new(100, 0);
+        let places: Vec<_> = (0..100).map(|_| room.enter(address(1)).unwrap()).collect();
+        assert_eq!(room.enter(address(1)).unwrap_err(), NoRoom::Server);
+        drop(places);
+        assert!(room.0.taken.lock().by_address.is_empty());
+    }
+}

@@ -1,0 +1,104 @@
+//! An open request, from its head to the last byte of its answer, as its connection counts it.
+
+use super::vigil::Vigil;
+use axum::body::Body;
+use axum::routing::future::RouteFuture;
+use bytes::Bytes;
+use http::Response;
+use http_body::{Frame, SizeHint};
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+/// A request in the works. Its end, whatever that is, is this value's drop.
+#[derive(Debug)]
+pub(super) struct OpenRequest {
+    vigil: Arc<Vigil>,
+    place: usize,
+}
+
+impl OpenRequest {
+    pub(super) fn begin(vigil: &Arc<Vigil>) -> Self {
+        Self {
+            place: vigil.begin(),
+            vigil: Arc::clone(vigil),
+        }
+    }
+}
+
+impl Drop for OpenRequest {
+    fn drop(&mut self) {
+        self.vigil.end(self.place);
+    }
+}
+
+/// The answer to come.
+pub(super) struct TrackedAnswer {
+    answer: RouteFuture<Infallible>,
+    request: Option<OpenRequest>,
+}
+
+impl TrackedAnswer {
+    pub(super) fn new(answer: RouteFuture<Infallible>, request: OpenRequest) -> Self {
+        Self {
+            answer,
+            request: Some(request),
+        }
+    }
+}
+
+impl Future for TrackedAnswer {
+    type Output = Result<Response<TrackedBody>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Ok(response) = ready!(Pin::new(&mut self.answer).poll(context));
+        let request = self.request.take();
+        Poll::Ready(Ok(response.map(|body| TrackedBody::new(body, request))))
+    }
+}
+
+/// The body of an answer, which says whose turn it is: the model's or the peer's.
+#[derive(Debug)]
+pub(super) struct TrackedBody {
+    body: Body,
+    request: Option<OpenRequest>,
+}
+
+impl TrackedBody {
+    fn new(body: Body, request: Option<OpenRequest>) -> Self {
+        // A peer of HTTP/2 that never opens its window never asks for the first piece.
+        if let Some(OpenRequest { vigil, place }) = &request {
+            vigil.offered(*place);
+        }
+        Self { body, request }
+    }
+}
+
+impl http_body::Body for TrackedBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if let Some(OpenRequest { vigil, place }) = &self.request {
+            vigil.asked(*place);
+        }
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        if let Some(OpenRequest { vigil, place }) = &self.request {
+            vigil.offered(*place);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

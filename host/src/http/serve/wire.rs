@@ -1,0 +1,160 @@
+//! The bytes of one connection, as they pass between the socket and the HTTP library.
+
+use super::vigil::Vigil;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// A socket that reports to the [`Vigil`], and that keeps back what the HTTP library answers by
+/// itself.
+///
+/// The library refuses a head that it cannot read before anything of ours sees a request, with
+/// a status and nothing else. Those bytes are recognised by when they come, not by what they
+/// are: at a moment when nothing is owed to the peer, only the library has something to say. So
+/// no answer of a model can be mistaken for one. They are dropped; the status is kept for
+/// [`Wire::refused`], and whoever drives the connection answers in our own envelope.
+#[derive(Debug)]
+pub(super) struct Wire<S> {
+    socket: S,
+    vigil: Arc<Vigil>,
+    refused: Option<u16>,
+}
+
+impl<S> Wire<S> {
+    pub(super) fn new(socket: S, vigil: Arc<Vigil>) -> Self {
+        Self {
+            socket,
+            vigil,
+            refused: None,
+        }
+    }
+
+    /// The status with which the HTTP library refused the last head, if it did.
+    pub(super) fn refused(&self) -> Option<u16> {
+        self.refused
+    }
+
+    pub(super) fn into_socket(self) -> S {
+        self.socket
+    }
+
+    /// Whether these bytes are kept back.
+    fn keeps_back(&mut self, bytes: &[u8]) -> bool {
+        if self.refused.is_some() {
+            return true;
+        }
+        if !self.vigil.has_answered_all() {
+            return false;
+        }
+        self.refused = status(bytes);
+        self.refused.is_some()
+    }
+
+    fn report(&self, written: &Poll<io::Result<usize>>) {
+        match written {
+            Poll::Ready(Ok(_)) => self.vigil.wrote(),
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => self.vigil.blocked(),
+        }
+    }
+}
+
+/// The status in `HTTP/1.x NNN`.
+fn status(head: &[u8]) -> Option<u16> {
+    let digits = head.strip_prefix(b"HTTP/1.")?.get(2..5)?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.socket).poll_read(context, buffer))?;
+        if buffer.filled().len() > before {
+            self.vigil.heard();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.keeps_back(bytes) {
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        let written = Pin::new(&mut self.socket).poll_write(context, bytes);
+        self.report(&written);
+        written
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        // A head is written in one piece.
+        if self.keeps_back(pieces.first().map_or(&[], |piece| &**piece)) {
+            return Poll::Ready(Ok(pieces.iter().map(|piece| piece.len()).sum()));
+        }
+        let written = Pin::new(&mut self.socket).poll_write_vectored(context, pieces);
+        self.report(&written);
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+
+    /// The library flushes when it has handed over all that it had.
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.socket).poll_flush(context))?;
+        self.vigil.flushed();
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::http::state::Config;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    #[tokio::test]
+    async fn only_what_is_written_out_of_turn_is_kept_back() {
+        const BARE: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\r\n";
+        let vigil = Arc::new(Vigil::new(&Config::default(), false));
+        let (mut peer, socket) = tokio::io::duplex(1024);
+        let mut wire = Wire::new(socket, Arc::clone(&vigil));
+
+        // An answer that looks like a refusal is an answer.
+        let place = vigil.begin();
+        wire.write_all(BARE).await.unwrap();
+        vigil.end(place);
+        wire.write_all(BARE).await.unwrap();
+        wire.flush().await.unwrap();
+        assert_eq!(wire.refused(), None);
+
+        wire.write_all(BARE).await.unwrap();
+        wire.write_all(b"and more").await.unwrap();
+        wire.flush().await.unwrap();
+        assert_eq!(wire.refused(), Some(400));
+        drop(wire);
+        let mut seen = Vec::new();
+        peer.read_to_end(&mut seen).await.unwrap();
+        assert_eq!(seen, [BARE, BARE].concat());
+    }
+}
