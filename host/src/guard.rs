@@ -1,7 +1,15 @@
 //! Decides whether conduct and content are acceptable. Knows no HTTP.
 
+mod abuse;
 mod address;
+mod bans;
+mod networks;
+mod origin;
 mod violation;
 
+pub use abuse::{Abuse, AbuseConfig, BanDurations, Verdict};
 pub use address::ClientAddress;
+pub use bans::{Ban, BanError, Bans, Exemption, Subject};
+pub use networks::{Admittance, InvalidNetwork, Network, Networks};
+pub use origin::{ConflictingOrigins, ForwardedHeader, OriginRule};
 pub use violation::Violation;

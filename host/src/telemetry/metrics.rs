@@ -28,6 +28,26 @@ pub const CONNECTIONS_CUT: &str = "belljar_connections_cut_total";
 pub const MALFORMED_REQUESTS: &str = "belljar_malformed_requests_total";
 /// Refusals by the first gate. Label: `reason`.
 pub const AUTH_FAILURES: &str = "belljar_auth_failures_total";
+/// Errors answered. Label: `reason` (the error's code).
+pub const REFUSALS: &str = "belljar_refusals_total";
+/// Violations of the rules of conduct. Label: `kind`.
+pub const VIOLATIONS: &str = "belljar_violations_total";
+/// Bans made. Label: `reason` (a kind of violation).
+pub const BANS: &str = "belljar_bans_total";
+/// Bans in force.
+pub const BANS_IN_FORCE: &str = "belljar_bans_in_force";
+/// Addresses whose violations are remembered.
+pub const ABUSE_TABLE: &str = "belljar_abuse_table_entries";
+/// Writes of bans that failed.
+pub const BAN_WRITE_FAILURES: &str = "belljar_ban_write_failures_total";
+/// Connections closed for what they began with. Label: `reason`.
+pub const CONNECTIONS_REFUSED: &str = "belljar_connections_refused_total";
+/// Security events written to the audit log. Label: `event`.
+pub const AUDIT_EVENTS: &str = "belljar_audit_events_total";
+/// Security events that could not be written to a sink of the audit log. Label: `sink`.
+pub const AUDIT_FAILURES: &str = "belljar_audit_failures_total";
+/// Security events that were only counted, because many of one kind came at once.
+pub const AUDIT_REPEATED: &str = "belljar_audit_repeated_total";
 /// Runs of models that ended. Labels: `model`, `outcome` (`ok` or the error's code).
 pub const RUNS: &str = "belljar_runs_total";
 /// Seconds of one run on the wall clock. Label: `model`.
@@ -144,6 +164,40 @@ fn describe() {
         AUTH_FAILURES,
         Unit::Count,
         "Requests refused for their credentials."
+    );
+    describe_counter!(REFUSALS, Unit::Count, "Errors answered.");
+    describe_counter!(
+        VIOLATIONS,
+        Unit::Count,
+        "Violations of the rules of conduct."
+    );
+    describe_counter!(BANS, Unit::Count, "Bans made.");
+    describe_gauge!(BANS_IN_FORCE, Unit::Count, "Bans in force.");
+    describe_gauge!(
+        ABUSE_TABLE,
+        Unit::Count,
+        "Addresses whose violations are remembered."
+    );
+    describe_counter!(
+        BAN_WRITE_FAILURES,
+        Unit::Count,
+        "Writes of bans that failed."
+    );
+    describe_counter!(
+        CONNECTIONS_REFUSED,
+        Unit::Count,
+        "Connections closed for what they began with."
+    );
+    describe_counter!(AUDIT_EVENTS, Unit::Count, "Security events recorded.");
+    describe_counter!(
+        AUDIT_FAILURES,
+        Unit::Count,
+        "Security events that could not be written."
+    );
+    describe_counter!(
+        AUDIT_REPEATED,
+        Unit::Count,
+        "Security events that were only counted."
     );
     describe_counter!(RUNS, Unit::Count, "Runs of models that ended.");
     describe_histogram!(RUN_DURATION, Unit::Seconds, "One run on the wall clock.");

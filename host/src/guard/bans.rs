@@ -1,0 +1,433 @@
+//! The bans in force: asked on the path of each request, made when violations add up, durable
+//! before anybody is refused by them.
+//!
+//! A ban holds from the response that shows the last violation on. That response does not wait
+//! for the disk; each refusal does, so no caller has seen a ban that a crash could take back.
+//! New bans are written in batches by a task of their own. Lifting and exempting wait for the
+//! disk before they are acknowledged.
+
+mod exemptions;
+mod in_force;
+mod rows;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use jiff::{SignedDuration, Timestamp};
+use parking_lot::{Mutex, RwLock};
+use serde_json::json;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::{Abuse, AbuseConfig, ClientAddress, Network, Violation};
+use crate::audit::{Actor, AuditLog, Event};
+use crate::clock::Clock;
+use crate::db::Db;
+use crate::ids::KeyId;
+use crate::telemetry::metrics as names;
+pub use exemptions::Exemption;
+use in_force::InForce;
+
+/// Bans in force at once. At most about 300 bytes each. Beyond it, those that end first go.
+const BANS_MAX: usize = 100_000;
+
+/// How long a refusal waits for its ban to be on disk, where the disk does not answer. Then it
+/// is given all the same: letting the caller in would be worse than a ban that a crash undoes.
+const WRITE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// When a write that failed is tried again.
+const WRITE_PAUSE: Duration = Duration::from_secs(1);
+
+/// Who is banned: an address, or one key at an address.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Subject {
+    /// The address, or the first one of its IPv6 network.
+    pub address: IpAddr,
+    /// The key that alone is banned there.
+    pub key_id: Option<KeyId>,
+}
+
+/// A ban.
+#[derive(Debug)]
+pub struct Ban {
+    /// Who.
+    pub subject: Subject,
+    /// What led to it last.
+    pub reason: Violation,
+    /// Violations of all kinds within the window when it was made.
+    pub violations: u32,
+    /// When it was made.
+    pub started: Timestamp,
+    /// When it ends.
+    pub until: Timestamp,
+    /// Whether it is on disk.
+    written: AtomicBool,
+}
+
+/// Why a change was not made, or bans could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum BanError {
+    /// Nobody at that address is banned.
+    #[error("no ban is in force for {address}")]
+    NotBanned {
+        /// What was asked for.
+        address: IpAddr,
+    },
+    /// The network is not exempt.
+    #[error("{network} is not exempt by an administrator")]
+    NotExempt {
+        /// What was asked for.
+        network: Network,
+    },
+    /// There are too many exemptions.
+    #[error(
+        "there are {} exemptions already; that is the most this server keeps",
+        exemptions::EXEMPTIONS_MAX
+    )]
+    TooMany,
+    /// The note is too long or has control characters.
+    #[error(
+        "a note has at most {} characters and no control characters",
+        exemptions::NOTE_CHARACTERS_MAX
+    )]
+    Note,
+    /// The host: the database failed.
+    #[error("the database of bans failed: {0}")]
+    Db(#[from] sqlx::Error),
+    /// The host: what is stored cannot be read.
+    #[error("a stored ban or exemption cannot be read: {0}")]
+    Damaged(String),
+}
+
+/// All bans and what leads to them. Cheap to clone.
+#[derive(Clone)]
+pub struct Bans(Arc<Inner>);
+
+struct Inner {
+    config: AbuseConfig,
+    ipv6_prefix: u8,
+    clock: Clock,
+    audit: AuditLog,
+    db: Db,
+    /// Whether there is any ban: all that most requests ever read.
+    any: AtomicBool,
+    in_force: RwLock<InForce>,
+    abuse: Mutex<Abuse<Subject>>,
+    exemptions: ArcSwap<BTreeMap<Network, Exemption>>,
+    /// Bans that are not on disk yet.
+    unwritten: Mutex<Vec<Arc<Ban>>>,
+    has_unwritten: Notify,
+    was_written: Notify,
+    /// One change of the stored bans at a time.
+    change: tokio::sync::Mutex<()>,
+    cleaned_at: Mutex<Duration>,
+}
+
+impl Bans {
+    /// Reads what is stored.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails or holds what cannot be understood.
+    pub async fn open(
+        db: Db,
+        clock: Clock,
+        audit: AuditLog,
+        config: AbuseConfig,
+        ipv6_prefix: u8,
+    ) -> Result<Self, BanError> {
+        let mut in_force = InForce::new(BANS_MAX);
+        for ban in rows::load_bans(&db, clock.now(), ipv6_prefix).await? {
+            in_force.insert(Arc::new(ban));
+        }
+        let exemptions = rows::load_exemptions(&db).await?;
+        Ok(Self(Arc::new(Inner {
+            abuse: Mutex::new(Abuse::new(config.clone())),
+            config,
+            ipv6_prefix,
+            any: AtomicBool::new(!in_force.is_empty()),
+            in_force: RwLock::new(in_force),
+            exemptions: ArcSwap::from_pointee(exemptions),
+            unwritten: Mutex::default(),
+            has_unwritten: Notify::new(),
+            was_written: Notify::new(),
+            change: tokio::sync::Mutex::new(()),
+            cleaned_at: Mutex::new(clock.elapsed()),
+            clock,
+            audit,
+            db,
+        })))
+    }
+
+    /// How violations become bans.
+    #[must_use]
+    pub fn config(&self) -> &AbuseConfig {
+        &self.0.config
+    }
+
+    /// The ban that holds for a caller at an address, or for that key there.
+    #[must_use]
+    pub fn in_force(&self, address: ClientAddress, key_id: Option<&KeyId>) -> Option<Arc<Ban>> {
+        let inner = &*self.0;
+        if !inner.any.load(Ordering::Acquire) || !inner.config.enabled {
+            return None;
+        }
+        let subject = Subject {
+            address: address.network(),
+            key_id: key_id.cloned(),
+        };
+        let ban = inner.in_force.read().get(&subject)?;
+        (ban.until > inner.clock.now() && !self.is_exempt(address.ip())).then_some(ban)
+    }
+
+    /// Waits until a ban is on disk. Whoever tells a caller about a ban waits for this first.
+    pub async fn written(&self, ban: &Ban) {
+        let wait = async {
+            loop {
+                let written = self.0.was_written.notified();
+                if ban.is_written() {
+                    return;
+                }
+                written.await;
+            }
+        };
+        let _ = tokio::time::timeout(WRITE_PATIENCE, wait).await;
+    }
+
+    /// Whether violations from that address do not count.
+    #[must_use]
+    pub fn is_exempt(&self, ip: IpAddr) -> bool {
+        self.0.config.exempt.contains(ip)
+            || self
+                .0
+                .exemptions
+                .load()
+                .keys()
+                .any(|network| network.contains(ip))
+    }
+
+    /// Counts a violation, of that key where there is a verified one, and bans where it was one
+    /// too many. `actor` is asked only then.
+    pub fn note(
+        &self,
+        address: ClientAddress,
+        key_id: Option<&KeyId>,
+        violation: Violation,
+        actor: impl FnOnce() -> Actor,
+    ) {
+        let inner = &*self.0;
+        metrics::counter!(names::VIOLATIONS, "kind" => violation.name()).increment(1);
+        if !inner.config.enabled || self.is_exempt(address.ip()) {
+            return;
+        }
+        let subject = Subject {
+            address: address.network(),
+            key_id: key_id.filter(|_| inner.config.count_by_key).cloned(),
+        };
+        let now = inner.clock.elapsed();
+        let verdict = inner.abuse.lock().note(subject.clone(), violation, now);
+        if let Some(verdict) = verdict {
+            let started = inner.clock.now();
+            let duration = SignedDuration::try_from(verdict.duration).unwrap_or_default();
+            let ban = Ban {
+                subject,
+                reason: verdict.reason,
+                violations: verdict.violations,
+                started,
+                until: started.saturating_add(duration).unwrap_or(Timestamp::MAX),
+                written: AtomicBool::new(false),
+            };
+            self.impose(ban, actor());
+        }
+    }
+
+    fn impose(&self, ban: Ban, actor: Actor) {
+        let inner = &*self.0;
+        let ban = Arc::new(ban);
+        if !inner.in_force.write().insert(Arc::clone(&ban)) {
+            // One that ends later is in force: requests that were under way when it began.
+            return;
+        }
+        inner.any.store(true, Ordering::Release);
+        inner.unwritten.lock().push(Arc::clone(&ban));
+        inner.has_unwritten.notify_one();
+        metrics::counter!(names::BANS, "reason" => ban.reason.name()).increment(1);
+        inner.audit.record(&Event {
+            event: "ban",
+            actor,
+            about: about(&[
+                ("network", json!(self.network(&ban.subject).to_string())),
+                ("key_id", json!(ban.subject.key_id)),
+                ("reason", json!(ban.reason.name())),
+                ("violations", json!(ban.violations)),
+                ("until", json!(ban.until)),
+            ]),
+        });
+    }
+
+    /// The network that a ban holds for.
+    #[must_use]
+    pub fn network(&self, subject: &Subject) -> Network {
+        Network::counted(subject.address, self.0.ipv6_prefix)
+    }
+
+    /// All bans in force, those that end first first.
+    #[must_use]
+    pub fn list(&self) -> Vec<Arc<Ban>> {
+        let now = self.0.clock.now();
+        let in_force = self.0.in_force.read();
+        in_force.iter().filter(|ban| ban.until > now).collect()
+    }
+
+    /// Bans in force, and addresses whose violations are remembered.
+    #[must_use]
+    pub fn sizes(&self) -> (usize, usize) {
+        (self.0.in_force.read().len(), self.0.abuse.lock().len())
+    }
+
+    /// Ends the bans of an address and of the keys there, and forgets what led to them. On disk
+    /// when it returns.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or the database fails.
+    pub async fn lift(&self, ip: IpAddr, actor: Actor) -> Result<Vec<Arc<Ban>>, BanError> {
+        let inner = &*self.0;
+        let address = ClientAddress::new(ip, inner.ipv6_prefix).network();
+        let _turn = inner.change.lock().await;
+        let now = inner.clock.now();
+        let found: Vec<Arc<Ban>> = {
+            let in_force = inner.in_force.read();
+            let here = |ban: &Arc<Ban>| ban.subject.address == address && ban.until > now;
+            in_force.iter().filter(here).collect()
+        };
+        if found.is_empty() {
+            return Err(BanError::NotBanned { address: ip });
+        }
+        rows::delete_bans(&inner.db, found.iter().map(|ban| &ban.subject)).await?;
+        self.forget(&found);
+        for ban in &found {
+            inner.audit.record(&self.lifted(ban, actor.clone()));
+        }
+        Ok(found)
+    }
+
+    fn lifted(&self, ban: &Ban, actor: Actor) -> Event {
+        Event {
+            event: "ban_lifted",
+            actor,
+            about: about(&[
+                ("network", json!(self.network(&ban.subject).to_string())),
+                ("key_id", json!(ban.subject.key_id)),
+                ("reason", json!(ban.reason.name())),
+                ("until", json!(ban.until)),
+            ]),
+        }
+    }
+
+    /// Takes bans out of memory, with what led to them.
+    fn forget(&self, bans: &[Arc<Ban>]) {
+        {
+            let mut in_force = self.0.in_force.write();
+            bans.iter().for_each(|ban| in_force.remove(ban));
+            self.0.any.store(!in_force.is_empty(), Ordering::Release);
+        }
+        let mut abuse = self.0.abuse.lock();
+        bans.iter().for_each(|ban| abuse.forgive(&ban.subject));
+    }
+
+    /// Drops the bans that are over from memory, and from time to time from the disk.
+    pub async fn upkeep(&self) {
+        let inner = &*self.0;
+        let now = inner.clock.now();
+        {
+            let mut in_force = inner.in_force.write();
+            in_force.remove_ended(now);
+            inner.any.store(!in_force.is_empty(), Ordering::Release);
+        }
+        let elapsed = inner.clock.elapsed();
+        {
+            let mut cleaned_at = inner.cleaned_at.lock();
+            if elapsed.saturating_sub(*cleaned_at) < inner.config.cleanup_interval {
+                return;
+            }
+            *cleaned_at = elapsed;
+        }
+        inner.abuse.lock().clean(elapsed);
+        if let Err(error) = rows::delete_ended(&inner.db, now).await {
+            tracing::error!("bans that are over cannot be removed from the database: {error}");
+        }
+    }
+
+    /// Writes new bans until `stop`, and what is left then.
+    pub async fn write_until(&self, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = self.0.has_unwritten.notified() => {}
+                () = stop.cancelled() => return self.write().await,
+            }
+            self.write().await;
+        }
+    }
+
+    async fn write(&self) {
+        let inner = &*self.0;
+        let _turn = inner.change.lock().await;
+        let batch = std::mem::take(&mut *inner.unwritten.lock());
+        // One that was lifted or replaced since must not come back.
+        let current: Vec<&Arc<Ban>> = {
+            let in_force = inner.in_force.read();
+            let is_current = |ban: &&Arc<Ban>| {
+                in_force
+                    .get(&ban.subject)
+                    .is_some_and(|found| Arc::ptr_eq(&found, ban))
+            };
+            batch.iter().filter(is_current).collect()
+        };
+        if let Err(error) = rows::save_bans(&inner.db, &current).await {
+            tracing::error!("bans cannot be written: {error}");
+            metrics::counter!(names::BAN_WRITE_FAILURES).increment(1);
+            inner.unwritten.lock().extend(batch);
+            let bans = self.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(WRITE_PAUSE).await;
+                bans.0.has_unwritten.notify_one();
+            });
+            return;
+        }
+        for ban in &batch {
+            ban.written.store(true, Ordering::Release);
+        }
+        inner.was_written.notify_waiters();
+    }
+}
+
+impl Ban {
+    /// Seconds until it ends, at least one.
+    #[must_use]
+    pub fn seconds_left(&self, now: Timestamp) -> u64 {
+        let left = self.until.as_millisecond() - now.as_millisecond();
+        u64::try_from(left).unwrap_or(0).div_ceil(1000).max(1)
+    }
+
+    /// Whether it is on disk.
+    #[must_use]
+    pub fn is_written(&self) -> bool {
+        self.written.load(Ordering::Acquire)
+    }
+}
+
+/// The content of an event; what there is none of is left out.
+fn about(pairs: &[(&str, serde_json::Value)]) -> serde_json::Map<String, serde_json::Value> {
+    let there = pairs.iter().filter(|(_, value)| !value.is_null());
+    there
+        .map(|(name, value)| ((*name).to_owned(), value.clone()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,183 @@
+//! Finds out which address a request is held to: the peer's, or the one that a trusted proxy
+//! says it speaks for.
+//!
+//! What a caller writes about itself never counts. Proxies append what they have seen at the
+//! right, so the chain is walked from there: each hop is believed as long as the one that
+//! reported it is trusted, and the first that is not trusted is the caller. What cannot be read
+//! ends the walk at the last hop that is known, which is a proxy of ours and nobody's customer.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::{ClientAddress, Networks};
+
+/// Whom to believe about the address of a caller.
+#[derive(Clone, Debug)]
+pub struct OriginRule {
+    /// Proxies whose headers are believed.
+    pub trusted_proxies: Networks,
+    /// The header that they write.
+    pub header: ForwardedHeader,
+    /// Bits of an IPv6 address that count for limits and bans, 1 to 128.
+    pub ipv6_prefix: u8,
+}
+
+/// The network prefix that most providers give to one customer.
+const IPV6_PREFIX_DEFAULT: u8 = 64;
+
+impl Default for OriginRule {
+    fn default() -> Self {
+        Self {
+            trusted_proxies: Networks::default(),
+            header: ForwardedHeader::Auto,
+            ipv6_prefix: IPV6_PREFIX_DEFAULT,
+        }
+    }
+}
+
+/// The header in which trusted proxies say for whom they speak.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForwardedHeader {
+    /// Whichever of the two there is. Where there are both, one may be the caller's own, passed
+    /// on by a proxy that knows only the other: then they must agree.
+    #[default]
+    Auto,
+    /// `X-Forwarded-For`; the other is ignored.
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239); the other is ignored.
+    Forwarded,
+}
+
+impl ForwardedHeader {
+    /// The name in the settings.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::XForwardedFor => "x-forwarded-for",
+            Self::Forwarded => "forwarded",
+        }
+    }
+}
+
+/// The two headers name two callers, and one of them is made up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the headers X-Forwarded-For and Forwarded name different callers")]
+pub struct ConflictingOrigins;
+
+impl OriginRule {
+    /// The address of a caller without headers.
+    #[must_use]
+    pub fn peer(&self, peer: IpAddr) -> ClientAddress {
+        ClientAddress::new(peer, self.ipv6_prefix)
+    }
+
+    /// Whether what this address says about others is believed.
+    #[must_use]
+    pub fn trusts(&self, ip: IpAddr) -> bool {
+        self.trusted_proxies.contains(ip)
+    }
+
+    /// The address of a caller whose connection comes from `peer`. The headers are given line by
+    /// line in the order in which they came.
+    ///
+    /// # Errors
+    ///
+    /// When a trusted peer has sent both headers and they disagree. Neither can be chosen: the
+    /// one that the proxy does not write is the caller's.
+    pub fn resolve<'a>(
+        &self,
+        peer: IpAddr,
+        x_forwarded_for: impl DoubleEndedIterator<Item = &'a [u8]>,
+        forwarded: impl DoubleEndedIterator<Item = &'a [u8]>,
+    ) -> Result<ClientAddress, ConflictingOrigins> {
+        if !self.trusts(peer) {
+            return Ok(self.peer(peer));
+        }
+        let first = self.walk(peer, x_forwarded_for.rev().flat_map(items), plain_hop);
+        let second = self.walk(peer, forwarded.rev().flat_map(items), forwarded_hop);
+        let ip = match (self.header, first, second) {
+            (ForwardedHeader::XForwardedFor, first, _) => first,
+            (ForwardedHeader::Forwarded, _, second) => second,
+            (ForwardedHeader::Auto, Some(first), Some(second)) if first != second => {
+                return Err(ConflictingOrigins);
+            }
+            (ForwardedHeader::Auto, first, second) => first.or(second),
+        };
+        Ok(self.peer(ip.unwrap_or(peer)))
+    }
+
+    /// Walks from the nearest hop outwards. None where there is no header at all.
+    fn walk<'a>(
+        &self,
+        peer: IpAddr,
+        hops: impl Iterator<Item = &'a [u8]>,
+        read: impl Fn(&[u8]) -> Option<IpAddr>,
+    ) -> Option<IpAddr> {
+        let mut last = None;
+        for hop in hops {
+            let Some(ip) = read(hop) else {
+                return last.or(Some(peer));
+            };
+            last = Some(ip);
+            if !self.trusts(ip) {
+                break;
+            }
+        }
+        last
+    }
+}
+
+/// The items of one header line, the last first. A comma inside quotes does not count, and
+/// quotes are matched from the right: one that a caller has left open cannot swallow what the
+/// proxy has appended.
+fn items(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut quoted = false;
+    line.rsplit(move |&byte| {
+        if byte == b'"' {
+            quoted = !quoted;
+        }
+        byte == b',' && !quoted
+    })
+}
+
+/// An address with or without a port, as in `192.0.2.7`, `192.0.2.7:80`, `[2001:db8::1]:80`.
+fn plain_hop(text: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(text).ok()?.trim_ascii();
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|text| text.strip_suffix(']'));
+    let ip = match bare {
+        Some(bare) => IpAddr::V6(bare.parse().ok()?),
+        None => text
+            .parse::<IpAddr>()
+            .or_else(|_| text.parse::<SocketAddr>().map(|address| address.ip()))
+            .ok()?,
+    };
+    Some(ip.to_canonical())
+}
+
+/// The `for` of one element of `Forwarded`. `unknown` and names that hide the address give none.
+fn forwarded_hop(element: &[u8]) -> Option<IpAddr> {
+    let element = std::str::from_utf8(element).ok()?;
+    let mut found = None;
+    for pair in element.split(';') {
+        let (name, value) = pair.split_once('=')?;
+        if !name.trim_ascii().eq_ignore_ascii_case("for") {
+            continue;
+        }
+        if found.is_some() {
+            // Two answers to one question: readers would differ in which they take.
+            return None;
+        }
+        let value = value.trim_ascii();
+        let value = match value.strip_prefix('"') {
+            Some(quoted) => quoted.strip_suffix('"')?,
+            None => value,
+        };
+        found = Some(plain_hop(value.as_bytes())?);
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests;
