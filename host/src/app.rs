@@ -11,8 +11,6 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use axum::Router;
-use axum::http::header::CONTENT_TYPE;
-use axum::routing::get;
 use belljar_bundle::{BundleError, Store};
 use belljar_sandbox::{Cleaning, Compiler, CompilerConfig, MacKey, Sandbox, StartError};
 use tokio::net::TcpListener;
@@ -25,6 +23,7 @@ use crate::auth::{KeyError, KeyStore};
 use crate::clock::Clock;
 use crate::config::{Resolved, Settings};
 use crate::db::{Db, DbError};
+use crate::guard::{BanError, Bans};
 use crate::http::{self, HttpState, Parts};
 use crate::models::{ModelError, Registry};
 use crate::telemetry::Metrics;
@@ -35,6 +34,8 @@ pub struct App {
     db: Db,
     registry: Registry,
     keys: KeyStore,
+    bans: Bans,
+    audit: AuditLog,
     sandbox: Sandbox,
     metrics: Metrics,
     state: HttpState,
@@ -74,6 +75,9 @@ pub enum AppError {
     /// The keys.
     #[error(transparent)]
     Keys(#[from] KeyError),
+    /// The bans.
+    #[error(transparent)]
+    Bans(#[from] BanError),
     /// The stored bundles.
     #[error("the stored bundles cannot be opened: {0}")]
     Bundles(#[from] BundleError),
@@ -145,6 +149,15 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
     let keys = KeyStore::open(db.clone(), &settings.auth).await?;
     keys.ensure_admin_key(&data_dir.join(ADMIN_KEY_FILE))
         .await?;
+    let audit = AuditLog::default();
+    let bans = Bans::open(
+        db.clone(),
+        clock.clone(),
+        audit.clone(),
+        settings.abuse.clone(),
+        settings.http.origin.ipv6_prefix,
+    )
+    .await?;
     let sandbox = Sandbox::start(settings.sandbox.clone())?;
     let compiler = compiler(&settings, program, &sandbox)?;
     let store = Store::open(&data_dir.join("bundles"))?;
@@ -160,7 +173,8 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
         registry: registry.clone(),
         keys: keys.clone(),
         metrics: metrics.clone(),
-        audit: AuditLog::default(),
+        audit: audit.clone(),
+        bans: bans.clone(),
         clock,
         config: settings.http.clone(),
         effective_config: serde_json::json!(effective),
@@ -170,6 +184,8 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
         db,
         registry,
         keys,
+        bans,
+        audit,
         sandbox,
         metrics,
         state,
@@ -203,13 +219,6 @@ fn compiler(
     Compiler::new(config, sandbox).map_err(failed(&artefacts))
 }
 
-/// The metrics alone, for a listener that only operators reach.
-fn metrics_router(state: HttpState) -> Router {
-    const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
-    let render = async move || ([(CONTENT_TYPE, TEXT_FORMAT)], http::render_metrics(&state));
-    Router::new().route("/metrics", get(render))
-}
-
 impl App {
     /// The models.
     #[must_use]
@@ -221,6 +230,18 @@ impl App {
     #[must_use]
     pub fn keys(&self) -> &KeyStore {
         &self.keys
+    }
+
+    /// The bans.
+    #[must_use]
+    pub fn bans(&self) -> &Bans {
+        &self.bans
+    }
+
+    /// The record of security events.
+    #[must_use]
+    pub fn audit(&self) -> &AuditLog {
+        &self.audit
     }
 
     /// All routes with their layers, to be asked without a socket.
@@ -242,7 +263,13 @@ impl App {
             registry: self.registry.clone(),
             sandbox: self.sandbox.clone(),
             metrics: self.metrics.clone(),
+            bans: self.bans.clone(),
             stop: stop.clone(),
+        });
+        let bans = self.bans.clone();
+        let ban_writer = tokio::spawn({
+            let stop = stop.clone();
+            async move { bans.write_until(stop).await }
         });
         let metrics_server = listeners.metrics.map(|listener| {
             let address = listener.local_addr().ok();
@@ -250,18 +277,20 @@ impl App {
                 listens_on: address.map(|address| address.ip()),
                 ..http::BrowserConfig::default()
             };
-            let router = http::guarded(metrics_router(self.state.clone()), &browser);
+            let router = http::metrics_router(self.state.clone(), &browser);
             let ended = stop.clone().cancelled_owned();
             tokio::spawn(http::serve(
                 listener,
                 router,
-                self.settings.http.clone(),
+                self.settings.http.for_operators(),
                 ended,
             ))
         });
         let config = self.settings.http.clone();
         http::serve(listeners.main, self.router(), config, shutdown).await;
         stop.cancel();
+        // What the last requests have earned outlives the server.
+        let _ = ban_writer.await;
         self.close().await;
         let _ = upkeep.await;
         if let Some(server) = metrics_server {

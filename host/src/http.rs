@@ -9,6 +9,7 @@ mod extract;
 mod json;
 mod layers;
 mod openai;
+mod proxy_protocol;
 mod router;
 mod routes;
 mod runs;
@@ -17,8 +18,8 @@ mod state;
 mod tensors;
 
 pub use layers::{AllowedHost, AllowedOrigin, BrowserConfig, InvalidHost, InvalidOrigin};
-pub(crate) use router::guarded;
+pub use proxy_protocol::ProxyProtocol;
+pub(crate) use router::metrics_router;
 pub use router::{openapi, router};
-pub(crate) use routes::metrics::render as render_metrics;
 pub use serve::serve;
 pub use state::{Config, HttpState, Parts};

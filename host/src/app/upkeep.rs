@@ -1,4 +1,4 @@
-//! What has to be done from time to time while a server runs: fold histograms, and notice when
+//! What has to be done from time to time while a server runs: fold histograms, let bans end, and notice when
 //! slots can no longer be cleaned the fast way.
 
 use std::time::Duration;
@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use crate::guard::Bans;
 use crate::models::Registry;
 use crate::telemetry::Metrics;
 
@@ -22,6 +23,7 @@ pub(super) struct Upkeep {
     /// failed half-way must be tried again.
     pub(super) sandbox: Sandbox,
     pub(super) metrics: Metrics,
+    pub(super) bans: Bans,
     pub(super) stop: CancellationToken,
 }
 
@@ -39,6 +41,7 @@ async fn run(mut upkeep: Upkeep) {
             _ = tick.tick() => {}
         }
         upkeep.metrics.upkeep();
+        upkeep.bans.upkeep().await;
         if upkeep.sandbox.cleaning_has_become_unsafe() {
             upkeep.replace_sandbox().await;
         }

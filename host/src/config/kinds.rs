@@ -1,5 +1,7 @@
 //! How the text of a setting becomes a value, and the value text again.
 
+mod conduct;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -11,6 +13,7 @@ use belljar_sandbox::CleaningChoice;
 use crate::auth::ConfiguredKey;
 use crate::http::{AllowedHost, AllowedOrigin};
 use crate::telemetry::{LogFilter, LogFormat};
+pub(super) use conduct::{BanTimes, NetworkList, PrefixBits, Seconds};
 
 /// A value as it was written, before anybody has understood it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use belljar_sandbox::SandboxConfig;
 
-use crate::http::AllowedOrigin;
+use crate::guard::{AbuseConfig, Admittance, ForwardedHeader};
+use crate::http::{AllowedOrigin, ProxyProtocol};
 use crate::{auth, http, models, telemetry};
 
 /// What a server is built from. Each module's part is that module's own type.
@@ -27,6 +28,8 @@ pub struct Settings {
     pub http: http::Config,
     /// Callers.
     pub auth: auth::Config,
+    /// Bans.
+    pub abuse: AbuseConfig,
     /// The log.
     pub log: telemetry::Config,
     /// Models: policy, uploads, signatures.
@@ -61,6 +64,7 @@ impl Default for Settings {
             metrics_listen: None,
             http: http::Config::default(),
             auth: auth::Config::default(),
+            abuse: AbuseConfig::default(),
             log: telemetry::Config::default(),
             models: models::Config::default(),
             sandbox: SandboxConfig::default(),
@@ -156,6 +160,7 @@ impl Settings {
                 ),
             ));
         }
+        self.contradictions_of_conduct(&mut found);
         if !(Duration::from_millis(1)..=Duration::from_millis(100))
             .contains(&self.sandbox.epoch_tick)
         {
@@ -167,5 +172,57 @@ impl Settings {
             ));
         }
         found
+    }
+
+    fn contradictions_of_conduct(&self, found: &mut Vec<(&'static str, String)>) {
+        let mut refuse = |when: bool, key, why: &str| {
+            if when {
+                found.push((key, why.to_owned()));
+            }
+        };
+        let (origin, abuse) = (&self.http.origin, &self.abuse);
+        let nobody_trusted = origin.trusted_proxies.is_empty();
+        refuse(
+            origin.trusted_proxies.iter().any(|n| n.is_everybody()),
+            "trusted_proxies",
+            "this trusts everybody: any caller could claim any address. Name the proxies",
+        );
+        refuse(
+            nobody_trusted && self.http.proxy_protocol == ProxyProtocol::Required,
+            "proxy_protocol",
+            "a PROXY header is only taken from trusted proxies and `trusted_proxies` is empty: \
+             every connection would be closed",
+        );
+        refuse(
+            nobody_trusted && origin.header != ForwardedHeader::Auto,
+            "forwarded_header",
+            "a header is only read from trusted proxies and `trusted_proxies` is empty",
+        );
+        refuse(
+            self.metrics_listen.is_none() && self.http.metrics_admittance != Admittance::default(),
+            "metrics.allow_networks",
+            "networks are listed for the listener of the metrics and there is none: set \
+             `metrics.listen`",
+        );
+        refuse(
+            abuse.enabled && abuse.exempt.iter().any(|n| n.is_everybody()),
+            "exempt_networks",
+            "this exempts everybody from bans: say `enable_abuse_detection = false` instead",
+        );
+        refuse(
+            abuse.longest_from <= abuse.longer_from,
+            "conduct.longest_from",
+            "the longest bans begin at more violations than `conduct.longer_from`",
+        );
+        refuse(
+            abuse.window < Duration::from_secs(1),
+            "ban_window",
+            "violations are counted to the second: the window is at least 1 s",
+        );
+        refuse(
+            !abuse.durations.0.is_sorted(),
+            "ban_durations",
+            "a later duration is shorter than an earlier one",
+        );
     }
 }

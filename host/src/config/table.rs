@@ -2,8 +2,9 @@
 //! variables, flags, the reference page and `belljar config show` all come from it.
 
 use super::kinds::{
-    Address, AutoBytes, Bytes, Count, FilePath, FuelUnits, Keys, Kind, ListOf, Plain, Positive,
-    PositiveTime, Raw, Switch, Time, TrustedKeys,
+    Address, AutoBytes, BanTimes, Bytes, Count, FilePath, FuelUnits, Keys, Kind, ListOf,
+    NetworkList, Plain, Positive, PositiveTime, PrefixBits, Raw, Seconds, Switch, Time,
+    TrustedKeys,
 };
 use super::settings::Settings;
 
@@ -91,7 +92,8 @@ use belljar_bundle::TrustedKey;
 use belljar_sandbox::CleaningChoice;
 
 use crate::auth::ConfiguredKey;
-use crate::http::{AllowedHost, AllowedOrigin};
+use crate::guard::{BanDurations, ForwardedHeader, Networks};
+use crate::http::{AllowedHost, AllowedOrigin, ProxyProtocol};
 use crate::telemetry::{LogFilter, LogFormat};
 
 /// All settings, in the order of the reference page.
@@ -192,6 +194,50 @@ pub static SETTINGS: &[Setting] = &[
         "http",
         "Answers to one request (`n`)."
     ),
+    setting!("trusted_proxies", http.origin.trusted_proxies: NetworkList<Networks>, "guard",
+        "Proxies that are believed about for whom they speak."),
+    setting!("forwarded_header", http.origin.header: Plain<ForwardedHeader>, "guard",
+        "The header in which they say it. `auto`: whichever there is; both must agree."),
+    setting!("proxy_protocol", http.proxy_protocol: Plain<ProxyProtocol>, "http",
+        "Whether each connection begins with a PROXY header, version 2, of a trusted proxy."),
+    setting!("ipv6_prefix", http.origin.ipv6_prefix: PrefixBits<u8>, "guard",
+        "Bits of an IPv6 address that stand for one caller, for limits and bans."),
+    setting!("allow_networks", http.admittance.allow: NetworkList<Networks>, "http",
+        "Networks that are served, and no others; empty for all."),
+    setting!("deny_networks", http.admittance.deny: NetworkList<Networks>, "http",
+        "Networks that are not served, also where `allow_networks` has them."),
+    setting!("metrics.allow_networks", http.metrics_admittance.allow: NetworkList<Networks>, "http",
+        "Networks that `metrics.listen` serves, and no others; empty for all."),
+    setting!("metrics.deny_networks", http.metrics_admittance.deny: NetworkList<Networks>, "http",
+        "Networks that `metrics.listen` does not serve."),
+    setting!("enable_abuse_detection", abuse.enabled: Switch<bool>, "guard",
+        "Whether violations are counted and addresses banned.")
+    .fakeai(),
+    setting!("abuse_cleanup_interval", abuse.cleanup_interval: Seconds<Duration>, "guard",
+        "How often old violations and bans are cleaned away.")
+    .fakeai(),
+    setting!("ban_durations", abuse.durations: BanTimes<BanDurations>, "guard",
+        "How long bans last: the usual, the longer and the longest."),
+    setting!("ban_window", abuse.window: Seconds<Duration>, "guard",
+        "How long a violation counts."),
+    setting!("exempt_networks", abuse.exempt: NetworkList<Networks>, "guard",
+        "Networks that are never banned, beside those exempted by the admin API."),
+    setting!("conduct.count_by_key", abuse.count_by_key: Switch<bool>, "guard",
+        "Whether what a caller with a valid key does counts against the key at that address, and not against the address."),
+    setting!("conduct.failed_authentications_max", abuse.failed_authentications_max: Positive<u32>, "guard",
+        "Failed authentications within the window that make a ban."),
+    setting!("conduct.injections_max", abuse.injections_max: Positive<u32>, "guard",
+        "Injections within the window that make a ban."),
+    setting!("conduct.oversized_bodies_max", abuse.oversized_bodies_max: Positive<u32>, "guard",
+        "Oversized bodies within the window that make a ban."),
+    setting!("conduct.rate_violations_max", abuse.rate_violations_max: Positive<u32>, "guard",
+        "Requests over a rate limit within the window that make a ban."),
+    setting!("conduct.longer_from", abuse.longer_from: Positive<u32>, "guard",
+        "Violations of all kinds within the window that make a ban of the longer duration."),
+    setting!("conduct.longest_from", abuse.longest_from: Positive<u32>, "guard",
+        "Violations of all kinds within the window that make a ban of the longest duration."),
+    setting!("conduct.addresses_max", abuse.addresses_max: Positive<usize>, "guard",
+        "Addresses whose violations are remembered; the stalest is forgotten first."),
     setting!("log.format", log.format: Plain<LogFormat>, "telemetry",
         "The form of log lines.")
     .flag("--log-format"),
@@ -327,7 +373,8 @@ mod tests {
         assert_eq!(variables.len(), count, "two keys give one variable");
         for setting in SETTINGS {
             assert!(setting.doc.ends_with('.'), "{}", setting.key);
-            let plain = |c: char| c.is_ascii_lowercase() || c == '_' || c == '.';
+            let plain =
+                |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '.';
             assert!(setting.key.chars().all(plain), "{}", setting.key);
             assert!(
                 setting.flag.is_none_or(|flag| flag.starts_with("--")),
@@ -353,6 +400,10 @@ mod tests {
             "json",
             "debug",
             "keep-resident",
+            "10.7.0.0/16",
+            "forwarded",
+            "required",
+            "7m,7h,8h",
             "a-key-of-sixteen-characters",
             "ci=ed25519:11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",
         ];

@@ -18,6 +18,7 @@ mod conversions;
 
 use super::json::write_string;
 use crate::guard::Violation;
+use crate::telemetry::metrics::REFUSALS;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use std::borrow::Cow;
@@ -375,6 +376,7 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
+        metrics::counter!(REFUSALS, "reason" => self.0.code).increment(1);
         let mut response = self.body().into_response();
         let Failure {
             status,

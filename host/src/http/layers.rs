@@ -3,17 +3,21 @@
 //! Written as plain services: a chain of boxed middleware functions would cost more than the
 //! work that they do.
 
+mod address;
 mod browser;
 mod catch_panic;
+mod conduct;
 mod deadline;
 mod gate;
 mod host;
 mod observe;
 mod record;
 
+pub(crate) use address::{Address, Peer};
 pub use browser::{AllowedOrigin, BrowserConfig, InvalidOrigin};
 pub(crate) use browser::{Headers, Origins, Preflight, guard_headers};
 pub(crate) use catch_panic::CatchPanic;
+pub(crate) use conduct::{Conduct, KeyConduct};
 pub(crate) use deadline::Deadline;
 pub(crate) use gate::{Authenticated, Gate};
 pub use host::{AllowedHost, InvalidHost};

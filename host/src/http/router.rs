@@ -2,14 +2,16 @@
 
 use super::error::ApiError;
 use super::layers::{
-    BrowserConfig, CatchPanic, Deadline, Gate, Headers, HostCheck, HostNames, Observe, Origins,
-    Preflight,
+    Address, BrowserConfig, CatchPanic, Conduct, Deadline, Gate, Headers, HostCheck, HostNames,
+    KeyConduct, Observe, Origins, Preflight,
 };
-use super::routes;
+use super::routes::{self, metrics::render as render_metrics};
 use super::state::HttpState;
 use axum::Router;
 use axum::response::{IntoResponse as _, Response};
-use http::{Method, StatusCode};
+use axum::routing::get;
+use http::{Method, StatusCode, header};
+use std::sync::Arc;
 use tower::ServiceBuilder;
 
 /// The whole service: every route behind every layer.
@@ -30,9 +32,17 @@ pub fn router(state: HttpState) -> Router {
         // Below the log, so that a panic is logged as the 500 that it becomes; above all else,
         // so that no code that handles a request is outside of it.
         .layer(CatchPanic)
-        // A ban of addresses belongs here: before a key is looked at, or a ban would not keep
-        // guesses of keys away.
-        //
+        // Whose request it is has to be known before anybody can be held to anything.
+        .layer(Address {
+            rule: Arc::new(config.origin.clone()),
+            admittance: Arc::new(config.admittance.clone()),
+        })
+        // Before a key is looked at, or a ban would not keep guesses of keys away.
+        .layer(Conduct {
+            bans: state.bans().clone(),
+            keys: state.keys().clone(),
+            clock: state.clock().clone(),
+        })
         // Which server is meant comes before what it is asked.
         .layer(HostCheck {
             names: HostNames::new(&config.browser),
@@ -47,6 +57,11 @@ pub fn router(state: HttpState) -> Router {
         // What a caller may do is each route's first argument.
         .layer(Gate {
             keys: state.keys().clone(),
+        })
+        // What holds for one key alone can only be asked once the key is known to be real.
+        .layer(KeyConduct {
+            bans: state.bans().clone(),
+            clock: state.clock().clone(),
         });
     // Rate limits belong here: they are kept per key, so they need to know the caller.
     // Bodies are bounded where they are read: by announced length before the first byte,
@@ -59,16 +74,26 @@ pub fn router(state: HttpState) -> Router {
         .with_state(state)
 }
 
-/// A router beside the main one, with what every answer and every request needs there, too.
-pub(crate) fn guarded(router: Router, browser: &BrowserConfig) -> Router {
+/// The metrics alone, for a listener that only operators reach, with what every answer and every
+/// request needs there, too.
+pub(crate) fn metrics_router(state: HttpState, browser: &BrowserConfig) -> Router {
+    const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
     let layers = ServiceBuilder::new()
         .layer(Headers {
             origins: Origins::new(browser),
         })
+        .layer(Address {
+            rule: Arc::new(state.config().origin.clone()),
+            admittance: Arc::new(state.config().metrics_admittance.clone()),
+        })
         .layer(HostCheck {
             names: HostNames::new(browser),
         });
-    router.layer(layers)
+    let render = async move || {
+        let head = [(header::CONTENT_TYPE, TEXT_FORMAT)];
+        (head, render_metrics(&state))
+    };
+    Router::new().route("/metrics", get(render)).layer(layers)
 }
 
 /// The description of all routes, as `GET /openapi.json` gives it.

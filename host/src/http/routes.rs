@@ -1,6 +1,7 @@
 //! One file a resource, one function a verb. A route and its description are one thing: what is
 //! not described here cannot be reached.
 
+mod bans;
 mod chat;
 mod config;
 mod embeddings;
@@ -57,6 +58,7 @@ pub(super) fn all() -> OpenApiRouter<HttpState> {
         .merge(embeddings::router())
         .merge(models::router())
         .merge(keys::router())
+        .merge(bans::router())
         .merge(config::router())
         .merge(metrics::router())
 }

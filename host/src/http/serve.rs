@@ -10,8 +10,9 @@ mod tracked;
 mod vigil;
 mod wire;
 
+use super::layers::Peer;
+use super::proxy_protocol::{self, ProxyProtocol};
 use super::state::Config;
-use crate::guard::ClientAddress;
 use crate::telemetry::metrics as names;
 use axum::Router;
 use http::Request;
@@ -22,7 +23,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use room::{NoRoom, Place, Room};
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -56,9 +57,6 @@ const FAREWELLS_MAX: usize = 64;
 /// allocation for each request.
 const HEADERS_ON_STACK: usize = 100;
 
-/// Bits of an IPv6 address that count as one address.
-const IPV6_PREFIX: u8 = 64;
-
 /// Serves `router` on `listener` until `shutdown` is done. Then takes no more connections, lets
 /// open requests and streams finish within the grace period, and ends the rest.
 ///
@@ -85,8 +83,11 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, peer)) => {
-                let address = ClientAddress::new(peer.ip(), IPV6_PREFIX).network();
-                match room.enter(address) {
+                let peer = peer.ip().to_canonical();
+                let address = config.origin.peer(peer).network();
+                // A proxy has the connections of all whom it speaks for.
+                let is_proxy = config.origin.trusts(peer);
+                match room.enter(address, is_proxy) {
                     Ok(place) => {
                         let (router, config) = (router.clone(), config.clone());
                         let connection =
@@ -154,8 +155,8 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 async fn serve_connection(
-    stream: TcpStream,
-    _peer: SocketAddr,
+    mut stream: TcpStream,
+    peer: IpAddr,
     router: Router,
     config: Config,
     stopping: CancellationToken,
@@ -163,18 +164,23 @@ async fn serve_connection(
     // Tokens are small, and none should wait for the next.
     let _ = stream.set_nodelay(true);
     // A peer that has said nothing yet is not waited for when the server stops.
-    let protocol = protocol(&stream, config.header_read_timeout);
-    let Some(Some(protocol)) = stopping.run_until_cancelled(protocol).await else {
+    let begin = async {
+        let peer = speaks_for(&mut stream, peer, &config).await?;
+        let protocol = protocol(&stream, config.header_read_timeout).await?;
+        Some((peer, protocol))
+    };
+    let Some(Some((peer, protocol))) = stopping.run_until_cancelled(begin).await else {
         return;
     };
     match protocol {
-        Protocol::Http1 => serve_http1(stream, router, &config, stopping).await,
-        Protocol::Http2 => serve_http2(stream, router, &config, stopping).await,
+        Protocol::Http1 => serve_http1(stream, peer, router, &config, stopping).await,
+        Protocol::Http2 => serve_http2(stream, peer, router, &config, stopping).await,
     }
 }
 
 async fn serve_http1(
     stream: TcpStream,
+    peer: Peer,
     router: Router,
     config: &Config,
     stopping: CancellationToken,
@@ -182,7 +188,7 @@ async fn serve_http1(
     let vigil = Arc::new(Vigil::new(config, false));
     let service = {
         let vigil = Arc::clone(&vigil);
-        service_fn(move |request| answer(router.clone(), request, &vigil))
+        service_fn(move |request| answer(router.clone(), request, peer, &vigil))
     };
     let mut builder = http1::Builder::new();
     builder
@@ -238,6 +244,7 @@ async fn serve_http1(
 
 async fn serve_http2(
     stream: TcpStream,
+    peer: Peer,
     router: Router,
     config: &Config,
     stopping: CancellationToken,
@@ -245,7 +252,7 @@ async fn serve_http2(
     let vigil = Arc::new(Vigil::new(config, true));
     let service = {
         let vigil = Arc::clone(&vigil);
-        service_fn(move |request| answer(router.clone(), request, &vigil))
+        service_fn(move |request| answer(router.clone(), request, peer, &vigil))
     };
     let header_bytes_max = u32::try_from(config.header_bytes_max).unwrap_or(u32::MAX);
     let wire = TokioIo::new(Wire::new(stream, Arc::clone(&vigil)));
@@ -280,7 +287,13 @@ async fn serve_http2(
 }
 
 /// Has a request answered, and keeps it counted as open until its answer has ended.
-fn answer(mut router: Router, request: Request<Incoming>, vigil: &Arc<Vigil>) -> TrackedAnswer {
+fn answer(
+    mut router: Router,
+    mut request: Request<Incoming>,
+    peer: Peer,
+    vigil: &Arc<Vigil>,
+) -> TrackedAnswer {
+    request.extensions_mut().insert(peer);
     let open = OpenRequest::begin(vigil);
     TrackedAnswer::new(router.call(request), open)
 }
@@ -327,6 +340,27 @@ impl Patience {
 /// Closes a connection whose peer reads nothing: what the system still holds for it goes, too.
 fn reset(stream: &TcpStream) {
     let _ = stream.set_zero_linger();
+}
+
+/// Whom a connection is of: its other end, or whoever that end speaks for. None where the
+/// connection is to be closed, because it does not begin as it must.
+async fn speaks_for(stream: &mut TcpStream, peer: IpAddr, config: &Config) -> Option<Peer> {
+    match config.proxy_protocol {
+        ProxyProtocol::Off => return Some(Peer(peer)),
+        ProxyProtocol::Required => {}
+    }
+    let refused = |reason: &'static str| {
+        metrics::counter!(names::CONNECTIONS_REFUSED, "reason" => reason).increment(1);
+        None
+    };
+    if !config.origin.trusts(peer) {
+        // Whoever reaches the port past the balancer could claim to be anybody.
+        return refused("proxy_untrusted");
+    }
+    match proxy_protocol::read(stream, config.header_read_timeout).await {
+        Ok(source) => Some(Peer(source.unwrap_or(peer))),
+        Err(error) => refused(error.name()),
+    }
 }
 
 /// Closes a connection so that its last answer arrives.

@@ -2,9 +2,11 @@
 
 use super::body::Limits;
 use super::layers::BrowserConfig;
+use super::proxy_protocol::ProxyProtocol;
 use crate::audit::AuditLog;
 use crate::auth::KeyStore;
 use crate::clock::Clock;
+use crate::guard::{Admittance, Bans, OriginRule};
 use crate::models::Registry;
 use crate::telemetry::Metrics;
 use axum::extract::FromRef;
@@ -54,6 +56,14 @@ pub struct Config {
     pub http2_error_resets_max: usize,
     /// What browsers may do.
     pub browser: BrowserConfig,
+    /// How the address of a caller is found out.
+    pub origin: OriginRule,
+    /// Whether connections begin with a header of the PROXY protocol.
+    pub proxy_protocol: ProxyProtocol,
+    /// Whose requests are served.
+    pub admittance: Admittance,
+    /// Who may read the metrics where they have a listener of their own.
+    pub metrics_admittance: Admittance,
 }
 
 impl Default for Config {
@@ -78,6 +88,10 @@ impl Default for Config {
             http2_pending_resets_max: 20,
             http2_error_resets_max: 256,
             browser: BrowserConfig::default(),
+            origin: OriginRule::default(),
+            proxy_protocol: ProxyProtocol::Off,
+            admittance: Admittance::default(),
+            metrics_admittance: Admittance::default(),
         }
     }
 }
@@ -92,6 +106,8 @@ pub struct Parts {
     pub registry: Registry,
     /// The keys.
     pub keys: KeyStore,
+    /// The bans.
+    pub bans: Bans,
     /// The recorder of all metrics.
     pub metrics: Metrics,
     /// The record of security events.
@@ -102,6 +118,16 @@ pub struct Parts {
     pub config: Config,
     /// The effective configuration with its secrets taken out, as `GET /admin/config` shows it.
     pub effective_config: serde_json::Value,
+}
+
+impl Config {
+    /// The same for the listener of the metrics, which no balancer stands before.
+    pub(crate) fn for_operators(&self) -> Self {
+        Self {
+            proxy_protocol: ProxyProtocol::Off,
+            ..self.clone()
+        }
+    }
 }
 
 impl HttpState {
@@ -117,6 +143,10 @@ impl HttpState {
 
     pub(crate) fn keys(&self) -> &KeyStore {
         &self.0.keys
+    }
+
+    pub(crate) fn bans(&self) -> &Bans {
+        &self.0.bans
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

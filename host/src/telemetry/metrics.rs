@@ -40,8 +40,6 @@ pub const BANS_IN_FORCE: &str = "belljar_bans_in_force";
 pub const ABUSE_TABLE: &str = "belljar_abuse_table_entries";
 /// Writes of bans that failed.
 pub const BAN_WRITE_FAILURES: &str = "belljar_ban_write_failures_total";
-/// Connections closed for what they began with. Label: `reason`.
-pub const CONNECTIONS_REFUSED: &str = "belljar_connections_refused_total";
 /// Security events written to the audit log. Label: `event`.
 pub const AUDIT_EVENTS: &str = "belljar_audit_events_total";
 /// Security events that could not be written to a sink of the audit log. Label: `sink`.
@@ -182,11 +180,6 @@ fn describe() {
         BAN_WRITE_FAILURES,
         Unit::Count,
         "Writes of bans that failed."
-    );
-    describe_counter!(
-        CONNECTIONS_REFUSED,
-        Unit::Count,
-        "Connections closed for what they began with."
     );
     describe_counter!(AUDIT_EVENTS, Unit::Count, "Security events recorded.");
     describe_counter!(

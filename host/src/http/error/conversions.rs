@@ -3,6 +3,7 @@
 
 use super::{ApiError, ErrorType};
 use crate::auth::{Denied, KeyError};
+use crate::guard::BanError;
 use crate::http::runs::whole_seconds;
 use crate::http::tensors::TensorError;
 use crate::models::ModelError;
@@ -14,6 +15,19 @@ impl From<TensorError> for ApiError {
         match error {
             TensorError::Invalid { param, message } => Self::invalid_argument_at(param, message),
             TensorError::NotRepresentable { message } => Self::not_acceptable(message),
+        }
+    }
+}
+
+impl From<BanError> for ApiError {
+    fn from(error: BanError) -> Self {
+        let text = error.to_string();
+        match error {
+            BanError::NotBanned { .. } => Self::not_found("ban_not_found", text),
+            BanError::NotExempt { .. } => Self::not_found("exemption_not_found", text),
+            BanError::TooMany => Self::conflict("too_many_exemptions", text),
+            BanError::Note => Self::invalid_argument("note", text),
+            BanError::Db(_) | BanError::Damaged(_) => Self::internal(text),
         }
     }
 }

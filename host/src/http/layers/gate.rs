@@ -5,7 +5,8 @@
 //! never by the path as sent, so no spelling of a path can walk around it.
 
 use super::Record;
-use crate::auth::{AuthError, Caller, KeyStore, MalformedKey, PresentedKey};
+use crate::auth::{AuthError, Caller, KeyStore, MalformedKey, PresentedKey, Scope};
+use crate::guard::Violation;
 use crate::http::error::{ApiError, ErrorType};
 use crate::telemetry::metrics::AUTH_FAILURES;
 use axum::extract::{FromRequestParts, MatchedPath, Request};
@@ -81,6 +82,11 @@ where
     }
 }
 
+/// Whether the request has the key of an administrator. For the one route that a ban leaves open.
+pub(super) fn administers(headers: &HeaderMap, keys: &KeyStore) -> bool {
+    authenticate(headers, keys).is_ok_and(|caller| caller.has(Scope::Admin))
+}
+
 fn authenticate(headers: &HeaderMap, keys: &KeyStore) -> Result<Caller, ApiError> {
     let presented = presented(headers)?;
     keys.authenticate(presented.as_ref()).map_err(|error| match error {
@@ -88,9 +94,9 @@ fn authenticate(headers: &HeaderMap, keys: &KeyStore) -> Result<Caller, ApiError
             "missing_api_key",
             "You did not provide an API key. Send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`.",
         ),
-        AuthError::Unknown => unauthorized("invalid_api_key", "The API key is not valid."),
-        AuthError::Revoked => unauthorized("invalid_api_key", "The API key has been revoked."),
-        AuthError::Expired => unauthorized("invalid_api_key", "The API key has expired."),
+        AuthError::Unknown => invalid("The API key is not valid."),
+        AuthError::Revoked => invalid("The API key has been revoked."),
+        AuthError::Expired => invalid("The API key has expired."),
     })
 }
 
@@ -139,8 +145,13 @@ fn bearer(value: &[u8]) -> Result<PresentedKey, ApiError> {
 }
 
 fn parse(key: &[u8]) -> Result<PresentedKey, ApiError> {
-    PresentedKey::parse(key)
-        .map_err(|MalformedKey| unauthorized("invalid_api_key", "The API key is malformed."))
+    PresentedKey::parse(key).map_err(|MalformedKey| invalid("The API key is malformed."))
+}
+
+/// A key that was presented and is none. Guesses count against the address; a request without a
+/// key is a mistake that teaches nothing.
+fn invalid(message: &'static str) -> ApiError {
+    unauthorized("invalid_api_key", message).counting_as(Violation::FailedAuthentication)
 }
 
 fn unauthorized(code: &'static str, message: &'static str) -> ApiError {

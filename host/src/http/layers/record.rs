@@ -1,5 +1,7 @@
 //! What is noted about a request while it is worked on, for the one line in the log.
 
+use crate::audit::Actor;
+use crate::guard::ClientAddress;
 use crate::ids::{KeyId, RequestId};
 use axum::extract::FromRequestParts;
 use belljar_sandbox::RunLabel;
@@ -15,6 +17,7 @@ pub(crate) struct Record(Arc<Notes>);
 #[derive(Debug)]
 struct Notes {
     id: RequestId,
+    address: OnceLock<ClientAddress>,
     key_id: OnceLock<KeyId>,
     model: OnceLock<Arc<str>>,
     /// The label of the request's runs, which also meters them.
@@ -26,6 +29,7 @@ impl Record {
     pub(super) fn new(id: RequestId) -> Self {
         Self(Arc::new(Notes {
             id,
+            address: OnceLock::new(),
             key_id: OnceLock::new(),
             model: OnceLock::new(),
             runs: OnceLock::new(),
@@ -36,6 +40,21 @@ impl Record {
     /// The id of the request.
     pub(crate) fn id(&self) -> &RequestId {
         &self.0.id
+    }
+
+    /// Notes where it comes from.
+    pub(super) fn set_address(&self, address: ClientAddress) {
+        // Found out once.
+        let _ = self.0.address.set(address);
+    }
+
+    /// On whose behalf things happen, for the audit log.
+    pub(crate) fn actor(&self) -> Actor {
+        Actor {
+            key_id: self.0.key_id.get().cloned(),
+            address: self.0.address.get().map(|address| address.ip()),
+            request_id: Some(self.0.id.clone()),
+        }
     }
 
     /// Notes who called.

@@ -46,5 +46,11 @@ pub(crate) fn render(state: &HttpState) -> String {
     metrics::gauge!(names::SANDBOX_RUNNING).set(f64::from(stats.running));
     metrics::gauge!(names::SANDBOX_WAITING).set(f64::from(stats.waiting));
     metrics::gauge!(names::SANDBOX_SLOTS).set(f64::from(stats.slots));
+    let (in_force, remembered) = state.bans().sizes();
+    let gauge = |name, value| {
+        metrics::gauge!(name).set(f64::from(u32::try_from(value).unwrap_or(u32::MAX)));
+    };
+    gauge(names::BANS_IN_FORCE, in_force);
+    gauge(names::ABUSE_TABLE, remembered);
     state.metrics().render()
 }

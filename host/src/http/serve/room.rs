@@ -55,7 +55,8 @@ impl Room {
     }
 
     /// Takes a place for a connection from an address, or from a network that counts as one.
-    pub(super) fn enter(&self, address: IpAddr) -> Result<Place, NoRoom> {
+    /// A proxy that is trusted speaks for many and may have as many as there are.
+    pub(super) fn enter(&self, address: IpAddr, is_proxy: bool) -> Result<Place, NoRoom> {
         let mut taken = self.0.taken.lock();
         if taken.total >= self.0.total_max {
             return Err(NoRoom::Server);
@@ -64,7 +65,7 @@ impl Room {
         match taken.by_address.entry(address) {
             Entry::Occupied(mut entry) => {
                 let count = entry.get_mut();
-                if self.0.per_address_max != 0 && *count >= self.0.per_address_max {
+                if !is_proxy && self.0.per_address_max != 0 && *count >= self.0.per_address_max {
                     return Err(NoRoom::Address);
                 }
                 *count += 1;
@@ -115,26 +116,28 @@ mod tests {
     #[test]
     fn places_are_counted_by_address_and_in_all() {
         let room = Room::new(3, 2);
-        let first = room.enter(address(1)).unwrap();
-        let _second = room.enter(address(1)).unwrap();
-        assert_eq!(room.enter(address(1)).unwrap_err(), NoRoom::Address);
-        let other = room.enter(address(2)).unwrap();
-        assert_eq!(room.enter(address(3)).unwrap_err(), NoRoom::Server);
+        let first = room.enter(address(1), false).unwrap();
+        let _second = room.enter(address(1), false).unwrap();
+        assert_eq!(room.enter(address(1), false).unwrap_err(), NoRoom::Address);
+        let other = room.enter(address(2), false).unwrap();
+        assert_eq!(room.enter(address(3), false).unwrap_err(), NoRoom::Server);
         drop((first, other));
         assert_eq!(
             room.0.taken.lock().by_address.len(),
             1,
             "no entry is left behind"
         );
-        let _third = room.enter(address(1)).unwrap();
-        assert_eq!(room.enter(address(1)).unwrap_err(), NoRoom::Address);
+        let _third = room.enter(address(1), false).unwrap();
+        assert_eq!(room.enter(address(1), false).unwrap_err(), NoRoom::Address);
     }
 
     #[test]
     fn zero_is_no_limit_for_an_address() {
         let room = Room::new(100, 0);
-        let places: Vec<_> = (0..100).map(|_| room.enter(address(1)).unwrap()).collect();
-        assert_eq!(room.enter(address(1)).unwrap_err(), NoRoom::Server);
+        let places: Vec<_> = (0..100)
+            .map(|_| room.enter(address(1), false).unwrap())
+            .collect();
+        assert_eq!(room.enter(address(1), false).unwrap_err(), NoRoom::Server);
         drop(places);
         assert!(room.0.taken.lock().by_address.is_empty());
     }

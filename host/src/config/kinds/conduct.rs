@@ -1,0 +1,185 @@
+//! The kinds of values that conduct is configured with: networks, spans, choices.
+
+use std::time::Duration;
+
+use belljar_bundle::DurationText;
+
+use super::{Kind, Plain, PositiveTime, Raw, Time};
+use crate::guard::{BanDurations, ForwardedHeader, Networks};
+use crate::http::ProxyProtocol;
+
+/// Networks and single addresses.
+pub(in crate::config) struct NetworkList;
+/// A span of time above 0, also as a bare number of seconds: some settings are documented so.
+pub(in crate::config) struct Seconds;
+/// Three spans of time.
+pub(in crate::config) struct BanTimes;
+/// Bits of an IPv6 address.
+pub(in crate::config) struct PrefixBits;
+
+impl Kind<Networks> for NetworkList {
+    const ACCEPTS: &'static str =
+        "networks such as `10.0.0.0/8` or single addresses, separated by commas or as JSON";
+
+    fn read(raw: &Raw) -> Result<Networks, String> {
+        let items = raw.list()?;
+        // How an empty list is shown.
+        if matches!(items.as_slice(), [none] if none == "none") {
+            return Ok(Networks::default());
+        }
+        Networks::parse(items).map_err(|error| error.to_string())
+    }
+
+    fn show(value: &Networks) -> String {
+        if value.is_empty() {
+            "none".to_owned()
+        } else {
+            value.to_string()
+        }
+    }
+}
+
+impl Kind<Duration> for Seconds {
+    const ACCEPTS: &'static str = "a time such as `5 min` or `1 h`, or a number of seconds";
+
+    fn read(raw: &Raw) -> Result<Duration, String> {
+        let time = span(raw.text()?)?;
+        if time.is_zero() {
+            return Err("expected a time above 0".to_owned());
+        }
+        Ok(time)
+    }
+
+    fn show(value: &Duration) -> String {
+        PositiveTime::show(value)
+    }
+}
+
+/// A span with the units of the other settings, with `m` for minutes, or bare seconds.
+fn span(text: &str) -> Result<Duration, String> {
+    let text = text.trim();
+    if let Ok(seconds) = text.parse::<u32>() {
+        return Ok(Duration::from_secs(seconds.into()));
+    }
+    let minutes = text.strip_suffix('m').map(str::trim_end);
+    let minutes = minutes.filter(|number| number.ends_with(|c: char| c.is_ascii_digit()));
+    let text = minutes.map_or_else(|| text.to_owned(), |number| format!("{number} min"));
+    let span: DurationText = text.parse().map_err(|error| format!("{error}"))?;
+    Ok(span.as_duration())
+}
+
+impl Kind<BanDurations> for BanTimes {
+    const ACCEPTS: &'static str =
+        "three times that do not get shorter, such as `5m,1h,24h`, separated by commas or as JSON";
+
+    fn read(raw: &Raw) -> Result<BanDurations, String> {
+        let times = raw.list()?;
+        let times: Vec<Duration> = times
+            .iter()
+            .map(|text| span(text))
+            .collect::<Result<_, _>>()?;
+        if times.iter().any(Duration::is_zero) {
+            return Err("expected times above 0".to_owned());
+        }
+        times
+            .try_into()
+            .map(BanDurations)
+            .map_err(|times: Vec<_>| format!("expected three times, and there are {}", times.len()))
+    }
+
+    fn show(value: &BanDurations) -> String {
+        value.0.each_ref().map(Time::show).join(", ")
+    }
+}
+
+impl Kind<u8> for PrefixBits {
+    const ACCEPTS: &'static str = "a number of bits from 1 to 128";
+
+    fn read(raw: &Raw) -> Result<u8, String> {
+        let bits = raw.text()?.parse().ok();
+        bits.filter(|bits| (1..=128).contains(bits))
+            .ok_or_else(|| format!("expected {}", Self::ACCEPTS))
+    }
+
+    fn show(value: &u8) -> String {
+        value.to_string()
+    }
+}
+
+impl Kind<ForwardedHeader> for Plain {
+    const ACCEPTS: &'static str = "auto, x-forwarded-for or forwarded";
+
+    fn read(raw: &Raw) -> Result<ForwardedHeader, String> {
+        let text = raw.text()?.to_ascii_lowercase();
+        [
+            ForwardedHeader::Auto,
+            ForwardedHeader::XForwardedFor,
+            ForwardedHeader::Forwarded,
+        ]
+        .into_iter()
+        .find(|header| header.name() == text)
+        .ok_or_else(|| format!("expected {}", <Self as Kind<ForwardedHeader>>::ACCEPTS))
+    }
+
+    fn show(value: &ForwardedHeader) -> String {
+        value.name().to_owned()
+    }
+}
+
+impl Kind<ProxyProtocol> for Plain {
+    const ACCEPTS: &'static str = "off or required";
+
+    fn read(raw: &Raw) -> Result<ProxyProtocol, String> {
+        let text = raw.text()?.to_ascii_lowercase();
+        [ProxyProtocol::Off, ProxyProtocol::Required]
+            .into_iter()
+            .find(|choice| choice.name() == text)
+            .ok_or_else(|| format!("expected {}", <Self as Kind<ProxyProtocol>>::ACCEPTS))
+    }
+
+    fn show(value: &ProxyProtocol) -> String {
+        value.name().to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn text(text: &str) -> Raw {
+        Raw::Text(text.to_owned())
+    }
+
+    #[test]
+    fn spans_are_read_as_they_are_documented() {
+        for (given, seconds) in [
+            ("3600", 3600),
+            ("5m", 300),
+            ("5 m", 300),
+            ("5 min", 300),
+            ("1h", 3600),
+            ("24h", 86_400),
+            ("7 s", 7),
+        ] {
+            assert_eq!(
+                Seconds::read(&text(given)),
+                Ok(Duration::from_secs(seconds)),
+                "{given}"
+            );
+        }
+        for bad in ["", "0", "m", "-5", "5 parsecs", "0 s"] {
+            assert!(Seconds::read(&text(bad)).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn three_durations_make_a_ladder() {
+        let read = BanTimes::read(&text("5m,1h,24h")).unwrap();
+        assert_eq!(read, BanDurations::default());
+        assert_eq!(BanTimes::read(&text(&BanTimes::show(&read))), Ok(read));
+        for bad in ["5m", "5m,1h", "5m,1h,24h,48h", "0,1h,2h", "a,b,c"] {
+            assert!(BanTimes::read(&text(bad)).is_err(), "{bad}");
+        }
+    }
+}

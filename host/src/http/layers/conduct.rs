@@ -1,0 +1,218 @@
+//! Keeps the banned out, and counts what leads to bans.
+//!
+//! It stands before a key is looked at: a ban that let keys be tried would not keep guesses
+//! away. What counts is read from the response on its way out, where whoever refused the
+//! request has noted it.
+
+use super::address::not_allowed;
+use super::gate::{OPEN_ROUTES, administers};
+use super::record::Record;
+use crate::auth::{Caller, KeyStore};
+use crate::clock::Clock;
+use crate::guard::{Ban, Bans, ClientAddress, Violation};
+use crate::http::error::{ApiError, ErrorType};
+use axum::extract::{MatchedPath, Request};
+use axum::response::{IntoResponse as _, Response};
+use futures_util::future::BoxFuture;
+use http::StatusCode;
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use tower::{Layer, Service};
+
+/// Where a banned administrator of this machine may still go: to lift the ban.
+const LIFTING_ROUTES: [&str; 2] = ["/admin/bans", "/admin/exemptions"];
+
+/// The layer that stands before the gate.
+#[derive(Clone)]
+pub(crate) struct Conduct {
+    pub(crate) bans: Bans,
+    pub(crate) keys: KeyStore,
+    pub(crate) clock: Clock,
+}
+
+impl<S> Layer<S> for Conduct {
+    type Service = Conducted<S>;
+
+    fn layer(&self, inner: S) -> Conducted<S> {
+        Conducted {
+            inner,
+            layer: self.clone(),
+        }
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct Conducted<S> {
+    inner: S,
+    layer: Conduct,
+}
+
+impl<S> Service<Request> for Conducted<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+    S::Future: Unpin,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = ConductedFuture<S::Future>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let route = request.extensions().get::<MatchedPath>();
+        let route = route.map_or("", MatchedPath::as_str);
+        let address = request.extensions().get::<ClientAddress>().copied();
+        // Health stays reachable: a banned load balancer would take the server down for all.
+        let address = address.filter(|_| !OPEN_ROUTES.contains(&route));
+        let Some(address) = address else {
+            return ConductedFuture::Passing(self.inner.call(request), None);
+        };
+        if let Some(ban) = self.layer.bans.in_force(address, None)
+            && !self.layer.may_lift(address, route, &request)
+        {
+            let (bans, clock) = (self.layer.bans.clone(), self.layer.clock.clone());
+            return ConductedFuture::Refused(refuse(bans, ban, clock));
+        }
+        let watch = Watch {
+            bans: self.layer.bans.clone(),
+            address,
+            record: request.extensions().get::<Record>().cloned(),
+        };
+        ConductedFuture::Passing(self.inner.call(request), Some(watch))
+    }
+}
+
+impl Conduct {
+    /// Whether this is the administrator on the machine itself, who must be able to end a ban
+    /// that, say, a broken script on that machine has earned.
+    ///
+    /// This opens no way for guesses: every key but a valid one with the scope `admin` gets the
+    /// same 403 as everybody, and such a key is 256 random bits, so that only its owner ever
+    /// sees another answer.
+    fn may_lift(&self, address: ClientAddress, route: &str, request: &Request) -> bool {
+        let lifts = |prefix: &&str| route.starts_with(*prefix);
+        address.ip().is_loopback()
+            && LIFTING_ROUTES.iter().any(|prefix| lifts(&prefix))
+            && administers(request.headers(), &self.keys)
+    }
+}
+
+/// What is needed to count a violation.
+pub(crate) struct Watch {
+    bans: Bans,
+    address: ClientAddress,
+    record: Option<Record>,
+}
+
+impl Watch {
+    fn note(&self, violation: Violation) {
+        let key_id = self.record.as_ref().and_then(Record::key_id);
+        let actor = || self.record.as_ref().map(Record::actor).unwrap_or_default();
+        self.bans.note(self.address, key_id, violation, actor);
+    }
+}
+
+pub(crate) enum ConductedFuture<F> {
+    Passing(F, Option<Watch>),
+    Refused(BoxFuture<'static, Response>),
+}
+
+impl<F> Future for ConductedFuture<F>
+where
+    F: Future<Output = Result<Response, Infallible>> + Unpin,
+{
+    type Output = Result<Response, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut *self {
+            Self::Passing(inner, watch) => {
+                let Ok(response) = ready!(Pin::new(inner).poll(context));
+                if let Some(violation) = response.extensions().get::<Violation>()
+                    && let Some(watch) = watch.take()
+                {
+                    watch.note(*violation);
+                }
+                Poll::Ready(Ok(response))
+            }
+            Self::Refused(refusal) => refusal.as_mut().poll(context).map(Ok),
+        }
+    }
+}
+
+fn refuse(bans: Bans, ban: Arc<Ban>, clock: Clock) -> BoxFuture<'static, Response> {
+    Box::pin(async move {
+        bans.written(&ban).await;
+        banned(&ban, &clock).into_response()
+    })
+}
+
+/// 403: the address is banned, or the key at this address.
+fn banned(ban: &Ban, clock: &Clock) -> ApiError {
+    let seconds = ban.seconds_left(clock.now());
+    let message =
+        format!("IP address temporarily banned due to abuse. Retry after {seconds} seconds.");
+    let kind = ErrorType::Security;
+    ApiError::new(StatusCode::FORBIDDEN, kind, "ip_banned", message).retry_after(seconds)
+}
+
+/// The layer that stands behind the gate: where a key may be used from, and bans of one key at
+/// an address.
+#[derive(Clone)]
+pub(crate) struct KeyConduct {
+    pub(crate) bans: Bans,
+    pub(crate) clock: Clock,
+}
+
+impl<S> Layer<S> for KeyConduct {
+    type Service = KeyConducted<S>;
+
+    fn layer(&self, inner: S) -> KeyConducted<S> {
+        KeyConducted {
+            inner,
+            layer: self.clone(),
+        }
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct KeyConducted<S> {
+    inner: S,
+    layer: KeyConduct,
+}
+
+impl<S> Service<Request> for KeyConducted<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+    S::Future: Unpin,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = ConductedFuture<S::Future>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let extensions = request.extensions();
+        if let Some(caller) = extensions.get::<Caller>()
+            && let Some(key_id) = caller.key_id()
+            && let Some(address) = extensions.get::<ClientAddress>()
+        {
+            if !caller.networks().permit(address.ip()) {
+                let refusal = not_allowed("This API key may not be used from your network.");
+                return ConductedFuture::Refused(Box::pin(async { refusal.into_response() }));
+            }
+            if let Some(ban) = self.layer.bans.in_force(*address, Some(key_id)) {
+                let KeyConduct { bans, clock } = self.layer.clone();
+                return ConductedFuture::Refused(refuse(bans, ban, clock));
+            }
+        }
+        ConductedFuture::Passing(self.inner.call(request), None)
+    }
+}
