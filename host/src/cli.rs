@@ -1,6 +1,7 @@
 //! Turns arguments into a command, and the outcome of the command into an exit code:
 //! 0 it worked, 1 it failed, 2 the arguments or the configuration cannot be used.
 
+mod bans;
 mod bundles;
 mod client;
 mod config_commands;
@@ -57,6 +58,9 @@ enum Command {
     /// Create, list and revoke API keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// List and lift bans, and exempt networks from them
+    #[command(subcommand)]
+    Bans(bans::BansCommand),
     /// Show settings
     #[command(subcommand)]
     Config(config_commands::ConfigCommand),
@@ -189,6 +193,7 @@ fn dispatch(cli: Cli, started: Instant) -> Result<ExitCode, Failure> {
         Some(Command::Push(args)) => models::push(&args).map(done),
         Some(Command::Models(command)) => models::models(&command).map(done),
         Some(Command::Keys(command)) => keys::keys(&command).map(done),
+        Some(Command::Bans(command)) => bans::bans(&command).map(done),
         Some(Command::Config(command)) => config_commands::config(&command).map(done),
         Some(Command::CompileChild) => Ok(belljar_sandbox::compile_child()),
     }
