@@ -46,6 +46,20 @@ impl Client {
         }
     }
 
+    /// The same caller at another address of the loopback network.
+    ///
+    /// # Panics
+    ///
+    /// When no client can be made.
+    #[must_use]
+    pub fn at(&self, source: std::net::IpAddr) -> Self {
+        let http = reqwest::Client::builder().no_proxy().local_address(source);
+        Self {
+            http: http.build().expect("a client with an address can be made"),
+            ..self.clone()
+        }
+    }
+
     /// The same caller with another key.
     #[must_use]
     pub fn with_key(&self, key: &str) -> Self {

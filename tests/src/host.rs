@@ -23,6 +23,7 @@ use crate::warm::warm_up;
 /// [`TestHost::stop`] ends it in order.
 pub struct TestHost {
     address: SocketAddr,
+    metrics_address: Option<SocketAddr>,
     directory: TempDir,
     registry: Registry,
     keys: KeyStore,
@@ -63,6 +64,10 @@ impl TestHost {
             .main
             .local_addr()
             .expect("a bound listener has an address");
+        let metrics_address = listeners
+            .metrics
+            .as_ref()
+            .and_then(|listener| listener.local_addr().ok());
         let (registry, keys) = (app.registry().clone(), app.keys().clone());
         let (stop, stopped) = oneshot::channel::<()>();
         let served = tokio::spawn(app.serve(listeners, async {
@@ -72,6 +77,7 @@ impl TestHost {
         registry.started().await;
         Self {
             address,
+            metrics_address,
             directory,
             registry,
             keys,
@@ -84,6 +90,18 @@ impl TestHost {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it serves its metrics apart, if it does.
+    #[must_use]
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics_address
+    }
+
+    /// Its keys, behind HTTP.
+    #[must_use]
+    pub fn keys(&self) -> &KeyStore {
+        &self.keys
     }
 
     /// Its data directory.
