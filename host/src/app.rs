@@ -25,6 +25,7 @@ use crate::config::{Resolved, Settings};
 use crate::db::{Db, DbError};
 use crate::guard::{BanError, Bans};
 use crate::http::{self, HttpState, Parts};
+use crate::limits::{Quotas, RateLimiter};
 use crate::models::{ModelError, Registry};
 use crate::telemetry::Metrics;
 
@@ -38,6 +39,7 @@ pub struct App {
     audit: AuditLog,
     sandbox: Sandbox,
     metrics: Metrics,
+    rates: RateLimiter,
     state: HttpState,
 }
 
@@ -169,12 +171,19 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
         settings.models.clone(),
     )
     .await?;
+    let rates = RateLimiter::new(
+        settings.limits.clone(),
+        settings.limits_are_on(),
+        clock.clone(),
+    );
     let state = HttpState::new(Parts {
         registry: registry.clone(),
         keys: keys.clone(),
         metrics: metrics.clone(),
         audit: audit.clone(),
         bans: bans.clone(),
+        rates: rates.clone(),
+        quotas: Quotas::new(settings.limits.quota),
         clock,
         config: settings.http.clone(),
         effective_config: serde_json::json!(effective),
@@ -188,6 +197,7 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
         audit,
         sandbox,
         metrics,
+        rates,
         state,
     })
 }
@@ -247,6 +257,12 @@ impl App {
     /// All routes with their layers, to be asked without a socket.
     pub fn router(&self) -> Router {
         http::router(self.state.clone())
+    }
+
+    /// The limits of requests and tokens a minute.
+    #[must_use]
+    pub fn rates(&self) -> &RateLimiter {
+        &self.rates
     }
 
     /// How slots are cleaned.

@@ -12,7 +12,7 @@ mod shaper;
 mod stop;
 mod tokens;
 
-pub use answer::{Answer, ChunkSource, READ_AHEAD_EVENTS};
+pub use answer::{Answer, ChunkSource, READ_AHEAD_EVENTS, TokenMeter};
 pub use shaper::{Event, Plan, Shaper, TimedEvent};
 pub use stop::{Filtered, StopFilter};
 pub use tokens::TokenCap;

@@ -14,6 +14,7 @@ mod router;
 mod routes;
 mod runs;
 mod serve;
+mod spending;
 mod state;
 mod tensors;
 

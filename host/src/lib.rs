@@ -17,5 +17,6 @@ pub mod generation;
 pub mod guard;
 pub mod http;
 pub mod ids;
+pub mod limits;
 pub mod models;
 pub mod telemetry;

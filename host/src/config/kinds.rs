@@ -10,8 +10,9 @@ use std::time::Duration;
 use belljar_bundle::{ByteSize, DurationText, Fuel, PublicKey, TrustedKey};
 use belljar_sandbox::CleaningChoice;
 
-use crate::auth::ConfiguredKey;
+use crate::auth::{ConfiguredKey, Tier};
 use crate::http::{AllowedHost, AllowedOrigin};
+use crate::limits::{ResetFormat, RouteRate};
 use crate::telemetry::{LogFilter, LogFormat};
 pub(super) use conduct::{BanTimes, NetworkList, PrefixBits, Seconds};
 
@@ -83,6 +84,14 @@ pub(super) struct Address;
 pub(super) struct FilePath;
 /// Whatever its own type reads and prints.
 pub(super) struct Plain;
+/// A value of another kind, or `none`.
+pub(super) struct OrNone<K>(std::marker::PhantomData<K>);
+/// A whole number from 1, or `none`.
+pub(super) type PositiveOrNone = OrNone<Positive>;
+/// A number of bytes, or `none`.
+pub(super) type BytesOrNone = OrNone<Bytes>;
+/// Units of fuel, or `none`.
+pub(super) type FuelOrNone = OrNone<FuelUnits>;
 /// API keys. Prints how many there are.
 pub(super) struct Keys;
 /// Any number of values of one type, or `none`.
@@ -353,6 +362,47 @@ impl Kind<CleaningChoice> for Plain {
     }
 }
 
+impl Kind<Tier> for Plain {
+    const ACCEPTS: &'static str = "free, tier-1, tier-2, tier-3, tier-4 or tier-5";
+
+    fn read(raw: &Raw) -> Result<Tier, String> {
+        parsed(raw)
+    }
+
+    fn show(value: &Tier) -> String {
+        value.to_string()
+    }
+}
+
+impl Kind<ResetFormat> for Plain {
+    const ACCEPTS: &'static str = "unix or duration";
+
+    fn read(raw: &Raw) -> Result<ResetFormat, String> {
+        parsed(raw)
+    }
+
+    fn show(value: &ResetFormat) -> String {
+        value.to_string()
+    }
+}
+
+impl<T, K: Kind<T>> Kind<Option<T>> for OrNone<K> {
+    const ACCEPTS: &'static str = K::ACCEPTS;
+
+    fn read(raw: &Raw) -> Result<Option<T>, String> {
+        if raw.text()?.eq_ignore_ascii_case("none") {
+            return Ok(None);
+        }
+        K::read(raw)
+            .map(Some)
+            .map_err(|error| format!("{error}, or `none`"))
+    }
+
+    fn show(value: &Option<T>) -> String {
+        value.as_ref().map_or_else(|| "none".to_owned(), K::show)
+    }
+}
+
 impl Kind<Vec<ConfiguredKey>> for Keys {
     const ACCEPTS: &'static str = "a list, separated by commas or as JSON: plain keys of at least \
                                    16 characters, or `sha256:` and 64 hex digits";
@@ -409,6 +459,7 @@ macro_rules! lists {
 lists!(
     AllowedOrigin: "a list of origins such as `https://app.example`, separated by commas or as JSON; `*`; or `none`",
     AllowedHost: "a list of names without ports, separated by commas or as JSON; `*`; or `none`",
+    RouteRate: "a list of `ROUTE=RPM:TPM`, separated by commas or as JSON; or `none`",
 );
 
 impl Kind<Vec<TrustedKey>> for TrustedKeys {

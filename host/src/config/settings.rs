@@ -8,7 +8,7 @@ use belljar_sandbox::SandboxConfig;
 
 use crate::guard::{AbuseConfig, Admittance, ForwardedHeader};
 use crate::http::{AllowedOrigin, ProxyProtocol};
-use crate::{auth, http, models, telemetry};
+use crate::{auth, http, limits, models, telemetry};
 
 /// What a server is built from. Each module's part is that module's own type.
 #[derive(Clone, Debug)]
@@ -30,6 +30,8 @@ pub struct Settings {
     pub auth: auth::Config,
     /// Bans.
     pub abuse: AbuseConfig,
+    /// Rates and quotas.
+    pub limits: limits::Config,
     /// The log.
     pub log: telemetry::Config,
     /// Models: policy, uploads, signatures.
@@ -65,6 +67,7 @@ impl Default for Settings {
             http: http::Config::default(),
             auth: auth::Config::default(),
             abuse: AbuseConfig::default(),
+            limits: limits::Config::default(),
             log: telemetry::Config::default(),
             models: models::Config::default(),
             sandbox: SandboxConfig::default(),
@@ -102,6 +105,14 @@ impl Settings {
         self.sandbox.tables_max = allowed.tables_max;
         let elements = u32::try_from(allowed.table_elements_max).unwrap_or(u32::MAX);
         self.sandbox.table_elements_max = elements;
+    }
+
+    /// Whether rates are limited: as said, else unless only this machine can reach the server.
+    #[must_use]
+    pub fn limits_are_on(&self) -> bool {
+        self.limits
+            .enabled
+            .unwrap_or_else(|| !self.listen.ip().is_loopback())
     }
 
     /// What two settings say against each other. Empty when they agree.

@@ -2,9 +2,9 @@
 //! variables, flags, the reference page and `belljar config show` all come from it.
 
 use super::kinds::{
-    Address, AutoBytes, BanTimes, Bytes, Count, FilePath, FuelUnits, Keys, Kind, ListOf,
-    NetworkList, Plain, Positive, PositiveTime, PrefixBits, Raw, Seconds, Switch, Time,
-    TrustedKeys,
+    Address, AutoBytes, BanTimes, Bytes, BytesOrNone, Count, FilePath, FuelOrNone, FuelUnits, Keys,
+    Kind, ListOf, NetworkList, Plain, Positive, PositiveOrNone, PositiveTime, PrefixBits, Raw,
+    Seconds, Switch, Time, TrustedKeys,
 };
 use super::settings::Settings;
 
@@ -91,9 +91,10 @@ use std::time::Duration;
 use belljar_bundle::TrustedKey;
 use belljar_sandbox::CleaningChoice;
 
-use crate::auth::ConfiguredKey;
+use crate::auth::{ConfiguredKey, Tier};
 use crate::guard::{BanDurations, ForwardedHeader, Networks};
 use crate::http::{AllowedHost, AllowedOrigin, ProxyProtocol};
+use crate::limits::{ResetFormat, RouteRate};
 use crate::telemetry::{LogFilter, LogFormat};
 
 /// All settings, in the order of the reference page.
@@ -115,6 +116,34 @@ pub static SETTINGS: &[Setting] = &[
         "Keys that may run and list models, beside the stored ones.")
     .fakeai()
     .secret(),
+    setting!("rate_limit.enabled", limits.enabled: Switch<Option<bool>>, "limits",
+        "Whether requests and tokens a minute are limited. `auto`: not on a loopback address, else yes.")
+    .fakeai(),
+    setting!("rate_limit.tier", limits.tier: Plain<Tier>, "limits",
+        "The allowance of callers who have none of their own: free, tier-1 to tier-5.")
+    .fakeai(),
+    setting!("rate_limit.rpm", limits.rpm: PositiveOrNone<Option<u32>>, "limits",
+        "Requests a minute, instead of the tier's.")
+    .fakeai(),
+    setting!("rate_limit.tpm", limits.tpm: PositiveOrNone<Option<u32>>, "limits",
+        "Tokens a minute, instead of the tier's.")
+    .fakeai(),
+    setting!("rate_limit.routes", limits.routes: ListOf<Vec<RouteRate>>, "limits",
+        "Routes counted apart, with rates of their own, as `ROUTE=RPM:TPM`."),
+    setting!("rate_limit.reset", limits.reset: Plain<ResetFormat>, "limits",
+        "How `x-ratelimit-reset-*` says when: `unix` seconds, or the `duration` as OpenAI writes it."),
+    setting!("rate_limit.addresses_max", limits.addresses_max: Positive<usize>, "limits",
+        "Addresses remembered at once, about 150 bytes each; stale ones go first."),
+    setting!("quota.concurrent_max", limits.quota.concurrent_max: PositiveOrNone<Option<u32>>, "limits",
+        "Requests at once of one key that has no limit of its own."),
+    setting!("quota.uploads_max", limits.quota.uploads_max: PositiveOrNone<Option<u32>>, "limits",
+        "Uploads at once of one key that has no limit of its own."),
+    setting!("quota.bundles_max", limits.quota.bundles_max: PositiveOrNone<Option<u32>>, "limits",
+        "Versions stored by one key that has no limit of its own."),
+    setting!("quota.stored_max", limits.quota.stored_bytes_max: BytesOrNone<Option<u64>>, "limits",
+        "Bytes of the versions stored by one key that has no limit of its own, unpacked."),
+    setting!("quota.fuel_per_day", limits.quota.fuel_per_day: FuelOrNone<Option<u64>>, "limits",
+        "Fuel a UTC day of one key that has no limit of its own."),
     setting!("max_upload_size", models.archive.compressed_bytes_max: Bytes<u64>, "bundle",
         "The largest bundle that may be uploaded, as sent."),
     setting!(
@@ -404,6 +433,9 @@ mod tests {
             "forwarded",
             "required",
             "7m,7h,8h",
+            "free",
+            "duration",
+            "/infer=7:7",
             "a-key-of-sixteen-characters",
             "ci=ed25519:11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",
         ];

@@ -6,6 +6,8 @@ use belljar_sandbox::{Generation, GenerationEnd, RunError, Spent};
 use futures_util::FutureExt as _;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -46,6 +48,20 @@ pub struct Answer {
     /// What was looked at and not given yet.
     first: Option<Item>,
     end: Option<End>,
+    meter: TokenMeter,
+}
+
+/// Tokens that an answer has so far, for whoever must know when it is cut off. Clones are the
+/// same meter.
+#[derive(Clone, Debug, Default)]
+pub struct TokenMeter(Arc<AtomicU32>);
+
+impl TokenMeter {
+    /// As counted by the host: a piece that lists no tokens is one.
+    #[must_use]
+    pub fn tokens(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 enum Item {
@@ -70,7 +86,8 @@ impl Answer {
     /// leave the thread that serves them.
     pub fn start(source: impl ChunkSource, plan: &Plan, since: Instant) -> Self {
         let (items, receiver) = mpsc::channel(READ_AHEAD_EVENTS);
-        let mut pull = Box::pin(pull(source, Shaper::new(plan), items));
+        let meter = TokenMeter::default();
+        let mut pull = Box::pin(pull(source, Shaper::new(plan), items, meter.clone()));
         let rest = match pull.as_mut().now_or_never() {
             Some(()) => None,
             // Polled again in its own task, it wakes that one from then on.
@@ -83,7 +100,14 @@ impl Answer {
             waiting: None,
             first: None,
             end: None,
+            meter,
         }
+    }
+
+    /// Counts the tokens, also when the answer is gone.
+    #[must_use]
+    pub fn meter(&self) -> TokenMeter {
+        self.meter.clone()
     }
 
     /// Looks whether the run has failed before it gave anything, while there is still a choice
@@ -182,7 +206,12 @@ impl Answer {
     }
 }
 
-async fn pull(mut source: impl ChunkSource, mut shaper: Shaper, items: mpsc::Sender<Item>) {
+async fn pull(
+    mut source: impl ChunkSource,
+    mut shaper: Shaper,
+    items: mpsc::Sender<Item>,
+    meter: TokenMeter,
+) {
     let mut events = Vec::new();
     loop {
         let mut guest_is_done = false;
@@ -197,6 +226,7 @@ async fn pull(mut source: impl ChunkSource, mut shaper: Shaper, items: mpsc::Sen
                 None
             }
         };
+        meter.0.store(shaper.tokens(), Ordering::Relaxed);
         for event in events.drain(..) {
             if items.send(Item::Event(event)).await.is_err() {
                 return;
@@ -229,8 +259,6 @@ mod tests {
     use super::*;
     use std::collections::VecDeque;
     use std::future::{pending, poll_fn};
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicU32, Ordering};
     use text::{Content, FinishReason};
 
     /// Chunks from a list; after them an end, an error, or silence.

@@ -140,6 +140,12 @@ impl Shaper {
         }
     }
 
+    /// Tokens so far, as the host counts them.
+    #[must_use]
+    pub fn tokens(&self) -> u32 {
+        self.cap.counted()
+    }
+
     /// What goes on the bill. See [`TokenCap::usage`].
     #[must_use]
     pub fn usage(&self, claimed: Option<text::Usage>) -> text::Usage {

@@ -10,6 +10,7 @@ mod conduct;
 mod deadline;
 mod gate;
 mod host;
+mod limit;
 mod observe;
 mod record;
 
@@ -22,5 +23,6 @@ pub(crate) use deadline::Deadline;
 pub(crate) use gate::{Authenticated, Gate};
 pub use host::{AllowedHost, InvalidHost};
 pub(crate) use host::{HostCheck, HostNames};
+pub(crate) use limit::{Limit, Limited};
 pub(crate) use observe::Observe;
 pub(crate) use record::Record;

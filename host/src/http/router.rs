@@ -3,7 +3,7 @@
 use super::error::ApiError;
 use super::layers::{
     Address, BrowserConfig, CatchPanic, Conduct, Deadline, Gate, Headers, HostCheck, HostNames,
-    KeyConduct, Observe, Origins, Preflight,
+    KeyConduct, Limit, Observe, Origins, Preflight,
 };
 use super::routes::{self, metrics::render as render_metrics};
 use super::state::HttpState;
@@ -62,8 +62,14 @@ pub fn router(state: HttpState) -> Router {
         .layer(KeyConduct {
             bans: state.bans().clone(),
             clock: state.clock().clone(),
+        })
+        // Below the gate, because limits are kept by verified key; above the body, because who
+        // is over a limit should cost no reading.
+        .layer(Limit {
+            rates: state.rates().clone(),
+            quotas: state.quotas().clone(),
+            clock: state.clock().clone(),
         });
-    // Rate limits belong here: they are kept per key, so they need to know the caller.
     // Bodies are bounded where they are read: by announced length before the first byte,
     // then by counting. Screening of content belongs to the routes, which know what is text.
     let (router, _) = routes::all().split_for_parts();

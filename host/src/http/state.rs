@@ -7,6 +7,7 @@ use crate::audit::AuditLog;
 use crate::auth::KeyStore;
 use crate::clock::Clock;
 use crate::guard::{Admittance, Bans, OriginRule};
+use crate::limits::{Quotas, RateLimiter};
 use crate::models::Registry;
 use crate::telemetry::Metrics;
 use axum::extract::FromRef;
@@ -110,6 +111,10 @@ pub struct Parts {
     pub bans: Bans,
     /// The recorder of all metrics.
     pub metrics: Metrics,
+    /// Requests and tokens a minute.
+    pub rates: RateLimiter,
+    /// What is counted by key alone.
+    pub quotas: Quotas,
     /// The record of security events.
     pub audit: AuditLog,
     /// The time.
@@ -151,6 +156,14 @@ impl HttpState {
 
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.0.metrics
+    }
+
+    pub(crate) fn rates(&self) -> &RateLimiter {
+        &self.0.rates
+    }
+
+    pub(crate) fn quotas(&self) -> &Quotas {
+        &self.0.quotas
     }
 
     pub(crate) fn audit(&self) -> &AuditLog {

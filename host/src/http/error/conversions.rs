@@ -3,12 +3,14 @@
 
 use super::{ApiError, ErrorType};
 use crate::auth::{Denied, KeyError};
-use crate::guard::BanError;
+use crate::guard::{BanError, Violation};
 use crate::http::runs::whole_seconds;
 use crate::http::tensors::TensorError;
+use crate::limits::{OverQuota, RateError};
 use crate::models::ModelError;
 use belljar_sandbox::{Cap, CapHit, GuestError, RunError};
 use http::StatusCode;
+use std::time::Duration;
 
 impl From<TensorError> for ApiError {
     fn from(error: TensorError) -> Self {
@@ -129,6 +131,62 @@ impl From<Denied> for ApiError {
             ),
         }
     }
+}
+
+impl From<RateError> for ApiError {
+    fn from(error: RateError) -> Self {
+        let over = |wait: Duration| {
+            let seconds = whole_seconds_up(wait);
+            let message = format!("{} Retry after {seconds} s.", sentence(&error.to_string()));
+            Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                ErrorType::RateLimit,
+                "rate_limit_exceeded",
+                message,
+            )
+            .retry_after(seconds)
+            .counting_as(Violation::RateLimit)
+        };
+        match error {
+            RateError::Requests { wait, .. } | RateError::Tokens { wait, .. } => over(wait),
+            RateError::NeverFits { .. } => Self::bad_request(
+                "tokens_exceed_limit",
+                format!(
+                    "{} Ask for fewer tokens (`max_tokens`), or for a higher limit of tokens a minute.",
+                    sentence(&error.to_string())
+                ),
+            ),
+        }
+    }
+}
+
+impl From<OverQuota> for ApiError {
+    fn from(over: OverQuota) -> Self {
+        let message = sentence(&over.to_string());
+        let later = |code, seconds| {
+            let status = StatusCode::TOO_MANY_REQUESTS;
+            Self::new(status, ErrorType::RateLimit, code, message.clone()).retry_after(seconds)
+        };
+        match over {
+            OverQuota::Concurrent { .. } => later("concurrency_limit_exceeded", 1),
+            OverQuota::Uploads { .. } => later("upload_limit_exceeded", 1).closing(),
+            OverQuota::Fuel { wait, .. } => later("insufficient_quota", whole_seconds_up(wait)),
+            OverQuota::Bundles { .. } | OverQuota::StoredBytes { .. } => Self::new(
+                StatusCode::FORBIDDEN,
+                ErrorType::Permission,
+                "storage_quota_exceeded",
+                message,
+            )
+            .closing(),
+        }
+    }
+}
+
+/// Seconds for a `Retry-After` that holds: waiting less is not enough.
+fn whole_seconds_up(wait: Duration) -> u64 {
+    u64::try_from(wait.as_nanos().div_ceil(1_000_000_000))
+        .unwrap_or(u64::MAX)
+        .max(1)
 }
 
 impl From<KeyError> for ApiError {

@@ -3,6 +3,7 @@
 use crate::audit::Actor;
 use crate::guard::ClientAddress;
 use crate::ids::{KeyId, RequestId};
+use crate::limits::Slot;
 use axum::extract::FromRequestParts;
 use belljar_sandbox::RunLabel;
 use http::request::Parts;
@@ -23,6 +24,8 @@ struct Notes {
     /// The label of the request's runs, which also meters them.
     runs: OnceLock<RunLabel>,
     bytes_in: AtomicU64,
+    /// The caller's place among its requests at once, until the last byte.
+    slot: OnceLock<Slot>,
 }
 
 impl Record {
@@ -34,6 +37,7 @@ impl Record {
             model: OnceLock::new(),
             runs: OnceLock::new(),
             bytes_in: AtomicU64::new(0),
+            slot: OnceLock::new(),
         }))
     }
 
@@ -61,6 +65,12 @@ impl Record {
     pub(super) fn set_key_id(&self, key_id: KeyId) {
         // The gate is passed once.
         let _ = self.0.key_id.set(key_id);
+    }
+
+    /// Keeps a place until the request is over, its stream included.
+    pub(super) fn hold(&self, slot: Slot) {
+        // The limits are passed once.
+        let _ = self.0.slot.set(slot);
     }
 
     /// Notes the model, as `name@version`.

@@ -177,6 +177,16 @@ impl Completion {
         }
     }
 
+    /// Tokens of the prompt.
+    pub(crate) fn prompt_tokens(&self) -> u64 {
+        self.usage.prompt_tokens()
+    }
+
+    /// Tokens of all answers.
+    pub(crate) fn completion_tokens(&self) -> u64 {
+        self.usage.completion_tokens()
+    }
+
     /// Adds one answer.
     pub(crate) fn add(
         &mut self,

@@ -144,6 +144,27 @@ pub(crate) struct ChatCall {
     pub(crate) logprobs: bool,
     /// Whether calls are answered in the older way, as `function_call`.
     pub(crate) is_legacy: bool,
+    /// Whether the caller left the number of tokens to the server.
+    tokens_are_default: bool,
+}
+
+impl ChatCall {
+    /// The most tokens that the request can use: its prompt, and all of its answers.
+    pub(crate) fn tokens_max(&self) -> u32 {
+        let answers = self.plan.max_tokens.saturating_mul(self.choices);
+        self.plan.prompt_tokens_estimate.saturating_add(answers)
+    }
+
+    /// Where the caller did not say how long an answer may be, makes it as long as a request
+    /// with `limit` tokens can be: nobody should be refused for a default of the server's.
+    pub(crate) fn fit_default_tokens(&mut self, limit: u32) {
+        if self.tokens_are_default && self.tokens_max() > limit {
+            let left = limit.saturating_sub(self.plan.prompt_tokens_estimate);
+            let each = (left / self.choices.max(1)).max(1);
+            self.plan.max_tokens = each;
+            self.request.max_tokens = each;
+        }
+    }
 }
 
 impl ChatRequest {
@@ -163,6 +184,7 @@ impl ChatRequest {
             let message = format!("expected a number from 1 to {}", limits.choices_max);
             return Err(ApiError::invalid_argument("n", message));
         }
+        let tokens_are_default = self.max_completion_tokens.is_none() && self.max_tokens.is_none();
         let max_tokens = max_tokens(self.max_completion_tokens, self.max_tokens, limits)?;
         let stop = stops(self.stop)?;
         let logprobs = self.logprobs.unwrap_or(false);
@@ -225,6 +247,7 @@ impl ChatRequest {
             include_usage,
             logprobs,
             is_legacy,
+            tokens_are_default,
         })
     }
 

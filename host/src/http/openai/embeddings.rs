@@ -42,6 +42,8 @@ pub(crate) struct EmbeddingsCall {
     pub(crate) base64: bool,
     /// The most tokens that the inputs can have been.
     pub(crate) prompt_tokens_max: u32,
+    /// About how many they are, by the four bytes that a token has on average.
+    pub(crate) prompt_tokens_estimate: u32,
 }
 
 impl EmbeddingsRequest {
@@ -98,6 +100,7 @@ impl EmbeddingsRequest {
             inputs,
             dimensions,
             base64,
+            prompt_tokens_estimate: prompt_tokens_max.div_ceil(4),
             prompt_tokens_max,
         })
     }

@@ -10,6 +10,7 @@ use crate::generation::{Answer, Event};
 use crate::http::json::write_string;
 use crate::http::layers::Record;
 use crate::http::runs;
+use crate::http::spending::Spending;
 use crate::models::LiveModel;
 use belljar_sandbox::wit::text::{TextFragment, ToolCallFragment};
 use bytes::Bytes;
@@ -27,6 +28,8 @@ const FRAME_BYTES: usize = 16 << 10;
 pub(crate) struct ChatStream {
     model: Arc<LiveModel>,
     record: Record,
+    /// Settles when the stream is dropped, at its end or before.
+    spending: Spending,
     choices: Vec<Choice>,
     /// What each chunk begins with, up to the choices.
     head: Vec<u8>,
@@ -60,6 +63,7 @@ impl ChatStream {
         answers: Vec<Answer>,
         model: Arc<LiveModel>,
         record: Record,
+        spending: Spending,
         style: StreamStyle,
     ) -> Self {
         let StreamStyle {
@@ -75,6 +79,7 @@ impl ChatStream {
         Self {
             model,
             record,
+            spending,
             choices: answers.into_iter().map(choice).collect(),
             head: write_head(head),
             include_usage,
@@ -125,6 +130,9 @@ impl ChatStream {
             self.next = self.next.wrapping_add(1);
             if self.choices.iter().all(|choice| choice.is_over) {
                 self.write_end(out);
+                let usage = &self.usage;
+                self.spending
+                    .settle(usage.prompt_tokens(), usage.completion_tokens());
                 self.end();
                 return Poll::Ready(());
             }

@@ -30,6 +30,16 @@ struct CompletionDetails {
 }
 
 impl Usage {
+    /// Of the prompt.
+    pub(crate) fn prompt_tokens(&self) -> u64 {
+        self.prompt_tokens
+    }
+
+    /// Of all answers.
+    pub(crate) fn completion_tokens(&self) -> u64 {
+        self.completion_tokens
+    }
+
     /// Adds one of several answers to the same prompt. The prompt is paid for once.
     pub(super) fn add(&mut self, end: &End) {
         let text::Usage {

@@ -5,9 +5,10 @@ use crate::generation::{Answer, Plan};
 use crate::http::error::ApiError;
 use crate::http::extract::{Infer, May};
 use crate::http::json::Json;
-use crate::http::layers::Record;
+use crate::http::layers::{Limited, Record};
 use crate::http::openai::{ChatRequest, ChatStream, Completion, Head, StreamStyle, TokenLimits};
 use crate::http::runs;
+use crate::http::spending::Spending;
 use crate::http::state::HttpState;
 use crate::models::LiveModel;
 use axum::body::Body;
@@ -42,18 +43,24 @@ async fn create(
     May { caller, .. }: May<Infer>,
     State(state): State<HttpState>,
     record: Record,
+    limited: Limited,
     Json(wire): Json<ChatRequest>,
 ) -> Result<Response, ApiError> {
     let since = Instant::now();
     let asked = wire.model.clone();
     let config = state.config();
-    let call = wire.read(TokenLimits {
+    let mut call = wire.read(TokenLimits {
         default: config.tokens_default,
         max: config.tokens_max,
         choices_max: config.choices_max,
     })?;
     let model = state.registry().ready(&asked, &caller)?;
     record.set_model(model.label.clone());
+    call.fit_default_tokens(limited.tokens_max());
+    let mut spending = Spending::new(
+        limited.reserve(call.tokens_max())?,
+        call.plan.prompt_tokens_estimate,
+    );
     let head = Head::new(asked, &model);
     let answers = start(
         &model,
@@ -64,6 +71,7 @@ async fn create(
         since,
     )
     .await?;
+    spending.watch(&answers);
     if call.is_stream {
         let style = StreamStyle {
             include_usage: call.include_usage,
@@ -71,7 +79,7 @@ async fn create(
             is_legacy: call.is_legacy,
         };
         Ok(stream(ChatStream::new(
-            &head, answers, model, record, style,
+            &head, answers, model, record, spending, style,
         )))
     } else {
         let collected = try_join_all(answers.into_iter().map(Answer::collect)).await;
@@ -83,6 +91,7 @@ async fn create(
             }
             completion.add(events, end.as_ref(), call.logprobs, call.is_legacy);
         }
+        spending.settle(completion.prompt_tokens(), completion.completion_tokens());
         Ok(Json(completion).into_response())
     }
 }

@@ -4,9 +4,10 @@ use super::Failures;
 use crate::http::error::ApiError;
 use crate::http::extract::{Infer, May};
 use crate::http::json::{APPLICATION_JSON, Json};
-use crate::http::layers::Record;
+use crate::http::layers::{Limited, Record};
 use crate::http::openai::{EmbeddingsCall, EmbeddingsRequest, write_embeddings};
 use crate::http::runs;
+use crate::http::spending::Spending;
 use crate::http::state::HttpState;
 use axum::extract::State;
 use axum::response::IntoResponse;
@@ -30,6 +31,7 @@ async fn create(
     May { caller, .. }: May<Infer>,
     State(state): State<HttpState>,
     record: Record,
+    limited: Limited,
     Json(wire): Json<EmbeddingsRequest>,
 ) -> Result<impl IntoResponse, ApiError> {
     let asked = wire.model.clone();
@@ -38,14 +40,20 @@ async fn create(
         dimensions,
         base64,
         prompt_tokens_max,
+        prompt_tokens_estimate,
     } = wire.read()?;
     let model = state.registry().ready(&asked, &caller)?;
     record.set_model(model.label.clone());
+    let mut spending = Spending::new(
+        limited.reserve(prompt_tokens_estimate)?,
+        prompt_tokens_estimate,
+    );
     let run = model
         .model
         .embed(inputs, dimensions, &model.budget, record.run_label());
     let response = runs::tracked(&model, run).await?;
     let prompt_tokens = response.prompt_tokens.min(prompt_tokens_max);
+    spending.settle(prompt_tokens.into(), 0);
     let body = write_embeddings(&asked, &response, base64, prompt_tokens);
     Ok(([(header::CONTENT_TYPE, APPLICATION_JSON)], body))
 }

@@ -1,0 +1,67 @@
+//! What one request has used of its caller's tokens, settled when the request is over, however
+//! it ends.
+
+use crate::generation::{Answer, TokenMeter};
+use crate::limits::Reservation;
+
+/// The tokens of one request: reserved before it runs, settled by real usage when this is
+/// dropped.
+pub(crate) struct Spending {
+    reservation: Reservation,
+    /// What the prompt has at most likely; the model counts it, and says so at its end.
+    prompt_estimate: u32,
+    /// Of the answers in the making.
+    meters: Vec<TokenMeter>,
+    /// What goes on the bill, once it is known.
+    usage: Option<(u64, u64)>,
+}
+
+impl Spending {
+    /// Of a request that has not run yet.
+    pub(crate) fn new(reservation: Reservation, prompt_estimate: u32) -> Self {
+        Self {
+            reservation,
+            prompt_estimate,
+            meters: Vec::new(),
+            usage: None,
+        }
+    }
+
+    /// Counts along with answers, for the case that they never come to their end.
+    pub(crate) fn watch(&mut self, answers: &[Answer]) {
+        self.meters = answers.iter().map(Answer::meter).collect();
+    }
+
+    /// Notes what goes on the bill: tokens of the prompt and of all answers.
+    pub(crate) fn settle(&mut self, prompt: u64, completion: u64) {
+        self.usage = Some((prompt, completion));
+    }
+
+    /// Tokens of the prompt and of all answers. Where an answer was cut off, what its model had
+    /// made by then: it has been paid for with a sandbox, whether or not it was read.
+    fn tokens(&self) -> (u64, u64) {
+        self.usage.unwrap_or_else(|| {
+            let made = self
+                .meters
+                .iter()
+                .map(|meter| u64::from(meter.tokens()))
+                .sum();
+            // A request that never came to a run has used nothing.
+            let prompt = if self.meters.is_empty() {
+                0
+            } else {
+                self.prompt_estimate
+            };
+            (prompt.into(), made)
+        })
+    }
+}
+
+impl Drop for Spending {
+    fn drop(&mut self) {
+        let (prompt, completion) = self.tokens();
+        let used = prompt.saturating_add(completion);
+        self.reservation
+            .set_used(u32::try_from(used).unwrap_or(u32::MAX));
+    }
+}

@@ -1,0 +1,91 @@
+//! Decides how much a caller may use over time: requests and tokens a minute, requests and
+//! uploads at once, stored bytes, fuel a day.
+//!
+//! A route that is limited gets a [`Ticket`] from the [`RateLimiter`] before its body is read;
+//! what it takes from it is taken whole or not at all, and what it took too much comes back
+//! through its [`Reservation`]. [`Quotas`] keeps what is counted by key alone. Knows no HTTP.
+
+mod bucket;
+mod quota;
+mod rate;
+mod ticket;
+
+pub use bucket::{Standing, Window};
+pub use quota::{OverQuota, QuotaConfig, Quotas, Slot};
+pub use rate::{InvalidRouteRate, Rate, RouteRate};
+pub use ticket::{RateError, RateLimiter, Reservation, Ticket};
+
+use crate::auth::Tier;
+
+/// How rates are limited.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Whether rates are limited; none: unless only this machine can reach the server.
+    pub enabled: Option<bool>,
+    /// What callers get who have no tier or limits of their own.
+    pub tier: Tier,
+    /// Requests a minute instead of the tier's.
+    pub rpm: Option<u32>,
+    /// Tokens a minute instead of the tier's.
+    pub tpm: Option<u32>,
+    /// Routes that are counted apart, each with rates of its own.
+    pub routes: Vec<RouteRate>,
+    /// Addresses that are remembered at once; where there are more, those not seen for longest
+    /// go first. One costs about 150 bytes.
+    pub addresses_max: usize,
+    /// How the `x-ratelimit-reset-*` headers say when.
+    pub reset: ResetFormat,
+    /// What is counted by key.
+    pub quota: QuotaConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            enabled: None,
+            tier: Tier::Tier1,
+            rpm: None,
+            tpm: None,
+            routes: Vec::new(),
+            addresses_max: 1_000_000,
+            reset: ResetFormat::Unix,
+            quota: QuotaConfig::default(),
+        }
+    }
+}
+
+/// How a moment is written in the `x-ratelimit-reset-*` headers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ResetFormat {
+    /// Seconds since 1970: `1767225600`.
+    #[default]
+    Unix,
+    /// As OpenAI writes the time that is left: `1s`, `6m0s`, `120ms`.
+    Duration,
+}
+
+impl std::fmt::Display for ResetFormat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Unix => "unix",
+            Self::Duration => "duration",
+        })
+    }
+}
+
+/// The text is not the name of a format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected unix or duration")]
+pub struct InvalidResetFormat;
+
+impl std::str::FromStr for ResetFormat {
+    type Err = InvalidResetFormat;
+
+    fn from_str(text: &str) -> Result<Self, InvalidResetFormat> {
+        match text {
+            "unix" => Ok(Self::Unix),
+            "duration" => Ok(Self::Duration),
+            _ => Err(InvalidResetFormat),
+        }
+    }
+}

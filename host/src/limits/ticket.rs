@@ -1,0 +1,452 @@
+//! Finds the buckets of a caller, in tables that are bounded, and takes from them.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use hashlink::LruCache;
+use parking_lot::Mutex;
+
+use super::bucket::{Bucket, Requests, Short, Standing};
+use super::{Config, Rate, ResetFormat};
+use crate::auth::{Caller, Tier};
+use crate::clock::Clock;
+use crate::guard::ClientAddress;
+use crate::ids::KeyId;
+
+/// Tables of addresses: one lock for all would make every request wait for every other.
+const SHARDS: usize = 16;
+
+/// Limits requests and tokens a minute. Cheap to clone.
+#[derive(Clone)]
+pub struct RateLimiter(Arc<Inner>);
+
+struct Inner {
+    config: Config,
+    enabled: bool,
+    clock: Clock,
+    /// The algorithms of the rates that most callers have.
+    common: Vec<Arc<Requests>>,
+    /// By verified key. Bounded by the number of keys there can be: only the key store makes
+    /// callers that have one.
+    keys: Mutex<HashMap<(KeyId, RouteIndex), Arc<Mutex<Bucket>>>>,
+    /// By address, each shard bounded; those not seen for longest go first.
+    addresses: Vec<Mutex<LruCache<(IpAddr, RouteIndex), Arc<Mutex<Bucket>>>>>,
+}
+
+/// The place of a route in the list of those counted apart, from 1; 0 for all others.
+type RouteIndex = u16;
+
+/// Why a request is not let through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RateError {
+    /// There were too many requests.
+    #[error("over the limit of {limit} requests a minute")]
+    Requests {
+        /// Requests a minute.
+        limit: u32,
+        /// The time after which the next one is let through.
+        wait: Duration,
+    },
+    /// There were too many tokens.
+    #[error("over the limit of {limit} tokens a minute: {asked} were asked for")]
+    Tokens {
+        /// Tokens a minute.
+        limit: u32,
+        /// Prompt and answer of this request.
+        asked: u32,
+        /// The time after which as many are there.
+        wait: Duration,
+    },
+    /// The request asks for more than a minute's worth: it can never be let through.
+    #[error("{asked} tokens are asked for, and no request can have more than {limit}")]
+    NeverFits {
+        /// Tokens a minute.
+        limit: u32,
+        /// Prompt and answer of this request.
+        asked: u32,
+    },
+}
+
+impl RateLimiter {
+    /// A limiter with empty tables. `enabled` is what `config.enabled` comes to.
+    #[must_use]
+    pub fn new(config: Config, enabled: bool, clock: Clock) -> Self {
+        let server = Rate::of_caller(&Caller::anonymous(), None, &config);
+        let tiers = Tier::ALL.into_iter().map(Rate::of_tier);
+        let routes = config.routes.iter().map(|route| route.rate);
+        let mut rates: Vec<_> = tiers
+            .chain(routes)
+            .chain([server])
+            .map(|rate| rate.requests)
+            .collect();
+        rates.sort_unstable();
+        rates.dedup();
+        let common = rates
+            .into_iter()
+            .map(|rate| Arc::new(Requests::new(rate, &clock)))
+            .collect();
+        let shard = (config.addresses_max / SHARDS).max(1);
+        Self(Arc::new(Inner {
+            enabled,
+            common,
+            keys: Mutex::default(),
+            addresses: (0..SHARDS)
+                .map(|_| Mutex::new(LruCache::new(shard)))
+                .collect(),
+            config,
+            clock,
+        }))
+    }
+
+    /// Whether anything is limited.
+    #[must_use]
+    pub fn is_enabled(&self) -> bool {
+        self.0.enabled
+    }
+
+    /// How its answers say when.
+    #[must_use]
+    pub fn reset_format(&self) -> ResetFormat {
+        self.0.config.reset
+    }
+
+    /// What callers get without a tier or limits of their own.
+    #[must_use]
+    pub fn server_rate(&self) -> Rate {
+        Rate::of_caller(&Caller::anonymous(), None, &self.0.config)
+    }
+
+    /// Addresses and keys that are remembered.
+    #[must_use]
+    pub fn table_sizes(&self) -> (usize, usize) {
+        let addresses = self
+            .0
+            .addresses
+            .iter()
+            .map(|shard| shard.lock().len())
+            .sum();
+        (addresses, self.0.keys.lock().len())
+    }
+
+    /// The ticket of one request: kept by the verified key, and by the address where there is
+    /// none. None where nothing is limited.
+    #[must_use]
+    pub fn ticket(&self, caller: &Caller, address: ClientAddress, route: &str) -> Option<Ticket> {
+        if !self.0.enabled {
+            return None;
+        }
+        let inner = &*self.0;
+        let apart = inner.config.routes.iter().position(|r| r.route == route);
+        let index = apart.map_or(0, |at| {
+            RouteIndex::try_from(at + 1).unwrap_or(RouteIndex::MAX)
+        });
+        let route_rate = apart
+            .and_then(|at| inner.config.routes.get(at))
+            .map(|r| r.rate);
+        let rate = Rate::of_caller(caller, route_rate, &inner.config);
+        let bucket = match caller.key_id() {
+            Some(key) => inner.by_key((key.clone(), index), rate),
+            None => inner.by_address((address.network(), index), rate),
+        };
+        Some(Ticket(Arc::new(Held {
+            bucket,
+            clock: inner.clock.clone(),
+            taken: AtomicBool::new(false),
+        })))
+    }
+}
+
+impl Inner {
+    fn by_key(&self, key: (KeyId, RouteIndex), rate: Rate) -> Arc<Mutex<Bucket>> {
+        let mut keys = self.keys.lock();
+        match keys.get(&key) {
+            Some(bucket) if bucket.lock().rate() == rate => Arc::clone(bucket),
+            // New, or the key's limits have changed.
+            _ => {
+                let bucket = self.bucket(rate);
+                keys.insert(key, Arc::clone(&bucket));
+                bucket
+            }
+        }
+    }
+
+    fn by_address(&self, key: (IpAddr, RouteIndex), rate: Rate) -> Arc<Mutex<Bucket>> {
+        let Some(shard) = self.addresses.get(shard_of(key.0)) else {
+            return self.bucket(rate);
+        };
+        let mut shard = shard.lock();
+        if let Some(bucket) = shard.get(&key) {
+            return Arc::clone(bucket);
+        }
+        let bucket = self.bucket(rate);
+        shard.insert(key, Arc::clone(&bucket));
+        bucket
+    }
+
+    fn bucket(&self, rate: Rate) -> Arc<Mutex<Bucket>> {
+        let common = self
+            .common
+            .iter()
+            .find(|requests| requests.per_minute() == rate.requests);
+        let requests = common.map_or_else(
+            || Arc::new(Requests::new(rate.requests, &self.clock)),
+            Arc::clone,
+        );
+        let bucket = Bucket::new(requests, rate.tokens, self.clock.elapsed());
+        Arc::new(Mutex::new(bucket))
+    }
+}
+
+/// Spreads neighbours over the tables.
+fn shard_of(address: IpAddr) -> usize {
+    let octets = match address {
+        IpAddr::V4(v4) => u64::from(v4.to_bits()),
+        IpAddr::V6(v6) => (v6.to_bits() >> 64) as u64,
+    };
+    (octets.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 60) as usize % SHARDS
+}
+
+/// What one request may take from. Clones are the same ticket.
+#[derive(Clone)]
+pub struct Ticket(Arc<Held>);
+
+struct Held {
+    bucket: Arc<Mutex<Bucket>>,
+    clock: Clock,
+    /// Whether the request has been counted.
+    taken: AtomicBool,
+}
+
+impl Ticket {
+    /// Refuses early what would be refused later: looks whether the caller has a request left,
+    /// and takes nothing.
+    ///
+    /// # Errors
+    ///
+    /// When there is none left.
+    pub fn check(&self) -> Result<(), RateError> {
+        let bucket = self.0.bucket.lock();
+        bucket
+            .check_request(self.0.clock.elapsed())
+            .map_err(|short| refusal(short, &bucket, 0))
+    }
+
+    /// Takes one request, and no tokens. A second call for the same request takes nothing.
+    ///
+    /// # Errors
+    ///
+    /// When there is none left.
+    pub fn take_request(&self) -> Result<(), RateError> {
+        self.take(0)
+    }
+
+    /// Takes one request and as many tokens as it may use at most, or nothing.
+    ///
+    /// # Errors
+    ///
+    /// When one of the two is short, or the request could never be let through.
+    pub fn reserve(&self, tokens: u32) -> Result<Reservation, RateError> {
+        let limit = self.0.bucket.lock().rate().tokens.get();
+        if tokens > limit {
+            return Err(RateError::NeverFits {
+                limit,
+                asked: tokens,
+            });
+        }
+        self.take(tokens)?;
+        Ok(Reservation {
+            held: Some(Arc::clone(&self.0)),
+            reserved: tokens,
+            used: tokens,
+        })
+    }
+
+    fn take(&self, tokens: u32) -> Result<(), RateError> {
+        if self.0.taken.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let mut bucket = self.0.bucket.lock();
+        bucket
+            .take(tokens, self.0.clock.elapsed())
+            .map_err(|short| {
+                // Stays taken: a request that was refused is not counted again on its way out.
+                refusal(short, &bucket, tokens)
+            })
+    }
+
+    /// Tokens that one request can have at most.
+    #[must_use]
+    pub fn tokens_max(&self) -> u32 {
+        self.0.bucket.lock().rate().tokens.get()
+    }
+
+    /// What the caller has left.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        self.0.bucket.lock().standing(self.0.clock.elapsed())
+    }
+}
+
+fn refusal(short: Short, bucket: &Bucket, asked: u32) -> RateError {
+    match short {
+        Short::Requests(wait) => RateError::Requests {
+            limit: bucket.rate().requests.get(),
+            wait,
+        },
+        Short::Tokens(wait) => RateError::Tokens {
+            limit: bucket.rate().tokens.get(),
+            asked,
+            wait,
+        },
+    }
+}
+
+/// Tokens that were taken in advance. When it is dropped, what was not used goes back: after an
+/// answer, and also when a stream is cut or a run fails.
+#[must_use]
+pub struct Reservation {
+    held: Option<Arc<Held>>,
+    reserved: u32,
+    used: u32,
+}
+
+impl Reservation {
+    /// One of nothing, for callers who are not limited.
+    pub fn unlimited() -> Self {
+        Self {
+            held: None,
+            reserved: 0,
+            used: 0,
+        }
+    }
+
+    /// Notes what has really been used so far; without a call, it is what was reserved.
+    pub fn set_used(&mut self, tokens: u32) {
+        self.used = tokens;
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        if let Some(held) = &self.held {
+            let now = held.clock.elapsed();
+            held.bucket.lock().settle(self.reserved, self.used, now);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use jiff::Timestamp;
+
+    fn limiter(config: Config) -> (RateLimiter, crate::clock::ManualClock) {
+        let (clock, hand) = Clock::manual(Timestamp::UNIX_EPOCH);
+        (RateLimiter::new(config, true, clock), hand)
+    }
+
+    fn address(n: u32) -> ClientAddress {
+        ClientAddress::new(IpAddr::V4(n.into()), 64)
+    }
+
+    fn ticket(limiter: &RateLimiter, n: u32, route: &str) -> Ticket {
+        limiter
+            .ticket(&Caller::anonymous(), address(n), route)
+            .unwrap()
+    }
+
+    fn of(rpm: u32, tpm: u32) -> Config {
+        Config {
+            rpm: Some(rpm),
+            tpm: Some(tpm),
+            ..Config::default()
+        }
+    }
+
+    #[test]
+    fn each_address_has_its_own_and_each_request_is_counted_once() {
+        let (limiter, _) = limiter(of(1, 100));
+        let first = ticket(&limiter, 1, "/infer");
+        first.take_request().unwrap();
+        first.take_request().unwrap();
+        assert!(ticket(&limiter, 1, "/infer").check().is_err());
+        assert!(ticket(&limiter, 1, "/v2/x").take_request().is_err());
+        assert!(ticket(&limiter, 2, "/infer").take_request().is_ok());
+    }
+
+    #[test]
+    fn a_route_counted_apart_has_buckets_of_its_own() {
+        let mut config = of(1, 100);
+        config.routes = vec!["/v1/embeddings=2:50".parse().unwrap()];
+        let (limiter, _) = limiter(config);
+        ticket(&limiter, 1, "/infer").take_request().unwrap();
+        for _ in 0..2 {
+            ticket(&limiter, 1, "/v1/embeddings")
+                .take_request()
+                .unwrap();
+        }
+        assert_eq!(
+            ticket(&limiter, 1, "/v1/embeddings").take_request(),
+            Err(RateError::Requests {
+                limit: 2,
+                wait: Duration::from_secs(30)
+            })
+        );
+    }
+
+    #[test]
+    fn requests_and_tokens_are_taken_together_or_not_at_all() {
+        let (limiter, _) = limiter(of(2, 100));
+        let refused = ticket(&limiter, 1, "/v1/chat").reserve(101);
+        assert!(matches!(
+            refused,
+            Err(RateError::NeverFits {
+                limit: 100,
+                asked: 101
+            })
+        ));
+        let kept = ticket(&limiter, 1, "/v1/chat").reserve(60).unwrap();
+        let short = ticket(&limiter, 1, "/v1/chat").reserve(60);
+        assert!(matches!(short, Err(RateError::Tokens { .. })));
+        assert_eq!(ticket(&limiter, 1, "/").standing().requests.remaining, 1);
+        drop(kept);
+        assert_eq!(ticket(&limiter, 1, "/").standing().tokens.remaining, 40);
+    }
+
+    #[test]
+    fn a_reservation_gives_back_what_was_not_used() {
+        let (limiter, _) = limiter(of(9, 100));
+        let mut reservation = ticket(&limiter, 1, "/").reserve(90).unwrap();
+        reservation.set_used(12);
+        drop(reservation);
+        assert_eq!(ticket(&limiter, 1, "/").standing().tokens.remaining, 88);
+    }
+
+    /// A full bucket is as good as a new one, so those that were quiet for longest go first.
+    #[test]
+    fn the_table_is_bounded_and_stale_entries_go_first() {
+        let (limiter, _) = limiter(Config {
+            addresses_max: 64,
+            ..of(1, 100)
+        });
+        for n in 0..10_000 {
+            // One address that keeps coming stays, and stays limited.
+            let outcome = ticket(&limiter, u32::MAX, "/").take_request();
+            assert_eq!(outcome.is_ok(), n == 0);
+            ticket(&limiter, n, "/").take_request().unwrap();
+        }
+        assert!(limiter.table_sizes().0 <= 64);
+        assert!(ticket(&limiter, 0, "/").take_request().is_ok());
+    }
+
+    #[test]
+    fn turned_off_it_gives_no_tickets() {
+        let limiter = RateLimiter::new(Config::default(), false, Clock::system());
+        let none = limiter.ticket(&Caller::anonymous(), address(1), "/");
+        assert!(none.is_none());
+    }
+}
