@@ -11,7 +11,7 @@ mod rate;
 mod ticket;
 
 pub use bucket::{Standing, Window};
-pub use quota::{OverQuota, QuotaConfig, Quotas, Slot};
+pub use quota::{OverQuota, QuotaConfig, Quotas, Slot, StorageQuota};
 pub use rate::{InvalidRouteRate, Rate, RouteRate};
 pub use ticket::{RateError, RateLimiter, Reservation, Ticket};
 

@@ -84,6 +84,7 @@ impl Host {
                 body,
                 Received {
                     caller: self.admin.clone(),
+                    quota: Default::default(),
                     activate,
                 },
             )
@@ -618,6 +619,7 @@ async fn uploads_that_do_not_arrive_leave_nothing() {
     let bundle = TestBundle::echo("m", "1.0.0");
     let received = || Received {
         caller: host.admin.clone(),
+        quota: Default::default(),
         activate: true,
     };
     // It stalls.
@@ -700,6 +702,7 @@ async fn nobody_learns_of_models_that_are_not_theirs() {
             body,
             Received {
                 caller,
+                quota: Default::default(),
                 activate: true,
             },
         )
@@ -720,6 +723,7 @@ async fn nobody_learns_of_models_that_are_not_theirs() {
                 body,
                 Received {
                     caller,
+                    quota: Default::default(),
                     activate: true,
                 },
             )

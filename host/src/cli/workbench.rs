@@ -59,6 +59,7 @@ impl Workbench {
                 body,
                 Received {
                     caller: self.owner()?,
+                    quota: Default::default(),
                     activate: true,
                 },
             )

@@ -47,7 +47,7 @@ pub enum OverQuota {
         /// Stored at most.
         limit: u32,
         /// Stored now.
-        stored: u64,
+        stored: usize,
     },
     /// Too many stored bytes.
     #[error("this key may store {limit} bytes of models, and it stores {stored}")]
@@ -67,6 +67,43 @@ pub enum OverQuota {
         /// Until midnight.
         wait: Duration,
     },
+}
+
+/// How much one key may store; none is without bound.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StorageQuota {
+    /// Versions of models.
+    pub bundles_max: Option<u32>,
+    /// Their bytes, unpacked.
+    pub bytes_max: Option<u64>,
+}
+
+impl StorageQuota {
+    /// Whether a key that stores this much may store one more version of `more_bytes`.
+    ///
+    /// # Errors
+    ///
+    /// When it may not.
+    pub fn check(self, stored: (usize, u64), more_bytes: u64) -> Result<(), OverQuota> {
+        let (bundles, bytes) = stored;
+        if let Some(limit) = self.bundles_max
+            && bundles >= limit as usize
+        {
+            return Err(OverQuota::Bundles {
+                limit,
+                stored: bundles,
+            });
+        }
+        if let Some(limit) = self.bytes_max
+            && bytes.saturating_add(more_bytes) > limit
+        {
+            return Err(OverQuota::StoredBytes {
+                limit,
+                stored: bytes,
+            });
+        }
+        Ok(())
+    }
 }
 
 /// Keeps count by key. Cheap to clone.
@@ -132,35 +169,14 @@ impl Quotas {
             .map_err(|limit| OverQuota::Uploads { limit })
     }
 
-    /// Whether a key that stores this much may store one more version of `more_bytes`.
-    ///
-    /// # Errors
-    ///
-    /// When it may not.
-    pub fn check_storage(
-        &self,
-        caller: &Caller,
-        (bundles, bytes): (u64, u64),
-        more_bytes: u64,
-    ) -> Result<(), OverQuota> {
+    /// How much the caller may store.
+    #[must_use]
+    pub fn storage(&self, caller: &Caller) -> StorageQuota {
         let own = caller.allowance();
-        if let Some(limit) = own.max_stored_bundles.or(self.0.config.bundles_max)
-            && bundles >= u64::from(limit)
-        {
-            return Err(OverQuota::Bundles {
-                limit,
-                stored: bundles,
-            });
+        StorageQuota {
+            bundles_max: own.max_stored_bundles.or(self.0.config.bundles_max),
+            bytes_max: own.max_stored_bytes.or(self.0.config.stored_bytes_max),
         }
-        if let Some(limit) = own.max_stored_bytes.or(self.0.config.stored_bytes_max)
-            && bytes.saturating_add(more_bytes) > limit
-        {
-            return Err(OverQuota::StoredBytes {
-                limit,
-                stored: bytes,
-            });
-        }
-        Ok(())
     }
 
     /// Units of fuel that the caller may use a day; none for without bound.

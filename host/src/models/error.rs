@@ -6,6 +6,7 @@ use belljar_bundle::{BundleError, ByteSize, Digest, ModelId, ModelName};
 
 use super::status::VersionState;
 use crate::auth::Denied;
+use crate::limits::OverQuota;
 
 /// Why the registry refused or could not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -108,6 +109,9 @@ pub enum ModelError {
         /// The bound.
         limit: ByteSize,
     },
+    /// The caller's key may store no more.
+    #[error(transparent)]
+    OverQuota(#[from] OverQuota),
     /// It came with the server, and only a setting removes it.
     #[error(
         "{id} comes with the server: deactivate `{name}`, upload another version, or turn it off \
@@ -147,6 +151,7 @@ impl ModelError {
             Self::UploadCancelled => "upload_cancelled",
             Self::TooManyVersions { .. } => "too_many_versions",
             Self::StoreFull { .. } => "store_full",
+            Self::OverQuota(_) => "storage_quota_exceeded",
             Self::Embedded { .. } => "model_is_embedded",
             Self::Closing => "shutting_down",
             Self::Host { .. } => "internal_error",

@@ -21,6 +21,7 @@ use super::status::VersionStatus;
 use super::{ModelError, lifecycle, policy};
 use crate::auth::{Caller, Scope};
 use crate::ids::KeyId;
+use crate::limits::StorageQuota;
 
 /// What comes with the body of an upload.
 #[derive(Clone, Debug)]
@@ -29,6 +30,8 @@ pub struct Received {
     pub caller: Caller,
     /// Whether the version becomes the active one as soon as it is ready.
     pub activate: bool,
+    /// How much the caller may store.
+    pub quota: StorageQuota,
 }
 
 /// What is to be done with a checked bundle.
@@ -89,7 +92,7 @@ pub(super) async fn receive(
     let by = received.caller.key_id().cloned();
     let status = inner
         .detached(move |inner| async move {
-            let status = store(&inner, bundle, by, received.activate).await;
+            let status = store(&inner, bundle, by, received).await;
             drop(place);
             status
         })
@@ -103,14 +106,15 @@ async fn store(
     inner: &Arc<Inner>,
     bundle: CheckedBundle,
     by: Option<KeyId>,
-    activate: bool,
+    received: Received,
 ) -> Result<VersionStatus, ModelError> {
     let mut upload = Upload {
         id: bundle.manifest().id().clone(),
         digest: bundle.digest(),
         bytes: bundle.unpacked_bytes(),
         by,
-        activate,
+        activate: received.activate,
+        quota: received.quota,
         has_replaced: false,
     };
     // No collection between the files and their row.
@@ -150,6 +154,7 @@ struct Upload {
     bytes: u64,
     by: Option<KeyId>,
     activate: bool,
+    quota: StorageQuota,
     /// Whether its row has taken the place of one with other content.
     has_replaced: bool,
 }
@@ -225,6 +230,9 @@ impl Upload {
                     limit: ByteSize::bytes(config.stored_bytes_max),
                 })
             } else {
+                if let Some(owner) = &self.by {
+                    self.quota.check(book.size_of(owner), self.bytes)?;
+                }
                 Ok(Verdict::Store)
             };
         };

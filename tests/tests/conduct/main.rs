@@ -1,4 +1,5 @@
-//! What callers are held to, over real HTTP: one file for each promise.
+//! What callers may do, how much of it, and what becomes of those who misbehave: one file a
+//! promise, over real HTTP, with the time in the test's hand.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,4 +14,6 @@ mod bystanders;
 mod kit;
 mod networks;
 mod proxy_protocol;
+mod quotas;
+mod rate_limits;
 mod spoofed_addresses;

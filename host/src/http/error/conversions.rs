@@ -276,6 +276,7 @@ impl From<ModelError> for ApiError {
                 text,
             )
             .closing(),
+            ModelError::OverQuota(over) => over.into(),
             ModelError::Closing => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 ErrorType::Server,

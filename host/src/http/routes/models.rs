@@ -230,7 +230,15 @@ async fn receive(
     check_length(request.headers(), limit)?;
     let UploadQuery { wait, activate } = query;
     let registry = state.registry();
-    let status = store(state, Received { caller, activate }, request).await?;
+    let quotas = state.quotas();
+    let place = quotas.enter_upload(&caller)?;
+    let received = Received {
+        activate,
+        quota: quotas.storage(&caller),
+        caller,
+    };
+    let status = store(state, received, request).await?;
+    drop(place);
     let status = if wait {
         registry.settled(&status.id).await?
     } else {

@@ -1,0 +1,74 @@
+//! What is counted by key alone.
+
+use belljar_test_guests as guests;
+use belljar_tests::{Client, TestBundle, TestHost};
+use serde_json::{Value, json};
+
+async fn key(host: &TestHost, more: Value) -> Client {
+    let mut body = json!({"name":"n","scopes":["infer","models:read","models:write"]});
+    for (name, value) in more.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    let made = host.admin().post("/admin/keys", &body).await;
+    let made = made.expect_status(201).json();
+    host.anonymous().with_key(made["key"].as_str().unwrap())
+}
+
+fn bundle(version: &str) -> Vec<u8> {
+    TestBundle::new("quota", version, &guests::bytes("counter")).tar()
+}
+
+#[tokio::test]
+async fn a_key_has_as_many_requests_at_once_as_it_may() {
+    let host = TestHost::start().await;
+    let one = key(&host, json!({"max_concurrent":1})).await;
+    let endless = TestBundle::new("endless", "1.0.0", &guests::bytes("endless_generation"));
+    host.admin().upload(endless.tar()).await.expect_status(201);
+    let stream = json!({"model":"endless","stream":true,"max_tokens":100_000,
+                        "messages":[{"role":"user","content":"Go on."}]});
+    let request = one.request(reqwest::Method::POST, "/v1/chat/completions");
+    // Not read any further: the stream stays open.
+    let open = request.json(&stream).send().await.unwrap();
+    let refused = one.get("/v1/models").await.expect_status(429);
+    assert_eq!(refused.code(), "concurrency_limit_exceeded");
+    assert_eq!(refused.header("retry-after"), "1");
+    host.key("models:read")
+        .await
+        .get("/v1/models")
+        .await
+        .expect_status(200);
+    drop(open);
+    for _ in 0..1_000 {
+        if one.get("/v1/models").await.status == 200 {
+            return;
+        }
+    }
+    panic!("the place never came free");
+}
+
+#[tokio::test]
+async fn a_key_stores_as_much_as_it_may() {
+    let host = TestHost::start().await;
+    let two = key(&host, json!({"max_stored_bundles":1})).await;
+    two.upload(bundle("1.0.0")).await.expect_status(201);
+    let refused = two.upload(bundle("2.0.0")).await.expect_status(403);
+    assert_eq!(refused.code(), "storage_quota_exceeded");
+    // The same again is no second version.
+    two.upload(bundle("1.0.0")).await.expect_status(201);
+    let small = key(&host, json!({"max_stored_bytes":10})).await;
+    let refused = small.upload(bundle("3.0.0")).await.expect_status(403);
+    assert_eq!(refused.code(), "storage_quota_exceeded");
+    let other = key(&host, json!({})).await;
+    other.upload(bundle("2.0.0")).await.expect_status(201);
+}
+
+#[tokio::test]
+async fn a_servers_setting_holds_for_keys_without_a_limit_of_their_own() {
+    let host = TestHost::start_with(&[("quota.bundles_max", "1")]).await;
+    let plain = key(&host, json!({})).await;
+    plain.upload(bundle("1.0.0")).await.expect_status(201);
+    plain.upload(bundle("2.0.0")).await.expect_status(403);
+    let more = key(&host, json!({"max_stored_bundles":2})).await;
+    more.upload(bundle("2.0.0")).await.expect_status(201);
+    more.upload(bundle("3.0.0")).await.expect_status(201);
+}
