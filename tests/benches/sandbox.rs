@@ -7,8 +7,7 @@
 
 use belljar_sandbox::{
     AssetFile, Budget, COMPILE_COMMAND, CleaningChoice, CompileJob, Compiler, CompilerConfig,
-    LoadBudget, MacKey, ReadyModel, RunLabel, Sandbox, SandboxConfig, compile_child,
-    swap_is_possible,
+    LoadBudget, MacKey, ReadyModel, RunLabel, Sandbox, SandboxConfig, SwapEvidence, compile_child,
     wit::{
         tensors::{Datatype, Request, Tensor},
         text,
@@ -37,7 +36,7 @@ fn main() -> ExitCode {
         .measurement_time(Duration::from_secs(3))
         .configure_from_args();
     let mut ways = vec![("rewriting", CleaningChoice::KeepResident)];
-    if !swap_is_possible() {
+    if !SwapEvidence::default().swap_is_possible() {
         ways.push(("page-map scan", CleaningChoice::PagemapScan));
     }
     for (name, way) in ways {

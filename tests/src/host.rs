@@ -8,7 +8,7 @@ use std::path::Path;
 use belljar::app;
 use belljar::auth::{KeyStore, NewKey};
 use belljar::clock::Clock;
-use belljar::config::{Overrides, resolve};
+use belljar::config::{Overrides, Settings, resolve};
 use belljar::models::Registry;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -57,9 +57,23 @@ impl TestHost {
     ///
     /// When it does not start.
     pub async fn start_at(clock: Clock, settings: &[(&str, &str)]) -> Self {
+        Self::start_adjusted(clock, settings, |_| {}).await
+    }
+
+    /// The same, with a last word on what no setting reaches, such as which file lists the swap
+    /// of the machine.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start.
+    pub async fn start_adjusted(
+        clock: Clock,
+        settings: &[(&str, &str)],
+        adjust: impl FnOnce(&mut Settings),
+    ) -> Self {
         let directory = tempfile::tempdir().expect("the test can make a directory");
         warm_up(directory.path()).await;
-        let (listeners, app) = build(directory.path(), clock, settings).await;
+        let (listeners, app) = build(directory.path(), clock, settings, adjust).await;
         let address = listeners
             .main
             .local_addr()
@@ -187,6 +201,7 @@ pub(crate) async fn build(
     data_dir: &Path,
     clock: Clock,
     settings: &[(&str, &str)],
+    adjust: impl FnOnce(&mut Settings),
 ) -> (app::Listeners, app::App) {
     let mut overrides = Overrides::default();
     overrides.flag("--listen", "listen", "127.0.0.1:0");
@@ -196,7 +211,8 @@ pub(crate) async fn build(
     }
     // An environment that is empty, whatever the one of the test is.
     let environment = BTreeMap::<String, String>::new();
-    let resolved = resolve(&overrides, &environment).unwrap_or_else(|error| panic!("{error}"));
+    let mut resolved = resolve(&overrides, &environment).unwrap_or_else(|error| panic!("{error}"));
+    adjust(&mut resolved.settings);
     let listeners = app::bind(&resolved.settings)
         .await
         .unwrap_or_else(|error| panic!("{error}"));

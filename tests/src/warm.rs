@@ -50,7 +50,7 @@ async fn template() -> PathBuf {
     let lock = lock.await.expect("waiting for a lock does not panic");
     if !template.join(COMPLETE).is_file() {
         clear(&templates);
-        let (listeners, app) = build(&data, Clock::system(), &[]).await;
+        let (listeners, app) = build(&data, Clock::system(), &[], |_| {}).await;
         drop(listeners);
         app.registry().started().await;
         app.close().await;

@@ -6,7 +6,7 @@
 //! the process cannot be swapped, and that is looked at again from time to time. The other way
 //! rewrites the first part of each memory and gives the rest back to the kernel.
 
-use std::{fmt, fs, path::Path};
+use std::{fmt, fs, path::PathBuf};
 
 /// What the configuration asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -43,28 +43,51 @@ impl fmt::Display for Cleaning {
     }
 }
 
-/// Whether a page of this process can leave main memory: false only where it is certain that
-/// it cannot.
-#[must_use]
-pub fn swap_is_possible() -> bool {
-    let swaps = fs::read_to_string("/proc/swaps").ok();
-    let cgroup = fs::read_to_string("/proc/self/cgroup").ok();
-    let swap_max = cgroup.as_deref().and_then(own_cgroup).and_then(|path| {
-        // A limit of zero anywhere on the way to the root binds this process too.
-        let root = Path::new("/sys/fs/cgroup");
-        let mut folder = root.join(path.trim_start_matches('/'));
-        let mut smallest = None;
-        while folder.starts_with(root) && folder != root {
-            if let Ok(text) = fs::read_to_string(folder.join("memory.swap.max"))
-                && text.trim() == "0"
-            {
-                smallest = Some(0);
-            }
-            folder.pop();
+/// Where it can be read whether a page of this process can leave main memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SwapEvidence {
+    /// The table of what is swapped to: `/proc/swaps`.
+    pub swaps: PathBuf,
+    /// The cgroup of this process: `/proc/self/cgroup`.
+    pub cgroup: PathBuf,
+    /// Where the unified hierarchy is mounted: `/sys/fs/cgroup`.
+    pub cgroup_root: PathBuf,
+}
+
+impl Default for SwapEvidence {
+    fn default() -> Self {
+        Self {
+            swaps: "/proc/swaps".into(),
+            cgroup: "/proc/self/cgroup".into(),
+            cgroup_root: "/sys/fs/cgroup".into(),
         }
-        smallest
-    });
-    !(swap_max == Some(0) || swaps.as_deref().is_some_and(lists_no_swap))
+    }
+}
+
+impl SwapEvidence {
+    /// Whether a page of this process can leave main memory: false only where it is certain
+    /// that it cannot.
+    #[must_use]
+    pub fn swap_is_possible(&self) -> bool {
+        let swaps = fs::read_to_string(&self.swaps).ok();
+        !(swaps.as_deref().is_some_and(lists_no_swap) || self.is_forbidden_by_cgroup())
+    }
+
+    /// A limit of zero anywhere on the way to the root binds this process too.
+    fn is_forbidden_by_cgroup(&self) -> bool {
+        let cgroup = fs::read_to_string(&self.cgroup).ok();
+        let Some(path) = cgroup.as_deref().and_then(own_cgroup) else {
+            return false;
+        };
+        let own = self.cgroup_root.join(path.trim_start_matches('/'));
+        own.ancestors()
+            .take_while(|folder| *folder != self.cgroup_root)
+            .take_while(|folder| folder.starts_with(&self.cgroup_root))
+            .any(|folder| {
+                fs::read_to_string(folder.join("memory.swap.max"))
+                    .is_ok_and(|text| text.trim() == "0")
+            })
+    }
 }
 
 /// Whether `/proc/swaps` holds its heading alone.
@@ -83,6 +106,7 @@ fn own_cgroup(text: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
@@ -94,6 +118,24 @@ mod tests {
         )));
         assert!(!lists_no_swap(""));
         assert!(!lists_no_swap("something else\n"));
+    }
+
+    #[test]
+    fn a_limit_of_zero_on_the_way_to_the_root_rules_swap_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let evidence = SwapEvidence {
+            swaps: dir.path().join("swaps"),
+            cgroup: dir.path().join("cgroup"),
+            cgroup_root: dir.path().join("root"),
+        };
+        assert!(evidence.swap_is_possible(), "nothing can be read");
+        fs::write(&evidence.swaps, "Filename Type\n/dev/vda2 partition\n").unwrap();
+        fs::write(&evidence.cgroup, "0::/a/b\n").unwrap();
+        fs::create_dir_all(evidence.cgroup_root.join("a/b")).unwrap();
+        fs::write(evidence.cgroup_root.join("a/b/memory.swap.max"), "max\n").unwrap();
+        assert!(evidence.swap_is_possible());
+        fs::write(evidence.cgroup_root.join("a/memory.swap.max"), "0\n").unwrap();
+        assert!(!evidence.swap_is_possible());
     }
 
     #[test]

@@ -29,7 +29,7 @@ mod threads;
 pub use artefact::{Artefact, Capabilities, Inspection, LoadError, MacKey};
 pub use budget::{Budget, LoadBudget};
 pub use child::compile_child;
-pub use cleaning::{Cleaning, CleaningChoice, swap_is_possible};
+pub use cleaning::{Cleaning, CleaningChoice, SwapEvidence};
 pub use compiler::{
     COMPILE_COMMAND, CompileError, CompileJob, Compiler, CompilerConfig, Phase, inspect_component,
 };

@@ -3,7 +3,7 @@
 
 use crate::{
     Artefact, Cleaning, CleaningChoice, LoadError, ReadyModel, artefact,
-    cleaning::swap_is_possible,
+    cleaning::SwapEvidence,
     engine::{self, PoolShape},
     gate::Gate,
     imports,
@@ -20,10 +20,7 @@ use std::{
     thread,
     time::Duration,
 };
-use wasmtime::{
-    Engine,
-    component::{Component, Linker},
-};
+use wasmtime::{Engine, component::Linker};
 
 /// Ticks without a run after which the clock stops until the next one.
 const IDLE_TICKS: u32 = 100;
@@ -60,6 +57,8 @@ pub struct SandboxConfig {
     pub queue_wait: Duration,
     /// How slots are made clean between two runs.
     pub cleaning: CleaningChoice,
+    /// Where it is read whether the process can be swapped.
+    pub swap_evidence: SwapEvidence,
     /// Whether relaxed SIMD gives the same bits on every machine, at the price of speed.
     pub deterministic_simd: bool,
 }
@@ -81,6 +80,7 @@ impl Default for SandboxConfig {
             model_queue_max: 512,
             queue_wait: Duration::from_secs(5),
             cleaning: CleaningChoice::Auto,
+            swap_evidence: SwapEvidence::default(),
             deterministic_simd: false,
         }
     }
@@ -149,13 +149,14 @@ impl Sandbox {
         };
         let scan = || engine::serving(&shape(Cleaning::PagemapScan), config.deterministic_simd);
         let keep = || engine::serving(&shape(Cleaning::KeepResident), config.deterministic_simd);
+        let can_swap = || config.swap_evidence.swap_is_possible();
         let (engine, cleaning) = match config.cleaning {
             CleaningChoice::KeepResident => (keep().map_err(engine_error)?, Cleaning::KeepResident),
-            CleaningChoice::PagemapScan if swap_is_possible() => {
+            CleaningChoice::PagemapScan if can_swap() => {
                 return Err(StartError::SwapPossible);
             }
             CleaningChoice::PagemapScan => (scan().map_err(engine_error)?, Cleaning::PagemapScan),
-            CleaningChoice::Auto if swap_is_possible() => {
+            CleaningChoice::Auto if can_swap() => {
                 (keep().map_err(engine_error)?, Cleaning::KeepResident)
             }
             // Kernels before 6.7 refuse the scan when the engine is made.
@@ -197,7 +198,7 @@ impl Sandbox {
     /// since the start. The host then starts another sandbox and loads its models there.
     #[must_use]
     pub fn cleaning_has_become_unsafe(&self) -> bool {
-        self.0.cleaning == Cleaning::PagemapScan && swap_is_possible()
+        self.0.cleaning == Cleaning::PagemapScan && self.0.config.swap_evidence.swap_is_possible()
     }
 
     /// The configuration it was started with.
@@ -225,19 +226,10 @@ impl Sandbox {
     /// pool.
     pub fn load(&self, artefact: &Artefact, label: &str) -> Result<ReadyModel, LoadError> {
         let component = artefact::map(&self.0.engine, artefact)?;
-        self.prepare(&component, artefact, label)
-    }
-
-    fn prepare(
-        &self,
-        component: &Component,
-        artefact: &Artefact,
-        label: &str,
-    ) -> Result<ReadyModel, LoadError> {
         let pre = self
             .0
             .linker
-            .instantiate_pre(component)
+            .instantiate_pre(&component)
             .map_err(|error| LoadError::Link(format!("{error:#}")))?;
         let lane: Lane = self.0.lanes.fetch_add(1, Ordering::Relaxed);
         let config = &self.0.config;

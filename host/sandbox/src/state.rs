@@ -392,8 +392,11 @@ impl ResourceLimiter for Ledger {
         &mut self,
         current: usize,
         desired: usize,
-        _: Option<usize>,
+        maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
+        if is_beyond(desired, maximum) {
+            return Ok(false);
+        }
         let growth = desired.saturating_sub(current) as u64;
         let Self {
             memory_bytes,
@@ -422,8 +425,11 @@ impl ResourceLimiter for Ledger {
         &mut self,
         current: usize,
         desired: usize,
-        _: Option<usize>,
+        maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
+        if is_beyond(desired, maximum) {
+            return Ok(false);
+        }
         let growth = desired.saturating_sub(current) as u64;
         let Self {
             table_elements,
@@ -441,8 +447,8 @@ impl ResourceLimiter for Ledger {
     }
 
     fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
-        // The ledger allowed it and the pool's own slot size did not, or the guest asked for
-        // more than its own declared maximum; either way the guest sees -1.
+        // The ledger allowed it and the pool's slot did not, which is at least as large as any
+        // budget: the system is out of memory. The guest sees -1.
         tracing::debug!("memory growth failed: {error}");
         Ok(())
     }
@@ -458,6 +464,12 @@ impl ResourceLimiter for Ledger {
     fn memories(&self) -> usize {
         self.memories_max as usize
     }
+}
+
+/// Whether the guest asks for more than it has declared itself. The engine refuses that, but
+/// only after it has asked here, and what was counted by then would stay counted.
+fn is_beyond(desired: usize, maximum: Option<usize>) -> bool {
+    maximum.is_some_and(|maximum| desired > maximum)
 }
 
 /// Where a table of files is wrong, as an error of the host.
@@ -506,6 +518,16 @@ mod tests {
         assert!(!coped.memory_growing(0, 101, None).unwrap());
         assert!(coped.memory_growing(0, 50, None).unwrap());
         assert_eq!(coped.refused(), None);
+    }
+
+    #[test]
+    fn a_growth_beyond_the_guests_own_maximum_is_not_counted() {
+        let mut ledger = Ledger::new(&Budget::default(), Pot::new(1000));
+        assert!(!ledger.memory_growing(0, 101, Some(100)).unwrap());
+        assert!(!ledger.table_growing(0, 11, Some(10)).unwrap());
+        assert_eq!((ledger.memory_bytes, ledger.table_elements), (0, 0));
+        assert_eq!(ledger.refused(), None);
+        assert!(ledger.memory_growing(0, 100, Some(100)).unwrap());
     }
 
     #[test]

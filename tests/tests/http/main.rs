@@ -20,5 +20,6 @@ mod keys;
 mod models;
 mod openai_models;
 mod openapi;
+mod swap;
 mod v2;
 mod wire;

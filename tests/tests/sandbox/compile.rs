@@ -3,7 +3,7 @@
 use crate::kit::{Kit, budget, config, job, job_of, label, number, request};
 use belljar_sandbox::{
     Budget, Cap, CapHit, CleaningChoice, CompileError, CompileJob, Compiler, LoadBudget, Phase,
-    Sandbox, SandboxConfig, swap_is_possible,
+    Sandbox, SandboxConfig, SwapEvidence,
     wit::tensors::{Datatype, Request, Tensor},
 };
 use std::time::Duration;
@@ -222,7 +222,7 @@ async fn a_finished_job_is_not_done_again_and_a_changed_one_is() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn both_ways_of_cleaning_map_the_same_file() {
-    if swap_is_possible() {
+    if SwapEvidence::default().swap_is_possible() {
         eprintln!("skipped: this machine can swap");
         return;
     }

@@ -3,7 +3,7 @@
 
 use crate::kit::{Kit, budget, config, label, number, request, scalar};
 use belljar_sandbox::{
-    Budget, Cleaning, CleaningChoice, ReadyModel, RunError, SandboxConfig, swap_is_possible,
+    Budget, Cleaning, CleaningChoice, ReadyModel, RunError, SandboxConfig, SwapEvidence,
     wit::{tensors::Request, types::Value},
 };
 use std::time::Duration;
@@ -123,7 +123,7 @@ async fn the_finder_finds() {
 #[tokio::test(flavor = "multi_thread")]
 async fn globals_tables_and_memory_are_fresh_after_each_way_of_ending() {
     let mut ways = vec![CleaningChoice::KeepResident];
-    if !swap_is_possible() {
+    if !SwapEvidence::default().swap_is_possible() {
         ways.push(CleaningChoice::Auto);
     }
     for cleaning in ways {
@@ -162,7 +162,7 @@ async fn globals_tables_and_memory_are_fresh_after_each_way_of_ending() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_map_scan_is_never_used_where_pages_can_be_swapped() {
     let kit = Kit::new();
-    if swap_is_possible() {
+    if SwapEvidence::default().swap_is_possible() {
         assert_eq!(kit.sandbox.cleaning(), Cleaning::KeepResident);
     }
     assert!(!kit.sandbox.cleaning_has_become_unsafe());
