@@ -7,7 +7,8 @@
 )]
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -179,9 +180,8 @@ fn http(
     headers: &[(&str, &str)],
     body: &str,
 ) -> (u16, String) {
-    use std::io::{Read as _, Write as _};
     let address = url.strip_prefix("http://").unwrap();
-    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
     stream
         .set_read_timeout(Some(Duration::from_secs(60)))
         .unwrap();
@@ -589,4 +589,34 @@ fn metrics_get_a_listener_of_their_own() {
     assert_eq!(http(url, "GET", "/v1/models", &[], "").0, 404);
     assert_eq!(server.get("/metrics").0, 401);
     assert_eq!(server.stop().0, Some(0));
+}
+
+/// Whoever asks twice does not want to wait for what is open; nothing is left behind either way.
+#[test]
+fn a_second_signal_ends_a_server_that_still_has_an_open_request() {
+    let home = Home::new();
+    let server = Server::start(&home, &[]);
+    let address = server.url.strip_prefix("http://").unwrap().to_owned();
+    // A body that is announced and never comes keeps its request open.
+    let mut open = TcpStream::connect(&address).unwrap();
+    let head = format!(
+        "POST /infer HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
+         content-length: 10\r\nexpect: 100-continue\r\n\r\n"
+    );
+    open.write_all(head.as_bytes()).unwrap();
+    // The server asks for the body: from here on the request is being worked on.
+    let mut first = [0; 12];
+    open.read_exact(&mut first).unwrap();
+    assert_eq!(&first, b"HTTP/1.1 100");
+    let data_dir = home.data_dir();
+    assert!(data_dir.join("server.json").exists());
+    signal(server.process(), "TERM");
+    // It takes no more connections once it has heard the first signal.
+    while TcpStream::connect(&address).is_ok() {
+        std::thread::yield_now();
+    }
+    let (code, stderr) = server.stop();
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains("second signal"), "{stderr}");
+    assert!(!data_dir.join("server.json").exists());
 }

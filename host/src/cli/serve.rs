@@ -1,11 +1,12 @@
 //! `belljar serve`: the server in the foreground, until a signal ends it.
 
-use std::future::Future;
+use std::io;
 use std::path::Path;
 use std::time::Instant;
 
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 
 use super::{Failure, SettingArgs, output};
 use crate::app::{self, ADMIN_KEY_FILE, ServerHandle};
@@ -81,7 +82,7 @@ pub(super) fn serve(args: &ServeArgs, started: Instant) -> Result<(), Failure> {
 
 async fn serve_until_signal(resolved: Resolved, started: Instant) -> Result<(), Failure> {
     // Before the signals could come: from here on a SIGTERM is a clean stop.
-    let stop = stop_signal()?;
+    let signals = Signals::listen()?;
     let settings = resolved.settings.clone();
     let listeners = app::bind(&settings).await?;
     let address = listeners.main.local_addr()?;
@@ -133,10 +134,10 @@ async fn serve_until_signal(resolved: Resolved, started: Instant) -> Result<(), 
     ));
     output::line(banner)?;
 
-    app.serve(listeners, stop).await;
+    let outcome = serve_and_stop(app, listeners, signals).await;
     drop(published);
     tracing::info!("stopped");
-    Ok(())
+    outcome
 }
 
 /// One line that works at once.
@@ -163,27 +164,54 @@ fn shell_word(path: &Path) -> String {
     format!("'{}'", path.display().to_string().replace('\'', "'\\''"))
 }
 
-/// Ends with the first SIGTERM or SIGINT. A second one ends the process where it stands: who
-/// asks twice does not want to wait for streams.
-fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, Failure> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        let name = tokio::select! {
-            _ = terminate.recv() => "SIGTERM",
-            _ = interrupt.recv() => "SIGINT",
-        };
-        tracing::info!(
-            signal = name,
-            "stopping: no new connections, streams may end"
-        );
-        tokio::spawn(async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            tracing::warn!("stopped at once by a second signal");
-            std::process::exit(1);
-        });
-    })
+/// The signals that end a server.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// The next one, by its name.
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+/// Serves until the first signal, and what is open then to its end. A second signal ends that,
+/// too: who asks twice does not want to wait for streams.
+async fn serve_and_stop(
+    app: app::App,
+    listeners: app::Listeners,
+    mut signals: Signals,
+) -> Result<(), Failure> {
+    let (stop, stopped) = oneshot::channel::<()>();
+    let mut serving = std::pin::pin!(app.serve(listeners, async {
+        let _ = stopped.await;
+    }));
+    let name = tokio::select! {
+        () = &mut serving => return Ok(()),
+        name = signals.next() => name,
+    };
+    tracing::info!(
+        signal = name,
+        "stopping: no new connections, streams may end"
+    );
+    drop(stop);
+    tokio::select! {
+        () = serving => Ok(()),
+        name = signals.next() => {
+            tracing::warn!(signal = name, "stopped at once by a second signal");
+            Err(Failure::from(anyhow::anyhow!("stopped before everything had ended")))
+        }
+    }
 }
