@@ -18,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use handle::ServerHandle;
 
-use crate::audit::AuditLog;
-use crate::auth::{KeyError, KeyStore};
+use crate::audit::{Actor, AuditLog, Event};
+use crate::auth::{AdminKey, KeyError, KeyStore};
 use crate::clock::Clock;
 use crate::config::{Resolved, Settings};
 use crate::db::{Db, DbError};
@@ -35,6 +35,7 @@ pub struct App {
     db: Db,
     registry: Registry,
     keys: KeyStore,
+    admin_key: AdminKey,
     bans: Bans,
     audit: AuditLog,
     sandbox: Sandbox,
@@ -148,10 +149,11 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
     let data_dir = settings.data_dir.as_path();
     let metrics = Metrics::install()?;
     let db = Db::open(data_dir).await?;
-    let keys = KeyStore::open(db.clone(), &settings.auth).await?;
-    keys.ensure_admin_key(&data_dir.join(ADMIN_KEY_FILE))
-        .await?;
     let audit = AuditLog::default();
+    let keys = KeyStore::open(db.clone(), &settings.auth, clock.clone()).await?;
+    let admin_key = keys
+        .ensure_admin_key(&data_dir.join(ADMIN_KEY_FILE))
+        .await?;
     let bans = Bans::open(
         db.clone(),
         clock.clone(),
@@ -160,6 +162,7 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
         settings.http.origin.ipv6_prefix,
     )
     .await?;
+    record_admin_key(&audit, &admin_key);
     let sandbox = Sandbox::start(settings.sandbox.clone())?;
     let compiler = compiler(&settings, program, &sandbox)?;
     let store = Store::open(&data_dir.join("bundles"))?;
@@ -193,6 +196,7 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
         db,
         registry,
         keys,
+        admin_key,
         bans,
         audit,
         sandbox,
@@ -200,6 +204,24 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
         rates,
         state,
     })
+}
+
+/// A key that the start has made or renewed is one more change of the keys.
+fn record_admin_key(audit: &AuditLog, admin_key: &AdminKey) {
+    let (event, id) = match admin_key {
+        AdminKey::Made(id) => ("key_created", id),
+        AdminKey::Renewed(id) => ("key_rotated", id),
+        AdminKey::Kept | AdminKey::Elsewhere => return,
+    };
+    let about = [("key_id", id.as_str()), ("by", "the start")];
+    audit.record(&Event {
+        event,
+        actor: Actor::default(),
+        about: about
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value.into()))
+            .collect(),
+    });
 }
 
 /// The file in the data directory that holds the admin key.
@@ -254,6 +276,12 @@ impl App {
         &self.audit
     }
 
+    /// How the start has found the admin key.
+    #[must_use]
+    pub fn admin_key(&self) -> &AdminKey {
+        &self.admin_key
+    }
+
     /// All routes with their layers, to be asked without a socket.
     pub fn router(&self) -> Router {
         http::router(self.state.clone())
@@ -277,6 +305,7 @@ impl App {
         let stop = CancellationToken::new();
         let upkeep = upkeep::spawn(upkeep::Upkeep {
             registry: self.registry.clone(),
+            keys: self.keys.clone(),
             sandbox: self.sandbox.clone(),
             metrics: self.metrics.clone(),
             bans: self.bans.clone(),
@@ -317,6 +346,9 @@ impl App {
     /// Ends what runs in the background and closes the store. For an app that was never served.
     pub async fn close(self) {
         self.registry.close().await;
+        if let Err(error) = self.keys.write_usage().await {
+            tracing::error!("what keys have used could not be written: {error}");
+        }
         self.db.close().await;
     }
 }

@@ -6,22 +6,42 @@
 
 mod allowance;
 mod caller;
+mod credential;
 mod key;
 mod scope;
 mod store;
+mod usage;
 
 pub use allowance::{Allowance, InvalidNetwork, LIMIT_MAX, Network, Networks, TooManyNetworks};
 pub use caller::{Caller, Denied};
+pub use credential::{Credential, Principal};
 pub use key::{ConfiguredKey, InvalidConfiguredKey, MalformedKey, PresentedKey, SecretKey};
 pub use scope::{InvalidScope, InvalidTier, Scope, Scopes, Tier};
-pub use store::{AuthError, CreatedKey, KeyError, KeyRecord, KeyStore, NewKey};
+pub use store::{
+    AdminKey, AuthError, CreatedKey, KeyError, KeyRecord, KeyStore, NewKey, OLD_SECRETS_MAX,
+    ROTATION_OVERLAP_MAX,
+};
+pub use usage::{KeyUsage, UsageCounts};
 
 /// How callers are told apart.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// Whether every request needs a key. When not, callers without one may run models and
     /// list them, and nothing else.
     pub require_key: bool,
     /// Keys that work beside the stored ones. They may run models and list them.
     pub keys: Vec<ConfiguredKey>,
+    /// Whether only the SHA-256 of keys is kept. There is no other way here, and a setting that
+    /// asks for one is refused.
+    pub hash_keys: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            require_key: false,
+            keys: Vec::new(),
+            hash_keys: true,
+        }
+    }
 }

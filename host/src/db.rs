@@ -9,7 +9,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -76,7 +76,7 @@ impl Db {
     /// When the directory is in use, cannot be written, or holds a database that this program
     /// cannot read.
     pub async fn open(data_dir: &Path) -> Result<Self, DbError> {
-        let directory = LockedDirectory::lock(data_dir)?;
+        let directory = LockedDirectory::lock_patiently(data_dir).await?;
         let path = data_dir.join("belljar.db");
         make_private(&path)?;
         let options = SqliteConnectOptions::new()
@@ -130,7 +130,26 @@ impl Db {
     }
 }
 
+/// How long to wait for another process to let go of the directory. One that was killed may
+/// have been starting a child at that moment, which has a copy of the lock until it has become
+/// another program.
+const IN_USE_PATIENCE: Duration = Duration::from_secs(1);
+/// How often to look meanwhile.
+const IN_USE_PAUSE: Duration = Duration::from_millis(10);
+
 impl LockedDirectory {
+    async fn lock_patiently(path: &Path) -> Result<Self, DbError> {
+        let deadline = Instant::now() + IN_USE_PATIENCE;
+        loop {
+            match Self::lock(path) {
+                Err(DbError::InUse { .. }) if Instant::now() < deadline => {
+                    tokio::time::sleep(IN_USE_PAUSE).await;
+                }
+                locked => return locked,
+            }
+        }
+    }
+
     fn lock(path: &Path) -> Result<Self, DbError> {
         let failed = |source| DbError::Directory {
             path: path.to_owned(),
@@ -189,8 +208,9 @@ mod tests {
             Db::open(dir.path()).await,
             Err(DbError::InUse { .. })
         ));
-        first.close().await;
-        Db::open(dir.path()).await.unwrap();
+        // One that lets go soon is waited for.
+        let (second, ()) = tokio::join!(Db::open(dir.path()), first.close());
+        second.unwrap();
     }
 
     #[tokio::test]

@@ -449,6 +449,18 @@ fn a_server_is_found_used_and_stopped() {
     };
     assert_ne!(models(), 401);
     assert!(home.ok(&["keys", "list"]).contains(id));
+    let shown = home.ok(&["keys", "show", id]);
+    assert!(
+        shown.contains("tier-5") && shown.contains("  requests           1"),
+        "{shown}"
+    );
+    let rotated = home.json(&["keys", "rotate", id, "--overlap", "10m", "--json"]);
+    assert_eq!(rotated["id"], id);
+    assert_ne!(rotated["key"], key);
+    assert_ne!(models(), 401, "the old secret works on");
+    let secret = home.ok(&["keys", "rotate", id]);
+    assert!(secret.starts_with("sk-belljar-"), "{secret}");
+    assert_eq!(models(), 401, "and does not without an overlap");
     home.ok(&["keys", "revoke", id]);
     assert_eq!(models(), 401);
     assert!(home.ok(&["keys", "list"]).contains("revoked"));
@@ -456,6 +468,12 @@ fn a_server_is_found_used_and_stopped() {
         home.fails(1, &["keys", "revoke", "key_0000000000000000"])
             .contains("key_0000")
     );
+    assert_eq!(
+        home.json(&["keys", "delete", id, "--json"])["deleted"],
+        true
+    );
+    assert!(!home.ok(&["keys", "list"]).contains(id));
+    home.fails(1, &["keys", "show", id]);
 
     let admin = fs::read_to_string(home.data_dir().join("admin.key")).unwrap();
     let (code, log) = server.stop();

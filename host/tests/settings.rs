@@ -137,6 +137,46 @@ async fn require_api_key() {
     }
 }
 
+/// The only value that it can have is the one that it has: a server that keeps keys as they are
+/// does not start.
+#[test]
+fn hash_api_keys() {
+    for name in ["BELLJAR_HASH_API_KEYS", "FAKEAI_HASH_API_KEYS"] {
+        let with = |value: &str| {
+            let environment = BTreeMap::from([
+                (name.to_owned(), value.to_owned()),
+                ("BELLJAR_DATA_DIR".to_owned(), "/nowhere".to_owned()),
+            ]);
+            resolve(&Overrides::default(), &environment)
+        };
+        let refused = with("false").unwrap_err().to_string();
+        assert!(
+            refused.contains(name) && refused.contains("SHA-256"),
+            "{refused}"
+        );
+        assert!(with("true").unwrap().settings.auth.hash_keys);
+    }
+}
+
+/// A key that can be guessed stops the start, and what it is is not repeated.
+#[test]
+fn api_keys_that_are_too_short() {
+    for name in ["BELLJAR_API_KEYS", "FAKEAI_API_KEYS"] {
+        for (value, position) in [
+            ("fifteen-letters", "key 1"),
+            (r#"["a-key-of-sixteen", "fifteen-letters"]"#, "key 2"),
+            ("a-key-of-sixteen,sha256:fifteen-letters", "key 2"),
+        ] {
+            let environment = BTreeMap::from([(name.to_owned(), value.to_owned())]);
+            let refused = resolve(&Overrides::default(), &environment)
+                .unwrap_err()
+                .to_string();
+            assert!(refused.contains(position), "{refused}");
+            assert!(!refused.contains("fifteen-letters"), "{refused}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn api_keys() {
     let hash = hex::encode(<sha2::Sha256 as sha2::Digest>::digest(

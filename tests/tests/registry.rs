@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use belljar::auth::{self, Caller, KeyStore, NewKey, PresentedKey};
+use belljar::clock::Clock;
 use belljar::db::{Db, DbError};
 use belljar::models::{
     Config, LiveModel, ModelError, Received, Registry, VersionState, VersionStatus,
@@ -38,7 +39,7 @@ struct Host {
 impl Host {
     async fn open(directory: &Path, config: Config) -> Self {
         let db = open_db(directory).await;
-        let keys = KeyStore::open(db.clone(), &auth::Config::default())
+        let keys = KeyStore::open(db.clone(), &auth::Config::default(), Clock::system())
             .await
             .unwrap();
         let admin = key(&keys, "infer,models:read,models:write", None).await;

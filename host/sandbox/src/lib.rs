@@ -36,7 +36,7 @@ pub use compiler::{
 pub use fault::{Cap, CapHit, GuestError, RunError};
 pub use generation::{Generation, GenerationEnd};
 pub use model::ReadyModel;
-pub use run::{Completed, RunLabel, Spent};
+pub use run::{Completed, RunLabel, RunReport, Spent};
 pub use sandbox::{Sandbox, SandboxConfig, SandboxStats, StartError};
 pub use state::AssetFile;
 pub use tensor::{

@@ -32,6 +32,14 @@ const YIELD_TICKS: u64 = 1;
 pub struct RunLabel {
     request_id: Arc<str>,
     meter: Arc<Meter>,
+    report: Option<Arc<dyn RunReport>>,
+}
+
+/// Is told of each run under a label when it has ended, however it did: also of one whose caller
+/// left before.
+pub trait RunReport: std::fmt::Debug + Send + Sync {
+    /// Notes what the run has spent. Called where runs end, so it must not wait.
+    fn run_ended(&self, spent: &Spent);
 }
 
 impl RunLabel {
@@ -41,7 +49,15 @@ impl RunLabel {
         Self {
             request_id: request_id.into(),
             meter: Arc::default(),
+            report: None,
         }
+    }
+
+    /// The label with somebody to tell of each run's end.
+    #[must_use]
+    pub fn reporting_to(mut self, report: Arc<dyn RunReport>) -> Self {
+        self.report = Some(report);
+        self
     }
 
     /// The id of the request.
@@ -162,6 +178,9 @@ impl Drop for Live {
             .fetch_max(spent.memory_bytes, Ordering::Relaxed);
         let us = u64::try_from(spent.wall.as_micros()).unwrap_or(u64::MAX);
         meter.wall_us.fetch_add(us, Ordering::Relaxed);
+        if let Some(report) = &self.label.report {
+            report.run_ended(&spent);
+        }
         let state = self.store.data();
         if state.yields == 0 {
             state.facts().quick.store(true, Ordering::Relaxed);

@@ -1,5 +1,6 @@
-//! What has to be done from time to time while a server runs: fold histograms, let bans end, and notice when
-//! slots can no longer be cleaned the fast way.
+//! What has to be done from time to time while a server runs: fold histograms, let bans end,
+//! notice when slots can no longer be cleaned the fast way, end what was let in with keys that
+//! have expired, and write down what keys have used.
 
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::KeyStore;
 use crate::guard::Bans;
 use crate::models::Registry;
 use crate::telemetry::Metrics;
@@ -19,6 +21,7 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// What the upkeep works on.
 pub(super) struct Upkeep {
     pub(super) registry: Registry,
+    pub(super) keys: KeyStore,
     /// The one that all models are known to be in. Not asked from the registry: a move that has
     /// failed half-way must be tried again.
     pub(super) sandbox: Sandbox,
@@ -27,9 +30,37 @@ pub(super) struct Upkeep {
     pub(super) stop: CancellationToken,
 }
 
+/// How often to look for keys that have expired. With the time that it takes to end a stream,
+/// well under the second in which that is promised.
+const KEYS_PERIOD: Duration = Duration::from_millis(250);
+
+/// How often what keys have used is written to the database: what a kill loses of it at most.
+const USAGE_PERIOD: Duration = Duration::from_secs(5);
+
 /// Starts the upkeep; it ends with `stop`.
 pub(super) fn spawn(upkeep: Upkeep) -> JoinHandle<()> {
-    tokio::spawn(run(upkeep))
+    let (keys, stop) = (upkeep.keys.clone(), upkeep.stop.clone());
+    tokio::spawn(async move {
+        tokio::join!(run(upkeep), keep_keys(keys, stop));
+    })
+}
+
+async fn keep_keys(keys: KeyStore, stop: CancellationToken) {
+    let mut look = interval(KEYS_PERIOD);
+    let mut write = interval(USAGE_PERIOD);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    write.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let done = tokio::select! {
+            () = stop.cancelled() => return,
+            _ = look.tick() => keys.end_what_is_over().await,
+            _ = write.tick() => keys.write_usage().await,
+        };
+        // What was not written is tried again at the next tick.
+        if let Err(error) = done {
+            tracing::error!("the upkeep of the keys failed: {error}");
+        }
+    }
 }
 
 async fn run(mut upkeep: Upkeep) {

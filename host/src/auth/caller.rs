@@ -3,8 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
 use super::allowance::{Allowance, Networks};
+use super::credential::Principal;
 use super::scope::{Scope, Scopes, Tier};
+use super::usage::KeyUsage;
 use crate::ids::KeyId;
 
 /// Who is calling. A proof value: outside tests only the key store makes one that stands for a
@@ -12,16 +17,36 @@ use crate::ids::KeyId;
 #[derive(Clone, Debug)]
 pub struct Caller(Option<Arc<Grant>>);
 
-/// What a key may do, without anything of its secret.
+/// What lets a caller in: one secret of one key. A key has several while it is being rotated.
 #[derive(Debug)]
 pub(super) struct Grant {
+    pub(super) account: Arc<Account>,
+    /// When the secret stops working, where it has been replaced.
+    pub(super) until: Option<Timestamp>,
+    /// Cancelled when the secret stops working, for whatever reason.
+    pub(super) ended: CancellationToken,
+}
+
+/// A key and what it may do, without anything of its secrets.
+#[derive(Debug)]
+pub(super) struct Account {
     pub(super) id: KeyId,
     pub(super) scopes: Scopes,
     /// None: all models.
     pub(super) models: Option<BTreeSet<String>>,
     pub(super) allowance: Allowance,
     pub(super) networks: Networks,
-    pub(super) expires: Option<jiff::Timestamp>,
+    pub(super) expires: Option<Timestamp>,
+    pub(super) usage: Arc<KeyUsage>,
+    /// Cancelled when the key ends, and its secrets with it.
+    pub(super) ended: CancellationToken,
+}
+
+impl Grant {
+    /// When it ends by itself.
+    pub(super) fn end(&self) -> Option<Timestamp> {
+        self.until.into_iter().chain(self.account.expires).min()
+    }
 }
 
 /// The caller lacks a right.
@@ -49,15 +74,38 @@ impl Caller {
     /// The key that was presented, unless there was none.
     #[must_use]
     pub fn key_id(&self) -> Option<&KeyId> {
-        self.0.as_ref().map(|grant| &grant.id)
+        self.account().map(|account| &account.id)
+    }
+
+    /// Who is calling, as far as that was proven.
+    #[must_use]
+    pub fn principal(&self) -> Principal<'_> {
+        self.key_id().map_or(Principal::Anonymous, Principal::Key)
+    }
+
+    /// Where the key's use is counted; none without a key.
+    #[must_use]
+    pub fn usage(&self) -> Option<&Arc<KeyUsage>> {
+        self.account().map(|account| &account.usage)
+    }
+
+    /// Is cancelled when the secret that was presented stops working: the key was revoked,
+    /// deleted or has expired, or the secret was replaced and its time is over. None without a
+    /// key.
+    #[must_use]
+    pub fn ended(&self) -> Option<&CancellationToken> {
+        self.0.as_ref().map(|grant| &grant.ended)
+    }
+
+    fn account(&self) -> Option<&Account> {
+        self.0.as_ref().map(|grant| &*grant.account)
     }
 
     /// Whether the caller has a right.
     #[must_use]
     pub fn has(&self, scope: Scope) -> bool {
-        self.0
-            .as_ref()
-            .map_or(Scopes::USE, |grant| grant.scopes)
+        self.account()
+            .map_or(Scopes::USE, |account| account.scopes)
             .contains(scope)
     }
 
@@ -77,9 +125,8 @@ impl Caller {
     /// Whether the caller may know of the model of that name. For others it does not exist.
     #[must_use]
     pub fn may_use(&self, model_name: &str) -> bool {
-        self.0
-            .as_ref()
-            .and_then(|grant| grant.models.as_ref())
+        self.account()
+            .and_then(|account| account.models.as_ref())
             .is_none_or(|allowed| allowed.contains(model_name))
     }
 
@@ -106,20 +153,22 @@ impl Caller {
     #[must_use]
     pub fn allowance(&self) -> &Allowance {
         const UNSAID: &Allowance = &Allowance::UNSAID;
-        self.0.as_ref().map_or(UNSAID, |grant| &grant.allowance)
+        self.account().map_or(UNSAID, |account| &account.allowance)
     }
 
     /// Where the key may be used from; everywhere without a key.
     #[must_use]
     pub fn networks(&self) -> &Networks {
         const EVERYWHERE: &Networks = &Networks::EVERYWHERE;
-        self.0.as_ref().map_or(EVERYWHERE, |grant| &grant.networks)
+        self.account()
+            .map_or(EVERYWHERE, |account| &account.networks)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Clock;
 
     #[test]
     fn without_a_key_models_can_be_used_and_nothing_managed() {
@@ -134,13 +183,20 @@ mod tests {
 
     #[test]
     fn a_key_for_some_models_knows_no_others() {
-        let caller = Caller::with(Arc::new(Grant {
+        let account = Account {
             id: KeyId::random(),
             scopes: "infer".parse().unwrap_or_default(),
             models: Some(BTreeSet::from(["a".to_owned()])),
             allowance: Allowance::default(),
             networks: Networks::default(),
             expires: None,
+            usage: Arc::new(KeyUsage::new(Clock::system())),
+            ended: CancellationToken::new(),
+        };
+        let caller = Caller::with(Arc::new(Grant {
+            account: Arc::new(account),
+            until: None,
+            ended: CancellationToken::new(),
         }));
         assert!(caller.may_use("a"));
         assert!(!caller.may_use("b"));

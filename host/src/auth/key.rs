@@ -4,6 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
@@ -39,7 +40,7 @@ impl fmt::Debug for KeyDigest {
     }
 }
 
-/// The secret of a stored key, as shown once to whoever created it.
+/// The secret of a stored key, as shown once to whoever created it. Wiped when it is dropped.
 #[derive(Clone)]
 pub struct SecretKey(SecretString);
 
@@ -47,9 +48,16 @@ impl SecretKey {
     /// A fresh secret from the system's random source.
     pub(super) fn random() -> Result<Self, rand::rngs::SysError> {
         use rand::TryRng;
-        let mut bytes = [0_u8; SECRET_DIGITS / 2];
-        rand::rngs::SysRng.try_fill_bytes(&mut bytes)?;
-        Ok(Self(format!("{PREFIX}{}", hex::encode(bytes)).into()))
+        let mut bytes = Zeroizing::new([0_u8; SECRET_DIGITS / 2]);
+        rand::rngs::SysRng.try_fill_bytes(bytes.as_mut())?;
+        let mut digits = Zeroizing::new([0_u8; SECRET_DIGITS]);
+        // Fails only where the lengths differ, and they are one constant.
+        let _ = hex::encode_to_slice(bytes.as_ref(), digits.as_mut());
+        // Of the right size from the start: a string that grows leaves copies behind.
+        let mut text = String::with_capacity(PREFIX.len() + SECRET_DIGITS);
+        text.push_str(PREFIX);
+        text.extend(digits.iter().copied().map(char::from));
+        Ok(Self(text.into()))
     }
 
     /// The secret as text: for the one answer that shows it, and for the file of the admin key.
@@ -189,8 +197,8 @@ mod tests {
             format!(
                 "{:?}",
                 super::super::Config {
-                    require_key: true,
-                    keys: vec![configured]
+                    keys: vec![configured],
+                    ..super::super::Config::default()
                 }
             ),
         ] {

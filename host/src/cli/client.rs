@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Args;
 use reqwest::{Method, RequestBuilder, Response, Url};
+use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
 use super::{PlaceArgs, output};
@@ -39,7 +41,7 @@ pub(super) struct ClientArgs {
 pub(super) struct Client {
     http: reqwest::Client,
     base: Url,
-    key: String,
+    key: SecretString,
 }
 
 impl Client {
@@ -99,7 +101,9 @@ impl Client {
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(path);
         }
-        self.http.request(method, url).bearer_auth(&self.key)
+        self.http
+            .request(method, url)
+            .bearer_auth(self.key.expose_secret())
     }
 
     /// Sends a request and reads the JSON of the answer.
@@ -180,19 +184,21 @@ fn is_loopback(url: &Url) -> bool {
             .is_ok_and(|ip| ip.is_loopback())
 }
 
-fn read_key(path: &std::path::Path) -> Result<String> {
-    let text = fs::read_to_string(path).with_context(|| {
-        format!(
-            "the key in {} cannot be read: run as the user of the server, or name another file \
+fn read_key(path: &std::path::Path) -> Result<SecretString> {
+    let text = fs::read_to_string(path)
+        .map(Zeroizing::new)
+        .with_context(|| {
+            format!(
+                "the key in {} cannot be read: run as the user of the server, or name another file \
              with --admin-key-file",
-            path.display()
-        )
-    })?;
+                path.display()
+            )
+        })?;
     let key = text.trim();
     if PresentedKey::parse(key.as_bytes()).is_err() {
         bail!("{} does not hold a key", path.display());
     }
-    Ok(key.to_owned())
+    Ok(key.to_owned().into())
 }
 
 #[cfg(test)]

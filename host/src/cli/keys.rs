@@ -25,14 +25,32 @@ pub(super) enum KeysCommand {
         #[command(flatten)]
         client: ClientArgs,
     },
-    /// Revoke a key: it is refused from the next request on
-    Revoke {
-        /// Id of the key, as `keys list` shows it
-        #[arg(value_name = "ID")]
-        id: KeyId,
+    /// Show a key: what it may do and what it has used
+    Show(OneArgs),
+    /// Give a key another secret and print it; it is shown this once
+    Rotate {
+        /// How long the old secret works on, such as 10m; at most 7d (default: not at all)
+        #[arg(long, value_name = "SPAN")]
+        overlap: Option<DurationText>,
         #[command(flatten)]
-        client: ClientArgs,
+        one: OneArgs,
     },
+    /// Revoke a key: it is refused from the next request on, and its streams are ended
+    Revoke(OneArgs),
+    /// Forget a key as if it had never been made; `revoke` keeps its record
+    Delete(OneArgs),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct OneArgs {
+    /// Id of the key, as `keys list` shows it
+    #[arg(value_name = "ID")]
+    id: KeyId,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    client: ClientArgs,
 }
 
 #[derive(Args, Debug)]
@@ -140,16 +158,7 @@ pub(super) fn keys(command: &KeysCommand) -> Result<(), Failure> {
                     .request(Method::POST, &["admin", "keys"])
                     .json(&args.body());
                 let created = client.send(request).await?;
-                if args.json {
-                    output::json(&created)?;
-                } else {
-                    // The secret alone on stdout, so that a script can take it as it is.
-                    output::note(&format!(
-                        "{} is made. This is the only time that its secret is shown:",
-                        text(&created, "id")
-                    ));
-                    output::line(text(&created, "key"))?;
-                }
+                secret_once(&created, args.json, "is made")?;
             }
             KeysCommand::List { json, client } => {
                 let client = Client::new(client)?;
@@ -162,46 +171,185 @@ pub(super) fn keys(command: &KeysCommand) -> Result<(), Failure> {
                     table(array(&list, "data"))?
                 }
             }
-            KeysCommand::Revoke { id, client } => {
-                let client = Client::new(client)?;
-                let path = ["admin", "keys", id.as_str(), "revoke"];
-                client.send(client.request(Method::POST, &path)).await?;
-                output::line(format!("{id} is revoked"))?;
+            KeysCommand::Show(one) => {
+                let key = one.send(Method::GET, None, None).await?;
+                if one.json {
+                    output::json(&key)?;
+                } else {
+                    details(&key)?;
+                }
+            }
+            KeysCommand::Rotate { overlap, one } => {
+                let body = overlap.map(|span| json!({"overlap": span.to_string()}));
+                let rotated = one.send(Method::POST, Some("rotate"), body).await?;
+                secret_once(&rotated, one.json, "has another secret")?;
+            }
+            KeysCommand::Revoke(one) => {
+                let revoked = one.send(Method::POST, Some("revoke"), None).await?;
+                one.done(&revoked, "is revoked")?;
+            }
+            KeysCommand::Delete(one) => {
+                let deleted = one.send(Method::DELETE, None, None).await?;
+                one.done(&deleted, "is deleted")?;
             }
         }
         Ok(())
     })
 }
 
-fn table(keys: &[Value]) -> Result<()> {
-    let now = Timestamp::now();
-    let rows = keys.iter().map(|key| {
-        let words = |field: &str| {
-            let words: Vec<&str> = array(key, field).iter().filter_map(Value::as_str).collect();
-            words.join(" ")
-        };
-        let expires = text(key, "expires");
-        let over = expires.parse::<Timestamp>().is_ok_and(|end| end <= now);
-        let state = match (text(key, "revoked").is_empty(), over) {
-            (false, _) => "revoked".to_owned(),
-            (true, true) => "expired".to_owned(),
-            (true, false) if expires.is_empty() => "valid".to_owned(),
-            (true, false) => format!("until {}", expires.chars().take(10).collect::<String>()),
-        };
-        let models = words("models");
-        let models = if models.is_empty() {
-            "all".to_owned()
+impl OneArgs {
+    /// Asks the server for one thing about the key.
+    async fn send(
+        &self,
+        method: Method,
+        verb: Option<&str>,
+        body: Option<Value>,
+    ) -> Result<Value, Failure> {
+        let client = Client::new(&self.client)?;
+        let mut path = vec!["admin", "keys", self.id.as_str()];
+        path.extend(verb);
+        let mut request = client.request(method, &path);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        Ok(client.send(request).await?)
+    }
+
+    fn done(&self, answer: &Value, what: &str) -> Result<()> {
+        if self.json {
+            output::json(answer)
         } else {
-            models
-        };
+            output::line(format!("{} {what}", self.id))
+        }
+    }
+}
+
+/// Prints the one answer that has a secret: the secret alone on stdout, so that a script can take
+/// it as it is.
+fn secret_once(key: &Value, as_json: bool, what: &str) -> Result<()> {
+    if as_json {
+        return output::json(key);
+    }
+    output::note(&format!(
+        "{} {what}. This is the only time that it is shown:",
+        text(key, "id")
+    ));
+    output::line(text(key, "key"))
+}
+
+/// Everything about one key, a line for each thing that is said.
+fn details(key: &Value) -> Result<()> {
+    let mut lines = vec![format!("{} is {}", text(key, "id"), state(key))];
+    let mut add = |label: &str, value: String| {
+        if !value.is_empty() {
+            lines.push(format!("  {label:<18} {value}"));
+        }
+    };
+    add("name", text(key, "name").to_owned());
+    add("scopes", words(key, "scopes"));
+    add("models", all_or(words(key, "models")));
+    for field in ["created", "rotated", "expires", "revoked", "tier"] {
+        add(field, text(key, field).to_owned());
+    }
+    for field in [
+        "rpm",
+        "tpm",
+        "max_concurrent",
+        "max_uploads",
+        "max_stored_bundles",
+        "max_stored_bytes",
+        "fuel_per_day",
+    ] {
+        add(field, number(key, field));
+    }
+    for field in ["allow_networks", "deny_networks", "old_secrets_until"] {
+        add(field, words(key, field));
+    }
+    let usage = key.get("usage").unwrap_or(&Value::Null);
+    let last_used = text(usage, "last_used");
+    let last_used = if last_used.is_empty() {
+        "never"
+    } else {
+        last_used
+    };
+    add("last used", last_used.to_owned());
+    for field in [
+        "requests",
+        "prompt_tokens",
+        "completion_tokens",
+        "fuel",
+        "fuel_today",
+    ] {
+        add(field, number(usage, field));
+    }
+    output::line(lines.join("\n"))
+}
+
+/// A number of an answer; empty where there is none.
+fn number(value: &Value, field: &str) -> String {
+    let number = value.get(field).filter(|value| value.is_number());
+    number.map_or_else(String::new, Value::to_string)
+}
+
+/// A list of an answer, with spaces.
+fn words(value: &Value, field: &str) -> String {
+    let words: Vec<&str> = array(value, field)
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
+    words.join(" ")
+}
+
+fn all_or(words: String) -> String {
+    if words.is_empty() {
+        "all".to_owned()
+    } else {
+        words
+    }
+}
+
+/// Whether a key works, in a word or two.
+fn state(key: &Value) -> String {
+    let expires = text(key, "expires");
+    let over = expires
+        .parse::<Timestamp>()
+        .is_ok_and(|end| end <= Timestamp::now());
+    match (text(key, "revoked").is_empty(), over) {
+        (false, _) => "revoked".to_owned(),
+        (true, true) => "expired".to_owned(),
+        (true, false) if expires.is_empty() => "valid".to_owned(),
+        (true, false) => format!("valid until {}", day(expires)),
+    }
+}
+
+/// The day of a time.
+fn day(time: &str) -> String {
+    time.chars().take("2027-01-31".len()).collect()
+}
+
+fn table(keys: &[Value]) -> Result<()> {
+    let rows = keys.iter().map(|key| {
+        let usage = key.get("usage").unwrap_or(&Value::Null);
         [
             text(key, "id").to_owned(),
             text(key, "name").to_owned(),
-            words("scopes"),
-            models,
+            words(key, "scopes"),
+            all_or(words(key, "models")),
             text(key, "tier").to_owned(),
-            state,
+            state(key),
+            day(text(usage, "last_used")),
         ]
     });
-    output::table(["id", "name", "scopes", "models", "tier", "state"], rows)
+    output::table(
+        [
+            "id",
+            "name",
+            "scopes",
+            "models",
+            "tier",
+            "state",
+            "last used",
+        ],
+        rows,
+    )
 }

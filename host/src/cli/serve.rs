@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::{Failure, SettingArgs, output};
 use crate::app::{self, ADMIN_KEY_FILE, ServerHandle};
+use crate::auth::AdminKey;
 use crate::config::{Resolved, SystemEnvironment, resolve};
 use crate::telemetry;
 
@@ -114,8 +115,16 @@ async fn serve_until_signal(resolved: Resolved, started: Instant) -> Result<(), 
         (false, false) => "NOT required, and other machines can reach the server (insecure)",
     };
     let admin_key = settings.data_dir.join(ADMIN_KEY_FILE);
+    let admin_key_state = match app.admin_key() {
+        AdminKey::Kept => "",
+        AdminKey::Made(_) => " (made just now)",
+        AdminKey::Renewed(_) => {
+            " (made anew: the file was gone or useless; the secret before it is void)"
+        }
+        AdminKey::Elsewhere => " holds no key that works; another admin key does",
+    };
     let mut banner = format!(
-        "belljar {version}\n  listening   {url}\n  data        {data}\n  admin key   {key}\n  keys        {keys}\n  slots       cleaned by {cleaning}",
+        "belljar {version}\n  listening   {url}\n  data        {data}\n  admin key   {key}{admin_key_state}\n  keys        {keys}\n  slots       cleaned by {cleaning}",
         version = env!("CARGO_PKG_VERSION"),
         url = handle.url,
         data = settings.data_dir.display(),

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use belljar_bundle::{ByteSize, DurationText, Fuel, PublicKey, TrustedKey};
 use belljar_sandbox::CleaningChoice;
+use secrecy::zeroize::{Zeroize as _, Zeroizing};
 
 use crate::auth::{ConfiguredKey, Tier};
 use crate::http::{AllowedHost, AllowedOrigin};
@@ -26,6 +27,14 @@ pub(super) enum Raw {
 }
 
 impl Raw {
+    /// Wipes the text of a secret once it has been read.
+    pub(super) fn wipe(&mut self) {
+        match self {
+            Self::Text(text) => text.zeroize(),
+            Self::List(items) => items.zeroize(),
+        }
+    }
+
     fn text(&self) -> Result<&str, String> {
         match self {
             Self::Text(text) => Ok(text.trim()),
@@ -409,7 +418,8 @@ impl Kind<Vec<ConfiguredKey>> for Keys {
 
     fn read(raw: &Raw) -> Result<Vec<ConfiguredKey>, String> {
         let mut keys = Vec::new();
-        for (index, text) in raw.list()?.iter().enumerate() {
+        let list = Zeroizing::new(raw.list()?);
+        for (index, text) in list.iter().enumerate() {
             // Says which and not what: this reaches the terminal and the log.
             let key = text
                 .parse()

@@ -285,9 +285,13 @@ impl Reading {
         let Given {
             setting,
             source,
-            raw,
+            mut raw,
         } = given;
-        match (setting.read)(&mut self.settings, &raw) {
+        let read = (setting.read)(&mut self.settings, &raw);
+        if setting.secret {
+            raw.wipe();
+        }
+        match read {
             Ok(()) => {
                 self.sources.insert(setting.key, source);
             }

@@ -145,6 +145,13 @@ impl Settings {
                     .to_owned(),
             ));
         }
+        if !self.auth.hash_keys {
+            found.push((
+                "hash_api_keys",
+                "keys are kept as their SHA-256 only, whatever a setting says: take this one out"
+                    .to_owned(),
+            ));
+        }
         if self.http.tokens_default > self.http.tokens_max {
             found.push((
                 "http.tokens_default",

@@ -116,6 +116,9 @@ pub static SETTINGS: &[Setting] = &[
         "Keys that may run and list models, beside the stored ones.")
     .fakeai()
     .secret(),
+    setting!("hash_api_keys", auth.hash_keys: Switch<bool>, "auth",
+        "Keeps only the SHA-256 of keys. There is no other way here: `false` stops the start.")
+    .fakeai(),
     setting!("rate_limit.enabled", limits.enabled: Switch<Option<bool>>, "limits",
         "Whether requests and tokens a minute are limited. `auto`: not on a loopback address, else yes.")
     .fakeai(),

@@ -7,6 +7,7 @@ mod address;
 mod browser;
 mod catch_panic;
 mod conduct;
+mod cut;
 mod deadline;
 mod gate;
 mod host;

@@ -1,10 +1,11 @@
 //! Runs one thing on one model, and notes for the log and the metrics what became of it.
 
 use super::error::ApiError;
+use crate::auth::KeyUsage;
 use crate::models::LiveModel;
 use crate::telemetry::metrics as names;
 use arc_swap::ArcSwap;
-use belljar_sandbox::{Completed, RunError, Spent};
+use belljar_sandbox::{Completed, RunError, RunReport, Spent};
 use metrics::{Counter, Histogram};
 use std::collections::HashMap;
 use std::future::Future;
@@ -36,9 +37,22 @@ pub(crate) fn note_end(model: &LiveModel, spent: &Spent) {
     });
 }
 
-/// Counts what the runs of one request have used, however they ended.
-pub(crate) fn count_fuel(model: &Arc<str>, fuel: u64) {
-    handles(model, |handles| handles.fuel.increment(fuel));
+/// Counts what the runs of one request use, when each of them really ends.
+#[derive(Debug)]
+pub(crate) struct FuelCount {
+    pub(crate) model: Option<Arc<str>>,
+    pub(crate) usage: Option<Arc<KeyUsage>>,
+}
+
+impl RunReport for FuelCount {
+    fn run_ended(&self, spent: &Spent) {
+        if let Some(model) = &self.model {
+            handles(model, |handles| handles.fuel.increment(spent.fuel));
+        }
+        if let Some(usage) = &self.usage {
+            usage.add_fuel(spent.fuel);
+        }
+    }
 }
 
 /// Notes a run that failed, and turns the failure into the caller's error.

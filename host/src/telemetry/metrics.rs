@@ -20,7 +20,8 @@ pub const HTTP_BYTES_IN: &str = "belljar_http_request_body_bytes_total";
 pub const HTTP_BYTES_OUT: &str = "belljar_http_response_body_bytes_total";
 /// Connections open now.
 pub const CONNECTIONS_OPEN: &str = "belljar_connections_open";
-/// Connections that there was no room for. Label: `reason`.
+/// Connections that there was no room for, or that were closed for what they began with.
+/// Label: `reason`.
 pub const CONNECTIONS_REFUSED: &str = "belljar_connections_refused_total";
 /// Connections that the server ended. Label: `reason`.
 pub const CONNECTIONS_CUT: &str = "belljar_connections_cut_total";
@@ -46,6 +47,8 @@ pub const AUDIT_EVENTS: &str = "belljar_audit_events_total";
 pub const AUDIT_FAILURES: &str = "belljar_audit_failures_total";
 /// Security events that were only counted, because many of one kind came at once.
 pub const AUDIT_REPEATED: &str = "belljar_audit_repeated_total";
+/// Requests and streams that were ended because their key did.
+pub const KEY_CUTS: &str = "belljar_key_cuts_total";
 /// Runs of models that ended. Labels: `model`, `outcome` (`ok` or the error's code).
 pub const RUNS: &str = "belljar_runs_total";
 /// Seconds of one run on the wall clock. Label: `model`.
@@ -191,6 +194,11 @@ fn describe() {
         AUDIT_REPEATED,
         Unit::Count,
         "Security events that were only counted."
+    );
+    describe_counter!(
+        KEY_CUTS,
+        Unit::Count,
+        "Requests and streams ended because their key did."
     );
     describe_counter!(RUNS, Unit::Count, "Runs of models that ended.");
     describe_histogram!(RUN_DURATION, Unit::Seconds, "One run on the wall clock.");

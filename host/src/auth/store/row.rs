@@ -1,4 +1,4 @@
-//! A key as the database has it.
+//! Keys and their secrets as the database has them. Each function is one transaction.
 
 use jiff::Timestamp;
 use sqlx::SqlitePool;
@@ -7,11 +7,11 @@ use super::{KeyError, KeyRecord};
 use crate::auth::allowance::{Allowance, InvalidNetwork, Network, Networks};
 use crate::auth::key::KeyDigest;
 use crate::auth::scope::{InvalidScope, InvalidTier, Tier};
-use crate::ids::InvalidKeyId;
+use crate::ids::{InvalidKeyId, KeyId};
 
 /// One row of the table `keys`.
 #[derive(sqlx::FromRow)]
-pub(super) struct Row {
+struct Row {
     id: String,
     name: String,
     digest: Vec<u8>,
@@ -28,22 +28,21 @@ pub(super) struct Row {
     allow_networks: Option<String>,
     deny_networks: Option<String>,
     created_ms: i64,
+    rotated_ms: Option<i64>,
     expires_ms: Option<i64>,
     revoked_ms: Option<i64>,
+    from_server: bool,
 }
 
 impl Row {
-    pub(super) fn read(self) -> Result<(KeyRecord, KeyDigest), KeyError> {
+    fn read(self) -> Result<(KeyRecord, KeyDigest), KeyError> {
         let row = self.id.clone();
         let damaged = |reason: String| KeyError::Damaged {
             id: row.clone(),
             reason,
         };
         let time = |ms: i64| Timestamp::from_millisecond(ms).map_err(|e| damaged(e.to_string()));
-        let digest: [u8; 32] = self
-            .digest
-            .try_into()
-            .map_err(|_| damaged("its hash has a wrong length".to_owned()))?;
+        let digest = digest(&row, &self.digest)?;
         let networks = |json: Option<String>| -> Result<Vec<Network>, KeyError> {
             let Some(json) = json else {
                 return Ok(Vec::new());
@@ -94,11 +93,57 @@ impl Row {
             allowance,
             networks,
             created: Some(time(self.created_ms)?),
+            rotated: self.rotated_ms.map(time).transpose()?,
+            old_secrets_until: Vec::new(),
             expires: self.expires_ms.map(time).transpose()?,
             revoked: self.revoked_ms.map(time).transpose()?,
+            from_server: self.from_server,
         };
-        Ok((record, KeyDigest(digest)))
+        Ok((record, digest))
     }
+}
+
+/// All stored keys with their current secrets, the oldest first.
+pub(super) async fn all(pool: &SqlitePool) -> Result<Vec<(KeyRecord, KeyDigest)>, KeyError> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT id, name, digest, scopes, models, tier, rpm, tpm, max_concurrent, max_uploads, \
+         max_stored_bundles, max_stored_bytes, fuel_per_day, allow_networks, deny_networks, \
+         created_ms, rotated_ms, expires_ms, revoked_ms, from_server FROM keys \
+         ORDER BY created_ms",
+    )
+    .fetch_all(pool)
+    .await?;
+    rows.into_iter().map(Row::read).collect()
+}
+
+/// Secrets that were replaced, with the keys that they are of and when they stop working.
+pub(super) async fn old_secrets(
+    pool: &SqlitePool,
+) -> Result<Vec<(KeyId, KeyDigest, Timestamp)>, KeyError> {
+    let rows: Vec<(String, Vec<u8>, i64)> =
+        sqlx::query_as("SELECT key_id, digest, until_ms FROM key_old_secrets")
+            .fetch_all(pool)
+            .await?;
+    let read = |(key_id, bytes, until_ms): (String, Vec<u8>, i64)| {
+        let damaged = |reason: String| KeyError::Damaged {
+            id: key_id.clone(),
+            reason,
+        };
+        let id = key_id
+            .parse()
+            .map_err(|e: InvalidKeyId| damaged(e.to_string()))?;
+        let until = Timestamp::from_millisecond(until_ms).map_err(|e| damaged(e.to_string()))?;
+        Ok((id, digest(&key_id, &bytes)?, until))
+    };
+    rows.into_iter().map(read).collect()
+}
+
+fn digest(id: &str, bytes: &[u8]) -> Result<KeyDigest, KeyError> {
+    let digest = bytes.try_into().map_err(|_| KeyError::Damaged {
+        id: id.to_owned(),
+        reason: "its hash has a wrong length".to_owned(),
+    })?;
+    Ok(KeyDigest(digest))
 }
 
 /// Stores a key.
@@ -113,8 +158,8 @@ pub(super) async fn insert(
     sqlx::query(
         "INSERT INTO keys (id, name, digest, scopes, models, tier, rpm, tpm, max_concurrent, \
          max_uploads, max_stored_bundles, max_stored_bytes, fuel_per_day, allow_networks, \
-         deny_networks, created_ms, expires_ms) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         deny_networks, created_ms, expires_ms, from_server) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(record.id.as_str())
     .bind(&record.name)
@@ -133,6 +178,7 @@ pub(super) async fn insert(
     .bind(list(record.networks.deny()))
     .bind(record.created.map(Timestamp::as_millisecond))
     .bind(record.expires.map(Timestamp::as_millisecond))
+    .bind(record.from_server)
     .execute(pool)
     .await
     .map(drop)
@@ -140,4 +186,76 @@ pub(super) async fn insert(
 
 fn list(networks: &[Network]) -> Option<String> {
     (!networks.is_empty()).then(|| serde_json::json!(networks).to_string())
+}
+
+/// Gives a key another secret; `old` are those before it that go on working.
+pub(super) async fn rotate(
+    pool: &SqlitePool,
+    id: &KeyId,
+    digest: &KeyDigest,
+    old: &[(KeyDigest, Timestamp)],
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
+    let mut transaction = pool.begin().await?;
+    sqlx::query("UPDATE keys SET digest = ?, rotated_ms = ? WHERE id = ?")
+        .bind(&digest.0[..])
+        .bind(now.as_millisecond())
+        .bind(id.as_str())
+        .execute(&mut *transaction)
+        .await?;
+    sqlx::query("DELETE FROM key_old_secrets WHERE key_id = ?")
+        .bind(id.as_str())
+        .execute(&mut *transaction)
+        .await?;
+    for (digest, until) in old {
+        sqlx::query("INSERT INTO key_old_secrets (digest, key_id, until_ms) VALUES (?, ?, ?)")
+            .bind(&digest.0[..])
+            .bind(id.as_str())
+            .bind(until.as_millisecond())
+            .execute(&mut *transaction)
+            .await?;
+    }
+    transaction.commit().await
+}
+
+/// Ends a key.
+pub(super) async fn revoke(
+    pool: &SqlitePool,
+    id: &KeyId,
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE keys SET revoked_ms = ? WHERE id = ?")
+        .bind(now.as_millisecond())
+        .bind(id.as_str())
+        .execute(pool)
+        .await
+        .map(drop)
+}
+
+/// Forgets a key, its old secrets and its counts.
+pub(super) async fn delete(pool: &SqlitePool, id: &KeyId) -> Result<(), sqlx::Error> {
+    let mut transaction = pool.begin().await?;
+    for statement in [
+        "DELETE FROM key_old_secrets WHERE key_id = ?",
+        "DELETE FROM key_usage WHERE subject = ?",
+        "DELETE FROM keys WHERE id = ?",
+    ] {
+        sqlx::query(statement)
+            .bind(id.as_str())
+            .execute(&mut *transaction)
+            .await?;
+    }
+    transaction.commit().await
+}
+
+/// Forgets the old secrets that have stopped working.
+pub(super) async fn delete_old_secrets(
+    pool: &SqlitePool,
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("DELETE FROM key_old_secrets WHERE until_ms <= ?")
+        .bind(now.as_millisecond())
+        .execute(pool)
+        .await
+        .map(drop)
 }

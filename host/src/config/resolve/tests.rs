@@ -194,6 +194,7 @@ fn contradictions_are_refused() {
         &[("signatures.required", "true")][..],
         &[("metrics.listen", "127.0.0.1:8000")],
         &[("sandbox.epoch_tick", "1 s")],
+        &[("hash_api_keys", "false")],
     ] {
         assert_eq!(problems(&flags(given), &[]).len(), 1, "{given:?}");
     }

@@ -201,6 +201,9 @@ impl From<KeyError> for ApiError {
             KeyError::TooMany => Self::conflict("too_many_keys", text),
             KeyError::NotFound { .. } => Self::not_found("key_not_found", text),
             KeyError::Configured { .. } => Self::conflict("key_is_configured", text),
+            KeyError::Revoked { .. } => Self::conflict("key_is_revoked", text),
+            KeyError::Expired { .. } => Self::conflict("key_is_expired", text),
+            KeyError::OverlapTooLong => Self::invalid_argument("overlap", text),
             KeyError::Random(_)
             | KeyError::Db(_)
             | KeyError::Damaged { .. }

@@ -5,7 +5,9 @@
 //! never by the path as sent, so no spelling of a path can walk around it.
 
 use super::Record;
-use crate::auth::{AuthError, Caller, KeyStore, MalformedKey, PresentedKey, Scope};
+use super::cut::Cut;
+use crate::audit::{Actor, AuditLog, Event};
+use crate::auth::{AuthError, Caller, Credential, KeyStore, MalformedKey, PresentedKey, Scope};
 use crate::guard::Violation;
 use crate::http::error::{ApiError, ErrorType};
 use crate::telemetry::metrics::AUTH_FAILURES;
@@ -25,6 +27,7 @@ pub(crate) const OPEN_ROUTES: [&str; 3] = ["/health", "/health/live", "/health/r
 #[derive(Clone)]
 pub(crate) struct Gate {
     pub(crate) keys: KeyStore,
+    pub(crate) audit: AuditLog,
 }
 
 impl<S> Layer<S> for Gate {
@@ -33,7 +36,7 @@ impl<S> Layer<S> for Gate {
     fn layer(&self, inner: S) -> Gated<S> {
         Gated {
             inner,
-            keys: self.keys.clone(),
+            gate: self.clone(),
         }
     }
 }
@@ -41,16 +44,17 @@ impl<S> Layer<S> for Gate {
 #[derive(Clone)]
 pub(crate) struct Gated<S> {
     inner: S,
-    keys: KeyStore,
+    gate: Gate,
 }
 
 impl<S> Service<Request> for Gated<S>
 where
     S: Service<Request, Response = Response, Error = Infallible>,
+    S::Future: Unpin,
 {
     type Response = Response;
     type Error = Infallible;
-    type Future = Either<S::Future, Ready<Result<Response, Infallible>>>;
+    type Future = Either<Cut<S::Future>, Ready<Result<Response, Infallible>>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(context)
@@ -62,20 +66,25 @@ where
             .get::<MatchedPath>()
             .map(MatchedPath::as_str);
         if route.is_some_and(|route| OPEN_ROUTES.contains(&route)) {
-            return Either::Left(self.inner.call(request));
+            return Either::Left(Cut::new(self.inner.call(request), None));
         }
-        match authenticate(request.headers(), &self.keys) {
+        let keys = &self.gate.keys;
+        match authenticate(request.headers(), keys) {
             Ok(caller) => {
-                if let Some(key_id) = caller.key_id()
-                    && let Some(record) = request.extensions().get::<Record>()
-                {
-                    record.set_key_id(key_id.clone());
+                forget_credentials(request.headers_mut());
+                if let Some(usage) = caller.usage() {
+                    usage.note_request(keys.now());
                 }
+                if let Some(record) = request.extensions().get::<Record>() {
+                    record.set_caller(caller.clone());
+                }
+                let ended = caller.ended().cloned();
                 request.extensions_mut().insert(caller);
-                Either::Left(self.inner.call(request))
+                Either::Left(Cut::new(self.inner.call(request), ended))
             }
             Err(refusal) => {
                 metrics::counter!(AUTH_FAILURES, "reason" => refusal.code()).increment(1);
+                self.gate.record(&request, refusal.code());
                 Either::Right(ready(Ok(refusal.into_response())))
             }
         }
@@ -87,9 +96,30 @@ pub(super) fn administers(headers: &HeaderMap, keys: &KeyStore) -> bool {
     authenticate(headers, keys).is_ok_and(|caller| caller.has(Scope::Admin))
 }
 
+impl Gate {
+    fn record(&self, request: &Request, reason: &'static str) {
+        let record = request.extensions().get::<Record>();
+        self.audit.record(&Event {
+            event: "authentication_failed",
+            actor: record.map_or_else(Actor::default, Record::actor),
+            about: [("reason".to_owned(), reason.into())].into_iter().collect(),
+        });
+    }
+}
+
+/// Nothing behind the gate needs a secret, so nothing behind it can keep or print one.
+fn forget_credentials(headers: &mut HeaderMap) {
+    headers.remove(header::AUTHORIZATION);
+    headers.remove(X_API_KEY);
+}
+
 fn authenticate(headers: &HeaderMap, keys: &KeyStore) -> Result<Caller, ApiError> {
-    let presented = presented(headers)?;
-    keys.authenticate(presented.as_ref()).map_err(|error| match error {
+    let key = match presented(headers)? {
+        Some(Credential::ApiKey(key)) => Some(key),
+        None => None,
+    };
+    keys.authenticate(key.as_ref()).map_err(|error| match error {
+        // Does not count against the address: a client that was never given a key guesses none.
         AuthError::Missing => unauthorized(
             "missing_api_key",
             "You did not provide an API key. Send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`.",
@@ -100,8 +130,8 @@ fn authenticate(headers: &HeaderMap, keys: &KeyStore) -> Result<Caller, ApiError
     })
 }
 
-/// The key of a request, from either header.
-fn presented(headers: &HeaderMap) -> Result<Option<PresentedKey>, ApiError> {
+/// The credential of a request, from either header.
+fn presented(headers: &HeaderMap) -> Result<Option<Credential>, ApiError> {
     let bearer = single(headers, &header::AUTHORIZATION)?
         .map(bearer)
         .transpose()?;
@@ -133,23 +163,25 @@ fn single<'a>(
     Ok(first)
 }
 
-fn bearer(value: &[u8]) -> Result<PresentedKey, ApiError> {
+fn bearer(value: &[u8]) -> Result<Credential, ApiError> {
     // RFC 9110 takes the scheme in any case.
     match value.split_at_checked(7) {
         Some((scheme, key)) if scheme.eq_ignore_ascii_case(b"bearer ") => parse(key.trim_ascii()),
         _ => Err(unauthorized(
             "invalid_authorization",
             "The Authorization header is not of the form `Bearer KEY`.",
-        )),
+        )
+        .counting_as(Violation::FailedAuthentication)),
     }
 }
 
-fn parse(key: &[u8]) -> Result<PresentedKey, ApiError> {
-    PresentedKey::parse(key).map_err(|MalformedKey| invalid("The API key is malformed."))
+fn parse(key: &[u8]) -> Result<Credential, ApiError> {
+    PresentedKey::parse(key)
+        .map(Credential::ApiKey)
+        .map_err(|MalformedKey| invalid("The API key is malformed."))
 }
 
-/// A key that was presented and is none. Guesses count against the address; a request without a
-/// key is a mistake that teaches nothing.
+/// A credential was presented, and it does not hold: what guessing looks like.
 fn invalid(message: &'static str) -> ApiError {
     unauthorized("invalid_api_key", message).counting_as(Violation::FailedAuthentication)
 }

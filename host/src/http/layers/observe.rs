@@ -3,7 +3,6 @@
 
 use super::Record;
 use crate::http::error::LogDetail;
-use crate::http::runs;
 use crate::ids::RequestId;
 use crate::telemetry::{AccessRecord, metrics as names};
 use axum::body::Body;
@@ -175,9 +174,6 @@ impl Drop for Watch {
         handles.bytes_out.increment(self.bytes_out);
         handles.count(self.method, self.status).increment(1);
         let (model, fuel) = (self.record.model(), self.record.fuel());
-        if let (Some(model), Some(fuel)) = (model, fuel) {
-            runs::count_fuel(model, fuel);
-        }
         if AccessRecord::enabled() {
             AccessRecord {
                 method: self.method.name(),

@@ -1,7 +1,9 @@
 //! What is noted about a request while it is worked on, for the one line in the log.
 
 use crate::audit::Actor;
+use crate::auth::Caller;
 use crate::guard::ClientAddress;
+use crate::http::runs::FuelCount;
 use crate::ids::{KeyId, RequestId};
 use crate::limits::Slot;
 use axum::extract::FromRequestParts;
@@ -19,7 +21,7 @@ pub(crate) struct Record(Arc<Notes>);
 struct Notes {
     id: RequestId,
     address: OnceLock<ClientAddress>,
-    key_id: OnceLock<KeyId>,
+    caller: OnceLock<Caller>,
     model: OnceLock<Arc<str>>,
     /// The label of the request's runs, which also meters them.
     runs: OnceLock<RunLabel>,
@@ -33,7 +35,7 @@ impl Record {
         Self(Arc::new(Notes {
             id,
             address: OnceLock::new(),
-            key_id: OnceLock::new(),
+            caller: OnceLock::new(),
             model: OnceLock::new(),
             runs: OnceLock::new(),
             bytes_in: AtomicU64::new(0),
@@ -55,16 +57,16 @@ impl Record {
     /// On whose behalf things happen, for the audit log.
     pub(crate) fn actor(&self) -> Actor {
         Actor {
-            key_id: self.0.key_id.get().cloned(),
+            key_id: self.key_id().cloned(),
             address: self.0.address.get().map(|address| address.ip()),
             request_id: Some(self.0.id.clone()),
         }
     }
 
     /// Notes who called.
-    pub(super) fn set_key_id(&self, key_id: KeyId) {
+    pub(super) fn set_caller(&self, caller: Caller) {
         // The gate is passed once.
-        let _ = self.0.key_id.set(key_id);
+        let _ = self.0.caller.set(caller);
     }
 
     /// Keeps a place until the request is over, its stream included.
@@ -79,11 +81,17 @@ impl Record {
         let _ = self.0.model.set(model.into());
     }
 
-    /// The label for the runs of this request: what they use, however they end, is noted.
+    /// The label for the runs of this request: what they use is counted for the model and the
+    /// key, however they end and also when the caller is gone by then. Note the model first.
     pub(crate) fn run_label(&self) -> &RunLabel {
-        self.0
-            .runs
-            .get_or_init(|| RunLabel::new(self.0.id.shared()))
+        self.0.runs.get_or_init(|| {
+            let caller = self.0.caller.get();
+            let count = FuelCount {
+                model: self.0.model.get().cloned(),
+                usage: caller.and_then(Caller::usage).cloned(),
+            };
+            RunLabel::new(self.0.id.shared()).reporting_to(Arc::new(count))
+        })
     }
 
     /// Adds bytes of the body that were read.
@@ -93,14 +101,15 @@ impl Record {
     }
 
     pub(super) fn key_id(&self) -> Option<&KeyId> {
-        self.0.key_id.get()
+        self.0.caller.get().and_then(Caller::key_id)
     }
 
     pub(super) fn model(&self) -> Option<&Arc<str>> {
         self.0.model.get()
     }
 
-    /// Fuel of all runs, failed and cancelled ones included; none where nothing ran.
+    /// Fuel of all runs that have ended by now, failed ones included; none where nothing ran. A
+    /// run whose caller has left ends a moment after the request.
     pub(super) fn fuel(&self) -> Option<u64> {
         self.0.runs.get().map(|label| label.spent().fuel)
     }

@@ -1,20 +1,26 @@
-//! `/admin/keys`: makes, lists, shows and revokes API keys.
+//! `/admin/keys`: makes, lists, shows, rotates, revokes and deletes API keys.
 
 use super::Failures;
+use crate::audit::Event;
 use crate::auth::{
-    Allowance, CreatedKey, InvalidNetwork, KeyRecord, Network, Networks, NewKey, Scopes,
+    Allowance, CreatedKey, InvalidNetwork, KeyRecord, KeyStore, Network, Networks, NewKey, Scopes,
+    UsageCounts,
 };
+use crate::http::body::RequestBody;
 use crate::http::error::ApiError;
 use crate::http::extract::{Administer, May, Path};
-use crate::http::json::Json;
+use crate::http::json::{self, Json};
+use crate::http::layers::Record;
 use crate::http::state::HttpState;
 use crate::ids::KeyId;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use belljar_bundle::DurationText;
 use http::{HeaderValue, StatusCode, header};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::time::Duration;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -22,7 +28,8 @@ use utoipa_axum::routes;
 pub(super) fn router() -> OpenApiRouter<HttpState> {
     OpenApiRouter::new()
         .routes(routes!(create, list))
-        .routes(routes!(show, revoke_by_delete))
+        .routes(routes!(show, delete))
+        .routes(routes!(rotate))
         .routes(routes!(revoke))
 }
 
@@ -148,22 +155,26 @@ pub(super) struct KeyView {
     #[serde(flatten)]
     #[schema(value_type = Object)]
     record: KeyRecord,
+    /// What it has used so far.
+    #[schema(value_type = Object)]
+    usage: UsageCounts,
 }
 
-impl From<KeyRecord> for KeyView {
-    fn from(record: KeyRecord) -> Self {
+impl KeyView {
+    fn of(record: KeyRecord, keys: &KeyStore) -> Self {
         Self {
             object: "key",
+            usage: keys.usage(&record.id),
             record,
         }
     }
 }
 
-/// A key that was just made.
+/// A key with a secret that was just made.
 #[derive(Serialize, ToSchema)]
-struct NewKeyView {
+struct NewKeyView<'a> {
     /// The secret. It is shown this once and not stored.
-    key: String,
+    key: &'a str,
     #[serde(flatten)]
     view: KeyView,
 }
@@ -173,6 +184,26 @@ struct KeyList {
     /// `list`.
     object: &'static str,
     data: Vec<KeyView>,
+}
+
+/// How a key is to be rotated.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct RotateRequest {
+    /// How long the secret that is replaced works on, such as `10m`; at most `7d`. Not at all
+    /// where it is missing.
+    #[serde(default)]
+    overlap: Option<String>,
+}
+
+/// What is left of a key.
+#[derive(Serialize, ToSchema)]
+struct DeletedKey {
+    id: String,
+    /// `key`.
+    object: &'static str,
+    /// `true`.
+    deleted: bool,
 }
 
 /// Makes a key. It is on disk when the answer comes, which is the only one to show the secret.
@@ -186,35 +217,48 @@ struct KeyList {
 async fn create(
     _: May<Administer>,
     State(state): State<HttpState>,
+    record: Record,
     Json(request): Json<KeyRequest>,
 ) -> Result<Response, ApiError> {
-    let CreatedKey { record, secret } = state.keys().create(request.read()?).await?;
-    let location = HeaderValue::from_str(&format!("/admin/keys/{}", record.id));
-    let view = NewKeyView {
-        key: secret.expose().to_owned(),
-        view: record.into(),
-    };
-    let mut response = (StatusCode::CREATED, Json(view)).into_response();
-    let headers = response.headers_mut();
-    // A proxy must not keep the one copy of a secret.
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let created = state.keys().create(request.read()?).await?;
+    note(&state, &record, "key_created", &created.record);
+    let location = HeaderValue::from_str(&format!("/admin/keys/{}", created.record.id));
+    let mut response = secret_once(StatusCode::CREATED, created, &state);
     if let Ok(location) = location {
-        headers.insert(header::LOCATION, location);
+        response.headers_mut().insert(header::LOCATION, location);
     }
     Ok(response)
+}
+
+/// The one answer that shows a secret.
+fn secret_once(status: StatusCode, created: CreatedKey, state: &HttpState) -> Response {
+    let CreatedKey { record, secret } = created;
+    let view = NewKeyView {
+        key: secret.expose(),
+        view: KeyView::of(record, state.keys()),
+    };
+    let mut response = (status, Json(view)).into_response();
+    // A proxy must not keep the one copy of a secret.
+    let no_store = HeaderValue::from_static("no-store");
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, no_store);
+    response
 }
 
 /// All keys, those of the configuration first.
 #[utoipa::path(get, path = "/admin/keys", tag = "Administration", responses((status = 200, body = KeyList), Failures))]
 async fn list(_: May<Administer>, State(state): State<HttpState>) -> Json<KeyList> {
-    let data = state.keys().list().into_iter().map(KeyView::from).collect();
+    let records = state.keys().list().into_iter();
     Json(KeyList {
         object: "list",
-        data,
+        data: records
+            .map(|record| KeyView::of(record, state.keys()))
+            .collect(),
     })
 }
 
-/// One key.
+/// One key, with what it has used.
 #[utoipa::path(
     get,
     path = "/admin/keys/{id}",
@@ -227,26 +271,49 @@ async fn show(
     State(state): State<HttpState>,
     Path(id): Path<String>,
 ) -> Result<Json<KeyView>, ApiError> {
-    Ok(Json(state.keys().show(&key_id(&id)?)?.into()))
+    let record = state.keys().show(&key_id(&id)?)?;
+    Ok(Json(KeyView::of(record, state.keys())))
 }
 
-/// The same as revoking it: a key's record stays, because logs name it.
+/// Gives a key another secret, which works at once; its id and all that it may do stay.
+///
+/// The secret before it works on for as long as `overlap` says, those before that for no longer,
+/// and at most two of them: with no overlap, only the new one works.
 #[utoipa::path(
-    delete,
-    path = "/admin/keys/{id}",
+    post,
+    path = "/admin/keys/{id}/rotate",
     tag = "Administration",
     params(("id" = String, Path, description = "`key_` and 16 hex digits")),
-    responses((status = 200, body = KeyView), Failures)
+    request_body = Option<RotateRequest>,
+    responses((status = 200, body = NewKeyView), Failures)
 )]
-async fn revoke_by_delete(
+async fn rotate(
     _: May<Administer>,
     State(state): State<HttpState>,
     Path(id): Path<String>,
-) -> Result<Json<KeyView>, ApiError> {
-    Ok(Json(state.keys().revoke(&key_id(&id)?).await?.into()))
+    record: Record,
+    RequestBody(body): RequestBody,
+) -> Result<Response, ApiError> {
+    let id = key_id(&id)?;
+    let request = if body.is_empty() {
+        RotateRequest::default()
+    } else {
+        json::parse(&body)?
+    };
+    let overlap = match request.overlap.as_deref().map(str::parse::<DurationText>) {
+        None => Duration::ZERO,
+        Some(Ok(overlap)) => overlap.as_duration(),
+        Some(Err(error)) => {
+            return Err(ApiError::invalid_argument("overlap", error.to_string()));
+        }
+    };
+    let created = state.keys().rotate(&id, overlap).await?;
+    note(&state, &record, "key_rotated", &created.record);
+    Ok(secret_once(StatusCode::OK, created, &state))
 }
 
-/// Ends a key: it is refused from the next request on, also after a restart.
+/// Ends a key: it is refused from the next request on, also after a restart, and its open
+/// streams are ended.
 #[utoipa::path(
     post,
     path = "/admin/keys/{id}/revoke",
@@ -258,8 +325,49 @@ async fn revoke(
     _: May<Administer>,
     State(state): State<HttpState>,
     Path(id): Path<String>,
+    record: Record,
 ) -> Result<Json<KeyView>, ApiError> {
-    Ok(Json(state.keys().revoke(&key_id(&id)?).await?.into()))
+    let key = state.keys().revoke(&key_id(&id)?).await?;
+    note(&state, &record, "key_revoked", &key);
+    Ok(Json(KeyView::of(key, state.keys())))
+}
+
+/// Forgets a key and what it has used; its open streams are ended. Revoke it instead to keep its
+/// record, which logs name. What it has uploaded stays.
+#[utoipa::path(
+    delete,
+    path = "/admin/keys/{id}",
+    tag = "Administration",
+    params(("id" = String, Path, description = "`key_` and 16 hex digits")),
+    responses((status = 200, body = DeletedKey), Failures)
+)]
+async fn delete(
+    _: May<Administer>,
+    State(state): State<HttpState>,
+    Path(id): Path<String>,
+    record: Record,
+) -> Result<Json<DeletedKey>, ApiError> {
+    let id = key_id(&id)?;
+    let key = state.keys().show(&id)?;
+    state.keys().delete(&id).await?;
+    note(&state, &record, "key_deleted", &key);
+    Ok(Json(DeletedKey {
+        id: id.to_string(),
+        object: "key",
+        deleted: true,
+    }))
+}
+
+/// Records a change of a key.
+fn note(state: &HttpState, record: &Record, event: &'static str, key: &KeyRecord) {
+    let mut about = serde_json::Map::new();
+    about.insert("key_id".to_owned(), key.id.as_str().into());
+    about.insert("scopes".to_owned(), key.scopes.to_string().into());
+    state.audit().record(&Event {
+        event,
+        actor: record.actor(),
+        about,
+    });
 }
 
 fn key_id(text: &str) -> Result<KeyId, ApiError> {

@@ -1,0 +1,115 @@
+//! Why a caller is not let in, and why a change of the keys is not made.
+
+use std::io;
+use std::path::PathBuf;
+
+use belljar_bundle::DurationText;
+use jiff::Timestamp;
+
+use super::change::{KEYS_MAX, ROTATION_OVERLAP_MAX};
+use super::record::{MODELS_MAX, NAME_CHARACTERS_MAX};
+use crate::auth::allowance::LIMIT_MAX;
+use crate::ids::KeyId;
+
+/// Why a caller is not let in. What was presented is never part of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AuthError {
+    /// A key is required and none was presented.
+    #[error("an API key is required")]
+    Missing,
+    /// No such key.
+    #[error("the API key is not valid")]
+    Unknown,
+    /// The key was revoked.
+    #[error("the API key has been revoked")]
+    Revoked,
+    /// The key's time is over.
+    #[error("the API key has expired")]
+    Expired,
+}
+
+/// Why a change of the keys was not made, or the keys could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The name is empty, too long, or has control characters.
+    #[error(
+        "the name of a key is 1 to {NAME_CHARACTERS_MAX} characters without control characters"
+    )]
+    Name,
+    /// A key that may do nothing.
+    #[error("a key needs at least one scope")]
+    NoScopes,
+    /// The list of models is empty, too long, or holds what cannot be a name.
+    #[error("the models of a key are 1 to {MODELS_MAX} names of models")]
+    Models,
+    /// A limit of zero, or one that cannot be stored.
+    #[error("a limit is 1 to {LIMIT_MAX}")]
+    Limit {
+        /// Which, by its name in the API.
+        name: &'static str,
+    },
+    /// The expiry is not in the future.
+    #[error("the expiry {expires} is not in the future")]
+    ExpiresInThePast {
+        /// What was asked for.
+        expires: Timestamp,
+    },
+    /// The store is full.
+    #[error("there are {KEYS_MAX} keys already; that is the most this server keeps")]
+    TooMany,
+    /// There is no such key.
+    #[error("there is no key `{id}`")]
+    NotFound {
+        /// What was asked for.
+        id: KeyId,
+    },
+    /// The key comes from the configuration.
+    #[error("the key `{id}` is set in the configuration; take it out there and restart")]
+    Configured {
+        /// What was asked for.
+        id: KeyId,
+    },
+    /// The key was revoked.
+    #[error("the key `{id}` is revoked: make a new one")]
+    Revoked {
+        /// What was asked for.
+        id: KeyId,
+    },
+    /// The key's time is over.
+    #[error("the key `{id}` has expired: make a new one")]
+    Expired {
+        /// What was asked for.
+        id: KeyId,
+    },
+    /// The old secret would work for too long.
+    #[error(
+        "a replaced secret works for at most {} more",
+        DurationText::from(ROTATION_OVERLAP_MAX)
+    )]
+    OverlapTooLong,
+    /// The host: the system gave no random bytes.
+    #[error("no random bytes: {0}")]
+    Random(rand::rngs::SysError),
+    /// The host: the database failed.
+    #[error("the key database failed: {0}")]
+    Db(#[from] sqlx::Error),
+    /// The host: what is stored cannot be read, for example because a newer version wrote it.
+    #[error("the stored key `{id}` cannot be read: {reason}")]
+    Damaged {
+        /// The key's row.
+        id: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The host: the file of the admin key cannot be written.
+    #[error("the admin key cannot be written to {path}: {source}")]
+    AdminFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The host: the task that made the change ended early.
+    #[error("the change of the keys was interrupted")]
+    Interrupted,
+}

@@ -1,0 +1,163 @@
+//! What is known about a key, and what is asked for when one is made.
+
+use std::collections::BTreeSet;
+
+use belljar_bundle::ModelName;
+use jiff::Timestamp;
+
+use super::KeyError;
+use crate::auth::allowance::{Allowance, Networks};
+use crate::auth::key::SecretKey;
+use crate::auth::scope::Scopes;
+use crate::ids::KeyId;
+
+/// Characters of a key's name.
+pub(super) const NAME_CHARACTERS_MAX: usize = 100;
+/// Models that one key can be limited to.
+pub(super) const MODELS_MAX: usize = 1_000;
+
+/// What is known about a key; nothing of its secret.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct KeyRecord {
+    /// Its public name.
+    pub id: KeyId,
+    /// What its creator called it.
+    pub name: String,
+    /// What it may do.
+    pub scopes: Scopes,
+    /// The models it may use; none for all.
+    pub models: Option<BTreeSet<String>>,
+    /// How much it may use.
+    #[serde(flatten)]
+    pub allowance: Allowance,
+    /// Where it may be used from.
+    #[serde(flatten)]
+    pub networks: Networks,
+    /// When it was made; none for a key of the configuration.
+    pub created: Option<Timestamp>,
+    /// When its secret was last replaced.
+    pub rotated: Option<Timestamp>,
+    /// When replaced secrets that still work stop to; the latest first.
+    pub old_secrets_until: Vec<Timestamp>,
+    /// When it stops working.
+    pub expires: Option<Timestamp>,
+    /// When it was revoked.
+    pub revoked: Option<Timestamp>,
+    /// Whether the server made it for itself, with its secret in the file of the admin key.
+    #[serde(skip)]
+    pub(super) from_server: bool,
+}
+
+impl KeyRecord {
+    /// The record of a key of the configuration.
+    pub(super) fn configured(position: usize) -> Self {
+        Self {
+            id: KeyId::configured(position),
+            name: "from the configuration".to_owned(),
+            scopes: Scopes::USE,
+            models: None,
+            allowance: Allowance::default(),
+            networks: Networks::default(),
+            created: None,
+            rotated: None,
+            old_secrets_until: Vec::new(),
+            expires: None,
+            revoked: None,
+            from_server: false,
+        }
+    }
+
+    /// Whether the key works.
+    pub(super) fn works(&self, now: Timestamp) -> bool {
+        self.revoked.is_none() && self.expires.is_none_or(|end| end > now)
+    }
+
+    /// Whether it can be changed here and now.
+    pub(super) fn check_is_stored(&self) -> Result<(), KeyError> {
+        match self.created {
+            Some(_) => Ok(()),
+            None => Err(KeyError::Configured {
+                id: self.id.clone(),
+            }),
+        }
+    }
+}
+
+/// A key to be made.
+#[derive(Clone, Debug, Default)]
+pub struct NewKey {
+    /// 1 to 100 characters, no control characters.
+    pub name: String,
+    /// At least one.
+    pub scopes: Scopes,
+    /// Names of models; none for all.
+    pub models: Option<BTreeSet<String>>,
+    /// How much it may use.
+    pub allowance: Allowance,
+    /// Where it may be used from.
+    pub networks: Networks,
+    /// When it stops working; in the future.
+    pub expires: Option<Timestamp>,
+}
+
+/// A key that was made, with the only copy of its secret.
+#[derive(Clone, Debug)]
+pub struct CreatedKey {
+    /// What is stored about it.
+    pub record: KeyRecord,
+    /// The secret. Shown once.
+    pub secret: SecretKey,
+}
+
+impl NewKey {
+    pub(super) fn checked(self, now: Timestamp) -> Result<Self, KeyError> {
+        let characters = self.name.chars().count();
+        if self.name.trim().is_empty()
+            || characters > NAME_CHARACTERS_MAX
+            || self.name.chars().any(char::is_control)
+        {
+            return Err(KeyError::Name);
+        }
+        if self.scopes.is_empty() {
+            return Err(KeyError::NoScopes);
+        }
+        let named = |models: &BTreeSet<String>| {
+            (1..=MODELS_MAX).contains(&models.len())
+                && models.iter().all(|name| name.parse::<ModelName>().is_ok())
+        };
+        if !self.models.as_ref().is_none_or(named) {
+            return Err(KeyError::Models);
+        }
+        if let Some(name) = self.allowance.out_of_range() {
+            return Err(KeyError::Limit { name });
+        }
+        match self.expires {
+            Some(expires) if expires <= now => Err(KeyError::ExpiresInThePast { expires }),
+            _ => Ok(self),
+        }
+    }
+
+    /// What is stored of it. Times are cut to what the database can hold, so that a record reads
+    /// the same before and after a restart.
+    pub(super) fn record(self, now: Timestamp, from_server: bool) -> KeyRecord {
+        KeyRecord {
+            id: KeyId::random(),
+            name: self.name,
+            scopes: self.scopes,
+            models: self.models,
+            allowance: self.allowance,
+            networks: self.networks,
+            created: Some(whole_milliseconds(now)),
+            rotated: None,
+            old_secrets_until: Vec::new(),
+            expires: self.expires.map(whole_milliseconds),
+            revoked: None,
+            from_server,
+        }
+    }
+}
+
+/// What the database can hold.
+pub(super) fn whole_milliseconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
+}

@@ -1,0 +1,290 @@
+//! Ends what was let in with a credential that does not hold any more.
+//!
+//! A key that is revoked, deleted or expired must not go on reading a stream that began before.
+//! So the future and the body of each request with a key listen to that key's end.
+
+use crate::http::error::{ApiError, ErrorType};
+use crate::telemetry::metrics::KEY_CUTS;
+use axum::body::Body;
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use http::{StatusCode, header};
+use http_body::{Body as _, Frame, SizeHint};
+use parking_lot::Mutex;
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+use tokio::time::Sleep;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::task::AbortOnDropHandle;
+
+/// How long a request that has no answer yet may go on after its key has ended. Lets the very
+/// request that ended the key tell its caller so; with it, everything ends within a second.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// A request on its way to its answer.
+pub(crate) struct Cut<F> {
+    inner: Option<F>,
+    ended: Option<CancellationToken>,
+    /// Made when the inner future has to wait: most never do.
+    wait: Option<Wait>,
+}
+
+enum Wait {
+    ForEnd(Pin<Box<WaitForCancellationFutureOwned>>),
+    Grace(Pin<Box<Sleep>>),
+}
+
+impl<F> Cut<F> {
+    /// A request that ends when `ended` is cancelled; none: it ends by itself.
+    pub(super) fn new(inner: F, ended: Option<CancellationToken>) -> Self {
+        Self {
+            inner: Some(inner),
+            ended,
+            wait: None,
+        }
+    }
+
+    /// Whether the time is over.
+    fn is_over(&mut self, context: &mut Context<'_>) -> bool {
+        let Some(ended) = &self.ended else {
+            return false;
+        };
+        loop {
+            let wait = self
+                .wait
+                .get_or_insert_with(|| Wait::ForEnd(Box::pin(ended.clone().cancelled_owned())));
+            match wait {
+                Wait::ForEnd(end) => {
+                    if end.as_mut().poll(context).is_pending() {
+                        return false;
+                    }
+                    *wait = Wait::Grace(Box::pin(tokio::time::sleep(GRACE)));
+                }
+                Wait::Grace(grace) => return grace.as_mut().poll(context).is_ready(),
+            }
+        }
+    }
+}
+
+impl<F> Future for Cut<F>
+where
+    F: Future<Output = Result<Response, Infallible>> + Unpin,
+{
+    type Output = Result<Response, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some(inner) = &mut self.inner
+            && let Poll::Ready(Ok(response)) = Pin::new(inner).poll(context)
+        {
+            self.inner = None;
+            let response = match self.ended.take() {
+                // A body that is there already goes out as it is.
+                Some(ended) if response.body().size_hint().exact().is_none() => {
+                    cut_body(response, ended)
+                }
+                _ => response,
+            };
+            return Poll::Ready(Ok(response));
+        }
+        if self.is_over(context) {
+            // Its run ends here.
+            self.inner = None;
+            metrics::counter!(KEY_CUTS).increment(1);
+            return Poll::Ready(Ok(no_longer_valid().into_response()));
+        }
+        Poll::Pending
+    }
+}
+
+fn no_longer_valid() -> ApiError {
+    ApiError::new(
+        StatusCode::UNAUTHORIZED,
+        ErrorType::Authentication,
+        "invalid_api_key",
+        "The API key is no longer valid.",
+    )
+}
+
+fn cut_body(response: Response, ended: CancellationToken) -> Response {
+    let has_events = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"));
+    response.map(|body| Body::new(CutBody::new(body, ended, has_events)))
+}
+
+/// The body of a stream.
+struct CutBody {
+    stream: Arc<Mutex<Stream>>,
+    has_events: bool,
+    said_why: bool,
+    _watch: AbortOnDropHandle<()>,
+}
+
+/// What the body and its watch share.
+struct Stream {
+    /// None once it was cut.
+    body: Option<Body>,
+    reader: Option<Waker>,
+}
+
+impl CutBody {
+    /// The watch is a task of its own, because a body is not asked for more while its reader
+    /// does not read: the run behind it ends all the same.
+    fn new(body: Body, ended: CancellationToken, has_events: bool) -> Self {
+        let stream = Arc::new(Mutex::new(Stream {
+            body: Some(body),
+            reader: None,
+        }));
+        let watched = Arc::clone(&stream);
+        let watch = tokio::spawn(async move {
+            ended.cancelled().await;
+            let (body, reader) = {
+                let mut stream = watched.lock();
+                (stream.body.take(), stream.reader.take())
+            };
+            metrics::counter!(KEY_CUTS).increment(1);
+            drop(body);
+            if let Some(reader) = reader {
+                reader.wake();
+            }
+        });
+        Self {
+            stream,
+            has_events,
+            said_why: false,
+            _watch: AbortOnDropHandle::new(watch),
+        }
+    }
+}
+
+impl http_body::Body for CutBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        {
+            let mut stream = self.stream.lock();
+            if let Some(body) = &mut stream.body {
+                let frame = Pin::new(body).poll_frame(context);
+                if frame.is_pending() {
+                    stream.reader = Some(context.waker().clone());
+                }
+                return frame;
+            }
+        }
+        if std::mem::replace(&mut self.said_why, true) {
+            return Poll::Ready(None);
+        }
+        let error = no_longer_valid();
+        // Events are read one by one, and the last one says why. Anything else is broken off,
+        // so that nobody takes it for whole.
+        Poll::Ready(Some(if self.has_events {
+            let mut event = b"data: ".to_vec();
+            event.extend_from_slice(&error.body());
+            event.extend_from_slice(b"\n\n");
+            Ok(Frame::data(event.into()))
+        } else {
+            Err(axum::Error::new(std::io::Error::other(error.code())))
+        }))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.stream.lock().body {
+            Some(body) => body.is_end_stream(),
+            None => self.said_why,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use futures_util::stream;
+    use http_body_util::BodyExt as _;
+    use std::future::{pending, ready};
+
+    /// A body that gives one piece and then nothing more, and says when it is dropped.
+    fn endless(content_type: &'static str) -> (Response, Arc<()>) {
+        let alive = Arc::new(());
+        let held = Arc::clone(&alive);
+        let pieces = stream::unfold((true, held), |(first, held)| async move {
+            if !first {
+                pending::<()>().await;
+            }
+            Some((Ok::<_, Infallible>("data: 1\n\n"), (false, held)))
+        });
+        let body = Body::from_stream(pieces);
+        let mut response = Response::new(body);
+        let value = http::HeaderValue::from_static(content_type);
+        response.headers_mut().insert(header::CONTENT_TYPE, value);
+        (response, alive)
+    }
+
+    #[tokio::test]
+    async fn a_stream_ends_with_its_key_and_says_why() {
+        let ended = CancellationToken::new();
+        let (response, alive) = endless("text/event-stream; charset=utf-8");
+        let response = Cut::new(ready(Ok(response)), Some(ended.clone())).await;
+        let mut body = response.unwrap().into_body();
+        let first = body.frame().await.unwrap().unwrap();
+        assert_eq!(first.into_data().unwrap(), "data: 1\n\n");
+        let next = tokio::spawn(async move { (body.frame().await, body) });
+        tokio::task::yield_now().await;
+        ended.cancel();
+        let (last, mut body) = next.await.unwrap();
+        let last = last.unwrap().unwrap().into_data().unwrap();
+        assert!(last.starts_with(b"data: {\"error\":"));
+        assert!(body.frame().await.is_none());
+        assert_eq!(Arc::strong_count(&alive), 1, "the run has ended");
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_nobody_reads_ends_as_well() {
+        let ended = CancellationToken::new();
+        let (response, alive) = endless("application/x-ndjson");
+        let response = Cut::new(ready(Ok(response)), Some(ended.clone())).await;
+        let mut body = response.unwrap().into_body();
+        ended.cancel();
+        tokio::time::timeout(Duration::from_secs(5), async {
+            while Arc::strong_count(&alive) > 1 {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await
+        .unwrap();
+        assert!(
+            body.frame().await.unwrap().is_err(),
+            "broken off, not ended"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_without_an_answer_has_a_moment_to_give_one() {
+        let ended = CancellationToken::new();
+        ended.cancel();
+        let soon = Box::pin(async {
+            tokio::time::sleep(GRACE / 2).await;
+            Ok(Response::new(Body::empty()))
+        });
+        let answer = Cut::new(soon, Some(ended.clone())).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        let never = pending::<Result<Response, Infallible>>();
+        let start = tokio::time::Instant::now();
+        let answer = Cut::new(never, Some(ended)).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+        assert_eq!(start.elapsed(), GRACE);
+    }
+}
