@@ -1,13 +1,17 @@
 //! What one request has used of its caller's tokens, settled when the request is over, however
 //! it ends.
 
+use crate::auth::{Caller, KeyUsage};
 use crate::generation::{Answer, TokenMeter};
 use crate::limits::Reservation;
+use std::sync::Arc;
 
 /// The tokens of one request: reserved before it runs, settled by real usage when this is
 /// dropped.
 pub(crate) struct Spending {
     reservation: Reservation,
+    /// Where the key's use is counted.
+    account: Option<Arc<KeyUsage>>,
     /// What the prompt has at most likely; the model counts it, and says so at its end.
     prompt_estimate: u32,
     /// Of the answers in the making.
@@ -18,9 +22,10 @@ pub(crate) struct Spending {
 
 impl Spending {
     /// Of a request that has not run yet.
-    pub(crate) fn new(reservation: Reservation, prompt_estimate: u32) -> Self {
+    pub(crate) fn new(reservation: Reservation, caller: &Caller, prompt_estimate: u32) -> Self {
         Self {
             reservation,
+            account: caller.usage().cloned(),
             prompt_estimate,
             meters: Vec::new(),
             usage: None,
@@ -60,6 +65,9 @@ impl Spending {
 impl Drop for Spending {
     fn drop(&mut self) {
         let (prompt, completion) = self.tokens();
+        if let Some(account) = &self.account {
+            account.add_tokens(prompt, completion);
+        }
         let used = prompt.saturating_add(completion);
         self.reservation
             .set_used(u32::try_from(used).unwrap_or(u32::MAX));

@@ -59,6 +59,7 @@ async fn create(
     call.fit_default_tokens(limited.tokens_max());
     let mut spending = Spending::new(
         limited.reserve(call.tokens_max())?,
+        &caller,
         call.plan.prompt_tokens_estimate,
     );
     let head = Head::new(asked, &model);

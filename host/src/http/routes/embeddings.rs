@@ -46,6 +46,7 @@ async fn create(
     record.set_model(model.label.clone());
     let mut spending = Spending::new(
         limited.reserve(prompt_tokens_estimate)?,
+        &caller,
         prompt_tokens_estimate,
     );
     let run = model
