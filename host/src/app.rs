@@ -23,7 +23,7 @@ use crate::auth::{AdminKey, KeyError, KeyStore};
 use crate::clock::Clock;
 use crate::config::{Resolved, Settings};
 use crate::db::{Db, DbError};
-use crate::guard::{BanError, Bans};
+use crate::guard::{BanError, Bans, Screening};
 use crate::http::{self, HttpState, Parts};
 use crate::limits::{Quotas, RateLimiter};
 use crate::models::{ModelError, Registry};
@@ -185,6 +185,7 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
         metrics: metrics.clone(),
         audit: audit.clone(),
         bans: bans.clone(),
+        screening: Screening::new(&settings.injection),
         rates: rates.clone(),
         quotas: Quotas::new(settings.limits.quota),
         clock,

@@ -13,6 +13,7 @@ mod proxy_protocol;
 mod router;
 mod routes;
 mod runs;
+mod screening;
 mod serve;
 mod spending;
 mod state;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use belljar_bundle::{ByteSize, DurationText, Fuel, PublicKey, TrustedKey};
 use belljar_sandbox::CleaningChoice;
+use belljar_screen::{Mode, Threshold};
 use secrecy::zeroize::{Zeroize as _, Zeroizing};
 
 use crate::auth::{ConfiguredKey, Tier};
@@ -368,6 +369,30 @@ impl Kind<CleaningChoice> for Plain {
             CleaningChoice::KeepResident => "keep-resident",
         }
         .to_owned()
+    }
+}
+
+impl Kind<Mode> for Plain {
+    const ACCEPTS: &'static str = "block, report or off";
+
+    fn read(raw: &Raw) -> Result<Mode, String> {
+        parsed(raw)
+    }
+
+    fn show(value: &Mode) -> String {
+        value.to_string()
+    }
+}
+
+impl Kind<Threshold> for Plain {
+    const ACCEPTS: &'static str = "a likelihood above 0 and below 1";
+
+    fn read(raw: &Raw) -> Result<Threshold, String> {
+        parsed(raw)
+    }
+
+    fn show(value: &Threshold) -> String {
+        value.to_string()
     }
 }
 

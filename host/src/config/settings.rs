@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use belljar_sandbox::SandboxConfig;
 
-use crate::guard::{AbuseConfig, Admittance, ForwardedHeader};
+use crate::guard::{AbuseConfig, Admittance, ForwardedHeader, InjectionConfig};
 use crate::http::{AllowedOrigin, ProxyProtocol};
 use crate::{auth, http, limits, models, telemetry};
 
@@ -30,6 +30,8 @@ pub struct Settings {
     pub auth: auth::Config,
     /// Bans.
     pub abuse: AbuseConfig,
+    /// Screening for injections.
+    pub injection: InjectionConfig,
     /// Rates and quotas.
     pub limits: limits::Config,
     /// The log.
@@ -67,6 +69,7 @@ impl Default for Settings {
             http: http::Config::default(),
             auth: auth::Config::default(),
             abuse: AbuseConfig::default(),
+            injection: InjectionConfig::default(),
             limits: limits::Config::default(),
             log: telemetry::Config::default(),
             models: models::Config::default(),

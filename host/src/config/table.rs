@@ -90,6 +90,7 @@ use std::time::Duration;
 
 use belljar_bundle::TrustedKey;
 use belljar_sandbox::CleaningChoice;
+use belljar_screen::{Mode, Threshold};
 
 use crate::auth::{ConfiguredKey, Tier};
 use crate::guard::{BanDurations, ForwardedHeader, Networks};
@@ -119,6 +120,24 @@ pub static SETTINGS: &[Setting] = &[
     setting!("hash_api_keys", auth.hash_keys: Switch<bool>, "auth",
         "Keeps only the SHA-256 of keys. There is no other way here: `false` stops the start.")
     .fakeai(),
+    setting!("enable_injection_detection", injection.enabled: Switch<bool>, "guard",
+        "Whether texts are screened for injections.")
+    .fakeai(),
+    setting!("screening.prompt", injection.policies.prompt.mode: Plain<Mode>, "guard",
+        "What a hit in a prompt leads to: prompts are what people write, code in a question included."),
+    setting!("screening.identifier", injection.policies.identifier.mode: Plain<Mode>, "guard",
+        "What a hit in an identifier or a file name leads to."),
+    setting!("screening.header", injection.policies.header.mode: Plain<Mode>, "guard",
+        "What a hit in a path, a query or a header leads to."),
+    setting!("screening.prompt_threshold",
+        injection.policies.prompt.threshold: Plain<Threshold>, "guard",
+        "How likely a prompt must be an attack to be a hit."),
+    setting!("screening.identifier_threshold",
+        injection.policies.identifier.threshold: Plain<Threshold>, "guard",
+        "How likely an identifier must be an attack to be a hit."),
+    setting!("screening.header_threshold",
+        injection.policies.header.threshold: Plain<Threshold>, "guard",
+        "How likely a path, query or header must be an attack to be a hit."),
     setting!("rate_limit.enabled", limits.enabled: Switch<Option<bool>>, "limits",
         "Whether requests and tokens a minute are limited. `auto`: not on a loopback address, else yes.")
     .fakeai(),
@@ -437,6 +456,8 @@ mod tests {
             "required",
             "7m,7h,8h",
             "free",
+            "report",
+            "0.75",
             "duration",
             "/infer=7:7",
             "a-key-of-sixteen-characters",

@@ -14,6 +14,7 @@ mod host;
 mod limit;
 mod observe;
 mod record;
+mod screen;
 
 pub(crate) use address::{Address, Peer};
 pub use browser::{AllowedOrigin, BrowserConfig, InvalidOrigin};
@@ -27,3 +28,4 @@ pub(crate) use host::{HostCheck, HostNames};
 pub(crate) use limit::{Limit, Limited};
 pub(crate) use observe::Observe;
 pub(crate) use record::Record;
+pub(crate) use screen::Screen;

@@ -3,7 +3,7 @@
 use super::error::ApiError;
 use super::layers::{
     Address, BrowserConfig, CatchPanic, Conduct, Deadline, Gate, Headers, HostCheck, HostNames,
-    KeyConduct, Limit, Observe, Origins, Preflight,
+    KeyConduct, Limit, Observe, Origins, Preflight, Screen,
 };
 use super::routes::{self, metrics::render as render_metrics};
 use super::state::HttpState;
@@ -70,6 +70,10 @@ pub fn router(state: HttpState) -> Router {
             rates: state.rates().clone(),
             quotas: state.quotas().clone(),
             clock: state.clock().clone(),
+        })
+        // Last, because it costs most: what is refused above is not screened.
+        .layer(Screen {
+            screening: state.screening().clone(),
         });
     // Bodies are bounded where they are read: by announced length before the first byte,
     // then by counting. Screening of content belongs to the routes, which know what is text.

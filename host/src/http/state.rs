@@ -6,7 +6,7 @@ use super::proxy_protocol::ProxyProtocol;
 use crate::audit::AuditLog;
 use crate::auth::KeyStore;
 use crate::clock::Clock;
-use crate::guard::{Admittance, Bans, OriginRule};
+use crate::guard::{Admittance, Bans, OriginRule, Screening};
 use crate::limits::{Quotas, RateLimiter};
 use crate::models::Registry;
 use crate::telemetry::Metrics;
@@ -107,6 +107,8 @@ pub struct Parts {
     pub registry: Registry,
     /// The keys.
     pub keys: KeyStore,
+    /// The screening of texts.
+    pub screening: Screening,
     /// The bans.
     pub bans: Bans,
     /// The recorder of all metrics.
@@ -156,6 +158,10 @@ impl HttpState {
 
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.0.metrics
+    }
+
+    pub(crate) fn screening(&self) -> &Screening {
+        &self.0.screening
     }
 
     pub(crate) fn rates(&self) -> &RateLimiter {

@@ -27,6 +27,8 @@ pub const CONNECTIONS_REFUSED: &str = "belljar_connections_refused_total";
 pub const CONNECTIONS_CUT: &str = "belljar_connections_cut_total";
 /// Heads that never became a request. Label: `reason` (the error's code).
 pub const MALFORMED_REQUESTS: &str = "belljar_malformed_requests_total";
+/// Injections found. Labels: `kind` (of field), `category`, `outcome` (`block` or `report`).
+pub const INJECTIONS: &str = "belljar_injections_total";
 /// Refusals by the first gate. Label: `reason`.
 pub const AUTH_FAILURES: &str = "belljar_auth_failures_total";
 /// Errors answered. Label: `reason` (the error's code).
@@ -161,6 +163,7 @@ fn describe() {
         Unit::Count,
         "Heads that never became a request."
     );
+    describe_counter!(INJECTIONS, Unit::Count, "Injections found in requests.");
     describe_counter!(
         AUTH_FAILURES,
         Unit::Count,

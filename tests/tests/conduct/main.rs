@@ -11,6 +11,7 @@
 mod ban_survives_restart;
 mod bans;
 mod bystanders;
+mod injection;
 mod kit;
 mod networks;
 mod proxy_protocol;

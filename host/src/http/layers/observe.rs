@@ -22,6 +22,9 @@ use tower::{Layer, Service};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// What was found in the request and let through all the same.
+const X_BELLJAR_REPORT: HeaderName = HeaderName::from_static("x-belljar-report");
+
 /// What is logged as the status where the caller left before there was one. Never sent.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
@@ -115,6 +118,11 @@ where
         // The id is one that headers can carry: it was made or accepted so.
         if let Ok(id) = HeaderValue::from_str(watch.record.id().as_str()) {
             response.headers_mut().insert(X_REQUEST_ID, id);
+        }
+        if let Some(report) = watch.record.reports()
+            && let Ok(report) = HeaderValue::from_str(&report)
+        {
+            response.headers_mut().insert(X_BELLJAR_REPORT, report);
         }
         Poll::Ready(Ok(
             response.map(|body| Body::new(WatchedBody { body, watch }))

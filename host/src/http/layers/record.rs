@@ -9,9 +9,13 @@ use crate::limits::Slot;
 use axum::extract::FromRequestParts;
 use belljar_sandbox::RunLabel;
 use http::request::Parts;
+use parking_lot::Mutex;
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+
+/// Findings that one answer names.
+const REPORTS_MAX: usize = 8;
 
 /// The notes on one request. Handlers, streams and the outermost layer share them.
 #[derive(Clone, Debug)]
@@ -28,6 +32,8 @@ struct Notes {
     bytes_in: AtomicU64,
     /// The caller's place among its requests at once, until the last byte.
     slot: OnceLock<Slot>,
+    /// What was found in the request and is only reported.
+    reports: Mutex<Vec<String>>,
 }
 
 impl Record {
@@ -40,6 +46,7 @@ impl Record {
             runs: OnceLock::new(),
             bytes_in: AtomicU64::new(0),
             slot: OnceLock::new(),
+            reports: Mutex::default(),
         }))
     }
 
@@ -73,6 +80,20 @@ impl Record {
     pub(super) fn hold(&self, slot: Slot) {
         // The limits are passed once.
         let _ = self.0.slot.set(slot);
+    }
+
+    /// Adds a line to the report that the answer carries.
+    pub(crate) fn report(&self, line: String) {
+        let mut reports = self.0.reports.lock();
+        if reports.len() < REPORTS_MAX {
+            reports.push(line);
+        }
+    }
+
+    /// The report, if there is anything in it.
+    pub(super) fn reports(&self) -> Option<String> {
+        let reports = self.0.reports.lock();
+        (!reports.is_empty()).then(|| reports.join("; "))
     }
 
     /// Notes the model, as `name@version`.

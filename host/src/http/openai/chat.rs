@@ -5,8 +5,10 @@ use super::content::{self, Message};
 use super::tools::{self, Function, NamedChoice, Tool};
 use crate::generation::Plan;
 use crate::http::error::ApiError;
+use crate::http::screening::{ChatTexts, Mark};
 use belljar_sandbox::wit::text::{self, JsonSchema, ReasoningEffort, ResponseFormat};
 use belljar_sandbox::wit::types::{Parameter, Value};
+use belljar_screen::FieldKind;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -81,11 +83,8 @@ pub(crate) struct ChatRequest {
     /// Only `["text"]`.
     modalities: Option<Vec<String>>,
     // What follows is taken and changes nothing here: it is about OpenAI's own service.
-    #[expect(dead_code, reason = "only its type is checked")]
     user: Option<String>,
-    #[expect(dead_code, reason = "only its type is checked")]
     safety_identifier: Option<String>,
-    #[expect(dead_code, reason = "only its type is checked")]
     prompt_cache_key: Option<String>,
     #[expect(dead_code, reason = "only its type is checked")]
     prompt_cache_retention: Option<String>,
@@ -134,7 +133,6 @@ pub(crate) struct TokenLimits {
 /// A checked request.
 #[derive(Debug)]
 pub(crate) struct ChatCall {
-    pub(crate) request: text::Request,
     pub(crate) plan: Plan,
     pub(crate) choices: u32,
     pub(crate) is_stream: bool,
@@ -162,15 +160,22 @@ impl ChatCall {
             let left = limit.saturating_sub(self.plan.prompt_tokens_estimate);
             let each = (left / self.choices.max(1)).max(1);
             self.plan.max_tokens = each;
-            self.request.max_tokens = each;
         }
     }
 }
 
 impl ChatRequest {
     /// Checks every field.
-    pub(crate) fn read(self, limits: TokenLimits) -> Result<ChatCall, ApiError> {
+    pub(crate) fn read(self, limits: TokenLimits) -> Result<(ChatCall, ChatTexts), ApiError> {
         self.check_what_is_not_used()?;
+        let marks = marks(
+            self.metadata,
+            [
+                ("user", self.user),
+                ("safety_identifier", self.safety_identifier),
+                ("prompt_cache_key", self.prompt_cache_key),
+            ],
+        );
         let is_stream = self.stream.unwrap_or(false);
         if self.stream_options.is_some() && !is_stream {
             let message = "is only allowed when `stream` is true";
@@ -239,8 +244,12 @@ impl ChatRequest {
             prompt_tokens_max: size.tokens_max(),
             prompt_tokens_estimate: size.tokens_estimate(),
         };
-        Ok(ChatCall {
+        let texts = ChatTexts {
+            model: self.model,
             request,
+            marks,
+        };
+        let call = ChatCall {
             plan,
             choices,
             is_stream,
@@ -248,7 +257,8 @@ impl ChatRequest {
             logprobs,
             is_legacy,
             tokens_are_default,
-        })
+        };
+        Ok((call, texts))
     }
 
     /// Fields of OpenAI's own service: taken where they change nothing, refused where ignoring
@@ -293,6 +303,30 @@ impl ChatRequest {
         }
         Ok(())
     }
+}
+
+/// The caller's own marks, as texts to be screened.
+pub(super) fn marks<const N: usize>(
+    metadata: Option<BTreeMap<String, String>>,
+    identifiers: [(&'static str, Option<String>); N],
+) -> Vec<Mark> {
+    let entries = metadata.into_iter().flatten().enumerate();
+    // Keys are the caller's words, too, so an entry is named by its place.
+    let entries = entries.flat_map(|(index, (key, value))| {
+        [key, value].map(|text| Mark {
+            field: format!("metadata[{index}]"),
+            kind: FieldKind::Prompt,
+            text,
+        })
+    });
+    let identifiers = identifiers.into_iter().filter_map(|(field, text)| {
+        text.map(|text| Mark {
+            field: field.to_owned(),
+            kind: FieldKind::Identifier,
+            text,
+        })
+    });
+    entries.chain(identifiers).collect()
 }
 
 fn max_tokens(
@@ -511,7 +545,7 @@ mod tests {
             }
             let body = serde_json::to_vec(&body).unwrap().into();
             match json::parse::<ChatRequest>(&body).and_then(|request| request.read(LIMITS)) {
-                Ok(call) => {
+                Ok((call, _)) => {
                     prop_assert!((1..=LIMITS.max).contains(&call.plan.max_tokens));
                     prop_assert!((1..=LIMITS.choices_max).contains(&call.choices));
                     prop_assert!(call.plan.stop.len() <= STOPS_MAX);

@@ -1,8 +1,10 @@
 //! `POST /v1/embeddings`: the request and the answer.
 
+use super::chat::marks;
 use super::check::at_most;
 use crate::http::error::ApiError;
 use crate::http::json::write_string;
+use crate::http::screening::EmbeddingTexts;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use belljar_sandbox::wit::embeddings::{Input, Response};
@@ -30,14 +32,14 @@ pub(crate) struct EmbeddingsRequest {
     /// How long the vectors are to be.
     dimensions: Option<u32>,
     /// Taken, and changes nothing here.
-    #[expect(dead_code, reason = "only its type is checked")]
     user: Option<String>,
 }
 
 /// A checked request.
 #[derive(Debug)]
 pub(crate) struct EmbeddingsCall {
-    pub(crate) inputs: Vec<Input>,
+    /// The model's name, the inputs, and the caller's own marks.
+    pub(crate) texts: EmbeddingTexts,
     pub(crate) dimensions: Option<u32>,
     pub(crate) base64: bool,
     /// The most tokens that the inputs can have been.
@@ -53,7 +55,8 @@ impl EmbeddingsRequest {
             input: Inputs { inputs, is_list },
             encoding_format,
             dimensions,
-            ..
+            user,
+            model,
         } = self;
         let base64 = match encoding_format.as_deref() {
             None | Some("float") => false,
@@ -97,7 +100,11 @@ impl EmbeddingsRequest {
             prompt_tokens_max = prompt_tokens_max.saturating_add(most);
         }
         Ok(EmbeddingsCall {
-            inputs,
+            texts: EmbeddingTexts {
+                model,
+                inputs,
+                marks: marks(None, [("user", user)]),
+            },
             dimensions,
             base64,
             prompt_tokens_estimate: prompt_tokens_max.div_ceil(4),

@@ -2,12 +2,14 @@
 
 use super::Failures;
 use crate::generation::{Answer, Plan};
+use crate::guard::Screened;
 use crate::http::error::ApiError;
 use crate::http::extract::{Infer, May};
 use crate::http::json::Json;
 use crate::http::layers::{Limited, Record};
 use crate::http::openai::{ChatRequest, ChatStream, Completion, Head, StreamStyle, TokenLimits};
 use crate::http::runs;
+use crate::http::screening::{self, ChatTexts};
 use crate::http::spending::Spending;
 use crate::http::state::HttpState;
 use crate::models::LiveModel;
@@ -49,11 +51,12 @@ async fn create(
     let since = Instant::now();
     let asked = wire.model.clone();
     let config = state.config();
-    let mut call = wire.read(TokenLimits {
+    let (mut call, texts) = wire.read(TokenLimits {
         default: config.tokens_default,
         max: config.tokens_max,
         choices_max: config.choices_max,
     })?;
+    let texts = screening::pass(&state, &record, texts)?;
     let model = state.registry().ready(&asked, &caller)?;
     record.set_model(model.label.clone());
     call.fit_default_tokens(limited.tokens_max());
@@ -63,15 +66,7 @@ async fn create(
         call.plan.prompt_tokens_estimate,
     );
     let head = Head::new(asked, &model);
-    let answers = start(
-        &model,
-        &record,
-        call.request,
-        &call.plan,
-        call.choices,
-        since,
-    )
-    .await?;
+    let answers = start(&model, &record, texts, &call.plan, call.choices, since).await?;
     spending.watch(&answers);
     if call.is_stream {
         let style = StreamStyle {
@@ -101,11 +96,15 @@ async fn create(
 async fn start(
     model: &LiveModel,
     record: &Record,
-    request: text::Request,
+    texts: Screened<ChatTexts>,
     plan: &Plan,
     choices: u32,
     since: Instant,
 ) -> Result<Vec<Answer>, ApiError> {
+    let request = text::Request {
+        max_tokens: plan.max_tokens,
+        ..texts.into_inner().request
+    };
     let start_one = async |request: text::Request| {
         let generation = model
             .model

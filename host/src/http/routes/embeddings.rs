@@ -7,6 +7,7 @@ use crate::http::json::{APPLICATION_JSON, Json};
 use crate::http::layers::{Limited, Record};
 use crate::http::openai::{EmbeddingsCall, EmbeddingsRequest, write_embeddings};
 use crate::http::runs;
+use crate::http::screening::{self, EmbeddingTexts};
 use crate::http::spending::Spending;
 use crate::http::state::HttpState;
 use axum::extract::State;
@@ -36,12 +37,13 @@ async fn create(
 ) -> Result<impl IntoResponse, ApiError> {
     let asked = wire.model.clone();
     let EmbeddingsCall {
-        inputs,
+        texts,
         dimensions,
         base64,
         prompt_tokens_max,
         prompt_tokens_estimate,
     } = wire.read()?;
+    let EmbeddingTexts { inputs, .. } = screening::pass(&state, &record, texts)?.into_inner();
     let model = state.registry().ready(&asked, &caller)?;
     record.set_model(model.label.clone());
     let mut spending = Spending::new(

@@ -16,6 +16,7 @@ use crate::http::body::{self, Limits};
 use crate::http::error::ApiError;
 use crate::http::extract::{Infer, May, Query, record_of};
 use crate::http::runs;
+use crate::http::screening::{self, Identifier};
 use crate::http::state::HttpState;
 use crate::http::tensors::{
     Answer, BodyFormat, HEADER_LENGTH, Inference, OIP_HEADER_LENGTH_HEADER, UnsupportedBody,
@@ -127,6 +128,7 @@ pub(super) async fn serve(
         text(headers, &X_BELLJAR_MODEL),
         inference.model.take(),
     )?;
+    screening::pass(state, &record, Identifier("model", &name))?;
     let live = state.registry().ready(&name, caller)?;
     record.set_model(live.label.clone());
     let id = inference.id.take();
