@@ -198,13 +198,16 @@ impl Quotas {
     pub fn check_fuel(
         &self,
         caller: &Caller,
-        used_today: u64,
+        used_today: impl FnOnce() -> u64,
         now: Timestamp,
     ) -> Result<(), OverQuota> {
-        match self.fuel_per_day(caller) {
-            Some(limit) if used_today >= limit => Err(OverQuota::Fuel {
+        let Some(limit) = self.fuel_per_day(caller) else {
+            return Ok(());
+        };
+        match used_today() {
+            used if used >= limit => Err(OverQuota::Fuel {
                 limit,
-                used: used_today,
+                used,
                 wait: until_midnight(now),
             }),
             _ => Ok(()),
@@ -279,7 +282,7 @@ mod tests {
         assert!(quotas.enter_request(&anonymous).unwrap().is_none());
         assert!(
             quotas
-                .check_fuel(&anonymous, 1, Timestamp::UNIX_EPOCH)
+                .check_fuel(&anonymous, || 1, Timestamp::UNIX_EPOCH)
                 .is_ok()
         );
     }

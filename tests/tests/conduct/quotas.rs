@@ -1,7 +1,9 @@
 //! What is counted by key alone.
 
+use belljar::clock::Clock;
 use belljar_test_guests as guests;
 use belljar_tests::{Client, TestBundle, TestHost};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 async fn key(host: &TestHost, more: Value) -> Client {
@@ -71,4 +73,21 @@ async fn a_servers_setting_holds_for_keys_without_a_limit_of_their_own() {
     let more = key(&host, json!({"max_stored_bundles":2})).await;
     more.upload(bundle("2.0.0")).await.expect_status(201);
     more.upload(bundle("3.0.0")).await.expect_status(201);
+}
+
+#[tokio::test]
+async fn fuel_is_given_by_the_day() {
+    let start: Timestamp = "2026-01-01T23:59:00Z".parse().unwrap();
+    let (clock, hand) = Clock::manual(start);
+    let host = TestHost::start_at(clock, &[]).await;
+    let caller = key(&host, json!({"fuel_per_day":1})).await;
+    let echo = json!({"model":"echo","inputs":{"x":[1]}});
+    caller.post("/infer", &echo).await.expect_status(200);
+    let refused = caller.post("/infer", &echo).await.expect_status(429);
+    assert_eq!(refused.code(), "insufficient_quota");
+    assert_eq!(refused.header("retry-after"), "60");
+    hand.advance(std::time::Duration::from_secs(59));
+    caller.post("/infer", &echo).await.expect_status(429);
+    hand.advance(std::time::Duration::from_secs(1));
+    caller.post("/infer", &echo).await.expect_status(200);
 }

@@ -100,6 +100,12 @@ impl Limit {
         let Some(caller) = extensions.get::<Caller>().filter(|_| is_limited(route)) else {
             return (None, Ok(()));
         };
+        if let Some(usage) = caller.usage() {
+            let used = || usage.fuel_today();
+            if let Err(over) = self.quotas.check_fuel(caller, used, self.clock.now()) {
+                return (None, Err(over.into()));
+            }
+        }
         match self.quotas.enter_request(caller) {
             Ok(None) => {}
             Ok(Some(slot)) => {

@@ -561,7 +561,7 @@ mod tests {
             "response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{"z":1,"a":2}}}}"#;
         let request: ChatRequest = json::parse(&bytes::Bytes::from_static(body)).unwrap();
         let ResponseFormat::JsonSchema(schema) =
-            request.read(LIMITS).unwrap().request.response_format
+            request.read(LIMITS).unwrap().1.request.response_format
         else {
             unreachable!("it is a schema")
         };
