@@ -62,7 +62,7 @@ async fn a_ban_holds_before_everything_and_health_stays_reachable() {
 #[tokio::test]
 async fn a_ban_binds_connections_that_are_open() {
     let (host, _) = host_at_rest(&[]).await;
-    let request = b"GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n";
+    let request = b"GET /v1/models HTTP/1.1\r\nhost: localhost\r\n\r\n";
     let patience = Duration::from_millis(500);
     let mut open = host.raw().await;
     let before = open.exchange(request, patience).await;

@@ -14,7 +14,7 @@ fn proxied(source: [u8; 4]) -> Vec<u8> {
 }
 
 fn request(key: &str) -> Vec<u8> {
-    format!("GET /v1/models HTTP/1.1\r\nhost: x\r\nx-api-key: {key}\r\nconnection: close\r\n\r\n")
+    format!("GET /v1/models HTTP/1.1\r\nhost: localhost\r\nx-api-key: {key}\r\nconnection: close\r\n\r\n")
         .into_bytes()
 }
 
@@ -24,7 +24,7 @@ async fn exchange(host: &TestHost, start: &[u8], request: &[u8]) -> String {
     connection.exchange(&bytes, PATIENCE).await
 }
 
-const WITHOUT_KEY: &[u8] = b"GET /v1/models HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+const WITHOUT_KEY: &[u8] = b"GET /v1/models HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
 
 #[tokio::test]
 async fn callers_are_told_apart() {
@@ -48,7 +48,7 @@ async fn callers_are_told_apart() {
     let alive = exchange(&host, &local, WITHOUT_KEY).await;
     assert!(alive.starts_with("HTTP/1.1 200"), "{alive}");
     // What the connection is of cannot be changed by a header from there.
-    let spoofing = b"GET /v1/models HTTP/1.1\r\nhost: x\r\nx-forwarded-for: 192.0.2.9\r\n\
+    let spoofing = b"GET /v1/models HTTP/1.1\r\nhost: localhost\r\nx-forwarded-for: 192.0.2.9\r\n\
         connection: close\r\n\r\n";
     let dodging = exchange(&host, &one, spoofing).await;
     assert!(dodging.starts_with("HTTP/1.1 403"), "{dodging}");
