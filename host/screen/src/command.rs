@@ -1,7 +1,7 @@
 //! Looks for commands of a shell behind a separator, and for command lines that stand alone.
 
 use crate::features::{Feature, Found};
-use crate::lexicon::{self, Classes};
+use crate::lexicon::{self, Classes, word, words};
 use crate::token::{Kind, Token, Tokens};
 
 /// How far a pattern looks ahead, in tokens. Bounds the work for each token.
@@ -128,7 +128,7 @@ impl Scan<'_, '_> {
                 self.found.add_if(command, Feature::CommandSubstitution, at);
             }
             [open, name, after, ..] if open.is(b'{') && !open.is_spaced() => {
-                let ifs = self.is(name, "ifs");
+                let ifs = name.reads(word!("ifs"));
                 let slice = name.is_word() && after.is_any(b":/#%@");
                 let glued = before.is_some_and(Token::is_word)
                     && !token.is_spaced()
@@ -143,7 +143,7 @@ impl Scan<'_, '_> {
                     .add_if(ifs || slice, Feature::CommandVariable, at);
                 self.found.add_if(call, Feature::CommandTemplate, at);
             }
-            [name, ..] if self.is(name, "ifs") && !name.is_spaced() => {
+            [name, ..] if name.reads(word!("ifs")) && !name.is_spaced() => {
                 self.found.add(Feature::CommandVariable, at);
             }
             [name, after, ..] if name.is_any(b"@*'\"") && !name.is_spaced() => {
@@ -155,7 +155,7 @@ impl Scan<'_, '_> {
                 let separated = before.is_some_and(|before| before.is_any(b";&|`"));
                 self.found
                     .add_if(self.assigned && separated, Feature::CommandAssign, at);
-                let shell = self.is(name, "shell") || self.is(name, "bash");
+                let shell = name.reads(word!("shell")) || name.reads(word!("bash"));
                 self.found.add_if(shell, Feature::CommandShellCode, at);
             }
             _ => {}
@@ -189,7 +189,7 @@ impl Scan<'_, '_> {
             .add_if(token.length() == 3, Feature::CommandHereString, at);
         match rest {
             [question, name, ..] if question.is(b'?') => {
-                let php = self.is(name, "php") || name.is(b'=') || name.has(Classes::CODE_CALL);
+                let php = name.reads(word!("php")) || name.is(b'=') || name.has(Classes::CODE_CALL);
                 self.found.add_if(php, Feature::CommandPhp, at);
             }
             [bang, dashes, hash, ..] if bang.is(b'!') && dashes.is(b'-') && hash.is(b'#') => {
@@ -201,7 +201,8 @@ impl Scan<'_, '_> {
 
     fn redirect(&mut self, token: &Token, rest: &[Token]) {
         let descriptor = matches!(rest, [amp, number, ..] if amp.is(b'&') && number.is_number());
-        let device = matches!(rest, [slash, name, ..] if slash.is(b'/') && self.is(name, "dev"));
+        let device =
+            matches!(rest, [slash, name, ..] if slash.is(b'/') && name.reads(word!("dev")));
         self.found
             .add_if(descriptor || device, Feature::CommandRedirect, token.start);
     }
@@ -221,12 +222,12 @@ impl Scan<'_, '_> {
     fn windows_variable(&mut self, token: &Token, before: Option<&Token>, rest: &[Token]) {
         let Some(name) = rest.first() else { return };
         let loops = before
-            .is_some_and(|before| self.is(before, "for") || before.has(Classes::LOGIC))
-            || (rest.get(1).is_some_and(|next| self.is(next, "in"))
+            .is_some_and(|before| before.reads(word!("for")) || before.has(Classes::LOGIC))
+            || (rest.get(1).is_some_and(|next| next.reads(word!("in")))
                 && rest.get(2).is_some_and(|next| next.is(b'(')));
         self.found
             .add_if(loops, Feature::CommandWindowsFor, token.start);
-        let variable = [
+        let variable = name.reads_any(words![
             "systemroot",
             "windir",
             "programfiles",
@@ -235,9 +236,7 @@ impl Scan<'_, '_> {
             "appdata",
             "temp",
             "path",
-        ]
-        .iter()
-        .any(|word| self.is(name, word));
+        ]);
         let closes = rest.get(1).is_some_and(|next| next.is(b'%'));
         self.found
             .add_if(variable && closes, Feature::CommandVariable, token.start);
@@ -254,10 +253,11 @@ impl Scan<'_, '_> {
             .filter(|(slash, _)| slash.is(b'/'));
         let device = match file {
             Some((_, file)) => {
-                (self.is(name, "dev") && (self.is(file, "tcp") || self.is(file, "udp")))
-                    || (self.is(name, "bin") && file.has(lexicon::COMMAND))
-                    || (self.is(name, "usr") && (self.is(file, "bin") || self.is(file, "sbin")))
-                    || (self.is(name, "sbin") && file.has(lexicon::COMMAND))
+                (name.reads(word!("dev")) && (file.reads(word!("tcp")) || file.reads(word!("udp"))))
+                    || (name.reads(word!("bin")) && file.has(lexicon::COMMAND))
+                    || (name.reads(word!("usr"))
+                        && (file.reads(word!("bin")) || file.reads(word!("sbin"))))
+                    || (name.reads(word!("sbin")) && file.has(lexicon::COMMAND))
             }
             None => false,
         };
@@ -353,7 +353,7 @@ impl Scan<'_, '_> {
         if !token.has(lexicon::COMMAND.or(Classes::RUNS).or(Classes::CODE_CALL)) {
             return;
         }
-        let aliased = self.is(token, "alias") && rest.get(1).is_some_and(|next| next.is(b'='));
+        let aliased = token.reads(word!("alias")) && rest.get(1).is_some_and(|next| next.is(b'='));
         self.found.add_if(aliased, Feature::CommandAssign, at);
         if token.has(Classes::CODE_CALL) {
             let call = next.is_some_and(|next| next.is(b'(') && !next.is_spaced());
@@ -362,11 +362,9 @@ impl Scan<'_, '_> {
                 .is_some_and(|next| next.is_quote() || next.is_any(b")$"))
                 || rest.get(1).is_some_and(|next| next.has(Classes::CODE_CALL));
             let method = before.is_some_and(|before| before.is_any(b".>") && !token.is_spaced());
-            let strong = ![
+            let strong = !token.reads_any(words![
                 "print", "printf", "compile", "function", "include", "require", "eval", "execute",
-            ]
-            .iter()
-            .any(|word| self.is(token, word));
+            ]);
             self.found.add_if(
                 call && argument && strong && !method,
                 Feature::CommandCodeCall,
@@ -393,24 +391,21 @@ impl Scan<'_, '_> {
         let letter = option
             .filter(|(_, name)| name.is_word() && !name.is_spaced())
             .map(|(_, name)| self.cx.word(name));
-        let cx = self.cx;
-        let is = |words: &[&str]| words.iter().any(|word| cx.is_word(token, word));
         if token.has(Classes::SHELL) {
             let code = letter.is_some_and(|letter| ["c", "e", "r", "i"].contains(&letter));
             self.found.add_if(code, Feature::CommandShellCode, at);
         }
-        if is(&["nc", "ncat", "netcat", "telnet", "socat"]) {
+        if token.reads_any(words!["nc", "ncat", "netcat", "telnet", "socat"]) {
             let listens = option.is_some() || rest.first().is_some_and(|next| next.is_number());
             self.found.add_if(listens, Feature::CommandFetch, at);
         }
-        if is(&["curl", "wget", "fetch", "iwr", "certutil"]) {
-            let address = rest
-                .iter()
-                .take(6)
-                .any(|next| self.is(next, "http") || self.is(next, "https") || next.is_number());
+        if token.reads_any(words!["curl", "wget", "fetch", "iwr", "certutil"]) {
+            let address = rest.iter().take(6).any(|next| {
+                next.reads(word!("http")) || next.reads(word!("https")) || next.is_number()
+            });
             self.found.add_if(address, Feature::CommandFetch, at);
         }
-        if is(&["ping", "nslookup", "sleep", "timeout"]) {
+        if token.reads_any(words!["ping", "nslookup", "sleep", "timeout"]) {
             let number = rest.iter().take(4).any(|next| next.is_number());
             let begins = rest
                 .first()
@@ -418,13 +413,15 @@ impl Scan<'_, '_> {
             self.found
                 .add_if(number && begins, Feature::CommandPing, at);
         }
-        if is(&["cat", "tac", "type", "more", "less", "head", "tail", "nl"]) {
+        if token.reads_any(words![
+            "cat", "tac", "type", "more", "less", "head", "tail", "nl"
+        ]) {
             let file = rest.iter().take(3).any(|next| next.is_any(b"/\\%$<"));
             let secret = rest.iter().any(|next| {
-                self.is(next, "passwd")
-                    || self.is(next, "shadow")
-                    || self.is(next, "sam")
-                    || self.is(next, "hosts")
+                next.reads(word!("passwd"))
+                    || next.reads(word!("shadow"))
+                    || next.reads(word!("sam"))
+                    || next.reads(word!("hosts"))
             });
             self.found
                 .add_if(file && secret, Feature::CommandShellCode, at);
@@ -442,12 +439,17 @@ impl Scan<'_, '_> {
         let hive = rest
             .iter()
             .take(3)
-            .any(|next| self.is(next, "hklm") || self.is(next, "hkcu"));
-        let account = self.is(token, "net")
+            .any(|next| next.reads(word!("hklm")) || next.reads(word!("hkcu")));
+        let account = token.reads(word!("net"))
             && rest.first().is_some_and(|next| {
-                ["user", "localgroup", "view", "share", "use", "start"]
-                    .iter()
-                    .any(|word| self.is(next, word))
+                next.reads_any(words![
+                    "user",
+                    "localgroup",
+                    "view",
+                    "share",
+                    "use",
+                    "start"
+                ])
             });
         let start = before.is_none_or(|before| !before.is_word());
         self.found.add_if(
@@ -455,34 +457,35 @@ impl Scan<'_, '_> {
             Feature::CommandWindows,
             at,
         );
-        let compares = self.is(token, "if")
+        let compares = token.reads(word!("if"))
             && rest.iter().any(|next| {
                 next.is(b'=') && next.length() == 2
-                    || self.is(next, "equ")
-                    || self.is(next, "exist")
+                    || next.reads(word!("equ"))
+                    || next.reads(word!("exist"))
             });
         let plain = self.cx.frame.plain <= 4 && !self.cx.frame.talks;
         let test = rest.first().is_some_and(|next| {
-            next.has(Classes::LOGIC) || next.is_any(b"\"(%") || self.is(next, "exist")
+            next.has(Classes::LOGIC) || next.is_any(b"\"(%") || next.reads(word!("exist"))
         });
         self.found.add_if(
             compares && plain && test && start,
             Feature::CommandWindowsFor,
             at,
         );
-        let loops = self.is(token, "for") && rest.first().is_some_and(|next| next.is_any(b"/%"));
+        let loops =
+            token.reads(word!("for")) && rest.first().is_some_and(|next| next.is_any(b"/%"));
         self.found.add_if(loops, Feature::CommandWindowsFor, at);
     }
 
     fn mail(&mut self, token: &Token, rest: &[Token]) {
-        let mail = (self.is(token, "rcpt") || self.is(token, "mail"))
+        let mail = (token.reads(word!("rcpt")) || token.reads(word!("mail")))
             && rest
                 .first()
-                .is_some_and(|next| self.is(next, "to") || self.is(next, "from"))
+                .is_some_and(|next| next.reads(word!("to")) || next.reads(word!("from")))
             && rest.get(1).is_some_and(|next| next.is(b':'));
-        let greets = ["ehlo", "helo", "vrfy", "expn", "starttls", "noop", "rset"]
-            .iter()
-            .any(|word| self.is(token, word));
+        let greets = token.reads_any(words![
+            "ehlo", "helo", "vrfy", "expn", "starttls", "noop", "rset"
+        ]);
         let short = token.begins_line() && self.cx.frame.words <= 4;
         self.found
             .add_if(mail || (greets && short), Feature::CommandMail, token.start);
@@ -560,10 +563,6 @@ impl Scan<'_, '_> {
             Feature::CommandBackground,
             last.start,
         );
-    }
-
-    fn is(&self, token: &Token, word: &str) -> bool {
-        self.cx.is_word(token, word)
     }
 }
 

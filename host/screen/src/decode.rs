@@ -56,7 +56,13 @@ pub fn decode(text: &str) -> Cow<'_, str> {
 /// Undoes all encodings of `text` and remembers where each byte came from. Slower than
 /// [`decode`]; for the few texts that are reported.
 pub fn decode_traced(text: &str) -> Decoded {
-    let mut stack = Stack::<true>::with_capacity(text.len());
+    decode_traced_to(text, usize::MAX)
+}
+
+/// As [`decode_traced`], and stops soon after `bytes_max` bytes of the decoded text.
+pub(crate) fn decode_traced_to(text: &str, bytes_max: usize) -> Decoded {
+    let mut stack = Stack::<true>::with_capacity(text.len().min(bytes_max));
+    stack.bytes_max = bytes_max.saturating_add(2 * ESCAPE_BYTES_MAX);
     stack.push_text(text);
     let Stack { bytes, origins, .. } = stack;
     match String::from_utf8(bytes) {
@@ -95,10 +101,24 @@ fn replace_broken(bytes: &[u8], origins: &[usize]) -> Decoded {
 }
 
 /// True for a byte that copying alone might get wrong.
+#[inline]
 fn needs_look(byte: u8) -> bool {
-    !byte.is_ascii()
-        || matches!(byte, b'%' | b'&' | b'\\')
-        || (byte.is_ascii_control() && !matches!(byte, b'\n' | b'\t' | b'\r'))
+    const LOOKS: [bool; 256] = {
+        let mut looks = [false; 256];
+        let mut byte = 0_u8;
+        loop {
+            let control = byte.is_ascii_control() && !matches!(byte, b'\n' | b'\t' | b'\r');
+            let introduces = matches!(byte, b'%' | b'&' | b'\\');
+            if let Some(look) = looks.split_at_mut(byte as usize).1.first_mut() {
+                *look = !byte.is_ascii() || control || introduces;
+            }
+            if byte == u8::MAX {
+                break looks;
+            }
+            byte += 1;
+        }
+    };
+    LOOKS.get(usize::from(byte)).copied().unwrap_or(true)
 }
 
 /// The decoded text so far. `TRACE` keeps an origin for each byte.
@@ -107,6 +127,8 @@ struct Stack<const TRACE: bool> {
     origins: Vec<usize>,
     /// One past the last `%`, `&` or `\` on the stack; 0 when there was none.
     opened: usize,
+    /// From this length on the rest of the text is left alone.
+    bytes_max: usize,
     /// Where in the source the character being pushed begins.
     source: usize,
 }
@@ -117,27 +139,41 @@ impl<const TRACE: bool> Stack<TRACE> {
             bytes: Vec::with_capacity(capacity),
             origins: Vec::with_capacity(if TRACE { capacity } else { 0 }),
             opened: 0,
+            bytes_max: usize::MAX,
             source: 0,
         }
     }
 
     fn push_text(&mut self, text: &str) {
-        let mut rest = text;
-        while let Some(first) = rest.chars().next() {
-            self.source = text.len() - rest.len();
-            let plain = if self.may_close() {
-                0
-            } else {
-                plain_length(rest)
-            };
-            if plain > 0 {
-                let (head, tail) = rest.split_at(plain);
-                self.push_plain(head);
-                rest = tail;
-                continue;
+        let bytes = text.as_bytes();
+        let mut at = 0;
+        while let Some(byte) = bytes.get(at).copied() {
+            if self.bytes.len() > self.bytes_max {
+                return;
             }
-            self.push_char(first);
-            rest = rest.get(first.len_utf8()..).unwrap_or_default();
+            self.source = at;
+            if !self.may_close() {
+                let rest = bytes.get(at..).unwrap_or_default();
+                let plain = rest
+                    .iter()
+                    .position(|byte| needs_look(*byte))
+                    .unwrap_or(rest.len());
+                if plain > 0 {
+                    self.push_plain(rest.get(..plain).unwrap_or_default());
+                    at += plain;
+                    continue;
+                }
+            }
+            if byte.is_ascii() {
+                self.push_ascii(byte);
+                at += 1;
+            } else {
+                let Some(character) = text.get(at..).and_then(|rest| rest.chars().next()) else {
+                    return;
+                };
+                self.push_char(character);
+                at += character.len_utf8();
+            }
         }
         self.source = text.len();
         self.close_entity(None);
@@ -149,8 +185,8 @@ impl<const TRACE: bool> Stack<TRACE> {
             || self.bytes.last().is_some_and(|last| !last.is_ascii())
     }
 
-    fn push_plain(&mut self, plain: &str) {
-        self.bytes.extend_from_slice(plain.as_bytes());
+    fn push_plain(&mut self, plain: &[u8]) {
+        self.bytes.extend_from_slice(plain);
         if TRACE {
             self.origins.extend(self.source..self.source + plain.len());
         }
@@ -325,7 +361,7 @@ impl<const TRACE: bool> Stack<TRACE> {
         let Some(start) = self.opened.checked_sub(1) else {
             return false;
         };
-        if self.bytes.get(start) != Some(&b'&') || self.bytes.len() - start > ESCAPE_BYTES_MAX {
+        if self.bytes.get(start) != Some(&b'&') {
             return false;
         }
         let body = self.bytes.get(self.opened..).unwrap_or_default();
@@ -464,11 +500,6 @@ fn named(name: &[u8]) -> Option<u32> {
         _ => return None,
     };
     Some(u32::from(character))
-}
-
-/// How many bytes of `rest` can be copied as they are.
-fn plain_length(rest: &str) -> usize {
-    rest.bytes().position(needs_look).unwrap_or(rest.len())
 }
 
 #[cfg(test)]

@@ -373,7 +373,26 @@ pub(crate) fn classes(hash: WordHash) -> Classes {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct WordHash(u64);
 
+/// The hash of a word that is written out, made when the package is compiled.
+macro_rules! word {
+    ($word:literal) => {
+        const { $crate::lexicon::WordHash::of($word) }
+    };
+}
+
+/// The hashes of some words.
+macro_rules! words {
+    ($($word:literal),* $(,)?) => {
+        const { &[$($crate::lexicon::WordHash::of($word)),*] }
+    };
+}
+
+pub(crate) use {word, words};
+
 impl WordHash {
+    /// Of no word.
+    pub(crate) const NONE: Self = Self(0);
+
     pub(crate) const fn new() -> Self {
         Self(0xcbf2_9ce4_8422_2325)
     }

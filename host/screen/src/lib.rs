@@ -31,6 +31,7 @@ mod model;
 mod path;
 mod phrases;
 mod policy;
+mod repeats;
 mod screener;
 mod shape;
 mod sql;

@@ -1,7 +1,7 @@
 //! Looks for script in markup, and for XML that declares entities.
 
 use crate::features::{Feature, Found};
-use crate::lexicon::Classes;
+use crate::lexicon::{Classes, WordHash, word, words};
 use crate::token::{Kind, Token, Tokens};
 
 /// How far a pattern looks ahead, in tokens. Bounds the work for each token.
@@ -62,12 +62,12 @@ impl Scan<'_, '_> {
         if first.is(b'?')
             && rest
                 .get(1)
-                .is_some_and(|name| self.is(name, "xml") || self.is(name, "xml-stylesheet"))
+                .is_some_and(|name| name.reads(word!("xml")) || name.reads(word!("xml-stylesheet")))
         {
             self.found.add_if(before.is_none(), Feature::XxeLeading, at);
             let style = rest
                 .get(1)
-                .is_some_and(|name| self.is(name, "xml-stylesheet"));
+                .is_some_and(|name| name.reads(word!("xml-stylesheet")));
             self.found.add_if(style, Feature::ScriptStyle, at);
         }
         let close = first.is(b'/');
@@ -84,7 +84,7 @@ impl Scan<'_, '_> {
         self.found
             .add_if(leading && !harmless, Feature::ScriptLeadingTag, at);
         self.risky |= !harmless;
-        if self.is(name, "script") {
+        if name.reads(word!("script")) {
             self.found.add(Feature::ScriptTag, at);
         } else if name.has(Classes::TAG_RISKY) && !close {
             self.found.add(Feature::ScriptRiskyTag, at);
@@ -121,32 +121,29 @@ impl Scan<'_, '_> {
         let Some(name) = rest.iter().find(|next| !next.is(b'[')) else {
             return;
         };
-        if self.is(name, "doctype") {
+        if name.reads(word!("doctype")) {
             let inside = rest.iter().any(|next| next.is(b'['));
             let outside = rest
                 .iter()
-                .any(|next| self.is(next, "system") || self.is(next, "public"))
-                && !rest.iter().any(|next| self.is(next, "html"));
+                .any(|next| next.reads(word!("system")) || next.reads(word!("public")))
+                && !rest.iter().any(|next| next.reads(word!("html")));
             self.found.add_if(inside, Feature::XxeDoctype, at);
             self.found.add_if(outside, Feature::XxeExternal, at);
-        } else if self.is(name, "entity") {
+        } else if name.reads(word!("entity")) {
             self.found.add(Feature::XxeEntity, at);
             let outside = rest
                 .iter()
-                .any(|next| self.is(next, "system") || self.is(next, "public"));
+                .any(|next| next.reads(word!("system")) || next.reads(word!("public")));
             self.found.add_if(outside, Feature::XxeExternal, at);
             let parameter = rest.get(1).is_some_and(|next| next.is(b'%'));
             self.found.add_if(parameter, Feature::XxeParameter, at);
-        } else if ["element", "attlist", "notation"]
-            .iter()
-            .any(|word| self.is(name, word))
-        {
+        } else if name.reads_any(words!["element", "attlist", "notation"]) {
             self.found.add(Feature::XxeElement, at);
-        } else if self.is(name, "cdata") {
+        } else if name.reads(word!("cdata")) {
             let tag = rest
                 .iter()
                 .skip(2)
-                .any(|next| next.is(b'<') || self.is(next, "script"));
+                .any(|next| next.is(b'<') || next.reads(word!("script")));
             self.found.add_if(tag, Feature::ScriptOddTag, at);
         }
     }
@@ -177,9 +174,9 @@ impl Scan<'_, '_> {
         let expression = rest.iter().take(6).any(|next| {
             next.has(Classes::JS_CALL.or(Classes::JS_OBJECT)) && !next.has(Classes::STOP)
                 || next.is(b'*') && rest.first().is_some_and(Token::is_number)
-                || self.is(next, "config")
-                || self.is(next, "__class__")
-                || self.is(next, "self")
+                || next.reads(word!("config"))
+                || next.reads(word!("__class__"))
+                || next.reads(word!("self"))
         });
         self.found
             .add_if(double && expression, Feature::ScriptTemplate, token.start);
@@ -221,13 +218,10 @@ impl Scan<'_, '_> {
             self.attribute(token, rest);
         }
         let scheme = token.has(Classes::SCRIPT_SCHEME) && next.is_some_and(|next| next.is(b':'));
-        let data = self.is(token, "data")
+        let data = token.reads(word!("data"))
             && next.is_some_and(|next| next.is(b':') && !next.is_spaced())
             && rest.get(1).is_some_and(|next| {
-                ["text", "image", "application"]
-                    .iter()
-                    .any(|word| self.is(next, word))
-                    || next.is(b',')
+                next.reads_any(words!["text", "image", "application"]) || next.is(b',')
             });
         self.found.add_if(scheme || data, Feature::ScriptUrl, at);
         self.found.add_if(
@@ -239,17 +233,13 @@ impl Scan<'_, '_> {
             let call = next
                 .is_some_and(|next| (next.is(b'(') || next.is(b'`')) && !next.is_spaced())
                 || matches!(rest, [close, open, ..] if close.is_any(b")]?") && open.is_any(b"(."));
-            let proof = ["alert", "prompt", "confirm", "msgbox"]
-                .iter()
-                .any(|word| self.is(token, word));
-            let encodes = ["fromcharcode", "atob"]
-                .iter()
-                .any(|word| self.is(token, word));
+            let proof = token.reads_any(words!["alert", "prompt", "confirm", "msgbox"]);
+            let encodes = token.reads_any(words!["fromcharcode", "atob"]);
             self.found.add_if(call, Feature::ScriptCall, at);
             self.found.add_if(call && proof, Feature::ScriptProof, at);
             self.found
                 .add_if(call && encodes, Feature::ScriptEncoded, at);
-            let style = self.is(token, "expression") && call;
+            let style = token.reads(word!("expression")) && call;
             self.found.add_if(style, Feature::ScriptStyle, at);
         }
         if token.has(Classes::JS_OBJECT) {
@@ -258,18 +248,13 @@ impl Scan<'_, '_> {
                 || next.is_some_and(|next| next.is_any(b"=(")) && token.length() >= 6;
             self.found.add_if(member, Feature::ScriptObject, at);
         }
-        let xss = token.length() <= 16 && {
-            let word = self.cx.word(token);
-            word.eq_ignore_ascii_case("xss")
-                || word.eq_ignore_ascii_case("xxs")
-                || word.eq_ignore_ascii_case("injectx")
-        };
+        let xss = token.reads_any(words!["xss", "xxs", "injectx"]);
         self.found
             .add_if(xss && self.tags > 0, Feature::ScriptProof, at);
     }
 
     fn attribute(&mut self, token: &Token, rest: &[Token]) {
-        const LOADING: [&str; 14] = [
+        const LOADING: &[WordHash] = words![
             "srcdoc",
             "formaction",
             "xlink",
@@ -285,7 +270,7 @@ impl Scan<'_, '_> {
             "contenteditable",
             "autofocus",
         ];
-        const STYLE: [&str; 7] = [
+        const STYLE: &[WordHash] = words![
             "behavior",
             "moz-binding",
             "binding",
@@ -307,20 +292,24 @@ impl Scan<'_, '_> {
             return;
         }
         let next = rest.first();
-        let loads = LOADING.iter().any(|name| word.eq_ignore_ascii_case(name));
+        let loads = token.reads_any(LOADING);
         self.found.add_if(loads, Feature::ScriptAttribute, at);
         let assigned = next.is_some_and(|next| next.is(b'=') && !next.is_spaced());
-        let source = ["src", "href", "data", "action", "background", "poster"]
-            .iter()
-            .any(|name| word.eq_ignore_ascii_case(name));
+        let source = token.reads_any(words![
+            "src",
+            "href",
+            "data",
+            "action",
+            "background",
+            "poster"
+        ]);
         let bare = assigned
             && source
             && rest
                 .get(1)
                 .is_some_and(|value| !value.is_quote() || self.foreign_address(rest));
         self.found.add_if(bare, Feature::ScriptAttribute, at);
-        let style = next.is_some_and(|next| next.is_any(b":("))
-            && STYLE.iter().any(|name| word.eq_ignore_ascii_case(name));
+        let style = next.is_some_and(|next| next.is_any(b":(")) && token.reads_any(STYLE);
         self.found.add_if(style, Feature::ScriptStyle, at);
     }
 
@@ -341,10 +330,6 @@ impl Scan<'_, '_> {
         let markup = first.is(b'<') && self.risky && self.cx.frame.plain <= 4;
         self.found
             .add_if(markup, Feature::ScriptMarkup, first.start);
-    }
-
-    fn is(&self, token: &Token, word: &str) -> bool {
-        self.cx.is_word(token, word)
     }
 }
 

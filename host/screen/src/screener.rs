@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::decode::decode_traced_to;
 use crate::features::{Feature, Found};
 use crate::model::{Model, likelihood};
 use crate::policy::{Category, FieldKind, Mode, Policies};
 use crate::token::Tokens;
-use crate::{command, decode, decode_traced, ldap, markup, path, phrases, shape, sql};
+use crate::{command, decode, ldap, markup, path, phrases, shape, sql};
 
 /// How many features a hit names.
 const REASONS_MAX: usize = 3;
@@ -107,7 +108,7 @@ fn origin(text: &str, found: &Found, hit: &Hit) -> usize {
     let first = first
         .and_then(|first| usize::try_from(first).ok())
         .unwrap_or(0);
-    decode_traced(text).origin(first)
+    decode_traced_to(text, first).origin(first)
 }
 
 /// What was found in one text. Carries nothing of the text, so it can be logged.

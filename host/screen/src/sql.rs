@@ -1,7 +1,7 @@
 //! Looks for SQL that breaks out of a value, and for SQL that stands alone.
 
 use crate::features::{Feature, Found};
-use crate::lexicon::{self, Classes};
+use crate::lexicon::{self, Classes, WordHash, word, words};
 use crate::token::{Kind, Token, Tokens};
 
 /// How far a pattern looks ahead, in tokens. Bounds the work for each token.
@@ -111,9 +111,7 @@ impl Scan<'_, '_> {
             let value = before
                 .is_some_and(|value| value.is_number() || (value.is(b')') && !token.is_spaced()));
             let hard = token.has(Classes::UNION)
-                || ["having", "xor", "procedure", "rlike", "div"]
-                    .iter()
-                    .any(|word| self.is(token, word));
+                || token.reads_any(words!["having", "xor", "procedure", "rlike", "div"]);
             let condition = rest.iter().take(4).any(|next| next.is_any(b"=<>("));
             self.found
                 .add_if(value && (hard || condition), Feature::SqlValueLogic, at);
@@ -129,7 +127,7 @@ impl Scan<'_, '_> {
             && let Some(select) = self.select
         {
             self.found
-                .add_if(self.is(token, "from"), Feature::SqlVerbObject, select);
+                .add_if(token.reads(word!("from")), Feature::SqlVerbObject, select);
         }
         if token.has(Classes::SQL_VERB) {
             let object = rest.first().filter(|next| next.has(Classes::SQL_OBJECT));
@@ -251,10 +249,7 @@ impl Scan<'_, '_> {
     fn separator(&mut self, token: &Token, rest: &[Token]) {
         let verb = rest.iter().find(|next| next.kind != Kind::Comment);
         let stacked = verb.is_some_and(|next| {
-            next.has(Classes::SQL_VERB)
-                && !["print", "use", "load", "call"]
-                    .iter()
-                    .any(|word| self.is(next, word))
+            next.has(Classes::SQL_VERB) && !next.reads_any(words!["print", "use", "load", "call"])
         });
         self.found.add_if(stacked, Feature::SqlStacked, token.start);
     }
@@ -304,19 +299,19 @@ impl Scan<'_, '_> {
     }
 
     fn document(&mut self, token: &Token, rest: &[Token]) {
-        const OPERATORS: [&str; 13] = [
+        const OPERATORS: &[WordHash] = words![
             "ne", "gt", "gte", "lt", "lte", "nin", "in", "where", "regex", "exists", "or", "and",
             "not",
         ];
         let Some(name) = rest.first() else { return };
-        let operator = OPERATORS.iter().any(|word| self.is(name, word));
+        let operator = name.reads_any(OPERATORS);
         let keyed = rest.iter().skip(1).take(2).any(|next| next.is_any(b":]"));
         self.found
             .add_if(operator && keyed, Feature::SqlDocument, token.start);
     }
 
     fn function(&mut self, token: &Token, calls: bool) {
-        const TIME: [&str; 7] = [
+        const TIME: &[WordHash] = words![
             "sleep",
             "pg_sleep",
             "benchmark",
@@ -325,7 +320,7 @@ impl Scan<'_, '_> {
             "receive_message",
             "randomblob",
         ];
-        const ERROR: [&str; 14] = [
+        const ERROR: &[WordHash] = words![
             "extractvalue",
             "updatexml",
             "utl_inaddr",
@@ -341,7 +336,7 @@ impl Scan<'_, '_> {
             "json_depth",
             "dbms_xmlgen",
         ];
-        const WHOAMI: [&str; 14] = [
+        const WHOAMI: &[WordHash] = words![
             "version",
             "database",
             "user",
@@ -357,7 +352,7 @@ impl Scan<'_, '_> {
             "sqlite_version",
             "getpgusername",
         ];
-        const BUILD: [&str; 9] = [
+        const BUILD: &[WordHash] = words![
             "char",
             "chr",
             "concat",
@@ -369,8 +364,8 @@ impl Scan<'_, '_> {
             "substr",
         ];
         let at = token.start;
-        let is = |list: &[&str]| list.iter().any(|word| self.is(token, word));
-        let (time, error, whoami, build) = (is(&TIME), is(&ERROR), is(&WHOAMI), is(&BUILD));
+        let (time, error) = (token.reads_any(TIME), token.reads_any(ERROR));
+        let (whoami, build) = (token.reads_any(WHOAMI), token.reads_any(BUILD));
         self.found.add_if(calls && time, Feature::SqlTime, at);
         self.found.add_if(error, Feature::SqlError, at);
         self.found.add_if(calls && whoami, Feature::SqlWhoami, at);
@@ -383,20 +378,20 @@ impl Scan<'_, '_> {
     fn clause(&mut self, token: &Token, rest: &[Token]) {
         let at = token.start;
         match rest {
-            [by, value, ..] if self.is(by, "by") && token.has(Classes::CLAUSE) => {
+            [by, value, ..] if by.reads(word!("by")) && token.has(Classes::CLAUSE) => {
                 self.found
                     .add_if(value.is_number(), Feature::SqlOrderBy, at);
             }
-            [next, ..] if self.is(token, "waitfor") => {
-                let waits = self.is(next, "delay") || self.is(next, "time");
+            [next, ..] if token.reads(word!("waitfor")) => {
+                let waits = next.reads(word!("delay")) || next.reads(word!("time"));
                 self.found.add_if(waits, Feature::SqlTime, at);
             }
-            [next, ..] if self.is(token, "into") => {
-                let file = self.is(next, "outfile") || self.is(next, "dumpfile");
+            [next, ..] if token.reads(word!("into")) => {
+                let file = next.reads(word!("outfile")) || next.reads(word!("dumpfile"));
                 self.found.add_if(file, Feature::SqlFile, at);
             }
-            [next, ..] if self.is(token, "procedure") || self.is(token, "exec") => {
-                let analyse = self.is(next, "analyse");
+            [next, ..] if token.reads(word!("procedure")) || token.reads(word!("exec")) => {
+                let analyse = next.reads(word!("analyse"));
                 self.found.add_if(analyse, Feature::SqlError, at);
                 let stored = next.is_word() && self.cx.word(next).get(2..3) == Some("_");
                 self.found
@@ -404,16 +399,13 @@ impl Scan<'_, '_> {
             }
             _ => {}
         }
-        let rare = ["rlike", "glob", "sounds", "regexp", "div", "xor"]
-            .iter()
-            .any(|word| self.is(token, word));
+        let rare = token.reads_any(words!["rlike", "glob", "sounds", "regexp", "div", "xor"]);
         self.found.add_if(rare, Feature::SqlOperators, at);
     }
 
     fn schema(&mut self, token: &Token, rest: &[Token]) {
-        const PREFIXES: [&str; 15] = [
+        const CATALOGS: &[WordHash] = words![
             "information_schema",
-            "sys",
             "sysobjects",
             "syscolumns",
             "sysdatabases",
@@ -421,62 +413,60 @@ impl Scan<'_, '_> {
             "all_users",
             "user_tables",
             "all_tab_columns",
-            "dba_",
+            "dba_users",
+            "dba_tables",
+            "dba_role_privs",
+            "dba_sys_privs",
             "pg_catalog",
             "pg_shadow",
             "pg_user",
+            "pg_tables",
+            "pg_database",
+            "pg_class",
             "sqlite_master",
+            "sqlite_schema",
             "msysobjects",
+            "table_name",
+            "column_name",
+            "table_schema",
+            "schema_name",
+            "user_tab_columns",
+            "syslogins",
+            "sysusers",
+            "all_objects",
+            "user_objects",
+            "v$version"
         ];
-        let word = self.cx.word(token);
-        let long = word.len() >= 7
-            || word.eq_ignore_ascii_case("sys")
-            || word.eq_ignore_ascii_case("mysql");
-        if !long {
-            return;
-        }
-        let at = token.start;
-        let dotted = rest
-            .first()
-            .is_some_and(|next| next.is(b'.') && !next.is_spaced());
-        let user = dotted
-            && rest
-                .get(1)
-                .is_some_and(|next| next.is_word() && !next.is_spaced());
-        let catalog = match word.len() {
-            3 | 5 => user && (self.is(token, "sys") || self.is(token, "mysql")),
-            _ => {
-                PREFIXES.iter().any(|prefix| {
-                    word.get(..prefix.len()).is_some_and(|head| {
-                        head.eq_ignore_ascii_case(prefix)
-                            && (word.len() == prefix.len()
-                                || prefix.ends_with('_')
-                                || prefix.starts_with("pg"))
-                    })
-                }) || ["table_name", "column_name", "table_schema"]
-                    .iter()
-                    .any(|name| self.is(token, name))
-            }
-        };
-        self.found.add_if(catalog, Feature::SqlSchema, at);
-        let file = [
+        const FILES: &[WordHash] = words![
             "load_file",
             "lo_import",
+            "lo_export",
             "pg_read_file",
             "openrowset",
             "dumpfile",
-        ]
-        .iter()
-        .any(|name| self.is(token, name));
-        self.found.add_if(file, Feature::SqlFile, at);
-        let stored = word
-            .get(..3)
-            .is_some_and(|head| head.eq_ignore_ascii_case("xp_"));
-        self.found.add_if(
-            stored || self.is(token, "sp_executesql"),
-            Feature::SqlProcedure,
-            at,
-        );
+            "outfile"
+        ];
+        const PROCEDURES: &[WordHash] = words![
+            "xp_cmdshell",
+            "xp_dirtree",
+            "xp_regread",
+            "xp_fileexist",
+            "xp_servicecontrol",
+            "sp_executesql",
+            "sp_oacreate",
+            "sp_makewebtask",
+            "sp_configure",
+            "xp_"
+        ];
+        let at = token.start;
+        let dotted = || matches!(rest, [dot, name, ..] if dot.is(b'.') && !dot.is_spaced() && name.is_word() && !name.is_spaced());
+        let owner = token.reads_any(words!["sys", "mysql", "master"]) && dotted();
+        self.found
+            .add_if(owner || token.reads_any(CATALOGS), Feature::SqlSchema, at);
+        self.found
+            .add_if(token.reads_any(FILES), Feature::SqlFile, at);
+        self.found
+            .add_if(token.reads_any(PROCEDURES), Feature::SqlProcedure, at);
     }
 
     /// Whether the text begins in the middle of a condition.
@@ -484,8 +474,8 @@ impl Scan<'_, '_> {
         let [first, next, ..] = self.cx.tokens.as_slice() else {
             return;
         };
-        let by = first.has(Classes::CLAUSE) && self.is(next, "by");
-        let logic = first.has(Classes::LOGIC.or(Classes::UNION)) || self.is(first, "having");
+        let by = first.has(Classes::CLAUSE) && next.reads(word!("by"));
+        let logic = first.has(Classes::LOGIC.or(Classes::UNION)) || first.reads(word!("having"));
         let value = !next.is_word() || next.has(Classes::SELECT);
         self.found.add_if(
             by || (logic && value),
@@ -516,10 +506,6 @@ impl Scan<'_, '_> {
         // Two words of three, and not only one.
         let dense = frame.sql >= 2 && frame.sql * 3 >= frame.words * 2 && frame.plain <= 2;
         self.found.add_if(dense, Feature::SqlDense, 0);
-    }
-
-    fn is(&self, token: &Token, word: &str) -> bool {
-        self.cx.is_word(token, word)
     }
 }
 

@@ -9,6 +9,7 @@
 //! an attack from this screen can wrap it into a conversation.
 
 use crate::lexicon::{self, Classes, WORD_BYTES_MAX, WordHash};
+use crate::repeats::Repeats;
 
 /// What a token is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,17 +47,40 @@ pub(crate) struct Token {
     /// Byte offset after the last byte.
     pub(crate) end: u32,
     pub(crate) classes: Classes,
+    /// Of a word, without regard to case; of nothing for other tokens.
+    hash: WordHash,
     pub(crate) kind: Kind,
     flags: u8,
 }
 
 impl Token {
+    /// True when the other token reads the same.
+    #[inline]
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        self.kind == other.kind
+            && self.hash == other.hash
+            && self.flags == other.flags
+            && self.length() == other.length()
+    }
+
     pub(crate) fn is(&self, punct: u8) -> bool {
         self.kind == Kind::Punct(punct)
     }
 
     pub(crate) fn is_any(&self, puncts: &[u8]) -> bool {
         matches!(self.kind, Kind::Punct(found) if puncts.contains(&found))
+    }
+
+    /// True for this word, in any case: `token.reads(word!("select"))`.
+    #[inline]
+    pub(crate) fn reads(&self, word: WordHash) -> bool {
+        self.hash == word
+    }
+
+    /// True for one of these words, in any case.
+    #[inline]
+    pub(crate) fn reads_any(&self, words: &[WordHash]) -> bool {
+        words.contains(&self.hash)
     }
 
     pub(crate) fn is_word(&self) -> bool {
@@ -177,25 +201,21 @@ impl<'t> Tokens<'t> {
     pub(crate) fn word(&self, token: &Token) -> &'t str {
         token.text(self.text)
     }
-
-    /// True when `token` is this word, in any case.
-    pub(crate) fn is_word(&self, token: &Token, word: &str) -> bool {
-        token.is_word() && self.word(token).eq_ignore_ascii_case(word)
-    }
 }
 
 fn cut(text: &str) -> Vec<Token> {
+    const TOKENS_EXPECTED_MAX: usize = 4_096;
     let mut cutter = Cutter {
         text,
         bytes: text.as_bytes(),
         at: 0,
         flags: NEW_LINE,
     };
-    let mut tokens = Vec::with_capacity(text.len() / 4 + 8);
+    let mut tokens = Repeats::new((text.len() / 4 + 8).min(TOKENS_EXPECTED_MAX));
     while let Some(token) = cutter.next() {
         tokens.push(token);
     }
-    tokens
+    tokens.finish()
 }
 
 struct Cutter<'t> {
@@ -217,7 +237,7 @@ impl Cutter<'_> {
         let start = self.at;
         // No text a request can carry is that long; what lies behind is not screened.
         let start_offset = u32::try_from(start).ok()?;
-        let mut classes = Classes::NONE;
+        let mut hash = WordHash::NONE;
         let kind = match first {
             b'0' if matches!(self.peek(1), b'x' | b'X') && self.peek(2).is_ascii_hexdigit() => {
                 self.at += 2;
@@ -229,11 +249,11 @@ impl Cutter<'_> {
                 Kind::Number
             }
             b'a'..=b'z' | b'A'..=b'Z' | b'_' => {
-                classes = self.skip_word();
+                hash = self.skip_word();
                 Kind::Word
             }
             0x80.. if self.foreign_letter().is_some() => {
-                classes = self.skip_word();
+                hash = self.skip_word();
                 Kind::Word
             }
             0x80.. => {
@@ -249,10 +269,16 @@ impl Cutter<'_> {
         let end = u32::try_from(self.at).ok()?;
         let flags = self.flags;
         self.flags = flags & INDENTED;
+        let classes = if kind == Kind::Word {
+            lexicon::classes(hash)
+        } else {
+            Classes::NONE
+        };
         Some(Token {
             start: start_offset,
             end,
             classes,
+            hash,
             kind,
             flags,
         })
@@ -301,7 +327,7 @@ impl Cutter<'_> {
         }
     }
 
-    fn skip_word(&mut self) -> Classes {
+    fn skip_word(&mut self) -> WordHash {
         let start = self.at;
         let mut hash = WordHash::new();
         while let Some(byte) = self.bytes.get(self.at).copied() {
@@ -323,9 +349,9 @@ impl Cutter<'_> {
             self.at += length;
         }
         if self.at - start > WORD_BYTES_MAX {
-            return Classes::NONE;
+            return WordHash::NONE;
         }
-        lexicon::classes(hash)
+        hash
     }
 
     fn char_length(&self) -> usize {

@@ -1,0 +1,120 @@
+//! Leaves out what a text only repeats.
+//!
+//! All features ask whether something is there, so the hundredth repetition of the same tokens
+//! says nothing that the first did not. A megabyte of one trick is cut into tokens and compared
+//! with what came before it, and no grammar reads it.
+
+use crate::token::Token;
+
+/// The most tokens that are seen as one repetition.
+const PERIOD_TOKENS_MAX: usize = 16;
+
+/// How many tokens must have repeated before any is left out.
+const REPEATED_TOKENS_MIN: usize = 256;
+
+/// Tokens without the repetitions.
+pub(crate) struct Repeats {
+    kept: Vec<Token>,
+    /// After how many tokens the text repeats itself; 0 when it does not.
+    period: usize,
+    /// How many tokens repeated so far.
+    repeated: usize,
+    /// The last tokens left out, the newest last.
+    left_out: Vec<Token>,
+}
+
+impl Repeats {
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self {
+            kept: Vec::with_capacity(capacity),
+            period: 0,
+            repeated: 0,
+            left_out: Vec::new(),
+        }
+    }
+
+    pub(crate) fn push(&mut self, token: Token) {
+        if self.period > 0
+            && self
+                .expected()
+                .is_some_and(|expected| expected.is_like(&token))
+        {
+            self.repeated += 1;
+            if self.repeated < REPEATED_TOKENS_MIN {
+                self.kept.push(token);
+                return;
+            }
+            self.left_out.push(token);
+            // Two periods at once: what comes in pairs, like quotes, stays in pairs.
+            if self.left_out.len() == 2 * self.period {
+                self.left_out.clear();
+            }
+            return;
+        }
+        self.kept.append(&mut self.left_out);
+        self.repeated = 0;
+        let recent = self.kept.iter().rev().take(PERIOD_TOKENS_MAX);
+        self.period = recent
+            .zip(1..)
+            .find(|(old, _)| old.is_like(&token))
+            .map_or(0, |(_, period)| period);
+        self.kept.push(token);
+    }
+
+    /// What comes next if the text goes on repeating itself.
+    fn expected(&self) -> Option<&Token> {
+        let back = self.period.checked_sub(self.left_out.len() % self.period)?;
+        self.kept
+            .len()
+            .checked_sub(back)
+            .and_then(|at| self.kept.get(at))
+    }
+
+    pub(crate) fn finish(mut self) -> Vec<Token> {
+        self.kept.append(&mut self.left_out);
+        self.kept
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::token::Tokens;
+
+    fn count(text: &str) -> usize {
+        Tokens::of(text).tokens.len()
+    }
+
+    #[test]
+    fn repetitions_are_left_out_and_what_follows_is_not() {
+        let text = format!("{}' or 1=1 --", "a;b ".repeat(10_000));
+        assert!(count(&text) < 600, "{}", count(&text));
+        let tokens = Tokens::of(&text);
+        let tail: Vec<_> = tokens
+            .tokens
+            .iter()
+            .rev()
+            .take(8)
+            .map(|token| token.text(&text))
+            .collect();
+        assert_eq!(tail, ["--", "1", "=", "1", "or", "'", "b", ";"]);
+    }
+
+    #[test]
+    fn quotes_stay_in_pairs() {
+        for repetitions in 400..440 {
+            let text = "'a ".repeat(repetitions);
+            let quotes = Tokens::of(&text)
+                .tokens
+                .iter()
+                .filter(|token| token.is(b'\''))
+                .count();
+            assert_eq!(quotes % 2, repetitions % 2, "{repetitions}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_repeat_is_kept() {
+        let text: String = (0..5_000).map(|at| format!("w{at} ")).collect();
+        assert_eq!(count(&text), 5_000);
+    }
+}
