@@ -91,7 +91,7 @@ fn times(samples: &[Sample]) {
     );
     println!("time for 1 MB, in milliseconds");
     for (name, text) in adversarial::texts() {
-        let micros = fastest(3, || screener.screen(FieldKind::Prompt, &text).is_some());
+        let micros = fastest(9, || screener.screen(FieldKind::Prompt, &text).is_some());
         println!(
             "  {name:24} {:7.2} ({:4.0} MB/s)",
             micros / 1_000.0,

@@ -536,7 +536,8 @@ impl Scan<'_, '_> {
         let second = file
             || rest.first().is_some_and(|next| {
                 next.has(lexicon::COMMAND)
-                    || next.is_any(b"/;|&<~")
+                    || next.is_any(b";|<")
+                    || (next.is_any(b"/~") && next.is_spaced())
                     || (next.is(b'-') && rest.get(1).is_some_and(|name| !name.is_spaced()))
             });
         let line = option || (path && self.cx.frame.stop == 0);

@@ -1,4 +1,4 @@
-//! Undoes the encodings that hide an attack, to a fixed point, in one pass.
+//! Undoes the encodings that hide an attack, to a fixed point.
 //!
 //! Undone are percent encoding (also `%uXXXX`, overlong and otherwise broken UTF-8), HTML
 //! entities (decimal, hexadecimal, the common names, with or without the semicolon), the
@@ -9,11 +9,12 @@
 //! decoding again and again, the output is a stack: whenever a character arrives, the end of the
 //! stack is looked at, and if it is now a whole escape, what it stands for takes its place and
 //! is looked at in turn. Each replacement makes the stack shorter and each look is bounded, so
-//! the work is linear in the text however deep the nesting is, and there is no round to run out
-//! of.
+//! the work is linear in the text however deep the nesting is. Only entities without their
+//! semicolon ask for another round, and there are few of those.
 
 use std::borrow::Cow;
 
+use crate::entity::{entity, hex};
 use crate::fold::{self, Folded};
 
 /// The most bytes after the introducing `%`, `&` or `\` that can belong to one escape. Zeros
@@ -43,43 +44,65 @@ impl Decoded {
     }
 }
 
+/// How often entities without a semicolon are looked for. Each of these rounds is linear.
+const ROUNDS_MAX: u32 = 6;
+
 /// Undoes all encodings of `text`. Borrows when there are none.
 pub fn decode(text: &str) -> Cow<'_, str> {
     if !text.bytes().any(needs_look) {
         return Cow::Borrowed(text);
     }
-    let mut stack = Stack::<false>::with_capacity(text.len());
-    stack.push_text(text);
-    Cow::Owned(into_text(stack.bytes))
+    Cow::Owned(run::<false>(text, usize::MAX).text)
 }
 
 /// Undoes all encodings of `text` and remembers where each byte came from. Slower than
 /// [`decode`]; for the few texts that are reported.
 pub fn decode_traced(text: &str) -> Decoded {
-    decode_traced_to(text, usize::MAX)
+    run::<true>(text, usize::MAX)
 }
 
 /// As [`decode_traced`], and stops soon after `bytes_max` bytes of the decoded text.
 pub(crate) fn decode_traced_to(text: &str, bytes_max: usize) -> Decoded {
-    let mut stack = Stack::<true>::with_capacity(text.len().min(bytes_max));
+    run::<true>(text, bytes_max)
+}
+
+fn run<const TRACE: bool>(text: &str, bytes_max: usize) -> Decoded {
+    let mut decoded = pass::<TRACE>(text, bytes_max);
+    for _ in 0..ROUNDS_MAX {
+        let Some(closed) = bare_entities::<TRACE>(&decoded.text) else {
+            break;
+        };
+        let again = pass::<TRACE>(&closed.text, bytes_max);
+        let through = |at: &usize| decoded.origin(closed.origin(*at));
+        let origins = again.origins.iter().map(through).collect();
+        decoded = Decoded {
+            text: again.text,
+            origins,
+        };
+    }
+    decoded
+}
+
+/// Undoes all escapes that say where they end.
+fn pass<const TRACE: bool>(text: &str, bytes_max: usize) -> Decoded {
+    let mut stack = Stack::<TRACE>::with_capacity(text.len().min(bytes_max));
     stack.bytes_max = bytes_max.saturating_add(2 * ESCAPE_BYTES_MAX);
     stack.push_text(text);
     let Stack { bytes, origins, .. } = stack;
     match String::from_utf8(bytes) {
         Ok(text) => Decoded { text, origins },
-        Err(broken) => replace_broken(broken.as_bytes(), &origins),
+        Err(broken) => replace_broken::<TRACE>(broken.as_bytes(), &origins),
     }
 }
 
 /// What is left of percent-encoded bytes that are no UTF-8 becomes the replacement character.
-fn into_text(bytes: Vec<u8>) -> String {
-    match String::from_utf8(bytes) {
-        Ok(text) => text,
-        Err(broken) => String::from_utf8_lossy(broken.as_bytes()).into_owned(),
+fn replace_broken<const TRACE: bool>(bytes: &[u8], origins: &[usize]) -> Decoded {
+    if !TRACE {
+        return Decoded {
+            text: String::from_utf8_lossy(bytes).into_owned(),
+            origins: Vec::new(),
+        };
     }
-}
-
-fn replace_broken(bytes: &[u8], origins: &[usize]) -> Decoded {
     let mut text = String::with_capacity(bytes.len());
     let mut kept = Vec::with_capacity(bytes.len());
     let mut at = 0;
@@ -97,6 +120,75 @@ fn replace_broken(bytes: &[u8], origins: &[usize]) -> Decoded {
     Decoded {
         text,
         origins: kept,
+    }
+}
+
+/// Undoes entities that no semicolon ends, as browsers do: `&#106&#97v`. They end where
+/// something else begins, which is known only when all other escapes are undone. Gives nothing
+/// when there are none.
+fn bare_entities<const TRACE: bool>(text: &str) -> Option<Decoded> {
+    let mut closed: Option<Decoded> = None;
+    let mut copied = 0;
+    let mut from = 0;
+    while let Some(at) = next_bare(text.as_bytes(), from) {
+        let body = text.as_bytes().get(at + 1..).unwrap_or_default();
+        let length = bare_length(body);
+        from = at + 1;
+        let (body, rest) = body.split_at_checked(length)?;
+        let character = entity(body, rest.first().copied()).and_then(char::from_u32);
+        let Some(character) = character.filter(|_| rest.first() != Some(&b';')) else {
+            continue;
+        };
+        let closed = closed.get_or_insert_with(|| Decoded {
+            text: String::new(),
+            origins: Vec::new(),
+        });
+        closed.text.push_str(text.get(copied..at)?);
+        closed.text.push(character);
+        if TRACE {
+            closed.origins.extend(copied..at);
+            closed
+                .origins
+                .extend(std::iter::repeat_n(at, character.len_utf8()));
+        }
+        copied = at + 1 + length;
+        from = copied;
+    }
+    let mut closed = closed?;
+    closed.text.push_str(text.get(copied..)?);
+    if TRACE {
+        closed.origins.extend(copied..text.len());
+    }
+    Some(closed)
+}
+
+/// Where the next `&` at or after `from` stands that may begin such an entity.
+fn next_bare(bytes: &[u8], from: usize) -> Option<usize> {
+    let tail = bytes.get(from..)?;
+    let begins = |three: &[u8]| {
+        matches!(
+            three,
+            [b'&', b'#', b'0'..=b'9' | b'x' | b'X']
+                | [b'&', b'l' | b'L' | b'g' | b'G' | b'a' | b'q', _]
+        )
+    };
+    tail.windows(3).position(begins).map(|found| from + found)
+}
+
+/// How much of `body` belongs to an entity without a semicolon.
+fn bare_length(body: &[u8]) -> usize {
+    let count = |from: usize, holds: fn(&u8) -> bool| {
+        let tail = body.get(from..).unwrap_or_default();
+        from + tail
+            .iter()
+            .take(ESCAPE_BYTES_MAX)
+            .take_while(|byte| holds(byte))
+            .count()
+    };
+    match body {
+        [b'#', b'x' | b'X', ..] => count(2, u8::is_ascii_hexdigit),
+        [b'#', ..] => count(1, u8::is_ascii_digit),
+        _ => count(0, u8::is_ascii_alphanumeric),
     }
 }
 
@@ -127,6 +219,8 @@ struct Stack<const TRACE: bool> {
     origins: Vec<usize>,
     /// One past the last `%`, `&` or `\` on the stack; 0 when there was none.
     opened: usize,
+    /// That one stood in the text itself and is not the fruit of an escape.
+    opened_typed: bool,
     /// From this length on the rest of the text is left alone.
     bytes_max: usize,
     /// Where in the source the character being pushed begins.
@@ -139,6 +233,7 @@ impl<const TRACE: bool> Stack<TRACE> {
             bytes: Vec::with_capacity(capacity),
             origins: Vec::with_capacity(if TRACE { capacity } else { 0 }),
             opened: 0,
+            opened_typed: false,
             bytes_max: usize::MAX,
             source: 0,
         }
@@ -175,8 +270,6 @@ impl<const TRACE: bool> Stack<TRACE> {
                 at += character.len_utf8();
             }
         }
-        self.source = text.len();
-        self.close_entity(None);
     }
 
     /// True when an escape is open near the end, or a broken lead byte waits for its fellow.
@@ -201,7 +294,6 @@ impl<const TRACE: bool> Stack<TRACE> {
             }
             Folded::Dropped => {}
             Folded::Kept => {
-                self.close_entity(None);
                 let mut buffer = [0; 4];
                 for byte in character.encode_utf8(&mut buffer).bytes() {
                     self.push_raw(byte);
@@ -233,6 +325,7 @@ impl<const TRACE: bool> Stack<TRACE> {
                 .iter()
                 .rposition(|byte| matches!(byte, b'%' | b'&' | b'\\'));
             self.opened = found.map_or(0, |at| near + at + 1);
+            self.opened_typed = false;
         }
     }
 
@@ -243,10 +336,18 @@ impl<const TRACE: bool> Stack<TRACE> {
         // than it was, and it is as deep as escapes are nested at one place, which the bytes
         // between them bound; so it is kept flat here.
         let mut next = Some(byte);
-        let mut decoded = false;
+        let mut typed = true;
+        // `&#106&#97;`: the next entity of the same text ends this one.
+        if byte == b'&'
+            && self.opened_typed
+            && let Some(Some(character)) = self.close_entity()
+        {
+            self.push_ascii(character);
+            self.opened_typed = false;
+        }
         while let Some(byte) = next {
-            if decoded
-                && byte != b'%'
+            let introduces = matches!(byte, b'%' | b'&' | b'\\');
+            if byte != b'%'
                 && let Some(joined) = self.join_broken_lead(byte)
             {
                 next = Some(joined);
@@ -260,19 +361,21 @@ impl<const TRACE: bool> Stack<TRACE> {
                 next = Some(b' ');
                 continue;
             }
-            if !byte.is_ascii_alphanumeric() && byte != b'#' && self.close_entity(Some(byte)) {
-                if byte == b';' {
-                    return;
-                }
+            if byte == b';'
+                && let Some(character) = self.close_entity()
+            {
+                next = character;
+                typed = false;
                 continue;
             }
             self.push_raw(byte);
-            if matches!(byte, b'%' | b'&' | b'\\') {
+            if introduces {
                 self.opened = self.bytes.len();
+                self.opened_typed = typed;
                 return;
             }
             next = self.take_escape(byte);
-            decoded = true;
+            typed = false;
         }
     }
 
@@ -355,24 +458,18 @@ impl<const TRACE: bool> Stack<TRACE> {
         Some(joined)
     }
 
-    /// Replaces the entity at the end of the stack, which `next` or the end of the text
-    /// closes. Tells whether there was one.
-    fn close_entity(&mut self, next: Option<u8>) -> bool {
-        let Some(start) = self.opened.checked_sub(1) else {
-            return false;
-        };
-        if self.bytes.get(start) != Some(&b'&') {
-            return false;
+    /// Takes the entity at the end of the stack, which a semicolon closes, off it. Gives what
+    /// to push for it, if it is ASCII; a longer character is pushed here.
+    fn close_entity(&mut self) -> Option<Option<u8>> {
+        let start = self.opened.checked_sub(1)?;
+        if self.bytes.len() - self.opened > ESCAPE_BYTES_MAX || self.bytes.get(start) != Some(&b'&')
+        {
+            return None;
         }
         let body = self.bytes.get(self.opened..).unwrap_or_default();
-        let Some(code) = entity(body, next) else {
-            return false;
-        };
+        let code = entity(body, Some(b';'))?;
         self.pop(body.len() + 1);
-        if let Some(byte) = self.push_code(code) {
-            self.push_ascii(byte);
-        }
-        true
+        Some(self.push_code(code))
     }
 }
 
@@ -423,83 +520,6 @@ fn broken_percent(a: u8, b: u8, bytes: &[u8]) -> Option<(Value, usize)> {
         (_, b'b', b'g') => Some((Value::Byte(0xc0), 3)),
         _ => None,
     }
-}
-
-/// The number that `digits` spell in base 16, if all of them are digits.
-fn hex(digits: &[u8]) -> Option<u32> {
-    if digits.is_empty() {
-        return None;
-    }
-    digits.iter().try_fold(0_u32, |value, digit| {
-        let digit = char::from(*digit).to_digit(16)?;
-        value.checked_mul(16)?.checked_add(digit)
-    })
-}
-
-/// The character of the entity with this `body`, which is all between the `&` and what ends it.
-fn entity(body: &[u8], next: Option<u8>) -> Option<u32> {
-    match body {
-        [b'#', b'x' | b'X', digits @ ..] => hex(digits),
-        [b'#', digits @ ..] if !digits.is_empty() => {
-            digits.iter().try_fold(0_u32, |value, digit| {
-                let digit = char::from(*digit).to_digit(10)?;
-                value.checked_mul(10)?.checked_add(digit)
-            })
-        }
-        name if next == Some(b';') => named(name),
-        // Without the semicolon only the oldest four are entities, and not before `=`, where
-        // they are the name of a parameter.
-        name if next != Some(b'=') => match name {
-            b"lt" | b"LT" | b"gt" | b"GT" | b"amp" | b"quot" => named(name),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-/// The named entities that stand for a character of code.
-fn named(name: &[u8]) -> Option<u32> {
-    let character = match name {
-        b"lt" | b"LT" => '<',
-        b"gt" | b"GT" => '>',
-        b"amp" | b"AMP" => '&',
-        b"quot" | b"QUOT" => '"',
-        b"apos" => '\'',
-        b"nbsp" | b"NonBreakingSpace" => ' ',
-        b"Tab" => '\t',
-        b"NewLine" => '\n',
-        b"colon" => ':',
-        b"semi" => ';',
-        b"comma" => ',',
-        b"period" => '.',
-        b"sol" => '/',
-        b"bsol" => '\\',
-        b"lpar" => '(',
-        b"rpar" => ')',
-        b"lsqb" | b"lbrack" => '[',
-        b"rsqb" | b"rbrack" => ']',
-        b"lcub" | b"lbrace" => '{',
-        b"rcub" | b"rbrace" => '}',
-        b"equals" => '=',
-        b"plus" => '+',
-        b"num" => '#',
-        b"dollar" => '$',
-        b"percnt" => '%',
-        b"commat" => '@',
-        b"excl" => '!',
-        b"quest" => '?',
-        b"ast" | b"midast" => '*',
-        b"grave" | b"DiacriticalGrave" => '`',
-        b"vert" | b"verbar" | b"VerticalLine" => '|',
-        b"lowbar" | b"UnderBar" => '_',
-        b"hyphen" | b"dash" => '-',
-        b"Hat" => '^',
-        b"lsquo" | b"rsquo" => '\'',
-        b"ldquo" | b"rdquo" => '"',
-        b"ZeroWidthSpace" | b"zwnj" | b"zwj" | b"shy" => '\u{200b}',
-        _ => return None,
-    };
-    Some(u32::from(character))
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@
 
 mod command;
 mod decode;
+mod entity;
 mod features;
 mod fold;
 mod ldap;

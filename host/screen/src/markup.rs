@@ -77,13 +77,20 @@ impl Scan<'_, '_> {
         if !name.is_word() || (first.is_spaced() && !first.is(b'/')) {
             return;
         }
+        // A declaration or an instruction is no tag: XML has its own features.
+        if first.is_any(b"!?") && first.length() == 1 && !first.is_spaced() {
+            return;
+        }
         self.tags += 1;
         self.in_tag = true;
         let leading = before.is_none_or(|before| before.start == 0 && !before.is_word());
         let harmless = name.has(Classes::TAG) && !name.has(Classes::TAG_RISKY);
         self.found
             .add_if(leading && !harmless, Feature::ScriptLeadingTag, at);
-        self.risky |= !harmless;
+        let prefixed = rest
+            .iter()
+            .any(|next| next.is(b':') && next.start == name.end);
+        self.risky |= !harmless && !prefixed;
         if name.reads(word!("script")) {
             self.found.add(Feature::ScriptTag, at);
         } else if name.has(Classes::TAG_RISKY) && !close {
@@ -258,7 +265,6 @@ impl Scan<'_, '_> {
             "srcdoc",
             "formaction",
             "xlink",
-            "xmlns",
             "attributename",
             "http-equiv",
             "classid",

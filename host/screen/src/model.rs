@@ -91,9 +91,11 @@ impl Model {
     /// The log odds with nothing said for the text that it reads as talk: for fields that
     /// nobody talks in.
     pub fn log_odds_strict(&self, found: &Found) -> f32 {
+        // Nor is the name of a command more than a name there.
+        let named = [Feature::CommandLine, Feature::CommandOnly];
         let signs = found
             .features()
-            .filter(|feature| feature.category().is_some());
+            .filter(|feature| feature.category().is_some() && !named.contains(feature));
         self.bias + signs.map(|feature| self.weight(feature)).sum::<f32>()
     }
 

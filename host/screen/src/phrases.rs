@@ -249,17 +249,14 @@ const PHRASES: &[(Feature, &[&str])] = &[
             ".innerhtml",
         ],
     ),
-    (
-        Feature::ScriptBreak,
-        &["></", "\"><", "'><", "--><", "`><", "<!--><", "]]><"],
-    ),
+    (Feature::ScriptBreak, &["--><", "`><", "<!--><", "]]><"]),
     (
         Feature::CommandSsi,
         &["<!--#exec", "<!--#include", "<!--#echo", "<!--#printenv"],
     ),
     (
         Feature::CommandFunction,
-        &["() {", "(){", "){:;", "{ :;};", ":|:&"],
+        &["() { :", "(){ :;", "() { _;", "(){:", "{ :;};", ":|:&"],
     ),
     (
         Feature::CommandTemplate,

@@ -21,6 +21,8 @@ pub(crate) struct Repeats {
     repeated: usize,
     /// The last tokens left out, the newest last.
     left_out: Vec<Token>,
+    /// How far into a period the next token is.
+    phase: usize,
 }
 
 impl Repeats {
@@ -30,6 +32,7 @@ impl Repeats {
             period: 0,
             repeated: 0,
             left_out: Vec::new(),
+            phase: 0,
         }
     }
 
@@ -45,6 +48,11 @@ impl Repeats {
                 return;
             }
             self.left_out.push(token);
+            self.phase = if self.phase + 1 == self.period {
+                0
+            } else {
+                self.phase + 1
+            };
             // Two periods at once: what comes in pairs, like quotes, stays in pairs.
             if self.left_out.len() == 2 * self.period {
                 self.left_out.clear();
@@ -53,6 +61,7 @@ impl Repeats {
         }
         self.kept.append(&mut self.left_out);
         self.repeated = 0;
+        self.phase = 0;
         let recent = self.kept.iter().rev().take(PERIOD_TOKENS_MAX);
         self.period = recent
             .zip(1..)
@@ -63,11 +72,8 @@ impl Repeats {
 
     /// What comes next if the text goes on repeating itself.
     fn expected(&self) -> Option<&Token> {
-        let back = self.period.checked_sub(self.left_out.len() % self.period)?;
-        self.kept
-            .len()
-            .checked_sub(back)
-            .and_then(|at| self.kept.get(at))
+        let at = self.kept.len().checked_sub(self.period - self.phase)?;
+        self.kept.get(at)
     }
 
     pub(crate) fn finish(mut self) -> Vec<Token> {

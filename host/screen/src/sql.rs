@@ -399,7 +399,7 @@ impl Scan<'_, '_> {
             }
             _ => {}
         }
-        let rare = token.reads_any(words!["rlike", "glob", "sounds", "regexp", "div", "xor"]);
+        let rare = token.reads_any(words!["rlike", "sounds", "regexp", "xor"]);
         self.found.add_if(rare, Feature::SqlOperators, at);
     }
 
@@ -504,7 +504,8 @@ impl Scan<'_, '_> {
             .add_if(sign && tokens.len() > 1, Feature::SqlCommentEnd, last.start);
         let frame = self.cx.frame;
         // Two words of three, and not only one.
-        let dense = frame.sql >= 2 && frame.sql * 3 >= frame.words * 2 && frame.plain <= 2;
+        let dense =
+            frame.sql >= 2 && frame.sql * 3 >= frame.words * 2 && frame.plain <= 2 && !self.phrase;
         self.found.add_if(dense, Feature::SqlDense, 0);
     }
 }

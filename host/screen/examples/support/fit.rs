@@ -54,12 +54,69 @@ pub(crate) fn fit(samples: &[&Sample]) -> Model {
                 Sign::Attack if Feature::ALL[index].category().is_none() => {
                     weight.clamp(0.0, SHAPE_WEIGHT_MAX)
                 }
-                Sign::Attack => weight.clamp(0.0, WEIGHT_MAX),
+                Sign::Attack => weight.clamp(least(Feature::ALL[index]), WEIGHT_MAX),
                 Sign::Talk => weight.clamp(-WEIGHT_MAX, 0.0),
             };
         }
     }
     Model::new(bias, weights)
+}
+
+/// The least weight of signs that are clear by themselves. Lists share their tricks, so that
+/// the fit hands the weight of a rare sign to a common one beside it; the next list may not.
+fn least(feature: Feature) -> f32 {
+    match feature {
+        Feature::XxeInclude => 3.5,
+        Feature::XxeExternal | Feature::SqlUnionSelect => 2.5,
+        Feature::XxeEntity
+        | Feature::XxeDoctype
+        | Feature::XxeParameter
+        | Feature::SqlTime
+        | Feature::SqlError
+        | Feature::SqlStacked
+        | Feature::SqlTautology
+        | Feature::SqlQuoteLogic
+        | Feature::CommandNested
+        | Feature::CommandSubstitution
+        | Feature::CommandSsi
+        | Feature::CommandFunction
+        | Feature::CommandPipeShell
+        | Feature::CommandTemplate
+        | Feature::CommandDevice
+        | Feature::CommandSeparated
+        | Feature::CommandVariable
+        | Feature::PathSteps
+        | Feature::PathHex
+        | Feature::PathSensitive
+        | Feature::ScriptTag
+        | Feature::ScriptUrl
+        | Feature::ScriptHandler
+        | Feature::ScriptHandlerBreak
+        | Feature::ScriptQuoteCall
+        | Feature::LdapBreak => 1.5,
+        Feature::SqlLeadingLogic
+        | Feature::SqlFile
+        | Feature::SqlProcedure
+        | Feature::SqlSchema
+        | Feature::SqlWhoami
+        | Feature::CommandRuns
+        | Feature::CommandShellCode
+        | Feature::CommandPhp
+        | Feature::CommandSplit
+        | Feature::CommandHereString
+        | Feature::CommandNewline
+        | Feature::CommandShort
+        | Feature::PathOdd
+        | Feature::PathAbsolute
+        | Feature::ScriptBreak
+        | Feature::ScriptEncoded
+        | Feature::ScriptStyle
+        | Feature::ScriptTemplate
+        | Feature::LdapAttribute
+        | Feature::LdapOperator
+        | Feature::LdapStar => 1.0,
+        _ => 0.0,
+    }
 }
 
 /// How far to go against the gradient.

@@ -6,4 +6,5 @@ pub(crate) mod figures;
 pub(crate) mod fit;
 pub(crate) mod own;
 pub(crate) mod own_attacks;
+pub(crate) mod own_commands;
 pub(crate) mod own_talk;
