@@ -155,7 +155,7 @@ pub static SETTINGS: &[Setting] = &[
     setting!("rate_limit.reset", limits.reset: Plain<ResetFormat>, "limits",
         "How `x-ratelimit-reset-*` says when: `unix` seconds, or the `duration` as OpenAI writes it."),
     setting!("rate_limit.addresses_max", limits.addresses_max: Positive<usize>, "limits",
-        "Addresses remembered at once, about 150 bytes each; stale ones go first."),
+        "Addresses remembered at once, under 200 bytes each; stale ones go first."),
     setting!("quota.concurrent_max", limits.quota.concurrent_max: PositiveOrNone<Option<u32>>, "limits",
         "Requests at once of one key that has no limit of its own."),
     setting!("quota.uploads_max", limits.quota.uploads_max: PositiveOrNone<Option<u32>>, "limits",

@@ -24,7 +24,8 @@ async fn exchange(host: &TestHost, start: &[u8], request: &[u8]) -> String {
     connection.exchange(&bytes, PATIENCE).await
 }
 
-const WITHOUT_KEY: &[u8] = b"GET /v1/models HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+const WITHOUT_KEY: &[u8] =
+    b"GET /v1/models HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
 
 #[tokio::test]
 async fn callers_are_told_apart() {
