@@ -153,7 +153,8 @@ async fn enable_injection_detection() {
 async fn thresholds_and_modes_by_kind() {
     const MAYBE: &str = "'; DROP TABLE users; --";
     // Somebody asks about code: unlikely to be an attack, and not as unlikely as small talk.
-    const TALK: &str = "what does SELECT 1 FROM users WHERE id = '1' or 1=1 do";
+    const TALK: &str =
+        "Could you explain what this query does? SELECT name FROM users WHERE id = 1 OR 1=1";
     let plain = Host::with(&[]).await.chat(TALK).await;
     assert_eq!(plain.body["error"]["code"], "model_not_found");
     let strict = Host::with(&[("BELLJAR_SCREENING_PROMPT_THRESHOLD", "0.0000001")]).await;
