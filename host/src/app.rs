@@ -18,10 +18,10 @@ use tokio_util::sync::CancellationToken;
 
 pub use handle::ServerHandle;
 
-use crate::audit::{Actor, AuditLog, Event};
+use crate::audit::{Actor, AuditError, AuditLog, Event};
 use crate::auth::{AdminKey, KeyError, KeyStore};
 use crate::clock::Clock;
-use crate::config::{Resolved, Settings};
+use crate::config::{Effective, Resolved, Settings};
 use crate::db::{Db, DbError};
 use crate::guard::{BanError, Bans, Screening};
 use crate::http::{self, HttpState, Parts};
@@ -78,6 +78,9 @@ pub enum AppError {
     /// The keys.
     #[error(transparent)]
     Keys(#[from] KeyError),
+    /// The record of security events.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// The bans.
     #[error(transparent)]
     Bans(#[from] BanError),
@@ -149,7 +152,8 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
     let data_dir = settings.data_dir.as_path();
     let metrics = Metrics::install()?;
     let db = Db::open(data_dir).await?;
-    let audit = AuditLog::default();
+    let audit = AuditLog::open(&settings.audit, data_dir, clock.clone())?;
+    audit.record(&configuration(&effective));
     let keys = KeyStore::open(db.clone(), &settings.auth, clock.clone()).await?;
     let admin_key = keys
         .ensure_admin_key(&data_dir.join(ADMIN_KEY_FILE))
@@ -214,15 +218,24 @@ fn record_admin_key(audit: &AuditLog, admin_key: &AdminKey) {
         AdminKey::Renewed(id) => ("key_rotated", id),
         AdminKey::Kept | AdminKey::Elsewhere => return,
     };
-    let about = [("key_id", id.as_str()), ("by", "the start")];
-    audit.record(&Event {
-        event,
-        actor: Actor::default(),
-        about: about
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value.into()))
-            .collect(),
-    });
+    let about = [
+        ("key_id", serde_json::json!(id)),
+        ("by", serde_json::json!("the start")),
+    ];
+    audit.record(&Event::new(event, Actor::default(), &about));
+}
+
+/// What the server was started with: every setting that somebody has set, secrets redacted.
+fn configuration(effective: &[Effective]) -> Event {
+    let set = effective.iter().filter(|value| value.source != "default");
+    let set: serde_json::Map<_, _> = set
+        .map(|value| (value.key.to_owned(), serde_json::json!(value.value)))
+        .collect();
+    let about = [
+        ("version", serde_json::json!(env!("CARGO_PKG_VERSION"))),
+        ("settings", serde_json::json!(set)),
+    ];
+    Event::new("configuration", Actor::default(), &about)
 }
 
 /// The file in the data directory that holds the admin key.
@@ -269,6 +282,12 @@ impl App {
     #[must_use]
     pub fn bans(&self) -> &Bans {
         &self.bans
+    }
+
+    /// How HTTP is spoken, with everything that follows from other settings.
+    #[must_use]
+    pub fn http_config(&self) -> &http::Config {
+        self.state.config()
     }
 
     /// The record of security events.
@@ -350,6 +369,7 @@ impl App {
         if let Err(error) = self.keys.write_usage().await {
             tracing::error!("what keys have used could not be written: {error}");
         }
+        self.audit.close().await;
         self.db.close().await;
     }
 }

@@ -1,6 +1,7 @@
 //! Turns arguments into a command, and the outcome of the command into an exit code:
 //! 0 it worked, 1 it failed, 2 the arguments or the configuration cannot be used.
 
+mod audit;
 mod bans;
 mod bundles;
 mod client;
@@ -61,6 +62,9 @@ enum Command {
     /// List and lift bans, and exempt networks from them
     #[command(subcommand)]
     Bans(bans::BansCommand),
+    /// Check and show the audit log of this machine
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Show settings
     #[command(subcommand)]
     Config(config_commands::ConfigCommand),
@@ -194,6 +198,7 @@ fn dispatch(cli: Cli, started: Instant) -> Result<ExitCode, Failure> {
         Some(Command::Models(command)) => models::models(&command).map(done),
         Some(Command::Keys(command)) => keys::keys(&command).map(done),
         Some(Command::Bans(command)) => bans::bans(&command).map(done),
+        Some(Command::Audit(command)) => audit::audit(&command).map(done),
         Some(Command::Config(command)) => config_commands::config(&command).map(done),
         Some(Command::CompileChild) => Ok(belljar_sandbox::compile_child()),
     }

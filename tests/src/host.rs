@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use belljar::app;
+use belljar::audit::AuditLog;
 use belljar::auth::{KeyStore, NewKey};
 use belljar::clock::Clock;
 use belljar::config::{Overrides, Settings, resolve};
@@ -27,6 +28,7 @@ pub struct TestHost {
     directory: TempDir,
     registry: Registry,
     keys: KeyStore,
+    audit: AuditLog,
     stop: oneshot::Sender<()>,
     served: JoinHandle<()>,
 }
@@ -83,6 +85,7 @@ impl TestHost {
             .as_ref()
             .and_then(|listener| listener.local_addr().ok());
         let (registry, keys) = (app.registry().clone(), app.keys().clone());
+        let audit = app.audit().clone();
         let (stop, stopped) = oneshot::channel::<()>();
         let served = tokio::spawn(app.serve(listeners, async {
             // Dropping the sender ends the server as well.
@@ -95,6 +98,7 @@ impl TestHost {
             directory,
             registry,
             keys,
+            audit,
             stop,
             served,
         }
@@ -116,6 +120,12 @@ impl TestHost {
     #[must_use]
     pub fn keys(&self) -> &KeyStore {
         &self.keys
+    }
+
+    /// Its record of security events, behind HTTP.
+    #[must_use]
+    pub fn audit(&self) -> &AuditLog {
+        &self.audit
     }
 
     /// Its data directory.

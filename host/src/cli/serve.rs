@@ -4,14 +4,17 @@ use std::io;
 use std::path::Path;
 use std::time::Instant;
 
+use belljar_bundle::DurationText;
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use super::{Failure, SettingArgs, output};
-use crate::app::{self, ADMIN_KEY_FILE, ServerHandle};
+use crate::app::{self, ADMIN_KEY_FILE, App, ServerHandle};
 use crate::auth::AdminKey;
 use crate::config::{Resolved, SystemEnvironment, resolve};
+use crate::guard::{Admittance, Violation};
+use crate::http::ProxyProtocol;
 use crate::telemetry;
 
 #[derive(Args, Debug, Default)]
@@ -133,6 +136,7 @@ async fn serve_until_signal(resolved: Resolved, started: Instant) -> Result<(), 
     if let Some(address) = metrics_address {
         banner.push_str(&format!("\n  metrics     http://{address}/metrics"));
     }
+    banner.push_str(&guards(&app));
     banner.push_str(&format!(
         "\n\n{}\n",
         first_request(
@@ -147,6 +151,54 @@ async fn serve_until_signal(resolved: Resolved, started: Instant) -> Result<(), 
     drop(published);
     tracing::info!("stopped");
     outcome
+}
+
+/// What guards the server and what does not, as the running parts say it.
+fn guards(app: &App) -> String {
+    let bans = app.bans().config();
+    let bans = if bans.enabled {
+        let thresholds = Violation::ALL.map(|violation| {
+            let name = violation.name().replace('_', " ");
+            format!("{} {name}", bans.threshold(violation))
+        });
+        let times = bans
+            .durations
+            .0
+            .map(|time| DurationText::from(time).to_string());
+        format!(
+            "on: {} within {}; {}",
+            thresholds.join(", "),
+            DurationText::from(bans.window),
+            times.join(", ")
+        )
+    } else {
+        "OFF".to_owned()
+    };
+    let audit = app.audit().sinks().names();
+    let audit = if audit.is_empty() {
+        "OFF".to_owned()
+    } else {
+        audit.join(", ")
+    };
+    let http = app.http_config();
+    let proxies = &http.origin.trusted_proxies;
+    let proxies = if proxies.is_empty() {
+        "none trusted: callers are their peers".to_owned()
+    } else {
+        proxies.to_string()
+    };
+    let mut lines =
+        format!("\n  bans        {bans}\n  audit log   {audit}\n  proxies     {proxies}");
+    if http.proxy_protocol == ProxyProtocol::Required {
+        lines.push_str("; each connection begins with a PROXY header");
+    }
+    let Admittance { allow, deny } = &http.admittance;
+    for (name, networks) in [("only from", allow), ("never from", deny)] {
+        if !networks.is_empty() {
+            lines.push_str(&format!("\n  {name:<12}{networks}"));
+        }
+    }
+    lines
 }
 
 /// One line that works at once.
@@ -199,7 +251,7 @@ impl Signals {
 /// Serves until the first signal, and what is open then to its end. A second signal ends that,
 /// too: who asks twice does not want to wait for streams.
 async fn serve_and_stop(
-    app: app::App,
+    app: App,
     listeners: app::Listeners,
     mut signals: Signals,
 ) -> Result<(), Failure> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use belljar_sandbox::SandboxConfig;
 
+use crate::audit::{AuditConfig, OnFailure, SyslogTarget};
 use crate::guard::{AbuseConfig, Admittance, ForwardedHeader, InjectionConfig};
 use crate::http::{AllowedOrigin, ProxyProtocol};
 use crate::{auth, http, limits, models, telemetry};
@@ -34,6 +35,8 @@ pub struct Settings {
     pub injection: InjectionConfig,
     /// Rates and quotas.
     pub limits: limits::Config,
+    /// The record of security events.
+    pub audit: AuditConfig,
     /// The log.
     pub log: telemetry::Config,
     /// Models: policy, uploads, signatures.
@@ -71,6 +74,7 @@ impl Default for Settings {
             abuse: AbuseConfig::default(),
             injection: InjectionConfig::default(),
             limits: limits::Config::default(),
+            audit: AuditConfig::default(),
             log: telemetry::Config::default(),
             models: models::Config::default(),
             sandbox: SandboxConfig::default(),
@@ -239,6 +243,22 @@ impl Settings {
             abuse.window < Duration::from_secs(1),
             "ban_window",
             "violations are counted to the second: the window is at least 1 s",
+        );
+        let audit = &self.audit;
+        refuse(
+            !audit.sinks.file && audit.path.is_some(),
+            "audit.path",
+            "a file is named and `audit.sinks` has no `file`",
+        );
+        refuse(
+            !audit.sinks.file && audit.on_failure == OnFailure::Refuse,
+            "audit.on_failure",
+            "requests depend on the audit file and `audit.sinks` has no `file`",
+        );
+        refuse(
+            !audit.sinks.syslog && audit.syslog != SyslogTarget::default(),
+            "audit.syslog",
+            "a syslog daemon is named and `audit.sinks` has no `syslog`",
         );
         refuse(
             !abuse.durations.0.is_sorted(),

@@ -4,7 +4,7 @@
 use super::kinds::{
     Address, AutoBytes, BanTimes, Bytes, BytesOrNone, Count, FilePath, FuelOrNone, FuelUnits, Keys,
     Kind, ListOf, NetworkList, Plain, Positive, PositiveOrNone, PositiveTime, PrefixBits, Raw,
-    Seconds, Switch, Time, TrustedKeys,
+    Seconds, SinkList, Switch, Time, TrustedKeys,
 };
 use super::settings::Settings;
 
@@ -92,6 +92,7 @@ use belljar_bundle::TrustedKey;
 use belljar_sandbox::CleaningChoice;
 use belljar_screen::{Mode, Threshold};
 
+use crate::audit::{OnFailure, Sinks, SyslogTarget};
 use crate::auth::{ConfiguredKey, Tier};
 use crate::guard::{BanDurations, ForwardedHeader, Networks};
 use crate::http::{AllowedHost, AllowedOrigin, ProxyProtocol};
@@ -289,6 +290,18 @@ pub static SETTINGS: &[Setting] = &[
         "Violations of all kinds within the window that make a ban of the longest duration."),
     setting!("conduct.addresses_max", abuse.addresses_max: Positive<usize>, "guard",
         "Addresses whose violations are remembered; the stalest is forgotten first."),
+    setting!("audit.sinks", audit.sinks: SinkList<Sinks>, "audit",
+        "Where security events are recorded."),
+    setting!("audit.path", audit.path: FilePath<Option<PathBuf>>, "audit",
+        "The audit file. `auto`: `audit.log` in the data directory."),
+    setting!("audit.file_max", audit.file_bytes_max: Bytes<u64>, "audit",
+        "Size after which another audit file is begun."),
+    setting!("audit.files_max", audit.files_max: Positive<usize>, "audit",
+        "Audit files kept beside the current one; older ones are removed."),
+    setting!("audit.syslog", audit.syslog: Plain<SyslogTarget>, "audit",
+        "Where syslog listens."),
+    setting!("audit.on_failure", audit.on_failure: Plain<OnFailure>, "audit",
+        "Whether requests are served while the audit file cannot be written."),
     setting!("log.format", log.format: Plain<LogFormat>, "telemetry",
         "The form of log lines.")
     .flag("--log-format"),
@@ -454,6 +467,8 @@ mod tests {
             "10.7.0.0/16",
             "forwarded",
             "required",
+            "stdout",
+            "refuse",
             "7m,7h,8h",
             "free",
             "report",

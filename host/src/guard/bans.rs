@@ -256,17 +256,14 @@ impl Bans {
         inner.unwritten.lock().push(Arc::clone(&ban));
         inner.has_unwritten.notify_one();
         metrics::counter!(names::BANS, "reason" => ban.reason.name()).increment(1);
-        inner.audit.record(&Event {
-            event: "ban",
-            actor,
-            about: about(&[
-                ("network", json!(self.network(&ban.subject).to_string())),
-                ("key_id", json!(ban.subject.key_id)),
-                ("reason", json!(ban.reason.name())),
-                ("violations", json!(ban.violations)),
-                ("until", json!(ban.until)),
-            ]),
-        });
+        let about = [
+            ("network", json!(self.network(&ban.subject).to_string())),
+            ("key_id", json!(ban.subject.key_id)),
+            ("reason", json!(ban.reason.name())),
+            ("violations", json!(ban.violations)),
+            ("until", json!(ban.until)),
+        ];
+        inner.audit.record(&Event::new("ban", actor, &about));
     }
 
     /// The network that a ban holds for.
@@ -317,16 +314,13 @@ impl Bans {
     }
 
     fn lifted(&self, ban: &Ban, actor: Actor) -> Event {
-        Event {
-            event: "ban_lifted",
-            actor,
-            about: about(&[
-                ("network", json!(self.network(&ban.subject).to_string())),
-                ("key_id", json!(ban.subject.key_id)),
-                ("reason", json!(ban.reason.name())),
-                ("until", json!(ban.until)),
-            ]),
-        }
+        let about = [
+            ("network", json!(self.network(&ban.subject).to_string())),
+            ("key_id", json!(ban.subject.key_id)),
+            ("reason", json!(ban.reason.name())),
+            ("until", json!(ban.until)),
+        ];
+        Event::new("ban_lifted", actor, &about)
     }
 
     /// Takes bans out of memory, with what led to them.
@@ -419,14 +413,6 @@ impl Ban {
     pub fn is_written(&self) -> bool {
         self.written.load(Ordering::Acquire)
     }
-}
-
-/// The content of an event; what there is none of is left out.
-fn about(pairs: &[(&str, serde_json::Value)]) -> serde_json::Map<String, serde_json::Value> {
-    let there = pairs.iter().filter(|(_, value)| !value.is_null());
-    there
-        .map(|(name, value)| ((*name).to_owned(), value.clone()))
-        .collect()
 }
 
 #[cfg(test)]

@@ -23,7 +23,9 @@ pub fn router(state: HttpState) -> Router {
     let layers = ServiceBuilder::new()
         // Outermost, so that whatever happens below has an id, a line in the log and a count,
         // and so that the line is written after the last byte.
-        .layer(Observe)
+        .layer(Observe {
+            audit: state.audit().clone(),
+        })
         // Above all that refuses, so that refusals carry these headers, too: a page learns why
         // it was refused only where its origin may read the answer.
         .layer(Headers {
@@ -42,6 +44,7 @@ pub fn router(state: HttpState) -> Router {
             bans: state.bans().clone(),
             keys: state.keys().clone(),
             clock: state.clock().clone(),
+            audit: state.audit().clone(),
         })
         // Which server is meant comes before what it is asked.
         .layer(HostCheck {

@@ -1,12 +1,14 @@
 //! Runs one thing on one model, and notes for the log and the metrics what became of it.
 
 use super::error::ApiError;
+use super::layers::Record;
 use crate::auth::KeyUsage;
 use crate::models::LiveModel;
 use crate::telemetry::metrics as names;
 use arc_swap::ArcSwap;
 use belljar_sandbox::{Completed, RunError, RunReport, Spent};
 use metrics::{Counter, Histogram};
+use serde_json::json;
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::{Arc, LazyLock};
@@ -15,6 +17,7 @@ use std::time::Duration;
 /// Waits for a run and notes its end.
 pub(crate) async fn tracked<T>(
     model: &LiveModel,
+    record: &Record,
     run: impl Future<Output = Result<Completed<T>, RunError>>,
 ) -> Result<T, ApiError> {
     match run.await {
@@ -22,7 +25,7 @@ pub(crate) async fn tracked<T>(
             note_end(model, &spent);
             Ok(value)
         }
-        Err(error) => Err(note_failure(model, error)),
+        Err(error) => Err(note_failure(model, record, error)),
     }
 }
 
@@ -56,7 +59,7 @@ impl RunReport for FuelCount {
 }
 
 /// Notes a run that failed, and turns the failure into the caller's error.
-pub(crate) fn note_failure(model: &LiveModel, error: RunError) -> ApiError {
+pub(crate) fn note_failure(model: &LiveModel, record: &Record, error: RunError) -> ApiError {
     let cap = match &error {
         RunError::Cap(hit) => Some(hit.clone()),
         _ => None,
@@ -68,6 +71,13 @@ pub(crate) fn note_failure(model: &LiveModel, error: RunError) -> ApiError {
         let name = hit.cap.name();
         metrics::counter!(names::RUN_CAPS, "model" => label(), "cap" => name).increment(1);
         // Which model, which cap, which numbers: what its author asks for first.
+        let about = [
+            ("model", json!(label())),
+            ("cap", json!(name)),
+            ("limit", json!(hit.limit)),
+            ("used", json!(hit.used)),
+        ];
+        record.security_event("cap_hit", &about);
         tracing::info!(model.id = %model.label, cap = name, limit = hit.limit, used = hit.used, "a run hit a cap");
     }
     error

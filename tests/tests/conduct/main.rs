@@ -8,6 +8,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod audit_chain;
+mod audit_events;
 mod ban_survives_restart;
 mod bans;
 mod bystanders;

@@ -1,10 +1,12 @@
 //! The kinds of values that conduct is configured with: networks, spans, choices.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use belljar_bundle::DurationText;
 
-use super::{Kind, Plain, PositiveTime, Raw, Time};
+use super::{FilePath, Kind, Plain, PositiveTime, Raw, Time};
+use crate::audit::{OnFailure, Sinks, SyslogTarget};
 use crate::guard::{BanDurations, ForwardedHeader, Networks};
 use crate::http::ProxyProtocol;
 
@@ -14,6 +16,8 @@ pub(in crate::config) struct NetworkList;
 pub(in crate::config) struct Seconds;
 /// Three spans of time.
 pub(in crate::config) struct BanTimes;
+/// Sinks of the audit log.
+pub(in crate::config) struct SinkList;
 /// Bits of an IPv6 address.
 pub(in crate::config) struct PrefixBits;
 
@@ -138,6 +142,87 @@ impl Kind<ProxyProtocol> for Plain {
     }
 
     fn show(value: &ProxyProtocol) -> String {
+        value.name().to_owned()
+    }
+}
+
+impl Kind<Sinks> for SinkList {
+    const ACCEPTS: &'static str = "a list of `file`, `stdout` and `syslog`, or `off`";
+
+    fn read(raw: &Raw) -> Result<Sinks, String> {
+        let mut sinks = Sinks::default();
+        let items = raw.list()?;
+        if matches!(items.as_slice(), [off] if off.eq_ignore_ascii_case("off")) {
+            return Ok(sinks);
+        }
+        for item in &items {
+            match item.to_ascii_lowercase().as_str() {
+                "file" => sinks.file = true,
+                "stdout" => sinks.stdout = true,
+                "syslog" => sinks.syslog = true,
+                _ => return Err(format!("expected {}", Self::ACCEPTS)),
+            }
+        }
+        if items.is_empty() {
+            return Err(format!("expected {}", Self::ACCEPTS));
+        }
+        Ok(sinks)
+    }
+
+    fn show(value: &Sinks) -> String {
+        let names = value.names();
+        if names.is_empty() {
+            "off".to_owned()
+        } else {
+            names.join(", ")
+        }
+    }
+}
+
+impl Kind<Option<PathBuf>> for FilePath {
+    const ACCEPTS: &'static str = "a path, or `auto`";
+
+    fn read(raw: &Raw) -> Result<Option<PathBuf>, String> {
+        if raw.text()?.eq_ignore_ascii_case("auto") {
+            return Ok(None);
+        }
+        if raw.text()?.contains(char::is_control) {
+            return Err("a path of this server has no control characters".to_owned());
+        }
+        <Self as Kind<PathBuf>>::read(raw).map(Some)
+    }
+
+    fn show(value: &Option<PathBuf>) -> String {
+        value
+            .as_ref()
+            .map_or_else(|| "auto".to_owned(), <Self as Kind<PathBuf>>::show)
+    }
+}
+
+impl Kind<SyslogTarget> for Plain {
+    const ACCEPTS: &'static str = "a socket such as `/dev/log`, or `udp:ADDRESS:PORT`";
+
+    fn read(raw: &Raw) -> Result<SyslogTarget, String> {
+        raw.text()?.parse().map_err(|error| format!("{error}"))
+    }
+
+    fn show(value: &SyslogTarget) -> String {
+        value.to_string()
+    }
+}
+
+impl Kind<OnFailure> for Plain {
+    const ACCEPTS: &'static str = "continue or refuse";
+
+    fn read(raw: &Raw) -> Result<OnFailure, String> {
+        let text = raw.text()?.to_ascii_lowercase();
+        [OnFailure::Continue, OnFailure::Refuse]
+            .into_iter()
+            .find(|policy| policy.name() == text)
+            .ok_or_else(|| format!("expected {}", <Self as Kind<OnFailure>>::ACCEPTS))
+    }
+
+    fn show(value: &OnFailure) -> String {
         value.name().to_owned()
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{Ban, BanError, Bans, about, rows};
+use super::{Ban, BanError, Bans, rows};
 use crate::audit::{Actor, Event};
 use crate::guard::Network;
 use crate::ids::KeyId;
@@ -108,9 +108,5 @@ impl Bans {
 }
 
 fn event(name: &'static str, actor: Actor, network: Network) -> Event {
-    Event {
-        event: name,
-        actor,
-        about: about(&[("network", json!(network.to_string()))]),
-    }
+    Event::new(name, actor, &[("network", json!(network.to_string()))])
 }

@@ -7,6 +7,7 @@
 use super::address::not_allowed;
 use super::gate::{OPEN_ROUTES, administers};
 use super::record::Record;
+use crate::audit::AuditLog;
 use crate::auth::{Caller, KeyStore};
 use crate::clock::Clock;
 use crate::guard::{Ban, Bans, ClientAddress, Violation};
@@ -31,6 +32,7 @@ pub(crate) struct Conduct {
     pub(crate) bans: Bans,
     pub(crate) keys: KeyStore,
     pub(crate) clock: Clock,
+    pub(crate) audit: AuditLog,
 }
 
 impl<S> Layer<S> for Conduct {
@@ -72,6 +74,10 @@ where
         let Some(address) = address else {
             return ConductedFuture::Passing(self.inner.call(request), None);
         };
+        if self.layer.audit.refuses() {
+            let refusal = unrecorded();
+            return ConductedFuture::Refused(Box::pin(async { refusal.into_response() }));
+        }
         if let Some(ban) = self.layer.bans.in_force(address, None)
             && !self.layer.may_lift(address, route, &request)
         {
@@ -149,6 +155,13 @@ fn refuse(bans: Bans, ban: Arc<Ban>, clock: Clock) -> BoxFuture<'static, Respons
         bans.written(&ban).await;
         banned(&ban, &clock).into_response()
     })
+}
+
+/// 503: security events cannot be written, and the settings want nothing to happen unrecorded.
+fn unrecorded() -> ApiError {
+    let message = "The server cannot write its audit log and is set to serve nobody meanwhile.";
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    ApiError::new(status, ErrorType::Server, "audit_unavailable", message).retry_after(1)
 }
 
 /// 403: the address is banned, or the key at this address.

@@ -2,6 +2,7 @@
 //! metrics when the last byte of the answer has gone, or when the caller has.
 
 use super::Record;
+use crate::audit::AuditLog;
 use crate::http::error::LogDetail;
 use crate::ids::RequestId;
 use crate::telemetry::{AccessRecord, metrics as names};
@@ -29,8 +30,11 @@ const X_BELLJAR_REPORT: HeaderName = HeaderName::from_static("x-belljar-report")
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 /// The layer.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Observe;
+#[derive(Clone, Debug)]
+pub(crate) struct Observe {
+    /// Where each request's security events go.
+    pub(crate) audit: AuditLog,
+}
 
 impl<S> Layer<S> for Observe {
     type Service = Observed<S>;
@@ -41,6 +45,7 @@ impl<S> Layer<S> for Observe {
         Observed {
             inner,
             stats: Arc::default(),
+            audit: self.audit.clone(),
         }
     }
 }
@@ -49,6 +54,7 @@ impl<S> Layer<S> for Observe {
 pub(crate) struct Observed<S> {
     inner: S,
     stats: Arc<Stats>,
+    audit: AuditLog,
 }
 
 impl<S> Service<Request> for Observed<S>
@@ -70,7 +76,7 @@ where
         let id = id
             .and_then(|id| RequestId::accept(id.as_bytes()))
             .unwrap_or_else(RequestId::random);
-        let record = Record::new(id);
+        let record = Record::new(id, self.audit.clone());
         let handles = self
             .stats
             .handles(request.extensions().get::<MatchedPath>());

@@ -1,6 +1,6 @@
 //! What is noted about a request while it is worked on, for the one line in the log.
 
-use crate::audit::Actor;
+use crate::audit::{Actor, AuditLog, Event};
 use crate::auth::Caller;
 use crate::guard::ClientAddress;
 use crate::http::runs::FuelCount;
@@ -24,6 +24,7 @@ pub(crate) struct Record(Arc<Notes>);
 #[derive(Debug)]
 struct Notes {
     id: RequestId,
+    audit: AuditLog,
     address: OnceLock<ClientAddress>,
     caller: OnceLock<Caller>,
     model: OnceLock<Arc<str>>,
@@ -37,9 +38,10 @@ struct Notes {
 }
 
 impl Record {
-    pub(super) fn new(id: RequestId) -> Self {
+    pub(super) fn new(id: RequestId, audit: AuditLog) -> Self {
         Self(Arc::new(Notes {
             id,
+            audit,
             address: OnceLock::new(),
             caller: OnceLock::new(),
             model: OnceLock::new(),
@@ -68,6 +70,11 @@ impl Record {
             address: self.0.address.get().map(|address| address.ip()),
             request_id: Some(self.0.id.clone()),
         }
+    }
+
+    /// Records a security event of this request.
+    pub(crate) fn security_event(&self, name: &'static str, about: &[(&str, serde_json::Value)]) {
+        self.0.audit.record(&Event::new(name, self.actor(), about));
     }
 
     /// Notes who called.
@@ -143,7 +150,7 @@ impl Record {
 impl Default for Record {
     /// Notes under a fresh id, for a handler without the outermost layer.
     fn default() -> Self {
-        Self::new(RequestId::random())
+        Self::new(RequestId::random(), AuditLog::default())
     }
 }
 

@@ -108,7 +108,7 @@ impl ChatStream {
                 match event {
                     Some(Ok(event)) => self.write_event(out, index, event),
                     Some(Err(error)) => {
-                        let error = runs::note_failure(&self.model, error);
+                        let error = runs::note_failure(&self.model, &self.record, error);
                         if let Some(detail) = error.detail() {
                             tracing::error!(request.id = %self.record.id(), "a stream failed: {detail}");
                         }

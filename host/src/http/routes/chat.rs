@@ -79,7 +79,7 @@ async fn create(
         )))
     } else {
         let collected = try_join_all(answers.into_iter().map(Answer::collect)).await;
-        let collected = collected.map_err(|error| runs::note_failure(&model, error))?;
+        let collected = collected.map_err(|error| runs::note_failure(&model, &record, error))?;
         let mut completion = Completion::new(head);
         for (events, end) in collected {
             if let Some(end) = &end {
@@ -126,7 +126,7 @@ async fn start(
         ..request
     });
     let answers = try_join_all(requests.into_iter().map(start_one)).await;
-    answers.map_err(|error| runs::note_failure(model, error))
+    answers.map_err(|error| runs::note_failure(model, record, error))
 }
 
 fn stream(stream: ChatStream) -> Response {

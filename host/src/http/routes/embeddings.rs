@@ -54,7 +54,7 @@ async fn create(
     let run = model
         .model
         .embed(inputs, dimensions, &model.budget, record.run_label());
-    let response = runs::tracked(&model, run).await?;
+    let response = runs::tracked(&model, &record, run).await?;
     let prompt_tokens = response.prompt_tokens.min(prompt_tokens_max);
     spending.settle(prompt_tokens.into(), 0);
     let body = write_embeddings(&asked, &response, base64, prompt_tokens);

@@ -138,7 +138,7 @@ pub(super) async fn serve(
     drop(body);
 
     let run = live.model.infer(request, &live.budget, record.run_label());
-    let response = runs::tracked(&live, run).await?;
+    let response = runs::tracked(&live, &record, run).await?;
 
     let (_, version) = live.label.split_once('@').unwrap_or_default();
     let model = live.id.name.as_str();

@@ -18,6 +18,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::io;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -182,9 +183,14 @@ async fn upload(
     Query(query): Query<UploadQuery>,
     request: Request,
 ) -> Result<Response, ApiError> {
+    let record = request.extensions().get::<Record>().cloned();
+    let record = record.unwrap_or_default();
     let outcome = receive(&state, caller, query, request).await;
     let label = outcome.as_ref().map_or_else(ApiError::code, |_| "ok");
     metrics::counter!(names::UPLOADS, "outcome" => label).increment(1);
+    if outcome.is_err() {
+        record.security_event("upload_refused", &[("code", json!(label))]);
+    }
     outcome
 }
 
@@ -230,6 +236,7 @@ async fn receive(
     check_length(request.headers(), limit)?;
     let UploadQuery { wait, activate } = query;
     let registry = state.registry();
+    let record = request.extensions().get::<Record>().cloned();
     let quotas = state.quotas();
     let place = quotas.enter_upload(&caller)?;
     let received = Received {
@@ -239,6 +246,14 @@ async fn receive(
     };
     let status = store(state, received, request).await?;
     drop(place);
+    // It is on disk from here on, whatever becomes of it.
+    let about = [
+        ("model", json!(status.id.to_string())),
+        ("digest", json!(status.digest.to_string())),
+    ];
+    record
+        .unwrap_or_default()
+        .security_event("model_uploaded", &about);
     let status = if wait {
         registry.settled(&status.id).await?
     } else {
@@ -422,6 +437,7 @@ async fn show_version(
 )]
 async fn remove(
     May { caller, .. }: May<WriteModels>,
+    record: Record,
     State(state): State<HttpState>,
     Path(name): Path<String>,
 ) -> Result<StatusCode, ApiError> {
@@ -429,6 +445,7 @@ async fn remove(
         .registry()
         .remove_model(&model_name(&name)?, &caller)
         .await?;
+    record.security_event("model_removed", &[("model", json!(name))]);
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -442,6 +459,7 @@ async fn remove(
 )]
 async fn remove_version(
     May { caller, .. }: May<WriteModels>,
+    record: Record,
     State(state): State<HttpState>,
     Path((name, version)): Path<(String, String)>,
 ) -> Result<StatusCode, ApiError> {
@@ -449,6 +467,10 @@ async fn remove_version(
         .registry()
         .remove_version(&model_id(&name, &version)?, &caller)
         .await?;
+    record.security_event(
+        "model_removed",
+        &[("model", json!(format!("{name}@{version}")))],
+    );
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -463,16 +485,19 @@ async fn remove_version(
 )]
 async fn activate(
     May { caller, .. }: May<WriteModels>,
+    record: Record,
     State(state): State<HttpState>,
     Path((name, version)): Path<(String, String)>,
 ) -> Result<Json<VersionView>, ApiError> {
-    Ok(Json(
-        state
-            .registry()
-            .activate(&model_id(&name, &version)?, &caller)
-            .await?
-            .into(),
-    ))
+    let status = state
+        .registry()
+        .activate(&model_id(&name, &version)?, &caller)
+        .await?;
+    record.security_event(
+        "model_activated",
+        &[("model", json!(format!("{name}@{version}")))],
+    );
+    Ok(Json(status.into()))
 }
 
 /// Leaves a model without an active version.
@@ -485,16 +510,16 @@ async fn activate(
 )]
 async fn deactivate(
     May { caller, .. }: May<WriteModels>,
+    record: Record,
     State(state): State<HttpState>,
     Path(name): Path<String>,
 ) -> Result<Json<ModelView>, ApiError> {
-    Ok(Json(
-        state
-            .registry()
-            .deactivate(&model_name(&name)?, &caller)
-            .await?
-            .into(),
-    ))
+    let status = state
+        .registry()
+        .deactivate(&model_name(&name)?, &caller)
+        .await?;
+    record.security_event("model_deactivated", &[("model", json!(name))]);
+    Ok(Json(status.into()))
 }
 
 /// What cannot be a name is no model.

@@ -9,6 +9,7 @@ use crate::http::body::RequestBody;
 use crate::http::error::ApiError;
 use crate::http::extract::{Infer, May, Path, ReadModels, WriteModels};
 use crate::http::json::{self, Json};
+use crate::http::layers::Record;
 use crate::http::state::HttpState;
 use crate::http::tensors::datatype_name;
 use crate::models::{LiveModel, ModelSummary, VersionState, VersionStatus};
@@ -347,6 +348,7 @@ fn entry(version: VersionStatus) -> IndexEntry {
 )]
 async fn load(
     May { caller, .. }: May<WriteModels>,
+    record: Record,
     State(state): State<HttpState>,
     Path(name): Path<String>,
 ) -> Result<Json<Empty>, ApiError> {
@@ -367,6 +369,8 @@ async fn load(
             version: newest.id.version.clone(),
         };
         state.registry().activate(&id, &caller).await?;
+        let about = [("model", serde_json::json!(id.to_string()))];
+        record.security_event("model_activated", &about);
     }
     Ok(Json(Empty {}))
 }
@@ -381,6 +385,7 @@ async fn load(
 )]
 async fn unload(
     May { caller, .. }: May<WriteModels>,
+    record: Record,
     State(state): State<HttpState>,
     Path(name): Path<String>,
 ) -> Result<Json<Empty>, ApiError> {
@@ -388,6 +393,8 @@ async fn unload(
         .registry()
         .deactivate(&model_name(&name)?, &caller)
         .await?;
+    let about = [("model", serde_json::json!(name))];
+    record.security_event("model_deactivated", &about);
     Ok(Json(Empty {}))
 }
 

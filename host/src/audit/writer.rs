@@ -1,0 +1,249 @@
+//! The thread that writes: gathers a batch, chains it, writes it to every sink and syncs.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use serde_json::json;
+use tokio::sync::oneshot;
+
+use super::chain::{self, Link};
+use super::file::{ChainedFile, Head};
+use super::sinks::{Syslog, print};
+use super::{Actor, AuditConfig, Event, Shared};
+use crate::clock::Clock;
+use crate::telemetry::metrics as names;
+
+/// How long events that strangers cause are gathered before they are written and synced
+/// together. What an administrator does is written at once, with what has come before it.
+const GATHERING: Duration = Duration::from_millis(100);
+
+/// Events of one batch.
+const BATCH_MAX: usize = 1_024;
+
+/// How often a log that fails is tried again, and summaries are looked for.
+const TICK: Duration = Duration::from_secs(1);
+
+/// What recorders send.
+#[derive(Debug)]
+pub(super) enum Message {
+    Event(Timestamp, Box<Event>),
+    /// Answered when everything before it is on disk, or has failed.
+    Flush(oneshot::Sender<()>),
+    Close,
+}
+
+pub(super) struct Writer {
+    config: AuditConfig,
+    path: PathBuf,
+    head_path: PathBuf,
+    clock: Clock,
+    shared: Arc<Shared>,
+    /// None while it cannot be opened.
+    file: Option<ChainedFile>,
+    syslog: Option<Syslog>,
+    /// The chain where there is no file.
+    link: Link,
+    /// What has to be noted first.
+    notes: Vec<Event>,
+}
+
+impl Writer {
+    pub(super) fn open(
+        config: &AuditConfig,
+        data_dir: &Path,
+        clock: Clock,
+        shared: Arc<Shared>,
+    ) -> io::Result<Self> {
+        let head_path = AuditConfig::head(data_dir);
+        let syslog = config.sinks.syslog.then(|| Syslog::open(&config.syslog));
+        let mut writer = Self {
+            config: config.clone(),
+            path: config.file(data_dir),
+            link: Head::read(&head_path).map_or_else(Link::genesis, |head| head.last),
+            head_path,
+            clock,
+            shared,
+            file: None,
+            syslog: syslog.transpose()?,
+            notes: Vec::new(),
+        };
+        writer.reopen()?;
+        Ok(writer)
+    }
+
+    /// Opens the file, where one is wanted and none is open.
+    fn reopen(&mut self) -> io::Result<()> {
+        if self.file.is_some() || !self.config.sinks.file {
+            return Ok(());
+        }
+        let (file, notes) = ChainedFile::open(
+            &self.path,
+            &self.head_path,
+            self.config.file_bytes_max,
+            self.config.files_max,
+        )?;
+        for note in &notes {
+            tracing::warn!(event = note.event, "the audit log was not left whole");
+        }
+        self.link = file.link().clone();
+        self.file = Some(file);
+        self.notes.extend(notes);
+        Ok(())
+    }
+
+    pub(super) fn run(mut self, messages: &Receiver<Message>) {
+        loop {
+            let mut batch = Batch::default();
+            match messages.recv_timeout(TICK) {
+                Ok(message) => batch.add(message),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => batch.is_last = true,
+            }
+            batch.gather(messages);
+            let summaries = self.shared.flood.lock().summaries(self.clock.elapsed());
+            let now = self.clock.now();
+            batch
+                .events
+                .extend(summaries.into_iter().map(|event| (now, event)));
+            self.write(&batch.events);
+            for done in batch.waiting {
+                // Whoever waited may have gone.
+                let _ = done.send(());
+            }
+            if batch.is_last {
+                return;
+            }
+        }
+    }
+
+    /// Writes a batch to all sinks, with what is to be noted about the log itself before it.
+    fn write(&mut self, events: &[(Timestamp, Event)]) {
+        let now = self.clock.now();
+        if let Err(error) = self.reopen() {
+            tracing::error!("the audit log cannot be opened: {error}");
+            self.shared.lose(events.len() as u64, "file");
+            return;
+        }
+        let mut notes: Vec<(Timestamp, Event)> =
+            self.notes.iter().map(|note| (now, note.clone())).collect();
+        let lost = self.shared.lost.load(Ordering::Acquire);
+        if lost > 0 || self.shared.is_failing.load(Ordering::Acquire) {
+            let about = [("events", json!(lost))];
+            notes.push((
+                now,
+                Event::new("audit_events_lost", Actor::default(), &about),
+            ));
+        }
+        let mut link = self.link.clone();
+        let mut lines = Vec::new();
+        for (time, event) in notes.iter().chain(events) {
+            let (line, next) = chain::line(&link, *time, event);
+            link = next;
+            lines.push((*time, line));
+        }
+        if lines.is_empty() {
+            return;
+        }
+        let mut text = Vec::new();
+        for (_, line) in &lines {
+            text.extend_from_slice(line.as_bytes());
+            text.push(b'\n');
+        }
+        if !self.write_file(&text, &link) {
+            self.shared.lose(events.len() as u64, "file");
+            return;
+        }
+        self.link = link;
+        self.notes.clear();
+        self.shared.lost.fetch_sub(lost, Ordering::AcqRel);
+        self.shared.is_failing.store(false, Ordering::Release);
+        for (_, event) in notes.iter().chain(events) {
+            metrics::counter!(names::AUDIT_EVENTS, "event" => event.event).increment(1);
+        }
+        self.tell_others(&text, &lines);
+    }
+
+    /// Whether what has to be on disk is.
+    fn write_file(&mut self, text: &[u8], link: &Link) -> bool {
+        let outcome = match &mut self.file {
+            Some(file) => file.append(text, link.clone()),
+            // Without a file the head alone says where the next start goes on.
+            None => Head {
+                last: link.clone(),
+                base: Link::genesis(),
+            }
+            .write(&self.head_path),
+        };
+        if let Err(error) = outcome {
+            tracing::error!("the audit log cannot be written: {error}");
+            // What has got through is found out when it is opened again.
+            self.file = None;
+            return false;
+        }
+        true
+    }
+
+    /// The other sinks: a failure there is counted, and the file has it all.
+    fn tell_others(&self, text: &[u8], lines: &[(Timestamp, String)]) {
+        let failed = |sink: &'static str, count: usize| {
+            metrics::counter!(names::AUDIT_FAILURES, "sink" => sink).increment(count as u64);
+        };
+        if self.config.sinks.stdout && print(text).is_err() {
+            failed("stdout", lines.len());
+        }
+        if let Some(syslog) = &self.syslog {
+            let sent = |(time, line): &&(Timestamp, String)| syslog.send(*time, line).is_err();
+            let lost = lines.iter().filter(sent).count();
+            if lost > 0 {
+                failed("syslog", lost);
+            }
+        }
+    }
+}
+
+/// What is written together.
+#[derive(Default)]
+struct Batch {
+    events: Vec<(Timestamp, Event)>,
+    waiting: Vec<oneshot::Sender<()>>,
+    is_urgent: bool,
+    is_last: bool,
+}
+
+impl Batch {
+    fn add(&mut self, message: Message) {
+        match message {
+            Message::Event(time, event) => {
+                self.is_urgent |= !event.can_flood();
+                self.events.push((time, *event));
+            }
+            Message::Flush(done) => {
+                self.is_urgent = true;
+                self.waiting.push(done);
+            }
+            Message::Close => self.is_last = true,
+        }
+    }
+
+    /// Takes what else is there, and waits a moment for more where nothing is urgent.
+    fn gather(&mut self, messages: &Receiver<Message>) {
+        let begun = Instant::now();
+        while self.events.len() < BATCH_MAX && !self.is_last {
+            let patience = if self.is_urgent || self.events.is_empty() {
+                Duration::ZERO
+            } else {
+                GATHERING.saturating_sub(begun.elapsed())
+            };
+            match messages.recv_timeout(patience) {
+                Ok(message) => self.add(message),
+                Err(RecvTimeoutError::Timeout) => return,
+                Err(RecvTimeoutError::Disconnected) => self.is_last = true,
+            }
+        }
+    }
+}
