@@ -19,6 +19,7 @@ mod spending;
 mod state;
 mod tensors;
 
+pub use json::{InputConfig, PARSER_DEPTH_MAX};
 pub use layers::{AllowedHost, AllowedOrigin, BrowserConfig, InvalidHost, InvalidOrigin};
 pub use proxy_protocol::ProxyProtocol;
 pub(crate) use router::metrics_router;

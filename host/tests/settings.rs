@@ -226,6 +226,140 @@ async fn max_request_size() {
 }
 
 #[tokio::test]
+async fn enable_input_validation() {
+    let odd = r#"{"model":"fake","max_tokens":1,"messages":[{"role":"user","content":"a\u0007","x":{"k":1,"k":2}}]}"#;
+    let deep = chat(json!({"metadata": {"a": [[[[1]]]]}}));
+    let post = async |host: &Host, body: &str| {
+        let request = Request::post("/v1/chat/completions")
+            .header("content-type", "application/json")
+            .body(Body::from(body.to_owned()));
+        host.send(request.unwrap()).await
+    };
+    let fake = ("BELLJAR_EMBEDDED_FAKE", "true");
+    let host = Host::with(&[fake]).await;
+    let (status, answer) = post(&host, odd).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{answer}");
+    assert_eq!(answer["error"]["param"], "messages[0].content");
+    for name in [
+        "BELLJAR_ENABLE_INPUT_VALIDATION",
+        "FAKEAI_ENABLE_INPUT_VALIDATION",
+    ] {
+        let host = Host::with(&[fake, (name, "false"), ("BELLJAR_INPUT_DEPTH_MAX", "4")]).await;
+        let (status, answer) = post(&host, odd).await;
+        assert_eq!(status, StatusCode::OK, "{name}: {answer}");
+        // Depth, overflow and surrogates hold whatever is set.
+        for (body, param) in [
+            (deep.to_string(), "metadata.a[0][0]"),
+            (odd.replace("\\u0007", "\\ud800"), "messages[0].content"),
+            (odd.replace("\"k\":1", "\"k\":1e400"), "messages[0].x.k"),
+        ] {
+            let (status, answer) = post(&host, &body).await;
+            assert_eq!(status, StatusCode::BAD_REQUEST, "{name}: {body}");
+            assert_eq!(answer["error"]["param"], param, "{body}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_json_may_be_like() {
+    let body = json!({"model": "fake", "max_tokens": 1, "metadata": {"a": "b", "long_key": "c"},
+        "messages": [{"role": "user", "content": "hello world"}], "stop": ["x", "y", "z"]});
+    let fake = ("BELLJAR_EMBEDDED_FAKE", "true");
+    let host = Host::with(&[fake]).await;
+    let (status, answer) = host.post("/v1/chat/completions", body.clone()).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    for (name, value, param) in [
+        ("BELLJAR_INPUT_DEPTH_MAX", "2", "messages[0]"),
+        (
+            "BELLJAR_INPUT_STRING_BYTES_MAX",
+            "10",
+            "messages[0].content",
+        ),
+        ("BELLJAR_INPUT_ARRAY_ITEMS_MAX", "2", "stop"),
+        ("BELLJAR_INPUT_KEYS_MAX", "4", ""),
+        ("BELLJAR_INPUT_KEY_BYTES_MAX", "7", ""),
+    ] {
+        let host = Host::with(&[(name, value)]).await;
+        let (status, answer) = host.post("/v1/chat/completions", body.clone()).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{name}: {answer}");
+        let found = answer["error"]["param"].as_str().unwrap_or_default();
+        assert_eq!(found, param, "{name}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn cross_origin_requests() {
+    let ask = async |variables: &[(&str, &str)], origin: &str| {
+        let host = Host::with(variables).await;
+        let request = Request::get("/health")
+            .header("origin", origin)
+            .header("host", "localhost")
+            .body(Body::empty());
+        let response = host.app.router().oneshot(request.unwrap()).await.unwrap();
+        let header = |name: &str| {
+            let value = response.headers().get(name);
+            value.map(|value| value.to_str().unwrap().to_owned())
+        };
+        (
+            header("access-control-allow-origin"),
+            header("access-control-allow-credentials"),
+        )
+    };
+    let app = "https://app.example";
+    assert_eq!(ask(&[], app).await, (None, None), "none by default");
+    for prefix in ["BELLJAR", "FAKEAI"] {
+        let (origins, credentials) = (
+            format!("{prefix}_CORS_ALLOWED_ORIGINS"),
+            format!("{prefix}_CORS_ALLOW_CREDENTIALS"),
+        );
+        for list in [
+            "https://other.example, https://app.example",
+            r#"["https://other.example", "https://app.example"]"#,
+        ] {
+            let allowed = Some(app.to_owned());
+            assert_eq!(ask(&[(&origins, list)], app).await, (allowed.clone(), None));
+            let evil = ask(&[(&origins, list)], "https://evil.example").await;
+            assert_eq!(evil, (None, None));
+            let with = ask(&[(&origins, list), (&credentials, "true")], app).await;
+            assert_eq!(with, (allowed, Some("true".to_owned())));
+        }
+        let environment = BTreeMap::from([
+            ("BELLJAR_DATA_DIR".to_owned(), "/nowhere".to_owned()),
+            (origins, "*".to_owned()),
+            (credentials, "true".to_owned()),
+        ]);
+        let refused = resolve(&Overrides::default(), &environment).unwrap_err();
+        assert!(
+            refused.to_string().contains("cors_allow_credentials"),
+            "{refused}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn allowed_hosts() {
+    let ask = async |host: &Host| {
+        let request = Request::get("/health")
+            .header("host", "models.example")
+            .body(Body::empty());
+        host.send(request.unwrap()).await.0
+    };
+    let own = Host::with(&[]).await;
+    assert_eq!(
+        ask(&own).await,
+        StatusCode::FORBIDDEN,
+        "on a loopback address"
+    );
+    let named = Host::with(&[("BELLJAR_HTTP_ALLOWED_HOSTS", "models.example")]).await;
+    assert_eq!(ask(&named).await, StatusCode::OK);
+    let outside = [
+        ("BELLJAR_LISTEN", "0.0.0.0:8000"),
+        ("BELLJAR_INSECURE", "true"),
+    ];
+    assert_eq!(ask(&Host::with(&outside).await).await, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn what_an_upload_may_be() {
     // The variable, its value, and what the refusal is about.
     let refusals = [

@@ -25,6 +25,7 @@ mod decode;
 mod entity;
 mod features;
 mod fold;
+pub mod json;
 mod ldap;
 mod lexicon;
 mod markup;

@@ -8,7 +8,7 @@ use belljar_sandbox::SandboxConfig;
 
 use crate::audit::{AuditConfig, OnFailure, SyslogTarget};
 use crate::guard::{AbuseConfig, Admittance, ForwardedHeader, InjectionConfig};
-use crate::http::{AllowedOrigin, ProxyProtocol};
+use crate::http::{AllowedOrigin, PARSER_DEPTH_MAX, ProxyProtocol};
 use crate::{auth, http, limits, models, telemetry};
 
 /// What a server is built from. Each module's part is that module's own type.
@@ -133,6 +133,12 @@ impl Settings {
                      listen on 127.0.0.1, or say `insecure = true` (--insecure)",
                     self.listen
                 ),
+            ));
+        }
+        if self.http.input.depth_max > PARSER_DEPTH_MAX {
+            found.push((
+                "input.depth_max",
+                format!("the parser follows no more than {PARSER_DEPTH_MAX} levels"),
             ));
         }
         let browser = &self.http.browser;

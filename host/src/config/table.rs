@@ -176,6 +176,19 @@ pub static SETTINGS: &[Setting] = &[
         "The largest body of a request, other than a bundle."
     )
     .fakeai(),
+    setting!("enable_input_validation", http.input.validation: Switch<bool>, "http",
+        "Whether JSON is held to the limits `input.*`. Depth, sizes of bodies, types and ranges always hold.")
+    .fakeai(),
+    setting!("input.depth_max", http.input.depth_max: Positive<usize>, "http",
+        "Lists and objects within each other, up to 127."),
+    setting!("input.string_bytes_max", http.input.string_bytes_max: Bytes<usize>, "http",
+        "The longest string of a body in JSON."),
+    setting!("input.array_items_max", http.input.array_items_max: Positive<usize>, "http",
+        "The most items of a list in a body in JSON; lists of tensors are bounded by the body's size."),
+    setting!("input.keys_max", http.input.keys_max: Positive<usize>, "http",
+        "The most keys of an object in a body in JSON."),
+    setting!("input.key_bytes_max", http.input.key_bytes_max: Bytes<usize>, "http",
+        "The longest key in a body in JSON."),
     setting!(
         "shutdown_grace",
         http.shutdown_grace: Time<Duration>,

@@ -3,6 +3,7 @@
 
 use super::error::ApiError;
 use super::extract::record_of;
+use super::json::InputConfig;
 use super::layers::Record;
 use axum::body::Body;
 use axum::extract::{FromRef, FromRequest, Request};
@@ -17,6 +18,8 @@ pub(crate) struct Limits {
     pub(crate) bytes_max: u64,
     /// From the first byte that is waited for to the last.
     pub(crate) read_timeout: Duration,
+    /// What a body of JSON may be like.
+    pub(crate) json: InputConfig,
 }
 
 /// A whole body.
@@ -50,29 +53,29 @@ pub(crate) async fn whole(
     if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
         return Err(ApiError::content_encoding());
     }
-    let announced = check_length(headers, limits.bytes_max)?;
+    check_length(headers, limits.bytes_max)?;
     // Costs nothing for a body that is there already, which most are.
-    let body = tokio::time::timeout(limits.read_timeout, read(body, announced, limits.bytes_max));
+    let body = tokio::time::timeout(limits.read_timeout, read(body, limits.bytes_max));
     let body = body.await.map_err(|_| ApiError::body_timeout())??;
     record.add_bytes_in(body.len());
     Ok(body)
 }
 
-/// Refuses a body whose announced length is over the limit. Gives that length, if there is one.
-pub(crate) fn check_length(headers: &HeaderMap, bytes_max: u64) -> Result<Option<u64>, ApiError> {
+/// Refuses a body whose announced length is over the limit.
+pub(crate) fn check_length(headers: &HeaderMap, bytes_max: u64) -> Result<(), ApiError> {
     let announced = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.parse::<u64>().ok());
     match announced {
         Some(bytes) if bytes > bytes_max => Err(ApiError::too_large(bytes_max)),
-        announced => Ok(announced),
+        _ => Ok(()),
     }
 }
 
-async fn read(mut body: Body, announced: Option<u64>, bytes_max: u64) -> Result<Bytes, ApiError> {
+async fn read(mut body: Body, bytes_max: u64) -> Result<Bytes, ApiError> {
     let mut first: Option<Bytes> = None;
-    let mut whole = BytesMut::new();
+    let mut segments = Segments::default();
     let mut total = 0_u64;
     while let Some(frame) = body.frame().await {
         // A client that goes away in the middle of its body; it reads no answer.
@@ -85,22 +88,52 @@ async fn read(mut body: Body, announced: Option<u64>, bytes_max: u64) -> Result<
             return Err(ApiError::too_large(bytes_max));
         }
         // Most bodies come in one piece, which is then the body, without a copy.
-        match (first.take(), whole.is_empty()) {
-            (None, true) => first = Some(data),
-            (Some(before), _) => {
-                // What was announced is not believed beyond what a small body needs.
-                let expected = announced.unwrap_or(0).min(64 << 10);
-                let room = usize::try_from(expected)
-                    .unwrap_or(0)
-                    .max(before.len() + data.len());
-                whole.reserve(room);
-                whole.extend_from_slice(&before);
-                whole.extend_from_slice(&data);
+        match first.take() {
+            None if segments.bytes == 0 => first = Some(data),
+            before => {
+                segments.add(before.as_deref().unwrap_or_default());
+                segments.add(&data);
             }
-            (None, false) => whole.extend_from_slice(&data),
         }
     }
-    Ok(first.unwrap_or_else(|| whole.freeze()))
+    Ok(first.unwrap_or_else(|| segments.join()))
+}
+
+/// Bytes of one segment of a body that comes in pieces.
+const SEGMENT_BYTES: usize = 64 << 10;
+
+/// A body in the works. It takes the room of what has come, however small its pieces are: a
+/// buffer that doubles would take up to three times as much while it grows.
+#[derive(Default)]
+struct Segments {
+    full: Vec<Vec<u8>>,
+    last: Vec<u8>,
+    bytes: usize,
+}
+
+impl Segments {
+    fn add(&mut self, mut data: &[u8]) {
+        self.bytes += data.len();
+        while !data.is_empty() {
+            let room = SEGMENT_BYTES - self.last.len();
+            let (now, later) = data.split_at_checked(room).unwrap_or((data, &[]));
+            self.last.extend_from_slice(now);
+            data = later;
+            if self.last.len() == SEGMENT_BYTES {
+                let next = Vec::with_capacity(SEGMENT_BYTES);
+                self.full.push(std::mem::replace(&mut self.last, next));
+            }
+        }
+    }
+
+    fn join(self) -> Bytes {
+        let mut whole = BytesMut::with_capacity(self.bytes);
+        for segment in self.full {
+            whole.extend_from_slice(&segment);
+        }
+        whole.extend_from_slice(&self.last);
+        whole.freeze()
+    }
 }
 
 #[cfg(test)]
@@ -119,15 +152,26 @@ mod tests {
     #[tokio::test]
     async fn a_body_is_what_its_pieces_make_up() {
         for pieces in [&[][..], &["abc"], &["a", "bc"], &["a", "", "b", "c"]] {
-            let body = read(chunked(pieces), Some(3), 10).await.unwrap();
+            let body = read(chunked(pieces), 10).await.unwrap();
             assert_eq!(body, pieces.concat());
         }
     }
 
     #[tokio::test]
+    async fn a_body_of_many_pieces_is_whole() {
+        let pieces: Vec<Bytes> = (0..300_usize)
+            .map(|n| Bytes::from(n.to_string().repeat(500)))
+            .collect();
+        let whole = pieces.concat();
+        let body = stream::iter(pieces.into_iter().map(Ok::<_, std::io::Error>));
+        let read = read(Body::from_stream(body), 1 << 20).await.unwrap();
+        assert!(whole.len() > 2 * SEGMENT_BYTES && read == whole);
+    }
+
+    #[tokio::test]
     async fn a_body_ends_at_its_limit() {
-        assert!(read(chunked(&["12345", "67890"]), None, 10).await.is_ok());
-        let refused = read(chunked(&["12345", "67890", "1"]), None, 10)
+        assert!(read(chunked(&["12345", "67890"]), 10).await.is_ok());
+        let refused = read(chunked(&["12345", "67890", "1"]), 10)
             .await
             .unwrap_err();
         assert_eq!(refused.code(), "payload_too_large");
@@ -136,9 +180,9 @@ mod tests {
     #[test]
     fn an_announced_length_is_refused_before_the_body() {
         let mut headers = HeaderMap::new();
-        assert_eq!(check_length(&headers, 10).unwrap(), None);
+        check_length(&headers, 10).unwrap();
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("10"));
-        assert_eq!(check_length(&headers, 10).unwrap(), Some(10));
+        check_length(&headers, 10).unwrap();
         assert!(check_length(&headers, 9).is_err());
     }
 }

@@ -53,6 +53,10 @@ const LINGER: Duration = Duration::from_secs(2);
 /// word, so that being full costs no more than this.
 const FAREWELLS_MAX: usize = 64;
 
+/// Bytes that the HTTP library may hold of a connection's reads and writes, besides what a head
+/// needs. Its own choice, 400 KiB, would let a few hundred slow clients hold a lot.
+const BUFFER_BYTES: usize = 64 << 10;
+
 /// Headers that the HTTP library has room for on its stack; another number costs it an
 /// allocation for each request.
 const HEADERS_ON_STACK: usize = 100;
@@ -194,6 +198,7 @@ async fn serve_http1(
     builder
         // The vigil keeps the time of heads, which it can tell from the time without any.
         .header_read_timeout(None)
+        .max_buf_size(config.header_bytes_max.saturating_add(BUFFER_BYTES))
         .max_header_size(config.header_bytes_max);
     if config.headers_max != HEADERS_ON_STACK {
         builder.max_headers(config.headers_max);

@@ -1,6 +1,7 @@
 //! What handlers work with. Each takes the part it needs.
 
 use super::body::Limits;
+use super::json::InputConfig;
 use super::layers::BrowserConfig;
 use super::proxy_protocol::ProxyProtocol;
 use crate::audit::AuditLog;
@@ -65,6 +66,8 @@ pub struct Config {
     pub admittance: Admittance,
     /// Who may read the metrics where they have a listener of their own.
     pub metrics_admittance: Admittance,
+    /// What JSON may be like.
+    pub input: InputConfig,
 }
 
 impl Default for Config {
@@ -93,6 +96,7 @@ impl Default for Config {
             proxy_protocol: ProxyProtocol::Off,
             admittance: Admittance::default(),
             metrics_admittance: Admittance::default(),
+            input: InputConfig::default(),
         }
     }
 }
@@ -194,6 +198,7 @@ impl FromRef<HttpState> for Limits {
         Self {
             bytes_max: state.0.config.body_bytes_max,
             read_timeout: state.0.config.body_read_timeout,
+            json: state.0.config.input,
         }
     }
 }

@@ -12,6 +12,8 @@ mod browsers;
 mod heads;
 mod hosts;
 mod http2;
+mod json;
+mod memory;
 mod room;
 mod slow_readers;
 mod timeouts;

@@ -15,6 +15,7 @@ use crate::auth::Caller;
 use crate::http::body::{self, Limits};
 use crate::http::error::ApiError;
 use crate::http::extract::{Infer, May, Query, record_of};
+use crate::http::json;
 use crate::http::runs;
 use crate::http::screening::{self, Identifier};
 use crate::http::state::HttpState;
@@ -24,6 +25,7 @@ use crate::http::tensors::{
 };
 use axum::extract::{FromRef as _, Request, State};
 use axum::response::{IntoResponse as _, Response};
+use belljar_screen::json::Bounds;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
@@ -108,7 +110,8 @@ pub(super) async fn serve(
                 Err(error)
             }
         })?;
-    let body = body::whole(headers, body, Limits::from_ref(state), &record).await?;
+    let limits = Limits::from_ref(state);
+    let body = body::whole(headers, body, limits, &record).await?;
     let format = body_format(content_type, header_length, &body).map_err(unsupported)?;
     let accept = headers
         .get_all(header::ACCEPT)
@@ -122,7 +125,7 @@ pub(super) async fn serve(
             )
         })?;
 
-    let mut inference = read(format, &body)?;
+    let mut inference = read(format, &body, &limits.json.tensor_bounds())?;
     let name = model_name(
         model,
         text(headers, &X_BELLJAR_MODEL),
@@ -166,9 +169,12 @@ pub(super) async fn serve(
     Ok(response)
 }
 
-fn read(format: BodyFormat, body: &[u8]) -> Result<Inference, ApiError> {
+fn read(format: BodyFormat, body: &[u8], bounds: &Bounds) -> Result<Inference, ApiError> {
     Ok(match format {
-        BodyFormat::Json => Inference::from_json(body, None)?,
+        BodyFormat::Json => {
+            json::check(body, bounds)?;
+            Inference::from_json(body, None)?
+        }
         BodyFormat::JsonWithTail(json_bytes) => {
             let Some((json, tail)) = body.split_at_checked(json_bytes) else {
                 let message = format!(
@@ -177,6 +183,7 @@ fn read(format: BodyFormat, body: &[u8]) -> Result<Inference, ApiError> {
                 );
                 return Err(ApiError::invalid_request("invalid_header", message));
             };
+            crate::http::json::check(json, bounds)?;
             Inference::from_json(json, Some(tail))?
         }
         BodyFormat::Msgpack => Inference::from_msgpack(body)?,

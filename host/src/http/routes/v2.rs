@@ -306,6 +306,7 @@ async fn index(
     let IndexRequest { ready } = if body.is_empty() {
         IndexRequest::default()
     } else {
+        json::check(&body, &state.config().input.bounds())?;
         json::parse(&body)?
     };
     let entries = state

@@ -169,6 +169,13 @@ fn short(mut name: String) -> String {
     name
 }
 
+/// Whether a name or an option holds what no name or option needs and a log or a terminal could
+/// take for a command. Strings that are elements of tensors are data and may hold anything.
+fn has_control(text: &str) -> bool {
+    text.bytes()
+        .any(|byte| byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r'))
+}
+
 /// Text at a fixed place.
 struct Text<'a> {
     stash: &'a Stash,
@@ -182,6 +189,9 @@ impl<'de> DeserializeSeed<'de> for Text<'_> {
         let mut text = None;
         deserializer.deserialize_any(Scalar(&mut text))?;
         match text {
+            Some(Value::Text(text)) if has_control(&text) => Err(self
+                .stash
+                .fail(self.place.to_owned(), "holds a control character")),
             Some(Value::Text(text)) => Ok(text),
             _ => Err(self.stash.fail(self.place.to_owned(), "must be a string")),
         }
@@ -334,6 +344,9 @@ impl<'de> Visitor<'de> for Options<'_> {
                 }
                 ("binary_data_size", _) => {
                     return Err(self.stash.fail(place(), "must be a number of bytes"));
+                }
+                (_, Some(Value::Text(text))) if has_control(&text) || has_control(&name) => {
+                    return Err(self.stash.fail(place(), "holds a control character"));
                 }
                 (_, Some(value)) if options.parameters.len() < PARAMETERS_MAX => {
                     options.parameters.push(Parameter { name, value });

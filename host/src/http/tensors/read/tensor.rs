@@ -7,7 +7,7 @@ use super::super::{
     element_bytes, elements_of,
 };
 use super::walk::{Data, Node, Walk};
-use super::{Key, Options, Place, Plain, Stash, Text};
+use super::{Key, Options, Place, Plain, Stash, Text, has_control};
 use belljar_sandbox::wit::tensors::Datatype;
 use belljar_sandbox::wit::types::Value;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -83,6 +83,11 @@ impl Inputs<'_> {
         if inputs.len() >= TENSORS_MAX {
             let message = format!("more than {TENSORS_MAX} tensors");
             return Err(self.stash.fail("inputs".to_owned(), message));
+        }
+        if has_control(name) {
+            return Err(self
+                .stash
+                .fail("inputs".to_owned(), "a name holds a control character"));
         }
         if inputs.iter().any(|input| input.name == name) {
             return Err(self

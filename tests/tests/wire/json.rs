@@ -1,0 +1,214 @@
+//! JSON that attacks: refused with 400 in the envelope, with the field named, before a model
+//! sees it.
+
+use belljar_tests::TestHost;
+use serde_json::json;
+
+/// Posts a body and insists on a refusal of that field.
+async fn assert_refused(host: &TestHost, path: &str, body: &str, param: &str, message: &str) {
+    let client = host.admin();
+    let answer = client
+        .post_bytes(path, "application/json", body.as_bytes().to_vec())
+        .await
+        .expect_status(400);
+    let error = &answer.json()["error"];
+    assert_eq!(error["type"], "invalid_request_error", "{body}");
+    let found = error["param"].as_str().unwrap_or_default();
+    assert_eq!(found, param, "{error} {body}");
+    let words = error["message"].as_str().unwrap();
+    assert!(words.contains(message), "{words}");
+}
+
+fn chat(message: &str) -> String {
+    format!(
+        r#"{{"model":"fake","max_tokens":1,"messages":[{{"role":"user","content":"a"}},{{"role":"assistant","content":"b"}},{message}]}}"#
+    )
+}
+
+#[tokio::test]
+async fn a_conversation_is_checked_before_a_model_sees_it() {
+    let host = TestHost::start().await;
+    let path = "/v1/chat/completions";
+    let deep = format!(
+        r#"{{"role":"user","content":"x","extra":{}1{}}}"#,
+        "[".repeat(70),
+        "]".repeat(70)
+    );
+    let wide = format!(
+        r#"{{"role":"user","content":"x","extra":[0{}]}}"#,
+        ",0".repeat(100_000)
+    );
+    let keys: Vec<String> = (0..1100).map(|n| format!("\"k{n}\":0")).collect();
+    let keys = format!(
+        r#"{{"role":"user","content":"x","extra":{{{}}}}}"#,
+        keys.join(",")
+    );
+    let key = format!(r#"{{"role":"user","content":"x","{}":1}}"#, "k".repeat(600));
+    for (message, param, words) in [
+        (
+            r#"{"role":"user","content":"a\u0000b"}"#,
+            "messages[2].content",
+            "NUL",
+        ),
+        (
+            r#"{"role":"user","content":"a\u001b[2J"}"#,
+            "messages[2].content",
+            "control character",
+        ),
+        (
+            r#"{"role":"user","content":"a\ud83d"}"#,
+            "messages[2].content",
+            "surrogate",
+        ),
+        (
+            r#"{"role":"user","content":[{"type":"text","text":"\u0000"}]}"#,
+            "messages[2].content[0].text",
+            "NUL",
+        ),
+        (
+            r#"{"role":"system","role":"user","content":"x"}"#,
+            "messages[2].role",
+            "twice",
+        ),
+        (
+            r#"{"role":"user","content":"x","extra":{"a":1,"\u0061":2}}"#,
+            "messages[2].extra.a",
+            "twice",
+        ),
+        (
+            r#"{"role":"user","content":"x","extra":1e400}"#,
+            "messages[2].extra",
+            "out of range",
+        ),
+        (&*wide, "messages[2].extra", "more than 100000 items"),
+        (&*keys, "messages[2].extra", "more than 1024 keys"),
+        (&*key, "messages[2]", "key longer than 512 bytes"),
+        (
+            r#"{"role":"user","content":7}"#,
+            "messages[2].content",
+            "expected a string or a list",
+        ),
+        (
+            r#"{"role":"nobody","content":"x"}"#,
+            "messages[2].role",
+            "expected",
+        ),
+    ] {
+        assert_refused(&host, path, &chat(message), param, words).await;
+    }
+    let too_deep = format!("messages[2].extra{}", "[0]".repeat(61));
+    assert_refused(&host, path, &chat(&deep), &too_deep, "nests more than 64").await;
+    for (field, param) in [
+        (r#""temperature":1e400"#, "temperature"),
+        (r#""temperature":3"#, "temperature"),
+        (r#""top_p":-0.1"#, "top_p"),
+        (r#""n":0"#, "n"),
+        (r#""max_tokens":0"#, "max_tokens"),
+        (r#""max_tokens":1e3"#, "max_tokens"),
+        (r#""seed":99999999999999999999"#, "seed"),
+        (r#""stream":"yes""#, "stream"),
+        (r#""logit_bias":{"1":1000}"#, "logit_bias.1"),
+        (r#""tools":{}"#, "tools"),
+        (r#""stop":["a\u0000"]"#, "stop[0]"),
+        (r#""user":"\u0007""#, "user"),
+        (r#""metadata":{"k":7}"#, "metadata.k"),
+    ] {
+        let body =
+            format!(r#"{{"model":"fake","messages":[{{"role":"user","content":"a"}}],{field}}}"#);
+        assert_refused(&host, path, &body, param, "").await;
+    }
+    assert_refused(
+        &host,
+        path,
+        r#"{"model":"fake","messages":[]}"#,
+        "messages",
+        "at least one",
+    )
+    .await;
+    // What people write, in any script, with pictures and tabs, is none of this.
+    let fine = chat(
+        r#"{"role":"user","content":"\ttab\r\n\u00e9\u4f60\u597d\ud83d\ude00 \u202e \u007f \\u0000"}"#,
+    );
+    let answer = host
+        .anonymous()
+        .post_bytes(path, "application/json", fine.into_bytes())
+        .await;
+    let _ = answer.expect_status(200);
+}
+
+#[tokio::test]
+async fn every_route_that_reads_json_checks_it() {
+    let host = TestHost::start().await;
+    for (path, body, param) in [
+        (
+            "/v1/embeddings",
+            r#"{"model":"fake","input":["a","\u0000"]}"#,
+            "input[1]",
+        ),
+        (
+            "/admin/keys",
+            r#"{"name":"a\u0000","scopes":["infer"]}"#,
+            "name",
+        ),
+        (
+            "/admin/keys",
+            r#"{"name":"a","name":"b","scopes":["infer"]}"#,
+            "name",
+        ),
+        (
+            "/infer",
+            r#"{"model":"echo","model":"echo","inputs":{"x":[1]}}"#,
+            "model",
+        ),
+        (
+            "/infer",
+            r#"{"model":"echo\u0000","inputs":{"x":[1]}}"#,
+            "model",
+        ),
+        (
+            "/infer",
+            r#"{"model":"echo","inputs":{"x":[1,1e400]}}"#,
+            "inputs.x[1]",
+        ),
+        (
+            "/infer",
+            r#"{"model":"echo","inputs":{"x":[1],"x":[2]}}"#,
+            "inputs.x",
+        ),
+        (
+            "/infer",
+            r#"{"model":"echo","inputs":{"x":["\udc00"]}}"#,
+            "inputs.x[0]",
+        ),
+        (
+            "/infer",
+            r#"{"model":"echo","inputs":{"a\u0001":[1]}}"#,
+            "inputs.a\u{fffd}",
+        ),
+        (
+            "/infer",
+            r#"{"model":"echo","inputs":{"x":[1]},"parameters":{"p":"\u0001"}}"#,
+            "parameters.p",
+        ),
+        (
+            "/v2/models/echo/infer",
+            r#"{"inputs":[{"name":"x\u0000","datatype":"INT64","shape":[1],"data":[1]}]}"#,
+            "inputs[0].name",
+        ),
+        (
+            "/v2/repository/index",
+            r#"{"ready":true,"ready":false}"#,
+            "ready",
+        ),
+    ] {
+        assert_refused(&host, path, body, param, "").await;
+    }
+    // Tensors are data: long lists, and strings of any bytes that JSON can say.
+    let long: Vec<u8> = vec![1; 150_000];
+    let body = json!({"model": "echo", "inputs": {"x": long, "s": ["\u{0}\u{1}"]}});
+    let _ = host
+        .anonymous()
+        .post("/infer", &body)
+        .await
+        .expect_status(200);
+}

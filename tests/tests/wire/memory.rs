@@ -1,0 +1,125 @@
+//! What a client sends is not what the server holds.
+
+use belljar_tests::{RawConnection, ServerProcess};
+
+/// What one client tries to send.
+const SENT_BYTES: usize = 300 << 20;
+
+/// What that may cost.
+const COST_BYTES_MAX: u64 = 16 << 20;
+
+/// The most memory that a process ever had resident.
+fn peak_bytes(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmHWM:"))
+        .unwrap();
+    line.split_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse::<u64>()
+        .unwrap()
+        << 10
+}
+
+/// Sends pieces until all are sent or the server has closed.
+async fn pour(connection: &mut RawConnection, head: &str, piece: &[u8]) -> usize {
+    let mut sent = 0;
+    if connection.write(head.as_bytes()).await {
+        while sent < SENT_BYTES && connection.write(piece).await {
+            sent += piece.len();
+        }
+    }
+    sent
+}
+
+#[tokio::test]
+async fn a_large_upload_costs_little_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = ServerProcess::start_with(&folder.path().join("data"), |command| {
+        command.env("BELLJAR_REQUIRE_API_KEY", "true");
+    })
+    .await;
+    let admin = server.admin();
+    let key = admin.key().unwrap();
+    // The first of each kind sets up what later ones use again.
+    let _ = admin.get("/models").await.expect_status(200);
+    let _ = admin
+        .post(
+            "/infer",
+            &serde_json::json!({"model": "echo", "inputs": {"x": [1]}}),
+        )
+        .await;
+
+    let mut chunk = format!("{:x}\r\n", 1 << 20).into_bytes();
+    chunk.resize(chunk.len() + (1 << 20), b'x');
+    chunk.extend_from_slice(b"\r\n");
+    let plain = vec![b'x'; 1 << 20];
+    let chunked = "transfer-encoding: chunked";
+    let announced = format!("content-length: {SENT_BYTES}");
+    let authorization = format!("authorization: Bearer {key}");
+    for (what, path, kind, rights, length, piece) in [
+        (
+            "without a key",
+            "/models",
+            "application/x-tar",
+            "x: y",
+            chunked,
+            &chunk,
+        ),
+        (
+            "announced, without a key",
+            "/models",
+            "application/x-tar",
+            "x: y",
+            &announced,
+            &plain,
+        ),
+        (
+            "no archive",
+            "/models",
+            "application/x-tar",
+            &authorization,
+            chunked,
+            &chunk,
+        ),
+        (
+            "no archive, announced",
+            "/models",
+            "application/x-tar",
+            &authorization,
+            &announced,
+            &plain,
+        ),
+        (
+            "too large a body",
+            "/infer",
+            "application/json",
+            &authorization,
+            &announced,
+            &plain,
+        ),
+        (
+            "a body without end",
+            "/infer",
+            "application/json",
+            &authorization,
+            chunked,
+            &chunk,
+        ),
+    ] {
+        let before = peak_bytes(server.pid());
+        let mut connection = RawConnection::open(server.address()).await;
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: {kind}\r\n{rights}\r\n{length}\r\n\r\n"
+        );
+        let sent = pour(&mut connection, &head, piece).await;
+        let cost = peak_bytes(server.pid()) - before;
+        println!("{what}: {sent} bytes sent, {cost} bytes of memory");
+        assert!(
+            cost < COST_BYTES_MAX,
+            "{what}: {sent} bytes sent cost {cost} bytes of memory"
+        );
+    }
+}
