@@ -14,18 +14,18 @@
 
 use std::borrow::Cow;
 
-use crate::entity::{entity, hex};
+use crate::entity::{bare_entities, entity, hex};
 use crate::fold::{self, Folded};
 
 /// The most bytes after the introducing `%`, `&` or `\` that can belong to one escape. Zeros
 /// may pad an entity; this many are undone, more are not an entity to a browser either.
-const ESCAPE_BYTES_MAX: usize = 16;
+pub(crate) const ESCAPE_BYTES_MAX: usize = 16;
 
 /// A text with all encodings undone, and where each of its bytes came from.
 #[derive(Debug)]
 pub struct Decoded {
-    text: String,
-    origins: Vec<usize>,
+    pub(crate) text: String,
+    pub(crate) origins: Vec<usize>,
 }
 
 impl Decoded {
@@ -120,75 +120,6 @@ fn replace_broken<const TRACE: bool>(bytes: &[u8], origins: &[usize]) -> Decoded
     Decoded {
         text,
         origins: kept,
-    }
-}
-
-/// Undoes entities that no semicolon ends, as browsers do: `&#106&#97v`. They end where
-/// something else begins, which is known only when all other escapes are undone. Gives nothing
-/// when there are none.
-fn bare_entities<const TRACE: bool>(text: &str) -> Option<Decoded> {
-    let mut closed: Option<Decoded> = None;
-    let mut copied = 0;
-    let mut from = 0;
-    while let Some(at) = next_bare(text.as_bytes(), from) {
-        let body = text.as_bytes().get(at + 1..).unwrap_or_default();
-        let length = bare_length(body);
-        from = at + 1;
-        let (body, rest) = body.split_at_checked(length)?;
-        let character = entity(body, rest.first().copied()).and_then(char::from_u32);
-        let Some(character) = character.filter(|_| rest.first() != Some(&b';')) else {
-            continue;
-        };
-        let closed = closed.get_or_insert_with(|| Decoded {
-            text: String::new(),
-            origins: Vec::new(),
-        });
-        closed.text.push_str(text.get(copied..at)?);
-        closed.text.push(character);
-        if TRACE {
-            closed.origins.extend(copied..at);
-            closed
-                .origins
-                .extend(std::iter::repeat_n(at, character.len_utf8()));
-        }
-        copied = at + 1 + length;
-        from = copied;
-    }
-    let mut closed = closed?;
-    closed.text.push_str(text.get(copied..)?);
-    if TRACE {
-        closed.origins.extend(copied..text.len());
-    }
-    Some(closed)
-}
-
-/// Where the next `&` at or after `from` stands that may begin such an entity.
-fn next_bare(bytes: &[u8], from: usize) -> Option<usize> {
-    let tail = bytes.get(from..)?;
-    let begins = |three: &[u8]| {
-        matches!(
-            three,
-            [b'&', b'#', b'0'..=b'9' | b'x' | b'X']
-                | [b'&', b'l' | b'L' | b'g' | b'G' | b'a' | b'q', _]
-        )
-    };
-    tail.windows(3).position(begins).map(|found| from + found)
-}
-
-/// How much of `body` belongs to an entity without a semicolon.
-fn bare_length(body: &[u8]) -> usize {
-    let count = |from: usize, holds: fn(&u8) -> bool| {
-        let tail = body.get(from..).unwrap_or_default();
-        from + tail
-            .iter()
-            .take(ESCAPE_BYTES_MAX)
-            .take_while(|byte| holds(byte))
-            .count()
-    };
-    match body {
-        [b'#', b'x' | b'X', ..] => count(2, u8::is_ascii_hexdigit),
-        [b'#', ..] => count(1, u8::is_ascii_digit),
-        _ => count(0, u8::is_ascii_alphanumeric),
     }
 }
 

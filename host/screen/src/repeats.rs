@@ -19,8 +19,9 @@ pub(crate) struct Repeats {
     period: usize,
     /// How many tokens repeated so far.
     repeated: usize,
-    /// The last tokens left out, the newest last.
-    left_out: Vec<Token>,
+    /// Where the last tokens left out begin and end, the newest last. They read as those one
+    /// period before them do.
+    left_out: Vec<(u32, u32)>,
     /// How far into a period the next token is.
     phase: usize,
 }
@@ -36,6 +37,7 @@ impl Repeats {
         }
     }
 
+    #[inline]
     pub(crate) fn push(&mut self, token: Token) {
         if self.period > 0
             && self
@@ -47,7 +49,7 @@ impl Repeats {
                 self.kept.push(token);
                 return;
             }
-            self.left_out.push(token);
+            self.left_out.push((token.start, token.end));
             self.phase = if self.phase + 1 == self.period {
                 0
             } else {
@@ -59,7 +61,7 @@ impl Repeats {
             }
             return;
         }
-        self.kept.append(&mut self.left_out);
+        self.take_back();
         self.repeated = 0;
         self.phase = 0;
         let recent = self.kept.iter().rev().take(PERIOD_TOKENS_MAX);
@@ -76,8 +78,22 @@ impl Repeats {
         self.kept.get(at)
     }
 
+    /// Keeps what was left out last, so that what follows has its true neighbours.
+    fn take_back(&mut self) {
+        for (start, end) in self.left_out.drain(..) {
+            let like = self
+                .kept
+                .len()
+                .checked_sub(self.period)
+                .and_then(|at| self.kept.get(at));
+            if let Some(like) = like.copied() {
+                self.kept.push(like.moved(start, end));
+            }
+        }
+    }
+
     pub(crate) fn finish(mut self) -> Vec<Token> {
-        self.kept.append(&mut self.left_out);
+        self.take_back();
         self.kept
     }
 }

@@ -55,7 +55,7 @@ impl Screener {
             reasons: reasons(model, &found, category),
             position: 0,
         };
-        hit.position = origin(text, &found, &hit);
+        hit.position = origin(text, &decoded, &found, &hit);
         Some(hit)
     }
 }
@@ -99,7 +99,7 @@ fn reasons(model: &Model, found: &Found, category: Category) -> Vec<Reason> {
 }
 
 /// Where in the text as given the first reason stands.
-fn origin(text: &str, found: &Found, hit: &Hit) -> usize {
+fn origin(text: &str, decoded: &str, found: &Found, hit: &Hit) -> usize {
     let first = hit
         .reasons
         .iter()
@@ -108,6 +108,9 @@ fn origin(text: &str, found: &Found, hit: &Hit) -> usize {
     let first = first
         .and_then(|first| usize::try_from(first).ok())
         .unwrap_or(0);
+    if text.len() == decoded.len() && text == decoded {
+        return first;
+    }
     decode_traced_to(text, first).origin(first)
 }
 

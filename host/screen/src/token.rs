@@ -54,6 +54,11 @@ pub(crate) struct Token {
 }
 
 impl Token {
+    /// The same token elsewhere.
+    pub(crate) fn moved(self, start: u32, end: u32) -> Self {
+        Self { start, end, ..self }
+    }
+
     /// True when the other token reads the same.
     #[inline]
     pub(crate) fn is_like(&self, other: &Self) -> bool {
