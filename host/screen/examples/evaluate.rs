@@ -1,6 +1,6 @@
 //! Measures the screen on the corpus: recall, false positives, cross-validation and time.
 //!
-//!     cargo run -p belljar-screen --release --example evaluate -- --corpus DIR [--misses]
+//!     cargo run -p belljar-screen --release --example evaluate -- --corpus DIR [--misses] [--without-own]
 
 #![expect(
     clippy::print_stdout,
@@ -50,11 +50,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         .collect();
     figures::print("our own texts, which training saw", &own, &own_odds);
     let show = std::env::args().any(|argument| argument == "--misses");
+    let bare = std::env::args().any(|argument| argument == "--without-own");
+    let extra = if bare { &[][..] } else { &own[..] };
     if show {
         misses(&own, &own_odds);
     }
     for (title, deal, folds) in FOLDS {
-        let odds = fit::cross_validate(&samples, &own, deal, folds);
+        let odds = fit::cross_validate(&samples, extra, deal, folds);
         figures::print(title, &samples, &odds);
         if show {
             misses(&samples, &odds);
