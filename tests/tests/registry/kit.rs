@@ -1,0 +1,205 @@
+//! A registry over a directory that outlives it.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use belljar::auth::{self, Caller, KeyStore, NewKey, PresentedKey};
+use belljar::clock::Clock;
+use belljar::db::{Db, DbError};
+use belljar::models::{
+    Config, LiveModel, ModelError, Received, Registry, VersionState, VersionStatus,
+};
+use belljar_bundle::{ModelId, Store};
+use belljar_sandbox::wit::tensors::{Datatype, Request, Tensor};
+use belljar_sandbox::{
+    CleaningChoice, Compiler, CompilerConfig, MacKey, RunLabel, Sandbox, SandboxConfig,
+};
+use belljar_tests::{TestBundle, program};
+
+/// A registry over a directory that outlives it.
+pub(crate) struct Host {
+    pub(crate) registry: Registry,
+    pub(crate) admin: Caller,
+    pub(crate) keys: KeyStore,
+    pub(crate) db: Db,
+}
+
+impl Host {
+    pub(crate) async fn open(directory: &Path, config: Config) -> Self {
+        let db = open_db(directory).await;
+        let keys = KeyStore::open(db.clone(), &auth::Config::default(), Clock::system())
+            .await
+            .unwrap();
+        let admin = key(&keys, "infer,models:read,models:write", None).await;
+        let store = Store::open(&directory.join("models")).unwrap();
+        let sandbox = sandbox();
+        let compiler = CompilerConfig {
+            program: program(),
+            artefacts: directory.join("artefacts"),
+            concurrency: 2,
+            wall_time: Duration::from_secs(60),
+            cpu_time: Duration::from_secs(60),
+            address_space_bytes_max: 64 << 30,
+            component_bytes_max: 16 << 20,
+            mac_key: MacKey::open(&directory.join("artefacts.key")).unwrap(),
+        };
+        let compiler = Compiler::new(compiler, &sandbox).unwrap();
+        let registry = Registry::open(db.clone(), store, sandbox, compiler, config)
+            .await
+            .unwrap();
+        registry.started().await;
+        Self {
+            registry,
+            admin,
+            keys,
+            db,
+        }
+    }
+
+    pub(crate) async fn close(self) {
+        self.registry.close().await;
+        drop((self.registry, self.keys));
+        self.db.close().await;
+    }
+
+    pub(crate) async fn receive(
+        &self,
+        bundle: &TestBundle,
+        activate: bool,
+    ) -> Result<VersionStatus, ModelError> {
+        let body = std::io::Cursor::new(bundle.tar());
+        self.registry
+            .receive(
+                body,
+                Received {
+                    caller: self.admin.clone(),
+                    quota: Default::default(),
+                    activate,
+                },
+            )
+            .await
+    }
+
+    /// Uploads and waits for the end of the lifecycle.
+    pub(crate) async fn push(&self, bundle: &TestBundle) -> VersionStatus {
+        let status = self.receive(bundle, true).await.unwrap();
+        self.registry.settled(&status.id).await.unwrap()
+    }
+
+    pub(crate) fn ready(&self, reference: &str) -> Result<Arc<LiveModel>, ModelError> {
+        self.registry.ready(reference, &self.admin)
+    }
+
+    pub(crate) fn active(&self, name: &str) -> Option<String> {
+        self.ready(name)
+            .ok()
+            .map(|live| live.id.version.to_string())
+    }
+
+    pub(crate) fn state(&self, reference: &str) -> VersionState {
+        self.registry
+            .version(&id(reference), &self.admin)
+            .unwrap()
+            .state
+    }
+
+    pub(crate) async fn activate(&self, reference: &str) {
+        let status = self
+            .registry
+            .activate(&id(reference), &self.admin)
+            .await
+            .unwrap();
+        assert_eq!(status.state, VersionState::Active);
+    }
+}
+
+/// Another test that starts a compiler at this moment has a copy of every open file until its
+/// child has become another program, the lock of this directory among them: so try for a while.
+pub(crate) async fn open_db(directory: &Path) -> Db {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        match Db::open(directory).await {
+            Err(DbError::InUse { .. }) if Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            opened => return opened.unwrap(),
+        }
+    }
+}
+
+pub(crate) fn sandbox() -> Sandbox {
+    Sandbox::start(SandboxConfig {
+        memory_bytes_max: 256 << 20,
+        runs_max: 16,
+        cleaning: CleaningChoice::KeepResident,
+        ..SandboxConfig::default()
+    })
+    .unwrap()
+}
+
+pub(crate) fn config() -> Config {
+    let mut config = Config {
+        fake: false,
+        echo: false,
+        ..Config::default()
+    };
+    config.policy.budget.memory_bytes_max = 256 << 20;
+    config
+}
+
+pub(crate) async fn key(keys: &KeyStore, scopes: &str, models: Option<&str>) -> Caller {
+    let new = NewKey {
+        name: "test".to_owned(),
+        scopes: scopes.parse().unwrap(),
+        models: models.map(|name| BTreeSet::from([name.to_owned()])),
+        ..NewKey::default()
+    };
+    let created = keys.create(new).await.unwrap();
+    let presented = PresentedKey::parse(created.secret.expose().as_bytes()).unwrap();
+    keys.authenticate(Some(&presented)).unwrap()
+}
+
+pub(crate) fn id(reference: &str) -> ModelId {
+    reference.parse().unwrap()
+}
+
+/// Runs `echo` and looks whether it echoes.
+pub(crate) async fn works(live: &LiveModel) -> bool {
+    let tensor = Tensor {
+        name: "x".to_owned(),
+        datatype: Datatype::Uint8,
+        shape: vec![3],
+        data: vec![1, 2, 3],
+    };
+    let request = Request {
+        inputs: vec![tensor],
+        outputs: Vec::new(),
+        parameters: Vec::new(),
+    };
+    let label = RunLabel::new("test");
+    let answer = live.model.infer(request, &live.budget, &label).await;
+    answer.is_ok_and(|answer| answer.value.outputs[0].data == [1, 2, 3])
+}
+
+pub(crate) fn files_in(directory: &Path) -> usize {
+    let Ok(entries) = std::fs::read_dir(directory) else {
+        return 0;
+    };
+    entries
+        .map(|entry| entry.unwrap().path())
+        .map(|path| if path.is_dir() { files_in(&path) } else { 1 })
+        .sum()
+}
+
+/// Deleting happens in the background.
+pub(crate) async fn wait_for(what: &str, condition: impl Fn() -> bool) {
+    for _ in 0..2_000 {
+        if condition() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("never: {what}");
+}
