@@ -41,6 +41,7 @@ pub struct App {
     sandbox: Sandbox,
     metrics: Metrics,
     rates: RateLimiter,
+    screening: Screening,
     state: HttpState,
 }
 
@@ -178,6 +179,7 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
         settings.models.clone(),
     )
     .await?;
+    let screening = Screening::new(&settings.injection);
     let rates = RateLimiter::new(
         settings.limits.clone(),
         settings.limits_are_on(),
@@ -189,7 +191,7 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
         metrics: metrics.clone(),
         audit: audit.clone(),
         bans: bans.clone(),
-        screening: Screening::new(&settings.injection),
+        screening: screening.clone(),
         rates: rates.clone(),
         quotas: Quotas::new(settings.limits.quota),
         clock,
@@ -207,6 +209,7 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
         sandbox,
         metrics,
         rates,
+        screening,
         state,
     })
 }
@@ -311,6 +314,12 @@ impl App {
     #[must_use]
     pub fn rates(&self) -> &RateLimiter {
         &self.rates
+    }
+
+    /// How texts are screened.
+    #[must_use]
+    pub fn screening(&self) -> &Screening {
+        &self.screening
     }
 
     /// How slots are cleaned.

@@ -10,6 +10,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use super::{Failure, SettingArgs, output};
+use belljar_screen::FieldKind;
+
 use crate::app::{self, ADMIN_KEY_FILE, App, ServerHandle};
 use crate::auth::AdminKey;
 use crate::config::{Resolved, SystemEnvironment, resolve};
@@ -159,17 +161,17 @@ fn guards(app: &App) -> String {
     let bans = if bans.enabled {
         let thresholds = Violation::ALL.map(|violation| {
             let name = violation.name().replace('_', " ");
-            format!("{} {name}", bans.threshold(violation))
+            format!("{name} {}", bans.threshold(violation))
         });
         let times = bans
             .durations
             .0
             .map(|time| DurationText::from(time).to_string());
         format!(
-            "on: {} within {}; {}",
-            thresholds.join(", "),
+            "for {}, by what comes within {}:\n              {}",
+            times.join(", "),
             DurationText::from(bans.window),
-            times.join(", ")
+            thresholds.join(", ")
         )
     } else {
         "OFF".to_owned()
@@ -187,8 +189,22 @@ fn guards(app: &App) -> String {
     } else {
         proxies.to_string()
     };
-    let mut lines =
-        format!("\n  bans        {bans}\n  audit log   {audit}\n  proxies     {proxies}");
+    let rates = app.rates();
+    let limits = if rates.is_enabled() {
+        let rate = rates.server_rate();
+        format!(
+            "{} requests and {} tokens a minute",
+            rate.requests, rate.tokens
+        )
+    } else {
+        "OFF".to_owned()
+    };
+    let screening = [FieldKind::Prompt, FieldKind::Identifier, FieldKind::Header]
+        .map(|kind| format!("{kind}s: {}", app.screening().mode(kind)))
+        .join(", ");
+    let mut lines = format!(
+        "\n  limits      {limits}\n  bans        {bans}\n  screening   {screening}\n  audit log   {audit}\n  proxies     {proxies}"
+    );
     if http.proxy_protocol == ProxyProtocol::Required {
         lines.push_str("; each connection begins with a PROXY header");
     }

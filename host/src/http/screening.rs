@@ -53,11 +53,19 @@ fn note(record: Option<&Record>, finding: &Finding, outcome: &'static str) {
     let (kind, category) = (finding.hit.kind.name(), finding.hit.category.name());
     metrics::counter!(names::INJECTIONS, "kind" => kind, "category" => category, "outcome" => outcome)
         .increment(1);
-    let request = record.map_or("", |record| record.id().as_str());
-    tracing::warn!(
-        request.id = request,
-        outcome,
-        "an injection was found: {finding}"
+    let Some(record) = record else {
+        tracing::warn!(outcome, "an injection was found: {finding}");
+        return;
+    };
+    tracing::warn!(request.id = %record.id(), outcome, "an injection was found: {finding}");
+    record.security_event(
+        "injection",
+        &[
+            ("outcome", outcome.into()),
+            ("category", category.into()),
+            ("field", finding.field.as_str().into()),
+            ("finding", finding.hit.to_string().into()),
+        ],
     );
 }
 
