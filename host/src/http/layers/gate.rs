@@ -259,6 +259,16 @@ mod tests {
     }
 
     #[test]
+    fn no_secret_goes_past_the_gate() {
+        let mut headers = HeaderMap::new();
+        headers.append("authorization", HeaderValue::from_static("Bearer abc"));
+        headers.append("x-api-key", HeaderValue::from_static("abc"));
+        headers.append("accept", HeaderValue::from_static("*/*"));
+        forget_credentials(&mut headers);
+        assert_eq!(headers.keys().collect::<Vec<_>>(), ["accept"]);
+    }
+
+    #[test]
     fn two_headers_of_one_name_must_agree() {
         let mut headers = HeaderMap::new();
         headers.append("authorization", HeaderValue::from_static("Bearer abc"));
