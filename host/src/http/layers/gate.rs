@@ -114,10 +114,7 @@ fn forget_credentials(headers: &mut HeaderMap) {
 }
 
 fn authenticate(headers: &HeaderMap, keys: &KeyStore) -> Result<Caller, ApiError> {
-    let key = match presented(headers)? {
-        Some(Credential::ApiKey(key)) => Some(key),
-        None => None,
-    };
+    let key = presented(headers)?.map(|Credential::ApiKey(key)| key);
     keys.authenticate(key.as_ref()).map_err(|error| match error {
         // Does not count against the address: a client that was never given a key guesses none.
         AuthError::Missing => unauthorized(
