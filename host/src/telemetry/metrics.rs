@@ -27,6 +27,16 @@ pub const CONNECTIONS_REFUSED: &str = "belljar_connections_refused_total";
 pub const CONNECTIONS_CUT: &str = "belljar_connections_cut_total";
 /// Heads that never became a request. Label: `reason` (the error's code).
 pub const MALFORMED_REQUESTS: &str = "belljar_malformed_requests_total";
+/// Addresses whose rate is remembered.
+pub const RATE_LIMIT_ADDRESSES: &str = "belljar_rate_limit_addresses";
+/// Keys whose rate is remembered.
+pub const RATE_LIMIT_KEYS: &str = "belljar_rate_limit_keys";
+/// Requests that a key was let in with. Label: `key_id` (of the first 1 000 keys, else `other`).
+pub const KEY_REQUESTS: &str = "belljar_key_requests_total";
+/// Tokens of prompts and answers of a key. Label: `key_id`.
+pub const KEY_TOKENS: &str = "belljar_key_tokens_total";
+/// Fuel used by a key. Label: `key_id`.
+pub const KEY_FUEL: &str = "belljar_key_fuel_total";
 /// Injections found. Labels: `kind` (of field), `category`, `outcome` (`block` or `report`).
 pub const INJECTIONS: &str = "belljar_injections_total";
 /// Refusals by the first gate. Label: `reason`.
@@ -162,6 +172,16 @@ fn describe() {
         MALFORMED_REQUESTS,
         Unit::Count,
         "Heads that never became a request."
+    );
+    describe_gauge!(
+        RATE_LIMIT_ADDRESSES,
+        Unit::Count,
+        "Addresses whose rate is remembered."
+    );
+    describe_gauge!(
+        RATE_LIMIT_KEYS,
+        Unit::Count,
+        "Keys whose rate is remembered."
     );
     describe_counter!(INJECTIONS, Unit::Count, "Injections found in requests.");
     describe_counter!(

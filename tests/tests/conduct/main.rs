@@ -19,6 +19,7 @@ mod key_rotation;
 mod key_usage;
 mod keys;
 mod kit;
+mod metrics;
 mod networks;
 mod proxy_protocol;
 mod quotas;

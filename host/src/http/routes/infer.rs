@@ -183,7 +183,7 @@ fn read(format: BodyFormat, body: &[u8], bounds: &Bounds) -> Result<Inference, A
                 );
                 return Err(ApiError::invalid_request("invalid_header", message));
             };
-            crate::http::json::check(json, bounds)?;
+            json::check(json, bounds)?;
             Inference::from_json(json, Some(tail))?
         }
         BodyFormat::Msgpack => Inference::from_msgpack(body)?,

@@ -1,7 +1,7 @@
 //! `GET /metrics`: all numbers in the Prometheus text format.
 
 use super::Failures;
-use crate::auth::Scope;
+use crate::auth::{KeyStore, Scope, UsageCounts};
 use crate::http::error::ApiError;
 use crate::http::layers::Authenticated;
 use crate::http::state::HttpState;
@@ -9,6 +9,7 @@ use crate::telemetry::metrics as names;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use http::{HeaderValue, header};
+use std::fmt::Write as _;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -52,5 +53,57 @@ pub(crate) fn render(state: &HttpState) -> String {
     };
     gauge(names::BANS_IN_FORCE, in_force);
     gauge(names::ABUSE_TABLE, remembered);
-    state.metrics().render()
+    let (addresses, keys) = state.rates().table_sizes();
+    gauge(names::RATE_LIMIT_ADDRESSES, addresses);
+    gauge(names::RATE_LIMIT_KEYS, keys);
+    // There from the start, so that an alert on its growth has something to look at.
+    metrics::counter!(names::AUDIT_FAILURES, "sink" => "file").increment(0);
+    let mut text = state.metrics().render();
+    write_keys(&mut text, state.keys());
+    text
 }
+
+/// Keys that have lines of their own; the counts of all later ones are together, under `other`.
+const KEYS_LABELLED_MAX: usize = 1_000;
+
+/// What keys have used, under their ids, which say nothing about their secrets. Written from the
+/// counts themselves: they outlive the process, and a key that is deleted takes its lines along.
+fn write_keys(text: &mut String, keys: &KeyStore) {
+    let records = keys.list();
+    let counts: Vec<(&str, UsageCounts)> = records
+        .iter()
+        .map(|record| (record.id.as_str(), keys.usage(&record.id)))
+        .collect();
+    let (labelled, others) = counts.split_at(counts.len().min(KEYS_LABELLED_MAX));
+    for (name, help, count) in KEY_COUNTERS {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} counter");
+        for (id, counts) in labelled {
+            let _ = writeln!(text, "{name}{{key_id=\"{id}\"}} {}", count(counts));
+        }
+        if !others.is_empty() {
+            let sum = others.iter().map(|(_, counts)| count(counts)).sum::<u64>();
+            let _ = writeln!(text, "{name}{{key_id=\"other\"}} {sum}");
+        }
+    }
+}
+
+type KeyCounter = (&'static str, &'static str, fn(&UsageCounts) -> u64);
+
+const KEY_COUNTERS: [KeyCounter; 3] = [
+    (
+        names::KEY_REQUESTS,
+        "Requests that a key was let in with.",
+        |counts| counts.requests,
+    ),
+    (
+        names::KEY_TOKENS,
+        "Tokens of prompts and answers of a key.",
+        |counts| {
+            counts
+                .prompt_tokens
+                .saturating_add(counts.completion_tokens)
+        },
+    ),
+    (names::KEY_FUEL, "Fuel used by a key.", |counts| counts.fuel),
+];
