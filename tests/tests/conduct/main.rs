@@ -24,4 +24,5 @@ mod networks;
 mod proxy_protocol;
 mod quotas;
 mod rate_limits;
+mod settings;
 mod spoofed_addresses;

@@ -101,9 +101,9 @@ impl Conduct {
     /// same 403 as everybody, and such a key is 256 random bits, so that only its owner ever
     /// sees another answer.
     fn may_lift(&self, address: ClientAddress, route: &str, request: &Request) -> bool {
-        let lifts = |prefix: &&str| route.starts_with(*prefix);
+        let lifts = |prefix: &str| route.starts_with(prefix);
         address.ip().is_loopback()
-            && LIFTING_ROUTES.iter().any(|prefix| lifts(&prefix))
+            && LIFTING_ROUTES.into_iter().any(lifts)
             && administers(request.headers(), &self.keys)
     }
 }
