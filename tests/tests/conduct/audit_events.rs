@@ -6,6 +6,7 @@ use std::time::Duration;
 use belljar_tests::{ServerProcess, TestBundle, TestHost};
 use serde_json::{Value, json};
 
+use crate::keys::{make_key, works};
 use crate::kit::{WRONG_KEY, guess, host_at_rest, local};
 
 async fn events(host: &TestHost) -> Vec<Value> {
@@ -91,6 +92,37 @@ async fn bans_and_what_ends_them_are_recorded() {
         !text.contains(WRONG_KEY) && !text.contains("sk-belljar"),
         "{text}"
     );
+}
+
+#[tokio::test]
+async fn changes_of_keys_and_failed_authentications_are_recorded() {
+    let host = TestHost::start().await;
+    let key = make_key(&host, json!({})).await;
+    let fresh = key.rotate(&host, json!({})).await;
+    let admin = host.admin();
+    let revoked = admin.post(&key.path("/revoke"), &json!({})).await;
+    let _ = revoked.expect_status(200);
+    let _ = admin.delete(&key.path("")).await.expect_status(200);
+    assert!(!works(&fresh).await);
+    let events = events(&host).await;
+    let made = one(&events, "key_created");
+    assert_eq!(made["about"]["scopes"], "infer,models:read");
+    let admin_id = host.keys().list()[0].id.to_string();
+    for event in [
+        made,
+        one(&events, "key_rotated"),
+        one(&events, "key_revoked"),
+        one(&events, "key_deleted"),
+    ] {
+        assert_eq!(event["about"]["key_id"], key.id, "{event}");
+        assert_eq!(event["key_id"], admin_id, "{event}");
+        assert_eq!(event["address"], "127.0.0.1", "{event}");
+    }
+    let failed = one(&events, "authentication_failed");
+    assert_eq!(failed["about"]["reason"], "invalid_api_key", "{failed}");
+    assert_eq!(failed["address"], "127.0.0.1", "{failed}");
+    let text = serde_json::to_string(&events).unwrap();
+    assert!(!text.contains("sk-belljar"), "{text}");
 }
 
 #[tokio::test]

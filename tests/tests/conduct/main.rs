@@ -8,6 +8,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod admin_key;
 mod audit_chain;
 mod audit_events;
 mod ban_survives_restart;

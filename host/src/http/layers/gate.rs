@@ -99,11 +99,10 @@ pub(super) fn administers(headers: &HeaderMap, keys: &KeyStore) -> bool {
 impl Gate {
     fn record(&self, request: &Request, reason: &'static str) {
         let record = request.extensions().get::<Record>();
-        self.audit.record(&Event {
-            event: "authentication_failed",
-            actor: record.map_or_else(Actor::default, Record::actor),
-            about: [("reason".to_owned(), reason.into())].into_iter().collect(),
-        });
+        let actor = record.map_or_else(Actor::default, Record::actor);
+        let about = [("reason", reason.into())];
+        let event = Event::new("authentication_failed", actor, &about);
+        self.audit.record(&event);
     }
 }
 

@@ -360,14 +360,12 @@ async fn delete(
 
 /// Records a change of a key.
 fn note(state: &HttpState, record: &Record, event: &'static str, key: &KeyRecord) {
-    let mut about = serde_json::Map::new();
-    about.insert("key_id".to_owned(), key.id.as_str().into());
-    about.insert("scopes".to_owned(), key.scopes.to_string().into());
-    state.audit().record(&Event {
-        event,
-        actor: record.actor(),
-        about,
-    });
+    let about = [
+        ("key_id", key.id.as_str().into()),
+        ("scopes", key.scopes.to_string().into()),
+    ];
+    let event = Event::new(event, record.actor(), &about);
+    state.audit().record(&event);
 }
 
 fn key_id(text: &str) -> Result<KeyId, ApiError> {
