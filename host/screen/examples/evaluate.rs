@@ -21,7 +21,7 @@ use std::time::Instant;
 use belljar_screen::{FieldKind, Model, Screener};
 use support::corpus::{self, Sample};
 use support::fit::{self, Deal};
-use support::{adversarial, figures, own};
+use support::{adversarial, figures, own, unseen};
 
 /// Folds by texts, and folds by sources.
 const FOLDS: [(&str, Deal, u64); 2] = [
@@ -49,11 +49,22 @@ fn main() -> Result<(), Box<dyn Error>> {
         .map(|sample| fit::score(Model::trained(), sample))
         .collect();
     figures::print("our own texts, which training saw", &own, &own_odds);
+    let unseen = unseen::samples();
+    let unseen_odds: Vec<_> = unseen
+        .iter()
+        .map(|sample| fit::score(Model::trained(), sample))
+        .collect();
+    figures::print(
+        "our own texts, which training never sees",
+        &unseen,
+        &unseen_odds,
+    );
     let show = std::env::args().any(|argument| argument == "--misses");
     let bare = std::env::args().any(|argument| argument == "--without-own");
     let extra = if bare { &[][..] } else { &own[..] };
     if show {
         misses(&own, &own_odds);
+        misses(&unseen, &unseen_odds);
     }
     for (title, deal, folds) in FOLDS {
         let odds = fit::cross_validate(&samples, extra, deal, folds);

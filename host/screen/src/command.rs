@@ -1,5 +1,6 @@
 //! Looks for commands of a shell behind a separator, and for command lines that stand alone.
 
+use crate::command_line;
 use crate::features::{Feature, Found};
 use crate::lexicon::{self, Classes, word, words};
 use crate::token::{Kind, Token, Tokens};
@@ -22,8 +23,7 @@ pub(crate) fn scan(cx: &Tokens<'_>, found: &mut Found) {
         let rest = cx.tokens.get(at + 1..).unwrap_or_default();
         scan.token(token, before, rest.get(..WINDOW_TOKENS).unwrap_or(rest));
     }
-    scan.line();
-    scan.ends();
+    command_line::scan(cx, found);
 }
 
 struct Scan<'s, 't> {
@@ -37,6 +37,7 @@ impl Scan<'_, '_> {
     fn token(&mut self, token: &Token, before: Option<&Token>, rest: &[Token]) {
         match token.kind {
             Kind::Punct(b';' | b'|' | b'&') => self.separated(token, before, rest),
+            Kind::Punct(b'`') if token.length() == 2 => self.split(token, before, rest),
             Kind::Punct(b'`') => self.backtick(token, rest),
             Kind::Punct(b'$') => self.dollar(token, before, rest),
             Kind::Punct(b'{') => self.brace(token, rest),
@@ -63,6 +64,12 @@ impl Scan<'_, '_> {
                 Feature::CommandSeparated,
                 token.start,
             );
+            let short = self.cx.tokens.len() <= SHORT_TOKENS && self.cx.frame.plain <= 1;
+            self.found.add_if(
+                alone && short && token.has(lexicon::COMMAND),
+                Feature::CommandNewline,
+                token.start,
+            );
         }
     }
 
@@ -84,7 +91,7 @@ impl Scan<'_, '_> {
         let ends = after.first().is_none_or(|next| {
             next.is_any(b";|&`)'\"\\-/<>$%+~.#")
                 || next.is_number()
-                || (next.is_word() && next.is_spaced() && after.len() <= 3)
+                || (next.is_word() && next.is_spaced() && (after.len() <= 3 || is_name(after)))
         });
         if command.is_command() {
             self.found.add(Feature::CommandSeparated, token.start);
@@ -96,7 +103,10 @@ impl Scan<'_, '_> {
             Feature::CommandLeading,
             token.start,
         );
-        let short = self.cx.tokens.len() <= SHORT_TOKENS && self.cx.frame.plain == 0 && ends;
+        // `a;id` is one word and a command, `name; id` may be a list of two.
+        let plain_max = u32::from(token.is_tight(rest));
+        let short =
+            self.cx.tokens.len() <= SHORT_TOKENS && self.cx.frame.plain <= plain_max && ends;
         self.found.add_if(short, Feature::CommandShort, token.start);
         let shell = token.is(b'|') && command.has(Classes::SHELL);
         self.found
@@ -124,6 +134,10 @@ impl Scan<'_, '_> {
                 let nested = inner
                     .iter()
                     .any(|next| next.is(b'$') && !next.is_spaced() || next.is_any(b"`"));
+                let empty = matches!(inner, [close, next, ..] if close.is(b')') && next.is_word() && !next.is_spaced());
+                let inside = before.is_some_and(Token::is_word) && !token.is_spaced();
+                self.found
+                    .add_if(empty && inside, Feature::CommandSplit, at);
                 self.found.add_if(nested, Feature::CommandNested, at);
                 self.found.add_if(command, Feature::CommandSubstitution, at);
             }
@@ -137,8 +151,10 @@ impl Scan<'_, '_> {
                         .get(3)
                         .is_some_and(|next| next.is_word() && !next.is_spaced());
                 self.found.add_if(glued, Feature::CommandSplit, at);
-                let call =
-                    name.is(b'`') || (name.is_word() && after.is(b'(')) || name.is_any(b"@$!");
+                let call = name.is(b'`')
+                    || (name.is_word() && after.is(b'('))
+                    || name.is_any(b"@$!")
+                    || is_sum(rest.get(1..).unwrap_or_default());
                 self.found
                     .add_if(ifs || slice, Feature::CommandVariable, at);
                 self.found.add_if(call, Feature::CommandTemplate, at);
@@ -155,6 +171,11 @@ impl Scan<'_, '_> {
                 let separated = before.is_some_and(|before| before.is_any(b";&|`"));
                 self.found
                     .add_if(self.assigned && separated, Feature::CommandAssign, at);
+                let global = name.reads_any(words![
+                    "_get", "_post", "_request", "_cookie", "_server", "_files"
+                ]);
+                self.found
+                    .add_if(global && after_bracket(rest), Feature::CommandPhp, at);
                 let shell = name.reads(word!("shell")) || name.reads(word!("bash"));
                 self.found.add_if(shell, Feature::CommandShellCode, at);
             }
@@ -164,20 +185,23 @@ impl Scan<'_, '_> {
 
     /// `{ls,-l}`, which a shell takes apart, and `{{…}}`, which a template does.
     fn brace(&mut self, token: &Token, rest: &[Token]) {
-        if let [name, comma, ..] = rest
-            && comma.is(b',')
+        let listed = matches!(rest, [name, comma, ..] if comma.is(b',')
             && !comma.is_spaced()
-            && name.has(lexicon::COMMAND)
-        {
-            self.found.add(Feature::CommandSubstitution, token.start);
-        }
+            && name.has(lexicon::COMMAND));
+        // `{a$b,-x,1}`: the words of a command line with commas instead of spaces.
+        let tight = rest.iter().take_while(|next| !next.is_spaced());
+        let mut pairs = tight.clone().zip(tight.skip(1));
+        let option = pairs.any(|(comma, next)| comma.is(b',') && next.is_any(b"-/"));
+        let listed = listed || (option && token.length() == 1);
+        self.found
+            .add_if(listed, Feature::CommandSubstitution, token.start);
         let code = rest
             .iter()
             .take(4)
             .any(|next| next.has(Classes::CODE_CALL) && !next.has(Classes::STOP));
         let dollar = rest.first().is_some_and(|next| next.is(b'$'));
         self.found.add_if(
-            code && (token.length() == 2 || dollar),
+            (code && (token.length() == 2 || dollar)) || (token.length() == 2 && is_probe(rest)),
             Feature::CommandTemplate,
             token.start,
         );
@@ -192,6 +216,9 @@ impl Scan<'_, '_> {
                 let php = name.reads(word!("php")) || name.is(b'=') || name.has(Classes::CODE_CALL);
                 self.found.add_if(php, Feature::CommandPhp, at);
             }
+            [percent, ..] if percent.is(b'%') && !percent.is_spaced() => {
+                self.found.add(Feature::CommandTemplate, at);
+            }
             [bang, dashes, hash, ..] if bang.is(b'!') && dashes.is(b'-') && hash.is(b'#') => {
                 self.found.add(Feature::CommandSsi, at);
             }
@@ -203,8 +230,22 @@ impl Scan<'_, '_> {
         let descriptor = matches!(rest, [amp, number, ..] if amp.is(b'&') && number.is_number());
         let device =
             matches!(rest, [slash, name, ..] if slash.is(b'/') && name.reads(word!("dev")));
-        self.found
-            .add_if(descriptor || device, Feature::CommandRedirect, token.start);
+        let path = match rest {
+            [slash, name, ..] if slash.is(b'/') => name.is_word() && !name.is_spaced(),
+            [drive, colon, ..] if colon.is(b':') => drive.length() == 1 && !colon.is_spaced(),
+            _ => false,
+        };
+        let ordered = self.cx.frame.plain <= 2
+            && self
+                .cx
+                .tokens
+                .first()
+                .is_some_and(|first| first.has(lexicon::COMMAND) || first.is_any(b";|&`$"));
+        self.found.add_if(
+            descriptor || device || (path && ordered),
+            Feature::CommandRedirect,
+            token.start,
+        );
     }
 
     /// `() { :;};` and `x() { x|x& };x`.
@@ -301,9 +342,9 @@ impl Scan<'_, '_> {
                     .get(1)
                     .is_some_and(|close| close.kind == token.kind && !close.is_spaced());
                 let goes_on = closed
-                    && rest
-                        .get(2)
-                        .is_some_and(|next| tight(next) || next.is_quote() && !next.is_spaced());
+                    && rest.get(2).is_some_and(|next| {
+                        tight(next) || (next.is_quote() || next.is(b'/')) && !next.is_spaced()
+                    });
                 self.found
                     .add_if(tight(next) && goes_on, Feature::CommandSplit, at);
             }
@@ -362,9 +403,12 @@ impl Scan<'_, '_> {
                 .is_some_and(|next| next.is_quote() || next.is_any(b")$"))
                 || rest.get(1).is_some_and(|next| next.has(Classes::CODE_CALL));
             let method = before.is_some_and(|before| before.is_any(b".>") && !token.is_spaced());
+            let input = rest
+                .get(1)
+                .is_some_and(|next| next.is(b'$') || next.has(Classes::CODE_CALL));
             let strong = !token.reads_any(words![
                 "print", "printf", "compile", "function", "include", "require", "eval", "execute",
-            ]);
+            ]) || (input && token.reads(word!("eval")));
             self.found.add_if(
                 call && argument && strong && !method,
                 Feature::CommandCodeCall,
@@ -398,6 +442,11 @@ impl Scan<'_, '_> {
         if token.reads_any(words!["nc", "ncat", "netcat", "telnet", "socat"]) {
             let listens = option.is_some() || rest.first().is_some_and(|next| next.is_number());
             self.found.add_if(listens, Feature::CommandFetch, at);
+            let mut pairs = rest.iter().zip(rest.iter().skip(1));
+            let hands_over = pairs.any(|(dash, name)| {
+                dash.is(b'-') && !name.is_spaced() && name.reads_any(words!["e", "c", "ne", "ce"])
+            });
+            self.found.add_if(hands_over, Feature::CommandShellCode, at);
         }
         if token.reads_any(words!["curl", "wget", "fetch", "iwr", "certutil"]) {
             let address = rest.iter().take(6).any(|next| {
@@ -490,81 +539,6 @@ impl Scan<'_, '_> {
         self.found
             .add_if(mail || (greets && short), Feature::CommandMail, token.start);
     }
-
-    /// Whether the text as a whole is a command line.
-    fn line(&mut self) {
-        let tokens = &self.cx.tokens;
-        let Some(first) = tokens.first() else { return };
-        let sign = tokens
-            .iter()
-            .zip(tokens.iter().skip(1))
-            .take(10)
-            .any(|(sign, next)| {
-                sign.is_any(b"$#") && sign.length() == 1 && !sign.is_spaced() && next.is_spaced()
-            });
-        let prompt = sign
-            && tokens
-                .get(1)
-                .is_some_and(|at| at.is(b'@') && !at.is_spaced());
-        self.found
-            .add_if(prompt, Feature::CommandPrompt, first.start);
-        if !first.has(lexicon::COMMAND.or(Classes::RUNS)) || self.cx.frame.plain > 3 {
-            return;
-        }
-        let breaks = first.start > 0 && self.cx.text.starts_with(['\n', '\r']);
-        self.found
-            .add_if(breaks, Feature::CommandNewline, first.start);
-        let rest = tokens.get(1..).unwrap_or_default();
-        let hard = first.is_command();
-        if rest.is_empty() {
-            self.found.add_if(
-                hard && first.length() >= 5,
-                Feature::CommandOnly,
-                first.start,
-            );
-            return;
-        }
-        let option = rest
-            .iter()
-            .take(WINDOW_TOKENS)
-            .any(|next| (next.is_any(b"-/~") && next.is_spaced()) || next.is_any(b"|<>;`$"));
-        let path = rest
-            .iter()
-            .take(WINDOW_TOKENS)
-            .any(|next| next.is_any(b"/.\\:") && !next.is_spaced());
-        let file = matches!(rest, [name, dot, end] if name.is_word() && dot.is(b'.') && !dot.is_spaced() && end.is_word() && !end.is_spaced());
-        let second = file
-            || rest.first().is_some_and(|next| {
-                next.has(lexicon::COMMAND)
-                    || next.is_any(b";|<")
-                    || (next.is_any(b"/~") && next.is_spaced())
-                    || (next.is(b'-') && rest.get(1).is_some_and(|name| !name.is_spaced()))
-            });
-        let line = option || (path && self.cx.frame.stop == 0);
-        self.found
-            .add_if((hard || second) && line, Feature::CommandLine, first.start);
-        let alone = hard
-            && rest.len() <= 3
-            && self.cx.frame.stop == 0
-            && rest.iter().all(|next| !next.is(b','));
-        self.found.add_if(alone, Feature::CommandOnly, first.start);
-    }
-
-    fn ends(&mut self) {
-        let tokens = &self.cx.tokens;
-        let Some(last) = tokens.last().filter(|last| last.is_any(b"|&;")) else {
-            return;
-        };
-        let before = tokens.len().checked_sub(2).and_then(|at| tokens.get(at));
-        let command = before.is_some_and(|before| {
-            before.is_command() || before.is_any(b")'\"") || before.is_number()
-        });
-        self.found.add_if(
-            command && self.cx.frame.plain <= 2,
-            Feature::CommandBackground,
-            last.start,
-        );
-    }
 }
 
 /// The first word behind what may stand before a command: spaces as `+`, quotes, a path, the
@@ -584,4 +558,40 @@ fn command(rest: &[Token]) -> Option<(usize, &Token)> {
                 || (token.is_word() && directory))
         })?;
     word.is_word().then_some((at, word))
+}
+
+/// A name of a host or a file, or an address: `a.example.net`, `notes.txt`.
+fn is_name(tokens: &[Token]) -> bool {
+    matches!(tokens, [name, mark, next, ..] if name.is_word()
+        && mark.is_any(b".:@") && !mark.is_spaced() && !next.is_spaced())
+}
+
+/// `7*7`: a sum that shows whether something computes it.
+fn is_sum(tokens: &[Token]) -> bool {
+    matches!(tokens, [left, sign, right, ..] if left.is_number()
+        && sign.is_any(b"*+-/") && right.is_number())
+}
+
+/// What a double brace of an attack holds and one of a template does not: a sum, a string, or
+/// the inside of an object.
+fn is_probe(rest: &[Token]) -> bool {
+    let inside = rest.iter().take(6).any(|next| {
+        next.reads_any(words![
+            "__class__",
+            "__globals__",
+            "__init__",
+            "__mro__",
+            "__subclasses__",
+            "lipsum",
+            "cycler",
+            "config",
+        ])
+    });
+    let string = matches!(rest, [quote, dot, ..] if quote.is_quote() && dot.is(b'.'));
+    is_sum(rest) || inside || string
+}
+
+/// `_GET[`: an element of what a request carries.
+fn after_bracket(rest: &[Token]) -> bool {
+    matches!(rest, [_, open, ..] if open.is_any(b"[{") && !open.is_spaced())
 }

@@ -304,6 +304,17 @@ const WORDS: &[(Classes, &str)] = &[
          implement fix debug convert compare list find suggest improve optimise optimize is are \
          do does i add validate analyze analyse discuss design solve calculate provide build",
     ),
+    // The same in the languages that have no letters of their own to tell them by.
+    (
+        Classes::TALK,
+        "was wie warum wieso weshalb wo wer welche welcher welches kann kannst bitte erkläre \
+         erklär zeige schreibe comment pourquoi quel quelle quels quelles qu'est explique expliquez \
+         écris montre peux pouvez que cómo qué cuál cuáles dónde puedo puedes explica escribe \
+         necesito muéstrame porque por come perché perche quale cosa puoi spiega scrivi como qual \
+         quais onde posso explique escreva jak dlaczego czy co jaka wyjaśnij napisz hoe waarom wat \
+         welke kun leg schrijf hur varför vad vilken kan förklara skriv hvordan hvorfor hvad nasıl \
+         neden nedir cara bagaimana apa mengapa jelaskan tolong",
+    ),
 ];
 
 /// Enough slots for half of them to stay free; a power of two.

@@ -21,6 +21,7 @@
 #![forbid(unsafe_code)]
 
 mod command;
+mod command_line;
 mod decode;
 mod entity;
 mod features;

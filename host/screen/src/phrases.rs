@@ -263,6 +263,7 @@ const PHRASES: &[(Feature, &[&str])] = &[
         &[
             "{${",
             "${@",
+            "*{t(",
             "${jndi",
             "#{",
             "<%=",
@@ -324,6 +325,9 @@ const PHRASES: &[(Feature, &[&str])] = &[
             "child_process",
             "subprocess.",
             "proc_open(",
+            "response.write(",
+            "os.execute(",
+            "base64_decode(",
         ],
     ),
     (

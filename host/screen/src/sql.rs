@@ -16,6 +16,7 @@ pub(crate) fn scan(cx: &Tokens<'_>, found: &mut Found) {
         values: 0,
         select: None,
         phrase: is_phrase(cx),
+        prose: cx.frame.punct <= 1 && cx.frame.plain >= 2 && cx.frame.words >= 5,
     };
     for (at, token) in cx.tokens.iter().enumerate() {
         let before = at.checked_sub(1).and_then(|before| cx.tokens.get(before));
@@ -43,6 +44,8 @@ struct Scan<'s, 't> {
     select: Option<u32>,
     /// The text is one phrase in quotes, as people type into a search.
     phrase: bool,
+    /// The text is words and no punctuation: a statement of any use has some.
+    prose: bool,
 }
 
 impl Scan<'_, '_> {
@@ -125,11 +128,12 @@ impl Scan<'_, '_> {
         }
         if token.has(Classes::SQL_OBJECT)
             && let Some(select) = self.select
+            && !self.prose
         {
             self.found
                 .add_if(token.reads(word!("from")), Feature::SqlVerbObject, select);
         }
-        if token.has(Classes::SQL_VERB) {
+        if token.has(Classes::SQL_VERB) && !self.prose {
             let object = rest.first().filter(|next| next.has(Classes::SQL_OBJECT));
             self.found
                 .add_if(object.is_some(), Feature::SqlVerbObject, at);

@@ -102,6 +102,11 @@ impl Token {
         self.has(lexicon::COMMAND) && !self.has(Classes::COMMON.or(Classes::STOP))
     }
 
+    /// True when no spaces stand around it; `rest` follows.
+    pub(crate) fn is_tight(&self, rest: &[Self]) -> bool {
+        !self.is_spaced() && rest.first().is_some_and(|next| !next.is_spaced())
+    }
+
     pub(crate) fn is_number(&self) -> bool {
         matches!(self.kind, Kind::Number | Kind::Hex)
     }
@@ -443,7 +448,7 @@ fn frame(text: &str, tokens: &[Token]) -> Frame {
     const FIRST_WORDS: u32 = 6;
     let mut frame = Frame::default();
     let mut run = 0;
-    let ordered = tokens.first().is_some_and(Token::is_command);
+    let ordered = begins_with_command(tokens);
     for (at, token) in tokens.iter().enumerate() {
         if token.flags & CODE != 0 {
             let block = token.flags & INDENTED != 0 || (token.is_any(b"`~") && token.length() >= 3);
@@ -489,6 +494,15 @@ fn frame(text: &str, tokens: &[Token]) -> Frame {
         frame.plain_run = frame.plain_run.max(run);
     }
     frame
+}
+
+/// `grep …`, `& reg …`: nobody is spoken to.
+fn begins_with_command(tokens: &[Token]) -> bool {
+    match tokens {
+        [first, ..] if first.is_command() => true,
+        [sign, command, ..] => sign.is_any(b";|&`$") && command.has(lexicon::COMMAND),
+        _ => false,
+    }
 }
 
 /// True when a word stands alone, as in a sentence: spaces around, or the marks of a sentence.

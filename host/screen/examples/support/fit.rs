@@ -67,7 +67,21 @@ pub(crate) fn fit(samples: &[&Sample]) -> Model {
 fn least(feature: Feature) -> f32 {
     match feature {
         Feature::XxeInclude => 3.5,
+        Feature::CommandWindowsFor
+        | Feature::CommandWindows
+        | Feature::CommandCodeCall
+        | Feature::CommandFunction
+        | Feature::CommandLine
+        | Feature::CommandOnly
+        | Feature::CommandNewline => 2.8,
         Feature::XxeExternal | Feature::SqlUnionSelect => 2.5,
+        Feature::CommandSplit
+        | Feature::CommandShellCode
+        | Feature::CommandShort
+        | Feature::CommandPrompt
+        | Feature::CommandVariable
+        | Feature::CommandSubstitution
+        | Feature::CommandNested => 2.0,
         Feature::XxeEntity
         | Feature::XxeDoctype
         | Feature::XxeParameter
@@ -76,15 +90,11 @@ fn least(feature: Feature) -> f32 {
         | Feature::SqlStacked
         | Feature::SqlTautology
         | Feature::SqlQuoteLogic
-        | Feature::CommandNested
-        | Feature::CommandSubstitution
         | Feature::CommandSsi
-        | Feature::CommandFunction
         | Feature::CommandPipeShell
         | Feature::CommandTemplate
         | Feature::CommandDevice
         | Feature::CommandSeparated
-        | Feature::CommandVariable
         | Feature::PathSteps
         | Feature::PathHex
         | Feature::PathSensitive
@@ -100,12 +110,8 @@ fn least(feature: Feature) -> f32 {
         | Feature::SqlSchema
         | Feature::SqlWhoami
         | Feature::CommandRuns
-        | Feature::CommandShellCode
         | Feature::CommandPhp
-        | Feature::CommandSplit
         | Feature::CommandHereString
-        | Feature::CommandNewline
-        | Feature::CommandShort
         | Feature::PathOdd
         | Feature::PathAbsolute
         | Feature::ScriptBreak

@@ -7,4 +7,6 @@ pub(crate) mod fit;
 pub(crate) mod own;
 pub(crate) mod own_attacks;
 pub(crate) mod own_commands;
+pub(crate) mod own_shells;
 pub(crate) mod own_talk;
+pub(crate) mod unseen;

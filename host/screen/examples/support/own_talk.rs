@@ -1,6 +1,7 @@
 //! What people write that looks like an attack and is none, in our own wording.
 
 use super::own::{fill, lines};
+use super::own_shells;
 
 /// Family, texts.
 pub(crate) fn families() -> Vec<(&'static str, Vec<String>)> {
@@ -54,6 +55,7 @@ pub(crate) fn families() -> Vec<(&'static str, Vec<String>)> {
         ("inline", fill(&asks, &code)),
         ("blocks", fill(&asks_block, &blocks)),
         ("bare", bare()),
+        ("shells", own_shells::texts()),
         ("phrases", phrases()),
         ("formulas", formulas()),
     ]
