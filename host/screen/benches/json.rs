@@ -15,6 +15,7 @@ const BOUNDS: Bounds = Bounds {
     key_bytes_max: 512,
     duplicate_keys: false,
     control_characters: false,
+    lists_are_data: true,
 };
 
 fn numbers() -> String {

@@ -99,6 +99,7 @@ impl InputConfig {
                 key_bytes_max: usize::MAX,
                 duplicate_keys: true,
                 control_characters: true,
+                lists_are_data: false,
             };
         }
         Bounds {
@@ -109,6 +110,7 @@ impl InputConfig {
             key_bytes_max: self.key_bytes_max,
             duplicate_keys: false,
             control_characters: false,
+            lists_are_data: false,
         }
     }
 
@@ -117,9 +119,20 @@ impl InputConfig {
         Bounds {
             array_items_max: usize::MAX,
             control_characters: true,
+            lists_are_data: true,
             ..self.bounds()
         }
     }
+}
+
+/// Finds the place of what the reader of a tensor body refused without naming it: a number that
+/// overflows.
+pub(crate) fn explain(body: &[u8], bounds: &Bounds) -> Result<(), ApiError> {
+    let counting = Bounds {
+        lists_are_data: false,
+        ..*bounds
+    };
+    check(body, &counting)
 }
 
 /// Refuses a body that is out of bounds, naming the field.

@@ -171,10 +171,7 @@ pub(super) async fn serve(
 
 fn read(format: BodyFormat, body: &[u8], bounds: &Bounds) -> Result<Inference, ApiError> {
     Ok(match format {
-        BodyFormat::Json => {
-            json::check(body, bounds)?;
-            Inference::from_json(body, None)?
-        }
+        BodyFormat::Json => read_json(body, None, bounds)?,
         BodyFormat::JsonWithTail(json_bytes) => {
             let Some((json, tail)) = body.split_at_checked(json_bytes) else {
                 let message = format!(
@@ -183,11 +180,18 @@ fn read(format: BodyFormat, body: &[u8], bounds: &Bounds) -> Result<Inference, A
                 );
                 return Err(ApiError::invalid_request("invalid_header", message));
             };
-            json::check(json, bounds)?;
-            Inference::from_json(json, Some(tail))?
+            read_json(json, Some(tail), bounds)?
         }
         BodyFormat::Msgpack => Inference::from_msgpack(body)?,
         BodyFormat::Safetensors => Inference::from_safetensors(body)?,
+    })
+}
+
+fn read_json(body: &[u8], tail: Option<&[u8]>, bounds: &Bounds) -> Result<Inference, ApiError> {
+    json::check(body, bounds)?;
+    Inference::from_json(body, tail).or_else(|error| {
+        json::explain(body, bounds)?;
+        Err(error.into())
     })
 }
 
