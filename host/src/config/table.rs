@@ -179,6 +179,12 @@ pub static SETTINGS: &[Setting] = &[
     setting!("enable_input_validation", http.input.validation: Switch<bool>, "http",
         "Whether JSON is held to the limits `input.*`. Depth, sizes of bodies, types and ranges always hold.")
     .fakeai(),
+    setting!(
+        "shutdown_grace",
+        http.shutdown_grace: Time<Duration>,
+        "http",
+        "How long a stop waits for requests and streams in flight."
+    ),
     setting!("input.depth_max", http.input.depth_max: Positive<usize>, "http",
         "Lists and objects within each other, up to 127."),
     setting!("input.string_bytes_max", http.input.string_bytes_max: Bytes<usize>, "http",
@@ -189,12 +195,6 @@ pub static SETTINGS: &[Setting] = &[
         "The most keys of an object in a body in JSON."),
     setting!("input.key_bytes_max", http.input.key_bytes_max: Bytes<usize>, "http",
         "The longest key in a body in JSON."),
-    setting!(
-        "shutdown_grace",
-        http.shutdown_grace: Time<Duration>,
-        "http",
-        "How long a stop waits for requests and streams in flight."
-    ),
     setting!(
         "http.header_read_timeout",
         http.header_read_timeout: PositiveTime<Duration>,
