@@ -10,6 +10,7 @@
 mod auth;
 mod bodies;
 mod chat;
+mod documents;
 mod embeddings;
 mod envelope;
 mod faults;
