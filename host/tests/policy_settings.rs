@@ -9,18 +9,22 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
-use belljar::app;
+use belljar::app::{self, App};
+use belljar::clock::{Clock, ManualClock};
 use belljar::config::{Overrides, resolve};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 /// A server without sockets and without models, built from variables.
 struct Host {
+    app: App,
     router: Router,
+    hand: ManualClock,
     _folder: tempfile::TempDir,
 }
 
@@ -46,10 +50,13 @@ impl Host {
         }
         let resolved = resolve(&Overrides::default(), &environment).unwrap();
         let program = PathBuf::from(env!("CARGO_BIN_EXE_belljar"));
-        let app = app::build(resolved, program).await.unwrap();
+        let (clock, hand) = Clock::manual("2030-01-01T00:00:00Z".parse().unwrap());
+        let app = app::build_at(resolved, program, clock).await.unwrap();
         app.registry().started().await;
         Self {
             router: app.router(),
+            app,
+            hand,
             _folder: folder,
         }
     }
@@ -83,6 +90,30 @@ impl Host {
 fn limit(answer: &Answer, of: &str) -> Option<String> {
     let header = answer.headers.get(format!("x-ratelimit-limit-{of}"))?;
     Some(header.to_str().unwrap().to_owned())
+}
+
+impl Host {
+    /// Presents a key that is wrong, as somebody behind a proxy or without one.
+    async fn guess(&self, forwarded_for: Option<&str>) -> Answer {
+        let mut request = Request::get("/v1/models")
+            .header("host", "localhost")
+            .header("x-api-key", "sk-belljar-wrong");
+        if let Some(address) = forwarded_for {
+            request = request.header("x-forwarded-for", address);
+        }
+        self.send(request.body(Body::empty()).unwrap()).await
+    }
+
+    /// Guesses until there is a ban, and gives the seconds that it lasts.
+    async fn until_banned(&self) -> Option<u64> {
+        for _ in 0..5 {
+            assert_eq!(self.guess(None).await.status, StatusCode::UNAUTHORIZED);
+        }
+        let answer = self.guess(None).await;
+        let seconds = answer.headers.get("retry-after")?.to_str().unwrap();
+        assert_eq!(answer.body["error"]["code"], "ip_banned");
+        Some(seconds.parse().unwrap())
+    }
 }
 
 /// Both names of a variable.
@@ -203,4 +234,85 @@ async fn thresholds_and_modes_by_kind() {
         let code = infer(&Host::with(&[settings]).await).await;
         assert_eq!(code, "model_not_found", "{settings:?}");
     }
+}
+
+#[tokio::test]
+async fn enable_abuse_detection() {
+    assert_eq!(
+        Host::with(&[]).await.until_banned().await,
+        Some(300),
+        "on by default"
+    );
+    for name in both("ENABLE_ABUSE_DETECTION") {
+        let off = Host::with(&[(&name, "false")]).await;
+        assert_eq!(off.until_banned().await, None);
+    }
+}
+
+#[tokio::test]
+async fn abuse_cleanup_interval() {
+    let remembered = async |variables: &[(&str, &str)]| {
+        let host = Host::with(variables).await;
+        host.guess(None).await;
+        assert_eq!(host.app.bans().sizes().1, 1);
+        // The violation does not count any more; what is left of it goes with the next cleaning.
+        host.hand.advance(Duration::from_hours(2));
+        host.app.bans().upkeep().await;
+        host.app.bans().sizes().1
+    };
+    assert_eq!(remembered(&[]).await, 0, "each hour by default");
+    for name in both("ABUSE_CLEANUP_INTERVAL") {
+        assert_eq!(
+            remembered(&[(&name, "10800")]).await,
+            1,
+            "three hours, in seconds"
+        );
+    }
+}
+
+#[tokio::test]
+async fn ban_durations() {
+    let host = Host::with(&[("BELLJAR_BAN_DURATIONS", "7m,1h,24h")]).await;
+    assert_eq!(host.until_banned().await, Some(7 * 60));
+}
+
+#[tokio::test]
+async fn ban_window() {
+    let host = Host::with(&[("BELLJAR_BAN_WINDOW", "1 min")]).await;
+    for _ in 0..4 {
+        host.guess(None).await;
+    }
+    host.hand.advance(Duration::from_secs(61));
+    for _ in 0..2 {
+        assert_eq!(
+            host.guess(None).await.status,
+            StatusCode::UNAUTHORIZED,
+            "decayed"
+        );
+    }
+}
+
+#[tokio::test]
+async fn trusted_proxies() {
+    let host = Host::with(&[("BELLJAR_TRUSTED_PROXIES", "127.0.0.0/8")]).await;
+    for _ in 0..5 {
+        host.guess(Some("192.0.2.1")).await;
+    }
+    assert_eq!(
+        host.guess(Some("192.0.2.1")).await.status,
+        StatusCode::FORBIDDEN
+    );
+    assert_eq!(
+        host.guess(Some("192.0.2.2")).await.status,
+        StatusCode::UNAUTHORIZED
+    );
+    // Without it the header is nobody's word: all of these are one address.
+    let host = Host::with(&[]).await;
+    for n in 1..=5 {
+        host.guess(Some(&format!("192.0.2.{n}"))).await;
+    }
+    assert_eq!(
+        host.guess(Some("192.0.2.9")).await.status,
+        StatusCode::FORBIDDEN
+    );
 }
