@@ -52,8 +52,6 @@ async fn what_is_no_request_is_refused_in_the_envelope() {
         ("POST /infer HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked, identity\r\n\r\n".to_owned(), 400, "malformed_request"),
     ] {
         let answer = host.raw().await.exchange(request.as_bytes(), PATIENCE).await;
-        let start: String = request.chars().take(60).collect();
-        println!("{start:?}");
         assert_refused(&answer, status, code);
     }
 }

@@ -116,7 +116,6 @@ async fn a_large_upload_costs_little_memory() {
         );
         let sent = pour(&mut connection, &head, piece).await;
         let cost = peak_bytes(server.pid()) - before;
-        println!("{what}: {sent} bytes sent, {cost} bytes of memory");
         assert!(
             cost < COST_BYTES_MAX,
             "{what}: {sent} bytes sent cost {cost} bytes of memory"
