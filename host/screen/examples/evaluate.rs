@@ -1,6 +1,7 @@
 //! Measures the screen on the corpus: recall, false positives, cross-validation and time.
 //!
 //!     cargo run -p belljar-screen --release --example evaluate -- --corpus DIR [--misses] [--without-own]
+//!     … -- --corpus DIR --times [--shape NAME]
 
 #![expect(
     clippy::print_stdout,
@@ -38,6 +39,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Ok(());
     };
     let samples = corpus::read(&folder)?;
+    if std::env::args().any(|argument| argument == "--times") {
+        times(&samples);
+        return Ok(());
+    }
     let shipped: Vec<_> = samples
         .iter()
         .map(|sample| fit::score(Model::trained(), sample))
@@ -103,7 +108,10 @@ fn times(samples: &[Sample]) {
         at(0.999)
     );
     println!("time for 1 MB, in milliseconds");
-    for (name, text) in adversarial::texts() {
+    let mut arguments = std::env::args().skip_while(|argument| argument != "--shape");
+    let shape = arguments.nth(1).unwrap_or_default();
+    let texts = adversarial::texts().into_iter();
+    for (name, text) in texts.filter(|(name, _)| name.contains(&shape)) {
         let micros = fastest(9, || screener.screen(FieldKind::Prompt, &text).is_some());
         println!(
             "  {name:24} {:7.2} ({:4.0} MB/s)",

@@ -19,6 +19,9 @@ pub(crate) fn scan(cx: &Tokens<'_>, found: &mut Found) {
         assigned: false,
     };
     for (at, token) in cx.tokens.iter().enumerate() {
+        if scan.found.is_enough() {
+            return;
+        }
         let before = at.checked_sub(1).and_then(|before| cx.tokens.get(before));
         let rest = cx.tokens.get(at + 1..).unwrap_or_default();
         scan.token(token, before, rest.get(..WINDOW_TOKENS).unwrap_or(rest));

@@ -10,7 +10,8 @@
 //! stack is looked at, and if it is now a whole escape, what it stands for takes its place and
 //! is looked at in turn. Each replacement makes the stack shorter and each look is bounded, so
 //! the work is linear in the text however deep the nesting is. Only entities without their
-//! semicolon ask for another round, and there are few of those.
+//! semicolon ask for another round, and there are few of those: what is nested deeper than they
+//! go is made harmless.
 
 use std::borrow::Cow;
 
@@ -68,8 +69,10 @@ pub(crate) fn decode_traced_to(text: &str, bytes_max: usize) -> Decoded {
 
 fn run<const TRACE: bool>(text: &str, bytes_max: usize) -> Decoded {
     let mut decoded = pass::<TRACE>(text, bytes_max);
-    for _ in 0..ROUNDS_MAX {
-        let Some(closed) = bare_entities::<TRACE>(&decoded.text) else {
+    for round in 0..=ROUNDS_MAX {
+        // Who nests them deeper gets spaces, so that what is decoded stays as it is.
+        let blunted = round == ROUNDS_MAX;
+        let Some(closed) = bare_entities::<TRACE>(&decoded.text, blunted) else {
             break;
         };
         let again = pass::<TRACE>(&closed.text, bytes_max);
@@ -398,7 +401,8 @@ impl<const TRACE: bool> Stack<TRACE> {
             return None;
         }
         let body = self.bytes.get(self.opened..).unwrap_or_default();
-        let code = entity(body, Some(b';'))?;
+        // The number of no character stays as it is, here as without a semicolon.
+        let code = entity(body, Some(b';')).filter(|code| char::from_u32(*code).is_some())?;
         self.pop(body.len() + 1);
         Some(self.push_code(code))
     }
@@ -464,6 +468,29 @@ mod tests {
             expected,
             "traced, of {given:?}"
         );
+    }
+
+    #[test]
+    fn an_entity_of_no_character_stays_whatever_ends_it() {
+        check("&#1111111111;", "&#1111111111;");
+        check("&#1111111111&#97;", "&#1111111111a");
+        // Found by fuzzing: the sign that ended the first entity was once a fruit of decoding.
+        let once = decode("&#&5?1%1%%&#1111111111%1%&%&#1111&1%%&#\u{11}");
+        assert_eq!(decode(&once), once);
+    }
+
+    #[test]
+    fn entities_nested_too_deep_end_at_a_fixed_point() {
+        for depth in 0..12 {
+            let once = decode(&format!("&{}#60", "#38".repeat(depth))).into_owned();
+            assert_eq!(decode(&once), once, "{depth}");
+            // Found by fuzzing: each round drops a control character and brings up the next.
+            let once = decode(&format!("\\u{}#3{{g", "&#1".repeat(depth))).into_owned();
+            assert_eq!(decode(&once), once, "{depth}");
+            let once =
+                decode(&format!("{}#3{{g", "&".repeat(depth) + &"#1".repeat(depth))).into_owned();
+            assert_eq!(decode(&once), once, "{depth}");
+        }
     }
 
     #[test]

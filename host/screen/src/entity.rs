@@ -81,8 +81,9 @@ fn named(name: &[u8]) -> Option<u32> {
 
 /// Undoes entities that no semicolon ends, as browsers do: `&#106&#97v`. They end where
 /// something else begins, which is known only when all other escapes are undone. Gives nothing
-/// when there are none.
-pub(crate) fn bare_entities<const TRACE: bool>(text: &str) -> Option<Decoded> {
+/// when there are none. Those to be `blunted` lose their `&` to a space instead, and are none
+/// from then on.
+pub(crate) fn bare_entities<const TRACE: bool>(text: &str, blunted: bool) -> Option<Decoded> {
     let mut closed: Option<Decoded> = None;
     let mut copied = 0;
     let mut from = 0;
@@ -94,6 +95,11 @@ pub(crate) fn bare_entities<const TRACE: bool>(text: &str) -> Option<Decoded> {
         let character = entity(body, rest.first().copied()).and_then(char::from_u32);
         let Some(character) = character.filter(|_| rest.first() != Some(&b';')) else {
             continue;
+        };
+        let (character, length) = if blunted {
+            (' ', 0)
+        } else {
+            (character, length)
         };
         let closed = closed.get_or_insert_with(|| Decoded {
             text: String::new(),

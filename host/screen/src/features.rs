@@ -213,17 +213,48 @@ impl fmt::Display for Feature {
 #[derive(Debug, Clone)]
 pub struct Found {
     first: [Option<u32>; FEATURES],
+    /// When to stop looking; `None` to look at all of the text for all features.
+    goal: Option<Goal>,
+}
+
+/// The log odds from which on nothing can change the verdict.
+#[derive(Debug, Clone)]
+struct Goal {
+    /// What each feature adds. Not negative for any that is looked for last.
+    weights: [f32; FEATURES],
+    /// What is still missing.
+    missing: f32,
 }
 
 impl Default for Found {
     fn default() -> Self {
         Self {
             first: [None; FEATURES],
+            goal: None,
         }
     }
 }
 
 impl Found {
+    /// Finds features until they add up to `log_odds` by these weights.
+    pub(crate) fn up_to(log_odds: f32, weights: [f32; FEATURES]) -> Self {
+        // Sums in another order differ in their last digits, which must not decide.
+        const SLACK: f32 = 0.01;
+        Self {
+            first: [None; FEATURES],
+            goal: Some(Goal {
+                weights,
+                missing: log_odds + SLACK,
+            }),
+        }
+    }
+
+    /// True when what was found suffices. Only weights that are not negative may follow.
+    #[inline]
+    pub(crate) fn is_enough(&self) -> bool {
+        self.goal.as_ref().is_some_and(|goal| goal.missing <= 0.0)
+    }
+
     /// True when the feature was found.
     pub fn has(&self, feature: Feature) -> bool {
         self.position(feature).is_some()
@@ -242,12 +273,22 @@ impl Found {
             .filter(|feature| self.has(*feature))
     }
 
+    #[inline]
     pub(crate) fn add(&mut self, feature: Feature, at: u32) {
-        if let Some(first) = self.first.get_mut(feature.index()) {
-            *first = Some(first.map_or(at, |first| first.min(at)));
+        let Some(first) = self.first.get_mut(feature.index()) else {
+            return;
+        };
+        if let Some(first) = first {
+            *first = at.min(*first);
+            return;
+        }
+        *first = Some(at);
+        if let Some(goal) = &mut self.goal {
+            goal.missing -= goal.weights.get(feature.index()).copied().unwrap_or(0.0);
         }
     }
 
+    #[inline]
     pub(crate) fn add_if(&mut self, holds: bool, feature: Feature, at: u32) {
         if holds {
             self.add(feature, at);

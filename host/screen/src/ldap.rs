@@ -11,6 +11,9 @@ const WINDOW_TOKENS: usize = 8;
 pub(crate) fn scan(cx: &Tokens<'_>, found: &mut Found) {
     let mut depth = 0_i32;
     for (at, token) in cx.tokens.iter().enumerate() {
+        if found.is_enough() {
+            return;
+        }
         let rest = cx.tokens.get(at + 1..).unwrap_or_default();
         let rest = rest.get(..WINDOW_TOKENS).unwrap_or(rest);
         if token.is_any(b")*") {

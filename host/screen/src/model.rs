@@ -91,12 +91,20 @@ impl Model {
     /// The log odds with nothing said for the text that it reads as talk: for fields that
     /// nobody talks in.
     pub fn log_odds_strict(&self, found: &Found) -> f32 {
-        // Nor is the name of a command more than a name there.
-        let named = [Feature::CommandLine, Feature::CommandOnly];
-        let signs = found
-            .features()
-            .filter(|feature| feature.category().is_some() && !named.contains(feature));
+        let signs = found.features().filter(|feature| counts_strictly(*feature));
         self.bias + signs.map(|feature| self.weight(feature)).sum::<f32>()
+    }
+
+    /// Finds features until a text is a hit at `threshold`, whatever else it holds.
+    pub(crate) fn goal(&self, threshold: f32, strict: bool) -> Found {
+        let mut weights = self.weights;
+        for (feature, weight) in Feature::ALL.iter().zip(&mut weights) {
+            if strict && !counts_strictly(*feature) {
+                *weight = 0.0;
+            }
+        }
+        let log_odds = (threshold / (1.0 - threshold)).ln();
+        Found::up_to(log_odds - self.bias, weights)
     }
 
     /// The category that the features speak for most.
@@ -118,6 +126,12 @@ impl Model {
             .max_by(|a, b| a.1.total_cmp(&b.1))?;
         (best.1 > 0.0).then_some(*best.0)
     }
+}
+
+/// True for what counts in a field that nobody talks in. Nor is the name of a command more than
+/// a name there.
+fn counts_strictly(feature: Feature) -> bool {
+    feature.category().is_some() && !matches!(feature, Feature::CommandLine | Feature::CommandOnly)
 }
 
 /// The likelihood that log odds stand for, between 0 and 1.

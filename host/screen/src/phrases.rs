@@ -410,6 +410,9 @@ pub(crate) fn scan(cx: &Tokens<'_>, found: &mut Found) {
         if let Some(feature) = automaton.features.get(hit.pattern().as_usize()) {
             found.add(*feature, start);
         }
+        if found.is_enough() {
+            return;
+        }
     }
 }
 

@@ -9,6 +9,9 @@ use crate::token::Token;
 /// The most tokens that are seen as one repetition.
 const PERIOD_TOKENS_MAX: usize = 16;
 
+/// How often a repetition is looked for, in tokens. A look is too dear for each of them.
+const LOOK_EVERY_TOKENS: usize = 32;
+
 /// How many tokens must have repeated before any is left out.
 const REPEATED_TOKENS_MIN: usize = 256;
 
@@ -61,15 +64,28 @@ impl Repeats {
             }
             return;
         }
-        self.take_back();
-        self.repeated = 0;
-        self.phase = 0;
-        let recent = self.kept.iter().rev().take(PERIOD_TOKENS_MAX);
-        self.period = recent
-            .zip(1..)
-            .find(|(old, _)| old.is_like(&token))
-            .map_or(0, |(_, period)| period);
+        if self.period > 0 {
+            self.take_back();
+            self.repeated = 0;
+            self.phase = 0;
+            self.period = 0;
+        }
         self.kept.push(token);
+        if self.kept.len().is_multiple_of(LOOK_EVERY_TOKENS) {
+            self.period = self.find_period();
+        }
+    }
+
+    /// After how many tokens the last ones repeat those before them; 0 when they do not.
+    fn find_period(&self) -> usize {
+        (1..=PERIOD_TOKENS_MAX)
+            .find(|period| {
+                let newest = self.kept.iter().rev();
+                let before = self.kept.iter().rev().skip(*period);
+                let mut pairs = newest.zip(before).take(PERIOD_TOKENS_MAX);
+                pairs.len() == PERIOD_TOKENS_MAX && pairs.all(|(new, old)| new.is_like(old))
+            })
+            .unwrap_or(0)
     }
 
     /// What comes next if the text goes on repeating itself.

@@ -10,6 +10,10 @@ use crate::policy::{Category, FieldKind, Mode, Policies};
 use crate::token::Tokens;
 use crate::{command, decode, ldap, markup, path, phrases, shape, sql};
 
+/// In a longer text, after decoding, no more signs are looked for once there are enough for a
+/// hit. Its verdict is the same, its score is a lower bound.
+const WHOLE_BYTES_MAX: usize = 64 << 10;
+
 /// How many features a hit names.
 const REASONS_MAX: usize = 3;
 
@@ -37,8 +41,14 @@ impl Screener {
             return None;
         }
         let decoded = decode_field(kind, text);
-        let found = find(&decoded);
         let model = Model::trained();
+        let strict = kind != FieldKind::Prompt;
+        let mut found = if decoded.len() > WHOLE_BYTES_MAX {
+            model.goal(policy.threshold.likelihood(), strict)
+        } else {
+            Found::default()
+        };
+        find_into(&decoded, &mut found);
         let log_odds = match kind {
             FieldKind::Prompt => model.log_odds(&found),
             FieldKind::Identifier | FieldKind::Header => model.log_odds_strict(&found),
@@ -71,16 +81,21 @@ fn decode_field(kind: FieldKind, text: &str) -> Cow<'_, str> {
 
 /// The features of a decoded text.
 pub fn find(decoded: &str) -> Found {
-    let tokens = Tokens::of(decoded);
     let mut found = Found::default();
-    sql::scan(&tokens, &mut found);
-    command::scan(&tokens, &mut found);
-    markup::scan(&tokens, &mut found);
-    ldap::scan(&tokens, &mut found);
-    phrases::scan(&tokens, &mut found);
-    path::scan(&tokens, &mut found);
-    shape::scan(&tokens, &mut found);
+    find_into(decoded, &mut found);
     found
+}
+
+/// How a text reads is looked at first: only that can speak for it.
+fn find_into(decoded: &str, found: &mut Found) {
+    let tokens = Tokens::of(decoded);
+    shape::scan(&tokens, found);
+    phrases::scan(&tokens, found);
+    sql::scan(&tokens, found);
+    command::scan(&tokens, found);
+    markup::scan(&tokens, found);
+    ldap::scan(&tokens, found);
+    path::scan(&tokens, found);
 }
 
 /// The features that speak most for the category.
@@ -121,7 +136,7 @@ pub struct Hit {
     pub kind: FieldKind,
     /// What kind of attack it looks like.
     pub category: Category,
-    /// How likely it is one, between 0 and 1.
+    /// How likely it is one, between 0 and 1; of a long text at least this.
     pub score: f32,
     /// The features of that category with the greatest weights, greatest first.
     pub reasons: Vec<Reason>,
@@ -150,5 +165,84 @@ impl fmt::Display for Hit {
             write!(f, "{lead}{} {:+.2}", reason.feature, reason.weight)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Text that is no attack, never repeats itself and is longer than what is read whole.
+    fn prose(bytes: usize) -> String {
+        let mut text = String::from("Please tell me what you think about this list of words: ");
+        let mut number = 0_u32;
+        while text.len() < bytes {
+            text += &format!("the house number {number} (or so), ");
+            number += 1;
+        }
+        text
+    }
+
+    #[test]
+    fn an_attack_at_the_end_of_a_long_text_is_found() {
+        let screener = Screener::default();
+        let attacks = "<script>alert(document.cookie)</script> ' or 1=1 union select 1,2,3-- ; cat \
+            /etc/passwd | sh $(id) <!DOCTYPE a [<!ENTITY b SYSTEM \"file:///x\">]> *)(uid=*))(|(uid=*";
+        for bytes in [WHOLE_BYTES_MAX / 2, WHOLE_BYTES_MAX + 1, 1 << 20] {
+            let text = prose(bytes);
+            assert_eq!(screener.screen(FieldKind::Prompt, &text), None, "{bytes}");
+            let hit = screener
+                .screen(FieldKind::Prompt, &(text.clone() + attacks))
+                .unwrap();
+            assert!(hit.position >= text.len(), "{hit}");
+            let strict = screener.screen(FieldKind::Identifier, &(text + "../../etc/passwd"));
+            assert!(strict.is_some(), "{bytes}");
+        }
+    }
+
+    #[test]
+    fn to_stop_early_changes_no_verdict() {
+        let attacks =
+            "<script>alert(1)</script> ' or 1=1 union select 1-- ; cat /etc/passwd | sh $(id)";
+        let pieces: Vec<_> = attacks.split(' ').collect();
+        for count in 0..=pieces.len() {
+            let text = prose(WHOLE_BYTES_MAX + 1) + &pieces[..count].join(" ");
+            let whole = likelihood(Model::trained().log_odds(&find(&text)));
+            let hit = Screener::default().screen(FieldKind::Prompt, &text);
+            assert_eq!(hit.is_some(), whole >= 0.5, "{count}: {whole}");
+            assert!(hit.is_none_or(|hit| hit.score <= whole + 1e-6), "{count}");
+        }
+    }
+
+    #[test]
+    fn work_grows_no_faster_than_the_text() {
+        let shapes = [
+            "'\"",
+            ";id ",
+            "../ `a` ",
+            "%2&#37\\x2",
+            "(|(",
+            "<a b=",
+            "union select ",
+            "or 1=",
+            "a{b}$(c",
+        ];
+        for shape in shapes {
+            let steps = |copies: usize| {
+                // Numbers between the copies, so that nothing is left out as a repetition.
+                let text: String = (0..copies)
+                    .map(|at| format!("{shape}{} ", at % 997))
+                    .collect();
+                crate::token::steps_of(|| {
+                    find_into(&decode(&text), &mut Found::default());
+                })
+            };
+            let (once, twice) = (steps(20_000), steps(40_000));
+            assert!(
+                once > 20_000,
+                "{shape}: {once} steps are too few to be counted"
+            );
+            assert!(twice * 100 <= once * 205, "{shape}: {once} then {twice}");
+        }
     }
 }

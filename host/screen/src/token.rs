@@ -69,6 +69,8 @@ impl Token {
     }
 
     pub(crate) fn is(&self, punct: u8) -> bool {
+        #[cfg(test)]
+        STEPS.set(STEPS.get() + 1);
         self.kind == Kind::Punct(punct)
     }
 
@@ -112,6 +114,8 @@ impl Token {
     }
 
     pub(crate) fn has(&self, any: Classes) -> bool {
+        #[cfg(test)]
+        STEPS.set(STEPS.get() + 1);
         self.classes.has(any)
     }
 
@@ -137,6 +141,20 @@ impl Token {
         text.get(self.start as usize..self.end as usize)
             .unwrap_or_default()
     }
+}
+
+#[cfg(test)]
+thread_local! {
+    /// How many tokens this thread has looked at, each time it looked.
+    static STEPS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
+/// How many looks at tokens `work` takes.
+#[cfg(test)]
+pub(crate) fn steps_of(work: impl FnOnce()) -> u64 {
+    let before = STEPS.get();
+    work();
+    STEPS.get() - before
 }
 
 /// The tokens of a text.
@@ -194,7 +212,7 @@ impl Frame {
 impl<'t> Tokens<'t> {
     pub(crate) fn of(text: &'t str) -> Self {
         let mut tokens = cut(text);
-        mark_code(&mut tokens);
+        mark_code(text, &mut tokens);
         let frame = frame(text, &tokens);
         let mut quoted = Vec::new();
         if frame.is_prose() && (frame.block || frame.inline) {
@@ -214,14 +232,22 @@ impl<'t> Tokens<'t> {
 }
 
 fn cut(text: &str) -> Vec<Token> {
+    // Of a long text half of its length: what is not used is never touched, and growing would
+    // copy all tokens.
     const TOKENS_EXPECTED_MAX: usize = 4_096;
+    const LONG_BYTES: usize = 64 << 10;
+    let expected = if text.len() < LONG_BYTES {
+        (text.len() / 4 + 8).min(TOKENS_EXPECTED_MAX)
+    } else {
+        text.len() / 2
+    };
     let mut cutter = Cutter {
         text,
         bytes: text.as_bytes(),
         at: 0,
         flags: NEW_LINE,
     };
-    let mut tokens = Repeats::new((text.len() / 4 + 8).min(TOKENS_EXPECTED_MAX));
+    let mut tokens = Repeats::new(expected);
     while let Some(token) = cutter.next() {
         tokens.push(token);
     }
@@ -294,7 +320,14 @@ impl Cutter<'_> {
         })
     }
 
+    #[inline]
     fn skip_spaces(&mut self) {
+        if matches!(self.peek(0), b' ' | b'\t' | b'\n' | b'\r') {
+            self.skip_spaces_here();
+        }
+    }
+
+    fn skip_spaces_here(&mut self) {
         const INDENT_COLUMNS: usize = 4;
         let mut columns = 0;
         while let Some(byte) = self.bytes.get(self.at) {
@@ -399,9 +432,23 @@ impl Cutter<'_> {
     }
 }
 
+/// False for most texts without code, at the price of a look at their bytes.
+fn may_have_code(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    bytes
+        .first()
+        .is_some_and(|first| matches!(first, b' ' | b'\t'))
+        || memchr::memchr3(b'`', b'~', b'\t', bytes).is_some()
+        || memchr::memmem::find(bytes, b"\n ").is_some()
+        || memchr::memmem::find(bytes, b"\r ").is_some()
+}
+
 /// Marks what lies in fences, between backticks and on indented lines.
-fn mark_code(tokens: &mut [Token]) {
+fn mark_code(text: &str, tokens: &mut [Token]) {
     const FENCE_BYTES: u32 = 3;
+    if !may_have_code(text) {
+        return;
+    }
     let mut fenced = false;
     for token in tokens.iter_mut() {
         let fence =
@@ -457,14 +504,12 @@ fn frame(text: &str, tokens: &[Token]) -> Frame {
             run = 0;
             continue;
         }
-        let next = at.checked_add(1).and_then(|next| tokens.get(next));
         if !token.is_word() {
             frame.punct += 1;
-            if !token.is_any(b",.'-") {
-                run = 0;
-            }
+            run *= u32::from(token.is_any(b",.'-"));
             continue;
         }
+        let next = at.checked_add(1).and_then(|next| tokens.get(next));
         frame.words += 1;
         frame.sql += u32::from(token.has(lexicon::SQL) && !token.has(Classes::STOP));
         if token.is_foreign() {

@@ -58,5 +58,68 @@ pub(crate) fn texts() -> Vec<(&'static str, String)> {
         "nested entities",
         format!("&{}lt;", "amp;".repeat(TEXT_BYTES / 4)),
     ));
+    texts.extend(random());
     texts
+}
+
+/// Texts in which nothing repeats. What follows prose has to be found against all signs of
+/// talk, so that the screen cannot stop early.
+fn random() -> Vec<(&'static str, String)> {
+    const PROSE: &str = "Please explain to me what all of this is good for, because I have found it in a \
+        very old file and would like to understand it much better than I do. ";
+    const SIGNS: &str = "' \" ; | & $ < > ( ) { } [ ] % \\ / . , : = + - * # @ ! ? ~ ^ _ `";
+    const DULL_SIGNS: &str = "( ) { } [ ] , . : = + - ! ? ~ ^";
+    const WORDS: &str = "select union from or and where table drop id cat ls find sleep echo time script \
+        alert onload img src href uid cn entity doctype system the of house tree 1 22 0x41 null \
+        char concat eval exec print window name in is like not a b yes";
+    const ESCAPES: &str =
+        "%41 %2e %c0 %25 &#65; &#x2f; &lt; &amp \\x41 \\u0041 \\u{41} %u0041 \u{ff41} %";
+    const PIECES: &str = "' or ( union (select sleep( 1, ;id ${x <a onx= ../ ./ /* */ -- `a )( *) <!DOCTYPE \
+        \u{200b} é я %2e a b c | && <x > \" javascript: /etc/passwd";
+    let glued = |list: &str, seed| shuffled(list, "", seed);
+    let spaced = |list: &str, seed| shuffled(list, " ", seed);
+    vec![
+        ("random signs", glued(SIGNS, 1)),
+        ("random dull signs", glued(DULL_SIGNS, 2)),
+        ("random words", spaced(WORDS, 3)),
+        (
+            "random words, glued signs",
+            glued(&format!("{WORDS} {SIGNS}"), 4),
+        ),
+        ("random escapes", glued(ESCAPES, 5)),
+        ("random pieces", spaced(PIECES, 6)),
+        ("random letters", glued("a b c d e f 1 2 _ -", 7)),
+        (
+            "prose and random signs",
+            PROSE.to_owned() + &glued(SIGNS, 8),
+        ),
+        (
+            "prose and random words",
+            PROSE.to_owned() + &spaced(WORDS, 9),
+        ),
+        (
+            "prose and random pieces",
+            PROSE.to_owned() + &glued(PIECES, 10),
+        ),
+        ("prose and escapes", PROSE.to_owned() + &glued(ESCAPES, 11)),
+        (
+            "prose, short words",
+            PROSE.to_owned() + &spaced("or a 1 = ( ) in is", 12),
+        ),
+    ]
+}
+
+/// The words of `list` in an order of chance, always the same for one seed.
+fn shuffled(list: &str, between: &str, seed: u64) -> String {
+    let words: Vec<_> = list.split_whitespace().collect();
+    let mut state = seed;
+    let mut text = String::with_capacity(TEXT_BYTES + 16);
+    while text.len() < TEXT_BYTES {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        text.push_str(words[(state >> 33) as usize % words.len()]);
+        text.push_str(between);
+    }
+    text
 }
