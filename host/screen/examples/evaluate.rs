@@ -64,6 +64,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         &unseen,
         &unseen_odds,
     );
+    figures::print_shifts(&unseen, &unseen_odds);
     let show = std::env::args().any(|argument| argument == "--misses");
     let bare = std::env::args().any(|argument| argument == "--without-own");
     let extra = if bare { &[][..] } else { &own[..] };
@@ -74,6 +75,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (title, deal, folds) in FOLDS {
         let odds = fit::cross_validate(&samples, extra, deal, folds);
         figures::print(title, &samples, &odds);
+        figures::print_shifts(&samples, &odds);
         if show {
             misses(&samples, &odds);
         }

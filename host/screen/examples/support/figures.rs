@@ -80,3 +80,33 @@ pub(crate) fn print(title: &str, samples: &[Sample], odds: &[f32]) {
         );
     }
 }
+
+/// Prints what other biases would give: recall on average and of the worst category, and false
+/// positives of both tiers.
+#[expect(
+    clippy::print_stdout,
+    reason = "the figures are what the command is for"
+)]
+pub(crate) fn print_shifts(samples: &[Sample], odds: &[f32]) {
+    println!("  with the bias raised by");
+    for shift in [-0.5_f32, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8] {
+        let mut classes: BTreeMap<&str, Count> = BTreeMap::new();
+        for (sample, odds) in samples.iter().zip(odds) {
+            let class = classes.entry(sample.class()).or_default();
+            class.add(*odds + shift >= 0.0);
+        }
+        let benign = |tier| classes.get(tier).copied().unwrap_or_default();
+        let recalls: Vec<_> = belljar_screen::Category::ALL
+            .iter()
+            .filter_map(|category| classes.get(category.name()))
+            .map(|count| count.percent())
+            .collect();
+        println!(
+            "    {shift:+.1}: recall {:5.1} %, worst {:5.1} %; false positives easy {:.2} %, hard {:.2} %",
+            recalls.iter().sum::<f64>() / recalls.len().max(1) as f64,
+            recalls.iter().copied().fold(100.0, f64::min),
+            benign("easy").percent(),
+            benign("hard").percent(),
+        );
+    }
+}

@@ -27,6 +27,11 @@ const SHAPE_WEIGHT_MAX: f32 = 0.8;
 /// pull it up until each odd text is a hit.
 const BIAS: f32 = -2.5;
 
+/// Added to the bias after the fit. The most that kept false positives on hard texts at or
+/// below 1.3 % and those on easy texts at or below 0.1 % in both cross-validations, with our
+/// own texts and without: `evaluate` prints what other values would give.
+const BIAS_RAISED: f32 = 0.1;
+
 /// Fits a model to these samples.
 pub(crate) fn fit(samples: &[&Sample]) -> Model {
     let masses = masses(samples);
@@ -59,7 +64,7 @@ pub(crate) fn fit(samples: &[&Sample]) -> Model {
             };
         }
     }
-    Model::new(bias, weights)
+    Model::new(bias + BIAS_RAISED, weights)
 }
 
 /// The least weight of signs that are clear by themselves. Lists share their tricks, so that
