@@ -308,6 +308,11 @@ impl<const TRACE: bool> Stack<TRACE> {
                 self.opened_typed = typed;
                 return;
             }
+            if !(byte.is_ascii_alphanumeric() || matches!(byte, b'#' | b'{' | b'}' | b';')) {
+                // No escape goes on over this one, and what follows can be copied again.
+                self.opened = 0;
+                return;
+            }
             next = self.take_escape(byte);
             typed = false;
         }
