@@ -31,10 +31,13 @@ struct Inner {
     common: Vec<Arc<Requests>>,
     /// By verified key. Bounded by the number of keys there can be: only the key store makes
     /// callers that have one.
-    keys: Mutex<HashMap<(KeyId, RouteIndex), Arc<Mutex<Bucket>>>>,
+    keys: Mutex<HashMap<(KeyId, RouteIndex), SharedBucket>>,
     /// By address, each shard bounded; those not seen for longest go first.
-    addresses: Vec<Mutex<LruCache<(IpAddr, RouteIndex), Arc<Mutex<Bucket>>>>>,
+    addresses: Vec<Mutex<LruCache<(IpAddr, RouteIndex), SharedBucket>>>,
 }
+
+/// One caller's buckets, held by the table and by the tickets of its requests in flight.
+type SharedBucket = Arc<Mutex<Bucket>>;
 
 /// The place of a route in the list of those counted apart, from 1; 0 for all others.
 type RouteIndex = u16;
@@ -160,7 +163,7 @@ impl RateLimiter {
 }
 
 impl Inner {
-    fn by_key(&self, key: (KeyId, RouteIndex), rate: Rate) -> Arc<Mutex<Bucket>> {
+    fn by_key(&self, key: (KeyId, RouteIndex), rate: Rate) -> SharedBucket {
         let mut keys = self.keys.lock();
         match keys.get(&key) {
             Some(bucket) if bucket.lock().rate() == rate => Arc::clone(bucket),
@@ -173,7 +176,7 @@ impl Inner {
         }
     }
 
-    fn by_address(&self, key: (IpAddr, RouteIndex), rate: Rate) -> Arc<Mutex<Bucket>> {
+    fn by_address(&self, key: (IpAddr, RouteIndex), rate: Rate) -> SharedBucket {
         let Some(shard) = self.addresses.get(shard_of(key.0)) else {
             return self.bucket(rate);
         };
@@ -186,7 +189,7 @@ impl Inner {
         bucket
     }
 
-    fn bucket(&self, rate: Rate) -> Arc<Mutex<Bucket>> {
+    fn bucket(&self, rate: Rate) -> SharedBucket {
         let common = self
             .common
             .iter()
@@ -214,7 +217,7 @@ fn shard_of(address: IpAddr) -> usize {
 pub struct Ticket(Arc<Held>);
 
 struct Held {
-    bucket: Arc<Mutex<Bucket>>,
+    bucket: SharedBucket,
     clock: Clock,
     /// Whether the request has been counted.
     taken: AtomicBool,
