@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use belljar_bundle::DurationText;
 use clap::Args;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -75,6 +76,7 @@ impl ServeArgs {
 pub(super) fn serve(args: &ServeArgs, started: Instant) -> Result<(), Failure> {
     let resolved = args.resolve()?;
     let _log = telemetry::init(&resolved.settings.log);
+    allow_open_files();
     // Workers: one for each core, which is the default of the runtime.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("http")
@@ -84,6 +86,19 @@ pub(super) fn serve(args: &ServeArgs, started: Instant) -> Result<(), Failure> {
     // A blocking task that hangs must not hold the process.
     runtime.shutdown_background();
     outcome
+}
+
+/// Takes as many file descriptors as the system lets this process have: the usual soft limit of
+/// 1 024 is from the days of `select`, and below the connections that are served at once.
+fn allow_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, wanted) {
+        tracing::warn!("the limit of open files stays as it is: {error}");
+    }
 }
 
 async fn serve_until_signal(resolved: Resolved, started: Instant) -> Result<(), Failure> {

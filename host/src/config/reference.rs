@@ -4,41 +4,29 @@ use std::fmt::Write as _;
 
 use super::resolve::OTHER_VARIABLES;
 use super::settings::Settings;
-use super::table::SETTINGS;
+use super::table::{SETTINGS, Setting};
 
 /// The page, as Markdown. `CONFIGURATION.md` is a copy of it.
 #[must_use]
 pub fn reference() -> String {
     let defaults = Settings::default();
     let mut page = String::from(HEAD);
-    let mut group = None;
-    for setting in SETTINGS {
-        let (prefix, _) = setting.key.split_once('.').unwrap_or(("", ""));
-        if group != Some(prefix) {
-            group = Some(prefix);
-            let title = if prefix.is_empty() {
-                "Top level"
-            } else {
-                prefix
-            };
-            let _ = write!(page, "\n## {title}\n\n{TABLE_HEAD}");
+    let mut groups: Vec<&str> = Vec::new();
+    for prefix in SETTINGS.iter().map(group) {
+        if !groups.contains(&prefix) {
+            groups.push(prefix);
         }
-        let mut names = format!("`{}`", setting.variable());
-        if let Some(name) = setting.fakeai_variable() {
-            let _ = write!(names, ", `{name}`");
-        }
-        if let Some(flag) = setting.flag {
-            let _ = write!(names, ", `{flag}`");
-        }
-        let default = match setting.key {
-            "data_dir" => "`$XDG_DATA_HOME/belljar` or `~/.local/share/belljar`".to_owned(),
-            _ => format!("`{}`", (setting.show)(&defaults)),
+    }
+    for prefix in groups {
+        let title = if prefix.is_empty() {
+            "Top level"
+        } else {
+            prefix
         };
-        let _ = writeln!(
-            page,
-            "| `{}` | {names} | {default} | {} Accepts {}. Read by `{}`. |",
-            setting.key, setting.doc, setting.accepts, setting.owner,
-        );
+        let _ = write!(page, "\n## {title}\n\n{TABLE_HEAD}");
+        for setting in SETTINGS.iter().filter(|setting| group(setting) == prefix) {
+            write_row(&mut page, setting, &defaults);
+        }
     }
     let _ = write!(
         page,
@@ -48,6 +36,30 @@ pub fn reference() -> String {
         let _ = writeln!(page, "| `{name}` | {meaning} |");
     }
     page
+}
+
+/// The table of the file that a setting belongs to; empty for the top level.
+fn group(setting: &Setting) -> &'static str {
+    setting.key.split_once('.').map_or("", |(prefix, _)| prefix)
+}
+
+fn write_row(page: &mut String, setting: &Setting, defaults: &Settings) {
+    let mut names = format!("`{}`", setting.variable());
+    if let Some(name) = setting.fakeai_variable() {
+        let _ = write!(names, ", `{name}`");
+    }
+    if let Some(flag) = setting.flag {
+        let _ = write!(names, ", `{flag}`");
+    }
+    let default = match setting.key {
+        "data_dir" => "`$XDG_DATA_HOME/belljar` or `~/.local/share/belljar`".to_owned(),
+        _ => format!("`{}`", (setting.show)(defaults)),
+    };
+    let _ = writeln!(
+        page,
+        "| `{}` | {names} | {default} | {} Accepts {}. Read by `{}`. |",
+        setting.key, setting.doc, setting.accepts, setting.owner,
+    );
 }
 
 const HEAD: &str = "\

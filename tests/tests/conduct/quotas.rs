@@ -5,6 +5,7 @@ use belljar_test_guests as guests;
 use belljar_tests::{Client, TestBundle, TestHost};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 async fn key(host: &TestHost, more: Value) -> Client {
     let mut body = json!({"name":"n","scopes":["infer","models:read","models:write"]});
@@ -49,6 +50,36 @@ async fn a_key_has_as_many_requests_at_once_as_it_may() {
 }
 
 #[tokio::test]
+async fn a_key_has_as_many_uploads_at_once_as_it_may() {
+    let host = TestHost::start().await;
+    let one = key(&host, json!({"max_uploads":1})).await;
+    let secret = one.key().unwrap();
+    let archive = bundle("1.0.0");
+    let head = format!(
+        "POST /models HTTP/1.1\r\nhost: localhost\r\nx-api-key: {secret}\r\n\
+         content-type: application/x-tar\r\nexpect: 100-continue\r\ncontent-length: {}\r\n\r\n",
+        archive.len()
+    );
+    let mut open = host.raw().await;
+    // The server asks for the body: the upload has its place from here on.
+    let asked = open
+        .exchange(head.as_bytes(), Duration::from_millis(500))
+        .await;
+    assert!(asked.starts_with("HTTP/1.1 100"), "{asked}");
+    let refused = one.upload(archive.clone()).await.expect_status(429);
+    assert_eq!(refused.code(), "upload_limit_exceeded");
+    let other = key(&host, json!({})).await;
+    other.upload(bundle("2.0.0")).await.expect_status(201);
+    drop(open);
+    for _ in 0..1_000 {
+        if one.upload(archive.clone()).await.status == 201 {
+            return;
+        }
+    }
+    panic!("the place never came free");
+}
+
+#[tokio::test]
 async fn a_key_stores_as_much_as_it_may() {
     let host = TestHost::start().await;
     let two = key(&host, json!({"max_stored_bundles":1})).await;
@@ -86,8 +117,8 @@ async fn fuel_is_given_by_the_day() {
     let refused = caller.post("/infer", &echo).await.expect_status(429);
     assert_eq!(refused.code(), "insufficient_quota");
     assert_eq!(refused.header("retry-after"), "60");
-    hand.advance(std::time::Duration::from_secs(59));
+    hand.advance(Duration::from_secs(59));
     caller.post("/infer", &echo).await.expect_status(429);
-    hand.advance(std::time::Duration::from_secs(1));
+    hand.advance(Duration::from_secs(1));
     caller.post("/infer", &echo).await.expect_status(200);
 }

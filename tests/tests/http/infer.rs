@@ -66,7 +66,7 @@ async fn the_model_can_be_named_beside_the_body() {
 
 #[tokio::test]
 async fn unknown_models_are_404() {
-    for model in ["nope", "echo@9.9.9", "../echo", "ECHO", "", "a b"] {
+    for model in ["nope", "echo@9.9.9", "ECHO", "", "a b"] {
         let answer = SHARED
             .anonymous()
             .post("/infer", &json!({"model":model,"inputs":{"x":1}}))
