@@ -18,13 +18,11 @@ pub(crate) fn scan(cx: &Tokens<'_>, found: &mut Found) {
         found,
         assigned: false,
     };
-    for (at, token) in cx.tokens.iter().enumerate() {
+    for (token, before, rest) in cx.windows(WINDOW_TOKENS) {
         if scan.found.is_enough() {
             return;
         }
-        let before = at.checked_sub(1).and_then(|before| cx.tokens.get(before));
-        let rest = cx.tokens.get(at + 1..).unwrap_or_default();
-        scan.token(token, before, rest.get(..WINDOW_TOKENS).unwrap_or(rest));
+        scan.token(token, before, rest);
     }
     command_line::scan(cx, found);
 }

@@ -26,6 +26,7 @@ mod decode;
 mod entity;
 mod features;
 mod fold;
+mod frame;
 pub mod json;
 mod ldap;
 mod lexicon;
