@@ -158,7 +158,7 @@ async fn a_stream_that_is_cut_is_settled() {
     let mut response = request.json(&body).send().await.unwrap();
     response.chunk().await.unwrap().unwrap();
     drop(response);
-    for _ in 0..500 {
+    for _ in 0..5_000 {
         let after = caller.get("/health").await;
         drop(after);
         let left = number(
