@@ -6,6 +6,7 @@
 mod address;
 mod browser;
 mod catch_panic;
+mod check;
 mod conduct;
 mod cut;
 mod deadline;
@@ -20,6 +21,7 @@ pub(crate) use address::{Address, Peer};
 pub use browser::{AllowedOrigin, BrowserConfig, InvalidOrigin};
 pub(crate) use browser::{Headers, Origins, Preflight, guard_headers};
 pub(crate) use catch_panic::CatchPanic;
+pub(crate) use check::Checking;
 pub(crate) use conduct::{Conduct, KeyConduct};
 pub(crate) use deadline::Deadline;
 pub(crate) use gate::{Authenticated, Gate};

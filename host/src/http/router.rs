@@ -2,8 +2,8 @@
 
 use super::error::ApiError;
 use super::layers::{
-    Address, BrowserConfig, CatchPanic, Conduct, Deadline, Gate, Headers, HostCheck, HostNames,
-    KeyConduct, Limit, Observe, Origins, Preflight, Screen,
+    Address, BrowserConfig, CatchPanic, Checking, Conduct, Deadline, Gate, Headers, HostCheck,
+    HostNames, KeyConduct, Limit, Observe, Origins, Preflight, Screen,
 };
 use super::routes::{self, metrics::render as render_metrics};
 use super::state::HttpState;
@@ -35,10 +35,10 @@ pub fn router(state: HttpState) -> Router {
         // so that no code that handles a request is outside of it.
         .layer(CatchPanic)
         // Whose request it is has to be known before anybody can be held to anything.
-        .layer(Address {
+        .layer(Checking(Address {
             rule: Arc::new(config.origin.clone()),
             admittance: Arc::new(config.admittance.clone()),
-        })
+        }))
         // Before a key is looked at, or a ban would not keep guesses of keys away.
         .layer(Conduct {
             bans: state.bans().clone(),
@@ -47,11 +47,11 @@ pub fn router(state: HttpState) -> Router {
             audit: state.audit().clone(),
         })
         // Which server is meant comes before what it is asked.
-        .layer(HostCheck {
+        .layer(Checking(HostCheck {
             names: HostNames::new(&config.browser),
-        })
+        }))
         // Browsers ask without a key whether they may ask with one.
-        .layer(Preflight { origins })
+        .layer(Checking(Preflight { origins }))
         // Whatever a request waits for below is within its time.
         .layer(Deadline {
             request_timeout: config.request_timeout,
@@ -63,10 +63,10 @@ pub fn router(state: HttpState) -> Router {
             audit: state.audit().clone(),
         })
         // What holds for one key alone can only be asked once the key is known to be real.
-        .layer(KeyConduct {
+        .layer(Checking(KeyConduct {
             bans: state.bans().clone(),
             clock: state.clock().clone(),
-        })
+        }))
         // Below the gate, because limits are kept by verified key; above the body, because who
         // is over a limit should cost no reading.
         .layer(Limit {
@@ -75,9 +75,9 @@ pub fn router(state: HttpState) -> Router {
             clock: state.clock().clone(),
         })
         // Last, because it costs most: what is refused above is not screened.
-        .layer(Screen {
+        .layer(Checking(Screen {
             screening: state.screening().clone(),
-        });
+        }));
     // Bodies are bounded where they are read: by announced length before the first byte,
     // then by counting. Screening of content belongs to the routes, which know what is text.
     let (router, _) = routes::all().split_for_parts();
@@ -96,13 +96,13 @@ pub(crate) fn metrics_router(state: HttpState, browser: &BrowserConfig) -> Route
         .layer(Headers {
             origins: Origins::new(browser),
         })
-        .layer(Address {
+        .layer(Checking(Address {
             rule: Arc::new(state.config().origin.clone()),
             admittance: Arc::new(state.config().metrics_admittance.clone()),
-        })
-        .layer(HostCheck {
+        }))
+        .layer(Checking(HostCheck {
             names: HostNames::new(browser),
-        });
+        }));
     let render = async move || {
         let head = [(header::CONTENT_TYPE, TEXT_FORMAT)];
         (head, render_metrics(&state))

@@ -2,17 +2,13 @@
 //! networks that are not let in.
 
 use super::Record;
+use super::check::{Check, Refusal, refuse};
 use crate::guard::{Admittance, ClientAddress, ConflictingOrigins, OriginRule};
 use crate::http::error::{ApiError, ErrorType};
 use axum::extract::Request;
-use axum::response::{IntoResponse as _, Response};
-use futures_util::future::{Either, Ready, ready};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use tower::{Layer, Service};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -28,52 +24,22 @@ pub(crate) struct Address {
     pub(crate) admittance: Arc<Admittance>,
 }
 
-impl<S> Layer<S> for Address {
-    type Service = Addressed<S>;
-
-    fn layer(&self, inner: S) -> Addressed<S> {
-        Addressed {
-            inner,
-            layer: self.clone(),
-        }
-    }
-}
-
-#[derive(Clone)]
-pub(crate) struct Addressed<S> {
-    inner: S,
-    layer: Address,
-}
-
-impl<S> Service<Request> for Addressed<S>
-where
-    S: Service<Request, Response = Response, Error = Infallible>,
-{
-    type Response = Response;
-    type Error = Infallible;
-    type Future = Either<S::Future, Ready<Result<Response, Infallible>>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, mut request: Request) -> Self::Future {
+impl Check for Address {
+    fn check(&self, request: &mut Request) -> Result<(), Refusal> {
         // Who asks without a socket is in this process, as tests are.
         let peer = request.extensions().get::<Peer>();
         let peer = peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |Peer(ip)| *ip);
-        let address = match self.layer.resolve(peer, request.headers()) {
-            Ok(address) => address,
-            Err(refusal) => return Either::Right(ready(Ok(refusal.into_response()))),
-        };
+        let address = self.resolve(peer, request.headers()).map_err(refuse)?;
         if let Some(record) = request.extensions().get::<Record>() {
             record.set_address(address);
         }
-        if !self.layer.admittance.admits(address.ip()) {
-            let refusal = not_allowed("This server does not serve your network.");
-            return Either::Right(ready(Ok(refusal.into_response())));
+        if !self.admittance.admits(address.ip()) {
+            return Err(refuse(not_allowed(
+                "This server does not serve your network.",
+            )));
         }
         request.extensions_mut().insert(address);
-        Either::Left(self.inner.call(request))
+        Ok(())
     }
 }
 

@@ -5,10 +5,10 @@
 //! that refuses, so that a page can read why it was refused; [`Preflight`] is below the bans
 //! and above authentication, because a preflight carries no key.
 
+use super::check::{Check, Refusal, refuse};
 use crate::http::error::{ApiError, ErrorType};
 use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
-use futures_util::future::{Either, Ready, ready};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use std::convert::Infallible;
 use std::fmt;
@@ -16,7 +16,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready as ready_or_pend};
+use std::task::{Context, Poll, ready};
 use tower::{Layer, Service};
 
 /// What browsers may do.
@@ -204,7 +204,7 @@ where
     type Output = Result<Response, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Ok(mut response) = ready_or_pend!(Pin::new(&mut self.inner).poll(context));
+        let Ok(mut response) = ready!(Pin::new(&mut self.inner).poll(context));
         let headers = response.headers_mut();
         guard_headers(headers);
         let allowed = &self.origins.0;
@@ -249,40 +249,10 @@ pub(crate) struct Preflight {
     pub(crate) origins: Origins,
 }
 
-impl<S> Layer<S> for Preflight {
-    type Service = Preflighted<S>;
-
-    fn layer(&self, inner: S) -> Preflighted<S> {
-        Preflighted {
-            inner,
-            origins: self.origins.clone(),
-        }
-    }
-}
-
-#[derive(Clone)]
-pub(crate) struct Preflighted<S> {
-    inner: S,
-    origins: Origins,
-}
-
-impl<S> Service<Request> for Preflighted<S>
-where
-    S: Service<Request, Response = Response, Error = Infallible>,
-{
-    type Response = Response;
-    type Error = Infallible;
-    type Future = Either<S::Future, Ready<Result<Response, Infallible>>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, request: Request) -> Self::Future {
-        match self.origins.answer(request.method(), request.headers()) {
-            None => Either::Left(self.inner.call(request)),
-            Some(answer) => Either::Right(ready(Ok(answer))),
-        }
+impl Check for Preflight {
+    fn check(&self, request: &mut Request) -> Result<(), Refusal> {
+        let answer = self.origins.answer(request.method(), request.headers());
+        answer.map_or(Ok(()), |answer| Err(refuse(answer)))
     }
 }
 

@@ -5,6 +5,7 @@
 //! request has noted it.
 
 use super::address::not_allowed;
+use super::check::{Check, Refusal, refuse};
 use super::gate::{OPEN_ROUTES, administers};
 use super::record::Record;
 use crate::audit::AuditLog;
@@ -14,7 +15,6 @@ use crate::guard::{Ban, Bans, ClientAddress, Violation};
 use crate::http::error::{ApiError, ErrorType};
 use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse as _, Response};
-use futures_util::future::BoxFuture;
 use http::StatusCode;
 use std::convert::Infallible;
 use std::future::Future;
@@ -75,14 +75,13 @@ where
             return ConductedFuture::Passing(self.inner.call(request), None);
         };
         if self.layer.audit.refuses() {
-            let refusal = unrecorded();
-            return ConductedFuture::Refused(Box::pin(async { refusal.into_response() }));
+            return ConductedFuture::Refused(refuse(unrecorded()));
         }
         if let Some(ban) = self.layer.bans.in_force(address, None)
             && !self.layer.may_lift(address, route, &request)
         {
             let (bans, clock) = (self.layer.bans.clone(), self.layer.clock.clone());
-            return ConductedFuture::Refused(refuse(bans, ban, clock));
+            return ConductedFuture::Refused(turn_away(bans, ban, clock));
         }
         let watch = Watch {
             bans: self.layer.bans.clone(),
@@ -125,7 +124,7 @@ impl Watch {
 
 pub(crate) enum ConductedFuture<F> {
     Passing(F, Option<Watch>),
-    Refused(BoxFuture<'static, Response>),
+    Refused(Refusal),
 }
 
 impl<F> Future for ConductedFuture<F>
@@ -150,7 +149,8 @@ where
     }
 }
 
-fn refuse(bans: Bans, ban: Arc<Ban>, clock: Clock) -> BoxFuture<'static, Response> {
+/// Waits for the ban to be on disk before it tells of it.
+fn turn_away(bans: Bans, ban: Arc<Ban>, clock: Clock) -> Refusal {
     Box::pin(async move {
         bans.written(&ban).await;
         banned(&ban, &clock).into_response()
@@ -181,51 +181,23 @@ pub(crate) struct KeyConduct {
     pub(crate) clock: Clock,
 }
 
-impl<S> Layer<S> for KeyConduct {
-    type Service = KeyConducted<S>;
-
-    fn layer(&self, inner: S) -> KeyConducted<S> {
-        KeyConducted {
-            inner,
-            layer: self.clone(),
-        }
-    }
-}
-
-#[derive(Clone)]
-pub(crate) struct KeyConducted<S> {
-    inner: S,
-    layer: KeyConduct,
-}
-
-impl<S> Service<Request> for KeyConducted<S>
-where
-    S: Service<Request, Response = Response, Error = Infallible>,
-    S::Future: Unpin,
-{
-    type Response = Response;
-    type Error = Infallible;
-    type Future = ConductedFuture<S::Future>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, request: Request) -> Self::Future {
+impl Check for KeyConduct {
+    fn check(&self, request: &mut Request) -> Result<(), Refusal> {
         let extensions = request.extensions();
         if let Some(caller) = extensions.get::<Caller>()
             && let Some(key_id) = caller.key_id()
             && let Some(address) = extensions.get::<ClientAddress>()
         {
             if !caller.networks().permit(address.ip()) {
-                let refusal = not_allowed("This API key may not be used from your network.");
-                return ConductedFuture::Refused(Box::pin(async { refusal.into_response() }));
+                return Err(refuse(not_allowed(
+                    "This API key may not be used from your network.",
+                )));
             }
-            if let Some(ban) = self.layer.bans.in_force(*address, Some(key_id)) {
-                let KeyConduct { bans, clock } = self.layer.clone();
-                return ConductedFuture::Refused(refuse(bans, ban, clock));
+            if let Some(ban) = self.bans.in_force(*address, Some(key_id)) {
+                let Self { bans, clock } = self.clone();
+                return Err(turn_away(bans, ban, clock));
             }
         }
-        ConductedFuture::Passing(self.inner.call(request), None)
+        Ok(())
     }
 }

@@ -7,18 +7,14 @@
 //! that the browser puts into the request.
 
 use super::browser::BrowserConfig;
+use super::check::{Check, Refusal, refuse};
 use crate::http::error::{ApiError, ErrorType};
 use axum::extract::Request;
-use axum::response::{IntoResponse as _, Response};
-use futures_util::future::{Either, Ready, ready};
 use http::{StatusCode, Version, header};
-use std::convert::Infallible;
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use tower::{Layer, Service};
 
 /// A name by which the server may be called, without a port; or any.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -154,40 +150,9 @@ pub(crate) struct HostCheck {
     pub(crate) names: HostNames,
 }
 
-impl<S> Layer<S> for HostCheck {
-    type Service = HostChecked<S>;
-
-    fn layer(&self, inner: S) -> HostChecked<S> {
-        HostChecked {
-            inner,
-            names: self.names.clone(),
-        }
-    }
-}
-
-#[derive(Clone)]
-pub(crate) struct HostChecked<S> {
-    inner: S,
-    names: HostNames,
-}
-
-impl<S> Service<Request> for HostChecked<S>
-where
-    S: Service<Request, Response = Response, Error = Infallible>,
-{
-    type Response = Response;
-    type Error = Infallible;
-    type Future = Either<S::Future, Ready<Result<Response, Infallible>>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, request: Request) -> Self::Future {
-        match self.names.check(&request) {
-            Ok(()) => Either::Left(self.inner.call(request)),
-            Err(refusal) => Either::Right(ready(Ok(refusal.into_response()))),
-        }
+impl Check for HostCheck {
+    fn check(&self, request: &mut Request) -> Result<(), Refusal> {
+        self.names.check(request).map_err(refuse)
     }
 }
 
