@@ -12,6 +12,7 @@ use belljar_sandbox::CleaningChoice;
 use belljar_screen::{Mode, Threshold};
 use secrecy::zeroize::{Zeroize as _, Zeroizing};
 
+use crate::audit::SyslogTarget;
 use crate::auth::{ConfiguredKey, Tier};
 use crate::http::{AllowedHost, AllowedOrigin};
 use crate::limits::{ResetFormat, RouteRate};
@@ -334,19 +335,6 @@ impl Kind<LogFormat> for Plain {
     }
 }
 
-impl Kind<LogFilter> for Plain {
-    const ACCEPTS: &'static str =
-        "off, error, warn, info, debug or trace; by module as in `info,belljar=debug`";
-
-    fn read(raw: &Raw) -> Result<LogFilter, String> {
-        parsed(raw)
-    }
-
-    fn show(value: &LogFilter) -> String {
-        value.to_string()
-    }
-}
-
 impl Kind<CleaningChoice> for Plain {
     const ACCEPTS: &'static str = "auto, pagemap-scan or keep-resident";
 
@@ -372,53 +360,30 @@ impl Kind<CleaningChoice> for Plain {
     }
 }
 
-impl Kind<Mode> for Plain {
-    const ACCEPTS: &'static str = "block, report or off";
+/// Types that read and print themselves.
+macro_rules! plain {
+    ($($type:ty: $accepts:literal),* $(,)?) => {$(
+        impl Kind<$type> for Plain {
+            const ACCEPTS: &'static str = $accepts;
 
-    fn read(raw: &Raw) -> Result<Mode, String> {
-        parsed(raw)
-    }
+            fn read(raw: &Raw) -> Result<$type, String> {
+                parsed(raw)
+            }
 
-    fn show(value: &Mode) -> String {
-        value.to_string()
-    }
+            fn show(value: &$type) -> String {
+                value.to_string()
+            }
+        }
+    )*};
 }
-
-impl Kind<Threshold> for Plain {
-    const ACCEPTS: &'static str = "a likelihood above 0 and below 1";
-
-    fn read(raw: &Raw) -> Result<Threshold, String> {
-        parsed(raw)
-    }
-
-    fn show(value: &Threshold) -> String {
-        value.to_string()
-    }
-}
-
-impl Kind<Tier> for Plain {
-    const ACCEPTS: &'static str = "free, tier-1, tier-2, tier-3, tier-4 or tier-5";
-
-    fn read(raw: &Raw) -> Result<Tier, String> {
-        parsed(raw)
-    }
-
-    fn show(value: &Tier) -> String {
-        value.to_string()
-    }
-}
-
-impl Kind<ResetFormat> for Plain {
-    const ACCEPTS: &'static str = "unix or duration";
-
-    fn read(raw: &Raw) -> Result<ResetFormat, String> {
-        parsed(raw)
-    }
-
-    fn show(value: &ResetFormat) -> String {
-        value.to_string()
-    }
-}
+plain!(
+    LogFilter: "off, error, warn, info, debug or trace; by module as in `info,belljar=debug`",
+    Mode: "block, report or off",
+    ResetFormat: "unix or duration",
+    SyslogTarget: "a socket such as `/dev/log`, or `udp:ADDRESS:PORT`",
+    Threshold: "a likelihood above 0 and below 1",
+    Tier: "free, tier-1, tier-2, tier-3, tier-4 or tier-5",
+);
 
 impl<T, K: Kind<T>> Kind<Option<T>> for OrNone<K> {
     const ACCEPTS: &'static str = K::ACCEPTS;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use belljar_bundle::DurationText;
 
 use super::{FilePath, Kind, Plain, PositiveTime, Raw, Time};
-use crate::audit::{OnFailure, Sinks, SyslogTarget};
+use crate::audit::{OnFailure, Sinks};
 use crate::guard::{BanDurations, ForwardedHeader, Networks};
 use crate::http::ProxyProtocol;
 
@@ -59,15 +59,11 @@ impl Kind<Duration> for Seconds {
     }
 }
 
-/// A span with the units of the other settings, with `m` for minutes, or bare seconds.
+/// A span with the units of the other settings, or bare seconds.
 fn span(text: &str) -> Result<Duration, String> {
-    let text = text.trim();
-    if let Ok(seconds) = text.parse::<u32>() {
+    if let Ok(seconds) = text.trim().parse::<u32>() {
         return Ok(Duration::from_secs(seconds.into()));
     }
-    let minutes = text.strip_suffix('m').map(str::trim_end);
-    let minutes = minutes.filter(|number| number.ends_with(|c: char| c.is_ascii_digit()));
-    let text = minutes.map_or_else(|| text.to_owned(), |number| format!("{number} min"));
     let span: DurationText = text.parse().map_err(|error| format!("{error}"))?;
     Ok(span.as_duration())
 }
@@ -107,42 +103,6 @@ impl Kind<u8> for PrefixBits {
 
     fn show(value: &u8) -> String {
         value.to_string()
-    }
-}
-
-impl Kind<ForwardedHeader> for Plain {
-    const ACCEPTS: &'static str = "auto, x-forwarded-for or forwarded";
-
-    fn read(raw: &Raw) -> Result<ForwardedHeader, String> {
-        let text = raw.text()?.to_ascii_lowercase();
-        [
-            ForwardedHeader::Auto,
-            ForwardedHeader::XForwardedFor,
-            ForwardedHeader::Forwarded,
-        ]
-        .into_iter()
-        .find(|header| header.name() == text)
-        .ok_or_else(|| format!("expected {}", <Self as Kind<ForwardedHeader>>::ACCEPTS))
-    }
-
-    fn show(value: &ForwardedHeader) -> String {
-        value.name().to_owned()
-    }
-}
-
-impl Kind<ProxyProtocol> for Plain {
-    const ACCEPTS: &'static str = "off or required";
-
-    fn read(raw: &Raw) -> Result<ProxyProtocol, String> {
-        let text = raw.text()?.to_ascii_lowercase();
-        [ProxyProtocol::Off, ProxyProtocol::Required]
-            .into_iter()
-            .find(|choice| choice.name() == text)
-            .ok_or_else(|| format!("expected {}", <Self as Kind<ProxyProtocol>>::ACCEPTS))
-    }
-
-    fn show(value: &ProxyProtocol) -> String {
-        value.name().to_owned()
     }
 }
 
@@ -199,33 +159,35 @@ impl Kind<Option<PathBuf>> for FilePath {
     }
 }
 
-impl Kind<SyslogTarget> for Plain {
-    const ACCEPTS: &'static str = "a socket such as `/dev/log`, or `udp:ADDRESS:PORT`";
+/// Types with a name for each of a few values.
+macro_rules! choices {
+    ($($type:ty: [$($value:expr),*], $accepts:literal;)*) => {$(
+        impl Kind<$type> for Plain {
+            const ACCEPTS: &'static str = $accepts;
 
-    fn read(raw: &Raw) -> Result<SyslogTarget, String> {
-        raw.text()?.parse().map_err(|error| format!("{error}"))
-    }
+            fn read(raw: &Raw) -> Result<$type, String> {
+                let text = raw.text()?.to_ascii_lowercase();
+                [$($value),*]
+                    .into_iter()
+                    .find(|choice: &$type| choice.name() == text)
+                    .ok_or_else(|| format!("expected {}", <Self as Kind<$type>>::ACCEPTS))
+            }
 
-    fn show(value: &SyslogTarget) -> String {
-        value.to_string()
-    }
+            fn show(value: &$type) -> String {
+                value.name().to_owned()
+            }
+        }
+    )*};
 }
-
-impl Kind<OnFailure> for Plain {
-    const ACCEPTS: &'static str = "continue or refuse";
-
-    fn read(raw: &Raw) -> Result<OnFailure, String> {
-        let text = raw.text()?.to_ascii_lowercase();
-        [OnFailure::Continue, OnFailure::Refuse]
-            .into_iter()
-            .find(|policy| policy.name() == text)
-            .ok_or_else(|| format!("expected {}", <Self as Kind<OnFailure>>::ACCEPTS))
-    }
-
-    fn show(value: &OnFailure) -> String {
-        value.name().to_owned()
-    }
-}
+choices!(
+    ForwardedHeader: [
+        ForwardedHeader::Auto,
+        ForwardedHeader::XForwardedFor,
+        ForwardedHeader::Forwarded
+    ], "auto, x-forwarded-for or forwarded";
+    OnFailure: [OnFailure::Continue, OnFailure::Refuse], "continue or refuse";
+    ProxyProtocol: [ProxyProtocol::Off, ProxyProtocol::Required], "off or required";
+);
 
 #[cfg(test)]
 mod tests {
