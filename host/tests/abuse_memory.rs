@@ -6,22 +6,18 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "kit/memory.rs"]
+mod memory;
+
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use belljar::guard::{Abuse, AbuseConfig, Subject, Violation};
+use memory::resident_bytes;
 
 /// What the policy promises.
 const BYTES_MAX: u64 = 200 << 20;
 const ADDRESSES: u32 = 1_000_000;
-
-/// Resident memory of this process, in bytes.
-fn resident_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-    let kib = line.unwrap().split_whitespace().nth(1).unwrap();
-    kib.parse::<u64>().unwrap() << 10
-}
 
 #[test]
 fn a_million_addresses_stay_under_200_mb() {

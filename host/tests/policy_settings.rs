@@ -7,16 +7,17 @@
     reason = "a test fails by panicking"
 )]
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+#[path = "kit/build.rs"]
+mod build;
+
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
-use belljar::app::{self, App};
+use belljar::app::App;
 use belljar::clock::{Clock, ManualClock};
-use belljar::config::{Overrides, resolve};
+use build::build;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -36,23 +37,8 @@ struct Answer {
 
 impl Host {
     async fn with(variables: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let data_dir = folder.path().to_str().unwrap();
-        let mut environment = BTreeMap::new();
-        let base = [
-            ("BELLJAR_DATA_DIR", data_dir),
-            ("BELLJAR_EMBEDDED_FAKE", "false"),
-            ("BELLJAR_EMBEDDED_ECHO", "false"),
-            ("BELLJAR_SANDBOX_RUNS_MAX", "4"),
-        ];
-        for (name, value) in base.iter().chain(variables) {
-            environment.insert((*name).to_owned(), (*value).to_owned());
-        }
-        let resolved = resolve(&Overrides::default(), &environment).unwrap();
-        let program = PathBuf::from(env!("CARGO_BIN_EXE_belljar"));
         let (clock, hand) = Clock::manual("2030-01-01T00:00:00Z".parse().unwrap());
-        let app = app::build_at(resolved, program, clock).await.unwrap();
-        app.registry().started().await;
+        let (app, folder) = build(variables, clock).await;
         Self {
             router: app.router(),
             app,

@@ -8,14 +8,18 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "kit/build.rs"]
+mod build;
+
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
-use belljar::app::{self, ADMIN_KEY_FILE, App};
+use belljar::app::{ADMIN_KEY_FILE, App};
+use belljar::clock::Clock;
 use belljar::config::{Overrides, resolve};
 use belljar_bundle::pack::{Content, Parts, pack_parts};
+use build::build;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -26,26 +30,8 @@ struct Host {
 }
 
 impl Host {
-    /// Built-in models are off unless `variables` says otherwise: most questions need none, and
-    /// each costs a compilation.
     async fn with(variables: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mut environment = BTreeMap::from([
-            (
-                "BELLJAR_DATA_DIR".to_owned(),
-                folder.path().to_str().unwrap().to_owned(),
-            ),
-            ("BELLJAR_EMBEDDED_FAKE".to_owned(), "false".to_owned()),
-            ("BELLJAR_EMBEDDED_ECHO".to_owned(), "false".to_owned()),
-            ("BELLJAR_SANDBOX_RUNS_MAX".to_owned(), "4".to_owned()),
-        ]);
-        for (name, value) in variables {
-            environment.insert((*name).to_owned(), (*value).to_owned());
-        }
-        let resolved = resolve(&Overrides::default(), &environment).unwrap();
-        let program = PathBuf::from(env!("CARGO_BIN_EXE_belljar"));
-        let app = app::build(resolved, program).await.unwrap();
-        app.registry().started().await;
+        let (app, folder) = build(variables, Clock::system()).await;
         Self { app, folder }
     }
 
