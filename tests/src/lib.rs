@@ -13,6 +13,7 @@
 
 mod bundle;
 mod client;
+mod files;
 mod host;
 mod process;
 mod raw;
@@ -21,6 +22,7 @@ mod warm;
 pub use belljar_test_guests as guests;
 pub use bundle::TestBundle;
 pub use client::{Answer, Client};
+pub use files::files_in;
 pub use host::TestHost;
 pub use process::{ServerProcess, program};
 pub use raw::RawConnection;

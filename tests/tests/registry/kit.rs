@@ -183,16 +183,6 @@ pub(crate) async fn works(live: &LiveModel) -> bool {
     answer.is_ok_and(|answer| answer.value.outputs[0].data == [1, 2, 3])
 }
 
-pub(crate) fn files_in(directory: &Path) -> usize {
-    let Ok(entries) = std::fs::read_dir(directory) else {
-        return 0;
-    };
-    entries
-        .map(|entry| entry.unwrap().path())
-        .map(|path| if path.is_dir() { files_in(&path) } else { 1 })
-        .sum()
-}
-
 /// Deleting happens in the background.
 pub(crate) async fn wait_for(what: &str, condition: impl Fn() -> bool) {
     for _ in 0..2_000 {

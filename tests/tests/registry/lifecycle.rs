@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use belljar::models::{Config, ModelError, VersionState};
-use belljar_tests::TestBundle;
+use belljar_tests::{TestBundle, files_in};
 use tempfile::TempDir;
 
-use crate::kit::{Host, config, files_in, id, sandbox, wait_for, works};
+use crate::kit::{Host, config, id, sandbox, wait_for, works};
 
 #[tokio::test]
 async fn an_upload_becomes_active_and_runs() {

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use belljar::models::VersionState;
-use belljar_tests::{TestBundle, TestHost};
+use belljar_tests::{TestBundle, TestHost, files_in};
 use tempfile::TempDir;
 
-use crate::kit::{Host, config, files_in, open_db, wait_for, works};
+use crate::kit::{Host, config, open_db, wait_for, works};
 
 #[tokio::test]
 async fn what_was_going_on_is_taken_up_again() {

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use belljar::models::{Config, ModelError, Received, VersionState};
-use belljar_tests::TestBundle;
+use belljar_tests::{TestBundle, files_in};
 use tempfile::TempDir;
 use tokio::io::{AsyncWriteExt as _, DuplexStream};
 
-use crate::kit::{Host, config, files_in, id, wait_for, works};
+use crate::kit::{Host, config, id, wait_for, works};
 
 #[tokio::test]
 async fn a_manifest_that_asks_for_too_much_is_refused() {
