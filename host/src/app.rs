@@ -180,11 +180,7 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
     )
     .await?;
     let screening = Screening::new(&settings.injection);
-    let rates = RateLimiter::new(
-        settings.limits.clone(),
-        settings.limits_are_on(),
-        clock.clone(),
-    );
+    let rates = RateLimiter::new(settings.limits.clone(), clock.clone());
     let state = HttpState::new(Parts {
         registry: registry.clone(),
         keys: keys.clone(),

@@ -20,8 +20,8 @@ use crate::auth::Tier;
 /// How rates are limited.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Whether rates are limited; none: unless only this machine can reach the server.
-    pub enabled: Option<bool>,
+    /// Whether rates are limited.
+    pub enabled: bool,
     /// What callers get who have no tier or limits of their own.
     pub tier: Tier,
     /// Requests a minute instead of the tier's.
@@ -42,7 +42,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            enabled: None,
+            enabled: false,
             tier: Tier::Tier1,
             rpm: None,
             tpm: None,

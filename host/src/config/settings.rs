@@ -23,6 +23,9 @@ pub struct Settings {
     /// Whether each request needs a key; none for the default, which depends on `listen`. What
     /// holds is in `auth.require_key`.
     pub require_api_key: Option<bool>,
+    /// Whether rates are limited; none for the default, which depends on `listen`. What holds
+    /// is in `limits.enabled`.
+    pub limit_rates: Option<bool>,
     /// Where the metrics are served apart from everything else.
     pub metrics_listen: Option<SocketAddr>,
     /// How HTTP is spoken.
@@ -68,6 +71,7 @@ impl Default for Settings {
             data_dir: PathBuf::new(),
             insecure: false,
             require_api_key: None,
+            limit_rates: None,
             metrics_listen: None,
             http: http::Config::default(),
             auth: auth::Config::default(),
@@ -97,9 +101,9 @@ impl Default for CompilerSettings {
 impl Settings {
     /// Makes the parts that follow from others agree with them.
     pub(super) fn derive(&mut self) {
-        self.auth.require_key = self
-            .require_api_key
-            .unwrap_or_else(|| !self.listen.ip().is_loopback());
+        let others_reach_it = !self.listen.ip().is_loopback();
+        self.auth.require_key = self.require_api_key.unwrap_or(others_reach_it);
+        self.limits.enabled = self.limit_rates.unwrap_or(others_reach_it);
         self.http.browser.listens_on = Some(self.listen.ip());
         // Both read the bundle: one by its announced length, one byte for byte.
         self.http.upload_bytes_max = self.models.archive.compressed_bytes_max;
@@ -112,14 +116,6 @@ impl Settings {
         self.sandbox.tables_max = allowed.tables_max;
         let elements = u32::try_from(allowed.table_elements_max).unwrap_or(u32::MAX);
         self.sandbox.table_elements_max = elements;
-    }
-
-    /// Whether rates are limited: as said, else unless only this machine can reach the server.
-    #[must_use]
-    pub fn limits_are_on(&self) -> bool {
-        self.limits
-            .enabled
-            .unwrap_or_else(|| !self.listen.ip().is_loopback())
     }
 
     /// What two settings say against each other. Empty when they agree.

@@ -139,7 +139,7 @@ pub static SETTINGS: &[Setting] = &[
     setting!("screening.header_threshold",
         injection.policies.header.threshold: Plain<Threshold>, "guard",
         "How likely a path, query or header must be an attack to be a hit."),
-    setting!("rate_limit.enabled", limits.enabled: Switch<Option<bool>>, "limits",
+    setting!("rate_limit.enabled", limit_rates: Switch<Option<bool>>, "limits",
         "Whether requests and tokens a minute are limited. `auto`: not on a loopback address, else yes.")
     .fakeai(),
     setting!("rate_limit.tier", limits.tier: Plain<Tier>, "limits",

@@ -1,6 +1,6 @@
 //! The address that a caller is held to.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr};
 
 /// The address of a caller, as far as it can be trusted, and the network that counts for it:
 /// who has one IPv6 address usually has a whole /64 of them.
@@ -25,13 +25,6 @@ impl ClientAddress {
             }
         };
         Self { ip, network }
-    }
-
-    /// An IPv4 address.
-    #[must_use]
-    pub const fn of_v4(ip: Ipv4Addr) -> Self {
-        let ip = IpAddr::V4(ip);
-        Self { ip, network: ip }
     }
 
     /// The address itself, for the log.

@@ -25,7 +25,6 @@ pub struct RateLimiter(Arc<Inner>);
 
 struct Inner {
     config: Config,
-    enabled: bool,
     clock: Clock,
     /// The algorithms of the rates that most callers have.
     common: Vec<Arc<Requests>>,
@@ -74,9 +73,9 @@ pub enum RateError {
 }
 
 impl RateLimiter {
-    /// A limiter with empty tables. `enabled` is what `config.enabled` comes to.
+    /// A limiter with empty tables.
     #[must_use]
-    pub fn new(config: Config, enabled: bool, clock: Clock) -> Self {
+    pub fn new(config: Config, clock: Clock) -> Self {
         let server = Rate::of_caller(&Caller::anonymous(), None, &config);
         let tiers = Tier::ALL.into_iter().map(Rate::of_tier);
         let routes = config.routes.iter().map(|route| route.rate);
@@ -93,7 +92,6 @@ impl RateLimiter {
             .collect();
         let shard = (config.addresses_max / SHARDS).max(1);
         Self(Arc::new(Inner {
-            enabled,
             common,
             keys: Mutex::default(),
             addresses: (0..SHARDS)
@@ -107,7 +105,7 @@ impl RateLimiter {
     /// Whether anything is limited.
     #[must_use]
     pub fn is_enabled(&self) -> bool {
-        self.0.enabled
+        self.0.config.enabled
     }
 
     /// How its answers say when.
@@ -138,7 +136,7 @@ impl RateLimiter {
     /// none. None where nothing is limited.
     #[must_use]
     pub fn ticket(&self, caller: &Caller, address: ClientAddress, route: &str) -> Option<Ticket> {
-        if !self.0.enabled {
+        if !self.is_enabled() {
             return None;
         }
         let inner = &*self.0;
@@ -349,7 +347,7 @@ mod tests {
 
     fn limiter(config: Config) -> (RateLimiter, crate::clock::ManualClock) {
         let (clock, hand) = Clock::manual(Timestamp::UNIX_EPOCH);
-        (RateLimiter::new(config, true, clock), hand)
+        (RateLimiter::new(config, clock), hand)
     }
 
     fn address(n: u32) -> ClientAddress {
@@ -364,6 +362,7 @@ mod tests {
 
     fn of(rpm: u32, tpm: u32) -> Config {
         Config {
+            enabled: true,
             rpm: Some(rpm),
             tpm: Some(tpm),
             ..Config::default()
@@ -448,7 +447,7 @@ mod tests {
 
     #[test]
     fn turned_off_it_gives_no_tickets() {
-        let limiter = RateLimiter::new(Config::default(), false, Clock::system());
+        let limiter = RateLimiter::new(Config::default(), Clock::system());
         let none = limiter.ticket(&Caller::anonymous(), address(1), "/");
         assert!(none.is_none());
     }

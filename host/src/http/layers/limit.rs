@@ -18,7 +18,6 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::convert::Infallible;
 use std::future::Future;
-use std::net::Ipv4Addr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready as ready_or_pending};
 use std::time::Duration;
@@ -118,9 +117,12 @@ impl Limit {
         if !self.rates.is_enabled() {
             return (None, Ok(()));
         }
-        let address = extensions.get::<ClientAddress>().copied();
+        let Some(address) = extensions.get::<ClientAddress>().copied() else {
+            let refusal = ApiError::internal("a limited route without the address before it");
+            return (None, Err(refusal));
+        };
         let route = route.unwrap_or_default();
-        let ticket = self.rates.ticket(caller, address.unwrap_or(NOWHERE), route);
+        let ticket = self.rates.ticket(caller, address, route);
         let Some(ticket) = ticket else {
             return (None, Ok(()));
         };
@@ -135,9 +137,6 @@ impl Limit {
         (Some(ticket), admitted.map_err(ApiError::from))
     }
 }
-
-/// Requests that came over no socket, as those of some tests.
-const NOWHERE: ClientAddress = ClientAddress::of_v4(Ipv4Addr::UNSPECIFIED);
 
 pub(crate) struct LimitedFuture<F> {
     inner: F,
