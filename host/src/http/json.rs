@@ -33,9 +33,39 @@ where
             ));
         }
         let RequestBody(body) = RequestBody::from_request(request, state).await?;
-        check(&body, &body::Limits::from_ref(state).json.bounds())?;
-        parse(&body).map(Self)
+        read(&body, state).map(Self)
     }
+}
+
+/// A JSON body that may be left out, which says the default. Those who send none do not say
+/// what type it would have, so the type is not looked at.
+pub(crate) struct OptionalJson<T>(pub(crate) T);
+
+impl<S, T> FromRequest<S> for OptionalJson<T>
+where
+    T: DeserializeOwned + Default,
+    S: Send + Sync,
+    body::Limits: FromRef<S>,
+{
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let RequestBody(body) = RequestBody::from_request(request, state).await?;
+        if body.is_empty() {
+            return Ok(Self(T::default()));
+        }
+        read(&body, state).map(Self)
+    }
+}
+
+/// Checks a whole body and makes of it what a route wants.
+fn read<T, S>(body: &Bytes, state: &S) -> Result<T, ApiError>
+where
+    T: DeserializeOwned,
+    body::Limits: FromRef<S>,
+{
+    check(body, &body::Limits::from_ref(state).json.bounds())?;
+    parse(body)
 }
 
 impl<T: Serialize> IntoResponse for Json<T> {

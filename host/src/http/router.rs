@@ -60,7 +60,6 @@ pub fn router(state: HttpState) -> Router {
         // What a caller may do is each route's first argument.
         .layer(Gate {
             keys: state.keys().clone(),
-            audit: state.audit().clone(),
         })
         // What holds for one key alone can only be asked once the key is known to be real.
         .layer(Checking(KeyConduct {

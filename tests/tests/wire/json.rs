@@ -203,6 +203,10 @@ async fn every_route_that_reads_json_checks_it() {
     ] {
         assert_refused(&host, path, body, param, "").await;
     }
+    // Also where the body may be left out.
+    let path = "/admin/keys/key_0000000000000000/rotate";
+    let body = r#"{"overlap":"1 m\u0000"}"#;
+    assert_refused(&host, path, body, "overlap", "NUL character").await;
     // Tensors are data: long lists, and strings of any bytes that JSON can say.
     let long: Vec<u8> = vec![1; 150_000];
     let body = json!({"model": "echo", "inputs": {"x": long, "s": ["\u{0}\u{1}"]}});

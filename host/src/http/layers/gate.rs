@@ -6,7 +6,6 @@
 
 use super::Record;
 use super::cut::Cut;
-use crate::audit::{Actor, AuditLog, Event};
 use crate::auth::{AuthError, Caller, Credential, KeyStore, MalformedKey, PresentedKey, Scope};
 use crate::guard::Violation;
 use crate::http::error::{ApiError, ErrorType};
@@ -27,7 +26,6 @@ pub(crate) const OPEN_ROUTES: [&str; 3] = ["/health", "/health/live", "/health/r
 #[derive(Clone)]
 pub(crate) struct Gate {
     pub(crate) keys: KeyStore,
-    pub(crate) audit: AuditLog,
 }
 
 impl<S> Layer<S> for Gate {
@@ -84,7 +82,10 @@ where
             }
             Err(refusal) => {
                 metrics::counter!(AUTH_FAILURES, "reason" => refusal.code()).increment(1);
-                self.gate.record(&request, refusal.code());
+                if let Some(record) = request.extensions().get::<Record>() {
+                    let about = [("reason", refusal.code().into())];
+                    record.security_event("authentication_failed", &about);
+                }
                 Either::Right(ready(Ok(refusal.into_response())))
             }
         }
@@ -94,16 +95,6 @@ where
 /// Whether the request has the key of an administrator. For the one route that a ban leaves open.
 pub(super) fn administers(headers: &HeaderMap, keys: &KeyStore) -> bool {
     authenticate(headers, keys).is_ok_and(|caller| caller.has(Scope::Admin))
-}
-
-impl Gate {
-    fn record(&self, request: &Request, reason: &'static str) {
-        let record = request.extensions().get::<Record>();
-        let actor = record.map_or_else(Actor::default, Record::actor);
-        let about = [("reason", reason.into())];
-        let event = Event::new("authentication_failed", actor, &about);
-        self.audit.record(&event);
-    }
 }
 
 /// Nothing behind the gate needs a secret, so nothing behind it can keep or print one.

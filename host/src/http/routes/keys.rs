@@ -1,15 +1,13 @@
 //! `/admin/keys`: makes, lists, shows, rotates, revokes and deletes API keys.
 
 use super::Failures;
-use crate::audit::Event;
 use crate::auth::{
     Allowance, CreatedKey, InvalidNetwork, KeyRecord, KeyStore, Network, Networks, NewKey, Scopes,
     UsageCounts,
 };
-use crate::http::body::RequestBody;
 use crate::http::error::ApiError;
 use crate::http::extract::{Administer, May, Path};
-use crate::http::json::{self, Json};
+use crate::http::json::{Json, OptionalJson};
 use crate::http::layers::Record;
 use crate::http::state::HttpState;
 use crate::ids::KeyId;
@@ -221,7 +219,7 @@ async fn create(
     Json(request): Json<KeyRequest>,
 ) -> Result<Response, ApiError> {
     let created = state.keys().create(request.read()?).await?;
-    note(&state, &record, "key_created", &created.record);
+    note(&record, "key_created", &created.record);
     let location = HeaderValue::from_str(&format!("/admin/keys/{}", created.record.id));
     let mut response = secret_once(StatusCode::CREATED, created, &state);
     if let Ok(location) = location {
@@ -230,20 +228,14 @@ async fn create(
     Ok(response)
 }
 
-/// The one answer that shows a secret.
+/// The one answer that shows a secret. Like every answer, it tells proxies to keep no copy.
 fn secret_once(status: StatusCode, created: CreatedKey, state: &HttpState) -> Response {
     let CreatedKey { record, secret } = created;
     let view = NewKeyView {
         key: secret.expose(),
         view: KeyView::of(record, state.keys()),
     };
-    let mut response = (status, Json(view)).into_response();
-    // A proxy must not keep the one copy of a secret.
-    let no_store = HeaderValue::from_static("no-store");
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, no_store);
-    response
+    (status, Json(view)).into_response()
 }
 
 /// All keys, those of the configuration first.
@@ -292,14 +284,9 @@ async fn rotate(
     State(state): State<HttpState>,
     Path(id): Path<String>,
     record: Record,
-    RequestBody(body): RequestBody,
+    OptionalJson(request): OptionalJson<RotateRequest>,
 ) -> Result<Response, ApiError> {
     let id = key_id(&id)?;
-    let request = if body.is_empty() {
-        RotateRequest::default()
-    } else {
-        json::parse(&body)?
-    };
     let overlap = match request.overlap.as_deref().map(str::parse::<DurationText>) {
         None => Duration::ZERO,
         Some(Ok(overlap)) => overlap.as_duration(),
@@ -308,7 +295,7 @@ async fn rotate(
         }
     };
     let created = state.keys().rotate(&id, overlap).await?;
-    note(&state, &record, "key_rotated", &created.record);
+    note(&record, "key_rotated", &created.record);
     Ok(secret_once(StatusCode::OK, created, &state))
 }
 
@@ -328,7 +315,7 @@ async fn revoke(
     record: Record,
 ) -> Result<Json<KeyView>, ApiError> {
     let key = state.keys().revoke(&key_id(&id)?).await?;
-    note(&state, &record, "key_revoked", &key);
+    note(&record, "key_revoked", &key);
     Ok(Json(KeyView::of(key, state.keys())))
 }
 
@@ -350,7 +337,7 @@ async fn delete(
     let id = key_id(&id)?;
     let key = state.keys().show(&id)?;
     state.keys().delete(&id).await?;
-    note(&state, &record, "key_deleted", &key);
+    note(&record, "key_deleted", &key);
     Ok(Json(DeletedKey {
         id: id.to_string(),
         object: "key",
@@ -359,13 +346,12 @@ async fn delete(
 }
 
 /// Records a change of a key.
-fn note(state: &HttpState, record: &Record, event: &'static str, key: &KeyRecord) {
+fn note(record: &Record, event: &'static str, key: &KeyRecord) {
     let about = [
         ("key_id", key.id.as_str().into()),
         ("scopes", key.scopes.to_string().into()),
     ];
-    let event = Event::new(event, record.actor(), &about);
-    state.audit().record(&event);
+    record.security_event(event, &about);
 }
 
 fn key_id(text: &str) -> Result<KeyId, ApiError> {

@@ -5,10 +5,9 @@
 
 use super::{Binary, Failures, infer};
 use crate::auth::Caller;
-use crate::http::body::RequestBody;
 use crate::http::error::ApiError;
 use crate::http::extract::{Infer, May, Path, ReadModels, WriteModels};
-use crate::http::json::{self, Json};
+use crate::http::json::{Json, OptionalJson};
 use crate::http::layers::Record;
 use crate::http::state::HttpState;
 use crate::http::tensors::datatype_name;
@@ -300,15 +299,8 @@ struct IndexEntry {
 async fn index(
     May { caller, .. }: May<ReadModels>,
     State(state): State<HttpState>,
-    RequestBody(body): RequestBody,
+    OptionalJson(IndexRequest { ready }): OptionalJson<IndexRequest>,
 ) -> Result<Json<Vec<IndexEntry>>, ApiError> {
-    // Most clients send no body at all.
-    let IndexRequest { ready } = if body.is_empty() {
-        IndexRequest::default()
-    } else {
-        json::check(&body, &state.config().input.bounds())?;
-        json::parse(&body)?
-    };
     let entries = state
         .registry()
         .list(&caller)
