@@ -1,9 +1,14 @@
 //! Looks for commands of a shell behind a separator, and for command lines that stand alone.
 
-use crate::command_line;
+mod rules;
+
+pub(crate) use rules::RULES;
+
 use crate::features::{Feature, Found};
-use crate::lexicon::{self, Classes, word, words};
-use crate::token::{Kind, Token, Tokens};
+use crate::lexicon::{self, Classes, WordHash, word, words};
+use crate::near::Needs;
+use crate::reader::{Part, Tokens};
+use crate::token::{Kind, Token};
 
 /// How far a pattern looks ahead, in tokens. Bounds the work for each token.
 const WINDOW_TOKENS: usize = 10;
@@ -11,27 +16,50 @@ const WINDOW_TOKENS: usize = 10;
 /// A text with this many tokens has no room for talk.
 const SHORT_TOKENS: usize = 8;
 
-/// Finds the features of commands.
-pub(crate) fn scan(cx: &Tokens<'_>, found: &mut Found) {
-    let mut scan = Scan {
-        cx,
-        found,
-        assigned: false,
-    };
-    for (token, before, rest) in cx.windows(WINDOW_TOKENS) {
-        if scan.found.is_enough() {
-            return;
-        }
-        scan.token(token, before, rest);
-    }
-    command_line::scan(cx, found);
+/// The words that a rule begins with, by class.
+pub(crate) const WORDS: Classes = lexicon::COMMAND.or(Classes::RUNS).or(Classes::CODE_CALL);
+
+/// And one by one.
+pub(crate) const NAMES: &[&[WordHash]] = &[MAIL, GREETINGS];
+
+/// Commands of a mail protocol that name an address.
+const MAIL: &[WordHash] = words!["rcpt", "mail"];
+
+/// Commands of a mail protocol that stand alone.
+const GREETINGS: &[WordHash] = words!["ehlo", "helo", "vrfy", "expn", "starttls", "noop", "rset"];
+
+/// What was seen so far.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    /// A variable got a value: `x=`.
+    assigned: bool,
+}
+
+/// Finds the features of commands in a part of the text.
+pub(crate) fn scan(
+    cx: &Tokens<'_>,
+    part: &Part,
+    needs: &mut Needs,
+    state: &mut State,
+    found: &mut Found,
+) {
+    let reads = (Classes::FOR_COMMAND, WINDOW_TOKENS);
+    let mut scan = Scan { cx, found, state };
+    cx.each(
+        part,
+        reads,
+        needs,
+        |_, _| true,
+        |token, _, before, rest| {
+            scan.token(token, before, rest);
+        },
+    );
 }
 
 struct Scan<'s, 't> {
     cx: &'s Tokens<'t>,
     found: &'s mut Found,
-    /// A variable got a value: `x=`.
-    assigned: bool,
+    state: &'s mut State,
 }
 
 impl Scan<'_, '_> {
@@ -41,6 +69,10 @@ impl Scan<'_, '_> {
             Kind::Punct(b'`') if token.length() == 2 => self.split(token, before, rest),
             Kind::Punct(b'`') => self.backtick(token, rest),
             Kind::Punct(b'$') => self.dollar(token, before, rest),
+            Kind::Punct(b'=') => {
+                let named = before.is_some_and(Token::is_word) && !token.is_spaced();
+                self.state.assigned |= named;
+            }
             Kind::Punct(b'{') => self.brace(token, rest),
             Kind::Punct(b'<') => self.angle(token, rest),
             Kind::Punct(b'>') => self.redirect(token, rest),
@@ -65,7 +97,7 @@ impl Scan<'_, '_> {
                 Feature::CommandSeparated,
                 token.start,
             );
-            let short = self.cx.tokens.len() <= SHORT_TOKENS && self.cx.frame.plain <= 1;
+            let short = self.cx.is_short(SHORT_TOKENS) && self.cx.frame.plain <= 1;
             self.found.add_if(
                 alone && short && token.has(lexicon::COMMAND),
                 Feature::CommandNewline,
@@ -106,8 +138,7 @@ impl Scan<'_, '_> {
         );
         // `a;id` is one word and a command, `name; id` may be a list of two.
         let plain_max = u32::from(token.is_tight(rest));
-        let short =
-            self.cx.tokens.len() <= SHORT_TOKENS && self.cx.frame.plain <= plain_max && ends;
+        let short = self.cx.is_short(SHORT_TOKENS) && self.cx.frame.plain <= plain_max && ends;
         self.found.add_if(short, Feature::CommandShort, token.start);
         let shell = token.is(b'|') && command.has(Classes::SHELL);
         self.found
@@ -171,7 +202,7 @@ impl Scan<'_, '_> {
             [name, ..] if name.is_word() && !name.is_spaced() => {
                 let separated = before.is_some_and(|before| before.is_any(b";&|`"));
                 self.found
-                    .add_if(self.assigned && separated, Feature::CommandAssign, at);
+                    .add_if(self.state.assigned && separated, Feature::CommandAssign, at);
                 let global = name.reads_any(words![
                     "_get", "_post", "_request", "_cookie", "_server", "_files"
                 ]);
@@ -239,7 +270,7 @@ impl Scan<'_, '_> {
         let ordered = self.cx.frame.plain <= 2
             && self
                 .cx
-                .tokens
+                .head()
                 .first()
                 .is_some_and(|first| first.has(lexicon::COMMAND) || first.is_any(b";|&`$"));
         self.found.add_if(
@@ -367,7 +398,7 @@ impl Scan<'_, '_> {
         else {
             return;
         };
-        let mut hash = lexicon::WordHash::new();
+        let mut hash = WordHash::new();
         command.bytes().for_each(|byte| hash.add(byte));
         let known = command.len() >= 2 && lexicon::classes(hash).has(lexicon::COMMAND);
         self.found
@@ -377,7 +408,7 @@ impl Scan<'_, '_> {
     /// True when two pieces make a command.
     fn joins(&self, first: &Token, second: &Token) -> bool {
         const PIECES_BYTES_MAX: usize = 16;
-        let mut hash = lexicon::WordHash::new();
+        let mut hash = WordHash::new();
         let bytes = self
             .cx
             .word(first)
@@ -390,7 +421,6 @@ impl Scan<'_, '_> {
     fn word(&mut self, token: &Token, before: Option<&Token>, rest: &[Token]) {
         let at = token.start;
         let next = rest.first();
-        self.assigned |= next.is_some_and(|next| next.is(b'=') && !next.is_spaced());
         self.mail(token, rest);
         if !token.has(lexicon::COMMAND.or(Classes::RUNS).or(Classes::CODE_CALL)) {
             return;
@@ -528,14 +558,12 @@ impl Scan<'_, '_> {
     }
 
     fn mail(&mut self, token: &Token, rest: &[Token]) {
-        let mail = (token.reads(word!("rcpt")) || token.reads(word!("mail")))
+        let mail = token.reads_any(MAIL)
             && rest
                 .first()
                 .is_some_and(|next| next.reads(word!("to")) || next.reads(word!("from")))
             && rest.get(1).is_some_and(|next| next.is(b':'));
-        let greets = token.reads_any(words![
-            "ehlo", "helo", "vrfy", "expn", "starttls", "noop", "rset"
-        ]);
+        let greets = token.reads_any(GREETINGS);
         let short = token.begins_line() && self.cx.frame.words <= 4;
         self.found
             .add_if(mail || (greets && short), Feature::CommandMail, token.start);

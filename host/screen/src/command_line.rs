@@ -2,7 +2,8 @@
 
 use crate::features::{Feature, Found};
 use crate::lexicon::{self, Classes, words};
-use crate::token::{Token, Tokens};
+use crate::reader::Tokens;
+use crate::token::Token;
 
 /// How much of the text decides, in tokens.
 const WINDOW_TOKENS: usize = 10;
@@ -22,7 +23,7 @@ struct Scan<'s, 't> {
 impl Scan<'_, '_> {
     /// Whether the text as a whole is a command line.
     fn line(&mut self) {
-        let tokens = &self.cx.tokens;
+        let tokens = self.cx.head();
         let Some(first) = tokens.first() else { return };
         let sign = tokens
             .iter()

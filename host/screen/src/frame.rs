@@ -42,10 +42,15 @@ impl Frame {
             || (self.plain >= 2 && self.stop >= 1)
     }
 
-    /// Reads the tokens of `text`.
-    pub(crate) fn of(text: &str, tokens: &[Token]) -> Self {
+    /// True when there is code, and the text around it is prose.
+    pub(crate) fn quotes(&self) -> bool {
+        (self.block || self.inline) && self.is_prose()
+    }
+
+    /// Reads more tokens of `text`, which need not follow those read before.
+    pub(crate) fn read(&mut self, text: &str, tokens: &[Token]) {
         const FIRST_WORDS: u32 = 6;
-        let mut frame = Self::default();
+        let frame = self;
         let mut run = 0;
         let ordered = begins_with_command(tokens);
         for (at, token) in tokens.iter().enumerate() {
@@ -90,7 +95,6 @@ impl Frame {
             run += 1;
             frame.plain_run = frame.plain_run.max(run);
         }
-        frame
     }
 }
 

@@ -2,33 +2,37 @@
 
 use crate::features::{Feature, Found};
 use crate::lexicon::Classes;
-use crate::token::{Token, Tokens};
+use crate::near::{Needs, Rule, Traits};
+use crate::reader::{Part, Tokens};
+use crate::token::Token;
 
 /// How far a pattern looks ahead, in tokens. Bounds the work for each token.
 const WINDOW_TOKENS: usize = 8;
 
-/// Finds the features of LDAP.
-pub(crate) fn scan(cx: &Tokens<'_>, found: &mut Found) {
-    let mut depth = 0_i32;
-    for (at, token) in cx.tokens.iter().enumerate() {
-        if found.is_enough() {
-            return;
-        }
-        let rest = cx.tokens.get(at + 1..).unwrap_or_default();
-        let rest = rest.get(..WINDOW_TOKENS).unwrap_or(rest);
-        if token.is_any(b")*") {
-            closing(token, rest, found);
-        } else if token.is(b'(') {
-            opening(cx, token, rest, found);
-        }
-        let count = i32::try_from(token.length()).unwrap_or(i32::MAX);
-        if token.is(b'(') {
-            depth = depth.saturating_add(count);
-        } else if token.is(b')') {
-            depth = depth.saturating_sub(count);
-        }
-    }
-    ends(cx, depth, found);
+/// The rules that begin at a sign.
+pub(crate) const RULES: &[Rule] = &[
+    Rule::at(b")", &[Feature::LdapBreak]).next(Traits::signs(b"(!&|")),
+    Rule::at(b"*", &[Feature::LdapStar]).next(Traits::signs(b")|(")),
+    Rule::at(b"(", &[Feature::LdapAttribute]).next(Traits::of(Classes::LDAP)),
+    Rule::at(b"(", &[Feature::LdapOperator]).next(Traits::signs(b"|&!")),
+];
+
+/// Finds the features of LDAP in a part of the text.
+pub(crate) fn scan(cx: &Tokens<'_>, part: &Part, needs: &mut Needs, found: &mut Found) {
+    let reads = (Classes::FOR_LDAP, WINDOW_TOKENS);
+    cx.each(
+        part,
+        reads,
+        needs,
+        |_, _| true,
+        |token, _, _, rest| {
+            if token.is(b'(') {
+                opening(cx, token, rest, found);
+            } else {
+                closing(token, rest, found);
+            }
+        },
+    );
 }
 
 /// `)(`, `*)(`, `*))`, `)!(`.
@@ -85,7 +89,8 @@ fn opening(cx: &Tokens<'_>, token: &Token, rest: &[Token], found: &mut Found) {
     }
 }
 
-fn ends(cx: &Tokens<'_>, depth: i32, found: &mut Found) {
+/// Finds the features of LDAP of the text as a whole, in which `brackets` are left open.
+pub(crate) fn ends(cx: &Tokens<'_>, brackets: i64, found: &mut Found) {
     const FILTER_BYTES_MAX: usize = 512;
     let ldap = [
         Feature::LdapBreak,
@@ -101,7 +106,7 @@ fn ends(cx: &Tokens<'_>, depth: i32, found: &mut Found) {
         .filter_map(|feature| found.position(*feature))
         .min()
         .unwrap_or(0);
-    found.add_if(depth != 0, Feature::LdapOpen, first);
+    found.add_if(brackets != 0, Feature::LdapOpen, first);
     let bare = cx.frame.plain <= 1 && cx.text.len() <= FILTER_BYTES_MAX;
     found.add_if(bare, Feature::LdapBare, first);
 }
@@ -109,8 +114,7 @@ fn ends(cx: &Tokens<'_>, depth: i32, found: &mut Found) {
 /// `x)(&`, `*|`, `)(cn=`: ends of filters too short for the rest.
 fn bare_end(cx: &Tokens<'_>, found: &mut Found) {
     const SHORT_TOKENS: usize = 5;
-    let tokens = &cx.tokens;
-    if tokens.len() > SHORT_TOKENS || tokens.len() < 2 {
+    if !cx.is_short(SHORT_TOKENS) || cx.tokens.len() < 2 {
         return;
     }
     let text = cx.text.trim();

@@ -5,6 +5,8 @@
 
 use std::sync::LazyLock;
 
+use crate::{command, markup, sql};
+
 /// A set of classes that a word belongs to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Classes(u32);
@@ -61,6 +63,32 @@ impl Classes {
     pub(crate) const UNION: Self = Self(1 << 23);
     /// `all`, `distinct`: may stand between `union` and `select`.
     pub(crate) const QUANTIFIER: Self = Self(1 << 24);
+    /// Looks like an event handler of markup: `onload`.
+    pub(crate) const HANDLER: Self = Self(1 << 25);
+    /// A directory of programs or devices: `bin`, `dev`.
+    pub(crate) const DIRECTORY: Self = Self(1 << 26);
+    /// The grammar of SQL has a rule that begins here; so with the next ones. Words and signs
+    /// without such a mark need not be shown to the grammar.
+    pub(crate) const FOR_SQL: Self = Self(1 << 27);
+    /// For the grammar of commands.
+    pub(crate) const FOR_COMMAND: Self = Self(1 << 28);
+    /// For the grammar of markup.
+    pub(crate) const FOR_MARKUP: Self = Self(1 << 29);
+    /// For the grammar of directory filters.
+    pub(crate) const FOR_LDAP: Self = Self(1 << 30);
+    /// A word of SQL in odd case: `uNiOn`.
+    pub(crate) const MIXED_CASE: Self = Self(1 << 31);
+
+    /// What words belong to, without the marks for grammars.
+    pub(crate) const ALL: Self = Self(Self::FOR_SQL.0 - 1);
+
+    pub(crate) const fn bits(self) -> u32 {
+        self.0
+    }
+
+    pub(crate) const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
 
     pub(crate) const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
@@ -254,6 +282,7 @@ const WORDS: &[(Classes, &str)] = &[
          center font head abbr address small sub sup canvas map area optgroup output progress \
          meter summary time circle rect path g text polygon ellipse defs",
     ),
+    (Classes::DIRECTORY, "bin sbin usr dev"),
     (
         Classes::SCRIPT_SCHEME,
         "javascript vbscript livescript jscript mocha vbs",
@@ -317,14 +346,22 @@ const WORDS: &[(Classes, &str)] = &[
     ),
 ];
 
+/// Which words each grammar has rules for, by class and one by one.
+const RULES: [(Classes, Classes, &[&[WordHash]]); 3] = [
+    (Classes::FOR_SQL, sql::WORDS, sql::NAMES),
+    (Classes::FOR_COMMAND, command::WORDS, command::NAMES),
+    (Classes::FOR_MARKUP, markup::WORDS, markup::NAMES),
+];
+
 /// Enough slots for half of them to stay free; a power of two.
-const SLOTS: usize = 8_192;
+const SLOTS: usize = 1 << SLOT_BITS;
+const SLOT_BITS: u32 = 13;
 
 /// Longer words are in no class.
 pub(crate) const WORD_BYTES_MAX: usize = 32;
 
 struct Table {
-    slots: Vec<(u64, Classes)>,
+    slots: Vec<(WordHash, Classes)>,
 }
 
 static TABLE: LazyLock<Table> = LazyLock::new(Table::new);
@@ -332,23 +369,31 @@ static TABLE: LazyLock<Table> = LazyLock::new(Table::new);
 impl Table {
     fn new() -> Self {
         let mut table = Self {
-            slots: vec![(0, Classes::NONE); SLOTS],
+            slots: vec![(WordHash::NONE, Classes::NONE); SLOTS],
         };
         for (classes, words) in WORDS {
             for word in words.split_ascii_whitespace() {
-                let mut hash = WordHash::new();
-                word.bytes().for_each(|byte| hash.add(byte));
-                table.insert(hash.value(), *classes);
+                table.insert(WordHash::of(word), *classes);
+            }
+        }
+        for (mark, classes, names) in RULES {
+            for name in names.iter().copied().flatten() {
+                table.insert(*name, mark);
+            }
+            for (_, found) in &mut table.slots {
+                if found.has(classes) {
+                    *found = found.or(mark);
+                }
             }
         }
         table
     }
 
-    fn insert(&mut self, key: u64, classes: Classes) {
-        for at in probe(key) {
+    fn insert(&mut self, word: WordHash, classes: Classes) {
+        for at in word.slots() {
             match self.slots.get_mut(at) {
-                Some(slot) if slot.0 == 0 || slot.0 == key => {
-                    *slot = (key, slot.1.or(classes));
+                Some(slot) if slot.0 == WordHash::NONE || slot.0 == word => {
+                    *slot = (word, slot.1.or(classes));
                     return;
                 }
                 Some(_) => {}
@@ -358,31 +403,24 @@ impl Table {
     }
 }
 
-/// The slots to try for `key`. Few are ever tried: most of the table is empty.
-fn probe(key: u64) -> impl Iterator<Item = usize> {
-    const PROBES_MAX: u64 = 32;
-    (0..PROBES_MAX)
-        .filter_map(move |step| usize::try_from(key.wrapping_add(step) % SLOTS as u64).ok())
-}
-
 /// The classes of the word with this hash.
-pub(crate) fn classes(hash: WordHash) -> Classes {
-    let key = hash.value();
-    for at in probe(key) {
+#[inline]
+pub(crate) fn classes(word: WordHash) -> Classes {
+    for at in word.slots() {
         match TABLE.slots.get(at) {
-            Some((found, classes)) if *found == key => return *classes,
-            Some((0, _)) | None => return Classes::NONE,
+            Some((found, classes)) if *found == word => return *classes,
+            Some((WordHash::NONE, _)) | None => return Classes::NONE,
             Some(_) => {}
         }
     }
     Classes::NONE
 }
 
-/// The hash of a word without regard to case, added up while the word is read. Sixty-four bits
-/// are compared instead of the word: who finds a second word with the same hash has found a
-/// strange way to be screened more strictly.
+/// The hash of a word without regard to case, added up while the word is read (FNV-1a). It is
+/// compared instead of the word: who finds a second word with the same hash has found a strange
+/// way to be screened more strictly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct WordHash(u64);
+pub(crate) struct WordHash(u32);
 
 /// The hash of a word that is written out, made when the package is compiled.
 macro_rules! word {
@@ -404,8 +442,10 @@ impl WordHash {
     /// Of no word.
     pub(crate) const NONE: Self = Self(0);
 
+    const PRIME: u32 = 0x0100_0193;
+
     pub(crate) const fn new() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
+        Self(0x811c_9dc5)
     }
 
     /// The hash of a whole word that is in lower case.
@@ -413,19 +453,25 @@ impl WordHash {
         let mut hash = Self::new();
         let mut rest = word.as_bytes();
         while let [byte, tail @ ..] = rest {
-            hash.0 = (hash.0 ^ *byte as u64).wrapping_mul(0x100_0000_01b3);
+            hash.0 = (hash.0 ^ *byte as u32).wrapping_mul(Self::PRIME);
             rest = tail;
         }
         hash
     }
 
+    #[inline]
     pub(crate) fn add(&mut self, byte: u8) {
-        self.0 = (self.0 ^ u64::from(byte.to_ascii_lowercase())).wrapping_mul(0x100_0000_01b3);
+        self.0 = (self.0 ^ u32::from(byte.to_ascii_lowercase())).wrapping_mul(Self::PRIME);
     }
 
-    /// Mixed, so that neighbouring words do not share slots; never 0, which marks a free slot.
-    fn value(self) -> u64 {
-        (self.0 ^ (self.0 >> 29)) | 1
+    /// The slots to try, spread so that neighbouring words do not share them. Few are ever
+    /// tried: most of the table is empty.
+    #[inline]
+    fn slots(self) -> impl Iterator<Item = usize> {
+        const PROBES_MAX: usize = 32;
+        // The golden ratio of 2^32: the upper bits depend on all the bits of the hash.
+        let first = (self.0.wrapping_mul(0x9e37_79b9) >> (u32::BITS - SLOT_BITS)) as usize;
+        (first..first + PROBES_MAX).map(|slot| slot % SLOTS)
     }
 }
 
@@ -446,14 +492,34 @@ mod tests {
 
     #[test]
     fn the_table_has_room_and_no_collisions() {
-        let used = TABLE.slots.iter().filter(|slot| slot.0 != 0).count();
-        let mut words: Vec<_> = WORDS
+        let used = TABLE
+            .slots
             .iter()
-            .flat_map(|(_, words)| words.split_ascii_whitespace())
-            .collect();
-        words.sort_unstable();
-        words.dedup();
-        assert_eq!(used, words.len());
+            .filter(|slot| slot.0 != WordHash::NONE)
+            .count();
+        let distinct = |mut words: Vec<_>| {
+            words.sort_unstable();
+            words.dedup();
+            words.len()
+        };
+        let words = || {
+            WORDS
+                .iter()
+                .flat_map(|(_, words)| words.split_ascii_whitespace())
+        };
+        let hashes: Vec<_> = words().map(|word| WordHash::of(word).0).collect();
+        let mut all = hashes.clone();
+        let names = RULES
+            .iter()
+            .flat_map(|(_, _, names)| names.iter().copied().flatten());
+        all.extend(names.map(|name| name.0));
+        assert_eq!(distinct(hashes), {
+            let mut texts: Vec<_> = words().collect();
+            texts.sort_unstable();
+            texts.dedup();
+            texts.len()
+        });
+        assert_eq!(used, distinct(all));
         assert!(used * 2 < SLOTS, "{used} of {SLOTS}");
     }
 }

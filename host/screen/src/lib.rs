@@ -20,8 +20,10 @@
 
 #![forbid(unsafe_code)]
 
+mod code;
 mod command;
 mod command_line;
+mod cut;
 mod decode;
 mod entity;
 mod features;
@@ -32,9 +34,11 @@ mod ldap;
 mod lexicon;
 mod markup;
 mod model;
+mod near;
 mod path;
 mod phrases;
 mod policy;
+mod reader;
 mod repeats;
 mod screener;
 mod shape;

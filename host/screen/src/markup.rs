@@ -2,48 +2,120 @@
 
 use crate::features::{Feature, Found};
 use crate::lexicon::{Classes, WordHash, word, words};
-use crate::token::{Kind, Token, Tokens};
+use crate::near::{Near, Needs, Rule, Traits};
+use crate::reader::{Part, Tokens};
+use crate::token::{Kind, Token};
 
 /// How far a pattern looks ahead, in tokens. Bounds the work for each token.
 const WINDOW_TOKENS: usize = 12;
 
-/// Finds the features of script and of XML.
-pub(crate) fn scan(cx: &Tokens<'_>, found: &mut Found) {
-    let mut scan = Scan {
-        cx,
-        found,
-        in_tag: false,
-        single: 0,
-        double: 0,
-        tags: 0,
-        risky: false,
-    };
-    for (token, before, rest) in cx.windows(WINDOW_TOKENS) {
-        if scan.found.is_enough() {
-            return;
-        }
-        scan.token(token, before, rest);
-    }
-    scan.ends();
-}
+/// The words that a rule begins with, by class. Those that may be event handlers are marked
+/// where they are read.
+pub(crate) const WORDS: Classes = Classes::JS_CALL
+    .or(Classes::JS_OBJECT)
+    .or(Classes::SCRIPT_SCHEME);
 
-struct Scan<'s, 't> {
-    cx: &'s Tokens<'t>,
-    found: &'s mut Found,
+/// And one by one.
+pub(crate) const NAMES: &[&[WordHash]] = &[LOADING, SOURCES, STYLE, PROOFS];
+
+const SCRIPT: Traits = Traits::of(Classes::JS_CALL.or(Classes::JS_OBJECT));
+
+/// The rules that begin at a sign. Those without features keep count of the tags.
+pub(crate) const RULES: &[Rule] = &[
+    Rule::at(b"<", &[]).next(Traits::WORD.or(Traits::signs(b"/!?%\"'`+"))),
+    Rule::at(b"<", &[]).ahead(Traits::WORD),
+    Rule::at(b">", &[]),
+    Rule::at(b"'\"`", &[Feature::ScriptQuoteCall]).ahead(SCRIPT),
+    Rule::at(b"'\"`", &[Feature::ScriptHandlerBreak]).ahead(Traits::of(Classes::HANDLER)),
+    Rule::at(b"&", &[Feature::XxeReference])
+        .next(Traits::WORD)
+        .ahead(Traits::signs(b";")),
+    Rule::at(b"%", &[Feature::XxeParameter])
+        .next(Traits::WORD)
+        .ahead(Traits::signs(b";")),
+    Rule::at(b"{", &[Feature::ScriptTemplate]).ahead(Traits::WORD.or(Traits::signs(b"*"))),
+];
+
+/// Attributes that load or run something.
+const LOADING: &[WordHash] = words![
+    "srcdoc",
+    "formaction",
+    "xlink",
+    "attributename",
+    "http-equiv",
+    "classid",
+    "codebase",
+    "dynsrc",
+    "lowsrc",
+    "datasrc",
+    "allowscriptaccess",
+    "contenteditable",
+    "autofocus",
+];
+/// Properties of a style that load or run something.
+const STYLE: &[WordHash] = words![
+    "behavior",
+    "moz-binding",
+    "binding",
+    "import",
+    "expression",
+    "url",
+    "list-style-image",
+];
+
+/// Attributes that load something when it is named without quotes, or from elsewhere.
+const SOURCES: &[WordHash] = words!["src", "href", "data", "action", "background", "poster"];
+
+/// What lists of attacks name themselves with.
+const PROOFS: &[WordHash] = words!["xss", "xxs", "injectx"];
+
+/// What was seen so far.
+#[derive(Debug, Default)]
+pub(crate) struct State {
     in_tag: bool,
-    single: u32,
-    double: u32,
     tags: u32,
     /// One of the tags was none of those that only show text.
     risky: bool,
 }
 
+/// Finds the features of script and of XML in a part of the text.
+pub(crate) fn scan(
+    cx: &Tokens<'_>,
+    part: &Part,
+    needs: &mut Needs,
+    state: &mut State,
+    found: &mut Found,
+) {
+    let reads = (Classes::FOR_MARKUP, WINDOW_TOKENS);
+    let mut scan = Scan { cx, found, state };
+    cx.each(
+        part,
+        reads,
+        needs,
+        |_, _| true,
+        |token, near, before, rest| {
+            scan.token(token, near, before, rest);
+        },
+    );
+}
+
+/// Finds the features of script of the text as a whole.
+pub(crate) fn ends(cx: &Tokens<'_>, state: &mut State, found: &mut Found) {
+    Scan { cx, found, state }.ends();
+}
+
+struct Scan<'s, 't> {
+    cx: &'s Tokens<'t>,
+    found: &'s mut Found,
+    state: &'s mut State,
+}
+
 impl Scan<'_, '_> {
-    fn token(&mut self, token: &Token, before: Option<&Token>, rest: &[Token]) {
+    fn token(&mut self, token: &Token, near: Near, before: Option<&Token>, rest: &[Token]) {
         match token.kind {
             Kind::Punct(b'<') => self.angle(token, before, rest),
-            Kind::Punct(b'>') => self.in_tag = false,
-            Kind::Punct(b'\'' | b'"' | b'`') => self.quote(token, before, rest),
+            Kind::Punct(b'>') => self.state.in_tag = false,
+            Kind::Punct(b'\'' | b'"' | b'`') => self.quote(token, near, before, rest),
             Kind::Punct(b'&') => self.reference(token, rest),
             Kind::Punct(b'%') => self.parameter(token, before, rest),
             Kind::Punct(b'{') => self.template(token, rest),
@@ -82,8 +154,8 @@ impl Scan<'_, '_> {
         if first.is_any(b"!?") && first.length() == 1 && !first.is_spaced() {
             return;
         }
-        self.tags += 1;
-        self.in_tag = true;
+        self.state.tags += 1;
+        self.state.in_tag = true;
         let leading = before.is_none_or(|before| before.start == 0 && !before.is_word());
         let harmless = name.has(Classes::TAG) && !name.has(Classes::TAG_RISKY);
         self.found
@@ -91,7 +163,7 @@ impl Scan<'_, '_> {
         let prefixed = rest
             .iter()
             .any(|next| next.is(b':') && next.start == name.end);
-        self.risky |= !harmless && !prefixed;
+        self.state.risky |= !harmless && !prefixed;
         if name.reads(word!("script")) {
             self.found.add(Feature::ScriptTag, at);
         } else if name.has(Classes::TAG_RISKY) && !close {
@@ -99,10 +171,10 @@ impl Scan<'_, '_> {
         }
         let breaks = before.is_some_and(|before| before.is_any(b"'\">`;)]-") && before.start <= 2)
             || before.is_some_and(|before| {
-                before.is(b'>') && matches!(self.cx.tokens.first(), Some(first) if first.is_quote())
+                before.is(b'>') && matches!(self.cx.head().first(), Some(first) if first.is_quote())
             });
         self.found
-            .add_if(breaks && (self.tags <= 2), Feature::ScriptBreak, at);
+            .add_if(breaks && (self.state.tags <= 2), Feature::ScriptBreak, at);
         let after = rest
             .iter()
             .skip_while(|next| next.start <= name.start)
@@ -190,14 +262,12 @@ impl Scan<'_, '_> {
             .add_if(double && expression, Feature::ScriptTemplate, token.start);
     }
 
-    fn quote(&mut self, token: &Token, before: Option<&Token>, rest: &[Token]) {
-        let count = if token.is(b'"') {
-            &mut self.double
+    fn quote(&mut self, token: &Token, near: Near, before: Option<&Token>, rest: &[Token]) {
+        let odd = near.this.has(if token.is(b'"') {
+            Traits::ODD_DOUBLE
         } else {
-            &mut self.single
-        };
-        *count += token.length();
-        let odd = *count % 2 == 1;
+            Traits::ODD_SINGLE
+        });
         let closes = before.is_none_or(|before| !token.is_spaced() || !before.is_word());
         if !odd || !closes {
             return;
@@ -214,15 +284,18 @@ impl Scan<'_, '_> {
             .iter()
             .take(3)
             .zip(rest.iter().skip(1))
-            .any(|(name, next)| next.is(b'=') && is_handler(self.cx.word(name)));
-        self.found
-            .add_if(handler && !self.in_tag, Feature::ScriptHandlerBreak, at);
+            .any(|(name, next)| next.is(b'=') && name.has(Classes::HANDLER));
+        self.found.add_if(
+            handler && !self.state.in_tag,
+            Feature::ScriptHandlerBreak,
+            at,
+        );
     }
 
     fn word(&mut self, token: &Token, before: Option<&Token>, rest: &[Token]) {
         let at = token.start;
         let next = rest.first();
-        if self.in_tag || next.is_some_and(|next| next.is(b'=')) {
+        if self.state.in_tag || next.is_some_and(|next| next.is(b'=')) {
             self.attribute(token, rest);
         }
         let scheme = token.has(Classes::SCRIPT_SCHEME) && next.is_some_and(|next| next.is(b':'));
@@ -256,60 +329,30 @@ impl Scan<'_, '_> {
                 || next.is_some_and(|next| next.is_any(b"=(")) && token.length() >= 6;
             self.found.add_if(member, Feature::ScriptObject, at);
         }
-        let xss = token.reads_any(words!["xss", "xxs", "injectx"]);
+        let xss = token.reads_any(PROOFS);
         self.found
-            .add_if(xss && self.tags > 0, Feature::ScriptProof, at);
+            .add_if(xss && self.state.tags > 0, Feature::ScriptProof, at);
     }
 
     fn attribute(&mut self, token: &Token, rest: &[Token]) {
-        const LOADING: &[WordHash] = words![
-            "srcdoc",
-            "formaction",
-            "xlink",
-            "attributename",
-            "http-equiv",
-            "classid",
-            "codebase",
-            "dynsrc",
-            "lowsrc",
-            "datasrc",
-            "allowscriptaccess",
-            "contenteditable",
-            "autofocus",
-        ];
-        const STYLE: &[WordHash] = words![
-            "behavior",
-            "moz-binding",
-            "binding",
-            "import",
-            "expression",
-            "url",
-            "list-style-image",
-        ];
-        let word = self.cx.word(token);
         let at = token.start;
         // `onload=`, `onload\x0c=`, `onfocus onfocus=`.
         let set = rest.iter().take(3).any(|next| next.is(b'='));
-        if set && is_handler(word) {
-            self.found.add_if(self.in_tag, Feature::ScriptHandler, at);
-            let bare = !self.in_tag && rest.iter().take(6).any(|next| next.has(Classes::JS_CALL));
+        if set && token.has(Classes::HANDLER) {
+            self.found
+                .add_if(self.state.in_tag, Feature::ScriptHandler, at);
+            let bare =
+                !self.state.in_tag && rest.iter().take(6).any(|next| next.has(Classes::JS_CALL));
             self.found.add_if(bare, Feature::ScriptHandlerBreak, at);
         }
-        if !self.in_tag {
+        if !self.state.in_tag {
             return;
         }
         let next = rest.first();
         let loads = token.reads_any(LOADING);
         self.found.add_if(loads, Feature::ScriptAttribute, at);
         let assigned = next.is_some_and(|next| next.is(b'=') && !next.is_spaced());
-        let source = token.reads_any(words![
-            "src",
-            "href",
-            "data",
-            "action",
-            "background",
-            "poster"
-        ]);
+        let source = token.reads_any(SOURCES);
         let bare = assigned
             && source
             && rest
@@ -327,24 +370,29 @@ impl Scan<'_, '_> {
     }
 
     fn ends(&mut self) {
-        let tokens = &self.cx.tokens;
-        let Some(first) = tokens.first() else { return };
+        let Some(first) = self.cx.head().first() else {
+            return;
+        };
         self.found.add_if(
-            self.in_tag && self.tags > 0,
+            self.state.in_tag && self.state.tags > 0,
             Feature::ScriptOpenTag,
             first.start,
         );
-        let markup = first.is(b'<') && self.risky && self.cx.frame.plain <= 4;
+        let markup = first.is(b'<') && self.state.risky && self.cx.frame.plain <= 4;
         self.found
             .add_if(markup, Feature::ScriptMarkup, first.start);
     }
 }
 
 /// `onload`, `onmouseover`: all event handlers, and those nobody has thought of yet.
-fn is_handler(word: &str) -> bool {
-    const ORDINARY: [&str; 6] = ["once", "ones", "only", "online", "onto", "ongoing"];
-    let bytes = word.as_bytes();
-    matches!(bytes, [b'o' | b'O', b'n' | b'N', rest @ ..] if rest.len() >= 3 && rest.iter().all(u8::is_ascii_alphabetic))
+#[inline]
+pub(crate) fn is_handler(word: &[u8]) -> bool {
+    const ORDINARY: [&[u8]; 6] = [b"once", b"ones", b"only", b"online", b"onto", b"ongoing"];
+    let [b'o' | b'O', b'n' | b'N', rest @ ..] = word else {
+        return false;
+    };
+    rest.len() >= 3
+        && rest.iter().all(u8::is_ascii_alphabetic)
         && !ORDINARY
             .iter()
             .any(|ordinary| word.eq_ignore_ascii_case(ordinary))

@@ -1,6 +1,6 @@
 //! A linear model: each feature has a weight, and the score is what their sum makes likely.
 //!
-//! The weights come from `examples/train.rs`, which writes `weights.tsv`; a change of features
+//! The weights come from `tests/screening/train.rs`, which writes `weights.tsv`; a change of features
 //! asks for new weights. Nothing here knows a text.
 
 use std::sync::LazyLock;

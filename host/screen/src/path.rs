@@ -1,7 +1,7 @@
 //! Looks for paths that leave their folder, and for the files they lead to.
 
 use crate::features::{Feature, Found};
-use crate::token::Tokens;
+use crate::reader::Tokens;
 
 /// Finds the features of path traversal. Works on bytes: a path is no grammar of words.
 pub(crate) fn scan(cx: &Tokens<'_>, found: &mut Found) {
@@ -42,8 +42,11 @@ impl Steps {
         let offset = u32::try_from(at).unwrap_or(u32::MAX);
         let is_quoted = || {
             // In order, so that a text of many quotations is still read in linear time.
-            let next = cx.quoted.partition_point(|(_, to)| *to <= offset);
-            cx.quoted.get(next).is_some_and(|(from, _)| *from <= offset)
+            let next = cx.quoted.stretches.partition_point(|(_, to)| *to <= offset);
+            cx.quoted
+                .stretches
+                .get(next)
+                .is_some_and(|(from, _)| *from <= offset)
         };
         // `..2f` and `..5c`: the percent sign was taken out on the way.
         let hexed = dots >= 2
@@ -60,7 +63,7 @@ impl Steps {
             self.single(at, end, offset, found);
             return end;
         }
-        if !cx.quoted.is_empty() && is_quoted() {
+        if !cx.quoted.stretches.is_empty() && is_quoted() {
             return end;
         }
         self.row = if at <= self.end + 1 { self.row + 1 } else { 1 };

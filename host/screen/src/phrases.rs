@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
 use crate::features::{Feature, Found};
-use crate::token::Tokens;
+use crate::reader::Tokens;
 
 /// The phrases, without regard to case, and what each is a sign of.
 const PHRASES: &[(Feature, &[&str])] = &[
@@ -398,7 +398,7 @@ pub(crate) fn scan(cx: &Tokens<'_>, found: &mut Found) {
     let Some(automaton) = AUTOMATON.as_ref() else {
         return;
     };
-    let mut quoted = cx.quoted.iter().peekable();
+    let mut quoted = cx.quoted.stretches.iter().peekable();
     for hit in automaton.search.find_overlapping_iter(cx.text) {
         let (Ok(start), Ok(end)) = (u32::try_from(hit.start()), u32::try_from(hit.end())) else {
             return;

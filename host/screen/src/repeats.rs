@@ -4,18 +4,23 @@
 //! says nothing that the first did not. A megabyte of one trick is cut into tokens and compared
 //! with what came before it, and no grammar reads it.
 
+use crate::cut::Cutter;
 use crate::token::Token;
 
 /// The most tokens that are seen as one repetition.
 const PERIOD_TOKENS_MAX: usize = 16;
 
 /// How often a repetition is looked for, in tokens. A look is too dear for each of them.
-const LOOK_EVERY_TOKENS: usize = 32;
+const LOOK_EVERY_TOKENS: usize = 64;
 
 /// How many tokens must have repeated before any is left out.
 const REPEATED_TOKENS_MIN: usize = 256;
 
+/// How many tokens must be there for a repetition to be found and to be taken back.
+const RETAINED_TOKENS: usize = 4 * PERIOD_TOKENS_MAX;
+
 /// Tokens without the repetitions.
+#[derive(Debug)]
 pub(crate) struct Repeats {
     kept: Vec<Token>,
     /// After how many tokens the text repeats itself; 0 when it does not.
@@ -27,9 +32,33 @@ pub(crate) struct Repeats {
     left_out: Vec<(u32, u32)>,
     /// How far into a period the next token is.
     phase: usize,
+    /// After how many bytes the text repeats itself, when a repetition was just left out.
+    skip: Option<usize>,
 }
 
 impl Repeats {
+    /// The tokens that `cutter` gives, without repetitions.
+    pub(crate) fn of(mut cutter: Cutter<'_>) -> Vec<Token> {
+        let mut repeats = Self::new(0);
+        repeats.fill(&mut cutter, usize::MAX);
+        repeats.take_all()
+    }
+
+    /// Cuts up to `count` more tokens. False when the text has ended.
+    pub(crate) fn fill(&mut self, cutter: &mut Cutter<'_>, count: usize) -> bool {
+        for _ in 0..count {
+            let Some(token) = cutter.next() else {
+                self.take_back();
+                return false;
+            };
+            self.push(token);
+            if let Some(bytes) = self.skip.take() {
+                cutter.skip_repetitions(bytes);
+            }
+        }
+        true
+    }
+
     pub(crate) fn new(capacity: usize) -> Self {
         Self {
             kept: Vec::with_capacity(capacity),
@@ -37,11 +66,12 @@ impl Repeats {
             repeated: 0,
             left_out: Vec::new(),
             phase: 0,
+            skip: None,
         }
     }
 
     #[inline]
-    pub(crate) fn push(&mut self, token: Token) {
+    fn push(&mut self, token: Token) {
         if self.period > 0
             && self
                 .expected()
@@ -60,6 +90,7 @@ impl Repeats {
             };
             // Two periods at once: what comes in pairs, like quotes, stays in pairs.
             if self.left_out.len() == 2 * self.period {
+                self.skip = self.step();
                 self.left_out.clear();
             }
             return;
@@ -76,14 +107,31 @@ impl Repeats {
         }
     }
 
+    /// How many bytes the two periods take that were left out.
+    fn step(&self) -> Option<usize> {
+        let (first, _) = self.left_out.first()?;
+        let (second, _) = self.left_out.get(self.period)?;
+        usize::try_from(2 * (second - first)).ok()
+    }
+
     /// After how many tokens the last ones repeat those before them; 0 when they do not.
     fn find_period(&self) -> usize {
+        let Some((earlier, newest)) = self.kept.split_last_chunk::<PERIOD_TOKENS_MAX>() else {
+            return 0;
+        };
+        let (Some(last), Some(from)) =
+            (newest.last(), earlier.len().checked_sub(PERIOD_TOKENS_MAX))
+        else {
+            return 0;
+        };
         (1..=PERIOD_TOKENS_MAX)
             .find(|period| {
-                let newest = self.kept.iter().rev();
-                let before = self.kept.iter().rev().skip(*period);
-                let mut pairs = newest.zip(before).take(PERIOD_TOKENS_MAX);
-                pairs.len() == PERIOD_TOKENS_MAX && pairs.all(|(new, old)| new.is_like(old))
+                let end = self.kept.len() - period;
+                let before = self.kept.get(..end).unwrap_or_default();
+                before.last().is_some_and(|before| before.is_like(last))
+                    && before
+                        .get(from + PERIOD_TOKENS_MAX - period..)
+                        .is_some_and(|before| before.iter().zip(newest).all(|(a, b)| a.is_like(b)))
             })
             .unwrap_or(0)
     }
@@ -108,27 +156,42 @@ impl Repeats {
         }
     }
 
-    pub(crate) fn finish(mut self) -> Vec<Token> {
-        self.take_back();
-        self.kept
+    /// What was kept and is not forgotten.
+    pub(crate) fn tokens(&self) -> &[Token] {
+        &self.kept
+    }
+
+    pub(crate) fn tokens_mut(&mut self) -> &mut [Token] {
+        &mut self.kept
+    }
+
+    pub(crate) fn take_all(&mut self) -> Vec<Token> {
+        std::mem::take(&mut self.kept)
+    }
+
+    /// Forgets the first `count` tokens but for those that a repetition is found by. Gives how
+    /// many are gone.
+    pub(crate) fn forget(&mut self, count: usize) -> usize {
+        let gone = count.min(self.kept.len().saturating_sub(RETAINED_TOKENS));
+        self.kept.drain(..gone);
+        gone
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::token::Tokens;
+    use super::*;
 
     fn count(text: &str) -> usize {
-        Tokens::of(text).tokens.len()
+        Repeats::of(Cutter::new(text, 0)).len()
     }
 
     #[test]
     fn repetitions_are_left_out_and_what_follows_is_not() {
         let text = format!("{}' or 1=1 --", "a;b ".repeat(10_000));
         assert!(count(&text) < 600, "{}", count(&text));
-        let tokens = Tokens::of(&text);
+        let tokens = Repeats::of(Cutter::new(&text, 0));
         let tail: Vec<_> = tokens
-            .tokens
             .iter()
             .rev()
             .take(8)
@@ -138,11 +201,29 @@ mod tests {
     }
 
     #[test]
+    fn what_follows_a_skipped_repetition_is_kept_wherever_it_begins() {
+        for copies in 4_000..4_040 {
+            let text = format!("{}' or 1=1 --", "a;'b ".repeat(copies));
+            let tokens = Repeats::of(Cutter::new(&text, 0));
+            let tail = tokens
+                .last_chunk::<9>()
+                .unwrap()
+                .map(|token| token.text(&text));
+            assert_eq!(
+                tail,
+                [";", "'", "b", "'", "or", "1", "=", "1", "--"],
+                "{copies}"
+            );
+            let quotes = tokens.iter().filter(|token| token.is(b'\'')).count();
+            assert_eq!(quotes % 2, (copies + 1) % 2, "{copies}");
+        }
+    }
+
+    #[test]
     fn quotes_stay_in_pairs() {
         for repetitions in 400..440 {
             let text = "'a ".repeat(repetitions);
-            let quotes = Tokens::of(&text)
-                .tokens
+            let quotes = Repeats::of(Cutter::new(&text, 0))
                 .iter()
                 .filter(|token| token.is(b'\''))
                 .count();

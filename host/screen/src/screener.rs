@@ -6,13 +6,10 @@ use std::fmt;
 use crate::decode::decode_traced_to;
 use crate::features::{Feature, Found};
 use crate::model::{Model, likelihood};
+use crate::near::Needs;
 use crate::policy::{Category, FieldKind, Mode, Policies};
-use crate::token::Tokens;
-use crate::{command, decode, ldap, markup, path, phrases, shape, sql};
-
-/// In a longer text, after decoding, no more signs are looked for once there are enough for a
-/// hit. Its verdict is the same, its score is a lower bound.
-const WHOLE_BYTES_MAX: usize = 64 << 10;
+use crate::reader::{Part, Reader, Tokens, WHOLE_BYTES_MAX};
+use crate::{command, command_line, decode, ldap, markup, path, phrases, shape, sql};
 
 /// How many features a hit names.
 const REASONS_MAX: usize = 3;
@@ -43,6 +40,8 @@ impl Screener {
         let decoded = decode_field(kind, text);
         let model = Model::trained();
         let strict = kind != FieldKind::Prompt;
+        // In a longer text no more signs are looked for once there are enough for a hit. Its
+        // verdict is the same, its score is a lower bound.
         let mut found = if decoded.len() > WHOLE_BYTES_MAX {
             model.goal(policy.threshold.likelihood(), strict)
         } else {
@@ -88,14 +87,68 @@ pub fn find(decoded: &str) -> Found {
 
 /// How a text reads is looked at first: only that can speak for it.
 fn find_into(decoded: &str, found: &mut Found) {
-    let tokens = Tokens::of(decoded);
-    shape::scan(&tokens, found);
-    phrases::scan(&tokens, found);
-    sql::scan(&tokens, found);
-    command::scan(&tokens, found);
-    markup::scan(&tokens, found);
-    ldap::scan(&tokens, found);
-    path::scan(&tokens, found);
+    let mut reader = Reader::new(decoded);
+    shape::talk(reader.tokens(), found);
+    let mut grammars = Grammars::new(reader.tokens());
+    let mut part = Part::default();
+    while reader.next_part(&mut part) {
+        grammars.read(reader.tokens(), &part, found);
+        if found.is_enough() {
+            return;
+        }
+    }
+    let tokens = reader.tokens();
+    phrases::scan(tokens, found);
+    if !found.is_enough() {
+        grammars.end(tokens, found);
+        path::scan(tokens, found);
+    }
+}
+
+/// The grammars that read tokens: what each has seen so far, and what its rules need.
+struct Grammars {
+    shape: shape::State,
+    sql: (sql::State, Needs),
+    command: (command::State, Needs),
+    markup: (markup::State, Needs),
+    ldap: Needs,
+}
+
+impl Grammars {
+    fn new(cx: &Tokens<'_>) -> Self {
+        Self {
+            shape: shape::State::default(),
+            sql: (sql::State::new(cx), Needs::default()),
+            command: Default::default(),
+            markup: Default::default(),
+            ldap: Needs::default(),
+        }
+    }
+
+    fn read(&mut self, cx: &Tokens<'_>, part: &Part, found: &mut Found) {
+        let present = part.nearby.present();
+        shape::scan(cx, part, &mut self.shape, found);
+        let (state, needs) = &mut self.sql;
+        needs.turn_to(sql::RULES, present, found);
+        sql::scan(cx, part, needs, state, found);
+        let (state, needs) = &mut self.command;
+        needs.turn_to(command::RULES, present, found);
+        command::scan(cx, part, needs, state, found);
+        let (state, needs) = &mut self.markup;
+        needs.turn_to(markup::RULES, present, found);
+        markup::scan(cx, part, needs, state, found);
+        self.ldap.turn_to(ldap::RULES, present, found);
+        ldap::scan(cx, part, &mut self.ldap, found);
+    }
+
+    /// What is said of the text as a whole.
+    fn end(&mut self, cx: &Tokens<'_>, found: &mut Found) {
+        shape::ends(cx, &self.shape, found);
+        sql::ends(cx, &mut self.sql.0, found);
+        command_line::scan(cx, found);
+        markup::ends(cx, &mut self.markup.0, found);
+        ldap::ends(cx, self.shape.depth, found);
+    }
 }
 
 /// The features that speak most for the category.
@@ -197,6 +250,25 @@ mod tests {
             assert!(hit.position >= text.len(), "{hit}");
             let strict = screener.screen(FieldKind::Identifier, &(text + "../../etc/passwd"));
             assert!(strict.is_some(), "{bytes}");
+        }
+    }
+
+    #[test]
+    fn an_attack_across_parts_is_found() {
+        // Without talk and repetition, and longer than what is read whole.
+        let filler = |count: usize| (0..count).map(|at| format!("w{at} ")).collect::<String>();
+        let many = 20 * crate::reader::PART_TOKENS;
+        for early in 0..16 {
+            let text = filler(many - early) + "1 union all select 1,2,3 -- " + &filler(many);
+            let found = find(&text);
+            for feature in [
+                Feature::SqlValueLogic,
+                Feature::SqlUnionSelect,
+                Feature::SqlValueList,
+                Feature::SqlCommentOpen,
+            ] {
+                assert!(found.has(feature), "{feature}, {early} tokens early");
+            }
         }
     }
 

@@ -1,16 +1,11 @@
 //! Looks at how the text as a whole reads: as people talk, or as a piece of something.
 
 use crate::features::{Feature, Found};
-use crate::token::Tokens;
-
-/// Finds the features of the whole text.
-pub(crate) fn scan(cx: &Tokens<'_>, found: &mut Found) {
-    talk(cx, found);
-    piece(cx, found);
-}
+use crate::reader::{Part, Tokens};
+use crate::token::Token;
 
 /// Signs that people talk.
-fn talk(cx: &Tokens<'_>, found: &mut Found) {
+pub(crate) fn talk(cx: &Tokens<'_>, found: &mut Found) {
     const FOREIGN_MANY: u32 = 12;
     let frame = cx.frame;
     for (feature, least) in [
@@ -54,7 +49,7 @@ fn talk(cx: &Tokens<'_>, found: &mut Found) {
     found.add_if(frame.foreign >= FOREIGN_MANY, Feature::ShapeForeignMany, 0);
     found.add_if(frame.talks, Feature::ShapeTalks, 0);
     found.add_if(frame.asks, Feature::ShapeAsks, 0);
-    found.add_if(!cx.quoted.is_empty(), Feature::ShapeQuotes, 0);
+    found.add_if(frame.quotes(), Feature::ShapeQuotes, 0);
     found.add_if(
         frame.words >= 2 && frame.punct * 4 <= frame.words,
         Feature::ShapeWordsOnly,
@@ -62,34 +57,47 @@ fn talk(cx: &Tokens<'_>, found: &mut Found) {
     );
 }
 
-/// Signs that the text is a piece of something.
-fn piece(cx: &Tokens<'_>, found: &mut Found) {
+/// What was seen so far.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    /// Bit 0: an odd number of single quotes; bit 1: of double quotes.
+    odd_quotes: u32,
+    /// How many brackets are open.
+    pub(crate) depth: i64,
+    odd_bracket: bool,
+    /// Tokens other than the first with spaces before them.
+    spaced: bool,
+}
+
+/// Counts quotes and brackets in a part of the text.
+pub(crate) fn scan(cx: &Tokens<'_>, part: &Part, state: &mut State, found: &mut Found) {
+    let begins = usize::from(part.range.start == 0);
+    let tokens = cx.tokens.get(part.range.clone()).unwrap_or_default();
     // Without a branch for each kind of sign: in a text of random signs none is foreseen.
-    let mut single = 0_u32;
-    let mut double = 0_u32;
-    let mut depth = 0_i64;
-    let mut odd_bracket = false;
-    for token in &cx.tokens {
-        let length = token.length();
-        let count = |sign: u8| length * u32::from(token.is(sign));
-        single ^= count(b'\'');
-        double ^= count(b'"');
-        depth += i64::from(count(b'(')) - i64::from(count(b')'));
-        if depth < 0 && !odd_bracket {
-            odd_bracket = true;
+    for token in tokens {
+        let sign = token.sign;
+        let odd = token.length() & 1;
+        state.odd_quotes ^= odd * (u32::from(sign == b'\'') | u32::from(sign == b'"') << 1);
+        let bracket = i64::from(sign == b'(') - i64::from(sign == b')');
+        state.depth += bracket * i64::from(token.length());
+        if (state.depth < 0) & !state.odd_bracket {
+            state.odd_bracket = true;
             found.add(Feature::ShapeBracketOdd, token.start);
         }
     }
-    let odd = (single | double) & 1 == 1;
-    found.add_if(odd, Feature::ShapeQuoteOdd, 0);
-    let Some(first) = cx.tokens.first() else {
+    state.spaced = state.spaced || tokens.iter().skip(begins).any(Token::is_spaced);
+}
+
+/// Signs that the text is a piece of something.
+pub(crate) fn ends(cx: &Tokens<'_>, state: &State, found: &mut Found) {
+    found.add_if(state.odd_quotes != 0, Feature::ShapeQuoteOdd, 0);
+    let Some(first) = cx.head().first() else {
         return;
     };
     let mid = first.is_any(b"'\"`);|&,%+=>]}\\") || (first.is_any(b"-") && first.length() == 1);
     found.add_if(mid, Feature::ShapeStartsMid, first.start);
-    let spaced = cx.tokens.iter().skip(1).any(crate::token::Token::is_spaced);
     found.add_if(
-        !spaced && cx.tokens.len() >= 4,
+        !state.spaced && cx.head().len() >= 4,
         Feature::ShapeNoSpaces,
         first.start,
     );

@@ -1,46 +1,64 @@
 //! Looks for SQL that breaks out of a value, and for SQL that stands alone.
 
+mod names;
+
 use crate::features::{Feature, Found};
 use crate::lexicon::{self, Classes, WordHash, word, words};
-use crate::token::{Kind, Token, Tokens};
+use crate::near::{Near, Needs, Rule, Traits};
+use crate::reader::{Part, Tokens};
+use crate::token::{Kind, Token};
+use names::{BUILD, CATALOGS, DOCUMENT, ERROR, FILES, OWNERS, PROCEDURES, RARE, TIME, WHOAMI};
 
 /// How far a pattern looks ahead, in tokens. Bounds the work for each token.
 const WINDOW_TOKENS: usize = 12;
 
-/// Finds the features of SQL.
-pub(crate) fn scan(cx: &Tokens<'_>, found: &mut Found) {
-    let mut scan = Scan {
-        cx,
-        found,
-        quotes: Quotes::default(),
-        values: 0,
-        select: None,
-        phrase: is_phrase(cx),
-        prose: cx.frame.punct <= 1 && cx.frame.plain >= 2 && cx.frame.words >= 5,
-    };
-    for (token, before, rest) in cx.windows(WINDOW_TOKENS) {
-        if scan.found.is_enough() {
-            return;
-        }
-        scan.token(token, before, rest);
-    }
-    scan.ends();
-}
+/// The words that a rule begins with, by class.
+pub(crate) const WORDS: Classes = lexicon::SQL;
 
-/// How many quotes of each kind were seen: an odd one that follows a value closes a string
-/// which began before the text.
-#[derive(Debug, Default)]
-struct Quotes {
-    single: u32,
-    double: u32,
-}
+/// And one by one.
+pub(crate) const NAMES: &[&[WordHash]] = &[CATALOGS, FILES, PROCEDURES, OWNERS];
 
-struct Scan<'s, 't> {
-    cx: &'s Tokens<'t>,
-    found: &'s mut Found,
-    quotes: Quotes,
-    /// Numbers and nulls in a row, with commas between.
-    values: u32,
+/// What begins a comparison.
+const COMPARISON: Traits = Traits::signs(b"=<>").or(Traits::of(Classes::COMPARE));
+
+/// What begins a comment.
+const COMMENT: Traits = Traits::signs(b"-#");
+
+/// Names the value before a comment.
+const COMMENTED: Traits = Traits::signs(b"'\"`)(;*")
+    .or(Traits::NUMBER)
+    .or(Traits::of(Classes::NULL));
+
+/// The rules that begin at a sign.
+pub(crate) const RULES: &[Rule] = &[
+    Rule::at(b"'\"`", &[Feature::SqlQuoteLogic]).ahead(Traits::of(
+        Classes::LOGIC
+            .or(Classes::UNION)
+            .or(Classes::COMPARE)
+            .or(Classes::CLAUSE),
+    )),
+    Rule::at(b"'\"`", &[Feature::SqlQuoteOperator]).ahead(Traits::signs(b"|&+-*%^=</")),
+    Rule::at(b"'\"`", &[Feature::SqlQuoteEnd]).ahead(Traits::signs(b"-#;,")),
+    Rule::at(b";", &[Feature::SqlStacked]).ahead(Traits::of(Classes::SQL_VERB)),
+    Rule::at(b"|&", CONDITIONS).ahead(COMPARISON),
+    Rule::at(b"|&", &[Feature::SqlLogicEnd]).ahead(COMMENT.or(Traits::END)),
+    Rule::at(b"@", &[Feature::SqlVariable, Feature::SqlWhoami]).next(Traits::WORD),
+    Rule::at(b"-#/", &[Feature::SqlCommentOpen]).before(COMMENTED),
+    Rule::at(b"/", &[Feature::SqlInlineComment]).next(Traits::signs(b"*")),
+    Rule::at(b"-#", &[Feature::SqlInlineComment]).ahead(Traits::signs(b"!")),
+    Rule::at(b"(", &[Feature::SqlSubselect]).ahead(Traits::of(Classes::SELECT)),
+    Rule::at(b"$", &[Feature::SqlDocument])
+        .next(Traits::WORD)
+        .ahead(Traits::signs(b":]")),
+    Rule::at(b"?", &[Feature::SqlOperators]).next(Traits::signs(b"&|")),
+    Rule::at(b"<", &[Feature::SqlOperators]).next(Traits::signs(b"=")),
+];
+
+const CONDITIONS: &[Feature] = &[Feature::SqlTautology, Feature::SqlWeakCondition];
+
+/// What was seen so far.
+#[derive(Debug)]
+pub(crate) struct State {
     /// Where the last `select` stood.
     select: Option<u32>,
     /// The text is one phrase in quotes, as people type into a search.
@@ -49,12 +67,85 @@ struct Scan<'s, 't> {
     prose: bool,
 }
 
+impl State {
+    pub(crate) fn new(cx: &Tokens<'_>) -> Self {
+        Self {
+            select: None,
+            phrase: is_phrase(cx),
+            prose: cx.frame.punct <= 1 && cx.frame.plain >= 2 && cx.frame.words >= 5,
+        }
+    }
+}
+
+/// Finds the features of SQL in a part of the text.
+pub(crate) fn scan(
+    cx: &Tokens<'_>,
+    part: &Part,
+    needs: &mut Needs,
+    state: &mut State,
+    found: &mut Found,
+) {
+    let reads = (Classes::FOR_SQL, WINDOW_TOKENS);
+    let lists = !found.has(Feature::SqlValueList);
+    let conditions = !CONDITIONS.iter().all(|feature| found.has(*feature));
+    let ends = !found.has(Feature::SqlLogicEnd);
+    let values = !found.has(Feature::SqlValueLogic);
+    let others = |token: &Token, near: &Near| match token.kind {
+        Kind::Number => lists & near.next.has(LISTED),
+        Kind::Word => may_be_met(token, near, conditions, ends, values),
+        _ => true,
+    };
+    let mut scan = Scan { cx, found, state };
+    cx.each(part, reads, needs, others, |token, near, before, rest| {
+        scan.token(token, near, before, rest);
+    });
+}
+
+/// What may follow a value in a list of them.
+const LISTED: Traits = Traits::NUMBER
+    .or(Traits::of(Classes::NULL))
+    .or(Traits::signs(b","));
+
+/// True when a rule may be met that begins at the word. All parts are looked at, so that the
+/// processor has one branch to foresee.
+fn may_be_met(token: &Token, near: &Near, conditions: bool, ends: bool, values: bool) -> bool {
+    const JOINS: Classes = Classes::LOGIC.or(Classes::COMPARE);
+    const VALUE: Traits = Traits::NUMBER.or(Traits::signs(b")"));
+    let joins_only = token.has(JOINS) & !token.has(BEGINS) & token.has(lexicon::SQL);
+    let condition = (conditions & near.ahead.has(COMPARISON))
+        | (ends & near.ahead.has(COMMENT.or(Traits::END)));
+    !joins_only
+        | (token.has(Classes::LOGIC) & condition)
+        | (values & near.before.has(VALUE))
+        | token.has(Classes::MIXED_CASE)
+        | token.reads_any(RARE)
+}
+
+/// Words that begin rules of their own.
+const BEGINS: Classes = Classes::SQL_VERB
+    .or(Classes::SQL_FUNCTION)
+    .or(Classes::SQL_OBJECT)
+    .or(Classes::CLAUSE)
+    .or(Classes::SELECT)
+    .or(Classes::UNION)
+    .or(Classes::NULL);
+
+/// Finds the features of SQL of the text as a whole.
+pub(crate) fn ends(cx: &Tokens<'_>, state: &mut State, found: &mut Found) {
+    Scan { cx, found, state }.ends();
+}
+
+struct Scan<'s, 't> {
+    cx: &'s Tokens<'t>,
+    found: &'s mut Found,
+    state: &'s mut State,
+}
+
 impl Scan<'_, '_> {
-    fn token(&mut self, token: &Token, before: Option<&Token>, rest: &[Token]) {
-        self.value_list(token);
+    fn token(&mut self, token: &Token, near: Near, before: Option<&Token>, rest: &[Token]) {
         match token.kind {
             Kind::Word => self.word(token, before, rest),
-            Kind::Punct(b'\'' | b'"' | b'`') => self.quote(token, before, rest),
+            Kind::Punct(b'\'' | b'"' | b'`') => self.quote(token, near, before, rest),
             Kind::Punct(b';') => self.separator(token, rest),
             Kind::Punct(b'|' | b'&') if token.length() == 2 => self.condition(token, before, rest),
             Kind::Punct(b'@') => self.variable(token, rest),
@@ -74,24 +165,22 @@ impl Scan<'_, '_> {
                 let same = matches!(rest, [a, b, ..] if a.is(b'=') && b.is(b'>'));
                 self.found.add_if(same, Feature::SqlOperators, token.start);
             }
-            Kind::Hex if token.length() >= 8 => self.found.add(Feature::SqlHex, token.start),
+            Kind::Number | Kind::Hex => self.value_list(token, rest),
             _ => {}
         }
     }
 
-    /// Counts values in a row: `1,2,null,4`.
-    fn value_list(&mut self, token: &Token) {
-        const VALUES_MIN: u32 = 3;
-        if token.is_number() || token.has(Classes::NULL) {
-            self.values += 1;
-            self.found.add_if(
-                self.values >= VALUES_MIN,
-                Feature::SqlValueList,
-                token.start,
-            );
-        } else if !token.is(b',') {
-            self.values = 0;
+    /// Three values in a row: `1,2,null`.
+    fn value_list(&mut self, token: &Token, rest: &[Token]) {
+        let mut others = rest.iter().filter(|next| !next.is(b','));
+        if let (Some(second), Some(third)) = (others.next(), others.next())
+            && is_value(second)
+            && is_value(third)
+        {
+            self.found.add(Feature::SqlValueList, third.start);
         }
+        let long = token.kind == Kind::Hex && token.length() >= 8;
+        self.found.add_if(long, Feature::SqlHex, token.start);
     }
 
     fn word(&mut self, token: &Token, before: Option<&Token>, rest: &[Token]) {
@@ -100,11 +189,11 @@ impl Scan<'_, '_> {
             return;
         }
         let at = token.start;
-        self.found.add_if(
-            is_mixed_case(self.cx.word(token)),
-            Feature::SqlMixedCase,
-            at,
-        );
+        let mixed = token.has(Classes::MIXED_CASE);
+        self.found.add_if(mixed, Feature::SqlMixedCase, at);
+        if token.has(Classes::NULL) {
+            self.value_list(token, rest);
+        }
         if token.has(Classes::UNION) {
             self.union(token, rest);
         }
@@ -121,20 +210,20 @@ impl Scan<'_, '_> {
                 .add_if(value && (hard || condition), Feature::SqlValueLogic, at);
         }
         if token.has(Classes::SELECT) {
-            self.select = Some(at);
+            self.state.select = Some(at);
             let value = first_inside(rest).is_some_and(|next| {
                 next.is_number() || next.has(Classes::NULL) || next.is_any(b"@'\"-")
             });
             self.found.add_if(value, Feature::SqlSelectList, at);
         }
         if token.has(Classes::SQL_OBJECT)
-            && let Some(select) = self.select
-            && !self.prose
+            && let Some(select) = self.state.select
+            && !self.state.prose
         {
             self.found
                 .add_if(token.reads(word!("from")), Feature::SqlVerbObject, select);
         }
-        if token.has(Classes::SQL_VERB) && !self.prose {
+        if token.has(Classes::SQL_VERB) && !self.state.prose {
             let object = rest.first().filter(|next| next.has(Classes::SQL_OBJECT));
             self.found
                 .add_if(object.is_some(), Feature::SqlVerbObject, at);
@@ -213,14 +302,12 @@ impl Scan<'_, '_> {
             .add_if(short && valued, Feature::SqlLogicEnd, token.start);
     }
 
-    fn quote(&mut self, token: &Token, before: Option<&Token>, rest: &[Token]) {
-        let count = if token.is(b'"') {
-            &mut self.quotes.double
+    fn quote(&mut self, token: &Token, near: Near, before: Option<&Token>, rest: &[Token]) {
+        let odd = near.this.has(if token.is(b'"') {
+            Traits::ODD_DOUBLE
         } else {
-            &mut self.quotes.single
-        };
-        *count += token.length();
-        let odd = *count % 2 == 1;
+            Traits::ODD_SINGLE
+        });
         let Some(next) = rest
             .iter()
             .find(|next| !next.is(b')') && next.kind != Kind::Comment)
@@ -231,7 +318,7 @@ impl Scan<'_, '_> {
         let opens = before.is_some()
             && token.is_spaced()
             && rest.first().is_some_and(|next| !next.is_spaced());
-        if !odd || opens || self.phrase {
+        if !odd || opens || self.state.phrase {
             return;
         }
         let at = token.start;
@@ -304,70 +391,14 @@ impl Scan<'_, '_> {
     }
 
     fn document(&mut self, token: &Token, rest: &[Token]) {
-        const OPERATORS: &[WordHash] = words![
-            "ne", "gt", "gte", "lt", "lte", "nin", "in", "where", "regex", "exists", "or", "and",
-            "not",
-        ];
         let Some(name) = rest.first() else { return };
-        let operator = name.reads_any(OPERATORS);
+        let operator = name.reads_any(DOCUMENT);
         let keyed = rest.iter().skip(1).take(2).any(|next| next.is_any(b":]"));
         self.found
             .add_if(operator && keyed, Feature::SqlDocument, token.start);
     }
 
     fn function(&mut self, token: &Token, calls: bool) {
-        const TIME: &[WordHash] = words![
-            "sleep",
-            "pg_sleep",
-            "benchmark",
-            "dbms_pipe",
-            "dbms_lock",
-            "receive_message",
-            "randomblob",
-        ];
-        const ERROR: &[WordHash] = words![
-            "extractvalue",
-            "updatexml",
-            "utl_inaddr",
-            "utl_http",
-            "get_host_address",
-            "ctxsys",
-            "drithsx",
-            "json_keys",
-            "gtid_subset",
-            "xmltype",
-            "procedure",
-            "name_const",
-            "json_depth",
-            "dbms_xmlgen",
-        ];
-        const WHOAMI: &[WordHash] = words![
-            "version",
-            "database",
-            "user",
-            "current_user",
-            "session_user",
-            "system_user",
-            "user_name",
-            "current_database",
-            "current_setting",
-            "db_name",
-            "schema_name",
-            "suser_sname",
-            "sqlite_version",
-            "getpgusername",
-        ];
-        const BUILD: &[WordHash] = words![
-            "char",
-            "chr",
-            "concat",
-            "concat_ws",
-            "group_concat",
-            "unhex",
-            "ascii",
-            "substring",
-            "substr",
-        ];
         let at = token.start;
         let (time, error) = (token.reads_any(TIME), token.reads_any(ERROR));
         let (whoami, build) = (token.reads_any(WHOAMI), token.reads_any(BUILD));
@@ -404,68 +435,14 @@ impl Scan<'_, '_> {
             }
             _ => {}
         }
-        let rare = token.reads_any(words!["rlike", "sounds", "regexp", "xor"]);
+        let rare = token.reads_any(RARE);
         self.found.add_if(rare, Feature::SqlOperators, at);
     }
 
     fn schema(&mut self, token: &Token, rest: &[Token]) {
-        const CATALOGS: &[WordHash] = words![
-            "information_schema",
-            "sysobjects",
-            "syscolumns",
-            "sysdatabases",
-            "all_tables",
-            "all_users",
-            "user_tables",
-            "all_tab_columns",
-            "dba_users",
-            "dba_tables",
-            "dba_role_privs",
-            "dba_sys_privs",
-            "pg_catalog",
-            "pg_shadow",
-            "pg_user",
-            "pg_tables",
-            "pg_database",
-            "pg_class",
-            "sqlite_master",
-            "sqlite_schema",
-            "msysobjects",
-            "table_name",
-            "column_name",
-            "table_schema",
-            "schema_name",
-            "user_tab_columns",
-            "syslogins",
-            "sysusers",
-            "all_objects",
-            "user_objects",
-            "v$version"
-        ];
-        const FILES: &[WordHash] = words![
-            "load_file",
-            "lo_import",
-            "lo_export",
-            "pg_read_file",
-            "openrowset",
-            "dumpfile",
-            "outfile"
-        ];
-        const PROCEDURES: &[WordHash] = words![
-            "xp_cmdshell",
-            "xp_dirtree",
-            "xp_regread",
-            "xp_fileexist",
-            "xp_servicecontrol",
-            "sp_executesql",
-            "sp_oacreate",
-            "sp_makewebtask",
-            "sp_configure",
-            "xp_"
-        ];
         let at = token.start;
         let dotted = || matches!(rest, [dot, name, ..] if dot.is(b'.') && !dot.is_spaced() && name.is_word() && !name.is_spaced());
-        let owner = token.reads_any(words!["sys", "mysql", "master"]) && dotted();
+        let owner = token.reads_any(OWNERS) && dotted();
         self.found
             .add_if(owner || token.reads_any(CATALOGS), Feature::SqlSchema, at);
         self.found
@@ -476,7 +453,7 @@ impl Scan<'_, '_> {
 
     /// Whether the text begins in the middle of a condition.
     fn begins(&mut self) {
-        let [first, next, ..] = self.cx.tokens.as_slice() else {
+        let [first, next, ..] = self.cx.head() else {
             return;
         };
         let by = first.has(Classes::CLAUSE) && next.reads(word!("by"));
@@ -509,24 +486,32 @@ impl Scan<'_, '_> {
             .add_if(sign && tokens.len() > 1, Feature::SqlCommentEnd, last.start);
         let frame = self.cx.frame;
         // Two words of three, and not only one.
-        let dense =
-            frame.sql >= 2 && frame.sql * 3 >= frame.words * 2 && frame.plain <= 2 && !self.phrase;
+        let dense = frame.sql >= 2
+            && frame.sql * 3 >= frame.words * 2
+            && frame.plain <= 2
+            && !self.state.phrase;
         self.found.add_if(dense, Feature::SqlDense, 0);
     }
 }
 
 /// `"NOT FOR SALE"`: a quote, words, the quote.
 fn is_phrase(cx: &Tokens<'_>) -> bool {
-    let [first, words @ .., last] = cx.tokens.as_slice() else {
+    let [first, words @ .., last] = cx.head() else {
         return false;
     };
-    first.is_quote()
+    cx.is_whole
+        && first.is_quote()
         && first.kind == last.kind
         && first.length() == 1
         && words.len() >= 2
         && words
             .iter()
             .all(|word| word.is_word() || word.is_any(b",.!?"))
+}
+
+/// A number, or none at all.
+fn is_value(token: &Token) -> bool {
+    token.is_number() || token.has(Classes::NULL)
 }
 
 /// The first token that is no opening bracket.
@@ -589,12 +574,14 @@ fn operand<'t>(cx: &Tokens<'t>, tokens: &[Token]) -> Option<Operand<'t>> {
 }
 
 /// `uNiOn`, `SeLeCt`: a capital after a small letter, and not the only one.
-fn is_mixed_case(word: &str) -> bool {
-    let bytes = word.as_bytes();
+pub(crate) fn is_mixed_case(bytes: &[u8]) -> bool {
+    const LETTERS_MIN: usize = 4;
+    if bytes.len() < LETTERS_MIN {
+        return false;
+    }
     let turns = bytes
         .windows(2)
         .filter(|pair| matches!(pair, [a, b] if a.is_ascii_lowercase() && b.is_ascii_uppercase()))
         .count();
-    turns >= 2
-        || (turns == 1 && bytes.len() >= 4 && bytes.first().is_some_and(u8::is_ascii_lowercase))
+    turns >= 2 || (turns == 1 && bytes.first().is_some_and(u8::is_ascii_lowercase))
 }

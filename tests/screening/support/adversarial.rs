@@ -106,6 +106,34 @@ fn random() -> Vec<(&'static str, String)> {
             "prose, short words",
             PROSE.to_owned() + &spaced("or a 1 = ( ) in is", 12),
         ),
+        (
+            "prose and random dull signs",
+            PROSE.to_owned() + &glued(DULL_SIGNS, 13),
+        ),
+        (
+            "prose, quotes and letters",
+            PROSE.to_owned() + &glued("' \" a , +", 14),
+        ),
+        (
+            "prose, separators and letters",
+            PROSE.to_owned() + &glued("; | & a b", 15),
+        ),
+        (
+            "prose, dollars and braces",
+            PROSE.to_owned() + &glued("$ { } ( ) a", 16),
+        ),
+        (
+            "prose, angles and letters",
+            PROSE.to_owned() + &glued("< > a = /", 17),
+        ),
+        (
+            "prose, dots and slashes",
+            PROSE.to_owned() + &glued(". / \\ a", 18),
+        ),
+        (
+            "prose, backticks and letters",
+            PROSE.to_owned() + &glued("` a b", 19),
+        ),
     ]
 }
 
