@@ -15,7 +15,10 @@ mod usage;
 pub use allowance::{Allowance, InvalidNetwork, LIMIT_MAX, Network, Networks, TooManyNetworks};
 pub use caller::{Caller, Denied};
 pub use credential::{Credential, Principal};
-pub use key::{ConfiguredKey, InvalidConfiguredKey, MalformedKey, PresentedKey, SecretKey};
+pub use key::{
+    ConfiguredKey, InvalidConfiguredKey, MalformedAuthorization, MalformedKey, PresentedKey,
+    SecretKey,
+};
 pub use scope::{InvalidScope, InvalidTier, Scope, Scopes, Tier};
 pub use store::{
     AdminKey, AuthError, CreatedKey, KeyError, KeyRecord, KeyStore, NewKey, OLD_SECRETS_MAX,

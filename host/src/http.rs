@@ -6,6 +6,7 @@
 mod body;
 mod error;
 mod extract;
+mod host_name;
 mod json;
 mod layers;
 mod openai;
@@ -19,8 +20,9 @@ mod spending;
 mod state;
 mod tensors;
 
+pub use host_name::{AllowedHost, InvalidHost};
 pub use json::{InputConfig, PARSER_DEPTH_MAX};
-pub use layers::{AllowedHost, AllowedOrigin, BrowserConfig, InvalidHost, InvalidOrigin};
+pub use layers::{AllowedOrigin, BrowserConfig, InvalidOrigin};
 pub use proxy_protocol::ProxyProtocol;
 pub(crate) use router::metrics_router;
 pub use router::{openapi, router};

@@ -118,6 +118,22 @@ impl PresentedKey {
         })
     }
 
+    /// Reads the key from the value of `Authorization`.
+    ///
+    /// # Errors
+    ///
+    /// When it is not of the form `Bearer KEY`, or the key is not [well formed](Self::parse).
+    pub fn from_authorization(value: &[u8]) -> Result<Self, MalformedAuthorization> {
+        const SCHEME: &[u8] = b"bearer ";
+        // RFC 9110 takes the scheme in any case.
+        match value.split_at_checked(SCHEME.len()) {
+            Some((scheme, key)) if scheme.eq_ignore_ascii_case(SCHEME) => {
+                Ok(Self::parse(key.trim_ascii())?)
+            }
+            _ => Err(MalformedAuthorization::NotBearer),
+        }
+    }
+
     /// Whether two presented keys are the same, in constant time.
     #[must_use]
     pub fn same_as(&self, other: &Self) -> bool {
@@ -129,6 +145,17 @@ impl PresentedKey {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the API key is malformed")]
 pub struct MalformedKey;
+
+/// The value of `Authorization` holds no key. Nothing of it is repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MalformedAuthorization {
+    /// Another scheme, or none.
+    #[error("the header is not of the form `Bearer KEY`")]
+    NotBearer,
+    /// What stands behind the scheme.
+    #[error(transparent)]
+    Key(#[from] MalformedKey),
+}
 
 /// A key given by configuration: plain text of at least 16 characters, or `sha256:` and the
 /// hash of it as 64 hex digits. Only the hash is kept.

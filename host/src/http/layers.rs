@@ -25,7 +25,6 @@ pub(crate) use check::Checking;
 pub(crate) use conduct::{Conduct, KeyConduct};
 pub(crate) use deadline::Deadline;
 pub(crate) use gate::{Authenticated, Gate};
-pub use host::{AllowedHost, InvalidHost};
 pub(crate) use host::{HostCheck, HostNames};
 pub(crate) use limit::{Limit, Limited};
 pub(crate) use observe::Observe;

@@ -28,7 +28,7 @@ pub struct BrowserConfig {
     pub allow_credentials: bool,
     /// The names, besides its own, by which the server may be called. Where it is empty and
     /// the server listens on an address that others reach, any name will do.
-    pub allowed_hosts: Vec<super::AllowedHost>,
+    pub allowed_hosts: Vec<crate::http::AllowedHost>,
     /// The address that the server listens on, and that is a name of its own. Derived.
     pub listens_on: Option<std::net::IpAddr>,
 }
@@ -65,7 +65,8 @@ impl FromStr for AllowedOrigin {
         // Browsers leave out the usual port, so one that has it would never match.
         let usual = (scheme == "https" && authority.ends_with(":443"))
             || (scheme == "http" && authority.ends_with(":80"));
-        if !is_scheme || usual || super::host::host_name(authority.as_bytes()).is_none() {
+        if !is_scheme || usual || crate::http::host_name::host_name(authority.as_bytes()).is_none()
+        {
             return Err(InvalidOrigin);
         }
         HeaderValue::from_str(&origin)

@@ -6,7 +6,10 @@
 
 use super::Record;
 use super::cut::Cut;
-use crate::auth::{AuthError, Caller, Credential, KeyStore, MalformedKey, PresentedKey, Scope};
+use crate::auth::{
+    AuthError, Caller, Credential, KeyStore, MalformedAuthorization, MalformedKey, PresentedKey,
+    Scope,
+};
 use crate::guard::Violation;
 use crate::http::error::{ApiError, ErrorType};
 use crate::telemetry::metrics::AUTH_FAILURES;
@@ -122,7 +125,7 @@ fn presented(headers: &HeaderMap) -> Result<Option<Credential>, ApiError> {
     let bearer = single(headers, &header::AUTHORIZATION)?
         .map(bearer)
         .transpose()?;
-    let plain = single(headers, &X_API_KEY)?.map(parse).transpose()?;
+    let plain = single(headers, &X_API_KEY)?.map(plain).transpose()?;
     match (bearer, plain) {
         (Some(bearer), Some(plain)) if !bearer.same_as(&plain) => Err(ApiError::invalid_request(
             "conflicting_credentials",
@@ -151,21 +154,26 @@ fn single<'a>(
 }
 
 fn bearer(value: &[u8]) -> Result<Credential, ApiError> {
-    // RFC 9110 takes the scheme in any case.
-    match value.split_at_checked(7) {
-        Some((scheme, key)) if scheme.eq_ignore_ascii_case(b"bearer ") => parse(key.trim_ascii()),
-        _ => Err(unauthorized(
-            "invalid_authorization",
-            "The Authorization header is not of the form `Bearer KEY`.",
-        )
-        .counting_as(Violation::FailedAuthentication)),
-    }
+    PresentedKey::from_authorization(value)
+        .map(Credential::ApiKey)
+        .map_err(|error| match error {
+            MalformedAuthorization::NotBearer => unauthorized(
+                "invalid_authorization",
+                "The Authorization header is not of the form `Bearer KEY`.",
+            )
+            .counting_as(Violation::FailedAuthentication),
+            MalformedAuthorization::Key(malformed) => refused(malformed),
+        })
 }
 
-fn parse(key: &[u8]) -> Result<Credential, ApiError> {
-    PresentedKey::parse(key)
+fn plain(value: &[u8]) -> Result<Credential, ApiError> {
+    PresentedKey::parse(value)
         .map(Credential::ApiKey)
-        .map_err(|MalformedKey| invalid("The API key is malformed."))
+        .map_err(refused)
+}
+
+fn refused(_: MalformedKey) -> ApiError {
+    invalid("The API key is malformed.")
 }
 
 /// A credential was presented, and it does not hold: what guessing looks like.

@@ -9,73 +9,11 @@
 use super::browser::BrowserConfig;
 use super::check::{Check, Refusal, refuse};
 use crate::http::error::{ApiError, ErrorType};
+use crate::http::host_name::host_name;
 use axum::extract::Request;
 use http::{StatusCode, Version, header};
-use std::fmt;
 use std::net::IpAddr;
-use std::str::FromStr;
 use std::sync::Arc;
-
-/// A name by which the server may be called, without a port; or any.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AllowedHost(Box<str>);
-
-/// The text is no name of a host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "a host is a name or an address without a port, such as `models.example` or `[::1]`, or `*`"
-)]
-pub struct InvalidHost;
-
-impl FromStr for AllowedHost {
-    type Err = InvalidHost;
-
-    fn from_str(text: &str) -> Result<Self, InvalidHost> {
-        let name = match text.parse::<std::net::Ipv6Addr>() {
-            Ok(address) => format!("[{address}]"),
-            Err(_) => text.to_ascii_lowercase(),
-        };
-        if name == "*" || host_name(name.as_bytes()).is_some_and(|host| host.len() == name.len()) {
-            Ok(Self(name.into()))
-        } else {
-            Err(InvalidHost)
-        }
-    }
-}
-
-impl fmt::Display for AllowedHost {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// The name in `name`, `name:port`, `[v6]` or `[v6]:port`. None where it is anything else.
-pub(super) fn host_name(authority: &[u8]) -> Option<&[u8]> {
-    let end = if authority.first() == Some(&b'[') {
-        authority.iter().position(|byte| *byte == b']')? + 1
-    } else {
-        let colon = authority.iter().position(|byte| *byte == b':');
-        colon.unwrap_or(authority.len())
-    };
-    let (name, port) = authority.split_at_checked(end)?;
-    let is_name = match name {
-        [] => false,
-        [b'[', inner @ .., b']'] => std::str::from_utf8(inner)
-            .is_ok_and(|inner| inner.parse::<std::net::Ipv6Addr>().is_ok()),
-        name => name
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(byte)),
-    };
-    let is_port = match port {
-        [] => true,
-        [b':', digits @ ..] => {
-            digits.iter().all(u8::is_ascii_digit)
-                && std::str::from_utf8(digits).is_ok_and(|digits| digits.parse::<u16>().is_ok())
-        }
-        _ => false,
-    };
-    (is_name && is_port).then_some(name)
-}
 
 /// The names by which the server may be called; none where any will do.
 #[derive(Clone, Debug)]
@@ -87,7 +25,7 @@ impl HostNames {
         let listens_on = config.listens_on;
         let is_loopback = listens_on.is_some_and(|ip| ip.is_loopback());
         let set = &config.allowed_hosts;
-        if set.iter().any(|host| &*host.0 == "*") || (set.is_empty() && !is_loopback) {
+        if set.iter().any(|host| host.as_str() == "*") || (set.is_empty() && !is_loopback) {
             return Self(None);
         }
         let own = ["localhost", "127.0.0.1", "[::1]"].map(Box::from);
@@ -95,7 +33,7 @@ impl HostNames {
             IpAddr::V4(ip) => ip.to_string().into(),
             IpAddr::V6(ip) => format!("[{ip}]").into(),
         });
-        let set = set.iter().map(|host| host.0.clone());
+        let set = set.iter().map(|host| host.as_str().into());
         Self(Some(own.into_iter().chain(listens_on).chain(set).collect()))
     }
 
@@ -161,25 +99,6 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use axum::body::Body;
-
-    #[test]
-    fn a_host_is_a_name_and_a_port() {
-        for (host, name) in [
-            ("localhost", "localhost"),
-            ("a-b.example_c.:80", "a-b.example_c."),
-            ("127.0.0.1:8000", "127.0.0.1"),
-            ("[::1]", "[::1]"),
-            ("[::1]:8000", "[::1]"),
-        ] {
-            assert_eq!(host_name(host.as_bytes()), Some(name.as_bytes()), "{host}");
-        }
-        for odd in [
-            "", ":80", "a b", "a,b", "u@h", "h/x", "h:", "h:x", "h:70000", "h:80:80", "[::1",
-            "[x]", "[::1]x", "h\u{e4}", "h%2f", "h?", "h#", "h\\", "\"h\"",
-        ] {
-            assert_eq!(host_name(odd.as_bytes()), None, "{odd}");
-        }
-    }
 
     #[track_caller]
     fn check(config: &BrowserConfig, version: Version, target: &str, hosts: &[&str], expect: &str) {

@@ -1,0 +1,36 @@
+//! `Authorization` and `X-API-Key`: nothing panics, the word `Bearer` changes no key, and no key
+//! is printed.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+#[allow(dead_code)]
+#[path = "."]
+mod auth {
+    #[path = "../../src/auth/key.rs"]
+    pub(crate) mod key;
+}
+
+use auth::key::{ConfiguredKey, PresentedKey};
+
+fuzz_target!(|value: &[u8]| {
+    let plain = PresentedKey::parse(value);
+    let bearer = PresentedKey::from_authorization(value);
+    let both = PresentedKey::from_authorization(&[b"bEARER ", value].concat());
+    match (&plain, &both) {
+        (Ok(plain), Ok(both)) => assert!(plain.same_as(both)),
+        // Spaces around a key are no part of it behind the word, and none is one alone.
+        (Err(_), Ok(_)) => assert_ne!(value.trim_ascii(), value),
+        (Ok(_), Err(error)) => panic!("{error}"),
+        (Err(_), Err(_)) => {}
+    }
+    // A key has no spaces, so no value is both.
+    assert!(plain.is_err() || bearer.is_err());
+    if let Ok(key) = &plain {
+        let printed = format!("{key:?}");
+        assert!(value.len() < 16 || !printed.as_bytes().windows(value.len()).any(|part| part == value));
+    }
+    if let Ok(text) = std::str::from_utf8(value) {
+        let _ = text.parse::<ConfiguredKey>();
+    }
+});
