@@ -1,6 +1,10 @@
 //! Reads a request's body up to its limit: by the announced length before the first byte (so a
-//! client that waits for `100 Continue` is refused without sending), and by counting.
+//! client that waits for `100 Continue` is refused without sending), by counting what comes, and
+//! by counting what comes out of it where it is packed.
 
+mod packed;
+
+use self::packed::{Coding, Unpacker};
 use super::error::ApiError;
 use super::extract::record_of;
 use super::json::InputConfig;
@@ -48,16 +52,20 @@ pub(crate) async fn whole(
     limits: Limits,
     record: &Record,
 ) -> Result<Bytes, ApiError> {
-    // Unpacking would let a small body become a large one, and no client of ours packs.
-    let encoding = headers.get(header::CONTENT_ENCODING);
-    if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        return Err(ApiError::content_encoding());
-    }
+    let coding = Coding::of(headers)?;
     check_length(headers, limits.bytes_max)?;
+    let read = async {
+        match coding {
+            None => read(body, limits.bytes_max)
+                .await
+                .map(|body| (body.len(), body)),
+            Some(coding) => read_packed(body, coding, limits.bytes_max).await,
+        }
+    };
     // Costs nothing for a body that is there already, which most are.
-    let body = tokio::time::timeout(limits.read_timeout, read(body, limits.bytes_max));
-    let body = body.await.map_err(|_| ApiError::body_timeout())??;
-    record.add_bytes_in(body.len());
+    let body = tokio::time::timeout(limits.read_timeout, read).await;
+    let (received, body) = body.map_err(|_| ApiError::body_timeout())??;
+    record.add_bytes_in(received);
     Ok(body)
 }
 
@@ -73,20 +81,45 @@ pub(crate) fn check_length(headers: &HeaderMap, bytes_max: u64) -> Result<(), Ap
     }
 }
 
-async fn read(mut body: Body, bytes_max: u64) -> Result<Bytes, ApiError> {
+/// The pieces of a body, as long as they are within the limit.
+struct Pieces {
+    body: Body,
+    bytes: u64,
+    bytes_max: u64,
+}
+
+impl Pieces {
+    const fn of(body: Body, bytes_max: u64) -> Self {
+        Self {
+            body,
+            bytes: 0,
+            bytes_max,
+        }
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
+        while let Some(frame) = self.body.frame().await {
+            // A client that goes away in the middle of its body; it reads no answer.
+            let frame = frame.map_err(|_| ApiError::incomplete_body())?;
+            let Ok(data) = frame.into_data() else {
+                continue;
+            };
+            let bytes = u64::try_from(data.len()).unwrap_or(u64::MAX);
+            self.bytes = self.bytes.saturating_add(bytes);
+            if self.bytes > self.bytes_max {
+                return Err(ApiError::too_large(self.bytes_max));
+            }
+            return Ok(Some(data));
+        }
+        Ok(None)
+    }
+}
+
+async fn read(body: Body, bytes_max: u64) -> Result<Bytes, ApiError> {
+    let mut pieces = Pieces::of(body, bytes_max);
     let mut first: Option<Bytes> = None;
     let mut segments = Segments::default();
-    let mut total = 0_u64;
-    while let Some(frame) = body.frame().await {
-        // A client that goes away in the middle of its body; it reads no answer.
-        let frame = frame.map_err(|_| ApiError::incomplete_body())?;
-        let Ok(data) = frame.into_data() else {
-            continue;
-        };
-        total = total.saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
-        if total > bytes_max {
-            return Err(ApiError::too_large(bytes_max));
-        }
+    while let Some(data) = pieces.next().await? {
         // Most bodies come in one piece, which is then the body, without a copy.
         match first.take() {
             None if segments.bytes == 0 => first = Some(data),
@@ -97,6 +130,21 @@ async fn read(mut body: Body, bytes_max: u64) -> Result<Bytes, ApiError> {
         }
     }
     Ok(first.unwrap_or_else(|| segments.join()))
+}
+
+/// Reads and unpacks a body. Gives also how many bytes came.
+async fn read_packed(
+    body: Body,
+    coding: Coding,
+    bytes_max: u64,
+) -> Result<(usize, Bytes), ApiError> {
+    let mut pieces = Pieces::of(body, bytes_max);
+    let mut unpacker = Unpacker::new(coding, bytes_max);
+    while let Some(piece) = pieces.next().await? {
+        unpacker.push(&piece)?;
+    }
+    let received = usize::try_from(pieces.bytes).unwrap_or(usize::MAX);
+    Ok((received, unpacker.finish()?.join()))
 }
 
 /// Bytes of one segment of a body that comes in pieces.

@@ -245,13 +245,22 @@ impl ApiError {
         )
     }
 
-    /// 415: the body is compressed.
+    /// 400: the body is not packed as it says, or breaks off.
+    pub(crate) fn broken_packing() -> Self {
+        Self::invalid_request(
+            "invalid_content_encoding",
+            "The body is not what its Content-Encoding says, or it breaks off.",
+        )
+        .closing()
+    }
+
+    /// 415: the body is packed in a way that is not undone here.
     pub(crate) fn content_encoding() -> Self {
         Self::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             ErrorType::InvalidRequest,
             "unsupported_content_encoding",
-            "Send the body as it is, without a Content-Encoding.",
+            "Send the body as it is, or with the Content-Encoding `gzip` or `deflate`.",
         )
         .closing()
     }

@@ -3,8 +3,11 @@
 use crate::host::PATIENCE;
 use crate::host::{Host, SHARED};
 use belljar_tests::RawConnection;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use reqwest::Method;
 use serde_json::json;
+use std::io::Write;
 use std::sync::LazyLock;
 
 /// A server that takes small bodies only.
@@ -201,16 +204,73 @@ async fn a_body_that_breaks_off_harms_nobody() {
         .expect_status(200);
 }
 
+fn gzip(body: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(body).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// The status and code of the answer to a body that says how it is packed.
+async fn packed(host: &Host, path: &str, coding: &str, body: Vec<u8>) -> (u16, String) {
+    let client = host.anonymous();
+    let request = client
+        .request(Method::POST, path)
+        .header("content-type", "application/json")
+        .header("content-encoding", coding)
+        .body(body);
+    let answer = client.send(request).await.unwrap();
+    let code = match answer.status {
+        200 => String::new(),
+        _ => answer.code(),
+    };
+    (answer.status, code)
+}
+
 #[tokio::test]
-async fn packed_bodies_are_415() {
-    let client = SHARED.anonymous();
-    for path in JSON_ROUTES {
-        let request = client
-            .request(Method::POST, path)
-            .header("content-type", "application/json")
-            .header("content-encoding", "gzip")
-            .body(vec![0x1f, 0x8b]);
-        let answer = client.send(request).await.unwrap().expect_status(415);
-        assert_eq!(answer.code(), "unsupported_content_encoding");
+async fn a_packed_body_is_unpacked() {
+    let bodies = [
+        json!({"model":"echo","inputs":{"x":[1.0]}}),
+        json!({"inputs":[{"name":"x","shape":[1],"datatype":"FP32","data":[1.0]}]}),
+        json!({"model":"fake","max_tokens":1,"messages":[{"role":"user","content":"x"}]}),
+        json!({"model":"fake","input":"x"}),
+    ];
+    for (path, body) in JSON_ROUTES.into_iter().zip(bodies) {
+        let whole = gzip(body.to_string().as_bytes());
+        let answer = packed(&SHARED, path, "gzip", whole.clone()).await;
+        assert_eq!(answer, (200, String::new()), "{path}");
+        let cut = whole.get(..whole.len() - 4).unwrap().to_vec();
+        let answer = packed(&SHARED, path, "gzip", cut).await;
+        assert_eq!(answer, (400, "invalid_content_encoding".into()), "{path}");
+        let answer = packed(&SHARED, path, "br", whole).await;
+        assert_eq!(
+            answer,
+            (415, "unsupported_content_encoding".into()),
+            "{path}"
+        );
     }
+}
+
+#[tokio::test]
+async fn a_packed_body_is_refused_by_what_comes_out_of_it() {
+    let start = r#"{"model":"echo","inputs":{"x":1}"#;
+    let body = |length: usize| format!("{start}{}}}", " ".repeat(length - start.len() - 1));
+    let fits = packed(&SMALL, "/infer", "gzip", gzip(body(1_000).as_bytes())).await;
+    assert_eq!(fits, (200, String::new()));
+    let refusal = (413, "payload_too_large".to_owned());
+    for path in JSON_ROUTES {
+        let over = packed(&SMALL, path, "gzip", gzip(body(1_001).as_bytes())).await;
+        assert_eq!(over, refusal, "{path}");
+        let bomb = gzip(&vec![b' '; 400_000]);
+        assert!(bomb.len() < 1_000);
+        assert_eq!(packed(&SMALL, path, "gzip", bomb).await, refusal, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_unpacked_is_screened() {
+    let body =
+        json!({"model":"fake","messages":[{"role":"user","content":"'; DROP TABLE users; --"}]});
+    let body = gzip(body.to_string().as_bytes());
+    let answer = packed(&SHARED, "/v1/chat/completions", "gzip", body).await;
+    assert_eq!(answer, (400, "injection_detected".into()));
 }

@@ -3,14 +3,18 @@
 use crate::heads::PATIENCE;
 use belljar_tests::TestHost;
 
+const DATA: u8 = 0;
 pub(crate) const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 pub(crate) const SETTINGS: u8 = 4;
+const PING: u8 = 6;
 const GOAWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
+const REFUSED_STREAM: u32 = 7;
 const ENHANCE_YOUR_CALM: u32 = 0xb;
 
 /// A client's side of a connection, being written.
@@ -38,10 +42,14 @@ impl Frames {
         .concat()
     }
 
-    /// The fields of a request, each as a literal without an index.
+    /// The fields of a `GET`, each as a literal without an index.
     pub(crate) fn get(path: &str, more: &[(&str, &str)]) -> Vec<u8> {
+        Self::head("GET", path, more)
+    }
+
+    fn head(method: &str, path: &str, more: &[(&str, &str)]) -> Vec<u8> {
         let fields = [
-            (":method", "GET"),
+            (":method", method),
             (":scheme", "http"),
             (":path", path),
             (":authority", "localhost"),
@@ -130,6 +138,70 @@ async fn rapid_resets_end_the_connection() {
     let _ = connection.write(&flood(2_000)).await;
     let said = connection.read_all(PATIENCE).await;
     assert_eq!(Frames::goaway(&said), Some(ENHANCE_YOUR_CALM), "{said:?}");
+}
+
+/// A client can also make the server take streams back (CVE-2025-8671): here by giving a stream
+/// more room than there can be.
+#[tokio::test]
+async fn streams_that_the_server_must_reset_end_the_connection() {
+    const RESETS_MAX: u32 = 5;
+    let reset = |count: u32| {
+        let mut frames = Frames::default();
+        for n in 0..count {
+            let head = Frames::head("POST", "/infer", &[]);
+            frames.frame(HEADERS, END_HEADERS, 2 * n + 1, &head);
+            let room = 0x7fff_ffff_u32.to_be_bytes();
+            frames.frame(WINDOW_UPDATE, 0, 2 * n + 1, &room);
+        }
+        frames.frame(PING, 0, 0, &[7; 8]);
+        frames.bytes()
+    };
+    let limit = RESETS_MAX.to_string();
+    let host = TestHost::start_with(&[("http.error_resets_max", &limit)]).await;
+    let mut connection = host.raw().await;
+    assert!(connection.write(&reset(RESETS_MAX)).await);
+    let mut said = Vec::new();
+    while !Frames::kinds(&said).contains(&PING) {
+        let more = connection.read_some(PATIENCE).await;
+        assert!(!more.is_empty(), "as many as are allowed: {said:?}");
+        said.extend(more);
+    }
+    let resets = Frames::kinds(&said).into_iter();
+    let resets = resets.filter(|kind| *kind == RST_STREAM).count();
+    assert_eq!(resets, RESETS_MAX as usize);
+    let mut connection = host.raw().await;
+    let _ = connection.write(&reset(RESETS_MAX + 1)).await;
+    let said = connection.read_all(PATIENCE).await;
+    assert_eq!(Frames::goaway(&said), Some(ENHANCE_YOUR_CALM), "{said:?}");
+}
+
+#[tokio::test]
+async fn a_stream_over_the_limit_is_refused_and_the_others_go_on() {
+    const STREAMS_MAX: u32 = 3;
+    let limit = STREAMS_MAX.to_string();
+    let host = TestHost::start_with(&[("http.streams_max", &limit)]).await;
+    let mut connection = host.raw().await;
+    let mut frames = Frames::default();
+    for n in 0..=STREAMS_MAX {
+        let head = Frames::head("POST", "/infer", &[]);
+        frames.frame(HEADERS, END_HEADERS, 2 * n + 1, &head);
+    }
+    // An empty body is an answer of 400, so the first stream lives.
+    frames.frame(DATA, END_STREAM, 1, &[]);
+    assert!(connection.write(&frames.bytes()).await);
+    let mut said = Vec::new();
+    while !Frames::kinds(&said).contains(&HEADERS) {
+        let more = connection.read_some(PATIENCE).await;
+        assert!(!more.is_empty(), "{said:?}");
+        said.extend(more);
+    }
+    let resets: Vec<_> = Frames::read(&said)
+        .into_iter()
+        .filter(|(kind, _)| *kind == RST_STREAM)
+        .map(|(_, payload)| payload)
+        .collect();
+    assert_eq!(resets, [REFUSED_STREAM.to_be_bytes()]);
+    assert_eq!(Frames::goaway(&said), None);
 }
 
 /// A head of HTTP/2 goes on in as many frames as it likes (CVE-2024-27316).
