@@ -88,7 +88,7 @@ features! {
     CommandLeading Attack Command "command.leading" "The text begins with a separator and a command.";
     CommandShort Attack Command "command.short" "A few tokens, a separator and a command.";
     CommandNested Attack Command "command.nested" "A substitution within a substitution.";
-    CommandNewline Attack Command "command.newline" "A line break that was spelt out, then a command.";
+    CommandNewline Attack Command "command.newline" "A line break that was spelt out, then a command or nothing.";
     CommandSubstitution Attack Command "command.substitution" "`$(…)` or backticks around a command.";
     CommandLine Attack Command "command.line" "The text begins with a command and its arguments.";
     CommandOnly Attack Command "command.only" "The text is one command.";

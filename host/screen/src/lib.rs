@@ -49,4 +49,4 @@ pub use decode::{Decoded, decode, decode_traced};
 pub use features::{FEATURES, Feature, Found, Sign};
 pub use model::{Model, likelihood};
 pub use policy::{Category, FieldKind, Mode, Policies, Policy, PolicyError, Threshold};
-pub use screener::{Hit, Reason, Screener, find};
+pub use screener::{Hit, Reason, Screener, find, find_in};

@@ -48,6 +48,7 @@ impl Screener {
             Found::default()
         };
         find_into(&decoded, &mut found);
+        found.add_if(is_spelt_break(text, &decoded), Feature::CommandNewline, 0);
         let log_odds = match kind {
             FieldKind::Prompt => model.log_odds(&found),
             FieldKind::Identifier | FieldKind::Header => model.log_odds_strict(&found),
@@ -76,6 +77,20 @@ fn decode_field(kind: FieldKind, text: &str) -> Cow<'_, str> {
         FieldKind::Header if decoded.contains('+') => Cow::Owned(decoded.replace('+', " ")),
         _ => decoded,
     }
+}
+
+/// The features of a text in a prompt.
+pub fn find_in(text: &str) -> Found {
+    let decoded = decode(text);
+    let mut found = find(&decoded);
+    found.add_if(is_spelt_break(text, &decoded), Feature::CommandNewline, 0);
+    found
+}
+
+/// `%0a%0d`: line breaks that are spelt out and nothing else, which nobody says. Empty lines
+/// that are typed are no such thing.
+fn is_spelt_break(text: &str, decoded: &str) -> bool {
+    decoded.trim().is_empty() && decoded.contains(['\n', '\r']) && text.contains(['%', '&', '\\'])
 }
 
 /// The features of a decoded text.
@@ -250,6 +265,29 @@ mod tests {
             assert!(hit.position >= text.len(), "{hit}");
             let strict = screener.screen(FieldKind::Identifier, &(text + "../../etc/passwd"));
             assert!(strict.is_some(), "{bytes}");
+        }
+    }
+
+    #[test]
+    fn line_breaks_that_are_spelt_out_are_no_talk() {
+        let screener = Screener::default();
+        for breaks in ["%0a", "%0d%0A", " &#10; ", "\\u000a", "%250a", "\n%0a"] {
+            for kind in [FieldKind::Prompt, FieldKind::Identifier, FieldKind::Header] {
+                let hit = screener.screen(kind, breaks).expect(breaks);
+                assert_eq!(hit.category, Category::Command);
+            }
+        }
+        for blank in [
+            "",
+            " ",
+            "\n",
+            "\r\n\r\n",
+            "%20",
+            "\u{200b}\n",
+            "a%0a",
+            "100 %\n",
+        ] {
+            assert_eq!(screener.screen(FieldKind::Prompt, blank), None, "{blank:?}");
         }
     }
 
