@@ -536,6 +536,11 @@ mod tests {
         check("jav&#x0A;ascript&colon;", "jav\nascript:");
         check("AT&T; R&D", "AT&T; R&D");
         check("&#106", "j");
+        check("&lpar&a", "(&a");
+        // What the next entity begins with may itself have been hidden.
+        check("&lpar%26a", "(&a");
+        check("&lpar%bg&a", "(&a");
+        check("%26lpar%26a", "(&a");
     }
 
     #[test]

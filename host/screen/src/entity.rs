@@ -13,7 +13,8 @@ pub(crate) fn hex(digits: &[u8]) -> Option<u32> {
     })
 }
 
-/// The character of the entity with this `body`, which is all between the `&` and what ends it.
+/// The character of the entity with this `body`, which is all between the `&` and what ends it:
+/// a semicolon, the next entity, or something else.
 pub(crate) fn entity(body: &[u8], next: Option<u8>) -> Option<u32> {
     match body {
         [b'#', b'x' | b'X', digits @ ..] => hex(digits),
@@ -23,7 +24,7 @@ pub(crate) fn entity(body: &[u8], next: Option<u8>) -> Option<u32> {
                 value.checked_mul(10)?.checked_add(digit)
             })
         }
-        name if next == Some(b';') => named(name),
+        name if matches!(next, Some(b';' | b'&')) => named(name),
         // Without the semicolon only the oldest four are entities, and not before `=`, where
         // they are the name of a parameter.
         name if next != Some(b'=') => match name {
@@ -131,7 +132,7 @@ fn next_bare(bytes: &[u8], from: usize) -> Option<usize> {
         matches!(
             three,
             [b'&', b'#', b'0'..=b'9' | b'x' | b'X']
-                | [b'&', b'l' | b'L' | b'g' | b'G' | b'a' | b'q', _]
+                | [b'&', b'a'..=b'z' | b'A'..=b'Z', _]
         )
     };
     tail.windows(3).position(begins).map(|found| from + found)
@@ -164,6 +165,7 @@ mod tests {
         for body in ["#58", "#x3a", "#X3A", "#00058", "colon"] {
             assert_eq!(entity(body.as_bytes(), Some(b';')), colon, "{body}");
         }
+        assert_eq!(entity(b"colon", Some(b'&')), colon);
         assert_eq!(entity(b"colon", Some(b' ')), None);
         assert_eq!(entity(b"lt", Some(b'=')), None);
         assert_eq!(entity(b"#", Some(b';')), None);
