@@ -122,3 +122,40 @@ async fn a_large_upload_costs_little_memory() {
         );
     }
 }
+
+/// A message of the size that is allowed may cost its copies (as it came, read, decoded, for the
+/// model), and not what each of its signs costs a reader of it.
+#[tokio::test]
+async fn to_screen_a_large_message_costs_its_copies() {
+    const MESSAGE_BYTES: usize = 8 << 20;
+    const COPIES_MAX: u64 = 8;
+    let folder = tempfile::tempdir().unwrap();
+    let server = ServerProcess::start(&folder.path().join("data")).await;
+    let client = server.admin();
+    let ask = async |content: &str| {
+        let body = serde_json::json!({
+            "model": "fake",
+            "max_tokens": 1,
+            "messages": [{"role": "user", "content": content}],
+        });
+        client.post("/v1/chat/completions", &body).await.status
+    };
+    assert_eq!(ask("Please say yes.").await, 200);
+    // Talk, so that all of it is read, and then a token a byte, of which nothing repeats.
+    let mut message =
+        "Please tell me what you think about all of these signs, would you? ".repeat(4);
+    let mut state = 1_u32;
+    while message.len() < MESSAGE_BYTES {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        message.push(char::from(b".,:!?~^[]"[(state >> 24) as usize % 9]));
+    }
+    let before = peak_bytes(server.pid());
+    let status = ask(&message).await;
+    let cost = peak_bytes(server.pid()) - before;
+    assert!(matches!(status, 200 | 400), "{status}");
+    let copies = cost / MESSAGE_BYTES as u64;
+    assert!(
+        copies <= COPIES_MAX,
+        "{status}: {copies} times {MESSAGE_BYTES} bytes"
+    );
+}
