@@ -2,25 +2,16 @@
 
 mod rules;
 
-pub(crate) use rules::RULES;
-
+use crate::command_line;
 use crate::features::{Feature, Found};
+use crate::grammar::{Grammar, Spot};
 use crate::lexicon::{self, Classes, WordHash, word, words};
-use crate::near::Needs;
-use crate::reader::{Part, Tokens};
+use crate::near::Rule;
+use crate::reader::Tokens;
 use crate::token::{Kind, Token};
-
-/// How far a pattern looks ahead, in tokens. Bounds the work for each token.
-const WINDOW_TOKENS: usize = 10;
 
 /// A text with this many tokens has no room for talk.
 const SHORT_TOKENS: usize = 8;
-
-/// The words that a rule begins with, by class.
-pub(crate) const WORDS: Classes = lexicon::COMMAND.or(Classes::RUNS).or(Classes::CODE_CALL);
-
-/// And one by one.
-pub(crate) const NAMES: &[&[WordHash]] = &[MAIL, GREETINGS];
 
 /// Commands of a mail protocol that name an address.
 const MAIL: &[WordHash] = words!["rcpt", "mail"];
@@ -28,42 +19,44 @@ const MAIL: &[WordHash] = words!["rcpt", "mail"];
 /// Commands of a mail protocol that stand alone.
 const GREETINGS: &[WordHash] = words!["ehlo", "helo", "vrfy", "expn", "starttls", "noop", "rset"];
 
-/// What was seen so far.
+/// The grammar, and what was seen so far.
 #[derive(Debug, Default)]
-pub(crate) struct State {
+pub(crate) struct Command {
     /// A variable got a value: `x=`.
     assigned: bool,
 }
 
-/// Finds the features of commands in a part of the text.
-pub(crate) fn scan(
-    cx: &Tokens<'_>,
-    part: &Part,
-    needs: &mut Needs,
-    state: &mut State,
-    found: &mut Found,
-) {
-    let reads = (Classes::FOR_COMMAND, WINDOW_TOKENS);
-    let mut scan = Scan { cx, found, state };
-    cx.each(
-        part,
-        reads,
-        needs,
-        |_, _| true,
-        |token, _, before, rest| {
-            scan.token(token, before, rest);
-        },
-    );
+impl Grammar for Command {
+    const MARK: Classes = Classes::FOR_COMMAND;
+    const WORDS: Classes = lexicon::COMMAND.or(Classes::RUNS).or(Classes::CODE_CALL);
+    const NAMES: &'static [&'static [WordHash]] = &[MAIL, GREETINGS];
+    const RULES: &'static [Rule] = rules::RULES;
+    const AHEAD: usize = 10;
+
+    fn read(&mut self, cx: &Tokens<'_>, spot: &Spot<'_>, found: &mut Found) {
+        let state = self;
+        Scan { cx, found, state }.token(spot);
+    }
+
+    fn end(&mut self, cx: &Tokens<'_>, found: &mut Found) {
+        command_line::scan(cx, found);
+    }
 }
 
 struct Scan<'s, 't> {
     cx: &'s Tokens<'t>,
     found: &'s mut Found,
-    state: &'s mut State,
+    state: &'s mut Command,
 }
 
 impl Scan<'_, '_> {
-    fn token(&mut self, token: &Token, before: Option<&Token>, rest: &[Token]) {
+    fn token(&mut self, spot: &Spot<'_>) {
+        let Spot {
+            token,
+            before,
+            rest,
+            ..
+        } = *spot;
         match token.kind {
             Kind::Punct(b';' | b'|' | b'&') => self.separated(token, before, rest),
             Kind::Punct(b'`') if token.length() == 2 => self.split(token, before, rest),

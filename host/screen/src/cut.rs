@@ -1,9 +1,14 @@
 //! Cuts a decoded text into tokens.
 
+use crate::command::Command;
+use crate::grammar::Grammar;
+use crate::ldap::Ldap;
 use crate::lexicon::{self, Classes, WORD_BYTES_MAX, WordHash};
+use crate::markup::Markup;
 use crate::near::Rule;
+use crate::sql::Sql;
 use crate::token::{FOREIGN, INDENTED, Kind, NEW_LINE, SPACED, Token};
-use crate::{command, ldap, markup, sql};
+use crate::{markup, sql};
 
 /// What a token begins with.
 #[derive(Debug, Clone, Copy)]
@@ -31,10 +36,10 @@ const FIRSTS: [(First, Classes); 256] = {
         byte += 1;
     }
     let grammars: [(Classes, &[Rule]); 4] = [
-        (Classes::FOR_SQL, sql::RULES),
-        (Classes::FOR_COMMAND, command::RULES),
-        (Classes::FOR_MARKUP, markup::RULES),
-        (Classes::FOR_LDAP, ldap::RULES),
+        (Sql::MARK, Sql::RULES),
+        (Command::MARK, Command::RULES),
+        (Markup::MARK, Markup::RULES),
+        (Ldap::MARK, Ldap::RULES),
     ];
     let mut grammars = grammars.as_slice();
     while let [(mark, rules), rest @ ..] = grammars {

@@ -227,12 +227,19 @@ impl<const TRACE: bool> Stack<TRACE> {
                 self.push_ascii(byte);
             }
             Folded::Dropped => {}
-            Folded::Kept => {
-                let mut buffer = [0; 4];
-                for byte in character.encode_utf8(&mut buffer).bytes() {
-                    self.push_raw(byte);
-                }
-            }
+            Folded::Kept => self.push_kept(character),
+        }
+    }
+
+    /// Pushes a character that is not ASCII. A broken lead byte before it is swallowed, as one
+    /// before an escape of it is.
+    fn push_kept(&mut self, character: char) {
+        if matches!(self.bytes.last(), Some(0xc0 | 0xc1)) {
+            self.pop(1);
+        }
+        let mut buffer = [0; 4];
+        for byte in character.encode_utf8(&mut buffer).bytes() {
+            self.push_raw(byte);
         }
     }
 
@@ -363,10 +370,7 @@ impl<const TRACE: bool> Stack<TRACE> {
             }
             Folded::Dropped => None,
             Folded::Kept => {
-                let mut buffer = [0; 4];
-                for byte in character.encode_utf8(&mut buffer).bytes() {
-                    self.push_raw(byte);
-                }
+                self.push_kept(character);
                 None
             }
         }
@@ -524,6 +528,10 @@ mod tests {
         check("..%c0%9v..%c0%qf..%c1%8s..%bg%qf", "../../../../");
         check("..%c1%pc", "..\\");
         check("%ff%fe", "\u{fffd}\u{fffd}");
+        // What comes after it hides a broken lead byte, however it is spelt.
+        for after in ["¡", "&#161;", "\\u00a1", "%c2%a1"] {
+            check(&format!("%c0{after}"), "¡");
+        }
     }
 
     #[test]

@@ -1,38 +1,45 @@
 //! Looks for filters of a directory search that are broken open.
 
 use crate::features::{Feature, Found};
-use crate::lexicon::Classes;
-use crate::near::{Needs, Rule, Traits};
-use crate::reader::{Part, Tokens};
+use crate::grammar::{Grammar, Spot};
+use crate::lexicon::{Classes, WordHash};
+use crate::near::{Rule, Traits};
+use crate::reader::Tokens;
 use crate::token::Token;
 
-/// How far a pattern looks ahead, in tokens. Bounds the work for each token.
-const WINDOW_TOKENS: usize = 8;
-
 /// The rules that begin at a sign.
-pub(crate) const RULES: &[Rule] = &[
+const RULES: &[Rule] = &[
     Rule::at(b")", &[Feature::LdapBreak]).next(Traits::signs(b"(!&|")),
     Rule::at(b"*", &[Feature::LdapStar]).next(Traits::signs(b")|(")),
     Rule::at(b"(", &[Feature::LdapAttribute]).next(Traits::of(Classes::LDAP)),
     Rule::at(b"(", &[Feature::LdapOperator]).next(Traits::signs(b"|&!")),
 ];
 
-/// Finds the features of LDAP in a part of the text.
-pub(crate) fn scan(cx: &Tokens<'_>, part: &Part, needs: &mut Needs, found: &mut Found) {
-    let reads = (Classes::FOR_LDAP, WINDOW_TOKENS);
-    cx.each(
-        part,
-        reads,
-        needs,
-        |_, _| true,
-        |token, _, _, rest| {
-            if token.is(b'(') {
-                opening(cx, token, rest, found);
-            } else {
-                closing(token, rest, found);
-            }
-        },
-    );
+/// The grammar, and what was seen so far.
+#[derive(Debug, Default)]
+pub(crate) struct Ldap {
+    /// How many brackets the text leaves open, for the end. Not all are shown to this grammar.
+    pub(crate) open_brackets: i64,
+}
+
+impl Grammar for Ldap {
+    const MARK: Classes = Classes::FOR_LDAP;
+    const WORDS: Classes = Classes::NONE;
+    const NAMES: &'static [&'static [WordHash]] = &[];
+    const RULES: &'static [Rule] = RULES;
+    const AHEAD: usize = 8;
+
+    fn read(&mut self, cx: &Tokens<'_>, spot: &Spot<'_>, found: &mut Found) {
+        if spot.token.is(b'(') {
+            opening(cx, spot.token, spot.rest, found);
+        } else {
+            closing(spot.token, spot.rest, found);
+        }
+    }
+
+    fn end(&mut self, cx: &Tokens<'_>, found: &mut Found) {
+        ends(cx, self.open_brackets, found);
+    }
 }
 
 /// `)(`, `*)(`, `*))`, `)!(`.
@@ -89,8 +96,8 @@ fn opening(cx: &Tokens<'_>, token: &Token, rest: &[Token], found: &mut Found) {
     }
 }
 
-/// Finds the features of LDAP of the text as a whole, in which `brackets` are left open.
-pub(crate) fn ends(cx: &Tokens<'_>, brackets: i64, found: &mut Found) {
+/// Finds the features of LDAP of the text as a whole, which leaves `open_brackets`.
+fn ends(cx: &Tokens<'_>, open_brackets: i64, found: &mut Found) {
     const FILTER_BYTES_MAX: usize = 512;
     let ldap = [
         Feature::LdapBreak,
@@ -106,7 +113,7 @@ pub(crate) fn ends(cx: &Tokens<'_>, brackets: i64, found: &mut Found) {
         .filter_map(|feature| found.position(*feature))
         .min()
         .unwrap_or(0);
-    found.add_if(brackets != 0, Feature::LdapOpen, first);
+    found.add_if(open_brackets != 0, Feature::LdapOpen, first);
     let bare = cx.frame.plain <= 1 && cx.text.len() <= FILTER_BYTES_MAX;
     found.add_if(bare, Feature::LdapBare, first);
 }

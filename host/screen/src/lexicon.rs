@@ -5,7 +5,10 @@
 
 use std::sync::LazyLock;
 
-use crate::{command, markup, sql};
+use crate::command::Command;
+use crate::grammar::Grammar;
+use crate::markup::Markup;
+use crate::sql::Sql;
 
 /// A set of classes that a word belongs to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -347,11 +350,15 @@ const WORDS: &[(Classes, &str)] = &[
 ];
 
 /// Which words each grammar has rules for, by class and one by one.
-const RULES: [(Classes, Classes, &[&[WordHash]]); 3] = [
-    (Classes::FOR_SQL, sql::WORDS, sql::NAMES),
-    (Classes::FOR_COMMAND, command::WORDS, command::NAMES),
-    (Classes::FOR_MARKUP, markup::WORDS, markup::NAMES),
+const MARKED: [(Classes, Classes, &[&[WordHash]]); 3] = [
+    words_of::<Sql>(),
+    words_of::<Command>(),
+    words_of::<Markup>(),
 ];
+
+const fn words_of<G: Grammar>() -> (Classes, Classes, &'static [&'static [WordHash]]) {
+    (G::MARK, G::WORDS, G::NAMES)
+}
 
 /// Enough slots for half of them to stay free; a power of two.
 const SLOTS: usize = 1 << SLOT_BITS;
@@ -376,7 +383,7 @@ impl Table {
                 table.insert(WordHash::of(word), *classes);
             }
         }
-        for (mark, classes, names) in RULES {
+        for (mark, classes, names) in MARKED {
             for name in names.iter().copied().flatten() {
                 table.insert(*name, mark);
             }
@@ -509,7 +516,7 @@ mod tests {
         };
         let hashes: Vec<_> = words().map(|word| WordHash::of(word).0).collect();
         let mut all = hashes.clone();
-        let names = RULES
+        let names = MARKED
             .iter()
             .flat_map(|(_, _, names)| names.iter().copied().flatten());
         all.extend(names.map(|name| name.0));

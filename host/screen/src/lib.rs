@@ -29,6 +29,7 @@ mod entity;
 mod features;
 mod fold;
 mod frame;
+mod grammar;
 pub mod json;
 mod ldap;
 mod lexicon;

@@ -1,27 +1,17 @@
 //! Looks for script in markup, and for XML that declares entities.
 
 use crate::features::{Feature, Found};
+use crate::grammar::{Grammar, Spot};
 use crate::lexicon::{Classes, WordHash, word, words};
-use crate::near::{Near, Needs, Rule, Traits};
-use crate::reader::{Part, Tokens};
+use crate::near::{Near, Rule, Traits};
+use crate::reader::Tokens;
 use crate::token::{Kind, Token};
 
-/// How far a pattern looks ahead, in tokens. Bounds the work for each token.
-const WINDOW_TOKENS: usize = 12;
-
-/// The words that a rule begins with, by class. Those that may be event handlers are marked
-/// where they are read.
-pub(crate) const WORDS: Classes = Classes::JS_CALL
-    .or(Classes::JS_OBJECT)
-    .or(Classes::SCRIPT_SCHEME);
-
-/// And one by one.
-pub(crate) const NAMES: &[&[WordHash]] = &[LOADING, SOURCES, STYLE, PROOFS];
-
+/// What a script calls or reads.
 const SCRIPT: Traits = Traits::of(Classes::JS_CALL.or(Classes::JS_OBJECT));
 
 /// The rules that begin at a sign. Those without features keep count of the tags.
-pub(crate) const RULES: &[Rule] = &[
+const RULES: &[Rule] = &[
     Rule::at(b"<", &[]).next(Traits::WORD.or(Traits::signs(b"/!?%\"'`+"))),
     Rule::at(b"<", &[]).ahead(Traits::WORD),
     Rule::at(b">", &[]),
@@ -69,49 +59,50 @@ const SOURCES: &[WordHash] = words!["src", "href", "data", "action", "background
 /// What lists of attacks name themselves with.
 const PROOFS: &[WordHash] = words!["xss", "xxs", "injectx"];
 
-/// What was seen so far.
+/// The grammar, and what was seen so far.
 #[derive(Debug, Default)]
-pub(crate) struct State {
+pub(crate) struct Markup {
     in_tag: bool,
     tags: u32,
     /// One of the tags was none of those that only show text.
     risky: bool,
 }
 
-/// Finds the features of script and of XML in a part of the text.
-pub(crate) fn scan(
-    cx: &Tokens<'_>,
-    part: &Part,
-    needs: &mut Needs,
-    state: &mut State,
-    found: &mut Found,
-) {
-    let reads = (Classes::FOR_MARKUP, WINDOW_TOKENS);
-    let mut scan = Scan { cx, found, state };
-    cx.each(
-        part,
-        reads,
-        needs,
-        |_, _| true,
-        |token, near, before, rest| {
-            scan.token(token, near, before, rest);
-        },
-    );
-}
+impl Grammar for Markup {
+    const MARK: Classes = Classes::FOR_MARKUP;
+    // Words that may be event handlers are marked where they are cut.
+    const WORDS: Classes = Classes::JS_CALL
+        .or(Classes::JS_OBJECT)
+        .or(Classes::SCRIPT_SCHEME);
+    const NAMES: &'static [&'static [WordHash]] = &[LOADING, SOURCES, STYLE, PROOFS];
+    const RULES: &'static [Rule] = RULES;
+    const AHEAD: usize = 12;
 
-/// Finds the features of script of the text as a whole.
-pub(crate) fn ends(cx: &Tokens<'_>, state: &mut State, found: &mut Found) {
-    Scan { cx, found, state }.ends();
+    fn read(&mut self, cx: &Tokens<'_>, spot: &Spot<'_>, found: &mut Found) {
+        let state = self;
+        Scan { cx, found, state }.token(spot);
+    }
+
+    fn end(&mut self, cx: &Tokens<'_>, found: &mut Found) {
+        let state = self;
+        Scan { cx, found, state }.ends();
+    }
 }
 
 struct Scan<'s, 't> {
     cx: &'s Tokens<'t>,
     found: &'s mut Found,
-    state: &'s mut State,
+    state: &'s mut Markup,
 }
 
 impl Scan<'_, '_> {
-    fn token(&mut self, token: &Token, near: Near, before: Option<&Token>, rest: &[Token]) {
+    fn token(&mut self, spot: &Spot<'_>) {
+        let Spot {
+            token,
+            near,
+            before,
+            rest,
+        } = *spot;
         match token.kind {
             Kind::Punct(b'<') => self.angle(token, before, rest),
             Kind::Punct(b'>') => self.state.in_tag = false,

@@ -8,8 +8,7 @@ use std::ops::Range;
 use crate::code::{Marker, Quotations, may_have_code};
 use crate::cut::Cutter;
 use crate::frame::Frame;
-use crate::lexicon::Classes;
-use crate::near::{AHEAD_TOKENS, Near, Nearby, Needs, asks_nothing};
+use crate::near::{AHEAD_TOKENS, Nearby};
 use crate::repeats::Repeats;
 use crate::token::Token;
 
@@ -57,38 +56,6 @@ impl<'t> Tokens<'t> {
     /// True when these are all tokens and no more than `count`.
     pub(crate) fn is_short(&self, count: usize) -> bool {
         self.is_whole && self.tokens.len() <= count
-    }
-
-    /// Calls `rules` with each token of a part that a grammar has rules for which may be met
-    /// there: with what stands near it, the token before it and up to `ahead` after it, which
-    /// bounds the work. Of the signs `needs` decides, of all other tokens `others`.
-    #[inline]
-    pub(crate) fn each(
-        &self,
-        part: &Part,
-        (mark, ahead): (Classes, usize),
-        needs: &mut Needs,
-        others: impl Fn(&Token, &Near) -> bool,
-        mut rules: impl FnMut(&Token, Near, Option<&Token>, &[Token]),
-    ) {
-        let tokens = self.tokens.get(part.range.clone()).unwrap_or_default();
-        for number in 0..needs.choose(tokens, mark, &part.nearby) {
-            let number = needs.chosen(number);
-            let at = part.range.start + number;
-            let Some((token, rest)) = self.tokens.get(at..).and_then(<[_]>::split_first) else {
-                return;
-            };
-            let near = part.nearby.near(number);
-            let may_be_met = if token.sign > 0 {
-                needs.may_be_met(&near)
-            } else {
-                others(token, &near)
-            };
-            if may_be_met || asks_nothing() {
-                let before = at.checked_sub(1).and_then(|before| self.tokens.get(before));
-                rules(token, near, before, rest.get(..ahead).unwrap_or(rest));
-            }
-        }
     }
 
     pub(crate) fn word(&self, token: &Token) -> &'t str {
@@ -265,6 +232,7 @@ fn has_odd_fences(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lexicon::Classes;
 
     fn whole(text: &str) -> Tokens<'_> {
         Reader::new(text).window

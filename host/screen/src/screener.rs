@@ -3,13 +3,17 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::command::Command;
 use crate::decode::decode_traced_to;
 use crate::features::{Feature, Found};
+use crate::grammar::Led;
+use crate::ldap::Ldap;
+use crate::markup::Markup;
 use crate::model::{Model, likelihood};
-use crate::near::Needs;
 use crate::policy::{Category, FieldKind, Mode, Policies};
 use crate::reader::{Part, Reader, Tokens, WHOLE_BYTES_MAX};
-use crate::{command, command_line, decode, ldap, markup, path, phrases, shape, sql};
+use crate::sql::Sql;
+use crate::{decode, path, phrases, shape};
 
 /// How many features a hit names.
 const REASONS_MAX: usize = 3;
@@ -120,49 +124,43 @@ fn find_into(decoded: &str, found: &mut Found) {
     }
 }
 
-/// The grammars that read tokens: what each has seen so far, and what its rules need.
+/// The grammars that read tokens.
 struct Grammars {
     shape: shape::State,
-    sql: (sql::State, Needs),
-    command: (command::State, Needs),
-    markup: (markup::State, Needs),
-    ldap: Needs,
+    sql: Led<Sql>,
+    command: Led<Command>,
+    markup: Led<Markup>,
+    ldap: Led<Ldap>,
 }
 
 impl Grammars {
     fn new(cx: &Tokens<'_>) -> Self {
         Self {
             shape: shape::State::default(),
-            sql: (sql::State::new(cx), Needs::default()),
-            command: Default::default(),
-            markup: Default::default(),
-            ldap: Needs::default(),
+            sql: Led::new(Sql::new(cx)),
+            command: Led::default(),
+            markup: Led::default(),
+            ldap: Led::default(),
         }
     }
 
     fn read(&mut self, cx: &Tokens<'_>, part: &Part, found: &mut Found) {
         let present = part.nearby.present();
         shape::scan(cx, part, &mut self.shape, found);
-        let (state, needs) = &mut self.sql;
-        needs.turn_to(sql::RULES, present, found);
-        sql::scan(cx, part, needs, state, found);
-        let (state, needs) = &mut self.command;
-        needs.turn_to(command::RULES, present, found);
-        command::scan(cx, part, needs, state, found);
-        let (state, needs) = &mut self.markup;
-        needs.turn_to(markup::RULES, present, found);
-        markup::scan(cx, part, needs, state, found);
-        self.ldap.turn_to(ldap::RULES, present, found);
-        ldap::scan(cx, part, &mut self.ldap, found);
+        self.sql.read(cx, part, present, found);
+        self.command.read(cx, part, present, found);
+        self.markup.read(cx, part, present, found);
+        self.ldap.read(cx, part, present, found);
     }
 
     /// What is said of the text as a whole.
     fn end(&mut self, cx: &Tokens<'_>, found: &mut Found) {
         shape::ends(cx, &self.shape, found);
-        sql::ends(cx, &mut self.sql.0, found);
-        command_line::scan(cx, found);
-        markup::ends(cx, &mut self.markup.0, found);
-        ldap::ends(cx, self.shape.depth, found);
+        self.sql.end(cx, found);
+        self.command.end(cx, found);
+        self.markup.end(cx, found);
+        self.ldap.grammar.open_brackets = self.shape.depth;
+        self.ldap.end(cx, found);
     }
 }
 

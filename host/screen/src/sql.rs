@@ -3,20 +3,12 @@
 mod names;
 
 use crate::features::{Feature, Found};
+use crate::grammar::{Grammar, Spot};
 use crate::lexicon::{self, Classes, WordHash, word, words};
-use crate::near::{Near, Needs, Rule, Traits};
-use crate::reader::{Part, Tokens};
+use crate::near::{Near, Rule, Traits};
+use crate::reader::Tokens;
 use crate::token::{Kind, Token};
 use names::{BUILD, CATALOGS, DOCUMENT, ERROR, FILES, OWNERS, PROCEDURES, RARE, TIME, WHOAMI};
-
-/// How far a pattern looks ahead, in tokens. Bounds the work for each token.
-const WINDOW_TOKENS: usize = 12;
-
-/// The words that a rule begins with, by class.
-pub(crate) const WORDS: Classes = lexicon::SQL;
-
-/// And one by one.
-pub(crate) const NAMES: &[&[WordHash]] = &[CATALOGS, FILES, PROCEDURES, OWNERS];
 
 /// What begins a comparison.
 const COMPARISON: Traits = Traits::signs(b"=<>").or(Traits::of(Classes::COMPARE));
@@ -30,7 +22,7 @@ const COMMENTED: Traits = Traits::signs(b"'\"`)(;*")
     .or(Traits::of(Classes::NULL));
 
 /// The rules that begin at a sign.
-pub(crate) const RULES: &[Rule] = &[
+const RULES: &[Rule] = &[
     Rule::at(b"'\"`", &[Feature::SqlQuoteLogic]).ahead(Traits::of(
         Classes::LOGIC
             .or(Classes::UNION)
@@ -56,9 +48,9 @@ pub(crate) const RULES: &[Rule] = &[
 
 const CONDITIONS: &[Feature] = &[Feature::SqlTautology, Feature::SqlWeakCondition];
 
-/// What was seen so far.
+/// The grammar, and what was seen so far.
 #[derive(Debug)]
-pub(crate) struct State {
+pub(crate) struct Sql {
     /// Where the last `select` stood.
     select: Option<u32>,
     /// The text is one phrase in quotes, as people type into a search.
@@ -67,7 +59,7 @@ pub(crate) struct State {
     prose: bool,
 }
 
-impl State {
+impl Sql {
     pub(crate) fn new(cx: &Tokens<'_>) -> Self {
         Self {
             select: None,
@@ -77,28 +69,30 @@ impl State {
     }
 }
 
-/// Finds the features of SQL in a part of the text.
-pub(crate) fn scan(
-    cx: &Tokens<'_>,
-    part: &Part,
-    needs: &mut Needs,
-    state: &mut State,
-    found: &mut Found,
-) {
-    let reads = (Classes::FOR_SQL, WINDOW_TOKENS);
-    let lists = !found.has(Feature::SqlValueList);
-    let conditions = !CONDITIONS.iter().all(|feature| found.has(*feature));
-    let ends = !found.has(Feature::SqlLogicEnd);
-    let values = !found.has(Feature::SqlValueLogic);
-    let others = |token: &Token, near: &Near| match token.kind {
-        Kind::Number => lists & near.next.has(LISTED),
-        Kind::Word => may_be_met(token, near, conditions, ends, values),
-        _ => true,
-    };
-    let mut scan = Scan { cx, found, state };
-    cx.each(part, reads, needs, others, |token, near, before, rest| {
-        scan.token(token, near, before, rest);
-    });
+impl Grammar for Sql {
+    const MARK: Classes = Classes::FOR_SQL;
+    const WORDS: Classes = lexicon::SQL;
+    const NAMES: &'static [&'static [WordHash]] = &[CATALOGS, FILES, PROCEDURES, OWNERS];
+    const RULES: &'static [Rule] = RULES;
+    const AHEAD: usize = 12;
+
+    fn may_begin(token: &Token, near: &Near, found: &Found) -> bool {
+        match token.kind {
+            Kind::Number => !found.has(Feature::SqlValueList) & near.next.has(LISTED),
+            Kind::Word => may_begin_at_word(token, near, found),
+            _ => true,
+        }
+    }
+
+    fn read(&mut self, cx: &Tokens<'_>, spot: &Spot<'_>, found: &mut Found) {
+        let state = self;
+        Scan { cx, found, state }.token(spot);
+    }
+
+    fn end(&mut self, cx: &Tokens<'_>, found: &mut Found) {
+        let state = self;
+        Scan { cx, found, state }.ends();
+    }
 }
 
 /// What may follow a value in a list of them.
@@ -108,15 +102,17 @@ const LISTED: Traits = Traits::NUMBER
 
 /// True when a rule may be met that begins at the word. All parts are looked at, so that the
 /// processor has one branch to foresee.
-fn may_be_met(token: &Token, near: &Near, conditions: bool, ends: bool, values: bool) -> bool {
+fn may_begin_at_word(token: &Token, near: &Near, found: &Found) -> bool {
     const JOINS: Classes = Classes::LOGIC.or(Classes::COMPARE);
     const VALUE: Traits = Traits::NUMBER.or(Traits::signs(b")"));
+    let open = |feature| !found.has(feature);
+    let conditions = open(Feature::SqlTautology) | open(Feature::SqlWeakCondition);
     let joins_only = token.has(JOINS) & !token.has(BEGINS) & token.has(lexicon::SQL);
     let condition = (conditions & near.ahead.has(COMPARISON))
-        | (ends & near.ahead.has(COMMENT.or(Traits::END)));
+        | (open(Feature::SqlLogicEnd) & near.ahead.has(COMMENT.or(Traits::END)));
     !joins_only
         | (token.has(Classes::LOGIC) & condition)
-        | (values & near.before.has(VALUE))
+        | (open(Feature::SqlValueLogic) & near.before.has(VALUE))
         | token.has(Classes::MIXED_CASE)
         | token.reads_any(RARE)
 }
@@ -130,19 +126,20 @@ const BEGINS: Classes = Classes::SQL_VERB
     .or(Classes::UNION)
     .or(Classes::NULL);
 
-/// Finds the features of SQL of the text as a whole.
-pub(crate) fn ends(cx: &Tokens<'_>, state: &mut State, found: &mut Found) {
-    Scan { cx, found, state }.ends();
-}
-
 struct Scan<'s, 't> {
     cx: &'s Tokens<'t>,
     found: &'s mut Found,
-    state: &'s mut State,
+    state: &'s mut Sql,
 }
 
 impl Scan<'_, '_> {
-    fn token(&mut self, token: &Token, near: Near, before: Option<&Token>, rest: &[Token]) {
+    fn token(&mut self, spot: &Spot<'_>) {
+        let Spot {
+            token,
+            near,
+            before,
+            rest,
+        } = *spot;
         match token.kind {
             Kind::Word => self.word(token, before, rest),
             Kind::Punct(b'\'' | b'"' | b'`') => self.quote(token, near, before, rest),
@@ -290,7 +287,7 @@ impl Scan<'_, '_> {
             .filter(|next| next.is_word())
             .count();
         let commented = rest.len() > value;
-        let short = value <= 5 && words <= 1 && (commented || rest.len() < WINDOW_TOKENS);
+        let short = value <= 5 && words <= 1 && (commented || rest.len() < Sql::AHEAD);
         let valued = rest.first().is_some_and(|next| {
             next.is_number()
                 || next.is_quote()

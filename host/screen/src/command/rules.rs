@@ -8,7 +8,7 @@ use crate::near::{Rule, Traits};
 const COMMAND: Traits = Traits::of(lexicon::COMMAND);
 
 /// The rules that begin at a sign.
-pub(crate) const RULES: &[Rule] = &[
+pub(super) const RULES: &[Rule] = &[
     Rule::at(
         b";|&",
         &[
