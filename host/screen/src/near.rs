@@ -92,6 +92,9 @@ impl Traits {
     }
 }
 
+// Signs, classes and the single traits share the bits.
+const _: () = assert!(Traits::of(Classes::ALL).0 < Traits::ODD_DOUBLE.0);
+
 /// What stands around one token.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Near {
