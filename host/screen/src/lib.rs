@@ -50,4 +50,4 @@ pub use decode::{Decoded, decode, decode_traced};
 pub use features::{FEATURES, Feature, Found, Sign};
 pub use model::{Model, likelihood};
 pub use policy::{Category, FieldKind, Mode, Policies, Policy, PolicyError, Threshold};
-pub use screener::{Hit, Reason, Screener, find, find_in};
+pub use screener::{Hit, Reason, Screener, find};

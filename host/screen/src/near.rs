@@ -136,9 +136,12 @@ impl Nearby {
             Traits(Traits::of_token(token).0 | odd)
         }));
         let missing = (count + 1 + AHEAD_TOKENS).saturating_sub(self.traits.len());
-        let end = if ends { Traits::END } else { Traits::ANY };
-        self.traits
-            .extend(std::iter::repeat_n(end.or(Traits::ANY), missing));
+        let nothing = if ends {
+            Traits::ANY.or(Traits::END)
+        } else {
+            Traits::ANY
+        };
+        self.traits.extend(std::iter::repeat_n(nothing, missing));
         self.gather(count);
     }
 
@@ -229,7 +232,7 @@ impl Rule {
     }
 }
 
-/// What one rule needs near its sign: one trait at each place.
+/// What one rule needs near its sign: one trait at each place. Without any it is never met.
 #[derive(Debug, Clone, Copy, Default)]
 struct Need {
     before: Traits,
@@ -238,13 +241,6 @@ struct Need {
 }
 
 impl Need {
-    /// Never met.
-    const NONE: Self = Self {
-        before: Traits(0),
-        next: Traits(0),
-        ahead: Traits(0),
-    };
-
     /// Without a branch for each place.
     #[inline]
     const fn is_met(self, near: &Near) -> bool {
@@ -295,7 +291,7 @@ impl Needs {
             if self.active.0 & bit == 0 {
                 self.active.0 |= bit;
                 *place = u8::try_from(self.signs.len()).unwrap_or(u8::MAX);
-                self.signs.push([Need::NONE; RULES_MAX]);
+                self.signs.push([Need::default(); RULES_MAX]);
             }
             let slots = self.signs.get_mut(usize::from(*place));
             let free = slots.into_iter().flatten().find(|need| need.next.0 == 0);

@@ -210,16 +210,19 @@ fn ends(text: &str, has_code: bool) -> Frame {
     let first = first.unwrap_or_default();
     let last_from = text.ceil_char_boundary(text.len() - END_BYTES);
     let mut frame = Frame::default();
-    let mut marker = Marker::default();
-    for cutter in [Cutter::new(first, 0), Cutter::new(text, last_from)] {
+    let mut read = |cutter, marker: Option<Marker>| {
         let mut tokens = Repeats::of(cutter);
-        if has_code {
+        let marker = marker.map(|mut marker| {
             marker.mark(&mut tokens);
-        }
+            marker
+        });
         frame.read(text, &tokens);
-        let between = text.get(first.len()..last_from).unwrap_or_default();
-        marker = marker.behind(has_odd_fences(between));
-    }
+        marker
+    };
+    let marker = read(Cutter::new(first, 0), has_code.then(Marker::default));
+    let between = text.get(first.len()..last_from).unwrap_or_default();
+    let behind = marker.map(|marker| marker.behind(has_odd_fences(between)));
+    read(Cutter::new(text, last_from), behind);
     frame
 }
 

@@ -1,8 +1,9 @@
 //! Leaves out what a text only repeats.
 //!
 //! All features ask whether something is there, so the hundredth repetition of the same tokens
-//! says nothing that the first did not. A megabyte of one trick is cut into tokens and compared
-//! with what came before it, and no grammar reads it.
+//! says nothing that the first did not. Of a megabyte of one trick no grammar reads more than
+//! the beginning and the end, and once its tokens have repeated, its bytes are compared with
+//! those before them and not cut into tokens at all.
 
 use crate::cut::Cutter;
 use crate::token::Token;
@@ -32,8 +33,8 @@ pub(crate) struct Repeats {
     left_out: Vec<(u32, u32)>,
     /// How far into a period the next token is.
     phase: usize,
-    /// After how many bytes the text repeats itself, when a repetition was just left out.
-    skip: Option<usize>,
+    /// Where the last token ended that was kept, or that two whole periods left out.
+    until: u32,
 }
 
 impl Repeats {
@@ -51,9 +52,8 @@ impl Repeats {
                 self.take_back();
                 return false;
             };
-            self.push(token);
-            if let Some(bytes) = self.skip.take() {
-                cutter.skip_repetitions(bytes);
+            if let Some(step) = self.push(token) {
+                cutter.skip_repetitions(step);
             }
         }
         true
@@ -66,12 +66,14 @@ impl Repeats {
             repeated: 0,
             left_out: Vec::new(),
             phase: 0,
-            skip: None,
+            until: 0,
         }
     }
 
+    /// Takes the next token. Gives how many bytes two periods take when it ends two that were
+    /// left out.
     #[inline]
-    fn push(&mut self, token: Token) {
+    fn push(&mut self, token: Token) -> Option<usize> {
         if self.period > 0
             && self
                 .expected()
@@ -79,8 +81,8 @@ impl Repeats {
         {
             self.repeated += 1;
             if self.repeated < REPEATED_TOKENS_MIN {
-                self.kept.push(token);
-                return;
+                self.keep(token);
+                return None;
             }
             self.left_out.push((token.start, token.end));
             self.phase = if self.phase + 1 == self.period {
@@ -89,11 +91,13 @@ impl Repeats {
                 self.phase + 1
             };
             // Two periods at once: what comes in pairs, like quotes, stays in pairs.
-            if self.left_out.len() == 2 * self.period {
-                self.skip = self.step();
-                self.left_out.clear();
+            if self.left_out.len() < 2 * self.period {
+                return None;
             }
-            return;
+            self.left_out.clear();
+            let step = token.end - self.until;
+            self.until = token.end;
+            return usize::try_from(step).ok();
         }
         if self.period > 0 {
             self.take_back();
@@ -101,17 +105,16 @@ impl Repeats {
             self.phase = 0;
             self.period = 0;
         }
-        self.kept.push(token);
+        self.keep(token);
         if self.kept.len().is_multiple_of(LOOK_EVERY_TOKENS) {
             self.period = self.find_period();
         }
+        None
     }
 
-    /// How many bytes the two periods take that were left out.
-    fn step(&self) -> Option<usize> {
-        let (first, _) = self.left_out.first()?;
-        let (second, _) = self.left_out.get(self.period)?;
-        usize::try_from(2 * (second - first)).ok()
+    fn keep(&mut self, token: Token) {
+        self.until = token.end;
+        self.kept.push(token);
     }
 
     /// After how many tokens the last ones repeat those before them; 0 when they do not.

@@ -51,8 +51,7 @@ impl Screener {
         } else {
             Found::default()
         };
-        find_into(&decoded, &mut found);
-        found.add_if(is_spelt_break(text, &decoded), Feature::CommandNewline, 0);
+        find_into(text, &decoded, &mut found);
         let log_odds = match kind {
             FieldKind::Prompt => model.log_odds(&found),
             FieldKind::Identifier | FieldKind::Header => model.log_odds_strict(&found),
@@ -84,10 +83,9 @@ fn decode_field(kind: FieldKind, text: &str) -> Cow<'_, str> {
 }
 
 /// The features of a text in a prompt.
-pub fn find_in(text: &str) -> Found {
-    let decoded = decode(text);
-    let mut found = find(&decoded);
-    found.add_if(is_spelt_break(text, &decoded), Feature::CommandNewline, 0);
+pub fn find(text: &str) -> Found {
+    let mut found = Found::default();
+    find_into(text, &decode(text), &mut found);
     found
 }
 
@@ -97,15 +95,9 @@ fn is_spelt_break(text: &str, decoded: &str) -> bool {
     decoded.trim().is_empty() && decoded.contains(['\n', '\r']) && text.contains(['%', '&', '\\'])
 }
 
-/// The features of a decoded text.
-pub fn find(decoded: &str) -> Found {
-    let mut found = Found::default();
-    find_into(decoded, &mut found);
-    found
-}
-
 /// How a text reads is looked at first: only that can speak for it.
-fn find_into(decoded: &str, found: &mut Found) {
+fn find_into(text: &str, decoded: &str, found: &mut Found) {
+    found.add_if(is_spelt_break(text, decoded), Feature::CommandNewline, 0);
     let mut reader = Reader::new(decoded);
     shape::talk(reader.tokens(), found);
     let mut grammars = Grammars::new(reader.tokens());
@@ -342,7 +334,7 @@ mod tests {
                     .map(|at| format!("{shape}{} ", at % 997))
                     .collect();
                 crate::token::steps_of(|| {
-                    find_into(&decode(&text), &mut Found::default());
+                    find(&text);
                 })
             };
             let (once, twice) = (steps(20_000), steps(40_000));

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use belljar_screen::{Feature, find_in};
+use belljar_screen::{Feature, find};
 use serde::Deserialize;
 
 /// The variable that names the folder of the corpus.
@@ -30,7 +30,7 @@ pub(crate) enum Label {
 
 impl Sample {
     pub(crate) fn new(text: String, label: Label, source: String) -> Self {
-        let features = find_in(&text).features().collect();
+        let features = find(&text).features().collect();
         Self {
             text,
             label,
