@@ -194,6 +194,18 @@ impl Answer {
             .unwrap_or_default()
     }
 
+    /// Insists on a status that says that it was done.
+    ///
+    /// # Panics
+    ///
+    /// When it is another one; the message has it and the body.
+    #[track_caller]
+    pub fn expect_success(self) -> Self {
+        let done = (200..300).contains(&self.status);
+        assert!(done, "{}: {}", self.status, self.text());
+        self
+    }
+
     /// Insists on a status.
     ///
     /// # Panics

@@ -53,13 +53,8 @@ impl KeyLedger {
         let request = json!({"name": "durable", "scopes": ["infer", "models:read"]});
         let answer = admin
             .send(admin.request(Method::POST, "/admin/keys").json(&request))
-            .await?;
-        assert!(
-            (200..300).contains(&answer.status),
-            "{}: {}",
-            answer.status,
-            answer.text()
-        );
+            .await?
+            .expect_success();
         let body = answer.json();
         let text = |field: &str| body[field].as_str().unwrap().to_owned();
         self.keys.insert(text("id"), (text("key"), Known::There));
