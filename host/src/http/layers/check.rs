@@ -2,11 +2,9 @@
 
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, Either, ready};
 use std::convert::Infallible;
-use std::future::Future;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use tower::{Layer, Service};
 
 /// Looks at the head of a request before anything below does.
@@ -21,11 +19,11 @@ pub(crate) trait Check: Clone {
 
 /// The answer to a request that goes no further. In a box, because it is rare, and may have to
 /// wait.
-pub(crate) type Refusal = BoxFuture<'static, Response>;
+pub(crate) type Refusal = BoxFuture<'static, Result<Response, Infallible>>;
 
 /// A refusal that waits for nothing.
 pub(super) fn refuse(answer: impl IntoResponse) -> Refusal {
-    Box::pin(std::future::ready(answer.into_response()))
+    Box::pin(ready(Ok(answer.into_response())))
 }
 
 /// The layer of a check.
@@ -53,11 +51,10 @@ impl<C, S> Service<Request> for Checked<C, S>
 where
     C: Check,
     S: Service<Request, Response = Response, Error = Infallible>,
-    S::Future: Unpin,
 {
     type Response = Response;
     type Error = Infallible;
-    type Future = CheckedFuture<S::Future>;
+    type Future = Either<S::Future, Refusal>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(context)
@@ -65,27 +62,8 @@ where
 
     fn call(&mut self, mut request: Request) -> Self::Future {
         match self.check.check(&mut request) {
-            Ok(()) => CheckedFuture::Passing(self.inner.call(request)),
-            Err(refusal) => CheckedFuture::Refused(refusal),
-        }
-    }
-}
-
-pub(crate) enum CheckedFuture<F> {
-    Passing(F),
-    Refused(Refusal),
-}
-
-impl<F> Future for CheckedFuture<F>
-where
-    F: Future<Output = Result<Response, Infallible>> + Unpin,
-{
-    type Output = Result<Response, Infallible>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut *self {
-            Self::Passing(inner) => Pin::new(inner).poll(context),
-            Self::Refused(refusal) => Poll::Ready(Ok(ready!(refusal.as_mut().poll(context)))),
+            Ok(()) => Either::Left(self.inner.call(request)),
+            Err(refusal) => Either::Right(refusal),
         }
     }
 }

@@ -144,7 +144,7 @@ where
                 }
                 Poll::Ready(Ok(response))
             }
-            Self::Refused(refusal) => refusal.as_mut().poll(context).map(Ok),
+            Self::Refused(refusal) => refusal.as_mut().poll(context),
         }
     }
 }
@@ -153,7 +153,7 @@ where
 fn turn_away(bans: Bans, ban: Arc<Ban>, clock: Clock) -> Refusal {
     Box::pin(async move {
         bans.written(&ban).await;
-        banned(&ban, &clock).into_response()
+        Ok(banned(&ban, &clock).into_response())
     })
 }
 
