@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use handle::ServerHandle;
 
+use crate::api;
 use crate::audit::{Actor, AuditError, AuditLog, Event};
 use crate::auth::{AdminKey, KeyError, KeyStore};
 use crate::clock::Clock;
@@ -303,7 +304,7 @@ impl App {
 
     /// All routes with their layers, to be asked without a socket.
     pub fn router(&self) -> Router {
-        http::router(self.state.clone())
+        http::router(api::routes().into(), self.state.clone())
     }
 
     /// The limits of requests and tokens a minute.
@@ -347,7 +348,7 @@ impl App {
                 listens_on: address.map(|address| address.ip()),
                 ..http::BrowserConfig::default()
             };
-            let router = http::metrics_router(self.state.clone(), &browser);
+            let router = http::operators_router(api::metrics_route(), self.state.clone(), &browser);
             let ended = stop.clone().cancelled_owned();
             tokio::spawn(http::serve(
                 listener,

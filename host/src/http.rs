@@ -1,30 +1,26 @@
-//! The server's face to the world: routes, layers, wire formats and errors.
+//! Transport: accepting connections, the layers that each request passes, bodies and errors.
 //!
-//! The only part that knows of HTTP. A request meets the layers of [`router()`] from the top
-//! down, then one handler in `routes`, which turns wire types into the domain's own and back.
+//! A request meets the layers of `router` from the top down, then one handler of `crate::api`,
+//! which turns wire types into the domain's own and back.
 
-mod body;
-mod error;
-mod extract;
+pub(crate) mod body;
+pub(crate) mod error;
+pub(crate) mod extract;
 mod host_name;
-mod json;
-mod layers;
-mod openai;
+pub(crate) mod json;
+pub(crate) mod layers;
 mod proxy_protocol;
 mod router;
-mod routes;
-mod runs;
-mod screening;
+pub(crate) mod runs;
+pub(crate) mod screening;
 mod serve;
-mod spending;
+pub(crate) mod spending;
 mod state;
-mod tensors;
 
 pub use host_name::{AllowedHost, InvalidHost};
 pub use json::{InputConfig, PARSER_DEPTH_MAX};
 pub use layers::{AllowedOrigin, BrowserConfig, InvalidOrigin};
 pub use proxy_protocol::ProxyProtocol;
-pub(crate) use router::metrics_router;
-pub use router::{openapi, router};
+pub(crate) use router::{operators_router, router};
 pub use serve::serve;
 pub use state::{Config, HttpState, Parts};

@@ -5,6 +5,7 @@
 //! `belljar_sandbox` below keep uploads and runs inside their bounds.
 #![forbid(unsafe_code)]
 
+pub mod api;
 pub mod app;
 pub mod audit;
 pub mod auth;

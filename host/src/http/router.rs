@@ -1,23 +1,21 @@
-//! All routes, and the layers that each request passes, in one place.
+//! The layers that each request passes on its way to a route, in one place.
 
 use super::error::ApiError;
 use super::layers::{
     Address, BrowserConfig, CatchPanic, Checking, Conduct, Deadline, Gate, Headers, HostCheck,
     HostNames, KeyConduct, Limit, Observe, Origins, Preflight, Screen,
 };
-use super::routes::{self, metrics::render as render_metrics};
 use super::state::HttpState;
 use axum::Router;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
-use http::{Method, StatusCode, header};
+use http::{Method, StatusCode};
 use std::sync::Arc;
 use tower::ServiceBuilder;
 
 /// The whole service: every route behind every layer.
 ///
 /// Layers are listed in the order in which a request meets them.
-pub fn router(state: HttpState) -> Router {
+pub(crate) fn router(routes: Router<HttpState>, state: HttpState) -> Router {
     let config = state.config();
     let origins = Origins::new(&config.browser);
     let layers = ServiceBuilder::new()
@@ -79,18 +77,20 @@ pub fn router(state: HttpState) -> Router {
         }));
     // Bodies are bounded where they are read: by announced length before the first byte,
     // then by counting. Screening of content belongs to the routes, which know what is text.
-    let (router, _) = routes::all().split_for_parts();
-    router
+    routes
         .fallback(unknown_route)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(layers)
         .with_state(state)
 }
 
-/// The metrics alone, for a listener that only operators reach, with what every answer and every
-/// request needs there, too.
-pub(crate) fn metrics_router(state: HttpState, browser: &BrowserConfig) -> Router {
-    const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// Routes for a listener that only operators reach, behind what every answer and every request
+/// needs there, too. No key is asked for.
+pub(crate) fn operators_router(
+    routes: Router<HttpState>,
+    state: HttpState,
+    browser: &BrowserConfig,
+) -> Router {
     let layers = ServiceBuilder::new()
         .layer(Headers {
             origins: Origins::new(browser),
@@ -102,17 +102,7 @@ pub(crate) fn metrics_router(state: HttpState, browser: &BrowserConfig) -> Route
         .layer(Checking(HostCheck {
             names: HostNames::new(browser),
         }));
-    let render = async move || {
-        let head = [(header::CONTENT_TYPE, TEXT_FORMAT)];
-        (head, render_metrics(&state))
-    };
-    Router::new().route("/metrics", get(render)).layer(layers)
-}
-
-/// The description of all routes, as `GET /openapi.json` gives it.
-#[must_use]
-pub fn openapi() -> utoipa::openapi::OpenApi {
-    routes::complete(routes::all().into_openapi())
+    routes.layer(layers).with_state(state)
 }
 
 async fn unknown_route() -> ApiError {

@@ -8,7 +8,7 @@ use serde_json::json;
 
 /// Paths with their parameters filled in, and their methods.
 pub(crate) fn routes() -> Vec<(String, String)> {
-    let openapi = serde_json::to_value(belljar::http::openapi()).unwrap();
+    let openapi = serde_json::to_value(belljar::api::openapi()).unwrap();
     let mut routes = Vec::new();
     for (path, item) in openapi["paths"].as_object().unwrap() {
         let path = path

@@ -5,21 +5,11 @@ use super::{ApiError, ErrorType};
 use crate::auth::{Denied, KeyError};
 use crate::guard::{BanError, Violation};
 use crate::http::runs::whole_seconds;
-use crate::http::tensors::TensorError;
 use crate::limits::{OverQuota, RateError};
 use crate::models::ModelError;
 use belljar_sandbox::{Cap, CapHit, GuestError, RunError};
 use http::StatusCode;
 use std::time::Duration;
-
-impl From<TensorError> for ApiError {
-    fn from(error: TensorError) -> Self {
-        match error {
-            TensorError::Invalid { param, message } => Self::invalid_argument_at(param, message),
-            TensorError::NotRepresentable { message } => Self::not_acceptable(message),
-        }
-    }
-}
 
 impl From<BanError> for ApiError {
     fn from(error: BanError) -> Self {

@@ -5,11 +5,11 @@ use crate::auth::{
     Allowance, CreatedKey, InvalidNetwork, KeyRecord, KeyStore, Network, Networks, NewKey, Scopes,
     UsageCounts,
 };
+use crate::http::HttpState;
 use crate::http::error::ApiError;
 use crate::http::extract::{Administer, May, Path};
 use crate::http::json::{Json, OptionalJson};
 use crate::http::layers::Record;
-use crate::http::state::HttpState;
 use crate::ids::KeyId;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};

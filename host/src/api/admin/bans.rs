@@ -2,11 +2,11 @@
 
 use super::Failures;
 use crate::guard::{Ban, Bans, Exemption, Network};
+use crate::http::HttpState;
 use crate::http::error::ApiError;
 use crate::http::extract::{Administer, May, Path};
 use crate::http::json::Json;
 use crate::http::layers::Record;
-use crate::http::state::HttpState;
 use crate::ids::KeyId;
 use axum::extract::State;
 use http::StatusCode;

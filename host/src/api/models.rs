@@ -2,12 +2,12 @@
 
 use super::{Binary, Failures};
 use crate::auth::Caller;
+use crate::http::HttpState;
 use crate::http::body::check_length;
 use crate::http::error::ApiError;
 use crate::http::extract::{May, Path, Query, ReadModels, WriteModels, record_of};
 use crate::http::json::Json;
 use crate::http::layers::Record;
-use crate::http::state::HttpState;
 use crate::models::{ModelSummary, Received, VersionState, VersionStatus};
 use crate::telemetry::metrics as names;
 use axum::body::Body;

@@ -7,6 +7,7 @@
 
 mod elements;
 mod fit;
+pub(crate) mod infer;
 mod json;
 mod msgpack;
 mod negotiate;
@@ -19,9 +20,16 @@ pub(crate) use fit::fit;
 pub(crate) use negotiate::{BodyFormat, Format, UnsupportedBody, accepted, body_format};
 pub(crate) use oip::{HEADER_LENGTH, OIP_HEADER_LENGTH_HEADER};
 
+use crate::http::HttpState;
+use crate::http::error::ApiError;
 use belljar_sandbox::wit::{tensors, types};
 use elements::Elements;
 use tensors::Datatype;
+use utoipa_axum::router::OpenApiRouter;
+
+pub(super) fn router() -> OpenApiRouter<HttpState> {
+    infer::router()
+}
 
 /// Dimensions of one tensor. The contract with guests allows no more.
 const DIMENSIONS_MAX: usize = 16;
@@ -46,6 +54,15 @@ pub(crate) enum TensorError {
         /// Which output, and which formats can hold it.
         message: String,
     },
+}
+
+impl From<TensorError> for ApiError {
+    fn from(error: TensorError) -> Self {
+        match error {
+            TensorError::Invalid { param, message } => Self::invalid_argument_at(param, message),
+            TensorError::NotRepresentable { message } => Self::not_acceptable(message),
+        }
+    }
 }
 
 impl TensorError {

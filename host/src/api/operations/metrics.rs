@@ -2,12 +2,14 @@
 
 use super::Failures;
 use crate::auth::{KeyStore, Scope, UsageCounts};
+use crate::http::HttpState;
 use crate::http::error::ApiError;
 use crate::http::layers::Authenticated;
-use crate::http::state::HttpState;
 use crate::telemetry::metrics as names;
+use axum::Router;
 use axum::extract::State;
 use axum::response::IntoResponse;
+use axum::routing::get;
 use http::{HeaderValue, header};
 use std::fmt::Write as _;
 use utoipa_axum::router::OpenApiRouter;
@@ -32,17 +34,21 @@ async fn show(
     if state.keys().key_required() || caller.key_id().is_some() {
         caller.require(Scope::Metrics)?;
     }
-    Ok((
-        [(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"),
-        )],
-        render(&state),
-    ))
+    Ok(text_of_all(State(state)).await)
 }
 
-/// The text of all metrics, for this route and for a listener of its own.
-pub(crate) fn render(state: &HttpState) -> String {
+/// The same route without a key, for a listener that only operators reach.
+pub(crate) fn operators_route() -> Router<HttpState> {
+    Router::new().route("/metrics", get(text_of_all))
+}
+
+async fn text_of_all(State(state): State<HttpState>) -> impl IntoResponse {
+    const TEXT_FORMAT: HeaderValue =
+        HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    ([(header::CONTENT_TYPE, TEXT_FORMAT)], render(&state))
+}
+
+fn render(state: &HttpState) -> String {
     let stats = state.registry().sandbox().stats();
     metrics::gauge!(names::SANDBOX_RUNNING).set(f64::from(stats.running));
     metrics::gauge!(names::SANDBOX_WAITING).set(f64::from(stats.waiting));

@@ -1,17 +1,17 @@
 //! `POST /v1/chat/completions`: a conversation goes on, in one piece or as a stream.
 
 use super::Failures;
+use super::wire::{ChatRequest, ChatStream, Completion, Head, StreamStyle, TokenLimits};
 use crate::generation::{Answer, Plan};
 use crate::guard::Screened;
+use crate::http::HttpState;
 use crate::http::error::ApiError;
 use crate::http::extract::{Infer, May};
 use crate::http::json::Json;
 use crate::http::layers::{Limited, Record};
-use crate::http::openai::{ChatRequest, ChatStream, Completion, Head, StreamStyle, TokenLimits};
 use crate::http::runs;
 use crate::http::screening::{self, ChatTexts};
 use crate::http::spending::Spending;
-use crate::http::state::HttpState;
 use crate::models::LiveModel;
 use axum::body::Body;
 use axum::extract::State;

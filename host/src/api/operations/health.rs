@@ -2,8 +2,8 @@
 //! they say nothing else.
 
 use super::Failures;
+use crate::http::HttpState;
 use crate::http::json::Json;
-use crate::http::state::HttpState;
 use axum::extract::State;
 use http::StatusCode;
 use serde::Serialize;

@@ -10,19 +10,19 @@
 //! A request that names no model is refused: a default would change its meaning with the next
 //! upload. The answer comes in the format that `Accept` asks for, else in that of the request.
 
-use super::{Binary, Failures};
+use super::{
+    Answer, BodyFormat, HEADER_LENGTH, Inference, OIP_HEADER_LENGTH_HEADER, UnsupportedBody,
+    accepted, body_format, fit,
+};
+use crate::api::{Binary, Failures};
 use crate::auth::Caller;
+use crate::http::HttpState;
 use crate::http::body::{self, Limits};
 use crate::http::error::ApiError;
 use crate::http::extract::{Infer, May, Query, record_of};
 use crate::http::json;
 use crate::http::runs;
 use crate::http::screening::{self, Identifier};
-use crate::http::state::HttpState;
-use crate::http::tensors::{
-    Answer, BodyFormat, HEADER_LENGTH, Inference, OIP_HEADER_LENGTH_HEADER, UnsupportedBody,
-    accepted, body_format, fit,
-};
 use axum::extract::{FromRef as _, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use belljar_screen::json::Bounds;
@@ -86,7 +86,7 @@ async fn infer(
 }
 
 /// Runs one request, whichever route it came by. `model` is what the route or query says.
-pub(super) async fn serve(
+pub(crate) async fn serve(
     state: &HttpState,
     caller: &Caller,
     model: Option<String>,

@@ -1,15 +1,15 @@
 //! `POST /v1/embeddings`: vectors for texts.
 
 use super::Failures;
+use super::wire::{EmbeddingsCall, EmbeddingsRequest, write_embeddings};
+use crate::http::HttpState;
 use crate::http::error::ApiError;
 use crate::http::extract::{Infer, May};
 use crate::http::json::{APPLICATION_JSON, Json};
 use crate::http::layers::{Limited, Record};
-use crate::http::openai::{EmbeddingsCall, EmbeddingsRequest, write_embeddings};
 use crate::http::runs;
 use crate::http::screening::{self, EmbeddingTexts};
 use crate::http::spending::Spending;
-use crate::http::state::HttpState;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use http::header;

@@ -1,10 +1,10 @@
 //! `GET /v1/models`: the active models, as OpenAI lists them.
 
 use super::Failures;
+use crate::http::HttpState;
 use crate::http::error::ApiError;
 use crate::http::extract::{May, Path, ReadModels};
 use crate::http::json::Json;
-use crate::http::state::HttpState;
 use axum::extract::State;
 use jiff::Timestamp;
 use serde::Serialize;

@@ -1,9 +1,9 @@
 //! `GET /admin/config`: the effective configuration, without secrets.
 
 use super::Failures;
+use crate::http::HttpState;
 use crate::http::extract::{Administer, May};
 use crate::http::json::Json;
-use crate::http::state::HttpState;
 use axum::extract::State;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;

@@ -1,20 +1,18 @@
+//! The public surfaces, a folder each: routes and their wire types, and nothing else.
+//!
 //! One file a resource, one function a verb. A route and its description are one thing: what is
 //! not described here cannot be reached.
 
-mod bans;
-mod chat;
-mod config;
-mod embeddings;
-mod health;
-mod infer;
-mod keys;
-pub(crate) mod metrics;
+mod admin;
 mod models;
-mod openai_models;
-mod root;
-mod v2;
+mod oip;
+mod openai;
+mod operations;
+mod tensors;
 
-use super::state::HttpState;
+pub(crate) use operations::metrics_route;
+
+use crate::http::HttpState;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
@@ -47,20 +45,20 @@ impl Modify for Credentials {
 }
 
 /// Every route of the server.
-pub(super) fn all() -> OpenApiRouter<HttpState> {
+pub(crate) fn routes() -> OpenApiRouter<HttpState> {
     OpenApiRouter::with_openapi(Description::openapi())
-        .merge(root::router())
-        .merge(health::router())
-        .merge(infer::router())
-        .merge(v2::router())
-        .merge(openai_models::router())
-        .merge(chat::router())
-        .merge(embeddings::router())
+        .merge(operations::router())
+        .merge(tensors::router())
+        .merge(oip::router())
+        .merge(openai::router())
         .merge(models::router())
-        .merge(keys::router())
-        .merge(bans::router())
-        .merge(config::router())
-        .merge(metrics::router())
+        .merge(admin::router())
+}
+
+/// The description of all routes, as `GET /openapi.json` gives it.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    complete(routes().into_openapi())
 }
 
 /// Any refusal or failure, on any route.
@@ -106,7 +104,7 @@ struct Binary(Vec<u8>);
 
 /// Adds what the standard insists on: a name for each operation that no other one has, and a
 /// word for each response that says nothing else.
-pub(super) fn complete(mut openapi: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
+fn complete(mut openapi: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
     for (path, item) in &mut openapi.paths.paths {
         let name = path.replace(|character: char| !character.is_ascii_alphanumeric(), " ");
         let name = name.split_whitespace().collect::<Vec<_>>().join("_");

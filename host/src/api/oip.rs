@@ -3,14 +3,15 @@
 //! Shapes are the protocol's; errors are ours, as everywhere. Loading a model makes its newest
 //! ready version the active one, and unloading leaves it without an active version.
 
-use super::{Binary, Failures, infer};
+use super::tensors::infer;
+use super::{Binary, Failures};
+use crate::api::tensors::datatype_name;
 use crate::auth::Caller;
+use crate::http::HttpState;
 use crate::http::error::ApiError;
 use crate::http::extract::{Infer, May, Path, ReadModels, WriteModels};
 use crate::http::json::{Json, OptionalJson};
 use crate::http::layers::Record;
-use crate::http::state::HttpState;
-use crate::http::tensors::datatype_name;
 use crate::models::{LiveModel, ModelSummary, VersionState, VersionStatus};
 use axum::extract::{Request, State};
 use axum::response::Response;

@@ -1,8 +1,8 @@
 //! `GET /` and `GET /openapi.json`: what this server is and what it can be asked.
 
 use super::Failures;
+use crate::http::HttpState;
 use crate::http::json::{APPLICATION_JSON, Json};
-use crate::http::state::HttpState;
 use axum::response::IntoResponse;
 use bytes::Bytes;
 use http::header;
@@ -61,7 +61,7 @@ async fn openapi() -> impl IntoResponse {
     // Built once: it is the same as long as the process lives.
     static TEXT: LazyLock<Bytes> = LazyLock::new(|| {
         // It is made of strings and lists, which all have a JSON.
-        serde_json::to_vec(&crate::http::openapi())
+        serde_json::to_vec(&crate::api::openapi())
             .unwrap_or_default()
             .into()
     });
