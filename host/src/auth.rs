@@ -12,7 +12,7 @@ mod scope;
 mod store;
 mod usage;
 
-pub use allowance::{Allowance, InvalidNetwork, LIMIT_MAX, Network, Networks, TooManyNetworks};
+pub use allowance::{Allowance, LIMIT_MAX};
 pub use caller::{Caller, Denied};
 pub use credential::{Credential, Principal};
 pub use key::{
@@ -21,8 +21,8 @@ pub use key::{
 };
 pub use scope::{InvalidScope, InvalidTier, Scope, Scopes, Tier};
 pub use store::{
-    AdminKey, AuthError, CreatedKey, KeyError, KeyRecord, KeyStore, NewKey, OLD_SECRETS_MAX,
-    ROTATION_OVERLAP_MAX,
+    AdminKey, AuthError, CreatedKey, KeyError, KeyRecord, KeyStore, NETWORKS_MAX, NewKey,
+    OLD_SECRETS_MAX, ROTATION_OVERLAP_MAX,
 };
 pub use usage::{KeyUsage, UsageCounts};
 

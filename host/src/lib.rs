@@ -20,4 +20,5 @@ pub mod http;
 pub mod ids;
 pub mod limits;
 pub mod models;
+pub mod net;
 pub mod telemetry;

@@ -14,8 +14,8 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use belljar::auth::Caller;
 use belljar::clock::Clock;
-use belljar::guard::ClientAddress;
 use belljar::limits::{Config, RateLimiter};
+use belljar::net::ClientAddress;
 use memory::resident_bytes;
 
 /// What the policy promises.

@@ -9,20 +9,23 @@ use libfuzzer_sys::fuzz_target;
 
 #[allow(dead_code)]
 #[path = "."]
-mod guard {
-    #[path = "../../src/guard/address.rs"]
+mod net {
+    #[path = "../../src/net/acl.rs"]
+    mod acl;
+    #[path = "../../src/net/address.rs"]
     mod address;
-    #[path = "../../src/guard/networks.rs"]
-    mod networks;
-    #[path = "../../src/guard/origin.rs"]
+    #[path = "../../src/net/network.rs"]
+    mod network;
+    #[path = "../../src/net/origin.rs"]
     pub(crate) mod origin;
 
+    pub(crate) use acl::NetworkList;
     pub(crate) use address::ClientAddress;
-    pub(crate) use networks::{Network, Networks};
+    pub(crate) use network::Network;
 }
 
-use guard::origin::{ForwardedHeader, OriginRule};
-use guard::{Network, Networks};
+use net::origin::{ForwardedHeader, OriginRule};
+use net::{Network, NetworkList};
 
 #[derive(Arbitrary, Debug)]
 struct Case {
@@ -44,7 +47,10 @@ fn resolve(rule: &OriginRule, peer: IpAddr, first: &[Vec<u8>], second: &[Vec<u8>
 }
 
 fuzz_target!(|case: Case| {
-    let Ok(trusted_proxies) = Networks::parse(&case.proxies) else {
+    let Ok(networks) = case.proxies.iter().map(|text| text.parse()).collect() else {
+        return;
+    };
+    let Ok(trusted_proxies) = NetworkList::new(networks, 100) else {
         return;
     };
     for network in trusted_proxies.iter() {

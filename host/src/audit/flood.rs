@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{Actor, Event};
-use crate::guard::ClientAddress;
+use crate::net::ClientAddress;
 use crate::telemetry::metrics::AUDIT_REPEATED;
 
 /// How long is counted before what was left out is summed up in a line.

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::allowance::{Allowance, Networks};
+use super::allowance::Allowance;
 use super::credential::Principal;
 use super::scope::{Scope, Scopes, Tier};
 use super::usage::KeyUsage;
 use crate::ids::KeyId;
+use crate::net::NetworkAcl;
 
 /// Who is calling. A proof value: outside tests only the key store makes one that stands for a
 /// key. Cheap to clone.
@@ -35,7 +36,7 @@ pub(super) struct Account {
     /// None: all models.
     pub(super) models: Option<BTreeSet<String>>,
     pub(super) allowance: Allowance,
-    pub(super) networks: Networks,
+    pub(super) networks: NetworkAcl,
     pub(super) expires: Option<Timestamp>,
     pub(super) usage: Arc<KeyUsage>,
     /// Cancelled when the key ends, and its secrets with it.
@@ -158,8 +159,8 @@ impl Caller {
 
     /// Where the key may be used from; everywhere without a key.
     #[must_use]
-    pub fn networks(&self) -> &Networks {
-        const EVERYWHERE: &Networks = &Networks::EVERYWHERE;
+    pub fn networks(&self) -> &NetworkAcl {
+        const EVERYWHERE: &NetworkAcl = &NetworkAcl::EVERYWHERE;
         self.account()
             .map_or(EVERYWHERE, |account| &account.networks)
     }
@@ -188,7 +189,7 @@ mod tests {
             scopes: "infer".parse().unwrap_or_default(),
             models: Some(BTreeSet::from(["a".to_owned()])),
             allowance: Allowance::default(),
-            networks: Networks::default(),
+            networks: NetworkAcl::EVERYWHERE,
             expires: None,
             usage: Arc::new(KeyUsage::new(Clock::system())),
             ended: CancellationToken::new(),

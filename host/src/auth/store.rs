@@ -21,7 +21,7 @@ use sqlx::SqlitePool;
 pub use admin_key::AdminKey;
 pub use change::{OLD_SECRETS_MAX, ROTATION_OVERLAP_MAX};
 pub use error::{AuthError, KeyError};
-pub use record::{CreatedKey, KeyRecord, NewKey};
+pub use record::{CreatedKey, KeyRecord, NETWORKS_MAX, NewKey};
 use table::Table;
 
 use super::caller::Caller;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::client::{Client, ClientArgs};
 use super::models::{array, text};
 use super::{Failure, block_on, output};
-use crate::guard::Network;
+use crate::net::Network;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum BansCommand {

@@ -10,8 +10,9 @@ use serde_json::{Map, Value, json};
 use super::client::{Client, ClientArgs};
 use super::models::{array, text};
 use super::{Failure, block_on, output};
-use crate::auth::{Network, Scope, Tier};
+use crate::auth::{Scope, Tier};
 use crate::ids::KeyId;
+use crate::net::Network;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum KeysCommand {

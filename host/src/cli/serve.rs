@@ -16,8 +16,9 @@ use belljar_screen::FieldKind;
 use crate::app::{self, ADMIN_KEY_FILE, App, ServerHandle};
 use crate::auth::AdminKey;
 use crate::config::{Resolved, SystemEnvironment, resolve};
-use crate::guard::{Admittance, Violation};
+use crate::guard::Violation;
 use crate::http::ProxyProtocol;
+use crate::net::NetworkAcl;
 use crate::telemetry;
 
 #[derive(Args, Debug, Default)]
@@ -223,7 +224,7 @@ fn guards(app: &App) -> String {
     if http.proxy_protocol == ProxyProtocol::Required {
         lines.push_str("; each connection begins with a PROXY header");
     }
-    let Admittance { allow, deny } = &http.admittance;
+    let NetworkAcl { allow, deny } = &http.acl;
     for (name, networks) in [("only from", allow), ("never from", deny)] {
         if !networks.is_empty() {
             lines.push_str(&format!("\n  {name:<12}{networks}"));

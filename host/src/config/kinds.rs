@@ -17,7 +17,7 @@ use crate::auth::{ConfiguredKey, Tier};
 use crate::http::{AllowedHost, AllowedOrigin};
 use crate::limits::{ResetFormat, RouteRate};
 use crate::telemetry::{LogFilter, LogFormat};
-pub(super) use conduct::{BanTimes, NetworkList, PrefixBits, Seconds, SinkList};
+pub(super) use conduct::{BanTimes, Networks, PrefixBits, Seconds, SinkList};
 
 /// A value as it was written, before anybody has understood it.
 #[derive(Clone, Debug, PartialEq, Eq)]

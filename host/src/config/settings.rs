@@ -7,8 +7,9 @@ use std::time::Duration;
 use belljar_sandbox::SandboxConfig;
 
 use crate::audit::{AuditConfig, OnFailure, SyslogTarget};
-use crate::guard::{AbuseConfig, Admittance, ForwardedHeader, InjectionConfig};
+use crate::guard::{AbuseConfig, InjectionConfig};
 use crate::http::{AllowedOrigin, PARSER_DEPTH_MAX, ProxyProtocol};
+use crate::net::{ForwardedHeader, NetworkAcl};
 use crate::{auth, http, limits, models, telemetry};
 
 /// What a server is built from. Each module's part is that module's own type.
@@ -226,7 +227,7 @@ impl Settings {
             "a header is only read from trusted proxies and `trusted_proxies` is empty",
         );
         refuse(
-            self.metrics_listen.is_none() && self.http.metrics_admittance != Admittance::default(),
+            self.metrics_listen.is_none() && self.http.metrics_acl != NetworkAcl::EVERYWHERE,
             "metrics.allow_networks",
             "networks are listed for the listener of the metrics and there is none: set \
              `metrics.listen`",

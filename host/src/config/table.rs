@@ -3,7 +3,7 @@
 
 use super::kinds::{
     Address, AutoBytes, BanTimes, Bytes, BytesOrNone, Count, FilePath, FuelOrNone, FuelUnits, Keys,
-    Kind, ListOf, NetworkList, Plain, Positive, PositiveOrNone, PositiveTime, PrefixBits, Raw,
+    Kind, ListOf, Networks, Plain, Positive, PositiveOrNone, PositiveTime, PrefixBits, Raw,
     Seconds, SinkList, Switch, Time, TrustedKeys,
 };
 use super::settings::Settings;
@@ -94,9 +94,10 @@ use belljar_screen::{Mode, Threshold};
 
 use crate::audit::{OnFailure, Sinks, SyslogTarget};
 use crate::auth::{ConfiguredKey, Tier};
-use crate::guard::{BanDurations, ForwardedHeader, Networks};
+use crate::guard::BanDurations;
 use crate::http::{AllowedHost, AllowedOrigin, ProxyProtocol};
 use crate::limits::{ResetFormat, RouteRate};
+use crate::net::{ForwardedHeader, NetworkList};
 use crate::telemetry::{LogFilter, LogFormat};
 
 /// All settings, in the order of the reference page.
@@ -259,7 +260,7 @@ pub static SETTINGS: &[Setting] = &[
         "http",
         "Answers to one request (`n`)."
     ),
-    setting!("trusted_proxies", http.origin.trusted_proxies: NetworkList<Networks>, "guard",
+    setting!("trusted_proxies", http.origin.trusted_proxies: Networks<NetworkList>, "guard",
         "Proxies that are believed about for whom they speak."),
     setting!("forwarded_header", http.origin.header: Plain<ForwardedHeader>, "guard",
         "The header in which they say it. `auto`: whichever there is; both must agree."),
@@ -267,13 +268,13 @@ pub static SETTINGS: &[Setting] = &[
         "Whether each connection begins with a PROXY header, version 2, of a trusted proxy."),
     setting!("ipv6_prefix", http.origin.ipv6_prefix: PrefixBits<u8>, "guard",
         "Bits of an IPv6 address that stand for one caller, for limits and bans."),
-    setting!("allow_networks", http.admittance.allow: NetworkList<Networks>, "http",
+    setting!("allow_networks", http.acl.allow: Networks<NetworkList>, "http",
         "Networks that are served, and no others; empty for all."),
-    setting!("deny_networks", http.admittance.deny: NetworkList<Networks>, "http",
+    setting!("deny_networks", http.acl.deny: Networks<NetworkList>, "http",
         "Networks that are not served, also where `allow_networks` has them."),
-    setting!("metrics.allow_networks", http.metrics_admittance.allow: NetworkList<Networks>, "http",
+    setting!("metrics.allow_networks", http.metrics_acl.allow: Networks<NetworkList>, "http",
         "Networks that `metrics.listen` serves, and no others; empty for all."),
-    setting!("metrics.deny_networks", http.metrics_admittance.deny: NetworkList<Networks>, "http",
+    setting!("metrics.deny_networks", http.metrics_acl.deny: Networks<NetworkList>, "http",
         "Networks that `metrics.listen` does not serve."),
     setting!("enable_abuse_detection", abuse.enabled: Switch<bool>, "guard",
         "Whether violations are counted and addresses banned.")
@@ -285,7 +286,7 @@ pub static SETTINGS: &[Setting] = &[
         "How long bans last: the usual, the longer and the longest."),
     setting!("ban_window", abuse.window: Seconds<Duration>, "guard",
         "How long a violation counts."),
-    setting!("exempt_networks", abuse.exempt: NetworkList<Networks>, "guard",
+    setting!("exempt_networks", abuse.exempt: Networks<NetworkList>, "guard",
         "Networks that are never banned, beside those exempted by the admin API."),
     setting!("conduct.count_by_key", abuse.count_by_key: Switch<bool>, "guard",
         "Whether what a caller with a valid key does counts against the key at that address, and not against the address."),

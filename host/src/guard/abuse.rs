@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use windows::{Log, Windows};
 
-use super::{Networks, Violation};
+use super::Violation;
+use crate::net::NetworkList;
 
 /// When violations become bans.
 #[derive(Clone, Debug)]
@@ -42,7 +43,7 @@ pub struct AbuseConfig {
     /// How often what is over is cleaned away.
     pub cleanup_interval: Duration,
     /// Who is never banned.
-    pub exempt: Networks,
+    pub exempt: NetworkList,
     /// Whether violations of a caller with a valid key count against the key and not against
     /// the address that it shares with others.
     pub count_by_key: bool,
@@ -76,7 +77,7 @@ impl Default for AbuseConfig {
             longest_from: 50,
             addresses_max: 250_000,
             cleanup_interval: Duration::from_hours(1),
-            exempt: Networks::default(),
+            exempt: NetworkList::EMPTY,
             count_by_key: false,
         }
     }

@@ -23,11 +23,12 @@ use serde_json::json;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::{Abuse, AbuseConfig, ClientAddress, Network, Violation};
+use super::{Abuse, AbuseConfig, Violation};
 use crate::audit::{Actor, AuditLog, Event};
 use crate::clock::Clock;
 use crate::db::Db;
 use crate::ids::KeyId;
+use crate::net::{ClientAddress, Network};
 use crate::telemetry::metrics as names;
 pub use exemptions::Exemption;
 use in_force::InForce;

@@ -35,7 +35,7 @@ pub(crate) fn router(routes: Router<HttpState>, state: HttpState) -> Router {
         // Whose request it is has to be known before anybody can be held to anything.
         .layer(Checking(Address {
             rule: Arc::new(config.origin.clone()),
-            admittance: Arc::new(config.admittance.clone()),
+            acl: Arc::new(config.acl.clone()),
         }))
         // Before a key is looked at, or a ban would not keep guesses of keys away.
         .layer(Conduct {
@@ -97,7 +97,7 @@ pub(crate) fn operators_router(
         })
         .layer(Checking(Address {
             rule: Arc::new(state.config().origin.clone()),
-            admittance: Arc::new(state.config().metrics_admittance.clone()),
+            acl: Arc::new(state.config().metrics_acl.clone()),
         }))
         .layer(Checking(HostCheck {
             names: HostNames::new(browser),

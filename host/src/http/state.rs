@@ -7,9 +7,10 @@ use super::proxy_protocol::ProxyProtocol;
 use crate::audit::AuditLog;
 use crate::auth::KeyStore;
 use crate::clock::Clock;
-use crate::guard::{Admittance, Bans, OriginRule, Screening};
+use crate::guard::{Bans, Screening};
 use crate::limits::{Quotas, RateLimiter};
 use crate::models::Registry;
+use crate::net::{NetworkAcl, OriginRule};
 use crate::telemetry::Metrics;
 use axum::extract::FromRef;
 use std::sync::Arc;
@@ -63,9 +64,9 @@ pub struct Config {
     /// Whether connections begin with a header of the PROXY protocol.
     pub proxy_protocol: ProxyProtocol,
     /// Whose requests are served.
-    pub admittance: Admittance,
+    pub acl: NetworkAcl,
     /// Who may read the metrics where they have a listener of their own.
-    pub metrics_admittance: Admittance,
+    pub metrics_acl: NetworkAcl,
     /// What JSON may be like.
     pub input: InputConfig,
 }
@@ -94,8 +95,8 @@ impl Default for Config {
             browser: BrowserConfig::default(),
             origin: OriginRule::default(),
             proxy_protocol: ProxyProtocol::Off,
-            admittance: Admittance::default(),
-            metrics_admittance: Admittance::default(),
+            acl: NetworkAcl::EVERYWHERE,
+            metrics_acl: NetworkAcl::EVERYWHERE,
             input: InputConfig::default(),
         }
     }

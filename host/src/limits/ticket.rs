@@ -13,8 +13,8 @@ use super::bucket::{Bucket, Requests, Short, Standing};
 use super::{Config, Rate, ResetFormat};
 use crate::auth::{Caller, Tier};
 use crate::clock::Clock;
-use crate::guard::ClientAddress;
 use crate::ids::KeyId;
+use crate::net::ClientAddress;
 
 /// Tables of addresses: one lock for all would make every request wait for every other.
 const SHARDS: usize = 16;

@@ -89,4 +89,8 @@ async fn a_key_can_be_for_some_networks() {
     let far = make(json!({"deny_networks": ["127.0.0.1/32"]})).await;
     expect_not_allowed(&far.get("/v1/models").await);
     let _ = far.at(local(9)).get("/v1/models").await.expect_status(200);
+    // The same notation as in every other list: IPv4 may be written as IPv6.
+    let mapped = make(json!({"allow_networks": ["::ffff:127.0.0.0/125"]})).await;
+    let _ = mapped.get("/v1/models").await.expect_status(200);
+    expect_not_allowed(&mapped.at(local(9)).get("/v1/models").await);
 }

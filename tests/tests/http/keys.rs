@@ -84,6 +84,10 @@ async fn slips_name_their_field() {
             "deny_networks[1]",
         ),
         (
+            json!({"name":"x","scopes":["infer"],"deny_networks":vec!["10.0.0.0/8"; 257]}),
+            "deny_networks",
+        ),
+        (
             json!({"name":"x","scopes":["infer"],"colour":"red"}),
             "colour",
         ),

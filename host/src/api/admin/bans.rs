@@ -1,13 +1,14 @@
 //! `/admin/bans` and `/admin/exemptions`: lists and lifts bans, and says who is never banned.
 
 use super::Failures;
-use crate::guard::{Ban, Bans, Exemption, Network};
+use crate::guard::{Ban, Bans, Exemption};
 use crate::http::HttpState;
 use crate::http::error::ApiError;
 use crate::http::extract::{Administer, May, Path};
 use crate::http::json::Json;
 use crate::http::layers::Record;
 use crate::ids::KeyId;
+use crate::net::Network;
 use axum::extract::State;
 use http::StatusCode;
 use jiff::Timestamp;

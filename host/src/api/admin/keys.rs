@@ -2,8 +2,7 @@
 
 use super::Failures;
 use crate::auth::{
-    Allowance, CreatedKey, InvalidNetwork, KeyRecord, KeyStore, Network, Networks, NewKey, Scopes,
-    UsageCounts,
+    Allowance, CreatedKey, KeyRecord, KeyStore, NETWORKS_MAX, NewKey, Scopes, UsageCounts,
 };
 use crate::http::HttpState;
 use crate::http::error::ApiError;
@@ -11,6 +10,7 @@ use crate::http::extract::{Administer, May, Path};
 use crate::http::json::{Json, OptionalJson};
 use crate::http::layers::Record;
 use crate::ids::KeyId;
+use crate::net::{InvalidNetwork, Network, NetworkAcl, NetworkList};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use belljar_bundle::DurationText;
@@ -122,14 +122,18 @@ impl KeyRequest {
 
 /// Both lists of networks. A list to allow that allows nothing is a slip: it reads like "from
 /// nowhere", and nobody makes a key for that.
-fn networks(allow: Option<Vec<String>>, deny: &[String]) -> Result<Networks, ApiError> {
-    let read = |field: &str, list: &[String]| -> Result<Vec<Network>, ApiError> {
+fn networks(allow: Option<Vec<String>>, deny: &[String]) -> Result<NetworkAcl, ApiError> {
+    let too_many = || format!("a key has at most {NETWORKS_MAX} networks in each list");
+    let read = |field: &str, list: &[String]| -> Result<NetworkList, ApiError> {
         let network = |(index, text): (usize, &String)| {
             text.parse().map_err(|error: InvalidNetwork| {
                 ApiError::invalid_argument(format!("{field}[{index}]"), error.to_string())
             })
         };
-        list.iter().enumerate().map(network).collect()
+        let networks: Result<Vec<Network>, ApiError> =
+            list.iter().enumerate().map(network).collect();
+        NetworkList::new(networks?, NETWORKS_MAX)
+            .map_err(|_| ApiError::invalid_argument(field, too_many()))
     };
     let allow = match allow {
         Some(list) if list.is_empty() => {
@@ -139,10 +143,12 @@ fn networks(allow: Option<Vec<String>>, deny: &[String]) -> Result<Networks, Api
             ));
         }
         Some(list) => read("allow_networks", &list)?,
-        None => Vec::new(),
+        None => NetworkList::EMPTY,
     };
-    Networks::new(allow, read("deny_networks", deny)?)
-        .map_err(|error| ApiError::invalid_argument_at(None, error.to_string()))
+    Ok(NetworkAcl {
+        allow,
+        deny: read("deny_networks", deny)?,
+    })
 }
 
 /// What is known about a key. The secret is not.

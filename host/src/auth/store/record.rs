@@ -6,15 +6,18 @@ use belljar_bundle::ModelName;
 use jiff::Timestamp;
 
 use super::KeyError;
-use crate::auth::allowance::{Allowance, Networks};
+use crate::auth::allowance::Allowance;
 use crate::auth::key::SecretKey;
 use crate::auth::scope::Scopes;
 use crate::ids::KeyId;
+use crate::net::NetworkAcl;
 
 /// Characters of a key's name.
 pub(super) const NAME_CHARACTERS_MAX: usize = 100;
 /// Models that one key can be limited to.
 pub(super) const MODELS_MAX: usize = 1_000;
+/// Networks in each of the two lists of a key.
+pub const NETWORKS_MAX: usize = 256;
 
 /// What is known about a key; nothing of its secret.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -32,7 +35,7 @@ pub struct KeyRecord {
     pub allowance: Allowance,
     /// Where it may be used from.
     #[serde(flatten)]
-    pub networks: Networks,
+    pub networks: NetworkAcl,
     /// When it was made; none for a key of the configuration.
     pub created: Option<Timestamp>,
     /// When its secret was last replaced.
@@ -57,7 +60,7 @@ impl KeyRecord {
             scopes: Scopes::USE,
             models: None,
             allowance: Allowance::default(),
-            networks: Networks::default(),
+            networks: NetworkAcl::EVERYWHERE,
             created: None,
             rotated: None,
             old_secrets_until: Vec::new(),
@@ -95,7 +98,7 @@ pub struct NewKey {
     /// How much it may use.
     pub allowance: Allowance,
     /// Where it may be used from.
-    pub networks: Networks,
+    pub networks: NetworkAcl,
     /// When it stops working; in the future.
     pub expires: Option<Timestamp>,
 }

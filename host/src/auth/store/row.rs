@@ -3,11 +3,12 @@
 use jiff::Timestamp;
 use sqlx::SqlitePool;
 
-use super::{KeyError, KeyRecord};
-use crate::auth::allowance::{Allowance, InvalidNetwork, Network, Networks};
+use super::{KeyError, KeyRecord, NETWORKS_MAX};
+use crate::auth::allowance::Allowance;
 use crate::auth::key::KeyDigest;
 use crate::auth::scope::{InvalidScope, InvalidTier, Tier};
 use crate::ids::{InvalidKeyId, KeyId};
+use crate::net::{InvalidNetwork, Network, NetworkAcl, NetworkList};
 
 /// One row of the table `keys`.
 #[derive(sqlx::FromRow)]
@@ -43,15 +44,15 @@ impl Row {
         };
         let time = |ms: i64| Timestamp::from_millisecond(ms).map_err(|e| damaged(e.to_string()));
         let digest = digest(&row, &self.digest)?;
-        let networks = |json: Option<String>| -> Result<Vec<Network>, KeyError> {
+        let networks = |json: Option<String>| -> Result<NetworkList, KeyError> {
             let Some(json) = json else {
-                return Ok(Vec::new());
+                return Ok(NetworkList::EMPTY);
             };
             let list: Vec<String> =
                 serde_json::from_str(&json).map_err(|e| damaged(e.to_string()))?;
-            list.iter()
-                .map(|text| text.parse())
-                .collect::<Result<_, InvalidNetwork>>()
+            let list: Result<Vec<Network>, InvalidNetwork> =
+                list.iter().map(|text| text.parse()).collect();
+            NetworkList::new(list.map_err(|e| damaged(e.to_string()))?, NETWORKS_MAX)
                 .map_err(|e| damaged(e.to_string()))
         };
         let large = |limit: i64| u64::try_from(limit).map_err(|e| damaged(e.to_string()));
@@ -71,11 +72,10 @@ impl Row {
             max_stored_bytes: self.max_stored_bytes.map(large).transpose()?,
             fuel_per_day: self.fuel_per_day.map(large).transpose()?,
         };
-        let networks = Networks::new(
-            networks(self.allow_networks)?,
-            networks(self.deny_networks)?,
-        )
-        .map_err(|e| damaged(e.to_string()))?;
+        let networks = NetworkAcl {
+            allow: networks(self.allow_networks)?,
+            deny: networks(self.deny_networks)?,
+        };
         let record = KeyRecord {
             id: self
                 .id
@@ -174,8 +174,8 @@ pub(super) async fn insert(
     .bind(allowance.max_stored_bundles)
     .bind(allowance.max_stored_bytes.map(large))
     .bind(allowance.fuel_per_day.map(large))
-    .bind(list(record.networks.allow()))
-    .bind(list(record.networks.deny()))
+    .bind(list(&record.networks.allow))
+    .bind(list(&record.networks.deny))
     .bind(record.created.map(Timestamp::as_millisecond))
     .bind(record.expires.map(Timestamp::as_millisecond))
     .bind(record.from_server)
@@ -184,7 +184,7 @@ pub(super) async fn insert(
     .map(drop)
 }
 
-fn list(networks: &[Network]) -> Option<String> {
+fn list(networks: &NetworkList) -> Option<String> {
     (!networks.is_empty()).then(|| serde_json::json!(networks).to_string())
 }
 

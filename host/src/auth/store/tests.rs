@@ -6,8 +6,9 @@ use std::fs;
 use std::time::Duration;
 
 use super::*;
-use crate::auth::{Allowance, Config, LIMIT_MAX, Networks, Scope, SecretKey, Tier};
+use crate::auth::{Allowance, Config, LIMIT_MAX, Scope, SecretKey, Tier};
 use crate::clock::ManualClock;
+use crate::net::{NetworkAcl, NetworkList};
 
 mod admin_key;
 
@@ -63,11 +64,11 @@ fn presented(secret: &SecretKey) -> PresentedKey {
 async fn a_created_key_works_at_once_and_after_a_restart() {
     let fixture = Fixture::new(true);
     let store = fixture.open().await;
-    let networks = Networks::new(
-        vec!["10.0.0.0/8".parse().unwrap()],
-        vec!["2001:db8::/32".parse().unwrap()],
-    )
-    .unwrap();
+    let list = |network: &str| NetworkList::new(vec![network.parse().unwrap()], 1).unwrap();
+    let networks = NetworkAcl {
+        allow: list("10.0.0.0/8"),
+        deny: list("2001:db8::/32"),
+    };
     let full = NewKey {
         models: Some(BTreeSet::from(["echo".to_owned()])),
         allowance: Allowance {

@@ -7,11 +7,12 @@ use belljar_bundle::DurationText;
 
 use super::{FilePath, Kind, Plain, PositiveTime, Raw, Time};
 use crate::audit::{OnFailure, Sinks};
-use crate::guard::{BanDurations, ForwardedHeader, Networks};
+use crate::guard::BanDurations;
 use crate::http::ProxyProtocol;
+use crate::net::{ForwardedHeader, InvalidNetwork, Network, NetworkList};
 
 /// Networks and single addresses.
-pub(in crate::config) struct NetworkList;
+pub(in crate::config) struct Networks;
 /// A span of time above 0, also as a bare number of seconds: some settings are documented so.
 pub(in crate::config) struct Seconds;
 /// Three spans of time.
@@ -21,20 +22,26 @@ pub(in crate::config) struct SinkList;
 /// Bits of an IPv6 address.
 pub(in crate::config) struct PrefixBits;
 
-impl Kind<Networks> for NetworkList {
+/// Networks in the list of one setting. Each request walks through some of them.
+const NETWORKS_MAX: usize = 1_000;
+
+impl Kind<NetworkList> for Networks {
     const ACCEPTS: &'static str =
         "networks such as `10.0.0.0/8` or single addresses, separated by commas or as JSON";
 
-    fn read(raw: &Raw) -> Result<Networks, String> {
+    fn read(raw: &Raw) -> Result<NetworkList, String> {
         let items = raw.list()?;
         // How an empty list is shown.
         if matches!(items.as_slice(), [none] if none == "none") {
-            return Ok(Networks::default());
+            return Ok(NetworkList::EMPTY);
         }
-        Networks::parse(items).map_err(|error| error.to_string())
+        let networks: Result<Vec<Network>, InvalidNetwork> =
+            items.iter().map(|item| item.parse()).collect();
+        let networks = networks.map_err(|error| error.to_string())?;
+        NetworkList::new(networks, NETWORKS_MAX).map_err(|error| error.to_string())
     }
 
-    fn show(value: &Networks) -> String {
+    fn show(value: &NetworkList) -> String {
         if value.is_empty() {
             "none".to_owned()
         } else {

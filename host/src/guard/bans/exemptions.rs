@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::{Ban, BanError, Bans, rows};
 use crate::audit::{Actor, Event};
-use crate::guard::Network;
 use crate::ids::KeyId;
+use crate::net::Network;
 
 /// Exemptions. Each violation and each request of a banned address walks through them.
 pub(super) const EXEMPTIONS_MAX: usize = 1_000;

@@ -9,8 +9,9 @@ use jiff::Timestamp;
 
 use super::{Ban, BanError, Exemption, Subject};
 use crate::db::Db;
-use crate::guard::{ClientAddress, Network, Violation};
+use crate::guard::Violation;
 use crate::ids::KeyId;
+use crate::net::{ClientAddress, Network};
 
 type BanRow = (String, String, String, i64, i64, i64);
 

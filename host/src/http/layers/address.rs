@@ -3,8 +3,8 @@
 
 use super::Record;
 use super::check::{Check, Refusal, refuse};
-use crate::guard::{Admittance, ClientAddress, ConflictingOrigins, OriginRule};
 use crate::http::error::{ApiError, ErrorType};
+use crate::net::{ClientAddress, ConflictingOrigins, NetworkAcl, OriginRule};
 use axum::extract::Request;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use std::net::{IpAddr, Ipv4Addr};
@@ -21,7 +21,7 @@ pub(crate) struct Peer(pub(crate) IpAddr);
 #[derive(Clone)]
 pub(crate) struct Address {
     pub(crate) rule: Arc<OriginRule>,
-    pub(crate) admittance: Arc<Admittance>,
+    pub(crate) acl: Arc<NetworkAcl>,
 }
 
 impl Check for Address {
@@ -33,7 +33,7 @@ impl Check for Address {
         if let Some(record) = request.extensions().get::<Record>() {
             record.set_address(address);
         }
-        if !self.admittance.admits(address.ip()) {
+        if !self.acl.admits(address.ip()) {
             return Err(refuse(not_allowed(
                 "This server does not serve your network.",
             )));

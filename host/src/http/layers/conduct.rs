@@ -11,8 +11,9 @@ use super::record::Record;
 use crate::audit::AuditLog;
 use crate::auth::{Caller, KeyStore};
 use crate::clock::Clock;
-use crate::guard::{Ban, Bans, ClientAddress, Violation};
+use crate::guard::{Ban, Bans, Violation};
 use crate::http::error::{ApiError, ErrorType};
+use crate::net::ClientAddress;
 use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
@@ -188,7 +189,7 @@ impl Check for KeyConduct {
             && let Some(key_id) = caller.key_id()
             && let Some(address) = extensions.get::<ClientAddress>()
         {
-            if !caller.networks().permit(address.ip()) {
+            if !caller.networks().admits(address.ip()) {
                 return Err(refuse(not_allowed(
                     "This API key may not be used from your network.",
                 )));

@@ -8,9 +8,9 @@
 use super::Record;
 use crate::auth::Caller;
 use crate::clock::Clock;
-use crate::guard::ClientAddress;
 use crate::http::error::ApiError;
 use crate::limits::{Quotas, RateLimiter, Reservation, ResetFormat, Ticket, Window};
+use crate::net::ClientAddress;
 use axum::extract::{FromRequestParts, MatchedPath, Request};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::future::{Either, Ready, ready};

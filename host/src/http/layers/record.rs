@@ -2,10 +2,10 @@
 
 use crate::audit::{Actor, AuditLog, Event};
 use crate::auth::Caller;
-use crate::guard::ClientAddress;
 use crate::http::runs::FuelCount;
 use crate::ids::{KeyId, RequestId};
 use crate::limits::Slot;
+use crate::net::ClientAddress;
 use axum::extract::FromRequestParts;
 use belljar_sandbox::RunLabel;
 use http::request::Parts;

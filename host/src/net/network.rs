@@ -1,14 +1,10 @@
-//! Lists of networks, and who may come in by them.
+//! One network, and the notation that it has everywhere: in settings, keys and exemptions.
 
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
 use ipnet::IpNet;
-
-/// A list of IP networks, such as `10.0.0.0/8, 2001:db8::/32`. Cheap to ask: lists are short.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Networks(Vec<IpNet>);
 
 /// One network: an address and how many of its bits count. A bare address is a network of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,13 +27,7 @@ pub enum InvalidNetwork {
         /// What was probably meant.
         meant: String,
     },
-    /// More than the list may have.
-    #[error("a list has at most {NETWORKS_MAX} networks")]
-    TooMany,
 }
-
-/// Networks in one list. Each request walks through it.
-const NETWORKS_MAX: usize = 1_000;
 
 /// Characters of a wrong value that a message repeats.
 const SHOWN_MAX: usize = 64;
@@ -118,73 +108,11 @@ impl fmt::Display for Network {
     }
 }
 
-impl Networks {
-    /// A list of networks.
-    ///
-    /// # Errors
-    ///
-    /// When one of them is none, or there are too many.
-    pub fn parse<T: AsRef<str>>(
-        items: impl IntoIterator<Item = T>,
-    ) -> Result<Self, InvalidNetwork> {
-        let mut networks = Vec::new();
-        for item in items {
-            if networks.len() == NETWORKS_MAX {
-                return Err(InvalidNetwork::TooMany);
-            }
-            networks.push(item.as_ref().parse::<Network>()?.0);
-        }
-        Ok(Self(networks))
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Whether the address lies in one of them.
-    #[must_use]
-    pub fn contains(&self, ip: IpAddr) -> bool {
-        if self.0.is_empty() {
-            return false;
-        }
-        let ip = ip.to_canonical();
-        self.0.iter().any(|network| network.contains(&ip))
-    }
-
-    /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = Network> + '_ {
-        self.0.iter().copied().map(Network)
-    }
-}
-
-impl fmt::Display for Networks {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, network) in self.iter().enumerate() {
-            if index > 0 {
-                f.write_str(", ")?;
-            }
-            network.fmt(f)?;
-        }
-        Ok(())
-    }
-}
-
-/// Which addresses are let in.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Admittance {
-    /// Who may come in; nobody else. Empty for everybody.
-    pub allow: Networks,
-    /// Who may not, also where `allow` names them.
-    pub deny: Networks,
-}
-
-impl Admittance {
-    /// Whether the address may come in.
-    #[must_use]
-    pub fn admits(&self, ip: IpAddr) -> bool {
-        !self.deny.contains(ip) && (self.allow.is_empty() || self.allow.contains(ip))
+/// As text, with the prefix also where it is one address: so the admin API has always shown the
+/// networks of a key, and so they are stored.
+impl serde::Serialize for Network {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
     }
 }
 
@@ -192,10 +120,6 @@ impl Admittance {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-
-    fn ip(text: &str) -> IpAddr {
-        text.parse().unwrap()
-    }
 
     #[test]
     fn a_network_is_read_or_refused_with_a_reason() {
@@ -217,21 +141,5 @@ mod tests {
         }
         let slip = "10.1.0.0/8".parse::<Network>().unwrap_err();
         assert!(slip.to_string().contains("`10.0.0.0/8`"), "{slip}");
-        let many = vec!["10.0.0.0/8"; NETWORKS_MAX + 1];
-        assert_eq!(Networks::parse(many), Err(InvalidNetwork::TooMany));
-    }
-
-    #[test]
-    fn a_denial_wins_over_a_permission() {
-        let admittance = Admittance {
-            allow: Networks::parse(["10.0.0.0/8"]).unwrap(),
-            deny: Networks::parse(["10.9.0.0/16"]).unwrap(),
-        };
-        assert!(admittance.admits(ip("10.1.1.1")));
-        assert!(admittance.admits(ip("::ffff:10.1.1.1")));
-        assert!(!admittance.admits(ip("10.9.1.1")));
-        assert!(!admittance.admits(ip("::ffff:10.9.1.1")));
-        assert!(!admittance.admits(ip("11.0.0.1")));
-        assert!(Admittance::default().admits(ip("11.0.0.1")));
     }
 }

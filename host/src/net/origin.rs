@@ -8,13 +8,13 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{ClientAddress, Networks};
+use super::{ClientAddress, NetworkList};
 
 /// Whom to believe about the address of a caller.
 #[derive(Clone, Debug)]
 pub struct OriginRule {
     /// Proxies whose headers are believed.
-    pub trusted_proxies: Networks,
+    pub trusted_proxies: NetworkList,
     /// The header that they write.
     pub header: ForwardedHeader,
     /// Bits of an IPv6 address that count for limits and bans, 1 to 128.
@@ -27,7 +27,7 @@ const IPV6_PREFIX_DEFAULT: u8 = 64;
 impl Default for OriginRule {
     fn default() -> Self {
         Self {
-            trusted_proxies: Networks::default(),
+            trusted_proxies: NetworkList::EMPTY,
             header: ForwardedHeader::Auto,
             ipv6_prefix: IPV6_PREFIX_DEFAULT,
         }

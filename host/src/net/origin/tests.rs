@@ -3,8 +3,9 @@ use super::*;
 use proptest::prelude::*;
 
 fn rule(header: ForwardedHeader) -> OriginRule {
+    let proxies = ["10.0.0.0/8", "fd00::/8"].map(|text| text.parse().unwrap());
     OriginRule {
-        trusted_proxies: Networks::parse(["10.0.0.0/8", "fd00::/8"]).unwrap(),
+        trusted_proxies: NetworkList::new(proxies.into(), 2).unwrap(),
         header,
         ..OriginRule::default()
     }
