@@ -23,6 +23,7 @@ mod policy;
 mod records;
 mod registry;
 mod startup;
+mod state;
 mod status;
 mod upload;
 

@@ -14,7 +14,7 @@ use belljar_sandbox::{Artefact, AssetFile, CompileError, CompileJob, LoadError, 
 use super::book::{About, FILES_DAMAGED, Run, Stage};
 use super::live::LiveModel;
 use super::records::StoredState;
-use super::registry::{Current, Inner, blocking};
+use super::state::{Current, Inner, blocking};
 use super::status::Failure;
 use super::{ModelError, policy};
 use crate::telemetry::metrics as telemetry;

@@ -1,71 +1,26 @@
-//! The registry itself: what the rest of the server asks about models, and the one place where
-//! they change.
-//!
-//! Every change goes the same way: one at a time, to disk first, to memory next, visible last.
-//! The work runs in a task of its own, so a caller that goes away in the middle cannot leave disk
-//! and memory apart.
+//! What the rest of the server asks about models, and asks to be done with them.
 
-use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use belljar_bundle::{Digest, ModelId, ModelName, ModelVersion, Store};
+use belljar_bundle::{ModelId, ModelName, ModelVersion, Store};
 use belljar_sandbox::{Compiler, Sandbox};
-use parking_lot::Mutex;
 use tokio::io::AsyncRead;
-use tokio::sync::{RwLock, Semaphore, watch};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use super::book::{Book, Run, Stage};
+use super::book::Book;
 use super::config::Config;
-use super::live::{LiveModel, LiveModels};
-use super::records::{Pointers, Records};
+use super::live::LiveModel;
+use super::records::Pointers;
+use super::state::Inner;
 use super::status::{ModelSummary, VersionState, VersionStatus};
 use super::upload::{self, Received};
 use super::{ModelError, startup};
 use crate::auth::{Caller, Scope};
 use crate::db::Db;
 use crate::ids::KeyId;
-use crate::telemetry::metrics as telemetry;
 
 /// All models of this server. Cheap to clone.
 #[derive(Clone)]
 pub struct Registry(Arc<Inner>);
-
-pub(super) struct Inner {
-    pub(super) config: Config,
-    pub(super) records: Records,
-    pub(super) store: Store,
-    pub(super) compiler: Compiler,
-    /// Where models are loaded into. Replaced by [`Registry::reload_all`].
-    pub(super) sandbox: Mutex<Current>,
-    /// What requests see.
-    pub(super) live: LiveModels,
-    /// What is known of every version. Held for moments, never across an await.
-    pub(super) book: Mutex<Book>,
-    /// Held while a change goes to disk and to memory, so that both see the same order.
-    pub(super) writes: tokio::sync::Mutex<()>,
-    /// Read: somebody is between the files of a bundle and its row. Write: files without a row
-    /// are being deleted.
-    pub(super) blobs: RwLock<()>,
-    /// Places for uploads.
-    pub(super) uploads: Arc<Semaphore>,
-    /// Places for work that reads and maps artefacts, one a core.
-    pub(super) loads: Semaphore,
-    /// Set when every active version has been tried after the start.
-    pub(super) started: watch::Sender<bool>,
-    pub(super) collecting: AtomicBool,
-    pub(super) tasks: TaskTracker,
-    pub(super) closing: CancellationToken,
-}
-
-/// The sandbox in use, and how many there were before it.
-#[derive(Clone)]
-pub(super) struct Current {
-    pub(super) generation: u64,
-    pub(super) sandbox: Sandbox,
-}
 
 impl Registry {
     /// Reads the registry from the store, takes up what was going on when the server ended, and
@@ -83,29 +38,7 @@ impl Registry {
         compiler: Compiler,
         config: Config,
     ) -> Result<Self, ModelError> {
-        let records = Records::new(db);
-        let (models, versions) = records.all().await?;
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let inner = Arc::new(Inner {
-            records,
-            store,
-            compiler,
-            sandbox: Mutex::new(Current {
-                generation: 0,
-                sandbox,
-            }),
-            live: LiveModels::default(),
-            book: Mutex::new(Book::from_rows(models, versions)),
-            writes: tokio::sync::Mutex::new(()),
-            blobs: RwLock::new(()),
-            uploads: Arc::new(Semaphore::new(config.uploads_max)),
-            loads: Semaphore::new(cores),
-            started: watch::Sender::new(false),
-            collecting: AtomicBool::new(false),
-            tasks: TaskTracker::new(),
-            closing: CancellationToken::new(),
-            config,
-        });
+        let inner = Arc::new(Inner::open(db, store, sandbox, compiler, config).await?);
         startup::install_embedded(&inner).await?;
         inner.tasks.spawn(startup::load_all(inner.clone()));
         Ok(Self(inner))
@@ -425,153 +358,4 @@ fn doomed(
         }
     }
     Ok(doomed)
-}
-
-impl Inner {
-    /// Runs a change in a task of its own. Dropping the returned future does not stop it, so it
-    /// never stops between the disk and the memory.
-    pub(super) async fn detached<T, F>(
-        self: &Arc<Self>,
-        work: impl FnOnce(Arc<Self>) -> F,
-    ) -> Result<T, ModelError>
-    where
-        T: Send + 'static,
-        F: Future<Output = Result<T, ModelError>> + Send + 'static,
-    {
-        if self.closing.is_cancelled() {
-            return Err(ModelError::Closing);
-        }
-        self.tasks
-            .spawn(work(self.clone()))
-            .await
-            .map_err(ModelError::host)?
-    }
-
-    /// Changes the book and shows requests the outcome, in one step.
-    pub(super) fn change(&self, change: impl FnOnce(&mut Book)) {
-        let mut book = self.book.lock();
-        change(&mut book);
-        // Under the lock, so that maps are published in the order of the changes.
-        self.live.publish(book.names());
-        count_states(&book);
-    }
-
-    /// Moves a version between states that requests do not see and the disk does not keep.
-    pub(super) fn advance(&self, run: &Run, stage: Stage) {
-        let mut book = self.book.lock();
-        book.advance(run, stage);
-        count_states(&book);
-    }
-
-    /// Stores and shows which version is active. The caller holds `writes`.
-    pub(super) async fn point(
-        &self,
-        name: &ModelName,
-        pointers: Pointers,
-    ) -> Result<(), ModelError> {
-        if self.book.lock().pointers(name) == pointers {
-            return Ok(());
-        }
-        self.records.point(name, &pointers).await?;
-        self.change(|book| book.point(name, pointers));
-        Ok(())
-    }
-
-    /// Forgets versions on disk and in memory. The caller holds `writes`.
-    pub(super) async fn forget(
-        self: &Arc<Self>,
-        name: &ModelName,
-        doomed: &[ModelVersion],
-    ) -> Result<(), ModelError> {
-        let left = {
-            let book = self.book.lock();
-            let pointers = book.pointers(name);
-            let keep = |version: Option<ModelVersion>| version.filter(|it| !doomed.contains(it));
-            let versions = book.model(name).map_or(0, |model| model.versions.len());
-            (versions > doomed.len()).then(|| Pointers {
-                active: keep(pointers.active),
-                wanted: keep(pointers.wanted),
-            })
-        };
-        self.records.remove(name, doomed, left.as_ref()).await?;
-        let running = self.running(name, doomed);
-        self.change(|book| book.remove(name, doomed, left));
-        self.collect_soon();
-        if !running.is_empty() {
-            // What runs in flight still read is spared by the collection above.
-            let inner = self.clone();
-            self.tasks.spawn(async move {
-                for released in running {
-                    inner
-                        .closing
-                        .run_until_cancelled(released.cancelled())
-                        .await;
-                }
-                inner.collect_soon();
-            });
-        }
-        Ok(())
-    }
-
-    /// Deletes the files that no version refers to, in the background.
-    pub(super) fn collect_soon(self: &Arc<Self>) {
-        // One collection that has not begun sees everything removed until it begins.
-        if !self.collecting.swap(true, Ordering::AcqRel) {
-            let inner = self.clone();
-            self.tasks.spawn(async move { inner.collect().await });
-        }
-    }
-
-    async fn collect(&self) {
-        let _alone = self.blobs.write().await;
-        self.collecting.store(false, Ordering::Release);
-        let keep = self.book.lock().digests();
-        let (store, compiler) = (self.store.clone(), self.compiler.clone());
-        let freed = blocking(move || {
-            let blobs = store
-                .remove_unreferenced(&keep)
-                .map_err(ModelError::Bundle)?;
-            let artefacts = compiler
-                .retain(|content| keep.contains(&Digest::from_bytes(*content)))
-                .map_err(ModelError::host)?;
-            Ok::<_, ModelError>(blobs + artefacts)
-        })
-        .await;
-        match freed {
-            Ok(Ok(0)) => {}
-            Ok(Ok(bytes)) => tracing::info!(bytes, "deleted files of removed models"),
-            Ok(Err(error)) | Err(error) => {
-                // They are found again at the next collection.
-                tracing::error!(?error, "files of removed models could not be deleted");
-            }
-        }
-    }
-
-    /// What tells of each of these versions that runs when its last run has ended.
-    fn running(&self, name: &ModelName, versions: &[ModelVersion]) -> Vec<CancellationToken> {
-        let book = self.book.lock();
-        let Some(model) = book.model(name) else {
-            return Vec::new();
-        };
-        let live = versions
-            .iter()
-            .filter_map(|version| model.versions.get(version)?.live());
-        live.map(|live| live.released.clone()).collect()
-    }
-}
-
-fn count_states(book: &Book) {
-    for (state, count) in book.counts() {
-        let count = u32::try_from(count).unwrap_or(u32::MAX);
-        metrics::gauge!(telemetry::MODEL_VERSIONS, "state" => state.as_str()).set(count);
-    }
-}
-
-/// Runs what waits for a disk on a thread that may wait.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, ModelError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(ModelError::host)
 }

@@ -16,7 +16,7 @@ use super::book::Stage;
 use super::lifecycle;
 use super::live::LiveModel;
 use super::records::{Pointers, Record, StoredState};
-use super::registry::{Inner, blocking};
+use super::state::{Inner, blocking};
 use super::status::Failure;
 use super::upload::now;
 use crate::embedded::{self, EmbeddedLimits, EmbeddedModel};

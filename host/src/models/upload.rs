@@ -16,7 +16,7 @@ use super::body::{Cut, TimedBody};
 use super::book::{Book, Stage};
 use super::config::Config;
 use super::records::{Pointers, Record, StoredState};
-use super::registry::{Inner, blocking};
+use super::state::{Inner, blocking};
 use super::status::VersionStatus;
 use super::{ModelError, lifecycle, policy};
 use crate::auth::{Caller, Scope};
