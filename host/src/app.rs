@@ -178,6 +178,7 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
         sandbox.clone(),
         compiler,
         settings.models.clone(),
+        clock.clone(),
     )
     .await?;
     let screening = Screening::new(&settings.injection);

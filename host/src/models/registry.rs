@@ -15,6 +15,7 @@ use super::status::{ModelSummary, VersionState, VersionStatus};
 use super::upload::{self, Received};
 use super::{ModelError, startup};
 use crate::auth::{Caller, Scope};
+use crate::clock::Clock;
 use crate::db::Db;
 use crate::ids::KeyId;
 
@@ -37,8 +38,9 @@ impl Registry {
         sandbox: Sandbox,
         compiler: Compiler,
         config: Config,
+        clock: Clock,
     ) -> Result<Self, ModelError> {
-        let inner = Arc::new(Inner::open(db, store, sandbox, compiler, config).await?);
+        let inner = Arc::new(Inner::open(db, store, sandbox, compiler, config, clock).await?);
         startup::install_embedded(&inner).await?;
         inner.tasks.spawn(startup::load_all(inner.clone()));
         Ok(Self(inner))

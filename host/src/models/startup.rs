@@ -18,7 +18,6 @@ use super::live::LiveModel;
 use super::records::{Pointers, Record, StoredState};
 use super::state::{Inner, blocking};
 use super::status::Failure;
-use super::upload::now;
 use crate::embedded::{self, EmbeddedLimits, EmbeddedModel};
 
 /// Brings the rows of embedded models in line with the binary and the settings.
@@ -110,7 +109,7 @@ async fn install(
         state: StoredState::Received,
         attempts: 0,
         was_ready: false,
-        created: there.map_or_else(now, |record| record.created),
+        created: there.map_or_else(|| inner.now(), |record| record.created),
         uploaded_by: None,
         embedded: Some(component),
     };

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use belljar_bundle::{Digest, ModelName, ModelVersion, Store};
 use belljar_sandbox::{Compiler, Sandbox};
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::{RwLock, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -21,12 +22,14 @@ use super::book::{Book, Run, Stage};
 use super::config::Config;
 use super::live::LiveModels;
 use super::records::{Pointers, Records};
+use crate::clock::Clock;
 use crate::db::Db;
 use crate::telemetry::metrics as telemetry;
 
 /// What the parts of this module share.
 pub(super) struct Inner {
     pub(super) config: Config,
+    pub(super) clock: Clock,
     pub(super) records: Records,
     pub(super) store: Store,
     pub(super) compiler: Compiler,
@@ -67,6 +70,7 @@ impl Inner {
         sandbox: Sandbox,
         compiler: Compiler,
         config: Config,
+        clock: Clock,
     ) -> Result<Self, ModelError> {
         let records = Records::new(db);
         let (models, versions) = records.all().await?;
@@ -90,7 +94,15 @@ impl Inner {
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
             config,
+            clock,
         })
+    }
+
+    /// The time of day as exactly as the store keeps it, so that an answer reads the same before
+    /// and after a restart.
+    pub(super) fn now(&self) -> Timestamp {
+        let now = self.clock.now();
+        Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
     }
 
     /// Runs a change in a task of its own. Dropping the returned future does not stop it, so it

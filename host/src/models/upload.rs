@@ -8,7 +8,6 @@
 use std::sync::Arc;
 
 use belljar_bundle::{ByteSize, CheckedBundle, Digest, ModelId};
-use jiff::Timestamp;
 use tokio::io::AsyncRead;
 use tokio_util::io::SyncIoBridge;
 
@@ -173,7 +172,7 @@ impl Upload {
             state: StoredState::Received,
             attempts: 0,
             was_ready: old.as_ref().is_some_and(|old| old.was_ready),
-            created: now(),
+            created: inner.now(),
             uploaded_by: self.by.clone(),
             embedded: None,
         };
@@ -250,10 +249,4 @@ impl Upload {
             }),
         }
     }
-}
-
-/// As exact as the store keeps it, so that an answer reads the same before and after a restart.
-pub(super) fn now() -> Timestamp {
-    let now = Timestamp::now();
-    Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
 }

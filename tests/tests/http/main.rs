@@ -23,5 +23,6 @@ mod models;
 mod openai_models;
 mod openapi;
 mod swap;
+mod times;
 mod v2;
 mod wire;

@@ -46,7 +46,7 @@ impl Host {
             mac_key: MacKey::open(&directory.join("artefacts.key")).unwrap(),
         };
         let compiler = Compiler::new(compiler, &sandbox).unwrap();
-        let registry = Registry::open(db.clone(), store, sandbox, compiler, config)
+        let registry = Registry::open(db.clone(), store, sandbox, compiler, config, Clock::system())
             .await
             .unwrap();
         registry.started().await;

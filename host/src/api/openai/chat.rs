@@ -65,7 +65,7 @@ async fn create(
         &caller,
         call.plan.prompt_tokens_estimate,
     );
-    let head = Head::new(asked, &model);
+    let head = Head::new(asked, &model, state.clock().now());
     let answers = start(&model, &record, texts, &call.plan, call.choices, since).await?;
     spending.watch(&answers);
     if call.is_stream {

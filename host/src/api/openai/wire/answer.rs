@@ -18,12 +18,13 @@ pub(crate) struct Head {
 }
 
 impl Head {
-    /// The head of an answer of `model`, which the caller asked for under the name `asked`.
-    pub(crate) fn new(asked: String, model: &LiveModel) -> Self {
+    /// The head of an answer that `model` begins at `created`, and that the caller asked for
+    /// under the name `asked`.
+    pub(crate) fn new(asked: String, model: &LiveModel, created: Timestamp) -> Self {
         let digest = model.digest.hex();
         Self {
             id: format!("chatcmpl-{}", uuid::Uuid::now_v7().simple()),
-            created: Timestamp::now().as_second(),
+            created: created.as_second(),
             model: asked,
             // The same content gives the same answers to the same seed.
             system_fingerprint: format!("fp_{}", digest.get(..10).unwrap_or_default()),
