@@ -32,4 +32,4 @@ pub use error::ModelError;
 pub use live::LiveModel;
 pub use registry::Registry;
 pub use status::{Failure, Limits, ModelSummary, VersionState, VersionStatus};
-pub use upload::Received;
+pub use upload::UploadRequest;

@@ -45,13 +45,13 @@ fn archive(criterion: &mut Criterion) {
     let (limits, policy) = (ArchiveLimits::default(), SignaturePolicy::default());
     let root = tempfile::tempdir().unwrap();
     let store = Store::open(root.path()).unwrap();
-    let receive = |bytes: &[u8]| store.receive(black_box(bytes), &limits, &policy).unwrap();
+    let unpack = |bytes: &[u8]| store.unpack(black_box(bytes), &limits, &policy).unwrap();
 
     let mut group = criterion.benchmark_group("archive");
     group
         .sample_size(10)
         .throughput(Throughput::Bytes(plain.len() as u64));
-    // What no receiver can be faster than: the digest alone.
+    // What no unpacker can be faster than: the digest alone.
     group.bench_function("sha256", |bencher| {
         bencher.iter(|| Digest::of(black_box(&plain)))
     });
@@ -60,13 +60,13 @@ fn archive(criterion: &mut Criterion) {
         ("zstd", zstd(&plain)),
         ("plain", plain.clone()),
     ] {
-        group.bench_function(format!("receive_{name}"), |bencher| {
-            bencher.iter(|| receive(&bytes))
+        group.bench_function(format!("unpack_{name}"), |bencher| {
+            bencher.iter(|| unpack(&bytes))
         });
     }
-    receive(&plain).commit().unwrap();
-    group.bench_function("receive_and_commit_again", |bencher| {
-        bencher.iter(|| receive(&plain).commit().unwrap());
+    unpack(&plain).commit().unwrap();
+    group.bench_function("unpack_and_commit_again", |bencher| {
+        bencher.iter(|| unpack(&plain).commit().unwrap());
     });
     group.bench_function("pack", |bencher| {
         bencher.iter(|| pack_parts(black_box(&parts), None, io::sink()).unwrap());
@@ -80,7 +80,7 @@ fn archive(criterion: &mut Criterion) {
         ..parts
     };
     pack_parts(&least, None, &mut small).unwrap();
-    criterion.bench_function("receive_small", |bencher| bencher.iter(|| receive(&small)));
+    criterion.bench_function("unpack_small", |bencher| bencher.iter(|| unpack(&small)));
 }
 
 criterion_group!(benches, archive);

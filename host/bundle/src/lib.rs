@@ -1,7 +1,7 @@
 //! A hostile archive in, a checked bundle out.
 //!
 //! A bundle is a tar (plain, gzip or zstd) with a `model.toml`, a WebAssembly component and the
-//! model's files. [`Store::receive`] streams one through every check into a content-addressed
+//! model's files. [`Store::unpack`] streams one through every check into a content-addressed
 //! store; what comes out is a [`CheckedBundle`], which no other code can make, and which
 //! becomes visible with [`CheckedBundle::commit`]. [`pack`] makes bundles, and [`check`] runs
 //! the same code without a store.
@@ -16,7 +16,7 @@
 //! pack_parts(&Parts::new("echo".parse()?, "1.0.0".parse()?, component), None, &mut tar)?;
 //!
 //! let store = Store::temporary()?;
-//! let checked = store.receive(&tar[..], &ArchiveLimits::default(), &SignaturePolicy::default())?;
+//! let checked = store.unpack(&tar[..], &ArchiveLimits::default(), &SignaturePolicy::default())?;
 //! let stored = checked.commit()?;
 //! assert_eq!(stored.manifest().id().to_string(), "echo@1.0.0");
 //! # Ok(())
@@ -39,11 +39,11 @@ mod manifest;
 mod names;
 pub mod pack;
 mod path;
-mod receive;
 mod signature;
 mod store;
 mod text;
 mod units;
+mod unpack;
 
 pub use digest::{Digest, DigestError, Hasher};
 pub use error::BundleError;
@@ -51,9 +51,9 @@ pub use limits::ArchiveLimits;
 pub use manifest::{MANIFEST_PATH, Manifest, RequestedLimits};
 pub use names::{ModelId, ModelName, ModelVersion, NameError};
 pub use path::{AssetName, PathError, PathRule};
-pub use receive::{CheckedBundle, check};
 pub use signature::{
     PublicKey, Signature, SignaturePolicy, SignatureValue, SigningKey, TrustedKey,
 };
 pub use store::{Store, StoredBundle, StoredFile};
 pub use units::{ByteSize, DurationText, Fuel, UnitError};
+pub use unpack::{CheckedBundle, check};

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! <root>/blobs/sha256/<first 2 hex digits>/<64 hex digits>   files, and canonical manifests
-//! <root>/staging/<random>/…                                  what is being received
+//! <root>/staging/<random>/…                                  what is being unpacked
 //! ```
 //!
 //! A bundle is visible when its manifest is, and the manifest is the last thing that a commit
@@ -34,7 +34,7 @@ const STORED_MANIFEST_BYTES_MAX: u64 = 64 << 20;
 /// A store. Cloning it gives another handle on the same one.
 ///
 /// Use one store (and its clones) for a root in one process. Several are safe to read and to
-/// receive with, but do not know what the others hold open when they
+/// unpack with, but do not know what the others hold open when they
 /// [remove](Self::remove_unreferenced).
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -54,8 +54,8 @@ struct Inner {
 }
 
 impl Store {
-    /// Opens the store in `root`, creating what is missing, and removes what receives that were
-    /// cut short have left behind.
+    /// Opens the store in `root`, creating what is missing, and removes what is left of bundles
+    /// whose unpacking was cut short.
     ///
     /// # Errors
     /// [`BundleError::StoreFailed`] or [`BundleError::StoreFull`].
@@ -220,14 +220,14 @@ impl Store {
         }
     }
 
-    /// A new directory for one receive.
+    /// A new directory for the files of one bundle.
     pub(crate) fn stage(&self) -> Result<Staging, BundleError> {
         self.new_staging()
             .map_err(BundleError::store("creating a staging directory"))
     }
 
     fn new_staging(&self) -> io::Result<Staging> {
-        // Shared with other receives, exclusive of a sweep: that would otherwise take a
+        // Shared with others that unpack, exclusive of a sweep: that would otherwise take a
         // directory that is not locked yet for one that was left behind.
         let area = File::open(&self.inner.staging)?;
         area.lock_shared()?;
@@ -351,7 +351,7 @@ fn create_directory(path: &Path) -> io::Result<()> {
         .create(path)
 }
 
-/// A directory of one receive. It goes with this value, with everything that was not moved.
+/// The directory for the files of one bundle. It goes with this value, with everything that was not moved.
 #[derive(Debug)]
 pub(crate) struct Staging {
     // Before the lock: fields drop in order, and an unlocked directory may be swept.

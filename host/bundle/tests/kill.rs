@@ -60,7 +60,7 @@ fn child_commits_until_killed() {
     for number in first.parse().unwrap().. {
         let (_, bytes) = bundle(number);
         let checked = store
-            .receive(&bytes[..], &limits, &SignaturePolicy::default())
+            .unpack(&bytes[..], &limits, &SignaturePolicy::default())
             .unwrap();
         checked.commit().unwrap();
         // Past the harness, which holds captured output back.

@@ -36,7 +36,7 @@ fn store() -> Store {
 
 fn code(store: &Store, bytes: &[u8], policy: &SignaturePolicy) -> Result<Digest, &'static str> {
     store
-        .receive(bytes, &ArchiveLimits::for_testing(), policy)
+        .unpack(bytes, &ArchiveLimits::for_testing(), policy)
         .map(|checked| checked.digest())
         .map_err(|error| error.code())
 }
@@ -175,7 +175,7 @@ proptest! {
             let store = store();
             let limits = ArchiveLimits::for_testing();
             for sent in [bytes.clone(), gzip(&bytes), zstd(&bytes)] {
-                let checked = store.receive(&sent[..], &limits, &SignaturePolicy::default()).unwrap();
+                let checked = store.unpack(&sent[..], &limits, &SignaturePolicy::default()).unwrap();
                 prop_assert_eq!(checked.manifest(), &manifest);
                 let stored = checked.commit().unwrap();
                 let found: BTreeMap<String, Vec<u8>> = stored
@@ -244,7 +244,7 @@ proptest! {
         let bytes = tar.raw(vec![0; ends * 512]).cut();
         let store = store();
         let limits = ArchiveLimits::for_testing();
-        if let Ok(checked) = store.receive(&bytes[..], &limits, &SignaturePolicy::default()) {
+        if let Ok(checked) = store.unpack(&bytes[..], &limits, &SignaturePolicy::default()) {
             let ours: BTreeMap<String, Digest> =
                 checked.manifest().files().map(|(name, digest)| (name.to_string(), digest)).collect();
             let mut theirs = BTreeMap::new();

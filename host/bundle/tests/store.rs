@@ -46,7 +46,7 @@ fn packed(parts: &Parts) -> (Manifest, Vec<u8>) {
 
 fn open(store: &Store, bytes: &[u8]) -> belljar_bundle::CheckedBundle {
     store
-        .receive(
+        .unpack(
             bytes,
             &ArchiveLimits::default(),
             &SignaturePolicy::default(),
@@ -136,7 +136,7 @@ fn nothing_is_left_of_a_failed_or_dropped_receive() {
     drop(open(&store, &bytes));
     assert_eq!(count_files(root.path()), 0);
     for cut in (0..bytes.len()).step_by(97) {
-        let result = store.receive(
+        let result = store.unpack(
             &bytes[..cut],
             &ArchiveLimits::default(),
             &SignaturePolicy::default(),
@@ -477,7 +477,7 @@ fn a_full_disk_is_our_fault_and_leaves_nothing() {
         let store = Store::open(Path::new(&root)).unwrap();
         let (_, bytes) = packed(&parts(&[("a", &[7; 300_000])]));
         let error = store
-            .receive(
+            .unpack(
                 &bytes[..],
                 &ArchiveLimits::default(),
                 &SignaturePolicy::default(),
@@ -509,7 +509,7 @@ fn a_broken_disk_is_our_fault() {
     fs::remove_dir(root.path().join("staging")).unwrap();
     let (_, bytes) = packed(&parts(&[]));
     let error = store
-        .receive(
+        .unpack(
             &bytes[..],
             &ArchiveLimits::default(),
             &SignaturePolicy::default(),

@@ -8,7 +8,7 @@ use crate::http::error::ApiError;
 use crate::http::extract::{May, Path, Query, ReadModels, WriteModels, record_of};
 use crate::http::json::Json;
 use crate::http::layers::Record;
-use crate::models::{ModelSummary, Received, VersionState, VersionStatus};
+use crate::models::{ModelSummary, UploadRequest, VersionState, VersionStatus};
 use crate::telemetry::metrics as names;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, FromRequest as _, Multipart, Request, State};
@@ -185,7 +185,7 @@ async fn upload(
 ) -> Result<Response, ApiError> {
     let record = request.extensions().get::<Record>().cloned();
     let record = record.unwrap_or_default();
-    let outcome = receive(&state, caller, query, request).await;
+    let outcome = accept_upload(&state, caller, query, request).await;
     let label = outcome.as_ref().map_or_else(ApiError::code, |_| "ok");
     metrics::counter!(names::UPLOADS, "outcome" => label).increment(1);
     if outcome.is_err() {
@@ -219,7 +219,7 @@ async fn update(
     upload(may, state, query, request).await
 }
 
-async fn receive(
+async fn accept_upload(
     state: &HttpState,
     caller: Caller,
     query: UploadQuery,
@@ -239,12 +239,12 @@ async fn receive(
     let record = request.extensions().get::<Record>().cloned();
     let quotas = state.quotas();
     let place = quotas.enter_upload(&caller)?;
-    let received = Received {
+    let upload = UploadRequest {
         activate,
         quota: quotas.storage(&caller),
         caller,
     };
-    let status = store(state, received, request).await?;
+    let status = stream_body(state, upload, request).await?;
     drop(place);
     // It is on disk from here on, whatever becomes of it.
     let about = [
@@ -285,9 +285,9 @@ fn failed(status: VersionStatus) -> ApiError {
 }
 
 /// Streams the bundle to the registry; no more of it than a few pieces is in memory at once.
-async fn store(
+async fn stream_body(
     state: &HttpState,
-    received: Received,
+    upload: UploadRequest,
     request: Request,
 ) -> Result<VersionStatus, ApiError> {
     let (parts, body) = request.into_parts();
@@ -303,14 +303,14 @@ async fn store(
         // A field borrows the form it came in, and the registry wants a body of its own.
         let feed = feed(multipart, sender);
         let pieces = tokio_stream::wrappers::ReceiverStream::new(receiver);
-        let stored = take(state, received, pieces, record);
+        let stored = stream_pieces(state, upload, pieces, record);
         let (fed, stored) = tokio::join!(feed, stored);
         // A form without the field has an error of its own; the rest is told by who reads.
         fed?;
         stored
     } else {
         let pieces = Body::into_data_stream(body).map_err(io::Error::other);
-        take(state, received, pieces, record).await
+        stream_pieces(state, upload, pieces, record).await
     }
 }
 
@@ -327,9 +327,9 @@ fn is_multipart(headers: &HeaderMap) -> bool {
 /// Pieces of a multipart body that wait for the reader.
 const PIECES_AHEAD: usize = 4;
 
-async fn take(
+async fn stream_pieces(
     state: &HttpState,
-    received: Received,
+    upload: UploadRequest,
     pieces: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
     record: Record,
 ) -> Result<VersionStatus, ApiError> {
@@ -339,7 +339,7 @@ async fn take(
         metrics::counter!(names::UPLOAD_BYTES).increment(bytes);
     });
     let reader = tokio_util::io::StreamReader::new(Box::pin(counted));
-    Ok(state.registry().receive(reader, received).await?)
+    Ok(state.registry().upload(reader, upload).await?)
 }
 
 /// Sends the pieces of the field `file`. Stops where nobody wants them any more.

@@ -12,7 +12,7 @@ use super::SettingArgs;
 use super::output;
 use crate::app::{self, App};
 use crate::auth::{Caller, PresentedKey};
-use crate::models::{Received, VersionState, VersionStatus};
+use crate::models::{UploadRequest, VersionState, VersionStatus};
 use crate::telemetry;
 
 /// The server, which goes with its folder when the value does.
@@ -55,9 +55,9 @@ impl Workbench {
         spinner.set_message("checking");
         let registry = self.app.registry();
         let received = registry
-            .receive(
+            .upload(
                 body,
-                Received {
+                UploadRequest {
                     caller: self.owner()?,
                     quota: Default::default(),
                     activate: true,

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use belljar_bundle::{ModelId, ModelName, ModelVersion, Store};
 use belljar_sandbox::{Compiler, Sandbox};
-use tokio::io::AsyncRead;
 
 use super::book::Book;
 use super::config::Config;
@@ -12,7 +11,6 @@ use super::live::LiveModel;
 use super::records::Pointers;
 use super::state::Inner;
 use super::status::{ModelSummary, VersionState, VersionStatus};
-use super::upload::{self, Received};
 use super::{ModelError, startup};
 use crate::auth::{Caller, Scope};
 use crate::clock::Clock;
@@ -132,28 +130,6 @@ impl Registry {
             .ok_or_else(|| ModelError::not_found(&id.to_string()))
     }
 
-    /// Takes in a bundle: a tar archive, plain or compressed. When it returns, the version is on
-    /// disk and survives whatever happens to the process; checking the component, compiling and
-    /// loading it go on in the background ([`Registry::settled`]).
-    ///
-    /// The same content under the same id again is no error: the answer is where it stands. A
-    /// version that failed is tried again; content that failed and was never ready may be
-    /// replaced by other content.
-    ///
-    /// Dropping the future before the body has arrived ends the upload and keeps nothing of it.
-    ///
-    /// # Errors
-    ///
-    /// When the caller may not, the bundle is not acceptable, the id stands for other content,
-    /// a bound of the server is reached, or the disk fails.
-    pub async fn receive(
-        &self,
-        body: impl AsyncRead + Send + Unpin + 'static,
-        received: Received,
-    ) -> Result<VersionStatus, ModelError> {
-        upload::receive(&self.0, body, received).await
-    }
-
     /// Waits until a version is ready, active or failed.
     ///
     /// # Errors
@@ -261,6 +237,11 @@ impl Registry {
         caller.require(Scope::ModelsWrite)?;
         self.model(name, caller)?;
         self.remove(name.clone(), None).await
+    }
+
+    /// What the parts of this module work on.
+    pub(super) fn inner(&self) -> &Arc<Inner> {
+        &self.0
     }
 
     async fn remove(

@@ -92,7 +92,7 @@ async fn install(
         let archive = packed?;
         // The same checks as for anyone. A signature is not asked for: it would prove no more
         // than the binary that the bundle is a part of.
-        let checked = store.receive(
+        let checked = store.unpack(
             archive.as_slice(),
             &ArchiveLimits::default(),
             &SignaturePolicy::default(),

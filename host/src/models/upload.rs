@@ -9,12 +9,15 @@ use std::sync::Arc;
 
 use belljar_bundle::{ByteSize, CheckedBundle, Digest, ModelId};
 use tokio::io::AsyncRead;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::io::SyncIoBridge;
+use tokio_util::sync::CancellationToken;
 
 use super::body::{Cut, TimedBody};
 use super::book::{Book, Stage};
 use super::config::Config;
 use super::records::{Pointers, Record, StoredState};
+use super::registry::Registry;
 use super::state::{Inner, blocking};
 use super::status::VersionStatus;
 use super::{ModelError, lifecycle, policy};
@@ -24,7 +27,7 @@ use crate::limits::StorageQuota;
 
 /// What comes with the body of an upload.
 #[derive(Clone, Debug)]
-pub struct Received {
+pub struct UploadRequest {
     /// Who sends it. Needs the scope `models:write`, and the right to the name in the manifest.
     pub caller: Caller,
     /// Whether the version becomes the active one as soon as it is ready.
@@ -41,12 +44,57 @@ enum Verdict {
     Keep,
 }
 
-pub(super) async fn receive(
+impl Registry {
+    /// Takes in a bundle: a tar archive, plain or compressed. When it returns, the version is on
+    /// disk and survives whatever happens to the process; checking the component, compiling and
+    /// loading it go on in the background ([`Registry::settled`]).
+    ///
+    /// The same content under the same id again is no error: the answer is where it stands. A
+    /// version that failed is tried again; content that failed and was never ready may be
+    /// replaced by other content.
+    ///
+    /// Dropping the future before the body has arrived ends the upload and keeps nothing of it.
+    ///
+    /// # Errors
+    ///
+    /// When the caller may not, the bundle is not acceptable, the id stands for other content,
+    /// a bound of the server is reached, or the disk fails.
+    pub async fn upload(
+        &self,
+        body: impl AsyncRead + Send + Unpin + 'static,
+        request: UploadRequest,
+    ) -> Result<VersionStatus, ModelError> {
+        let inner = self.inner();
+        request.caller.require(Scope::ModelsWrite)?;
+        // When the caller's future is dropped, so is the guard, and the reading thread ends at
+        // its next read instead of waiting for bytes that nobody wants any more.
+        let gone = inner.closing.child_token();
+        let waiting = gone.clone().drop_guard();
+        let (bundle, place) = unpack(inner, body, gone).await?;
+        let name = bundle.manifest().name();
+        if !request.caller.may_use(name.as_str()) {
+            return Err(ModelError::NameNotAllowed { name: name.clone() });
+        }
+        policy::admit(bundle.manifest().limits(), &inner.config.policy)?;
+        let status = inner
+            .detached(move |inner| async move {
+                let status = commit(&inner, bundle, request).await;
+                drop(place);
+                status
+            })
+            .await;
+        drop(waiting);
+        status
+    }
+}
+
+/// Unpacks an archive into the staging area of the store, checking everything about it on the
+/// way, in one of the places for uploads, until `gone` is cancelled.
+async fn unpack(
     inner: &Arc<Inner>,
     body: impl AsyncRead + Send + Unpin + 'static,
-    received: Received,
-) -> Result<VersionStatus, ModelError> {
-    received.caller.require(Scope::ModelsWrite)?;
+    gone: CancellationToken,
+) -> Result<(CheckedBundle, OwnedSemaphorePermit), ModelError> {
     let config = &inner.config;
     let Ok(place) = inner.uploads.clone().try_acquire_owned() else {
         return Err(ModelError::TooManyUploads {
@@ -54,15 +102,11 @@ pub(super) async fn receive(
             retry_after: config.upload_stall,
         });
     };
-    // When the caller's future is dropped, so is the guard, and the reading thread ends at its
-    // next read instead of waiting for bytes that nobody wants any more.
-    let gone = inner.closing.child_token();
-    let waiting = gone.clone().drop_guard();
     let body = TimedBody::new(body, config.upload_stall, config.upload_wall_time, gone);
     let cut = body.cut_reason();
     let reading = inner.clone();
-    let checked = blocking(move || {
-        let bundle = reading.store.receive(
+    let (bundle, place) = blocking(move || {
+        let bundle = reading.store.unpack(
             SyncIoBridge::new(body),
             &reading.config.archive,
             &reading.config.signatures,
@@ -72,7 +116,6 @@ pub(super) async fn receive(
         (bundle, place)
     })
     .await?;
-    let (bundle, place) = checked;
     let bundle = bundle.map_err(|error| match cut.get() {
         Some(Cut::Stalled) => ModelError::UploadStalled {
             waited: config.upload_stall,
@@ -83,37 +126,22 @@ pub(super) async fn receive(
         Some(Cut::Cancelled) => ModelError::UploadCancelled,
         None => ModelError::Bundle(error),
     })?;
-    let name = bundle.manifest().name();
-    if !received.caller.may_use(name.as_str()) {
-        return Err(ModelError::NameNotAllowed { name: name.clone() });
-    }
-    policy::admit(bundle.manifest().limits(), &config.policy)?;
-    let by = received.caller.key_id().cloned();
-    let status = inner
-        .detached(move |inner| async move {
-            let status = store(&inner, bundle, by, received).await;
-            drop(place);
-            status
-        })
-        .await;
-    drop(waiting);
-    status
+    Ok((bundle, place))
 }
 
 /// Makes a checked bundle durable and starts its lifecycle.
-async fn store(
+async fn commit(
     inner: &Arc<Inner>,
     bundle: CheckedBundle,
-    by: Option<KeyId>,
-    received: Received,
+    request: UploadRequest,
 ) -> Result<VersionStatus, ModelError> {
     let mut upload = Upload {
         id: bundle.manifest().id().clone(),
         digest: bundle.digest(),
         bytes: bundle.unpacked_bytes(),
-        by,
-        activate: received.activate,
-        quota: received.quota,
+        by: request.caller.key_id().cloned(),
+        activate: request.activate,
+        quota: request.quota,
         has_replaced: false,
     };
     // No collection between the files and their row.

@@ -1,7 +1,7 @@
 //! Who learns of what.
 
 use belljar::auth::Caller;
-use belljar::models::{ModelError, Received};
+use belljar::models::{ModelError, UploadRequest};
 use belljar_tests::TestBundle;
 use tempfile::TempDir;
 
@@ -45,9 +45,9 @@ async fn nobody_learns_of_models_that_are_not_theirs() {
     assert_eq!(names, ["mine".parse().unwrap()]);
     let body = std::io::Cursor::new(TestBundle::echo("theirs", "2.0.0").tar());
     let refused = registry
-        .receive(
+        .upload(
             body,
-            Received {
+            UploadRequest {
                 caller,
                 quota: Default::default(),
                 activate: true,
@@ -66,9 +66,9 @@ async fn nobody_learns_of_models_that_are_not_theirs() {
         assert!(matches!(refused, ModelError::Denied(_)), "{refused}");
         let body = std::io::Cursor::new(TestBundle::echo("x", "1.0.0").tar());
         let refused = registry
-            .receive(
+            .upload(
                 body,
-                Received {
+                UploadRequest {
                     caller,
                     quota: Default::default(),
                     activate: true,

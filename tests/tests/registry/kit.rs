@@ -9,7 +9,7 @@ use belljar::auth::{self, Caller, KeyStore, NewKey, PresentedKey};
 use belljar::clock::Clock;
 use belljar::db::{Db, DbError};
 use belljar::models::{
-    Config, LiveModel, ModelError, Received, Registry, VersionState, VersionStatus,
+    Config, LiveModel, ModelError, Registry, UploadRequest, VersionState, VersionStatus,
 };
 use belljar_bundle::{ModelId, Store};
 use belljar_sandbox::wit::tensors::{Datatype, Request, Tensor};
@@ -46,9 +46,16 @@ impl Host {
             mac_key: MacKey::open(&directory.join("artefacts.key")).unwrap(),
         };
         let compiler = Compiler::new(compiler, &sandbox).unwrap();
-        let registry = Registry::open(db.clone(), store, sandbox, compiler, config, Clock::system())
-            .await
-            .unwrap();
+        let registry = Registry::open(
+            db.clone(),
+            store,
+            sandbox,
+            compiler,
+            config,
+            Clock::system(),
+        )
+        .await
+        .unwrap();
         registry.started().await;
         Self {
             registry,
@@ -64,16 +71,16 @@ impl Host {
         self.db.close().await;
     }
 
-    pub(crate) async fn receive(
+    pub(crate) async fn upload(
         &self,
         bundle: &TestBundle,
         activate: bool,
     ) -> Result<VersionStatus, ModelError> {
         let body = std::io::Cursor::new(bundle.tar());
         self.registry
-            .receive(
+            .upload(
                 body,
-                Received {
+                UploadRequest {
                     caller: self.admin.clone(),
                     quota: Default::default(),
                     activate,
@@ -84,7 +91,7 @@ impl Host {
 
     /// Uploads and waits for the end of the lifecycle.
     pub(crate) async fn push(&self, bundle: &TestBundle) -> VersionStatus {
-        let status = self.receive(bundle, true).await.unwrap();
+        let status = self.upload(bundle, true).await.unwrap();
         self.registry.settled(&status.id).await.unwrap()
     }
 

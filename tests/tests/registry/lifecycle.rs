@@ -14,7 +14,7 @@ async fn an_upload_becomes_active_and_runs() {
     let directory = TempDir::new().unwrap();
     let host = Host::open(directory.path(), config()).await;
     let bundle = TestBundle::echo("m", "1.0.0").with_line("license = \"MIT\"");
-    let received = host.receive(&bundle, true).await.unwrap();
+    let received = host.upload(&bundle, true).await.unwrap();
     assert!(!received.state.is_settled(), "{}", received.state);
     let settled = host.registry.settled(&received.id).await.unwrap();
     assert_eq!(settled.state, VersionState::Active, "{:?}", settled.error);
@@ -112,10 +112,10 @@ async fn a_version_stands_for_one_content() {
     let host = Host::open(directory.path(), config()).await;
     let bundle = TestBundle::echo("m", "1.0.0");
     let first = host.push(&bundle).await;
-    let again = host.receive(&bundle, false).await.unwrap();
+    let again = host.upload(&bundle, false).await.unwrap();
     assert_eq!(again, first);
     let other = TestBundle::echo("m", "1.0.0").with_asset("a", b"a");
-    let refused = host.receive(&other, true).await.unwrap_err();
+    let refused = host.upload(&other, true).await.unwrap_err();
     assert!(matches!(refused, ModelError::Conflict { .. }), "{refused}");
     assert_eq!(
         host.registry.version(&first.id, &host.admin).unwrap(),
@@ -177,7 +177,7 @@ async fn switching_and_rolling_back() {
     let host = Host::open(directory.path(), config()).await;
     host.push(&TestBundle::echo("m", "1.0.0")).await;
     let second = host
-        .receive(&TestBundle::echo("m", "2.0.0"), false)
+        .upload(&TestBundle::echo("m", "2.0.0"), false)
         .await
         .unwrap();
     let second = host.registry.settled(&second.id).await.unwrap();
@@ -201,7 +201,7 @@ async fn the_last_upload_wins_however_long_each_compiles() {
     let host = Host::open(directory.path(), config()).await;
     let versions: Vec<String> = (0..5).map(|n| format!("{}.0.0", 9 - n)).collect();
     for version in &versions {
-        host.receive(&TestBundle::echo("m", version), true)
+        host.upload(&TestBundle::echo("m", version), true)
             .await
             .unwrap();
     }
@@ -259,7 +259,7 @@ async fn removal_ends_a_compilation() {
     let directory = TempDir::new().unwrap();
     let host = Host::open(directory.path(), config()).await;
     let status = host
-        .receive(&TestBundle::echo("m", "1.0.0"), true)
+        .upload(&TestBundle::echo("m", "1.0.0"), true)
         .await
         .unwrap();
     let waiting = host.registry.clone();

@@ -13,7 +13,7 @@ async fn what_was_going_on_is_taken_up_again() {
     let directory = TempDir::new().unwrap();
     let host = Host::open(directory.path(), config()).await;
     let status = host
-        .receive(&TestBundle::echo("m", "1.0.0"), true)
+        .upload(&TestBundle::echo("m", "1.0.0"), true)
         .await
         .unwrap();
     host.close().await;
@@ -33,7 +33,7 @@ async fn clean_stops_are_not_held_against_a_compilation() {
     let directory = TempDir::new().unwrap();
     let mut host = Host::open(directory.path(), config()).await;
     let status = host
-        .receive(&TestBundle::echo("m", "1.0.0"), true)
+        .upload(&TestBundle::echo("m", "1.0.0"), true)
         .await
         .unwrap();
     // More often than a version may be interrupted by a crash.

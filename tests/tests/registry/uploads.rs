@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use belljar::models::{Config, ModelError, Received, VersionState};
+use belljar::models::{Config, ModelError, UploadRequest, VersionState};
 use belljar_tests::{TestBundle, files_in};
 use tempfile::TempDir;
 use tokio::io::{AsyncWriteExt as _, DuplexStream};
@@ -15,7 +15,7 @@ async fn a_manifest_that_asks_for_too_much_is_refused() {
     let directory = TempDir::new().unwrap();
     let host = Host::open(directory.path(), config()).await;
     let greedy = TestBundle::echo("m", "1.0.0").with_limits("memory = \"257 MiB\"");
-    let refused = host.receive(&greedy, true).await.unwrap_err();
+    let refused = host.upload(&greedy, true).await.unwrap_err();
     assert_eq!(refused.code(), "limit_over_policy");
     let message = refused.to_string();
     assert!(
@@ -42,7 +42,7 @@ async fn bounds_of_the_server() {
     let host = Host::open(directory.path(), small).await;
     host.push(&TestBundle::echo("m", "1.0.0")).await;
     let refused = host
-        .receive(&TestBundle::echo("m", "2.0.0"), true)
+        .upload(&TestBundle::echo("m", "2.0.0"), true)
         .await
         .unwrap_err();
     assert!(
@@ -56,7 +56,7 @@ async fn bounds_of_the_server() {
     };
     let host = Host::open(directory.path(), full).await;
     let refused = host
-        .receive(&TestBundle::echo("m", "2.0.0"), true)
+        .upload(&TestBundle::echo("m", "2.0.0"), true)
         .await
         .unwrap_err();
     assert!(matches!(refused, ModelError::StoreFull { .. }), "{refused}");
@@ -83,21 +83,21 @@ async fn uploads_that_do_not_arrive_leave_nothing() {
     let host = Host::open(directory.path(), impatient).await;
     let staging = directory.path().join("models/staging");
     let bundle = TestBundle::echo("m", "1.0.0");
-    let received = || Received {
+    let request = || UploadRequest {
         caller: host.admin.clone(),
         quota: Default::default(),
         activate: true,
     };
     // It stalls.
     let (body, sender) = half(&bundle).await;
-    let error = host.registry.receive(body, received()).await.unwrap_err();
+    let error = host.registry.upload(body, request()).await.unwrap_err();
     assert!(matches!(error, ModelError::UploadStalled { .. }), "{error}");
     assert_eq!(files_in(&staging), 0);
     drop(sender);
     // It breaks off.
     let (body, sender) = half(&bundle).await;
     drop(sender);
-    let error = host.registry.receive(body, received()).await.unwrap_err();
+    let error = host.registry.upload(body, request()).await.unwrap_err();
     assert!(
         matches!(error, ModelError::Bundle(_)) && !error.is_host_fault(),
         "{error}"
@@ -105,10 +105,10 @@ async fn uploads_that_do_not_arrive_leave_nothing() {
     // Nobody waits for it any more; and meanwhile there is no place for another.
     let (body, _sender) = half(&bundle).await;
     let registry = host.registry.clone();
-    let abandoned = received();
-    let upload = tokio::spawn(async move { registry.receive(body, abandoned).await });
+    let abandoned = request();
+    let upload = tokio::spawn(async move { registry.upload(body, abandoned).await });
     wait_for("it is being staged", || files_in(&staging) > 0).await;
-    let refused = host.receive(&bundle, true).await.unwrap_err();
+    let refused = host.upload(&bundle, true).await.unwrap_err();
     assert!(
         matches!(refused, ModelError::TooManyUploads { limit: 1, .. }),
         "{refused}"
@@ -118,7 +118,7 @@ async fn uploads_that_do_not_arrive_leave_nothing() {
     assert!(host.registry.list(&host.admin).is_empty());
     // Its place is free a moment after its files are gone.
     let deadline = Instant::now() + Duration::from_secs(10);
-    while let Err(error) = host.receive(&bundle, true).await {
+    while let Err(error) = host.upload(&bundle, true).await {
         let full = matches!(error, ModelError::TooManyUploads { .. });
         assert!(full && Instant::now() < deadline, "{error}");
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -136,7 +136,7 @@ async fn of_uploads_at_once_under_one_id_one_wins() {
         uploads.spawn(async move {
             // Two of each content.
             let bundle = TestBundle::echo("m", "1.0.0").with_asset("a", &[n / 2]);
-            host.receive(&bundle, true).await
+            host.upload(&bundle, true).await
         });
     }
     let outcomes = uploads.join_all().await;
@@ -165,7 +165,7 @@ async fn changes_at_once_end_in_order() {
                 let reference = format!("m@1.{version}.0");
                 let bundle = TestBundle::echo("m", &format!("1.{version}.0"));
                 let outcome = match (client * 5 + step * 7) % 6 {
-                    0..=2 => host.receive(&bundle, step % 2 == 0).await.map(drop),
+                    0..=2 => host.upload(&bundle, step % 2 == 0).await.map(drop),
                     3 => host
                         .registry
                         .activate(&id(&reference), &host.admin)

@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 static STORE: LazyLock<Store> = LazyLock::new(|| Store::temporary().expect("a temporary store"));
 
 fuzz_target!(|data: &[u8]| {
-    match STORE.receive(data, &ArchiveLimits::for_testing(), &SignaturePolicy::default()) {
+    match STORE.unpack(data, &ArchiveLimits::for_testing(), &SignaturePolicy::default()) {
         Ok(checked) => {
             let digest = checked.digest();
             let stored = checked.commit().expect("a checked bundle commits");

@@ -88,7 +88,7 @@ fuzz_target!(|archive: Archive| {
     let tar = archive.after.iter().map(build).fold(tar, Tar::entry);
     let bytes = tar.raw(vec![0; usize::from(archive.end % 4) * 512]).cut();
     let limits = ArchiveLimits::for_testing();
-    let checked = match STORE.receive(&bytes[..], &limits, &SignaturePolicy::default()) {
+    let checked = match STORE.unpack(&bytes[..], &limits, &SignaturePolicy::default()) {
         Ok(checked) => checked,
         Err(error) => return assert!(!error.is_host_fault(), "{error}"),
     };

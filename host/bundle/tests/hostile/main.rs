@@ -22,8 +22,8 @@ use taken::taken;
 
 const WASM: &[u8] = b"\0asm\x0d\0\x01\0 a component";
 
-fn receive(store: &Store, bytes: &[u8]) -> Result<CheckedBundle, belljar_bundle::BundleError> {
-    store.receive(
+fn unpack(store: &Store, bytes: &[u8]) -> Result<CheckedBundle, belljar_bundle::BundleError> {
+    store.unpack(
         bytes,
         &ArchiveLimits::for_testing(),
         &SignaturePolicy::default(),
@@ -36,7 +36,7 @@ fn hostile_archives_are_refused_with_their_code() {
     let store = Store::open(root.path()).unwrap();
     let mut wrong = Vec::new();
     for (what, code, bytes) in refused() {
-        match receive(&store, &bytes) {
+        match unpack(&store, &bytes) {
             Ok(_) => wrong.push(format!("{what}: taken, not {code}")),
             Err(error) if error.code() != code => {
                 wrong.push(format!("{what}: {} ({error}), not {code}", error.code()));
@@ -70,7 +70,7 @@ fn unusual_archives_are_taken() {
     let root = tempfile::tempdir().unwrap();
     let store = Store::open(root.path()).unwrap();
     for (what, bytes) in taken() {
-        match receive(&store, &bytes) {
+        match unpack(&store, &bytes) {
             Ok(checked) => checked.commit().unwrap().verify().unwrap(),
             Err(error) => panic!("{what}: {error}"),
         }
@@ -89,7 +89,7 @@ fn archives_of_real_tools_are_taken_and_are_all_the_same_bundle() {
             continue;
         }
         let archive = fs::File::open(&path).unwrap();
-        match store.receive(
+        match store.unpack(
             archive,
             &ArchiveLimits::default(),
             &SignaturePolicy::default(),
@@ -106,7 +106,7 @@ fn archives_of_real_tools_are_taken_and_are_all_the_same_bundle() {
 #[test]
 fn compression_and_order_do_not_change_the_identity() {
     let store = Store::temporary().unwrap();
-    let digest = |bytes: &[u8]| receive(&store, bytes).unwrap().digest();
+    let digest = |bytes: &[u8]| unpack(&store, bytes).unwrap().digest();
     let first = good(WASM, &[("a", b"x")]);
     let text = manifest(WASM, &[("a", b"x")], "# a comment");
     let second = Tar::new()

@@ -75,17 +75,17 @@ impl CheckedBundle {
     }
 }
 
-/// Runs every check on an archive without keeping it: the same code as [`Store::receive`], with
+/// Runs every check on an archive without keeping it: the same code as [`Store::unpack`], with
 /// a store in the temporary directory that goes with the value returned.
 ///
 /// # Errors
-/// As [`Store::receive`].
+/// As [`Store::unpack`].
 pub fn check(
     body: impl Read,
     limits: &ArchiveLimits,
     policy: &SignaturePolicy,
 ) -> Result<CheckedBundle, BundleError> {
-    Store::temporary()?.receive(body, limits, policy)
+    Store::temporary()?.unpack(body, limits, policy)
 }
 
 impl Store {
@@ -95,13 +95,13 @@ impl Store {
     /// # Errors
     /// The first thing that is wrong. [`BundleError::is_host_fault`] says whether it is ours,
     /// [`BundleError::SenderBroke`] is what `body` itself reported. Nothing is left behind.
-    pub fn receive(
+    pub fn unpack(
         &self,
         body: impl Read,
         limits: &ArchiveLimits,
         policy: &SignaturePolicy,
     ) -> Result<CheckedBundle, BundleError> {
-        let mut receiver = Receiver {
+        let mut unpacker = Unpacker {
             archive: Archive::new(body, limits)?,
             limits,
             policy,
@@ -111,14 +111,14 @@ impl Store {
             manifest: None,
             misplaced_manifest: None,
         };
-        while let Some(entry) = receiver.archive.next_file()? {
-            receiver.take(entry)?;
+        while let Some(entry) = unpacker.archive.next_file()? {
+            unpacker.take(entry)?;
         }
-        receiver.finish(self)
+        unpacker.finish(self)
     }
 }
 
-struct Receiver<'a, R: Read> {
+struct Unpacker<'a, R: Read> {
     archive: Archive<'a, R>,
     limits: &'a ArchiveLimits,
     policy: &'a SignaturePolicy,
@@ -130,7 +130,7 @@ struct Receiver<'a, R: Read> {
     misplaced_manifest: Option<String>,
 }
 
-impl<R: Read> Receiver<'_, R> {
+impl<R: Read> Unpacker<'_, R> {
     fn take(&mut self, entry: Entry) -> Result<(), BundleError> {
         if entry.name.as_str() == MANIFEST_PATH {
             return self.take_manifest(entry.size);
