@@ -246,7 +246,8 @@ impl Compiler {
     }
 
     /// Compiles, runs `load` once and keeps its memory, tries the result in `sandbox`, and
-    /// seals it. Gives back what is there already if the job was done before.
+    /// seals it. Does the work also where it was done before: whether it was, tells
+    /// [`cached`](Self::cached).
     ///
     /// # Errors
     /// See [`CompileError`].
@@ -256,11 +257,6 @@ impl Compiler {
         sandbox: &Sandbox,
         mut progress: impl FnMut(Phase) + Send,
     ) -> Result<Artefact, CompileError> {
-        let (this, asked) = (self.clone(), job.clone());
-        let cached = tokio::task::spawn_blocking(move || this.cached(&asked)).await;
-        if let Ok(Some(artefact)) = cached {
-            return Ok(artefact);
-        }
         self.check_sizes(job)?;
         let _turn = self
             .turns

@@ -1,7 +1,7 @@
 //! A registry over a directory that outlives it.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -28,6 +28,11 @@ pub(crate) struct Host {
 
 impl Host {
     pub(crate) async fn open(directory: &Path, config: Config) -> Self {
+        Self::open_with(directory, config, program()).await
+    }
+
+    /// A host whose compilations are done by `program`.
+    pub(crate) async fn open_with(directory: &Path, config: Config, program: PathBuf) -> Self {
         let db = open_db(directory).await;
         let keys = KeyStore::open(db.clone(), &auth::Config::default(), Clock::system())
             .await
@@ -36,7 +41,7 @@ impl Host {
         let store = Store::open(&directory.join("models")).unwrap();
         let sandbox = sandbox();
         let compiler = CompilerConfig {
-            program: program(),
+            program,
             artefacts: directory.join("artefacts"),
             concurrency: 2,
             wall_time: Duration::from_secs(60),

@@ -49,6 +49,18 @@ async fn clean_stops_are_not_held_against_a_compilation() {
 }
 
 #[tokio::test]
+async fn what_was_compiled_is_not_compiled_again() {
+    let directory = TempDir::new().unwrap();
+    let host = Host::open(directory.path(), config()).await;
+    let status = host.push(&TestBundle::echo("m", "1.0.0")).await;
+    host.close().await;
+    let no_compiler = directory.path().join("no-such-program");
+    let host = Host::open_with(directory.path(), config(), no_compiler).await;
+    let settled = host.registry.settled(&status.id).await.unwrap();
+    assert_eq!(settled.state, VersionState::Active, "{:?}", settled.error);
+}
+
+#[tokio::test]
 async fn a_version_whose_files_are_gone_says_so() {
     let directory = TempDir::new().unwrap();
     let host = Host::open(directory.path(), config()).await;

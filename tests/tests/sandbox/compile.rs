@@ -201,10 +201,10 @@ async fn a_finished_job_is_not_done_again_and_a_changed_one_is() {
     assert!(compiler.cached(&job).is_none());
     compiler.compile(&job, &kit.sandbox, |_| {}).await.unwrap();
     assert!(compiler.cached(&job).is_some());
-    let mut phases = 0;
-    let again = compiler.compile(&job, &kit.sandbox, |_| phases += 1).await;
-    assert!(again.is_ok());
-    assert_eq!(phases, 0, "it came from the cache");
+    let other = kit.compiler();
+    let again = other.cached(&job).expect("it outlives the compiler");
+    let model = kit.sandbox.load(&again, "test").unwrap();
+    assert!(model.infer(request([]), &budget(), &label()).await.is_ok());
 
     let compiled = std::fs::read_dir(&kit.compiler_config.artefacts)
         .unwrap()
@@ -216,8 +216,8 @@ async fn a_finished_job_is_not_done_again_and_a_changed_one_is() {
     bytes[middle] ^= 1;
     std::fs::write(&compiled, bytes).unwrap();
     assert!(compiler.cached(&job).is_none(), "one bit is enough");
-    let repaired = compiler.compile(&job, &kit.sandbox, |_| phases += 1).await;
-    assert!(repaired.is_ok() && phases > 0, "it was compiled anew");
+    compiler.compile(&job, &kit.sandbox, |_| {}).await.unwrap();
+    assert!(compiler.cached(&job).is_some(), "it was compiled anew");
 }
 
 #[tokio::test(flavor = "multi_thread")]
