@@ -13,8 +13,7 @@
 //! `embedded.fake` and `embedded.echo` turn them off. They can be deactivated or replaced by an
 //! upload, and a start respects both.
 
-mod body;
-mod book;
+mod catalog;
 mod config;
 mod error;
 mod lifecycle;
@@ -25,6 +24,7 @@ mod registry;
 mod startup;
 mod state;
 mod status;
+mod timed_body;
 mod upload;
 
 pub use config::{Config, Defaults, Policy};

@@ -42,9 +42,9 @@ pub(super) enum StoredState {
 
 /// Which version of a model is active, and which is to be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Pointers {
+pub(super) struct Aliases {
     pub(super) active: Option<ModelVersion>,
-    pub(super) wanted: Option<ModelVersion>,
+    pub(super) pending: Option<ModelVersion>,
 }
 
 impl Records {
@@ -57,9 +57,7 @@ impl Records {
     }
 
     /// Everything there is.
-    pub(super) async fn all(
-        &self,
-    ) -> Result<(Vec<(ModelName, Pointers)>, Vec<Record>), ModelError> {
+    pub(super) async fn all(&self) -> Result<(Vec<(ModelName, Aliases)>, Vec<Record>), ModelError> {
         let models = sqlx::query("SELECT name, active_version, wanted_version FROM models")
             .fetch_all(self.pool())
             .await?;
@@ -78,10 +76,10 @@ impl Records {
     }
 
     /// Stores a version, in place of one of the same id if there is one, and its model's
-    /// pointers.
-    pub(super) async fn put(&self, record: &Record, pointers: &Pointers) -> Result<(), ModelError> {
+    /// aliases.
+    pub(super) async fn put(&self, record: &Record, aliases: &Aliases) -> Result<(), ModelError> {
         let mut transaction = self.pool().begin().await?;
-        write_pointers(&mut transaction, &record.id.name, pointers).await?;
+        write_aliases(&mut transaction, &record.id.name, aliases).await?;
         write_version(&mut transaction, record).await?;
         Ok(transaction.commit().await?)
     }
@@ -90,20 +88,20 @@ impl Records {
     pub(super) async fn point(
         &self,
         name: &ModelName,
-        pointers: &Pointers,
+        aliases: &Aliases,
     ) -> Result<(), ModelError> {
         let mut transaction = self.pool().begin().await?;
-        write_pointers(&mut transaction, name, pointers).await?;
+        write_aliases(&mut transaction, name, aliases).await?;
         Ok(transaction.commit().await?)
     }
 
-    /// Forgets versions of one model. `left` are the pointers of what is left of it; none when
+    /// Forgets versions of one model. `left` are the aliases of what is left of it; none when
     /// nothing is.
     pub(super) async fn remove(
         &self,
         name: &ModelName,
         versions: &[ModelVersion],
-        left: Option<&Pointers>,
+        left: Option<&Aliases>,
     ) -> Result<(), ModelError> {
         let mut transaction = self.pool().begin().await?;
         for version in versions {
@@ -114,7 +112,7 @@ impl Records {
                 .await?;
         }
         match left {
-            Some(pointers) => write_pointers(&mut transaction, name, pointers).await?,
+            Some(aliases) => write_aliases(&mut transaction, name, aliases).await?,
             None => {
                 sqlx::query("DELETE FROM models WHERE name = ?")
                     .bind(name.as_str())
@@ -126,10 +124,10 @@ impl Records {
     }
 }
 
-async fn write_pointers(
+async fn write_aliases(
     transaction: &mut Transaction<'_, Sqlite>,
     name: &ModelName,
-    pointers: &Pointers,
+    aliases: &Aliases,
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO models (name, active_version, wanted_version) VALUES (?, ?, ?) \
@@ -137,8 +135,8 @@ async fn write_pointers(
          wanted_version = excluded.wanted_version",
     )
     .bind(name.as_str())
-    .bind(pointers.active.as_ref().map(ToString::to_string))
-    .bind(pointers.wanted.as_ref().map(ToString::to_string))
+    .bind(aliases.active.as_ref().map(ToString::to_string))
+    .bind(aliases.pending.as_ref().map(ToString::to_string))
     .execute(&mut **transaction)
     .await?;
     Ok(())
@@ -185,14 +183,14 @@ async fn write_version(
     Ok(())
 }
 
-fn read_model(row: &SqliteRow) -> Result<(ModelName, Pointers), ModelError> {
+fn read_model(row: &SqliteRow) -> Result<(ModelName, Aliases), ModelError> {
     let active: Option<String> = row.try_get("active_version")?;
-    let wanted: Option<String> = row.try_get("wanted_version")?;
-    let pointers = Pointers {
+    let pending: Option<String> = row.try_get("wanted_version")?;
+    let aliases = Aliases {
         active: active.as_deref().map(parsed).transpose()?,
-        wanted: wanted.as_deref().map(parsed).transpose()?,
+        pending: pending.as_deref().map(parsed).transpose()?,
     };
-    Ok((parsed(row.try_get("name")?)?, pointers))
+    Ok((parsed(row.try_get("name")?)?, aliases))
 }
 
 fn read_version(row: &SqliteRow) -> Result<Record, ModelError> {
@@ -254,15 +252,15 @@ mod tests {
         }
     }
 
-    fn pointers(active: &str, wanted: &str) -> Pointers {
-        Pointers {
+    fn aliases(active: &str, pending: &str) -> Aliases {
+        Aliases {
             active: active.parse().ok(),
-            wanted: wanted.parse().ok(),
+            pending: pending.parse().ok(),
         }
     }
 
     /// What a server that opens the same directory later reads.
-    async fn reopened(db: Db) -> (Vec<(ModelName, Pointers)>, Vec<Record>) {
+    async fn reopened(db: Db) -> (Vec<(ModelName, Aliases)>, Vec<Record>) {
         let directory = db.data_dir().to_owned();
         db.close().await;
         Records::new(Db::open(&directory).await.unwrap())
@@ -290,20 +288,20 @@ mod tests {
         ];
         for record in &written {
             records
-                .put(record, &pointers("1.1.0", "1.0.0"))
+                .put(record, &aliases("1.1.0", "1.0.0"))
                 .await
                 .unwrap();
         }
         records
-            .point(&"b".parse().unwrap(), &Pointers::default())
+            .point(&"b".parse().unwrap(), &Aliases::default())
             .await
             .unwrap();
         drop(records);
         let (models, versions) = reopened(db).await;
         assert_eq!(versions, written);
         let expected = [
-            ("a".parse().unwrap(), pointers("1.1.0", "1.0.0")),
-            ("b".parse().unwrap(), Pointers::default()),
+            ("a".parse().unwrap(), aliases("1.1.0", "1.0.0")),
+            ("b".parse().unwrap(), Aliases::default()),
         ];
         assert_eq!(models, expected);
     }
@@ -315,22 +313,19 @@ mod tests {
         let records = Records::new(db.clone());
         for id in ["a@1.0.0", "a@2.0.0", "b@1.0.0"] {
             records
-                .put(&record(id, StoredState::Received), &Pointers::default())
+                .put(&record(id, StoredState::Received), &Aliases::default())
                 .await
                 .unwrap();
         }
         let replaced = record("a@2.0.0", StoredState::Ready);
-        records
-            .put(&replaced, &pointers("2.0.0", ""))
-            .await
-            .unwrap();
+        records.put(&replaced, &aliases("2.0.0", "")).await.unwrap();
         let (a, b) = ("a".parse().unwrap(), "b".parse().unwrap());
         let first = "1.0.0".parse().unwrap();
         records
             .remove(
                 &a,
                 std::slice::from_ref(&first),
-                Some(&pointers("2.0.0", "")),
+                Some(&aliases("2.0.0", "")),
             )
             .await
             .unwrap();
@@ -341,7 +336,7 @@ mod tests {
         drop(records);
         let (models, versions) = reopened(db).await;
         assert_eq!(versions, [replaced]);
-        assert_eq!(models, [(a, pointers("2.0.0", ""))]);
+        assert_eq!(models, [(a, aliases("2.0.0", ""))]);
     }
 
     #[tokio::test]
@@ -363,7 +358,7 @@ mod tests {
             }
         };
         Records::new(db.clone())
-            .point(&"a".parse().unwrap(), &Pointers::default())
+            .point(&"a".parse().unwrap(), &Aliases::default())
             .await
             .unwrap();
         assert!(

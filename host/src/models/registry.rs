@@ -5,10 +5,10 @@ use std::sync::Arc;
 use belljar_bundle::{ModelId, ModelName, ModelVersion, Store};
 use belljar_sandbox::{Compiler, Sandbox};
 
-use super::book::Book;
+use super::catalog::Catalog;
 use super::config::Config;
 use super::live::LiveModel;
-use super::records::Pointers;
+use super::records::Aliases;
 use super::state::Inner;
 use super::status::{ModelSummary, VersionState, VersionStatus};
 use super::{ModelError, startup};
@@ -74,21 +74,23 @@ impl Registry {
         if !caller.may_use(name.as_str()) {
             return not_found();
         }
-        let book = self.0.book.lock();
+        let catalog = self.0.catalog.lock();
         let id = if reference.contains('@') {
             reference.parse::<ModelId>().ok()
         } else {
-            let pointers = book.pointers(&name);
-            match pointers.active.or(pointers.wanted) {
+            let aliases = catalog.aliases(&name);
+            match aliases.active.or(aliases.pending) {
                 Some(version) => Some(ModelId {
                     name: name.clone(),
                     version,
                 }),
-                None if book.model(&name).is_some() => return ModelError::NoActiveVersion { name },
+                None if catalog.model(&name).is_some() => {
+                    return ModelError::NoActiveVersion { name };
+                }
                 None => None,
             }
         };
-        match id.and_then(|id| book.status(&id)) {
+        match id.and_then(|id| catalog.status(&id)) {
             Some(status) => ModelError::NotReady {
                 id: status.id,
                 state: status.state,
@@ -100,8 +102,9 @@ impl Registry {
     /// All models that the caller may know of, by name.
     #[must_use]
     pub fn list(&self, caller: &Caller) -> Vec<ModelSummary> {
-        let book = self.0.book.lock();
-        book.summaries()
+        let catalog = self.0.catalog.lock();
+        catalog
+            .summaries()
             .filter(|model| caller.may_use(model.name.as_str()))
             .collect()
     }
@@ -112,7 +115,7 @@ impl Registry {
     ///
     /// When there is none of that name, or the caller may not know of it.
     pub fn model(&self, name: &ModelName, caller: &Caller) -> Result<ModelSummary, ModelError> {
-        let summary = self.0.book.lock().summary(name);
+        let summary = self.0.catalog.lock().summary(name);
         summary
             .filter(|_| caller.may_use(name.as_str()))
             .ok_or_else(|| ModelError::not_found(name.as_str()))
@@ -124,7 +127,7 @@ impl Registry {
     ///
     /// When there is none of that id, or the caller may not know of it.
     pub fn version(&self, id: &ModelId, caller: &Caller) -> Result<VersionStatus, ModelError> {
-        let status = self.0.book.lock().status(id);
+        let status = self.0.catalog.lock().status(id);
         status
             .filter(|_| caller.may_use(id.name.as_str()))
             .ok_or_else(|| ModelError::not_found(&id.to_string()))
@@ -139,10 +142,10 @@ impl Registry {
         let gone = || ModelError::not_found(&id.to_string());
         loop {
             let mut changes = {
-                let book = self.0.book.lock();
-                let version = book.version(id).ok_or_else(gone)?;
+                let catalog = self.0.catalog.lock();
+                let version = catalog.version(id).ok_or_else(gone)?;
                 if version.is_settled() {
-                    return book.status(id).ok_or_else(gone);
+                    return catalog.status(id).ok_or_else(gone);
                 }
                 version.watch()
             };
@@ -173,19 +176,19 @@ impl Registry {
             .detached(|inner| async move {
                 let _turn = inner.writes.lock().await;
                 let gone = || ModelError::not_found(&id.to_string());
-                let status = inner.book.lock().status(&id).ok_or_else(gone)?;
+                let status = inner.catalog.lock().status(&id).ok_or_else(gone)?;
                 if !matches!(status.state, VersionState::Ready | VersionState::Active) {
                     return Err(ModelError::NotReady {
                         id,
                         state: status.state,
                     });
                 }
-                let pointers = Pointers {
+                let aliases = Aliases {
                     active: Some(id.version.clone()),
-                    wanted: None,
+                    pending: None,
                 };
-                inner.point(&id.name, pointers).await?;
-                inner.book.lock().status(&id).ok_or_else(gone)
+                inner.point(&id.name, aliases).await?;
+                inner.catalog.lock().status(&id).ok_or_else(gone)
             })
             .await
     }
@@ -207,9 +210,9 @@ impl Registry {
             .detached(|inner| async move {
                 let _turn = inner.writes.lock().await;
                 let gone = || ModelError::not_found(name.as_str());
-                inner.book.lock().model(&name).ok_or_else(gone)?;
-                inner.point(&name, Pointers::default()).await?;
-                inner.book.lock().summary(&name).ok_or_else(gone)
+                inner.catalog.lock().model(&name).ok_or_else(gone)?;
+                inner.point(&name, Aliases::default()).await?;
+                inner.catalog.lock().summary(&name).ok_or_else(gone)
             })
             .await
     }
@@ -252,8 +255,8 @@ impl Registry {
         self.0
             .detached(|inner| async move {
                 let _turn = inner.writes.lock().await;
-                let doomed = doomed(&inner.book.lock(), &name, version)?;
-                inner.forget(&name, &doomed).await
+                let to_remove = to_remove(&inner.catalog.lock(), &name, version)?;
+                inner.forget(&name, &to_remove).await
             })
             .await
     }
@@ -262,7 +265,7 @@ impl Registry {
     /// unpacked. Versions that came with the server are nobody's.
     #[must_use]
     pub fn stored_by(&self, key: &KeyId) -> (usize, u64) {
-        self.0.book.lock().size_of(key)
+        self.0.catalog.lock().size_of(key)
     }
 
     /// The sandbox in use. [`Registry::reload_all`] replaces it.
@@ -307,15 +310,15 @@ impl Registry {
 }
 
 /// What a removal takes away.
-fn doomed(
-    book: &Book,
+fn to_remove(
+    catalog: &Catalog,
     name: &ModelName,
     version: Option<ModelVersion>,
 ) -> Result<Vec<ModelVersion>, ModelError> {
-    let model = book
+    let model = catalog
         .model(name)
         .ok_or_else(|| ModelError::not_found(name.as_str()))?;
-    let doomed = match version {
+    let to_remove = match version {
         None => model.versions.keys().cloned().collect(),
         Some(version) if model.versions.contains_key(&version) => vec![version],
         Some(version) => {
@@ -326,7 +329,7 @@ fn doomed(
             return Err(ModelError::not_found(&id.to_string()));
         }
     };
-    for version in &doomed {
+    for version in &to_remove {
         if model
             .versions
             .get(version)
@@ -340,5 +343,5 @@ fn doomed(
             });
         }
     }
-    Ok(doomed)
+    Ok(to_remove)
 }

@@ -12,10 +12,10 @@ use belljar_sandbox::Sandbox;
 use tokio::task::JoinSet;
 
 use super::ModelError;
-use super::book::Stage;
+use super::catalog::Stage;
 use super::lifecycle;
 use super::live::LiveModel;
-use super::records::{Pointers, Record, StoredState};
+use super::records::{Aliases, Record, StoredState};
 use super::state::{Inner, blocking};
 use super::status::Failure;
 use crate::embedded::{self, EmbeddedLimits, EmbeddedModel};
@@ -40,8 +40,8 @@ pub(super) async fn install_embedded(inner: &Arc<Inner>) -> Result<(), ModelErro
         }
     }
     let stored: Vec<ModelId> = {
-        let book = inner.book.lock();
-        let embedded = book.records().filter(|record| record.embedded.is_some());
+        let catalog = inner.catalog.lock();
+        let embedded = catalog.records().filter(|record| record.embedded.is_some());
         embedded.map(|record| record.id.clone()).collect()
     };
     for (id, model) in &wanted {
@@ -70,13 +70,13 @@ async fn install(
     stored: &[ModelId],
 ) -> Result<(), ModelError> {
     let component = Digest::of(model.component);
-    let (there, pointers, known) = {
-        let book = inner.book.lock();
-        let there = book.version(id).map(|version| version.record.clone());
+    let (there, aliases, known) = {
+        let catalog = inner.catalog.lock();
+        let there = catalog.version(id).map(|version| version.record.clone());
         (
             there,
-            book.pointers(&id.name),
-            book.model(&id.name).is_some(),
+            catalog.aliases(&id.name),
+            catalog.model(&id.name).is_some(),
         )
     };
     match &there {
@@ -113,21 +113,21 @@ async fn install(
         uploaded_by: None,
         embedded: Some(component),
     };
-    let was_embedded = pointers.active.as_ref().is_some_and(|active| {
+    let was_embedded = aliases.active.as_ref().is_some_and(|active| {
         stored
             .iter()
             .any(|id| id.name == record.id.name && id.version == *active)
     });
-    let pointers = if !known || was_embedded {
-        Pointers {
+    let aliases = if !known || was_embedded {
+        Aliases {
             active: Some(id.version.clone()),
-            wanted: pointers.wanted,
+            pending: aliases.pending,
         }
     } else {
-        pointers
+        aliases
     };
-    inner.records.put(&record, &pointers).await?;
-    inner.change(|book| book.put(record, pointers));
+    inner.records.put(&record, &aliases).await?;
+    inner.change(|catalog| catalog.put(record, aliases));
     Ok(())
 }
 
@@ -163,11 +163,11 @@ pub(super) async fn load_all(inner: Arc<Inner>) {
     let mut active = Vec::new();
     let mut ready = Vec::new();
     let mut rest = Vec::new();
-    for (pointers, version) in inner.book.lock().versions() {
+    for (aliases, version) in inner.catalog.lock().versions() {
         let record = &version.record;
         let list = match record.state {
             StoredState::Failed(_) => &mut rest,
-            _ if pointers.active.as_ref() == Some(&record.id.version) => &mut active,
+            _ if aliases.active.as_ref() == Some(&record.id.version) => &mut active,
             StoredState::Ready => &mut ready,
             StoredState::Received => &mut rest,
         };
@@ -189,13 +189,13 @@ pub(super) async fn load_all(inner: Arc<Inner>) {
 /// Sends versions through their lifecycle and waits for the end of it. The compiler and the
 /// places for loading bound what goes on at once.
 async fn settle(inner: &Arc<Inner>, ids: Vec<ModelId>) {
-    let mut passes = JoinSet::new();
+    let mut activations = JoinSet::new();
     for id in ids {
-        if let Some(pass) = lifecycle::pass(inner, &id) {
-            passes.spawn(pass);
+        if let Some(activation) = lifecycle::activation(inner, &id) {
+            activations.spawn(activation);
         }
     }
-    while passes.join_next().await.is_some() {}
+    while activations.join_next().await.is_some() {}
 }
 
 /// See [`Registry::reload_all`](super::Registry::reload_all).
@@ -210,8 +210,9 @@ pub(super) async fn reload_all(inner: &Arc<Inner>, sandbox: Sandbox) -> Result<(
     }
     let mut mapped = Vec::new();
     let running: Vec<_> = {
-        let book = inner.book.lock();
-        book.versions()
+        let catalog = inner.catalog.lock();
+        catalog
+            .versions()
             .filter_map(|(_, version)| version.live().cloned())
             .collect()
     };
@@ -219,7 +220,7 @@ pub(super) async fn reload_all(inner: &Arc<Inner>, sandbox: Sandbox) -> Result<(
         let fresh = remap(inner, &sandbox, &old).await;
         mapped.push((old, fresh));
     }
-    inner.change(|book| {
+    inner.change(|catalog| {
         for (old, fresh) in mapped {
             let stage = match fresh {
                 Ok(live) => Stage::Live(Arc::new(live)),
@@ -231,7 +232,7 @@ pub(super) async fn reload_all(inner: &Arc<Inner>, sandbox: Sandbox) -> Result<(
                     })
                 }
             };
-            book.replace(&old, stage);
+            catalog.replace(&old, stage);
         }
     });
     Ok(())

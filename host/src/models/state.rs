@@ -18,10 +18,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::ModelError;
-use super::book::{Book, Run, Stage};
+use super::catalog::{Activation, Catalog, Stage};
 use super::config::Config;
 use super::live::LiveModels;
-use super::records::{Pointers, Records};
+use super::records::{Aliases, Records};
 use crate::clock::Clock;
 use crate::db::Db;
 use crate::telemetry::metrics as telemetry;
@@ -33,12 +33,12 @@ pub(super) struct Inner {
     pub(super) records: Records,
     pub(super) store: Store,
     pub(super) compiler: Compiler,
-    /// Where models are loaded into. Replaced by [`Registry::reload_all`](super::Registry::reload_all).
+    /// Where models are loaded into. [`reload_all`](super::Registry::reload_all) replaces it.
     pub(super) sandbox: Mutex<Current>,
     /// What requests see.
     pub(super) live: LiveModels,
     /// What is known of every version. Held for moments, never across an await.
-    pub(super) book: Mutex<Book>,
+    pub(super) catalog: Mutex<Catalog>,
     /// Held while a change goes to disk and to memory, so that both see the same order.
     pub(super) writes: tokio::sync::Mutex<()>,
     /// Read: somebody is between the files of a bundle and its row. Write: files without a row
@@ -84,7 +84,7 @@ impl Inner {
                 sandbox,
             }),
             live: LiveModels::default(),
-            book: Mutex::new(Book::from_rows(models, versions)),
+            catalog: Mutex::new(Catalog::from_rows(models, versions)),
             writes: tokio::sync::Mutex::new(()),
             blobs: RwLock::new(()),
             uploads: Arc::new(Semaphore::new(config.uploads_max)),
@@ -124,33 +124,29 @@ impl Inner {
             .map_err(ModelError::host)?
     }
 
-    /// Changes the book and shows requests the outcome, in one step.
-    pub(super) fn change(&self, change: impl FnOnce(&mut Book)) {
-        let mut book = self.book.lock();
-        change(&mut book);
+    /// Changes the catalog and shows requests the outcome, in one step.
+    pub(super) fn change(&self, change: impl FnOnce(&mut Catalog)) {
+        let mut catalog = self.catalog.lock();
+        change(&mut catalog);
         // Under the lock, so that maps are published in the order of the changes.
-        self.live.publish(book.names());
-        count_states(&book);
+        self.live.publish(catalog.names());
+        count_states(&catalog);
     }
 
     /// Moves a version between states that requests do not see and the disk does not keep.
-    pub(super) fn advance(&self, run: &Run, stage: Stage) {
-        let mut book = self.book.lock();
-        book.advance(run, stage);
-        count_states(&book);
+    pub(super) fn advance(&self, activation: &Activation, stage: Stage) {
+        let mut catalog = self.catalog.lock();
+        catalog.advance(activation, stage);
+        count_states(&catalog);
     }
 
     /// Stores and shows which version is active. The caller holds `writes`.
-    pub(super) async fn point(
-        &self,
-        name: &ModelName,
-        pointers: Pointers,
-    ) -> Result<(), ModelError> {
-        if self.book.lock().pointers(name) == pointers {
+    pub(super) async fn point(&self, name: &ModelName, aliases: Aliases) -> Result<(), ModelError> {
+        if self.catalog.lock().aliases(name) == aliases {
             return Ok(());
         }
-        self.records.point(name, &pointers).await?;
-        self.change(|book| book.point(name, pointers));
+        self.records.point(name, &aliases).await?;
+        self.change(|catalog| catalog.point(name, aliases));
         Ok(())
     }
 
@@ -158,21 +154,21 @@ impl Inner {
     pub(super) async fn forget(
         self: &Arc<Self>,
         name: &ModelName,
-        doomed: &[ModelVersion],
+        to_remove: &[ModelVersion],
     ) -> Result<(), ModelError> {
         let left = {
-            let book = self.book.lock();
-            let pointers = book.pointers(name);
-            let keep = |version: Option<ModelVersion>| version.filter(|it| !doomed.contains(it));
-            let versions = book.model(name).map_or(0, |model| model.versions.len());
-            (versions > doomed.len()).then(|| Pointers {
-                active: keep(pointers.active),
-                wanted: keep(pointers.wanted),
+            let catalog = self.catalog.lock();
+            let aliases = catalog.aliases(name);
+            let keep = |version: Option<ModelVersion>| version.filter(|it| !to_remove.contains(it));
+            let versions = catalog.model(name).map_or(0, |model| model.versions.len());
+            (versions > to_remove.len()).then(|| Aliases {
+                active: keep(aliases.active),
+                pending: keep(aliases.pending),
             })
         };
-        self.records.remove(name, doomed, left.as_ref()).await?;
-        let running = self.running(name, doomed);
-        self.change(|book| book.remove(name, doomed, left));
+        self.records.remove(name, to_remove, left.as_ref()).await?;
+        let running = self.running(name, to_remove);
+        self.change(|catalog| catalog.remove(name, to_remove, left));
         self.collect_soon();
         if !running.is_empty() {
             // What runs in flight still read is spared by the collection above.
@@ -202,7 +198,7 @@ impl Inner {
     async fn collect(&self) {
         let _alone = self.blobs.write().await;
         self.collecting.store(false, Ordering::Release);
-        let keep = self.book.lock().digests();
+        let keep = self.catalog.lock().digests();
         let (store, compiler) = (self.store.clone(), self.compiler.clone());
         let freed = blocking(move || {
             let blobs = store
@@ -226,8 +222,8 @@ impl Inner {
 
     /// What tells of each of these versions that runs when its last run has ended.
     fn running(&self, name: &ModelName, versions: &[ModelVersion]) -> Vec<CancellationToken> {
-        let book = self.book.lock();
-        let Some(model) = book.model(name) else {
+        let catalog = self.catalog.lock();
+        let Some(model) = catalog.model(name) else {
             return Vec::new();
         };
         let live = versions
@@ -237,8 +233,8 @@ impl Inner {
     }
 }
 
-fn count_states(book: &Book) {
-    for (state, count) in book.counts() {
+fn count_states(catalog: &Catalog) {
+    for (state, count) in catalog.counts() {
         let count = u32::try_from(count).unwrap_or(u32::MAX);
         metrics::gauge!(telemetry::MODEL_VERSIONS, "state" => state.as_str()).set(count);
     }

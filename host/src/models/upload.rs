@@ -13,13 +13,13 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::io::SyncIoBridge;
 use tokio_util::sync::CancellationToken;
 
-use super::body::{Cut, TimedBody};
-use super::book::{Book, Stage};
+use super::catalog::{Catalog, Stage};
 use super::config::Config;
-use super::records::{Pointers, Record, StoredState};
+use super::records::{Aliases, Record, StoredState};
 use super::registry::Registry;
 use super::state::{Inner, blocking};
 use super::status::VersionStatus;
+use super::timed_body::{Interruption, TimedBody};
 use super::{ModelError, lifecycle, policy};
 use crate::auth::{Caller, Scope};
 use crate::ids::KeyId;
@@ -103,7 +103,7 @@ async fn unpack(
         });
     };
     let body = TimedBody::new(body, config.upload_stall, config.upload_wall_time, gone);
-    let cut = body.cut_reason();
+    let interruption = body.interruption();
     let reading = inner.clone();
     let (bundle, place) = blocking(move || {
         let bundle = reading.store.unpack(
@@ -116,14 +116,14 @@ async fn unpack(
         (bundle, place)
     })
     .await?;
-    let bundle = bundle.map_err(|error| match cut.get() {
-        Some(Cut::Stalled) => ModelError::UploadStalled {
+    let bundle = bundle.map_err(|error| match interruption.get() {
+        Some(Interruption::Stalled) => ModelError::UploadStalled {
             waited: config.upload_stall,
         },
-        Some(Cut::TooSlow) => ModelError::UploadTooSlow {
+        Some(Interruption::TooSlow) => ModelError::UploadTooSlow {
             limit: config.upload_wall_time,
         },
-        Some(Cut::Cancelled) => ModelError::UploadCancelled,
+        Some(Interruption::Cancelled) => ModelError::UploadCancelled,
         None => ModelError::Bundle(error),
     })?;
     Ok((bundle, place))
@@ -148,10 +148,10 @@ async fn commit(
     let blobs = inner.blobs.read().await;
     // Before anything is written, so that a conflict costs no disk; and again below, because
     // another change may come in between.
-    let verdict = upload.judge(&inner.book.lock(), &inner.config)?;
+    let verdict = upload.judge(&inner.catalog.lock(), &inner.config)?;
     if let Verdict::Keep = verdict {
         let turn = inner.writes.lock().await;
-        let verdict = upload.judge(&inner.book.lock(), &inner.config)?;
+        let verdict = upload.judge(&inner.catalog.lock(), &inner.config)?;
         if let Verdict::Keep = verdict {
             return upload.keep(inner).await;
         }
@@ -160,7 +160,7 @@ async fn commit(
     }
     blocking(move || bundle.commit()).await??;
     let turn = inner.writes.lock().await;
-    let verdict = upload.judge(&inner.book.lock(), &inner.config);
+    let verdict = upload.judge(&inner.catalog.lock(), &inner.config);
     let stored = match verdict {
         Ok(Verdict::Keep) => upload.keep(inner).await,
         Ok(Verdict::Store) => upload.put(inner).await,
@@ -190,8 +190,10 @@ impl Upload {
     /// Stores its row. The caller holds `writes`, and its files are in place.
     async fn put(&mut self, inner: &Arc<Inner>) -> Result<VersionStatus, ModelError> {
         let old = {
-            let book = inner.book.lock();
-            book.version(&self.id).map(|version| version.record.clone())
+            let catalog = inner.catalog.lock();
+            catalog
+                .version(&self.id)
+                .map(|version| version.record.clone())
         };
         let record = Record {
             id: self.id.clone(),
@@ -204,9 +206,9 @@ impl Upload {
             uploaded_by: self.by.clone(),
             embedded: None,
         };
-        let pointers = self.pointers(inner);
-        inner.records.put(&record, &pointers).await?;
-        inner.change(|book| book.put(record, pointers));
+        let aliases = self.aliases(inner);
+        inner.records.put(&record, &aliases).await?;
+        inner.change(|catalog| catalog.put(record, aliases));
         self.has_replaced = old.is_some_and(|old| old.digest != self.digest);
         lifecycle::start(inner, &self.id);
         self.status(inner)
@@ -214,38 +216,38 @@ impl Upload {
 
     /// Takes note that what is there was sent again. The caller holds `writes`.
     async fn keep(&self, inner: &Arc<Inner>) -> Result<VersionStatus, ModelError> {
-        inner.point(&self.id.name, self.pointers(inner)).await?;
+        inner.point(&self.id.name, self.aliases(inner)).await?;
         self.status(inner)
     }
 
     /// Which version is to be active now.
-    fn pointers(&self, inner: &Inner) -> Pointers {
-        let book = inner.book.lock();
-        let mut pointers = book.pointers(&self.id.name);
+    fn aliases(&self, inner: &Inner) -> Aliases {
+        let catalog = inner.catalog.lock();
+        let mut aliases = catalog.aliases(&self.id.name);
         if self.activate {
-            let runs = book
+            let runs = catalog
                 .version(&self.id)
                 .is_some_and(|version| version.live().is_some());
             let version = Some(self.id.version.clone());
             // What does not run yet becomes active when it does; until then the old one serves.
-            (pointers.active, pointers.wanted) = if runs {
+            (aliases.active, aliases.pending) = if runs {
                 (version, None)
             } else {
-                (pointers.active, version)
+                (aliases.active, version)
             };
         }
-        pointers
+        aliases
     }
 
     fn status(&self, inner: &Inner) -> Result<VersionStatus, ModelError> {
-        let status = inner.book.lock().status(&self.id);
+        let status = inner.catalog.lock().status(&self.id);
         status.ok_or_else(|| ModelError::not_found(&self.id.to_string()))
     }
 
     /// What is to be done with it, as things stand.
-    fn judge(&self, book: &Book, config: &Config) -> Result<Verdict, ModelError> {
-        let Some(version) = book.version(&self.id) else {
-            let (count, stored) = book.size();
+    fn judge(&self, catalog: &Catalog, config: &Config) -> Result<Verdict, ModelError> {
+        let Some(version) = catalog.version(&self.id) else {
+            let (count, stored) = catalog.size();
             let needed = stored.saturating_add(self.bytes);
             return if count >= config.versions_max {
                 Err(ModelError::TooManyVersions {
@@ -258,7 +260,7 @@ impl Upload {
                 })
             } else {
                 if let Some(owner) = &self.by {
-                    self.quota.check(book.size_of(owner), self.bytes)?;
+                    self.quota.check(catalog.size_of(owner), self.bytes)?;
                 }
                 Ok(Verdict::Store)
             };

@@ -1,5 +1,5 @@
-//! The registry's memory: each version with where it stands. Mirrors the rows of the embedded
-//! store, plus what does not outlive the process. No I/O here.
+//! The catalog, the registry's memory: each version with where it stands. Mirrors the rows of the
+//! embedded store, plus what does not outlive the process. No I/O here.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::live::{LiveModel, Names};
-use super::records::{Pointers, Record, StoredState};
+use super::records::{Aliases, Record, StoredState};
 use super::status::{Failure, Limits, ModelSummary, VersionState, VersionStatus};
 use crate::ids::KeyId;
 
@@ -19,15 +19,15 @@ pub(super) const FILES_DAMAGED: &str = "files_damaged";
 
 /// All models.
 #[derive(Default)]
-pub(super) struct Book {
+pub(super) struct Catalog {
     models: BTreeMap<ModelName, Model>,
-    runs: u64,
+    activations: u64,
 }
 
 /// One model.
 #[derive(Default)]
 pub(super) struct Model {
-    pub(super) pointers: Pointers,
+    pub(super) aliases: Aliases,
     pub(super) versions: BTreeMap<ModelVersion, Version>,
 }
 
@@ -35,12 +35,12 @@ pub(super) struct Model {
 pub(super) struct Version {
     pub(super) record: Record,
     pub(super) stage: Stage,
-    pub(super) about: Option<About>,
+    pub(super) manifest: Option<ManifestSummary>,
     pub(super) capabilities: Option<Capabilities>,
-    /// The pass through the lifecycle that may move this version. A pass that was overtaken by
-    /// a removal or another upload finds another number here, and changes nothing.
-    run: u64,
-    /// Ends that pass.
+    /// The activation that may move this version. One that was overtaken by a removal or another
+    /// upload finds another number here, and changes nothing.
+    activation: u64,
+    /// Ends that activation.
     cancel: CancellationToken,
     changed: watch::Sender<()>,
 }
@@ -58,15 +58,15 @@ pub(super) enum Stage {
 
 /// What a version's manifest says about it.
 #[derive(Clone, Debug)]
-pub(super) struct About {
+pub(super) struct ManifestSummary {
     pub(super) description: Option<String>,
     pub(super) license: Option<String>,
     pub(super) limits: Limits,
 }
 
-/// One pass of a version through its lifecycle.
+/// One attempt to take a version through its lifecycle, from its files to a model that runs.
 #[derive(Clone)]
-pub(super) struct Run {
+pub(super) struct Activation {
     pub(super) id: ModelId,
     pub(super) record: Record,
     pub(super) number: u64,
@@ -82,17 +82,17 @@ impl Version {
         Self {
             record,
             stage,
-            about: None,
+            manifest: None,
             capabilities: None,
-            run: 0,
+            activation: 0,
             cancel: CancellationToken::new(),
             changed: watch::Sender::new(()),
         }
     }
 
-    /// Whether `run` is the pass that may move it, or was until it was cancelled.
-    pub(super) fn belongs_to(&self, run: &Run) -> bool {
-        self.run == run.number
+    /// Whether this activation may move the version, or could until it was cancelled.
+    pub(super) fn belongs_to(&self, activation: &Activation) -> bool {
+        self.activation == activation.number
     }
 
     /// What runs, if it does.
@@ -113,8 +113,8 @@ impl Version {
         self.changed.subscribe()
     }
 
-    fn state(&self, pointers: &Pointers) -> VersionState {
-        let active = pointers.active.as_ref() == Some(&self.record.id.version);
+    fn state(&self, aliases: &Aliases) -> VersionState {
+        let active = aliases.active.as_ref() == Some(&self.record.id.version);
         match &self.stage {
             Stage::Received => VersionState::Received,
             Stage::Checking => VersionState::Checking,
@@ -126,8 +126,8 @@ impl Version {
         }
     }
 
-    fn status(&self, pointers: &Pointers) -> VersionStatus {
-        let state = self.state(pointers);
+    fn status(&self, aliases: &Aliases) -> VersionStatus {
+        let state = self.state(aliases);
         let error = match &self.stage {
             Stage::Failed(failure) => Some(failure.clone()),
             _ => None,
@@ -141,37 +141,43 @@ impl Version {
             uploaded_by: self.record.uploaded_by.clone(),
             embedded: self.record.embedded.is_some(),
             description: self
-                .about
+                .manifest
                 .as_ref()
-                .and_then(|about| about.description.clone()),
-            license: self.about.as_ref().and_then(|about| about.license.clone()),
+                .and_then(|manifest| manifest.description.clone()),
+            license: self
+                .manifest
+                .as_ref()
+                .and_then(|manifest| manifest.license.clone()),
             capabilities: self.capabilities,
-            limits: self.about.as_ref().map(|about| about.limits.clone()),
+            limits: self
+                .manifest
+                .as_ref()
+                .map(|manifest| manifest.limits.clone()),
             error,
         }
     }
 }
 
-impl Book {
-    /// The book as the rows tell it.
-    pub(super) fn from_rows(models: Vec<(ModelName, Pointers)>, records: Vec<Record>) -> Self {
-        let mut book = Self::default();
-        for (name, pointers) in models {
-            book.models.insert(
+impl Catalog {
+    /// The catalog as the rows tell it.
+    pub(super) fn from_rows(models: Vec<(ModelName, Aliases)>, records: Vec<Record>) -> Self {
+        let mut catalog = Self::default();
+        for (name, aliases) in models {
+            catalog.models.insert(
                 name,
                 Model {
-                    pointers,
+                    aliases,
                     versions: BTreeMap::new(),
                 },
             );
         }
         for record in records {
-            let model = book.models.entry(record.id.name.clone()).or_default();
+            let model = catalog.models.entry(record.id.name.clone()).or_default();
             model
                 .versions
                 .insert(record.id.version.clone(), Version::new(record));
         }
-        book
+        catalog
     }
 
     pub(super) fn model(&self, name: &ModelName) -> Option<&Model> {
@@ -186,13 +192,13 @@ impl Book {
         self.versions().map(|(_, version)| &version.record)
     }
 
-    /// Each version with its model's pointers.
-    pub(super) fn versions(&self) -> impl Iterator<Item = (&Pointers, &Version)> {
+    /// Each version with its model's aliases.
+    pub(super) fn versions(&self) -> impl Iterator<Item = (&Aliases, &Version)> {
         self.models.values().flat_map(|model| {
             model
                 .versions
                 .values()
-                .map(|version| (&model.pointers, version))
+                .map(|version| (&model.aliases, version))
         })
     }
 
@@ -220,20 +226,20 @@ impl Book {
             StoredState::Failed(failure) => failure.code == FILES_DAMAGED,
             StoredState::Received | StoredState::Ready => false,
         };
-        let wanted = self.records().filter(|record| !damaged(record));
-        wanted.map(|record| record.digest).collect()
+        let kept = self.records().filter(|record| !damaged(record));
+        kept.map(|record| record.digest).collect()
     }
 
-    pub(super) fn pointers(&self, name: &ModelName) -> Pointers {
+    pub(super) fn aliases(&self, name: &ModelName) -> Aliases {
         self.models
             .get(name)
-            .map(|model| model.pointers.clone())
+            .map(|model| model.aliases.clone())
             .unwrap_or_default()
     }
 
     pub(super) fn status(&self, id: &ModelId) -> Option<VersionStatus> {
         let model = self.models.get(&id.name)?;
-        Some(model.versions.get(&id.version)?.status(&model.pointers))
+        Some(model.versions.get(&id.version)?.status(&model.aliases))
     }
 
     pub(super) fn summary(&self, name: &ModelName) -> Option<ModelSummary> {
@@ -248,10 +254,10 @@ impl Book {
     /// What requests can ask for.
     pub(super) fn names(&self) -> Names {
         let mut names = Names::new();
-        for (pointers, version) in self.versions() {
+        for (aliases, version) in self.versions() {
             if let Stage::Live(live) = &version.stage {
                 names.insert(live.label.as_ref().into(), live.clone());
-                if pointers.active.as_ref() == Some(&live.id.version) {
+                if aliases.active.as_ref() == Some(&live.id.version) {
                     names.insert(live.id.name.as_str().into(), live.clone());
                 }
             }
@@ -262,8 +268,8 @@ impl Book {
     /// How many versions are in each state, in the order of [`VersionState::ALL`].
     pub(super) fn counts(&self) -> impl Iterator<Item = (VersionState, usize)> {
         let mut counts = VersionState::ALL.map(|state| (state, 0));
-        for (pointers, version) in self.versions() {
-            let state = version.state(pointers);
+        for (aliases, version) in self.versions() {
+            let state = version.state(aliases);
             for (counted, count) in &mut counts {
                 *count += usize::from(*counted == state);
             }
@@ -272,10 +278,10 @@ impl Book {
     }
 
     /// Takes in a version that has been stored, in place of one of the same id, and its model's
-    /// pointers.
-    pub(super) fn put(&mut self, record: Record, pointers: Pointers) {
+    /// aliases.
+    pub(super) fn put(&mut self, record: Record, aliases: Aliases) {
         let model = self.models.entry(record.id.name.clone()).or_default();
-        model.pointers = pointers;
+        model.aliases = aliases;
         match model.versions.get_mut(&record.id.version) {
             Some(version) => {
                 version.cancel.cancel();
@@ -294,9 +300,9 @@ impl Book {
     }
 
     /// Sets which version of a model is active, and which is to be.
-    pub(super) fn point(&mut self, name: &ModelName, pointers: Pointers) {
+    pub(super) fn point(&mut self, name: &ModelName, aliases: Aliases) {
         if let Some(model) = self.models.get_mut(name) {
-            model.pointers = pointers;
+            model.aliases = aliases;
             for version in model.versions.values() {
                 version.changed.send_replace(());
             }
@@ -308,7 +314,7 @@ impl Book {
         &mut self,
         name: &ModelName,
         versions: &[ModelVersion],
-        left: Option<Pointers>,
+        left: Option<Aliases>,
     ) {
         if let Some(model) = self.models.get_mut(name) {
             for version in versions {
@@ -317,7 +323,7 @@ impl Book {
                 }
             }
             match left {
-                Some(pointers) => model.pointers = pointers,
+                Some(aliases) => model.aliases = aliases,
                 None => {
                     self.models.remove(name);
                 }
@@ -325,10 +331,14 @@ impl Book {
         }
     }
 
-    /// Begins a pass through the lifecycle, and ends the one before it.
-    pub(super) fn begin(&mut self, id: &ModelId, closing: &CancellationToken) -> Option<Run> {
-        self.runs += 1;
-        let number = self.runs;
+    /// Begins an activation, and ends the one before it.
+    pub(super) fn begin(
+        &mut self,
+        id: &ModelId,
+        closing: &CancellationToken,
+    ) -> Option<Activation> {
+        self.activations += 1;
+        let number = self.activations;
         let version = self
             .models
             .get_mut(&id.name)?
@@ -336,8 +346,8 @@ impl Book {
             .get_mut(&id.version)?;
         version.cancel.cancel();
         version.cancel = closing.child_token();
-        version.run = number;
-        Some(Run {
+        version.activation = number;
+        Some(Activation {
             id: id.clone(),
             record: version.record.clone(),
             number,
@@ -345,14 +355,15 @@ impl Book {
         })
     }
 
-    /// The version, as long as `run` is the pass that may move it.
-    pub(super) fn moved_by(&mut self, run: &Run) -> Option<&mut Version> {
+    /// The version, as long as this activation may move it.
+    pub(super) fn moved_by(&mut self, activation: &Activation) -> Option<&mut Version> {
         let version = self
             .models
-            .get_mut(&run.id.name)?
+            .get_mut(&activation.id.name)?
             .versions
-            .get_mut(&run.id.version)?;
-        (version.run == run.number && !run.cancelled.is_cancelled()).then_some(version)
+            .get_mut(&activation.id.version)?;
+        (version.activation == activation.number && !activation.cancelled.is_cancelled())
+            .then_some(version)
     }
 
     /// Puts something else in the place of a model that runs, unless it has left that place.
@@ -366,9 +377,9 @@ impl Book {
         }
     }
 
-    /// Moves the version to another stage, as long as `run` may.
-    pub(super) fn advance(&mut self, run: &Run, stage: Stage) {
-        if let Some(version) = self.moved_by(run) {
+    /// Moves the version to another stage, as long as this activation may.
+    pub(super) fn advance(&mut self, activation: &Activation, stage: Stage) {
+        if let Some(version) = self.moved_by(activation) {
             version.stage = stage;
             version.changed.send_replace(());
         }
@@ -378,11 +389,11 @@ impl Book {
 fn summary(name: &ModelName, model: &Model) -> ModelSummary {
     ModelSummary {
         name: name.clone(),
-        active: model.pointers.active.clone(),
+        active: model.aliases.active.clone(),
         versions: model
             .versions
             .values()
-            .map(|version| version.status(&model.pointers))
+            .map(|version| version.status(&model.aliases))
             .collect(),
     }
 }

@@ -13,7 +13,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// Why reading was ended from this side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cut {
+pub(super) enum Interruption {
     /// Nothing arrived for too long.
     Stalled,
     /// The whole took too long.
@@ -22,8 +22,8 @@ pub(super) enum Cut {
     Cancelled,
 }
 
-/// Where the reason of a cut is found afterwards: the archive reader sees an I/O error only.
-pub(super) type CutReason = Arc<OnceLock<Cut>>;
+/// Where the interruption is found afterwards: the archive reader sees an I/O error only.
+pub(super) type InterruptionReason = Arc<OnceLock<Interruption>>;
 
 /// A body that is read for as long as it makes progress.
 pub(super) struct TimedBody<B> {
@@ -32,7 +32,7 @@ pub(super) struct TimedBody<B> {
     idle: Pin<Box<Sleep>>,
     wall: Pin<Box<Sleep>>,
     gone: Pin<Box<WaitForCancellationFutureOwned>>,
-    cut: CutReason,
+    interruption: InterruptionReason,
 }
 
 impl<B> TimedBody<B> {
@@ -50,19 +50,19 @@ impl<B> TimedBody<B> {
             idle: Box::pin(sleep(stall)),
             wall: Box::pin(sleep(wall_time)),
             gone: Box::pin(gone.cancelled_owned()),
-            cut: CutReason::default(),
+            interruption: InterruptionReason::default(),
         }
     }
 
-    pub(super) fn cut_reason(&self) -> CutReason {
-        self.cut.clone()
+    pub(super) fn interruption(&self) -> InterruptionReason {
+        self.interruption.clone()
     }
 
-    fn end(&self, cut: Cut) -> Poll<io::Result<()>> {
-        let cut = *self.cut.get_or_init(|| cut);
+    fn end(&self, interruption: Interruption) -> Poll<io::Result<()>> {
+        let interruption = *self.interruption.get_or_init(|| interruption);
         Poll::Ready(Err(io::Error::new(
             io::ErrorKind::TimedOut,
-            format!("{cut:?}"),
+            format!("{interruption:?}"),
         )))
     }
 }
@@ -75,10 +75,10 @@ impl<B: AsyncRead + Unpin> AsyncRead for TimedBody<B> {
     ) -> Poll<io::Result<()>> {
         // Before the body, or a sender that always has a byte ready would never be cut.
         if self.gone.as_mut().poll(context).is_ready() {
-            return self.end(Cut::Cancelled);
+            return self.end(Interruption::Cancelled);
         }
         if self.wall.as_mut().poll(context).is_ready() {
-            return self.end(Cut::TooSlow);
+            return self.end(Interruption::TooSlow);
         }
         let read = Pin::new(&mut self.body).poll_read(context, buffer);
         if read.is_ready() {
@@ -87,7 +87,7 @@ impl<B: AsyncRead + Unpin> AsyncRead for TimedBody<B> {
             return read;
         }
         ready!(self.idle.as_mut().poll(context));
-        self.end(Cut::Stalled)
+        self.end(Interruption::Stalled)
     }
 }
 
@@ -113,7 +113,7 @@ mod tests {
         let mut read = Vec::new();
         body.read_to_end(&mut read).await.unwrap();
         assert_eq!(read.len(), 15);
-        assert_eq!(body.cut.get(), None);
+        assert_eq!(body.interruption.get(), None);
     }
 
     #[tokio::test(start_paused = true)]
@@ -123,7 +123,7 @@ mod tests {
         sender.write_all(b"1").await.unwrap();
         let mut read = Vec::new();
         body.read_to_end(&mut read).await.unwrap_err();
-        assert_eq!(body.cut.get(), Some(&Cut::Stalled));
+        assert_eq!(body.interruption.get(), Some(&Interruption::Stalled));
         assert_eq!(read, b"1");
     }
 
@@ -137,7 +137,7 @@ mod tests {
             }
         });
         body.read_to_end(&mut Vec::new()).await.unwrap_err();
-        assert_eq!(body.cut.get(), Some(&Cut::TooSlow));
+        assert_eq!(body.interruption.get(), Some(&Interruption::TooSlow));
     }
 
     #[tokio::test(start_paused = true)]
@@ -147,6 +147,6 @@ mod tests {
         let mut body = TimedBody::new(receiver, STALL, WALL, gone.clone());
         gone.cancel();
         body.read_to_end(&mut Vec::new()).await.unwrap_err();
-        assert_eq!(body.cut.get(), Some(&Cut::Cancelled));
+        assert_eq!(body.interruption.get(), Some(&Interruption::Cancelled));
     }
 }
