@@ -60,9 +60,9 @@ impl ProxyError {
 /// looks whether the server lives.
 pub(super) async fn read(
     stream: &mut (impl AsyncRead + Unpin),
-    patience: Duration,
+    limit: Duration,
 ) -> Result<Option<IpAddr>, ProxyError> {
-    let header = tokio::time::timeout(patience, read_bytes(stream)).await;
+    let header = tokio::time::timeout(limit, read_bytes(stream)).await;
     let header = header.map_err(|_| ProxyError::Late)??;
     let header = Header::try_from(header.as_slice()).map_err(|_| ProxyError::Invalid)?;
     match (header.command, header.addresses) {

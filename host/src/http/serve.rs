@@ -4,10 +4,10 @@
 //! time of a head, and the time in which its peer takes nothing. The time of a body is bounded
 //! where it is read, that of a whole request by a layer.
 
-mod farewell;
-mod room;
+mod connection_limit;
+mod early_error;
 mod tracked;
-mod vigil;
+mod watchdog;
 mod wire;
 
 use super::layers::Peer;
@@ -15,12 +15,12 @@ use super::proxy_protocol::{self, ProxyProtocol};
 use super::state::Config;
 use crate::telemetry::metrics as names;
 use axum::Router;
+use connection_limit::{ConnectionLimiter, ConnectionPermit, ConnectionRefused};
 use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use room::{NoRoom, Place, Room};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::IpAddr;
@@ -36,7 +36,7 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 use tower::Service as _;
 use tracked::{OpenRequest, TrackedAnswer};
-use vigil::{Overdue, Vigil};
+use watchdog::{ConnectionWatchdog, TimeoutKind};
 use wire::Wire;
 
 /// What a client of HTTP/2 begins with.
@@ -49,9 +49,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long a connection that is to end may go on sending.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// Connections without a place that are told so at once; those beyond are closed without a
+/// Refused connections that are told so at once; those beyond are closed without a
 /// word, so that being full costs no more than this.
-const FAREWELLS_MAX: usize = 64;
+const EARLY_ERRORS_MAX: usize = 64;
 
 /// Bytes that the HTTP library may hold of a connection's reads and writes, besides what a head
 /// needs. Its own choice, 400 KiB, would let a few hundred slow clients hold a lot.
@@ -73,8 +73,9 @@ pub async fn serve(
 ) {
     let mut connections = JoinSet::new();
     let stopping = CancellationToken::new();
-    let room = Room::new(config.connections_max, config.connections_per_address_max);
-    let farewells = Arc::new(Semaphore::new(FAREWELLS_MAX));
+    let limiter =
+        ConnectionLimiter::new(config.connections_max, config.connections_per_address_max);
+    let early_errors = Arc::new(Semaphore::new(EARLY_ERRORS_MAX));
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         let accepted = tokio::select! {
@@ -91,17 +92,17 @@ pub async fn serve(
                 let address = config.origin.peer(peer).network();
                 // A proxy has the connections of all whom it speaks for.
                 let is_proxy = config.origin.trusts(peer);
-                match room.enter(address, is_proxy) {
-                    Ok(place) => {
+                match limiter.enter(address, is_proxy) {
+                    Ok(permit) => {
                         let (router, config) = (router.clone(), config.clone());
                         let connection =
                             serve_connection(stream, peer, router, config, stopping.clone());
-                        connections.spawn(holding(place, connection));
+                        connections.spawn(holding(permit, connection));
                     }
                     Err(why) => {
                         metrics::counter!(names::CONNECTIONS_REFUSED, "reason" => why.name())
                             .increment(1);
-                        if let Ok(permit) = Arc::clone(&farewells).try_acquire_owned() {
+                        if let Ok(permit) = Arc::clone(&early_errors).try_acquire_owned() {
                             connections.spawn(async move {
                                 turn_away(stream, why).await;
                                 drop(permit);
@@ -134,17 +135,17 @@ pub async fn serve(
     connections.shutdown().await;
 }
 
-/// Drives a connection, which holds its place until it has ended.
-async fn holding(place: Place, connection: impl Future<Output = ()>) {
+/// Drives a connection, whose permit is given back when it has ended.
+async fn holding(permit: ConnectionPermit, connection: impl Future<Output = ()>) {
     connection.await;
-    drop(place);
+    drop(permit);
 }
 
-/// Tells a peer that there is no room for it.
-async fn turn_away(mut stream: TcpStream, why: NoRoom) {
-    let farewell = farewell::bytes(farewell::no_room(why));
+/// Tells a peer that its connection is refused.
+async fn turn_away(mut stream: TcpStream, why: ConnectionRefused) {
+    let early_error = early_error::bytes(early_error::refused_connection(why));
     // Fits into the buffer of a fresh socket, so a peer that does not read holds up nothing.
-    if stream.write_all(&farewell).await.is_ok() {
+    if stream.write_all(&early_error).await.is_ok() {
         linger(stream).await;
     }
 }
@@ -189,23 +190,23 @@ async fn serve_http1(
     config: &Config,
     stopping: CancellationToken,
 ) {
-    let vigil = Arc::new(Vigil::new(config, false));
+    let watchdog = Arc::new(ConnectionWatchdog::new(config, false));
     let service = {
-        let vigil = Arc::clone(&vigil);
-        service_fn(move |request| answer(router.clone(), request, peer, &vigil))
+        let watchdog = Arc::clone(&watchdog);
+        service_fn(move |request| answer(router.clone(), request, peer, &watchdog))
     };
     let mut builder = http1::Builder::new();
     builder
-        // The vigil keeps the time of heads, which it can tell from the time without any.
+        // The watchdog keeps the time of heads, which it can tell from the time without any.
         .header_read_timeout(None)
         .max_buf_size(config.header_bytes_max.saturating_add(BUFFER_BYTES))
         .max_header_size(config.header_bytes_max);
     if config.headers_max != HEADERS_ON_STACK {
         builder.max_headers(config.headers_max);
     }
-    let wire = TokioIo::new(Wire::new(stream, Arc::clone(&vigil)));
+    let wire = TokioIo::new(Wire::new(stream, Arc::clone(&watchdog)));
     let mut connection = builder.serve_connection(wire, service);
-    let mut patience = Patience::new(config);
+    let mut timer = WatchdogTimer::new(config);
     let mut stopped = pin!(stopping.cancelled());
     let mut is_stopping = false;
     let ended = poll_fn(|context| {
@@ -216,29 +217,29 @@ async fn serve_http1(
         if let Poll::Ready(ended) = connection.poll_without_shutdown(context) {
             return Poll::Ready(Ok(ended));
         }
-        patience.poll(&vigil, context).map(Err)
+        timer.poll(&watchdog, context).map(Err)
     })
     .await;
     let wire = connection.into_parts().io.into_inner();
     // How a connection ends is the peer's doing; there is no line in the log for it.
-    let farewell = match (&ended, wire.refused()) {
+    let early_error = match (&ended, wire.refused()) {
         (Ok(Ok(())), _) => None,
-        (Ok(Err(error)), Some(status)) => Some(farewell::malformed(status, &error.to_string())),
+        (Ok(Err(error)), Some(status)) => Some(early_error::malformed(status, &error.to_string())),
         (Ok(Err(_)), None) => return,
-        (Err(overdue), _) => {
-            metrics::counter!(names::CONNECTIONS_CUT, "reason" => overdue.name()).increment(1);
-            match overdue {
-                Overdue::Idle => return,
-                Overdue::Head => Some(farewell::slow_head()),
-                Overdue::Stalled => return reset(&wire.into_socket()),
+        (Err(kind), _) => {
+            metrics::counter!(names::CONNECTIONS_CUT, "reason" => kind.name()).increment(1);
+            match kind {
+                TimeoutKind::Idle => return,
+                TimeoutKind::Head => Some(early_error::slow_head()),
+                TimeoutKind::Stalled => return reset(&wire.into_socket()),
             }
         }
     };
     let mut stream = wire.into_socket();
-    if let Some(farewell) = farewell {
-        metrics::counter!(names::MALFORMED_REQUESTS, "reason" => farewell.code()).increment(1);
+    if let Some(early_error) = early_error {
+        metrics::counter!(names::MALFORMED_REQUESTS, "reason" => early_error.code()).increment(1);
         // A full socket takes none of it, and is not waited for.
-        let bytes = farewell::bytes(farewell);
+        let bytes = early_error::bytes(early_error);
         let written = tokio::time::timeout(LINGER, stream.write_all(&bytes)).await;
         if !matches!(written, Ok(Ok(()))) {
             return;
@@ -254,13 +255,13 @@ async fn serve_http2(
     config: &Config,
     stopping: CancellationToken,
 ) {
-    let vigil = Arc::new(Vigil::new(config, true));
+    let watchdog = Arc::new(ConnectionWatchdog::new(config, true));
     let service = {
-        let vigil = Arc::clone(&vigil);
-        service_fn(move |request| answer(router.clone(), request, peer, &vigil))
+        let watchdog = Arc::clone(&watchdog);
+        service_fn(move |request| answer(router.clone(), request, peer, &watchdog))
     };
     let header_bytes_max = u32::try_from(config.header_bytes_max).unwrap_or(u32::MAX);
-    let wire = TokioIo::new(Wire::new(stream, Arc::clone(&vigil)));
+    let wire = TokioIo::new(Wire::new(stream, Arc::clone(&watchdog)));
     let connection = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .max_concurrent_streams(config.http2_streams_max)
@@ -270,10 +271,10 @@ async fn serve_http2(
         .keep_alive_interval(Some(config.header_read_timeout))
         .serve_connection(wire, service);
     let mut connection = pin!(connection);
-    let mut patience = Patience::new(config);
+    let mut timer = WatchdogTimer::new(config);
     let mut stopped = pin!(stopping.cancelled());
     let mut is_stopping = false;
-    let overdue = poll_fn(|context| {
+    let timed_out = poll_fn(|context| {
         if !is_stopping && stopped.as_mut().poll(context).is_ready() {
             is_stopping = true;
             connection.as_mut().graceful_shutdown();
@@ -281,13 +282,13 @@ async fn serve_http2(
         if connection.as_mut().poll(context).is_ready() {
             return Poll::Ready(None);
         }
-        patience.poll(&vigil, context).map(Some)
+        timer.poll(&watchdog, context).map(Some)
     })
     .await;
     // Closing ends all streams of the peer: one that it does not read holds a run and buffers,
     // and cannot be told apart from the others by a peer that plays fair.
-    if let Some(overdue) = overdue {
-        metrics::counter!(names::CONNECTIONS_CUT, "reason" => overdue.name()).increment(1);
+    if let Some(kind) = timed_out {
+        metrics::counter!(names::CONNECTIONS_CUT, "reason" => kind.name()).increment(1);
     }
 }
 
@@ -296,21 +297,21 @@ fn answer(
     mut router: Router,
     mut request: Request<Incoming>,
     peer: Peer,
-    vigil: &Arc<Vigil>,
+    watchdog: &Arc<ConnectionWatchdog>,
 ) -> TrackedAnswer {
     request.extensions_mut().insert(peer);
-    let open = OpenRequest::begin(vigil);
+    let open = OpenRequest::begin(watchdog);
     TrackedAnswer::new(router.call(request), open)
 }
 
 /// The one timer of a connection.
-struct Patience {
+struct WatchdogTimer {
     timer: Pin<Box<Sleep>>,
     /// How long to wait before asking again whether anything is due.
     recheck: Duration,
 }
 
-impl Patience {
+impl WatchdogTimer {
     fn new(config: &Config) -> Self {
         let recheck = config
             .header_read_timeout
@@ -324,17 +325,21 @@ impl Patience {
 
     /// Ready when the connection is to be ended. The timer only moves when it has fired or a
     /// deadline has come nearer, so most requests do not touch it.
-    fn poll(&mut self, vigil: &Vigil, context: &mut Context<'_>) -> Poll<Overdue> {
+    fn poll(
+        &mut self,
+        watchdog: &ConnectionWatchdog,
+        context: &mut Context<'_>,
+    ) -> Poll<TimeoutKind> {
         loop {
-            if let Some((at, _)) = vigil.due()
+            if let Some((at, _)) = watchdog.due()
                 && at < self.timer.deadline()
             {
                 self.timer.as_mut().reset(at);
             }
             ready!(self.timer.as_mut().poll(context));
             let now = Instant::now();
-            match vigil.due() {
-                Some((at, overdue)) if at <= now => return Poll::Ready(overdue),
+            match watchdog.due() {
+                Some((at, kind)) if at <= now => return Poll::Ready(kind),
                 Some((at, _)) => self.timer.as_mut().reset(at),
                 None => self.timer.as_mut().reset(now + self.recheck),
             }
@@ -388,7 +393,7 @@ enum Protocol {
 
 /// Looks at the first bytes without taking them. None where the peer sends too few in time:
 /// a connection that says nothing is not kept.
-async fn protocol(stream: &TcpStream, patience: Duration) -> Option<Protocol> {
+async fn protocol(stream: &TcpStream, limit: Duration) -> Option<Protocol> {
     let look = async {
         let mut first = [0_u8; HTTP2_PREFACE.len()];
         loop {
@@ -408,5 +413,5 @@ async fn protocol(stream: &TcpStream, patience: Duration) -> Option<Protocol> {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
-    tokio::time::timeout(patience, look).await.ok().flatten()
+    tokio::time::timeout(limit, look).await.ok().flatten()
 }

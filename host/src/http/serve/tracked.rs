@@ -1,6 +1,6 @@
 //! An open request, from its head to the last byte of its answer, as its connection counts it.
 
-use super::vigil::Vigil;
+use super::watchdog::ConnectionWatchdog;
 use axum::body::Body;
 use axum::routing::future::RouteFuture;
 use bytes::Bytes;
@@ -15,22 +15,22 @@ use std::task::{Context, Poll, ready};
 /// A request in the works. Its end, whatever that is, is this value's drop.
 #[derive(Debug)]
 pub(super) struct OpenRequest {
-    vigil: Arc<Vigil>,
-    place: usize,
+    watchdog: Arc<ConnectionWatchdog>,
+    index: usize,
 }
 
 impl OpenRequest {
-    pub(super) fn begin(vigil: &Arc<Vigil>) -> Self {
+    pub(super) fn begin(watchdog: &Arc<ConnectionWatchdog>) -> Self {
         Self {
-            place: vigil.begin(),
-            vigil: Arc::clone(vigil),
+            index: watchdog.begin(),
+            watchdog: Arc::clone(watchdog),
         }
     }
 }
 
 impl Drop for OpenRequest {
     fn drop(&mut self) {
-        self.vigil.end(self.place);
+        self.watchdog.end(self.index);
     }
 }
 
@@ -69,8 +69,8 @@ pub(super) struct TrackedBody {
 impl TrackedBody {
     fn new(body: Body, request: Option<OpenRequest>) -> Self {
         // A peer of HTTP/2 that never opens its window never asks for the first piece.
-        if let Some(OpenRequest { vigil, place }) = &request {
-            vigil.offered(*place);
+        if let Some(OpenRequest { watchdog, index }) = &request {
+            watchdog.offered(*index);
         }
         Self { body, request }
     }
@@ -84,12 +84,12 @@ impl http_body::Body for TrackedBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        if let Some(OpenRequest { vigil, place }) = &self.request {
-            vigil.asked(*place);
+        if let Some(OpenRequest { watchdog, index }) = &self.request {
+            watchdog.asked(*index);
         }
         let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
-        if let Some(OpenRequest { vigil, place }) = &self.request {
-            vigil.offered(*place);
+        if let Some(OpenRequest { watchdog, index }) = &self.request {
+            watchdog.offered(*index);
         }
         Poll::Ready(frame)
     }

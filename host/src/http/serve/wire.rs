@@ -1,14 +1,14 @@
 //! The bytes of one connection, as they pass between the socket and the HTTP library.
 
-use super::vigil::Vigil;
+use super::watchdog::ConnectionWatchdog;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A socket that reports to the [`Vigil`], and that keeps back what the HTTP library answers by
-/// itself.
+/// A socket that reports to the [`ConnectionWatchdog`], and that keeps back what the HTTP library
+/// answers by itself.
 ///
 /// The library refuses a head that it cannot read before anything of ours sees a request, with
 /// a status and nothing else. Those bytes are recognised by when they come, not by what they
@@ -18,15 +18,15 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 #[derive(Debug)]
 pub(super) struct Wire<S> {
     socket: S,
-    vigil: Arc<Vigil>,
+    watchdog: Arc<ConnectionWatchdog>,
     refused: Option<u16>,
 }
 
 impl<S> Wire<S> {
-    pub(super) fn new(socket: S, vigil: Arc<Vigil>) -> Self {
+    pub(super) fn new(socket: S, watchdog: Arc<ConnectionWatchdog>) -> Self {
         Self {
             socket,
-            vigil,
+            watchdog,
             refused: None,
         }
     }
@@ -45,7 +45,7 @@ impl<S> Wire<S> {
         if self.refused.is_some() {
             return true;
         }
-        if !self.vigil.has_answered_all() {
+        if !self.watchdog.has_answered_all() {
             return false;
         }
         self.refused = status(bytes);
@@ -54,9 +54,9 @@ impl<S> Wire<S> {
 
     fn report(&self, written: &Poll<io::Result<usize>>) {
         match written {
-            Poll::Ready(Ok(_)) => self.vigil.wrote(),
+            Poll::Ready(Ok(_)) => self.watchdog.wrote(),
             Poll::Ready(Err(_)) => {}
-            Poll::Pending => self.vigil.blocked(),
+            Poll::Pending => self.watchdog.blocked(),
         }
     }
 }
@@ -76,7 +76,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.socket).poll_read(context, buffer))?;
         if buffer.filled().len() > before {
-            self.vigil.heard();
+            self.watchdog.heard();
         }
         Poll::Ready(Ok(()))
     }
@@ -117,7 +117,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
     /// The library flushes when it has handed over all that it had.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.socket).poll_flush(context))?;
-        self.vigil.flushed();
+        self.watchdog.flushed();
         Poll::Ready(Ok(()))
     }
 
@@ -136,14 +136,14 @@ mod tests {
     #[tokio::test]
     async fn only_what_is_written_out_of_turn_is_kept_back() {
         const BARE: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\r\n";
-        let vigil = Arc::new(Vigil::new(&Config::default(), false));
+        let watchdog = Arc::new(ConnectionWatchdog::new(&Config::default(), false));
         let (mut peer, socket) = tokio::io::duplex(1024);
-        let mut wire = Wire::new(socket, Arc::clone(&vigil));
+        let mut wire = Wire::new(socket, Arc::clone(&watchdog));
 
         // An answer that looks like a refusal is an answer.
-        let place = vigil.begin();
+        let index = watchdog.begin();
         wire.write_all(BARE).await.unwrap();
-        vigil.end(place);
+        watchdog.end(index);
         wire.write_all(BARE).await.unwrap();
         wire.flush().await.unwrap();
         assert_eq!(wire.refused(), None);

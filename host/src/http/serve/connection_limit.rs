@@ -7,12 +7,12 @@ use std::collections::hash_map::Entry;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// The places for connections of one listener.
+/// The limit on the connections of one listener.
 #[derive(Clone, Debug)]
-pub(super) struct Room(Arc<Places>);
+pub(super) struct ConnectionLimiter(Arc<Shared>);
 
 #[derive(Debug)]
-struct Places {
+struct Shared {
     total_max: usize,
     /// 0 is no limit.
     per_address_max: usize,
@@ -25,16 +25,16 @@ struct Taken {
     by_address: HashMap<IpAddr, usize>,
 }
 
-/// Why there is no place.
+/// Why a connection is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NoRoom {
+pub(super) enum ConnectionRefused {
     /// The server has all the connections that it may have.
     Server,
     /// The address has all the connections that it may have.
     Address,
 }
 
-impl NoRoom {
+impl ConnectionRefused {
     /// The name in metrics.
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -44,29 +44,33 @@ impl NoRoom {
     }
 }
 
-impl Room {
-    /// `per_address_max` of 0 is no limit.
+impl ConnectionLimiter {
+    /// A limiter of connections in all and from one address; a `per_address_max` of 0 is no limit.
     pub(super) fn new(total_max: usize, per_address_max: usize) -> Self {
-        Self(Arc::new(Places {
+        Self(Arc::new(Shared {
             total_max,
             per_address_max,
             taken: Mutex::default(),
         }))
     }
 
-    /// Takes a place for a connection from an address, or from a network that counts as one.
+    /// Admits a connection from an address, or from a network that counts as one.
     /// A proxy that is trusted speaks for many and may have as many as there are.
-    pub(super) fn enter(&self, address: IpAddr, is_proxy: bool) -> Result<Place, NoRoom> {
+    pub(super) fn enter(
+        &self,
+        address: IpAddr,
+        is_proxy: bool,
+    ) -> Result<ConnectionPermit, ConnectionRefused> {
         let mut taken = self.0.taken.lock();
         if taken.total >= self.0.total_max {
-            return Err(NoRoom::Server);
+            return Err(ConnectionRefused::Server);
         }
         // An entry for each address that has a connection, so the table is bounded as well.
         match taken.by_address.entry(address) {
             Entry::Occupied(mut entry) => {
                 let count = entry.get_mut();
                 if !is_proxy && self.0.per_address_max != 0 && *count >= self.0.per_address_max {
-                    return Err(NoRoom::Address);
+                    return Err(ConnectionRefused::Address);
                 }
                 *count += 1;
             }
@@ -76,23 +80,23 @@ impl Room {
         }
         taken.total += 1;
         metrics::gauge!(CONNECTIONS_OPEN).increment(1.0);
-        Ok(Place {
-            room: self.clone(),
+        Ok(ConnectionPermit {
+            limiter: self.clone(),
             address,
         })
     }
 }
 
-/// A connection's place, free again when this is dropped.
+/// The permit of an open connection, given back when this is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
-    room: Room,
+pub(super) struct ConnectionPermit {
+    limiter: ConnectionLimiter,
     address: IpAddr,
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        let mut taken = self.room.0.taken.lock();
+        let mut taken = self.limiter.0.taken.lock();
         taken.total = taken.total.saturating_sub(1);
         metrics::gauge!(CONNECTIONS_OPEN).decrement(1.0);
         if let Entry::Occupied(mut entry) = taken.by_address.entry(self.address) {
@@ -114,31 +118,43 @@ mod tests {
     }
 
     #[test]
-    fn places_are_counted_by_address_and_in_all() {
-        let room = Room::new(3, 2);
-        let first = room.enter(address(1), false).unwrap();
-        let _second = room.enter(address(1), false).unwrap();
-        assert_eq!(room.enter(address(1), false).unwrap_err(), NoRoom::Address);
-        let other = room.enter(address(2), false).unwrap();
-        assert_eq!(room.enter(address(3), false).unwrap_err(), NoRoom::Server);
+    fn connections_are_counted_by_address_and_in_all() {
+        let limiter = ConnectionLimiter::new(3, 2);
+        let first = limiter.enter(address(1), false).unwrap();
+        let _second = limiter.enter(address(1), false).unwrap();
+        assert_eq!(
+            limiter.enter(address(1), false).unwrap_err(),
+            ConnectionRefused::Address
+        );
+        let other = limiter.enter(address(2), false).unwrap();
+        assert_eq!(
+            limiter.enter(address(3), false).unwrap_err(),
+            ConnectionRefused::Server
+        );
         drop((first, other));
         assert_eq!(
-            room.0.taken.lock().by_address.len(),
+            limiter.0.taken.lock().by_address.len(),
             1,
             "no entry is left behind"
         );
-        let _third = room.enter(address(1), false).unwrap();
-        assert_eq!(room.enter(address(1), false).unwrap_err(), NoRoom::Address);
+        let _third = limiter.enter(address(1), false).unwrap();
+        assert_eq!(
+            limiter.enter(address(1), false).unwrap_err(),
+            ConnectionRefused::Address
+        );
     }
 
     #[test]
     fn zero_is_no_limit_for_an_address() {
-        let room = Room::new(100, 0);
-        let places: Vec<_> = (0..100)
-            .map(|_| room.enter(address(1), false).unwrap())
+        let limiter = ConnectionLimiter::new(100, 0);
+        let permits: Vec<_> = (0..100)
+            .map(|_| limiter.enter(address(1), false).unwrap())
             .collect();
-        assert_eq!(room.enter(address(1), false).unwrap_err(), NoRoom::Server);
-        drop(places);
-        assert!(room.0.taken.lock().by_address.is_empty());
+        assert_eq!(
+            limiter.enter(address(1), false).unwrap_err(),
+            ConnectionRefused::Server
+        );
+        drop(permits);
+        assert!(limiter.0.taken.lock().by_address.is_empty());
     }
 }

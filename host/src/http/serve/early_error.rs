@@ -1,15 +1,14 @@
 //! Answers to what never became a request: heads that are no HTTP or come too slowly, and
-//! connections that there is no room for. Each is in the usual envelope and the last on its
-//! connection.
+//! connections that are refused. Each is in the usual envelope and the last on its connection.
 
-use super::room::NoRoom;
+use super::connection_limit::ConnectionRefused;
 use crate::http::error::{ApiError, ErrorType};
 use crate::http::layers::guard_headers;
 use crate::ids::RequestId;
 use axum::response::IntoResponse as _;
 use http::{HeaderValue, StatusCode, header};
 
-/// Seconds after which a client that found no room may try again.
+/// Seconds after which a client whose connection was refused may try again.
 const RETRY_AFTER_S: u64 = 5;
 
 /// The answer to a head that the HTTP library refused with `status`; `reason` is its words.
@@ -52,14 +51,14 @@ pub(super) fn slow_head() -> ApiError {
     )
 }
 
-/// The answer to a connection that there is no room for.
-pub(super) fn no_room(why: NoRoom) -> ApiError {
+/// The answer to a connection that is refused.
+pub(super) fn refused_connection(why: ConnectionRefused) -> ApiError {
     match why {
-        NoRoom::Server => ApiError::overloaded(
+        ConnectionRefused::Server => ApiError::overloaded(
             "The server has all the connections that it may have.",
             RETRY_AFTER_S,
         ),
-        NoRoom::Address => ApiError::new(
+        ConnectionRefused::Address => ApiError::new(
             StatusCode::TOO_MANY_REQUESTS,
             ErrorType::RateLimit,
             "too_many_connections",

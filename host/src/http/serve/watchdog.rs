@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 /// Why a connection is ended by the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Overdue {
+pub(super) enum TimeoutKind {
     /// No request was open for too long.
     Idle,
     /// The head of a request did not arrive in time.
@@ -23,7 +23,7 @@ pub(super) enum Overdue {
     Stalled,
 }
 
-impl Overdue {
+impl TimeoutKind {
     /// The name in metrics.
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -37,7 +37,7 @@ impl Overdue {
 /// What is known of one connection. Orderings are relaxed: all of it is advice for a timer, but
 /// for the count of open requests, which orders what follows from it.
 #[derive(Debug)]
-pub(super) struct Vigil {
+pub(super) struct ConnectionWatchdog {
     started: Instant,
     header_read_timeout: Duration,
     idle_timeout: Duration,
@@ -70,7 +70,7 @@ enum Waiting {
     ForPeer(u64),
 }
 
-impl Vigil {
+impl ConnectionWatchdog {
     pub(super) fn new(config: &Config, is_http2: bool) -> Self {
         Self {
             started: Instant::now(),
@@ -87,7 +87,7 @@ impl Vigil {
         }
     }
 
-    /// A request has come. Gives its place among the open answers.
+    /// A request has come. Gives its index among the open answers.
     pub(super) fn begin(&self) -> usize {
         self.open_requests.fetch_add(1, Ordering::AcqRel);
         self.head_since.store(NEVER, Ordering::Relaxed);
@@ -97,11 +97,11 @@ impl Vigil {
         }
         let mut waiting = self.waiting.lock();
         match waiting.iter().position(|slot| *slot == Waiting::Free) {
-            Some(place) => {
-                if let Some(slot) = waiting.get_mut(place) {
+            Some(index) => {
+                if let Some(slot) = waiting.get_mut(index) {
                     *slot = Waiting::ForUs;
                 }
-                place
+                index
             }
             None => {
                 waiting.push(Waiting::ForUs);
@@ -111,23 +111,23 @@ impl Vigil {
     }
 
     /// A piece of the answer is ready, or its head: it is the peer's turn.
-    pub(super) fn offered(&self, place: usize) {
+    pub(super) fn offered(&self, index: usize) {
         if self.is_http2 {
-            self.set(place, Waiting::ForPeer(self.now()));
+            self.set(index, Waiting::ForPeer(self.now()));
         }
     }
 
     /// The peer has room, and the answer is asked for more.
-    pub(super) fn asked(&self, place: usize) {
+    pub(super) fn asked(&self, index: usize) {
         if self.is_http2 {
-            self.set(place, Waiting::ForUs);
+            self.set(index, Waiting::ForUs);
         }
     }
 
     /// The request and its answer are over.
-    pub(super) fn end(&self, place: usize) {
+    pub(super) fn end(&self, index: usize) {
         if self.is_http2 {
-            self.set(place, Waiting::Free);
+            self.set(index, Waiting::Free);
         }
         self.quiet_since.store(self.now(), Ordering::Relaxed);
         self.open_requests.fetch_sub(1, Ordering::AcqRel);
@@ -174,21 +174,24 @@ impl Vigil {
     }
 
     /// When the connection is to be ended as things are, and why.
-    pub(super) fn due(&self) -> Option<(Instant, Overdue)> {
+    pub(super) fn due(&self) -> Option<(Instant, TimeoutKind)> {
         let blocked = self.blocked_since.load(Ordering::Relaxed);
         if blocked != NEVER {
             return Some((
                 self.after(blocked, self.write_stall_timeout),
-                Overdue::Stalled,
+                TimeoutKind::Stalled,
             ));
         }
         if self.is_quiet() {
             let head = self.head_since.load(Ordering::Relaxed);
             return Some(if head == NEVER {
                 let quiet = self.quiet_since.load(Ordering::Relaxed);
-                (self.after(quiet, self.idle_timeout), Overdue::Idle)
+                (self.after(quiet, self.idle_timeout), TimeoutKind::Idle)
             } else {
-                (self.after(head, self.header_read_timeout), Overdue::Head)
+                (
+                    self.after(head, self.header_read_timeout),
+                    TimeoutKind::Head,
+                )
             });
         }
         if !self.is_http2 {
@@ -202,12 +205,12 @@ impl Vigil {
         let since = longest.min()?;
         Some((
             self.after(since, self.write_stall_timeout),
-            Overdue::Stalled,
+            TimeoutKind::Stalled,
         ))
     }
 
-    fn set(&self, place: usize, waiting: Waiting) {
-        if let Some(slot) = self.waiting.lock().get_mut(place) {
+    fn set(&self, index: usize, waiting: Waiting) {
+        if let Some(slot) = self.waiting.lock().get_mut(index) {
             *slot = waiting;
         }
     }
@@ -216,8 +219,8 @@ impl Vigil {
         u64::try_from(self.started.elapsed().as_micros()).unwrap_or(NEVER - 1)
     }
 
-    fn after(&self, since: u64, patience: Duration) -> Instant {
-        self.started + Duration::from_micros(since) + patience
+    fn after(&self, since: u64, limit: Duration) -> Instant {
+        self.started + Duration::from_micros(since) + limit
     }
 }
 
@@ -230,83 +233,86 @@ mod tests {
     const STALL: Duration = Duration::from_secs(2);
     const IDLE: Duration = Duration::from_secs(3);
 
-    fn vigil(is_http2: bool) -> Vigil {
+    fn watchdog(is_http2: bool) -> ConnectionWatchdog {
         let config = Config {
             header_read_timeout: HEAD,
             write_stall_timeout: STALL,
             idle_timeout: IDLE,
             ..Config::default()
         };
-        Vigil::new(&config, is_http2)
+        ConnectionWatchdog::new(&config, is_http2)
     }
 
     #[track_caller]
-    fn check(vigil: &Vigil, expect: Option<(Duration, Overdue)>) {
+    fn check(watchdog: &ConnectionWatchdog, expect: Option<(Duration, TimeoutKind)>) {
         let now = Instant::now();
-        let due = vigil.due().map(|(due, why)| (due - now, why));
+        let due = watchdog.due().map(|(due, why)| (due - now, why));
         assert_eq!(due, expect);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_silent_connection_is_idle_and_a_begun_head_is_not() {
-        let vigil = vigil(false);
-        check(&vigil, Some((IDLE, Overdue::Idle)));
+        let watchdog = watchdog(false);
+        check(&watchdog, Some((IDLE, TimeoutKind::Idle)));
         tokio::time::advance(HEAD).await;
-        vigil.heard();
-        check(&vigil, Some((HEAD, Overdue::Head)));
+        watchdog.heard();
+        check(&watchdog, Some((HEAD, TimeoutKind::Head)));
         // More bytes buy no more time.
         tokio::time::advance(HEAD / 2).await;
-        vigil.heard();
-        check(&vigil, Some((HEAD / 2, Overdue::Head)));
-        let place = vigil.begin();
-        check(&vigil, None);
-        vigil.end(place);
-        check(&vigil, Some((IDLE, Overdue::Idle)));
+        watchdog.heard();
+        check(&watchdog, Some((HEAD / 2, TimeoutKind::Head)));
+        let index = watchdog.begin();
+        check(&watchdog, None);
+        watchdog.end(index);
+        check(&watchdog, Some((IDLE, TimeoutKind::Idle)));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_peer_that_takes_nothing_is_stalled_from_the_first_refused_byte() {
-        let vigil = vigil(false);
-        let place = vigil.begin();
-        vigil.blocked();
+        let watchdog = watchdog(false);
+        let index = watchdog.begin();
+        watchdog.blocked();
         tokio::time::advance(STALL / 2).await;
-        vigil.blocked();
-        check(&vigil, Some((STALL / 2, Overdue::Stalled)));
-        vigil.wrote();
-        check(&vigil, None);
-        vigil.end(place);
+        watchdog.blocked();
+        check(&watchdog, Some((STALL / 2, TimeoutKind::Stalled)));
+        watchdog.wrote();
+        check(&watchdog, None);
+        watchdog.end(index);
         // What is left of the answer goes on leaving: that is not idle.
         tokio::time::advance(STALL).await;
-        vigil.wrote();
-        check(&vigil, Some((IDLE, Overdue::Idle)));
+        watchdog.wrote();
+        check(&watchdog, Some((IDLE, TimeoutKind::Idle)));
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_longest_stalled_stream_counts_and_a_slow_model_does_not() {
-        let vigil = vigil(true);
-        let (slow_model, stalled) = (vigil.begin(), vigil.begin());
-        check(&vigil, None);
-        vigil.offered(stalled);
+        let watchdog = watchdog(true);
+        let (slow_model, stalled) = (watchdog.begin(), watchdog.begin());
+        check(&watchdog, None);
+        watchdog.offered(stalled);
         tokio::time::advance(STALL / 2).await;
-        vigil.offered(slow_model);
-        check(&vigil, Some((STALL / 2, Overdue::Stalled)));
-        vigil.asked(slow_model);
-        vigil.asked(stalled);
-        check(&vigil, None);
-        vigil.end(stalled);
-        assert_eq!(vigil.begin(), stalled, "places are used again");
+        watchdog.offered(slow_model);
+        check(&watchdog, Some((STALL / 2, TimeoutKind::Stalled)));
+        watchdog.asked(slow_model);
+        watchdog.asked(stalled);
+        check(&watchdog, None);
+        watchdog.end(stalled);
+        assert_eq!(watchdog.begin(), stalled, "indices are used again");
     }
 
     #[test]
     fn bytes_belong_to_an_answer_until_all_of_it_has_left() {
-        let vigil = vigil(false);
-        assert!(vigil.has_answered_all());
-        let place = vigil.begin();
-        vigil.flushed();
-        assert!(!vigil.has_answered_all());
-        vigil.end(place);
-        assert!(!vigil.has_answered_all(), "its last bytes may still wait");
-        vigil.flushed();
-        assert!(vigil.has_answered_all());
+        let watchdog = watchdog(false);
+        assert!(watchdog.has_answered_all());
+        let index = watchdog.begin();
+        watchdog.flushed();
+        assert!(!watchdog.has_answered_all());
+        watchdog.end(index);
+        assert!(
+            !watchdog.has_answered_all(),
+            "its last bytes may still wait"
+        );
+        watchdog.flushed();
+        assert!(watchdog.has_answered_all());
     }
 }
