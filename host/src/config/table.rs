@@ -44,6 +44,12 @@ impl Setting {
         self.fakeai.then(|| format!("FAKEAI_{}", self.suffix()))
     }
 
+    /// The default, as the reference page and `belljar config show` write it.
+    #[must_use]
+    pub fn default_text(&self) -> String {
+        (self.show)(&Settings::default())
+    }
+
     fn suffix(&self) -> String {
         self.key.replace('.', "_").to_ascii_uppercase()
     }

@@ -11,7 +11,6 @@
 mod auth;
 mod bodies;
 mod chat;
-mod documents;
 mod embeddings;
 mod envelope;
 mod faults;

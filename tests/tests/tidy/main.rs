@@ -1,0 +1,13 @@
+//! What the repository says about itself holds: its documents, and the rules of ARCHITECTURE.md.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod markdown;
+mod promises;
+mod settings;
+mod tree;
