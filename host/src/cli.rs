@@ -169,10 +169,17 @@ impl fmt::Display for Failure {
     }
 }
 
+/// The definition of the whole command line: what `--help` is written from, and what the
+/// documents are held to.
+#[must_use]
+pub fn definition() -> clap::Command {
+    Cli::command()
+}
+
 /// Runs the program. `started` is when the process began.
 #[must_use]
 pub fn run(started: Instant) -> ExitCode {
-    let matches = Cli::command().term_width(output::width()).get_matches();
+    let matches = definition().term_width(output::width()).get_matches();
     let cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,
         Err(error) => error.exit(),

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod command_lines;
 mod markdown;
 mod promises;
 mod settings;
