@@ -8,7 +8,13 @@
 )]
 
 mod command_lines;
+mod floors;
+mod form;
+mod knowledge;
+mod manifests;
 mod markdown;
+mod modules;
 mod promises;
 mod settings;
+mod source;
 mod tree;

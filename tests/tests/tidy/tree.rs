@@ -27,15 +27,25 @@ pub(crate) struct File {
     pub(crate) text: String,
 }
 
-/// The text files below a folder of the repository whose name has one of these ends, in order.
+/// The files below a folder of the repository whose name has one of these ends, in order.
 pub(crate) fn files(folder: &str, ends: &[&str]) -> Vec<File> {
+    read(folder, |name| ends.iter().any(|end| name.ends_with(end)))
+}
+
+/// All files that are text, in order.
+pub(crate) fn all_texts() -> Vec<File> {
+    read("", |_| true)
+}
+
+fn read(folder: &str, wanted: impl Fn(&str) -> bool) -> Vec<File> {
     let root = root();
     let mut found = Vec::new();
     walk(&root.join(folder), &mut |path| {
         let name = path.strip_prefix(&root).unwrap().to_str().unwrap();
-        if ends.iter().any(|end| name.ends_with(end)) {
-            let text = std::fs::read_to_string(path)
-                .unwrap_or_else(|error| panic!("{name} cannot be read as text: {error}"));
+        // What is no text has nothing to say here: archives and the like.
+        if wanted(name)
+            && let Ok(text) = String::from_utf8(std::fs::read(path).unwrap())
+        {
             found.push(File {
                 name: name.to_owned(),
                 text,
