@@ -3,8 +3,8 @@
 //! [`build`] makes everything that can fail before anybody is served; [`App::serve`] takes
 //! listeners and a future that ends it, so that a test picks its port and its own end.
 
-mod handle;
-mod upkeep;
+mod discovery_file;
+mod maintenance;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -16,7 +16,7 @@ use belljar_sandbox::{Cleaning, Compiler, CompilerConfig, MacKey, Sandbox, Start
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub use handle::ServerHandle;
+pub use discovery_file::DiscoveryFile;
 
 use crate::api;
 use crate::audit::{Actor, AuditError, AuditLog, Event};
@@ -330,7 +330,7 @@ impl App {
     /// streams in flight end for up to the grace period, and closes everything.
     pub async fn serve(self, listeners: Listeners, shutdown: impl Future<Output = ()>) {
         let stop = CancellationToken::new();
-        let upkeep = upkeep::spawn(upkeep::Upkeep {
+        let maintenance = maintenance::spawn(maintenance::Maintenance {
             registry: self.registry.clone(),
             keys: self.keys.clone(),
             sandbox: self.sandbox.clone(),
@@ -364,7 +364,7 @@ impl App {
         // What the last requests have earned outlives the server.
         let _ = ban_writer.await;
         self.close().await;
-        let _ = upkeep.await;
+        let _ = maintenance.await;
         if let Some(server) = metrics_server {
             let _ = server.await;
         }

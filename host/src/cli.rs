@@ -6,12 +6,12 @@ mod bans;
 mod bundles;
 mod client;
 mod config_commands;
+mod ephemeral_server;
 mod keys;
 mod models;
 mod output;
 mod run;
 mod serve;
-mod workbench;
 
 use std::fmt;
 use std::path::PathBuf;

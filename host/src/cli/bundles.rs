@@ -10,7 +10,7 @@ use belljar_bundle::{ByteSize, DurationText, SigningKey};
 use clap::Args;
 use serde_json::json;
 
-use super::workbench::{self, Workbench};
+use super::ephemeral_server::{self, EphemeralServer};
 use super::{Failure, SettingArgs, block_on, output};
 use crate::models::VersionStatus;
 
@@ -108,21 +108,21 @@ fn read_signing_key(path: &Path) -> Result<SigningKey> {
 
 /// Checks a bundle through the code of the server.
 pub(super) fn check(args: &CheckArgs) -> Result<(), Failure> {
-    let _log = workbench::log(args.verbose, &args.settings)?;
+    let _log = ephemeral_server::log(args.verbose, &args.settings)?;
     block_on(async {
-        let bench = Workbench::open(&args.settings).await?;
-        let outcome = match bench.admit(&args.bundle).await {
-            Ok(status) => report(&status, &bench, args.json),
+        let server = EphemeralServer::open(&args.settings).await?;
+        let outcome = match server.admit(&args.bundle).await {
+            Ok(status) => report(&status, &server, args.json),
             Err(error) => Err(error.context(format!("{} is refused", args.bundle.display()))),
         };
-        bench.close().await;
+        server.close().await;
         Ok(outcome?)
     })
 }
 
-fn report(status: &VersionStatus, bench: &Workbench, json: bool) -> Result<()> {
+fn report(status: &VersionStatus, server: &EphemeralServer, json: bool) -> Result<()> {
     let caller = crate::auth::Caller::anonymous();
-    let live = bench
+    let live = server
         .app()
         .registry()
         .ready(&status.id.to_string(), &caller)?;

@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
 use super::{PlaceArgs, output};
-use crate::app::{ADMIN_KEY_FILE, ServerHandle};
+use crate::app::{ADMIN_KEY_FILE, DiscoveryFile};
 use crate::auth::PresentedKey;
 
 /// Arguments of all commands that talk to a server.
@@ -54,7 +54,7 @@ impl Client {
         let base = match (&args.server, &data_dir) {
             (Some(url), _) => url.clone(),
             (None, Some(dir)) => {
-                ServerHandle::read(dir)
+                DiscoveryFile::read(dir)
                     .with_context(|| {
                         format!(
                             "no server runs on {}: start one with `belljar serve`, or name one \

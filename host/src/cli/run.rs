@@ -12,7 +12,7 @@ use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-use super::workbench::{self, Workbench};
+use super::ephemeral_server::{self, EphemeralServer};
 use super::{Failure, SettingArgs, block_on, output};
 use crate::models::VersionStatus;
 
@@ -47,14 +47,14 @@ struct Input {
 /// Runs a bundle once and prints the answer.
 pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let input = args.input.read().map_err(Failure::usage)?;
-    let _log = workbench::log(args.verbose, &args.settings)?;
+    let _log = ephemeral_server::log(args.verbose, &args.settings)?;
     block_on(async {
-        let bench = Workbench::open(&args.settings).await?;
-        let outcome = match bench.admit(&args.bundle).await {
-            Ok(status) => answer(&bench, &status, input).await,
+        let server = EphemeralServer::open(&args.settings).await?;
+        let outcome = match server.admit(&args.bundle).await {
+            Ok(status) => answer(&server, &status, input).await,
             Err(error) => Err(error),
         };
-        bench.close().await;
+        server.close().await;
         Ok(outcome?)
     })
 }
@@ -92,7 +92,11 @@ impl Input {
 }
 
 /// Asks the model through the routes of the server.
-async fn answer(bench: &Workbench, status: &VersionStatus, question: Question) -> Result<()> {
+async fn answer(
+    server: &EphemeralServer,
+    status: &VersionStatus,
+    question: Question,
+) -> Result<()> {
     let model = status.id.to_string();
     let can = status.capabilities.unwrap_or_default();
     let (path, body) = match question {
@@ -138,7 +142,7 @@ async fn answer(bench: &Workbench, status: &VersionStatus, question: Question) -
         .header(header::CONTENT_TYPE, "application/json")
         .header(header::HOST, "localhost")
         .body(Body::from(body.to_string()))?;
-    let response = bench.app().router().oneshot(request).await?;
+    let response = server.app().router().oneshot(request).await?;
     print(response).await
 }
 

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use super::{Failure, SettingArgs, output};
 use belljar_screen::FieldKind;
 
-use crate::app::{self, ADMIN_KEY_FILE, App, ServerHandle};
+use crate::app::{self, ADMIN_KEY_FILE, App, DiscoveryFile};
 use crate::auth::AdminKey;
 use crate::config::{Resolved, SystemEnvironment, resolve};
 use crate::guard::Violation;
@@ -113,8 +113,8 @@ async fn serve_until_signal(resolved: Resolved, started: Instant) -> Result<(), 
         .as_ref()
         .and_then(|listener| listener.local_addr().ok());
     let app = app::build(resolved, std::env::current_exe()?).await?;
-    let handle = ServerHandle::of(address);
-    let published = handle.publish(&settings.data_dir)?;
+    let discovery = DiscoveryFile::of(address);
+    let published = discovery.publish(&settings.data_dir)?;
 
     let cleaning = app.cleaning();
     tracing::info!(
@@ -147,7 +147,7 @@ async fn serve_until_signal(resolved: Resolved, started: Instant) -> Result<(), 
     let mut banner = format!(
         "belljar {version}\n  listening   {url}\n  data        {data}\n  admin key   {key}{admin_key_state}\n  keys        {keys}\n  slots       cleaned by {cleaning}",
         version = env!("CARGO_PKG_VERSION"),
-        url = handle.url,
+        url = discovery.url,
         data = settings.data_dir.display(),
         key = admin_key.display(),
     );
@@ -158,7 +158,7 @@ async fn serve_until_signal(resolved: Resolved, started: Instant) -> Result<(), 
     banner.push_str(&format!(
         "\n\n{}\n",
         first_request(
-            &handle.url,
+            &discovery.url,
             app.keys().key_required().then_some(&admin_key),
             &settings.models
         )

@@ -6,9 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-/// Where a running server can be reached.
+/// What the discovery file says: where a running server can be reached.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct ServerHandle {
+pub struct DiscoveryFile {
     /// Its base address, such as `http://127.0.0.1:8000`.
     pub url: String,
     /// Its process.
@@ -17,14 +17,14 @@ pub struct ServerHandle {
     pub version: String,
 }
 
-/// The file, which goes when the value does.
+/// The file on the disk, which goes when the value does.
 #[derive(Debug)]
-pub struct PublishedHandle(PathBuf);
+pub struct PublishedFile(PathBuf);
 
 const FILE_NAME: &str = "server.json";
 
-impl ServerHandle {
-    /// The handle of this process.
+impl DiscoveryFile {
+    /// What this process, which listens on `address`, writes.
     #[must_use]
     pub fn of(address: SocketAddr) -> Self {
         Self {
@@ -34,8 +34,8 @@ impl ServerHandle {
         }
     }
 
-    /// The handle that the server of a data directory has left, if there is one. A server that
-    /// was killed leaves it behind.
+    /// What the server of a data directory has written, if there is one. A server that was killed
+    /// leaves the file behind.
     #[must_use]
     pub fn read(data_dir: &Path) -> Option<Self> {
         let text = fs::read_to_string(data_dir.join(FILE_NAME)).ok()?;
@@ -47,7 +47,7 @@ impl ServerHandle {
     /// # Errors
     ///
     /// When the data directory cannot be written.
-    pub fn publish(&self, data_dir: &Path) -> io::Result<PublishedHandle> {
+    pub fn publish(&self, data_dir: &Path) -> io::Result<PublishedFile> {
         let path = data_dir.join(FILE_NAME);
         let staging = data_dir.join("server.json.new");
         let mut file = fs::OpenOptions::new()
@@ -60,11 +60,11 @@ impl ServerHandle {
         writeln!(file, "{text}")?;
         drop(file);
         fs::rename(&staging, &path)?;
-        Ok(PublishedHandle(path))
+        Ok(PublishedFile(path))
     }
 }
 
-impl Drop for PublishedHandle {
+impl Drop for PublishedFile {
     fn drop(&mut self) {
         // What stays behind names a process that is gone; clients say so.
         let _ = fs::remove_file(&self.0);
@@ -87,14 +87,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_handle_lives_as_long_as_its_server() {
+    fn a_discovery_file_lives_as_long_as_its_server() {
         let dir = tempfile::tempdir().unwrap();
-        let handle = ServerHandle::of("0.0.0.0:8000".parse().unwrap());
-        assert_eq!(handle.url, "http://127.0.0.1:8000");
-        let published = handle.publish(dir.path()).unwrap();
-        assert_eq!(ServerHandle::read(dir.path()), Some(handle));
+        let file = DiscoveryFile::of("0.0.0.0:8000".parse().unwrap());
+        assert_eq!(file.url, "http://127.0.0.1:8000");
+        let published = file.publish(dir.path()).unwrap();
+        assert_eq!(DiscoveryFile::read(dir.path()), Some(file));
         drop(published);
-        assert_eq!(ServerHandle::read(dir.path()), None);
+        assert_eq!(DiscoveryFile::read(dir.path()), None);
     }
 
     #[test]

@@ -15,13 +15,13 @@ use crate::auth::{Caller, PresentedKey};
 use crate::models::{UploadRequest, VersionState, VersionStatus};
 use crate::telemetry;
 
-/// The server, which goes with its folder when the value does.
-pub(super) struct Workbench {
+/// A server whose folder goes when the value does.
+pub(super) struct EphemeralServer {
     app: App,
     folder: tempfile::TempDir,
 }
 
-impl Workbench {
+impl EphemeralServer {
     pub(super) async fn open(settings: &SettingArgs) -> Result<Self, super::Failure> {
         // One bundle and one run at a time.
         const RUNS: u32 = 4;

@@ -18,8 +18,8 @@ use crate::telemetry::Metrics;
 /// second's worth is under a megabyte.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// What the upkeep works on.
-pub(super) struct Upkeep {
+/// What the maintenance works on.
+pub(super) struct Maintenance {
     pub(super) registry: Registry,
     pub(super) keys: KeyStore,
     /// The one that all models are known to be in. Not asked from the registry: a move that has
@@ -37,11 +37,11 @@ const KEYS_PERIOD: Duration = Duration::from_millis(250);
 /// How often what keys have used is written to the database: what a kill loses of it at most.
 const USAGE_PERIOD: Duration = Duration::from_secs(5);
 
-/// Starts the upkeep; it ends with `stop`.
-pub(super) fn spawn(upkeep: Upkeep) -> JoinHandle<()> {
-    let (keys, stop) = (upkeep.keys.clone(), upkeep.stop.clone());
+/// Starts the maintenance; it ends with `stop`.
+pub(super) fn spawn(maintenance: Maintenance) -> JoinHandle<()> {
+    let (keys, stop) = (maintenance.keys.clone(), maintenance.stop.clone());
     tokio::spawn(async move {
-        tokio::join!(run(upkeep), keep_keys(keys, stop));
+        tokio::join!(run(maintenance), keep_keys(keys, stop));
     })
 }
 
@@ -63,23 +63,23 @@ async fn keep_keys(keys: KeyStore, stop: CancellationToken) {
     }
 }
 
-async fn run(mut upkeep: Upkeep) {
+async fn run(mut maintenance: Maintenance) {
     let mut tick = interval(PERIOD);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            () = upkeep.stop.cancelled() => return,
+            () = maintenance.stop.cancelled() => return,
             _ = tick.tick() => {}
         }
-        upkeep.metrics.upkeep();
-        upkeep.bans.upkeep().await;
-        if upkeep.sandbox.cleaning_has_become_unsafe() {
-            upkeep.replace_sandbox().await;
+        maintenance.metrics.upkeep();
+        maintenance.bans.upkeep().await;
+        if maintenance.sandbox.cleaning_has_become_unsafe() {
+            maintenance.replace_sandbox().await;
         }
     }
 }
 
-impl Upkeep {
+impl Maintenance {
     /// Moves all models into a sandbox that cleans its slots without the page-map scan: with
     /// swap, the scan could leave one tenant's bytes to the next.
     async fn replace_sandbox(&mut self) {
