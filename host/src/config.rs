@@ -5,17 +5,18 @@
 //! environment. Each module owns its own `Config`; the table in [`table`] says which setting
 //! goes where.
 
+mod environment;
 mod file;
-mod kinds;
+mod problem;
 mod reference;
 mod resolve;
 mod settings;
 mod table;
+mod values;
 
+pub use environment::{Environment, SystemEnvironment};
+pub use problem::{ConfigError, Problem, Source};
 pub use reference::reference;
-pub use resolve::{
-    ConfigError, Effective, Environment, Overrides, Problem, Resolved, Source, SystemEnvironment,
-    resolve,
-};
+pub use resolve::{Effective, Overrides, Resolved, resolve};
 pub use settings::{CompilerSettings, Settings};
 pub use table::{SETTINGS, Setting};

@@ -5,15 +5,15 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::kinds::Raw;
-use super::resolve::{Problem, Source};
+use super::problem::{Problem, Source};
+use super::values::RawValue;
 
 /// One value of the file.
 pub(super) struct Entry {
     pub(super) key: String,
     pub(super) line: usize,
     /// What was written, or why such a value can mean nothing here.
-    pub(super) value: Result<Raw, String>,
+    pub(super) value: Result<RawValue, String>,
 }
 
 /// Reads a file's text.
@@ -50,14 +50,14 @@ fn flatten(table: &DeTable<'_>, prefix: &str, text: &str, entries: &mut Vec<Entr
     }
 }
 
-fn raw(value: &Spanned<DeValue<'_>>) -> Result<Raw, String> {
+fn raw(value: &Spanned<DeValue<'_>>) -> Result<RawValue, String> {
     match value.get_ref() {
         DeValue::Array(items) => items
             .iter()
             .map(|item| scalar(item.get_ref()))
             .collect::<Result<_, _>>()
-            .map(Raw::List),
-        single => scalar(single).map(Raw::Text),
+            .map(RawValue::List),
+        single => scalar(single).map(RawValue::Text),
     }
 }
 
@@ -93,7 +93,7 @@ mod tests {
             .into_iter()
             .map(|e| (e.key, e.line, e.value.unwrap()))
             .collect();
-        let single = |text: &str| Raw::Text(text.to_owned());
+        let single = |text: &str| RawValue::Text(text.to_owned());
         assert_eq!(
             flat,
             [
@@ -103,7 +103,7 @@ mod tests {
                 (
                     "a.b.c".to_owned(),
                     7,
-                    Raw::List(vec!["1".to_owned(), "2".to_owned()])
+                    RawValue::List(vec!["1".to_owned(), "2".to_owned()])
                 ),
             ]
         );

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::resolve::OTHER_VARIABLES;
+use super::environment::OTHER_VARIABLES;
 use super::settings::Settings;
 use super::table::{SETTINGS, Setting};
 

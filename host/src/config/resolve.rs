@@ -7,60 +7,12 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::environment::{Environment, OTHER_VARIABLES};
 use super::file;
-use super::kinds::Raw;
+use super::problem::{ConfigError, Problem, Source};
 use super::settings::Settings;
 use super::table::{SETTINGS, Setting};
-
-/// Where the environment is read from, so that tests set none.
-pub trait Environment {
-    /// All variables whose names could concern this program. A value that is not UTF-8 is an
-    /// error for its name.
-    fn variables(&self) -> Vec<(String, Result<String, NotUnicode>)>;
-
-    /// One variable by name, for the places that others define, such as `HOME`.
-    fn variable(&self, name: &str) -> Option<String>;
-}
-
-/// A variable whose value is not UTF-8.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NotUnicode;
-
-/// The environment of the process.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SystemEnvironment;
-
-impl Environment for SystemEnvironment {
-    fn variables(&self) -> Vec<(String, Result<String, NotUnicode>)> {
-        std::env::vars_os()
-            .filter_map(|(name, value)| {
-                let name = name.into_string().ok()?;
-                Some((name, value.into_string().map_err(|_| NotUnicode)))
-            })
-            .collect()
-    }
-
-    fn variable(&self, name: &str) -> Option<String> {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "this is the trait that it is banned for"
-        )]
-        let value = std::env::var(name);
-        value.ok().filter(|value| !value.is_empty())
-    }
-}
-
-impl Environment for BTreeMap<String, String> {
-    fn variables(&self) -> Vec<(String, Result<String, NotUnicode>)> {
-        self.iter()
-            .map(|(name, value)| (name.clone(), Ok(value.clone())))
-            .collect()
-    }
-
-    fn variable(&self, name: &str) -> Option<String> {
-        self.get(name).cloned()
-    }
-}
+use super::values::RawValue;
 
 /// What the command line says about settings.
 #[derive(Clone, Debug, Default)]
@@ -76,77 +28,6 @@ impl Overrides {
     pub fn flag(&mut self, flag: &str, key: &str, value: impl fmt::Display) {
         self.flags
             .push((flag.to_owned(), key.to_owned(), value.to_string()));
-    }
-}
-
-/// Where a value comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// Nobody said anything.
-    Default,
-    /// A line of a file.
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Counted from 1.
-        line: usize,
-    },
-    /// A variable.
-    Environment(String),
-    /// A flag.
-    Flag(String),
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => f.write_str("default"),
-            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
-            Self::Environment(name) => write!(f, "{name}"),
-            Self::Flag(flag) => f.write_str(flag),
-        }
-    }
-}
-
-/// One thing that is wrong.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// Where.
-    pub source: Source,
-    /// The key or variable that it is about.
-    pub name: String,
-    /// What is wrong and what would be right. Never the value of a secret.
-    pub message: String,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.source {
-            Source::Environment(variable) if *variable == self.name => {
-                write!(f, "environment: {variable}: {}", self.message)
-            }
-            Source::Environment(variable) => {
-                write!(
-                    f,
-                    "environment: {variable} ({}): {}",
-                    self.name, self.message
-                )
-            }
-            source => write!(f, "{source}: {}: {}", self.name, self.message),
-        }
-    }
-}
-
-/// Everything that is wrong with the configuration.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub struct ConfigError(pub Vec<Problem>);
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the configuration cannot be used:")?;
-        self.0
-            .iter()
-            .try_for_each(|problem| write!(f, "\n  {problem}"))
     }
 }
 
@@ -185,22 +66,6 @@ impl Resolved {
         self.sources.get(key).unwrap_or(&Source::Default)
     }
 }
-
-/// Names that are read elsewhere: the file itself, and what the client commands need.
-pub(super) const OTHER_VARIABLES: [(&str, &str); 3] = [
-    (
-        "BELLJAR_CONFIG",
-        "The configuration file, as with `--config`.",
-    ),
-    (
-        "BELLJAR_SERVER",
-        "The server that client commands talk to, as with `--server`.",
-    ),
-    (
-        "BELLJAR_ADMIN_KEY_FILE",
-        "The key of client commands, as with `--admin-key-file`.",
-    ),
-];
 
 /// The file that is read from the data directory when none is named.
 const FILE_NAME: &str = "belljar.toml";
@@ -259,10 +124,10 @@ pub fn resolve(
 }
 
 /// A value that somebody gave to a setting.
-struct Given {
+struct GivenValue {
     setting: &'static Setting,
     source: Source,
-    raw: Raw,
+    raw: RawValue,
 }
 
 #[derive(Default)]
@@ -281,8 +146,8 @@ impl Reading {
         });
     }
 
-    fn apply(&mut self, given: Given) {
-        let Given {
+    fn apply(&mut self, given: GivenValue) {
+        let GivenValue {
             setting,
             source,
             mut raw,
@@ -306,8 +171,8 @@ impl Reading {
         }
     }
 
-    fn environment(&mut self, environment: &dyn Environment) -> Vec<Given> {
-        let mut found: BTreeMap<&'static str, Given> = BTreeMap::new();
+    fn environment(&mut self, environment: &dyn Environment) -> Vec<GivenValue> {
+        let mut found: BTreeMap<&'static str, GivenValue> = BTreeMap::new();
         let mut variables = environment.variables();
         variables.sort_by(|a, b| a.0.cmp(&b.0));
         for (name, value) in variables {
@@ -324,7 +189,7 @@ impl Reading {
                 self.problem(source, setting.key, "the value is not UTF-8".to_owned());
                 continue;
             };
-            let raw = Raw::Text(value);
+            let raw = RawValue::Text(value);
             match found.get(setting.key) {
                 Some(other) if other.raw != raw => {
                     let message = format!("{} says something else: keep one of them", other.source);
@@ -334,7 +199,7 @@ impl Reading {
                 None => {
                     found.insert(
                         setting.key,
-                        Given {
+                        GivenValue {
                             setting,
                             source,
                             raw,
@@ -346,7 +211,7 @@ impl Reading {
         found.into_values().collect()
     }
 
-    fn flags(&mut self, overrides: &Overrides) -> Vec<Given> {
+    fn flags(&mut self, overrides: &Overrides) -> Vec<GivenValue> {
         let mut given = Vec::new();
         for (flag, key, value) in &overrides.flags {
             let source = Source::Flag(flag.clone());
@@ -361,10 +226,10 @@ impl Reading {
                     self.problem(source, key, message);
                 }
                 Some(setting) => {
-                    given.push(Given {
+                    given.push(GivenValue {
                         setting,
                         source,
-                        raw: Raw::Text(value.clone()),
+                        raw: RawValue::Text(value.clone()),
                     });
                 }
             }
@@ -376,15 +241,15 @@ impl Reading {
     fn data_dir(
         &mut self,
         environment: &dyn Environment,
-        from_environment: &[Given],
-        from_flags: &[Given],
+        from_environment: &[GivenValue],
+        from_flags: &[GivenValue],
     ) -> Option<PathBuf> {
         let mut given = from_environment
             .iter()
             .chain(from_flags)
             .filter(|g| g.setting.key == "data_dir");
-        if let Some(Given {
-            raw: Raw::Text(path),
+        if let Some(GivenValue {
+            raw: RawValue::Text(path),
             ..
         }) = given.next_back()
         {
@@ -403,7 +268,7 @@ impl Reading {
         share.or_else(home).map(|share| share.join("belljar"))
     }
 
-    fn file(&mut self, named: Option<&Path>, data_dir: Option<&Path>) -> Vec<Given> {
+    fn file(&mut self, named: Option<&Path>, data_dir: Option<&Path>) -> Vec<GivenValue> {
         let found = data_dir.map(|dir| dir.join(FILE_NAME));
         let Some(path) = named.map(Path::to_owned).or(found) else {
             return Vec::new();
@@ -440,7 +305,7 @@ impl Reading {
                                    move it: name the file with --config, or use --data-dir";
                     self.problem(source, &key, message.to_owned());
                 }
-                (Some(setting), Ok(raw)) => given.push(Given {
+                (Some(setting), Ok(raw)) => given.push(GivenValue {
                     setting,
                     source,
                     raw,

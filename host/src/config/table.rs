@@ -1,12 +1,12 @@
 //! The one list of all settings. What is not here does not exist: file keys, environment
 //! variables, flags, the reference page and `belljar config show` all come from it.
 
-use super::kinds::{
-    Address, AutoBytes, BanTimes, Bytes, BytesOrNone, Count, FilePath, FuelOrNone, FuelUnits, Keys,
-    Kind, ListOf, Networks, Plain, Positive, PositiveOrNone, PositiveTime, PrefixBits, Raw,
-    Seconds, SinkList, Switch, Time, TrustedKeys,
-};
 use super::settings::Settings;
+use super::values::{
+    Address, AutoBytes, BanTimes, Bytes, BytesOrNone, Count, FilePath, FromText, FuelOrNone,
+    FuelUnits, Keys, ListOf, Networks, Positive, PositiveOrNone, PositiveTime, PrefixBits,
+    RawValue, Seconds, SinkList, Switch, Time, TrustedKeys, ValueParser,
+};
 
 /// One setting.
 pub struct Setting {
@@ -27,7 +27,7 @@ pub struct Setting {
     pub owner: &'static str,
     /// One sentence.
     pub doc: &'static str,
-    pub(super) read: fn(&mut Settings, &Raw) -> Result<(), String>,
+    pub(super) read: fn(&mut Settings, &RawValue) -> Result<(), String>,
     pub(super) show: fn(&Settings) -> String,
 }
 
@@ -78,14 +78,14 @@ macro_rules! setting {
             fakeai: false,
             flag: None,
             secret: false,
-            accepts: <$kind as Kind<$type>>::ACCEPTS,
+            accepts: <$kind as ValueParser<$type>>::ACCEPTS,
             owner: $owner,
             doc: $doc,
             read: |settings, raw| {
-                settings.$($field).+ = <$kind as Kind<$type>>::read(raw)?;
+                settings.$($field).+ = <$kind as ValueParser<$type>>::read(raw)?;
                 Ok(())
             },
-            show: |settings| <$kind as Kind<$type>>::show(&settings.$($field).+),
+            show: |settings| <$kind as ValueParser<$type>>::show(&settings.$($field).+),
         }
     };
 }
@@ -131,25 +131,25 @@ pub static SETTINGS: &[Setting] = &[
     setting!("enable_injection_detection", injection.enabled: Switch<bool>, "guard",
         "Whether texts are screened for injections.")
     .fakeai(),
-    setting!("screening.prompt", injection.policies.prompt.mode: Plain<Mode>, "guard",
+    setting!("screening.prompt", injection.policies.prompt.mode: FromText<Mode>, "guard",
         "What a hit in a prompt leads to: prompts are what people write, code in a question included."),
-    setting!("screening.identifier", injection.policies.identifier.mode: Plain<Mode>, "guard",
+    setting!("screening.identifier", injection.policies.identifier.mode: FromText<Mode>, "guard",
         "What a hit in an identifier or a file name leads to."),
-    setting!("screening.header", injection.policies.header.mode: Plain<Mode>, "guard",
+    setting!("screening.header", injection.policies.header.mode: FromText<Mode>, "guard",
         "What a hit in a path, a query or a header leads to."),
     setting!("screening.prompt_threshold",
-        injection.policies.prompt.threshold: Plain<Threshold>, "guard",
+        injection.policies.prompt.threshold: FromText<Threshold>, "guard",
         "How likely a prompt must be an attack to be a hit."),
     setting!("screening.identifier_threshold",
-        injection.policies.identifier.threshold: Plain<Threshold>, "guard",
+        injection.policies.identifier.threshold: FromText<Threshold>, "guard",
         "How likely an identifier must be an attack to be a hit."),
     setting!("screening.header_threshold",
-        injection.policies.header.threshold: Plain<Threshold>, "guard",
+        injection.policies.header.threshold: FromText<Threshold>, "guard",
         "How likely a path, query or header must be an attack to be a hit."),
     setting!("rate_limit.enabled", limit_rates: Switch<Option<bool>>, "limits",
         "Whether requests and tokens a minute are limited. `auto`: not on a loopback address, else yes.")
     .fakeai(),
-    setting!("rate_limit.tier", limits.tier: Plain<Tier>, "limits",
+    setting!("rate_limit.tier", limits.tier: FromText<Tier>, "limits",
         "The allowance of callers who have none of their own: free, tier-1 to tier-5.")
     .fakeai(),
     setting!("rate_limit.rpm", limits.rpm: PositiveOrNone<Option<u32>>, "limits",
@@ -160,7 +160,7 @@ pub static SETTINGS: &[Setting] = &[
     .fakeai(),
     setting!("rate_limit.routes", limits.routes: ListOf<Vec<RouteRate>>, "limits",
         "Routes counted apart, with rates of their own, as `ROUTE=RPM:TPM`."),
-    setting!("rate_limit.reset", limits.reset: Plain<ResetFormat>, "limits",
+    setting!("rate_limit.reset", limits.reset: FromText<ResetFormat>, "limits",
         "How `x-ratelimit-reset-*` says when: `unix` seconds, or the `duration` as OpenAI writes it."),
     setting!("rate_limit.addresses_max", limits.addresses_max: Positive<usize>, "limits",
         "Addresses remembered at once, under 200 bytes each; stale ones go first."),
@@ -268,9 +268,9 @@ pub static SETTINGS: &[Setting] = &[
     ),
     setting!("trusted_proxies", http.origin.trusted_proxies: Networks<NetworkList>, "guard",
         "Proxies that are believed about for whom they speak."),
-    setting!("forwarded_header", http.origin.header: Plain<ForwardedHeader>, "guard",
+    setting!("forwarded_header", http.origin.header: FromText<ForwardedHeader>, "guard",
         "The header in which they say it. `auto`: whichever there is; both must agree."),
-    setting!("proxy_protocol", http.proxy_protocol: Plain<ProxyProtocol>, "http",
+    setting!("proxy_protocol", http.proxy_protocol: FromText<ProxyProtocol>, "http",
         "Whether each connection begins with a PROXY header, version 2, of a trusted proxy."),
     setting!("ipv6_prefix", http.origin.ipv6_prefix: PrefixBits<u8>, "guard",
         "Bits of an IPv6 address that stand for one caller, for limits and bans."),
@@ -318,14 +318,14 @@ pub static SETTINGS: &[Setting] = &[
         "Size after which another audit file is begun."),
     setting!("audit.files_max", audit.files_max: Positive<usize>, "audit",
         "Audit files kept beside the current one; older ones are removed."),
-    setting!("audit.syslog", audit.syslog: Plain<SyslogTarget>, "audit",
+    setting!("audit.syslog", audit.syslog: FromText<SyslogTarget>, "audit",
         "Where syslog listens."),
-    setting!("audit.on_failure", audit.on_failure: Plain<OnFailure>, "audit",
+    setting!("audit.on_failure", audit.on_failure: FromText<OnFailure>, "audit",
         "Whether requests are served while the audit file cannot be written."),
-    setting!("log.format", log.format: Plain<LogFormat>, "telemetry",
+    setting!("log.format", log.format: FromText<LogFormat>, "telemetry",
         "The form of log lines.")
     .flag("--log-format"),
-    setting!("log.level", log.filter: Plain<LogFilter>, "telemetry",
+    setting!("log.level", log.filter: FromText<LogFilter>, "telemetry",
         "Which log lines are written.")
     .flag("--log-level"),
     setting!("log.access", log.access_log: Switch<bool>, "telemetry",
@@ -429,7 +429,7 @@ pub static SETTINGS: &[Setting] = &[
         "Runs of one model that wait."),
     setting!("sandbox.queue_wait", sandbox.queue_wait: Time<Duration>, "sandbox",
         "How long a run waits for a slot before it is refused."),
-    setting!("sandbox.cleaning", sandbox.cleaning: Plain<CleaningChoice>, "sandbox",
+    setting!("sandbox.cleaning", sandbox.cleaning: FromText<CleaningChoice>, "sandbox",
         "How slots are cleaned. `auto`: by page-map scan where the process cannot be swapped."),
     setting!("sandbox.deterministic_simd", sandbox.deterministic_simd: Switch<bool>, "sandbox",
         "Whether relaxed SIMD gives the same bits on every machine, at a price in speed."),
@@ -502,7 +502,7 @@ mod tests {
             .iter()
             .find(|text| {
                 let mut settings = Settings::default();
-                let raw = Raw::Text((**text).to_owned());
+                let raw = RawValue::Text((**text).to_owned());
                 (setting.read)(&mut settings, &raw).is_ok() && (setting.show)(&settings) != default
             })
             .unwrap_or_else(|| panic!("no other value for {} ({accepts})", setting.key))
@@ -515,7 +515,7 @@ mod tests {
         for setting in SETTINGS {
             let mut after = Settings::default();
             let value = other_value(setting, &(setting.show)(&before));
-            (setting.read)(&mut after, &Raw::Text(value)).unwrap();
+            (setting.read)(&mut after, &RawValue::Text(value)).unwrap();
             for other in SETTINGS {
                 let same = (other.show)(&before) == (other.show)(&after);
                 assert_eq!(
@@ -538,7 +538,7 @@ mod tests {
         {
             let shown = (setting.show)(&settings);
             let mut again = Settings::default();
-            (setting.read)(&mut again, &Raw::Text(shown.clone())).unwrap();
+            (setting.read)(&mut again, &RawValue::Text(shown.clone())).unwrap();
             assert_eq!((setting.show)(&again), shown, "{}", setting.key);
         }
     }

@@ -21,14 +21,14 @@ pub(super) use conduct::{BanTimes, Networks, PrefixBits, Seconds, SinkList};
 
 /// A value as it was written, before anybody has understood it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Raw {
+pub(super) enum RawValue {
     /// From the environment, a flag, or a single value of the file.
     Text(String),
     /// An array of the file.
     List(Vec<String>),
 }
 
-impl Raw {
+impl RawValue {
     /// Wipes the text of a secret once it has been read.
     pub(super) fn wipe(&mut self) {
         match self {
@@ -61,13 +61,14 @@ impl Raw {
     }
 }
 
-/// Reads and prints one kind of value.
-pub(super) trait Kind<T> {
+/// A way to read and print values of one type. Implemented by markers, because the same type is
+/// written in more than one way: a `u64` may be bytes, fuel or a count.
+pub(super) trait ValueParser<T> {
     /// What is accepted, for messages and the reference.
     const ACCEPTS: &'static str;
 
     /// Understands a value, or says what is wrong with it.
-    fn read(raw: &Raw) -> Result<T, String>;
+    fn read(raw: &RawValue) -> Result<T, String>;
 
     /// The value as it could be written.
     fn show(value: &T) -> String;
@@ -93,8 +94,8 @@ pub(super) struct FuelUnits;
 pub(super) struct Address;
 /// A file or folder.
 pub(super) struct FilePath;
-/// Whatever its own type reads and prints.
-pub(super) struct Plain;
+/// What the type itself reads and prints.
+pub(super) struct FromText;
 /// A value of another kind, or `none`.
 pub(super) struct OrNone<K>(std::marker::PhantomData<K>);
 /// A whole number from 1, or `none`.
@@ -110,14 +111,14 @@ pub(super) struct ListOf;
 /// Names and public keys.
 pub(super) struct TrustedKeys;
 
-impl Kind<bool> for Switch {
+impl ValueParser<bool> for Switch {
     const ACCEPTS: &'static str = "true or false";
 
-    fn read(raw: &Raw) -> Result<bool, String> {
+    fn read(raw: &RawValue) -> Result<bool, String> {
         match raw.text()?.to_ascii_lowercase().as_str() {
             "true" | "1" | "yes" | "on" => Ok(true),
             "false" | "0" | "no" | "off" => Ok(false),
-            _ => Err(format!("expected {}", <Self as Kind<bool>>::ACCEPTS)),
+            _ => Err(format!("expected {}", <Self as ValueParser<bool>>::ACCEPTS)),
         }
     }
 
@@ -127,16 +128,16 @@ impl Kind<bool> for Switch {
 }
 
 /// None is `auto`: the value follows from other settings.
-impl Kind<Option<bool>> for Switch {
+impl ValueParser<Option<bool>> for Switch {
     const ACCEPTS: &'static str = "true, false or auto";
 
-    fn read(raw: &Raw) -> Result<Option<bool>, String> {
+    fn read(raw: &RawValue) -> Result<Option<bool>, String> {
         if raw.text()?.eq_ignore_ascii_case("auto") {
             return Ok(None);
         }
-        <Self as Kind<bool>>::read(raw)
+        <Self as ValueParser<bool>>::read(raw)
             .map(Some)
-            .map_err(|_| format!("expected {}", <Self as Kind<Option<bool>>>::ACCEPTS))
+            .map_err(|_| format!("expected {}", <Self as ValueParser<Option<bool>>>::ACCEPTS))
     }
 
     fn show(value: &Option<bool>) -> String {
@@ -145,7 +146,7 @@ impl Kind<Option<bool>> for Switch {
 }
 
 /// Reads a number into whatever width its field has.
-fn number<T: TryFrom<u64>>(raw: &Raw, least: u64, accepts: &str) -> Result<T, String> {
+fn number<T: TryFrom<u64>>(raw: &RawValue, least: u64, accepts: &str) -> Result<T, String> {
     let text = raw.text()?.replace('_', "");
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let number: u64 = text
@@ -158,20 +159,20 @@ fn number<T: TryFrom<u64>>(raw: &Raw, least: u64, accepts: &str) -> Result<T, St
 
 macro_rules! numbers {
     ($($type:ty),*) => {$(
-        impl Kind<$type> for Count {
+        impl ValueParser<$type> for Count {
             const ACCEPTS: &'static str = "a whole number from 0";
-            fn read(raw: &Raw) -> Result<$type, String> {
-                number(raw, 0, <Self as Kind<$type>>::ACCEPTS)
+            fn read(raw: &RawValue) -> Result<$type, String> {
+                number(raw, 0, <Self as ValueParser<$type>>::ACCEPTS)
             }
             fn show(value: &$type) -> String {
                 value.to_string()
             }
         }
 
-        impl Kind<$type> for Positive {
+        impl ValueParser<$type> for Positive {
             const ACCEPTS: &'static str = "a whole number from 1";
-            fn read(raw: &Raw) -> Result<$type, String> {
-                number(raw, 1, <Self as Kind<$type>>::ACCEPTS)
+            fn read(raw: &RawValue) -> Result<$type, String> {
+                number(raw, 1, <Self as ValueParser<$type>>::ACCEPTS)
             }
             fn show(value: &$type) -> String {
                 value.to_string()
@@ -181,10 +182,10 @@ macro_rules! numbers {
 }
 numbers!(u32, u64, usize);
 
-impl Kind<u64> for Bytes {
+impl ValueParser<u64> for Bytes {
     const ACCEPTS: &'static str = "a size such as `10 MiB`, or a number of bytes";
 
-    fn read(raw: &Raw) -> Result<u64, String> {
+    fn read(raw: &RawValue) -> Result<u64, String> {
         let size: ByteSize = raw.text()?.parse().map_err(|error| format!("{error}"))?;
         match size.as_u64() {
             0 => Err("expected a size above 0".to_owned()),
@@ -197,11 +198,11 @@ impl Kind<u64> for Bytes {
     }
 }
 
-impl Kind<usize> for Bytes {
-    const ACCEPTS: &'static str = <Self as Kind<u64>>::ACCEPTS;
+impl ValueParser<usize> for Bytes {
+    const ACCEPTS: &'static str = <Self as ValueParser<u64>>::ACCEPTS;
 
-    fn read(raw: &Raw) -> Result<usize, String> {
-        let bytes = <Self as Kind<u64>>::read(raw)?;
+    fn read(raw: &RawValue) -> Result<usize, String> {
+        let bytes = <Self as ValueParser<u64>>::read(raw)?;
         usize::try_from(bytes).map_err(|_| "this is too large".to_owned())
     }
 
@@ -210,14 +211,14 @@ impl Kind<usize> for Bytes {
     }
 }
 
-impl Kind<u64> for AutoBytes {
+impl ValueParser<u64> for AutoBytes {
     const ACCEPTS: &'static str = "a size such as `10 GiB`, a number of bytes, or `auto`";
 
-    fn read(raw: &Raw) -> Result<u64, String> {
+    fn read(raw: &RawValue) -> Result<u64, String> {
         if raw.text()?.eq_ignore_ascii_case("auto") {
             return Ok(0);
         }
-        <Bytes as Kind<u64>>::read(raw)
+        <Bytes as ValueParser<u64>>::read(raw)
     }
 
     fn show(value: &u64) -> String {
@@ -229,10 +230,10 @@ impl Kind<u64> for AutoBytes {
     }
 }
 
-impl Kind<Duration> for Time {
+impl ValueParser<Duration> for Time {
     const ACCEPTS: &'static str = "a time such as `30 s`, `500 ms` or `2 min`";
 
-    fn read(raw: &Raw) -> Result<Duration, String> {
+    fn read(raw: &RawValue) -> Result<Duration, String> {
         let time: DurationText = raw.text()?.parse().map_err(|error| format!("{error}"))?;
         Ok(time.as_duration())
     }
@@ -242,10 +243,10 @@ impl Kind<Duration> for Time {
     }
 }
 
-impl Kind<Duration> for PositiveTime {
+impl ValueParser<Duration> for PositiveTime {
     const ACCEPTS: &'static str = "a time above 0, such as `30 s`, `500 ms` or `2 min`";
 
-    fn read(raw: &Raw) -> Result<Duration, String> {
+    fn read(raw: &RawValue) -> Result<Duration, String> {
         let time = Time::read(raw)?;
         if time.is_zero() {
             Err("expected a time above 0".to_owned())
@@ -259,10 +260,10 @@ impl Kind<Duration> for PositiveTime {
     }
 }
 
-impl Kind<u64> for FuelUnits {
+impl ValueParser<u64> for FuelUnits {
     const ACCEPTS: &'static str = "a whole number from 1, in units of fuel";
 
-    fn read(raw: &Raw) -> Result<u64, String> {
+    fn read(raw: &RawValue) -> Result<u64, String> {
         number(raw, 1, Self::ACCEPTS)
     }
 
@@ -271,10 +272,10 @@ impl Kind<u64> for FuelUnits {
     }
 }
 
-impl Kind<SocketAddr> for Address {
+impl ValueParser<SocketAddr> for Address {
     const ACCEPTS: &'static str = "an address and a port such as `127.0.0.1:8000` or `[::1]:8000`";
 
-    fn read(raw: &Raw) -> Result<SocketAddr, String> {
+    fn read(raw: &RawValue) -> Result<SocketAddr, String> {
         let text = raw.text()?;
         // The one name that has a fixed meaning. Others would need a look-up, and could mean
         // another address at the next start.
@@ -283,7 +284,7 @@ impl Kind<SocketAddr> for Address {
             None => text.to_owned(),
         };
         text.parse()
-            .map_err(|_| format!("expected {}", <Self as Kind<SocketAddr>>::ACCEPTS))
+            .map_err(|_| format!("expected {}", <Self as ValueParser<SocketAddr>>::ACCEPTS))
     }
 
     fn show(value: &SocketAddr) -> String {
@@ -291,16 +292,21 @@ impl Kind<SocketAddr> for Address {
     }
 }
 
-impl Kind<Option<SocketAddr>> for Address {
+impl ValueParser<Option<SocketAddr>> for Address {
     const ACCEPTS: &'static str = "an address and a port such as `127.0.0.1:9000`, or `off`";
 
-    fn read(raw: &Raw) -> Result<Option<SocketAddr>, String> {
+    fn read(raw: &RawValue) -> Result<Option<SocketAddr>, String> {
         if raw.text()?.eq_ignore_ascii_case("off") {
             return Ok(None);
         }
-        <Self as Kind<SocketAddr>>::read(raw)
+        <Self as ValueParser<SocketAddr>>::read(raw)
             .map(Some)
-            .map_err(|_| format!("expected {}", <Self as Kind<Option<SocketAddr>>>::ACCEPTS))
+            .map_err(|_| {
+                format!(
+                    "expected {}",
+                    <Self as ValueParser<Option<SocketAddr>>>::ACCEPTS
+                )
+            })
     }
 
     fn show(value: &Option<SocketAddr>) -> String {
@@ -308,10 +314,10 @@ impl Kind<Option<SocketAddr>> for Address {
     }
 }
 
-impl Kind<PathBuf> for FilePath {
+impl ValueParser<PathBuf> for FilePath {
     const ACCEPTS: &'static str = "a path";
 
-    fn read(raw: &Raw) -> Result<PathBuf, String> {
+    fn read(raw: &RawValue) -> Result<PathBuf, String> {
         match raw.text()? {
             "" => Err("expected a path".to_owned()),
             text => Ok(PathBuf::from(text)),
@@ -323,10 +329,10 @@ impl Kind<PathBuf> for FilePath {
     }
 }
 
-impl Kind<LogFormat> for Plain {
+impl ValueParser<LogFormat> for FromText {
     const ACCEPTS: &'static str = "text or json";
 
-    fn read(raw: &Raw) -> Result<LogFormat, String> {
+    fn read(raw: &RawValue) -> Result<LogFormat, String> {
         parsed(raw)
     }
 
@@ -335,17 +341,17 @@ impl Kind<LogFormat> for Plain {
     }
 }
 
-impl Kind<CleaningChoice> for Plain {
+impl ValueParser<CleaningChoice> for FromText {
     const ACCEPTS: &'static str = "auto, pagemap-scan or keep-resident";
 
-    fn read(raw: &Raw) -> Result<CleaningChoice, String> {
+    fn read(raw: &RawValue) -> Result<CleaningChoice, String> {
         match raw.text()? {
             "auto" => Ok(CleaningChoice::Auto),
             "pagemap-scan" => Ok(CleaningChoice::PagemapScan),
             "keep-resident" => Ok(CleaningChoice::KeepResident),
             _ => Err(format!(
                 "expected {}",
-                <Self as Kind<CleaningChoice>>::ACCEPTS
+                <Self as ValueParser<CleaningChoice>>::ACCEPTS
             )),
         }
     }
@@ -363,10 +369,10 @@ impl Kind<CleaningChoice> for Plain {
 /// Types that read and print themselves.
 macro_rules! plain {
     ($($type:ty: $accepts:literal),* $(,)?) => {$(
-        impl Kind<$type> for Plain {
+        impl ValueParser<$type> for FromText {
             const ACCEPTS: &'static str = $accepts;
 
-            fn read(raw: &Raw) -> Result<$type, String> {
+            fn read(raw: &RawValue) -> Result<$type, String> {
                 parsed(raw)
             }
 
@@ -385,10 +391,10 @@ plain!(
     Tier: "free, tier-1, tier-2, tier-3, tier-4 or tier-5",
 );
 
-impl<T, K: Kind<T>> Kind<Option<T>> for OrNone<K> {
+impl<T, K: ValueParser<T>> ValueParser<Option<T>> for OrNone<K> {
     const ACCEPTS: &'static str = K::ACCEPTS;
 
-    fn read(raw: &Raw) -> Result<Option<T>, String> {
+    fn read(raw: &RawValue) -> Result<Option<T>, String> {
         if raw.text()?.eq_ignore_ascii_case("none") {
             return Ok(None);
         }
@@ -402,11 +408,11 @@ impl<T, K: Kind<T>> Kind<Option<T>> for OrNone<K> {
     }
 }
 
-impl Kind<Vec<ConfiguredKey>> for Keys {
+impl ValueParser<Vec<ConfiguredKey>> for Keys {
     const ACCEPTS: &'static str = "a list, separated by commas or as JSON: plain keys of at least \
                                    16 characters, or `sha256:` and 64 hex digits";
 
-    fn read(raw: &Raw) -> Result<Vec<ConfiguredKey>, String> {
+    fn read(raw: &RawValue) -> Result<Vec<ConfiguredKey>, String> {
         let mut keys = Vec::new();
         let list = Zeroizing::new(raw.list()?);
         for (index, text) in list.iter().enumerate() {
@@ -430,10 +436,10 @@ impl Kind<Vec<ConfiguredKey>> for Keys {
 
 macro_rules! lists {
     ($($type:ty: $accepts:literal),* $(,)?) => {$(
-        impl Kind<Vec<$type>> for ListOf {
+        impl ValueParser<Vec<$type>> for ListOf {
             const ACCEPTS: &'static str = $accepts;
 
-            fn read(raw: &Raw) -> Result<Vec<$type>, String> {
+            fn read(raw: &RawValue) -> Result<Vec<$type>, String> {
                 let list = raw.list()?;
                 if let [only] = list.as_slice()
                     && only.eq_ignore_ascii_case("none")
@@ -462,10 +468,10 @@ lists!(
     RouteRate: "a list of `ROUTE=RPM:TPM`, separated by commas or as JSON; or `none`",
 );
 
-impl Kind<Vec<TrustedKey>> for TrustedKeys {
+impl ValueParser<Vec<TrustedKey>> for TrustedKeys {
     const ACCEPTS: &'static str = "a list of `NAME=ed25519:BASE64`, separated by commas or as JSON";
 
-    fn read(raw: &Raw) -> Result<Vec<TrustedKey>, String> {
+    fn read(raw: &RawValue) -> Result<Vec<TrustedKey>, String> {
         let read = |text: &String| {
             let (name, key) = text
                 .split_once('=')
@@ -496,7 +502,7 @@ impl Kind<Vec<TrustedKey>> for TrustedKeys {
     }
 }
 
-fn parsed<T: FromStr<Err: std::fmt::Display>>(raw: &Raw) -> Result<T, String> {
+fn parsed<T: FromStr<Err: std::fmt::Display>>(raw: &RawValue) -> Result<T, String> {
     raw.text()?.parse().map_err(|error| format!("{error}"))
 }
 
@@ -505,22 +511,25 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn text(text: &str) -> Raw {
-        Raw::Text(text.to_owned())
+    fn text(text: &str) -> RawValue {
+        RawValue::Text(text.to_owned())
     }
 
     #[test]
     fn numbers_fit_their_field_and_are_plain_digits() {
         assert_eq!(Count::read(&text("1_000")), Ok(1000_u32));
         for bad in ["-1", "+1", "1.5", "", "0x10", "4294967296", "ten"] {
-            assert!(<Count as Kind<u32>>::read(&text(bad)).is_err(), "{bad}");
+            assert!(
+                <Count as ValueParser<u32>>::read(&text(bad)).is_err(),
+                "{bad}"
+            );
         }
-        assert!(<Positive as Kind<u64>>::read(&text("0")).is_err());
+        assert!(<Positive as ValueParser<u64>>::read(&text("0")).is_err());
     }
 
     #[test]
     fn addresses_need_a_port() {
-        let read = |s| <Address as Kind<SocketAddr>>::read(&text(s));
+        let read = |s| <Address as ValueParser<SocketAddr>>::read(&text(s));
         assert_eq!(read("localhost:80").unwrap().to_string(), "127.0.0.1:80");
         assert!(read("[::1]:8000").is_ok());
         for bad in ["127.0.0.1", "example.org:80", ":80", "127.0.0.1:99999"] {
@@ -533,7 +542,7 @@ mod tests {
         let forms = [
             text("a-key-of-sixteen,another-key-of-16"),
             text(r#" ["a-key-of-sixteen", "another-key-of-16"]"#),
-            Raw::List(vec!["a-key-of-sixteen".into(), "another-key-of-16".into()]),
+            RawValue::List(vec!["a-key-of-sixteen".into(), "another-key-of-16".into()]),
         ];
         for form in forms {
             assert_eq!(Keys::show(&Keys::read(&form).unwrap()), "2 keys (redacted)");
@@ -549,7 +558,7 @@ mod tests {
 
     #[test]
     fn amounts_of_nothing_are_refused_where_they_make_no_sense() {
-        assert!(<Bytes as Kind<u64>>::read(&text("0")).is_err());
+        assert!(<Bytes as ValueParser<u64>>::read(&text("0")).is_err());
         assert!(PositiveTime::read(&text("0 s")).is_err());
         assert_eq!(Time::read(&text("0 s")), Ok(Duration::ZERO));
         assert!(Time::read(&text("10")).is_err(), "seconds or milliseconds?");

@@ -1,11 +1,11 @@
-//! The kinds of values that conduct is configured with: networks, spans, choices.
+//! How the values that conduct is configured with are read and printed: networks, spans, choices.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use belljar_bundle::DurationText;
 
-use super::{FilePath, Kind, Plain, PositiveTime, Raw, Time};
+use super::{FilePath, FromText, PositiveTime, RawValue, Time, ValueParser};
 use crate::audit::{OnFailure, Sinks};
 use crate::guard::BanDurations;
 use crate::http::ProxyProtocol;
@@ -25,11 +25,11 @@ pub(in crate::config) struct PrefixBits;
 /// Networks in the list of one setting. Each request walks through some of them.
 const NETWORKS_MAX: usize = 1_000;
 
-impl Kind<NetworkList> for Networks {
+impl ValueParser<NetworkList> for Networks {
     const ACCEPTS: &'static str =
         "networks such as `10.0.0.0/8` or single addresses, separated by commas or as JSON";
 
-    fn read(raw: &Raw) -> Result<NetworkList, String> {
+    fn read(raw: &RawValue) -> Result<NetworkList, String> {
         let items = raw.list()?;
         // How an empty list is shown.
         if matches!(items.as_slice(), [none] if none == "none") {
@@ -50,10 +50,10 @@ impl Kind<NetworkList> for Networks {
     }
 }
 
-impl Kind<Duration> for Seconds {
+impl ValueParser<Duration> for Seconds {
     const ACCEPTS: &'static str = "a time such as `5 min` or `1 h`, or a number of seconds";
 
-    fn read(raw: &Raw) -> Result<Duration, String> {
+    fn read(raw: &RawValue) -> Result<Duration, String> {
         let time = span(raw.text()?)?;
         if time.is_zero() {
             return Err("expected a time above 0".to_owned());
@@ -75,11 +75,11 @@ fn span(text: &str) -> Result<Duration, String> {
     Ok(span.as_duration())
 }
 
-impl Kind<BanDurations> for BanTimes {
+impl ValueParser<BanDurations> for BanTimes {
     const ACCEPTS: &'static str =
         "three times that do not get shorter, such as `5m,1h,24h`, separated by commas or as JSON";
 
-    fn read(raw: &Raw) -> Result<BanDurations, String> {
+    fn read(raw: &RawValue) -> Result<BanDurations, String> {
         let times = raw.list()?;
         let times: Vec<Duration> = times
             .iter()
@@ -99,10 +99,10 @@ impl Kind<BanDurations> for BanTimes {
     }
 }
 
-impl Kind<u8> for PrefixBits {
+impl ValueParser<u8> for PrefixBits {
     const ACCEPTS: &'static str = "a number of bits from 1 to 128";
 
-    fn read(raw: &Raw) -> Result<u8, String> {
+    fn read(raw: &RawValue) -> Result<u8, String> {
         let bits = raw.text()?.parse().ok();
         bits.filter(|bits| (1..=128).contains(bits))
             .ok_or_else(|| format!("expected {}", Self::ACCEPTS))
@@ -113,10 +113,10 @@ impl Kind<u8> for PrefixBits {
     }
 }
 
-impl Kind<Sinks> for SinkList {
+impl ValueParser<Sinks> for SinkList {
     const ACCEPTS: &'static str = "a list of `file`, `stdout` and `syslog`, or `off`";
 
-    fn read(raw: &Raw) -> Result<Sinks, String> {
+    fn read(raw: &RawValue) -> Result<Sinks, String> {
         let mut sinks = Sinks::default();
         let items = raw.list()?;
         if matches!(items.as_slice(), [off] if off.eq_ignore_ascii_case("off")) {
@@ -146,38 +146,38 @@ impl Kind<Sinks> for SinkList {
     }
 }
 
-impl Kind<Option<PathBuf>> for FilePath {
+impl ValueParser<Option<PathBuf>> for FilePath {
     const ACCEPTS: &'static str = "a path, or `auto`";
 
-    fn read(raw: &Raw) -> Result<Option<PathBuf>, String> {
+    fn read(raw: &RawValue) -> Result<Option<PathBuf>, String> {
         if raw.text()?.eq_ignore_ascii_case("auto") {
             return Ok(None);
         }
         if raw.text()?.contains(char::is_control) {
             return Err("a path of this server has no control characters".to_owned());
         }
-        <Self as Kind<PathBuf>>::read(raw).map(Some)
+        <Self as ValueParser<PathBuf>>::read(raw).map(Some)
     }
 
     fn show(value: &Option<PathBuf>) -> String {
         value
             .as_ref()
-            .map_or_else(|| "auto".to_owned(), <Self as Kind<PathBuf>>::show)
+            .map_or_else(|| "auto".to_owned(), <Self as ValueParser<PathBuf>>::show)
     }
 }
 
 /// Types with a name for each of a few values.
 macro_rules! choices {
     ($($type:ty: [$($value:expr),*], $accepts:literal;)*) => {$(
-        impl Kind<$type> for Plain {
+        impl ValueParser<$type> for FromText {
             const ACCEPTS: &'static str = $accepts;
 
-            fn read(raw: &Raw) -> Result<$type, String> {
+            fn read(raw: &RawValue) -> Result<$type, String> {
                 let text = raw.text()?.to_ascii_lowercase();
                 [$($value),*]
                     .into_iter()
                     .find(|choice: &$type| choice.name() == text)
-                    .ok_or_else(|| format!("expected {}", <Self as Kind<$type>>::ACCEPTS))
+                    .ok_or_else(|| format!("expected {}", <Self as ValueParser<$type>>::ACCEPTS))
             }
 
             fn show(value: &$type) -> String {
@@ -201,8 +201,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn text(text: &str) -> Raw {
-        Raw::Text(text.to_owned())
+    fn text(text: &str) -> RawValue {
+        RawValue::Text(text.to_owned())
     }
 
     #[test]

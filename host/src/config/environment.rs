@@ -1,0 +1,69 @@
+//! The environment of the process, and the one place that reads it.
+
+use std::collections::BTreeMap;
+
+/// Where the environment is read from, so that tests set none.
+pub trait Environment {
+    /// All variables whose names could concern this program. A value that is not UTF-8 is an
+    /// error for its name.
+    fn variables(&self) -> Vec<(String, Result<String, NotUnicode>)>;
+
+    /// One variable by name, for the places that others define, such as `HOME`.
+    fn variable(&self, name: &str) -> Option<String>;
+}
+
+/// A variable whose value is not UTF-8.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotUnicode;
+
+/// The environment of the process.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemEnvironment;
+
+impl Environment for SystemEnvironment {
+    fn variables(&self) -> Vec<(String, Result<String, NotUnicode>)> {
+        std::env::vars_os()
+            .filter_map(|(name, value)| {
+                let name = name.into_string().ok()?;
+                Some((name, value.into_string().map_err(|_| NotUnicode)))
+            })
+            .collect()
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this is the trait that it is banned for"
+        )]
+        let value = std::env::var(name);
+        value.ok().filter(|value| !value.is_empty())
+    }
+}
+
+impl Environment for BTreeMap<String, String> {
+    fn variables(&self) -> Vec<(String, Result<String, NotUnicode>)> {
+        self.iter()
+            .map(|(name, value)| (name.clone(), Ok(value.clone())))
+            .collect()
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        self.get(name).cloned()
+    }
+}
+
+/// Names that are read elsewhere: the file itself, and what the client commands need.
+pub(super) const OTHER_VARIABLES: [(&str, &str); 3] = [
+    (
+        "BELLJAR_CONFIG",
+        "The configuration file, as with `--config`.",
+    ),
+    (
+        "BELLJAR_SERVER",
+        "The server that client commands talk to, as with `--server`.",
+    ),
+    (
+        "BELLJAR_ADMIN_KEY_FILE",
+        "The key of client commands, as with `--admin-key-file`.",
+    ),
+];
