@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 pub use discovery_file::DiscoveryFile;
 
 use crate::api;
-use crate::audit::{Actor, AuditError, AuditLog, Event};
+use crate::audit::{Actor, AuditError, AuditLog, Event, EventKind};
 use crate::auth::{AdminKey, KeyError, KeyStore};
 use crate::clock::Clock;
 use crate::config::{Effective, Resolved, Settings};
@@ -214,16 +214,16 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
 
 /// A key that the start has made or renewed is one more change of the keys.
 fn record_admin_key(audit: &AuditLog, admin_key: &AdminKey) {
-    let (event, id) = match admin_key {
-        AdminKey::Made(id) => ("key_created", id),
-        AdminKey::Renewed(id) => ("key_rotated", id),
+    let (kind, id) = match admin_key {
+        AdminKey::Made(id) => (EventKind::KeyCreated, id),
+        AdminKey::Renewed(id) => (EventKind::KeyRotated, id),
         AdminKey::Kept | AdminKey::Elsewhere => return,
     };
     let about = [
         ("key_id", serde_json::json!(id)),
         ("by", serde_json::json!("the start")),
     ];
-    audit.record(&Event::new(event, Actor::default(), &about));
+    audit.record(&Event::new(kind, Actor::default(), &about));
 }
 
 /// What the server was started with: every setting that somebody has set, secrets redacted.
@@ -236,7 +236,7 @@ fn configuration(effective: &[Effective]) -> Event {
         ("version", serde_json::json!(env!("CARGO_PKG_VERSION"))),
         ("settings", serde_json::json!(set)),
     ];
-    Event::new("configuration", Actor::default(), &about)
+    Event::new(EventKind::Configuration, Actor::default(), &about)
 }
 
 /// The file in the data directory that holds the admin key.

@@ -1,20 +1,22 @@
 //! The record of security events: who did what to keys, models, bans, and what was refused.
 //!
-//! Whoever makes something happen records an [`Event`] on the [`AuditLog`]; no event ever holds
-//! a secret, a prompt or a body. Recording never waits for a disk: a thread of its own chains
+//! Whoever makes something happen records an [`Event`] on the [`AuditLog`]. The table of kinds
+//! says which events there are and which fields they have; no event ever holds a secret, a
+//! prompt or a body. Recording never waits for a disk: a thread of its own chains
 //! the events by hash, writes them in batches and syncs each batch. What an administrator does
 //! is written at once; what strangers can cause in any number is gathered for a moment, and of
 //! many alike only the first are written, the others counted.
 
 mod chain;
+mod event;
 mod file;
 mod flood;
+mod kinds;
 mod sinks;
 mod verify;
 mod writer;
 
 use std::io;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -25,67 +27,13 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use crate::clock::Clock;
-use crate::ids::{KeyId, RequestId};
 use crate::telemetry::metrics as names;
+pub use event::{Actor, Event};
 use flood::Flood;
+pub use kinds::{EventField, EventKind, EventRow, reference};
 pub use sinks::SyslogTarget;
 pub use verify::{Finding, Verified, VerifyError, verify};
 use writer::{Message, Writer};
-
-/// On whose behalf something happened.
-#[derive(Clone, Debug, Default, serde::Serialize)]
-pub struct Actor {
-    /// The verified key, if there was one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub key_id: Option<KeyId>,
-    /// The caller's address, as far as it can be trusted.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub address: Option<IpAddr>,
-    /// The request.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub request_id: Option<RequestId>,
-}
-
-/// One security event: a name and what it is about.
-#[derive(Clone, Debug, serde::Serialize)]
-pub struct Event {
-    /// What happened, for example `key_created`, `ban`, `authentication_failed`.
-    pub event: &'static str,
-    /// On whose behalf.
-    #[serde(flatten)]
-    pub actor: Actor,
-    /// What it is about, such as the id of a key, the name of a model, a reason. Values are
-    /// names and numbers made by this program.
-    #[serde(skip_serializing_if = "serde_json::Map::is_empty")]
-    pub about: serde_json::Map<String, serde_json::Value>,
-}
-
-impl Event {
-    /// An event with its content; what is null is left out.
-    #[must_use]
-    pub fn new(event: &'static str, actor: Actor, about: &[(&str, serde_json::Value)]) -> Self {
-        let there = about.iter().filter(|(_, value)| !value.is_null());
-        Self {
-            event,
-            actor,
-            about: there
-                .map(|(name, value)| ((*name).to_owned(), value.clone()))
-                .collect(),
-        }
-    }
-
-    /// Whether strangers can cause it in any number.
-    fn can_flood(&self) -> bool {
-        const CAN_FLOOD: [&str; 5] = [
-            "authentication_failed",
-            "ban",
-            "cap_hit",
-            "injection",
-            "upload_refused",
-        ];
-        CAN_FLOOD.contains(&self.event)
-    }
-}
 
 /// Where the audit log goes.
 #[derive(Clone, Debug)]
@@ -282,7 +230,10 @@ impl AuditLog {
         let (passes, summaries) = {
             let mut flood = inner.shared.flood.lock();
             let summaries = flood.summaries(now);
-            (!event.can_flood() || flood.admit(event, now), summaries)
+            (
+                !event.kind.is_from_strangers() || flood.admit(event, now),
+                summaries,
+            )
         };
         let events = summaries.into_iter().chain(passes.then(|| event.clone()));
         for event in events {

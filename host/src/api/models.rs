@@ -1,6 +1,7 @@
 //! `/models`: uploads bundles, and lists, activates and removes what became of them.
 
 use super::{Binary, Failures};
+use crate::audit::EventKind;
 use crate::auth::Caller;
 use crate::http::HttpState;
 use crate::http::body::check_length;
@@ -189,7 +190,7 @@ async fn upload(
     let label = outcome.as_ref().map_or_else(ApiError::code, |_| "ok");
     metrics::counter!(names::UPLOADS, "outcome" => label).increment(1);
     if outcome.is_err() {
-        record.security_event("upload_refused", &[("code", json!(label))]);
+        record.security_event(EventKind::UploadRefused, &[("code", json!(label))]);
     }
     outcome
 }
@@ -253,7 +254,7 @@ async fn accept_upload(
     ];
     record
         .unwrap_or_default()
-        .security_event("model_uploaded", &about);
+        .security_event(EventKind::ModelUploaded, &about);
     let status = if wait {
         registry.settled(&status.id).await?
     } else {
@@ -445,7 +446,7 @@ async fn remove(
         .registry()
         .remove_model(&model_name(&name)?, &caller)
         .await?;
-    record.security_event("model_removed", &[("model", json!(name))]);
+    record.security_event(EventKind::ModelRemoved, &[("model", json!(name))]);
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -468,7 +469,7 @@ async fn remove_version(
         .remove_version(&model_id(&name, &version)?, &caller)
         .await?;
     record.security_event(
-        "model_removed",
+        EventKind::ModelRemoved,
         &[("model", json!(format!("{name}@{version}")))],
     );
     Ok(StatusCode::NO_CONTENT)
@@ -494,7 +495,7 @@ async fn activate(
         .activate(&model_id(&name, &version)?, &caller)
         .await?;
     record.security_event(
-        "model_activated",
+        EventKind::ModelActivated,
         &[("model", json!(format!("{name}@{version}")))],
     );
     Ok(Json(status.into()))
@@ -518,7 +519,7 @@ async fn deactivate(
         .registry()
         .deactivate(&model_name(&name)?, &caller)
         .await?;
-    record.security_event("model_deactivated", &[("model", json!(name))]);
+    record.security_event(EventKind::ModelDeactivated, &[("model", json!(name))]);
     Ok(Json(status.into()))
 }
 

@@ -6,6 +6,7 @@
 use super::tensors::infer;
 use super::{Binary, Failures};
 use crate::api::tensors::datatype_name;
+use crate::audit::EventKind;
 use crate::auth::Caller;
 use crate::http::HttpState;
 use crate::http::error::ApiError;
@@ -364,7 +365,7 @@ async fn load(
         };
         state.registry().activate(&id, &caller).await?;
         let about = [("model", serde_json::json!(id.to_string()))];
-        record.security_event("model_activated", &about);
+        record.security_event(EventKind::ModelActivated, &about);
     }
     Ok(Json(Empty {}))
 }
@@ -388,7 +389,7 @@ async fn unload(
         .deactivate(&model_name(&name)?, &caller)
         .await?;
     let about = [("model", serde_json::json!(name))];
-    record.security_event("model_deactivated", &about);
+    record.security_event(EventKind::ModelDeactivated, &about);
     Ok(Json(Empty {}))
 }
 

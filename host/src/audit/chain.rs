@@ -106,7 +106,7 @@ pub(super) fn parse(line: &[u8]) -> Option<Parsed> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::audit::Actor;
+    use crate::audit::{Actor, EventKind};
     use serde_json::json;
 
     #[test]
@@ -115,7 +115,8 @@ mod tests {
             address: Some("192.0.2.7".parse().unwrap()),
             ..Actor::default()
         };
-        let event = Event::new("ban", actor, &[("reason", json!("injection"))]);
+        let about = [("reason", json!("invalid_api_key"))];
+        let event = Event::new(EventKind::AuthenticationFailed, actor, &about);
         let (line, link) = line(
             &Link::genesis(),
             "2030-01-01T00:00:00Z".parse().unwrap(),
@@ -123,7 +124,7 @@ mod tests {
         );
         let zeros = "0".repeat(64);
         let content = format!(
-            r#"{{"sequence":1,"time":"2030-01-01T00:00:00Z","event":"ban","address":"192.0.2.7","about":{{"reason":"injection"}},"previous":"{zeros}"}}"#
+            r#"{{"sequence":1,"time":"2030-01-01T00:00:00Z","event":"authentication_failed","address":"192.0.2.7","about":{{"reason":"invalid_api_key"}},"previous":"{zeros}"}}"#
         );
         let hash = hash(content.as_bytes());
         let without_brace = content.strip_suffix('}').unwrap();
@@ -131,7 +132,7 @@ mod tests {
         let parsed = parse(line.as_bytes()).unwrap();
         assert!(parsed.is_intact);
         assert_eq!(parsed.link, link);
-        let changed = line.replace("injection", "rate_limi");
+        let changed = line.replace("invalid_api_key", "missing_api_key");
         assert!(!parse(changed.as_bytes()).unwrap().is_intact);
     }
 }

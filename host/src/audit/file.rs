@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::chain::{self, Link};
-use super::{Actor, Event};
+use super::{Actor, Event, EventKind};
 
 /// Bytes at the end of a file in which its last line is looked for. Lines are far shorter.
 const TAIL_BYTES: u64 = 256 << 10;
@@ -159,7 +159,11 @@ impl ChainedFile {
                 ("bytes", json!(torn.len())),
                 ("sha256", json!(chain::hash(torn))),
             ];
-            events.push(Event::new(TORN_LINE, Actor::default(), &about));
+            events.push(Event::new(
+                EventKind::AuditTornLine,
+                Actor::default(),
+                &about,
+            ));
         }
         if tail.last.is_none()
             && let Some(before) = rotated(path)?.last()
@@ -180,7 +184,11 @@ impl ChainedFile {
                     ("expected_sequence", json!(head.sequence)),
                     ("found_sequence", json!(found.sequence)),
                 ];
-                events.push(Event::new("audit_lines_missing", Actor::default(), &about));
+                events.push(Event::new(
+                    EventKind::AuditLinesMissing,
+                    Actor::default(),
+                    &about,
+                ));
                 head
             }
             _ => found,
@@ -248,6 +256,3 @@ impl ChainedFile {
         Ok(())
     }
 }
-
-/// The event that accounts for a line which a crash has torn.
-pub(super) const TORN_LINE: &str = "audit_torn_line";

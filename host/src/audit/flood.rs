@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Actor, Event};
+use super::{Actor, Event, EventKind};
 use crate::net::ClientAddress;
 use crate::telemetry::metrics::AUDIT_REPEATED;
 
@@ -27,8 +27,8 @@ const NAMED_MAX: usize = 10;
 pub(super) struct Flood {
     began: Duration,
     written: u32,
-    seen: HashMap<(&'static str, Option<IpAddr>), u32>,
-    left_out: HashMap<&'static str, u64>,
+    seen: HashMap<(EventKind, Option<IpAddr>), u32>,
+    left_out: HashMap<EventKind, u64>,
 }
 
 impl Flood {
@@ -40,7 +40,7 @@ impl Flood {
         let address = event.actor.address;
         // One who has a network of IPv6 has as many addresses as there are lines.
         let address = address.map(|ip| ClientAddress::new(ip, 64).network());
-        let mut key = (event.event, address);
+        let mut key = (event.kind, address);
         if self.seen.len() >= ADDRESSES_MAX && !self.seen.contains_key(&key) {
             key.1 = None;
         }
@@ -50,7 +50,7 @@ impl Flood {
             self.written += 1;
             return true;
         }
-        *self.left_out.entry(event.event).or_default() += 1;
+        *self.left_out.entry(event.kind).or_default() += 1;
         metrics::counter!(AUDIT_REPEATED).increment(1);
         false
     }
@@ -61,10 +61,10 @@ impl Flood {
             return Vec::new();
         }
         let Self { seen, left_out, .. } = std::mem::take(self);
-        let summary = |(name, count): (&'static str, u64)| {
+        let summary = |(kind, count): (EventKind, u64)| {
             let mut most: Vec<(u32, IpAddr)> = seen
                 .iter()
-                .filter(|((event, _), count)| *event == name && **count > FROM_ONE_MAX)
+                .filter(|((seen, _), count)| *seen == kind && **count > FROM_ONE_MAX)
                 .filter_map(|((_, address), count)| Some((*count, (*address)?)))
                 .collect();
             most.sort_unstable_by(|one, other| other.cmp(one));
@@ -74,12 +74,12 @@ impl Flood {
                 .map(|(count, address)| (address.to_string(), json!(count)))
                 .collect();
             let about = [
-                ("of", json!(name)),
+                ("of", json!(kind)),
                 ("not_written", json!(count)),
                 ("seconds", json!(WINDOW.as_secs())),
                 ("most_from", json!(named)),
             ];
-            Event::new("events_repeated", Actor::default(), &about)
+            Event::new(EventKind::EventsRepeated, Actor::default(), &about)
         };
         left_out.into_iter().map(summary).collect()
     }
@@ -94,7 +94,8 @@ mod tests {
             address: Some(IpAddr::V4(last.into())),
             ..Actor::default()
         };
-        Event::new("authentication_failed", actor, &[])
+        let about = [("reason", json!("invalid_api_key"))];
+        Event::new(EventKind::AuthenticationFailed, actor, &about)
     }
 
     #[test]

@@ -8,8 +8,9 @@ use std::fs::File;
 use std::io::{self, BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
+use super::EventKind;
 use super::chain::{self, Link, Parsed};
-use super::file::{Head, TORN_LINE, rotated};
+use super::file::{Head, rotated};
 
 /// A log that is whole.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -207,7 +208,7 @@ impl Walk {
             return Ok(());
         }
         let (hash, place) = self.torn.remove(0);
-        let accounted = parsed.event == TORN_LINE
+        let accounted = parsed.event == EventKind::AuditTornLine.name()
             && parsed
                 .about
                 .get("sha256")

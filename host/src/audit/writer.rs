@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use super::chain::{self, Link};
 use super::file::{ChainedFile, Head};
 use super::sinks::{Syslog, print};
-use super::{Actor, AuditConfig, Event, Shared};
+use super::{Actor, AuditConfig, Event, EventKind, Shared};
 use crate::clock::Clock;
 use crate::telemetry::metrics as names;
 
@@ -88,7 +88,7 @@ impl Writer {
             self.config.files_max,
         )?;
         for note in &notes {
-            tracing::warn!(event = note.event, "the audit log was not left whole");
+            tracing::warn!(event = note.kind.name(), "the audit log was not left whole");
         }
         self.link = file.link().clone();
         self.file = Some(file);
@@ -136,7 +136,7 @@ impl Writer {
             let about = [("events", json!(lost))];
             notes.push((
                 now,
-                Event::new("audit_events_lost", Actor::default(), &about),
+                Event::new(EventKind::AuditEventsLost, Actor::default(), &about),
             ));
         }
         let mut link = self.link.clone();
@@ -163,7 +163,7 @@ impl Writer {
         self.shared.lost.fetch_sub(lost, Ordering::AcqRel);
         self.shared.is_failing.store(false, Ordering::Release);
         for (_, event) in notes.iter().chain(events) {
-            metrics::counter!(names::AUDIT_EVENTS, "event" => event.event).increment(1);
+            metrics::counter!(names::AUDIT_EVENTS, "event" => event.kind.name()).increment(1);
         }
         self.tell_others(&text, &lines);
     }
@@ -219,7 +219,7 @@ impl Batch {
     fn add(&mut self, message: Message) {
         match message {
             Message::Event(time, event) => {
-                self.is_urgent |= !event.can_flood();
+                self.is_urgent |= !event.kind.is_from_strangers();
                 self.events.push((time, *event));
             }
             Message::Flush(done) => {

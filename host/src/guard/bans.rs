@@ -24,7 +24,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{Abuse, AbuseConfig, Violation};
-use crate::audit::{Actor, AuditLog, Event};
+use crate::audit::{Actor, AuditLog, Event, EventKind};
 use crate::clock::Clock;
 use crate::db::Db;
 use crate::ids::KeyId;
@@ -264,7 +264,9 @@ impl Bans {
             ("violations", json!(ban.violations)),
             ("until", json!(ban.until)),
         ];
-        inner.audit.record(&Event::new("ban", actor, &about));
+        inner
+            .audit
+            .record(&Event::new(EventKind::Ban, actor, &about));
     }
 
     /// The network that a ban holds for.
@@ -321,7 +323,7 @@ impl Bans {
             ("reason", json!(ban.reason.name())),
             ("until", json!(ban.until)),
         ];
-        Event::new("ban_lifted", actor, &about)
+        Event::new(EventKind::BanLifted, actor, &about)
     }
 
     /// Takes bans out of memory, with what led to them.

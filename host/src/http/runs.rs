@@ -2,6 +2,7 @@
 
 use super::error::ApiError;
 use super::layers::Record;
+use crate::audit::EventKind;
 use crate::auth::KeyUsage;
 use crate::models::LiveModel;
 use crate::telemetry::metrics as names;
@@ -77,7 +78,7 @@ pub(crate) fn note_failure(model: &LiveModel, record: &Record, error: RunError) 
             ("limit", json!(hit.limit)),
             ("used", json!(hit.used)),
         ];
-        record.security_event("cap_hit", &about);
+        record.security_event(EventKind::CapHit, &about);
         tracing::info!(model.id = %model.label, cap = name, limit = hit.limit, used = hit.used, "a run hit a cap");
     }
     error

@@ -4,6 +4,7 @@
 use super::error::{ApiError, ErrorType};
 use super::layers::Record;
 use super::state::HttpState;
+use crate::audit::EventKind;
 use crate::guard::{Finding, Inspection, Screened, Screening, Texts, Violation};
 use crate::telemetry::metrics as names;
 use belljar_sandbox::wit::{embeddings::Input, text};
@@ -59,7 +60,7 @@ fn note(record: Option<&Record>, finding: &Finding, outcome: &'static str) {
     };
     tracing::warn!(request.id = %record.id(), outcome, "an injection was found: {finding}");
     record.security_event(
-        "injection",
+        EventKind::Injection,
         &[
             ("outcome", outcome.into()),
             ("category", category.into()),

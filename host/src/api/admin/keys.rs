@@ -1,6 +1,7 @@
 //! `/admin/keys`: makes, lists, shows, rotates, revokes and deletes API keys.
 
 use super::Failures;
+use crate::audit::EventKind;
 use crate::auth::{
     Allowance, CreatedKey, KeyRecord, KeyStore, NETWORKS_MAX, NewKey, Scopes, UsageCounts,
 };
@@ -225,7 +226,7 @@ async fn create(
     Json(request): Json<KeyRequest>,
 ) -> Result<Response, ApiError> {
     let created = state.keys().create(request.read()?).await?;
-    note(&record, "key_created", &created.record);
+    note(&record, EventKind::KeyCreated, &created.record);
     let location = HeaderValue::from_str(&format!("/admin/keys/{}", created.record.id));
     let mut response = secret_once(StatusCode::CREATED, created, &state);
     if let Ok(location) = location {
@@ -301,7 +302,7 @@ async fn rotate(
         }
     };
     let created = state.keys().rotate(&id, overlap).await?;
-    note(&record, "key_rotated", &created.record);
+    note(&record, EventKind::KeyRotated, &created.record);
     Ok(secret_once(StatusCode::OK, created, &state))
 }
 
@@ -321,7 +322,7 @@ async fn revoke(
     record: Record,
 ) -> Result<Json<KeyView>, ApiError> {
     let key = state.keys().revoke(&key_id(&id)?).await?;
-    note(&record, "key_revoked", &key);
+    note(&record, EventKind::KeyRevoked, &key);
     Ok(Json(KeyView::of(key, state.keys())))
 }
 
@@ -343,7 +344,7 @@ async fn delete(
     let id = key_id(&id)?;
     let key = state.keys().show(&id)?;
     state.keys().delete(&id).await?;
-    note(&record, "key_deleted", &key);
+    note(&record, EventKind::KeyDeleted, &key);
     Ok(Json(DeletedKey {
         id: id.to_string(),
         object: "key",
@@ -352,12 +353,12 @@ async fn delete(
 }
 
 /// Records a change of a key.
-fn note(record: &Record, event: &'static str, key: &KeyRecord) {
+fn note(record: &Record, kind: EventKind, key: &KeyRecord) {
     let about = [
         ("key_id", key.id.as_str().into()),
         ("scopes", key.scopes.to_string().into()),
     ];
-    record.security_event(event, &about);
+    record.security_event(kind, &about);
 }
 
 fn key_id(text: &str) -> Result<KeyId, ApiError> {

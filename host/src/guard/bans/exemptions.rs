@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::{Ban, BanError, Bans, rows};
-use crate::audit::{Actor, Event};
+use crate::audit::{Actor, Event, EventKind};
 use crate::ids::KeyId;
 use crate::net::Network;
 
@@ -76,7 +76,7 @@ impl Bans {
         }
         inner
             .audit
-            .record(&event("exemption_added", actor, network));
+            .record(&event(EventKind::ExemptionAdded, actor, network));
         Ok(exemption)
     }
 
@@ -96,7 +96,7 @@ impl Bans {
         inner.exemptions.store(Arc::new(exemptions));
         inner
             .audit
-            .record(&event("exemption_removed", actor, network));
+            .record(&event(EventKind::ExemptionRemoved, actor, network));
         Ok(())
     }
 
@@ -107,6 +107,6 @@ impl Bans {
     }
 }
 
-fn event(name: &'static str, actor: Actor, network: Network) -> Event {
-    Event::new(name, actor, &[("network", json!(network.to_string()))])
+fn event(kind: EventKind, actor: Actor, network: Network) -> Event {
+    Event::new(kind, actor, &[("network", json!(network.to_string()))])
 }

@@ -6,6 +6,7 @@
 
 use super::Record;
 use super::cut::Cut;
+use crate::audit::EventKind;
 use crate::auth::{
     AuthError, Caller, Credential, KeyStore, MalformedAuthorization, MalformedKey, PresentedKey,
     Scope,
@@ -87,7 +88,7 @@ where
                 metrics::counter!(AUTH_FAILURES, "reason" => refusal.code()).increment(1);
                 if let Some(record) = request.extensions().get::<Record>() {
                     let about = [("reason", refusal.code().into())];
-                    record.security_event("authentication_failed", &about);
+                    record.security_event(EventKind::AuthenticationFailed, &about);
                 }
                 Either::Right(ready(Ok(refusal.into_response())))
             }

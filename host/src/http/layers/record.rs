@@ -1,6 +1,6 @@
 //! What is noted about a request while it is worked on, for the one line in the log.
 
-use crate::audit::{Actor, AuditLog, Event};
+use crate::audit::{Actor, AuditLog, Event, EventKind};
 use crate::auth::Caller;
 use crate::http::runs::FuelCount;
 use crate::ids::{KeyId, RequestId};
@@ -73,8 +73,8 @@ impl Record {
     }
 
     /// Records a security event of this request.
-    pub(crate) fn security_event(&self, name: &'static str, about: &[(&str, serde_json::Value)]) {
-        self.0.audit.record(&Event::new(name, self.actor(), about));
+    pub(crate) fn security_event(&self, kind: EventKind, about: &[(&str, serde_json::Value)]) {
+        self.0.audit.record(&Event::new(kind, self.actor(), about));
     }
 
     /// Notes who called.

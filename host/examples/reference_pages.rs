@@ -1,0 +1,8 @@
+//! Writes the pages of `docs/` that are made from tables in the code.
+
+use std::path::Path;
+
+fn main() -> std::io::Result<()> {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    std::fs::write(docs.join("audit-events.md"), belljar::audit::reference())
+}

@@ -1,0 +1,296 @@
+//! The one list of all kinds of security events. What is not here cannot be recorded: the names
+//! in the log, what is throttled, the fields and the reference page all come from it.
+
+use std::fmt::Write as _;
+
+/// What the table says about one kind of event.
+#[derive(Debug)]
+pub struct EventRow {
+    /// The name in the log.
+    pub name: &'static str,
+    /// Whether strangers can cause it in any number. Of such events many alike are counted
+    /// instead of written, and they wait a moment for others to be synced with them.
+    pub from_strangers: bool,
+    /// One sentence: when it is recorded.
+    pub help: &'static str,
+    /// The members of `about`.
+    pub fields: &'static [EventField],
+}
+
+/// One member of `about`.
+#[derive(Debug)]
+pub struct EventField {
+    /// The name in the log.
+    pub name: &'static str,
+    /// Whether every event of the kind has it.
+    pub always: bool,
+    /// What it holds.
+    pub help: &'static str,
+}
+
+/// A field that every event of the kind has.
+const fn field(name: &'static str, help: &'static str) -> EventField {
+    EventField {
+        name,
+        always: true,
+        help,
+    }
+}
+
+/// A field that some events of the kind have.
+const fn optional(name: &'static str, help: &'static str) -> EventField {
+    EventField {
+        name,
+        always: false,
+        help,
+    }
+}
+
+/// Writes the enumeration and its rows from one list.
+macro_rules! event_kinds {
+    ($($kind:ident: $name:literal, from_strangers: $from_strangers:literal, $help:literal,
+       [$($field:expr),* $(,)?];)*) => {
+        /// What can happen.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum EventKind {
+            $(#[doc = $help] $kind,)*
+        }
+
+        impl EventKind {
+            /// All kinds, in the order of the reference page.
+            pub const ALL: &[Self] = &[$(Self::$kind),*];
+
+            /// What the table says about it.
+            #[must_use]
+            pub const fn row(self) -> &'static EventRow {
+                match self {
+                    $(Self::$kind => {
+                        const ROW: EventRow = EventRow {
+                            name: $name,
+                            from_strangers: $from_strangers,
+                            help: $help,
+                            fields: &[$($field),*],
+                        };
+                        &ROW
+                    })*
+                }
+            }
+        }
+    };
+}
+
+event_kinds! {
+    AuthenticationFailed: "authentication_failed", from_strangers: true,
+        "A request was refused for its credentials.",
+        [field("reason", "the code of the refusal")];
+    Injection: "injection", from_strangers: true,
+        "An injection was found in a request.",
+        [
+            field("outcome", "`block` or `report`"),
+            field("category", "the kind of attack"),
+            field("field", "the place in the request"),
+            field("finding", "the signs that were found, and where; nothing of the text"),
+        ];
+    CapHit: "cap_hit", from_strangers: true,
+        "A run was ended by a cap.",
+        [
+            field("model", "the version that ran, as `name@version`"),
+            field("cap", "which cap"),
+            field("limit", "its value"),
+            field("used", "what the run had used or asked for"),
+        ];
+    Ban: "ban", from_strangers: true,
+        "Violations have added up to a ban.",
+        [
+            field("network", "the address or network that is banned"),
+            optional("key_id", "the key that alone is banned there"),
+            field("reason", "the kind of violation that led to it last"),
+            field("violations", "violations of all kinds within the window"),
+            field("until", "when it ends"),
+        ];
+    BanLifted: "ban_lifted", from_strangers: false,
+        "A ban was ended by an administrator.",
+        [
+            field("network", "the address or network that was banned"),
+            optional("key_id", "the key that alone was banned there"),
+            field("reason", "the kind of violation that had led to it"),
+            field("until", "when it would have ended"),
+        ];
+    ExemptionAdded: "exemption_added", from_strangers: false,
+        "A network was exempted from bans.",
+        [field("network", "the network")];
+    ExemptionRemoved: "exemption_removed", from_strangers: false,
+        "The exemption of a network was ended.",
+        [field("network", "the network")];
+    KeyCreated: "key_created", from_strangers: false,
+        "A key was made.",
+        [
+            field("key_id", "the key"),
+            optional("scopes", "what it may do"),
+            optional("by", "`the start`, where the server made it for itself"),
+        ];
+    KeyRotated: "key_rotated", from_strangers: false,
+        "A key was given another secret.",
+        [
+            field("key_id", "the key"),
+            optional("scopes", "what it may do"),
+            optional("by", "`the start`, where the server renewed its own key"),
+        ];
+    KeyRevoked: "key_revoked", from_strangers: false,
+        "A key was revoked.",
+        [field("key_id", "the key"), field("scopes", "what it could do")];
+    KeyDeleted: "key_deleted", from_strangers: false,
+        "A key was deleted.",
+        [field("key_id", "the key"), field("scopes", "what it could do")];
+    UploadRefused: "upload_refused", from_strangers: true,
+        "The upload of a bundle was refused.",
+        [field("code", "the code of the refusal")];
+    ModelUploaded: "model_uploaded", from_strangers: false,
+        "A version of a model was stored.",
+        [
+            field("model", "the version, as `name@version`"),
+            field("digest", "the digest of its bundle"),
+        ];
+    ModelActivated: "model_activated", from_strangers: false,
+        "A version became the active one of its model.",
+        [field("model", "the version, as `name@version`")];
+    ModelDeactivated: "model_deactivated", from_strangers: false,
+        "A model was left without an active version.",
+        [field("model", "its name")];
+    ModelRemoved: "model_removed", from_strangers: false,
+        "A model was removed, or one version of it.",
+        [field("model", "its name, or the version as `name@version`")];
+    Configuration: "configuration", from_strangers: false,
+        "The server was started.",
+        [
+            field("version", "the version of the program"),
+            field("settings", "every setting that is not at its default, secrets redacted"),
+        ];
+    EventsRepeated: "events_repeated", from_strangers: false,
+        "Of many events alike only the first were written; this counts the others.",
+        [
+            field("of", "the name of the event"),
+            field("not_written", "how many were left out"),
+            field("seconds", "the time in which they came"),
+            field("most_from", "the addresses that caused most, each with all its events"),
+        ];
+    AuditEventsLost: "audit_events_lost", from_strangers: false,
+        "The log could not be written for a while.",
+        [field("events", "how many events were lost")];
+    AuditTornLine: "audit_torn_line", from_strangers: false,
+        "The log ended in a line that a crash has torn.",
+        [
+            field("bytes", "how much of it there was"),
+            field("sha256", "the hash of that"),
+        ];
+    AuditLinesMissing: "audit_lines_missing", from_strangers: false,
+        "The end of the log was missing at the start.",
+        [
+            field("expected_sequence", "the number of the last line that was written"),
+            field("found_sequence", "the number of the last line that was found"),
+        ];
+}
+
+impl EventKind {
+    /// The name in the log.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    /// Whether strangers can cause it in any number.
+    #[must_use]
+    pub const fn is_from_strangers(self) -> bool {
+        self.row().from_strangers
+    }
+}
+
+impl serde::Serialize for EventKind {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+/// The reference page of all events, as Markdown. `docs/audit-events.md` is a copy of it.
+#[must_use]
+pub fn reference() -> String {
+    let mut page = String::from(HEAD);
+    for kind in EventKind::ALL {
+        let row = kind.row();
+        // Writing to a string does not fail.
+        let _ = write!(page, "\n## `{}`\n\n{}", row.name, row.help);
+        if row.from_strangers {
+            page.push_str(" Strangers can cause it: many alike are counted.");
+        }
+        page.push_str("\n\n| field | holds |\n| --- | --- |\n");
+        for field in row.fields {
+            let at_times = if field.always { "" } else { " (not always)" };
+            let _ = writeln!(page, "| `{}`{at_times} | {} |", field.name, field.help);
+        }
+    }
+    page
+}
+
+const HEAD: &str = "\
+# Events of the audit log
+
+Written by `cargo run -p belljar --example reference_pages`; do not edit by hand.
+
+Each line of the log is a JSON object: `sequence` and `time`, the name of the event under `event`,
+on whose behalf it happened (`key_id`, `address`, `request_id`, each where it is known), what it
+is about under `about`, and the links of the chain, `previous` and `hash`. The tables below list
+the members of `about`.
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_are_distinct_and_plain() {
+        let plain = |name: &str| {
+            let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
+            name.bytes()
+                .all(|byte| is_plain(byte) || byte.is_ascii_digit())
+        };
+        let names: BTreeSet<_> = EventKind::ALL.iter().map(|kind| kind.name()).collect();
+        assert_eq!(names.len(), EventKind::ALL.len());
+        assert!(names.iter().all(|name| plain(name)), "{names:?}");
+        for kind in EventKind::ALL {
+            let fields = kind.row().fields;
+            let names: BTreeSet<_> = fields.iter().map(|field| field.name).collect();
+            assert_eq!(names.len(), fields.len(), "{kind:?}");
+            assert!(names.iter().all(|name| plain(name)), "{kind:?}");
+        }
+    }
+
+    /// What administrators do is never throttled, or a flood could hide it.
+    #[test]
+    fn what_strangers_can_cause_is_known() {
+        let from_strangers: Vec<_> = EventKind::ALL
+            .iter()
+            .filter(|kind| kind.is_from_strangers())
+            .map(|kind| kind.name())
+            .collect();
+        assert_eq!(
+            from_strangers,
+            [
+                "authentication_failed",
+                "injection",
+                "cap_hit",
+                "ban",
+                "upload_refused"
+            ]
+        );
+    }
+
+    #[test]
+    fn the_page_in_the_repository_is_up_to_date() {
+        let page = include_str!("../../../docs/audit-events.md");
+        assert!(
+            page == reference(),
+            "run `cargo run -p belljar --example reference_pages` and commit the result"
+        );
+    }
+}
