@@ -5,16 +5,22 @@
 //! is due. Guests run ahead of their own pace: a sandbox that simulates latency is done in
 //! microseconds, and ten thousand slow streams then cost buffers and no sandboxes.
 //!
-//! [`Shaper`] decides, without time or threads; [`Answer`] pulls, buffers and waits.
+//! [`OutputFilter`] decides, without time or threads, inside the run. A [`Collector`] keeps the
+//! whole answer there; a [`StreamSink`] passes it to the [`GenerationStream`] that a caller
+//! reads.
 
-mod answer;
-mod shaper;
+mod collect;
+mod filter;
+mod meter;
 mod stop;
+mod stream;
 mod tokens;
 
-pub use answer::{Answer, ChunkSource, READ_AHEAD_EVENTS, TokenMeter};
-pub use shaper::{Event, Plan, Shaper, TimedEvent};
+pub use collect::Collector;
+pub use filter::{Event, OutputFilter, OutputLimits, TimedEvent};
+pub use meter::TokenMeter;
 pub use stop::{Filtered, StopFilter};
+pub use stream::{GenerationStream, READ_AHEAD_EVENTS, StreamQueue, StreamSink};
 pub use tokens::TokenCap;
 
 use belljar_sandbox::{Spent, wit::text};

@@ -176,11 +176,9 @@ fn calls(runtime: &Runtime, criterion: &mut Criterion) {
         let label = RunLabel::new("bench");
         group.bench_function(format!("{tokens} tokens"), |bencher| {
             bencher.to_async(runtime).iter(|| async {
-                let begun = fake.generate(text_request(tokens), &budget(), &label).await;
-                let mut generation = begun.unwrap();
-                while let Some(chunk) = generation.next().await {
-                    chunk.unwrap();
-                }
+                let budget = budget();
+                let run = fake.generate(text_request(tokens), Vec::new(), &budget, &label);
+                run.await.unwrap().await.unwrap()
             });
         });
     }

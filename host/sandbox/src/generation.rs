@@ -1,145 +1,66 @@
-//! A text in the making: the guest is pulled ahead of the caller into a bounded buffer, so that
-//! a slow reader holds a buffer and a fast model's slot is free at once.
+//! A text in the making: what each call of the guest's `next` gives goes to a sink inside the
+//! run, so that nothing stands between the guest and whoever decides what a caller sees of it.
 
 use crate::{
-    Budget, RunError, RunLabel, Spent,
+    RunError,
     model::{Loaded, ReadyModel, guest_error},
-    run::{self, Call, Live, Placed},
-    threads::GuestTask,
+    run::{Call, Live},
     wit::text,
 };
-use std::{collections::VecDeque, sync::Arc};
-use tokio::sync::mpsc;
+use std::{future::Future, ops::ControlFlow, sync::Arc};
 use wasmtime::component::Instance;
 
-/// Chunks asked for in one call of `next`.
+/// Chunks asked for in one call of `next`. The bytes in them are bounded by the run's cap on its
+/// output.
 const PULL_CHUNKS: u32 = 64;
-/// Pulls that the guest may be ahead of the caller. The bytes in them are bounded by the
-/// run's cap on its output.
-const PULLS_AHEAD: usize = 64;
 /// Bytes that a token's id, its log-probability and the rest of a chunk count for.
 const CHUNK_BYTES: u64 = 16;
 
-/// A text in the making. Dropping it ends the run.
-pub struct Generation {
-    ready: VecDeque<text::Chunk>,
-    pulls: mpsc::Receiver<Pull>,
-    end: Option<GenerationEnd>,
-    over: bool,
-    run: Run,
-}
-
-/// What is left of the run beside its chunks.
-enum Run {
-    /// It goes on on the guest threads, and is cancelled when this is dropped.
-    Moved(GuestTask<Result<run::Completed<()>, RunError>>),
-    /// It failed after it had given some chunks, which come first.
-    Failed(RunError),
-    Done,
-}
-
-/// How a generation ended.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct GenerationEnd {
-    /// What the model says it used. Never to be trusted beyond what was delivered.
-    pub usage: text::Usage,
-    /// What the run cost.
-    pub spent: Spent,
-}
-
-enum Pull {
-    Chunks(Vec<text::Chunk>),
-    End(GenerationEnd),
-}
-
-pub(crate) async fn begin(
-    model: &Arc<Loaded>,
-    request: text::Request,
-    budget: &Budget,
-    label: &RunLabel,
-) -> Result<Generation, RunError> {
-    let passes = model.enter().await?;
-    let (sender, pulls) = mpsc::channel(PULLS_AHEAD);
-    let call = Generate {
-        model: Arc::clone(model),
-        request,
-        pulls: sender,
-    };
-    let whole = run::whole(Arc::clone(model), call, *budget, label.clone(), passes);
-    let run = match run::place(model, Box::pin(whole), budget).await {
-        Placed::Done(Ok(_)) => Run::Done,
-        Placed::Done(Err(fault)) => Run::Failed(fault),
-        Placed::Moved(task) => Run::Moved(task),
-    };
-    let mut generation = Generation {
-        ready: VecDeque::new(),
-        pulls,
-        end: None,
-        over: false,
-        run,
-    };
-    generation.fill().await?;
-    Ok(generation)
-}
-
-impl Generation {
-    /// The next chunk, none at the end. Pacing by `delay_us` is the caller's.
+/// The receiver of a text, called inside the run that makes it.
+pub trait ChunkSink: Send + 'static {
+    /// Takes what one call of the guest gave; `Break` ends the run at once, with no further call.
+    /// While it waits, the run waits and holds its slot.
     ///
     /// # Errors
-    /// Once, as the last thing, when the run failed.
-    pub async fn next(&mut self) -> Option<Result<text::Chunk, RunError>> {
-        while self.ready.is_empty() && !self.over {
-            if let Err(fault) = self.fill().await {
-                return Some(Err(fault));
-            }
-        }
-        self.ready.pop_front().map(Ok)
-    }
+    /// When the chunks break the contract. The run fails with it.
+    fn take(
+        &mut self,
+        chunks: Vec<text::Chunk>,
+    ) -> impl Future<Output = Result<ControlFlow<()>, RunError>> + Send;
+}
 
-    /// How it ended, once [`next`](Self::next) has returned none.
-    #[must_use]
-    pub fn end(&self) -> Option<&GenerationEnd> {
-        self.end.as_ref().filter(|_| self.ready.is_empty())
-    }
-
-    /// Waits for one pull.
-    async fn fill(&mut self) -> Result<(), RunError> {
-        match self.pulls.recv().await {
-            Some(Pull::Chunks(chunks)) => self.ready.extend(chunks),
-            Some(Pull::End(end)) => {
-                self.end = Some(end);
-                self.over = true;
-            }
-            // The run is over without an end: its fault says why.
-            None => {
-                self.over = true;
-                match std::mem::replace(&mut self.run, Run::Done) {
-                    Run::Moved(task) => {
-                        task.await?;
-                    }
-                    Run::Failed(fault) => return Err(fault),
-                    Run::Done => {}
-                }
-            }
-        }
-        Ok(())
+/// A sink that keeps every chunk.
+impl ChunkSink for Vec<text::Chunk> {
+    async fn take(&mut self, mut chunks: Vec<text::Chunk>) -> Result<ControlFlow<()>, RunError> {
+        self.append(&mut chunks);
+        Ok(ControlFlow::Continue(()))
     }
 }
 
-struct Generate {
-    model: Arc<Loaded>,
-    request: text::Request,
-    pulls: mpsc::Sender<Pull>,
+/// A text that is complete, or that its sink has ended.
+#[derive(Clone, Debug)]
+pub struct Generated<S> {
+    /// The sink, with what it has taken.
+    pub sink: S,
+    /// What the model says it used. Never to be trusted beyond what was delivered. None where
+    /// the sink ended the run.
+    pub usage: Option<text::Usage>,
 }
 
-impl Call for Generate {
-    type Output = ();
+pub(crate) struct Generate<S> {
+    pub(crate) model: Arc<Loaded>,
+    pub(crate) request: text::Request,
+    pub(crate) sink: S,
+}
 
-    async fn call(self, live: &mut Live, instance: Instance) -> Result<(), RunError> {
+impl<S: ChunkSink> Call for Generate<S> {
+    type Output = Generated<S>;
+
+    async fn call(self, live: &mut Live, instance: Instance) -> Result<Self::Output, RunError> {
         let Self {
             model,
             request,
-            pulls,
+            mut sink,
         } = self;
         let guest = ReadyModel::text_guest(&model, live, &instance)?;
         let started = guest.call_start(&mut live.store, &request).await;
@@ -170,9 +91,8 @@ impl Call for Generate {
             }
             let over = last.is_some() || chunks.is_empty();
             live.add_output(chunks.iter().map(chunk_bytes).sum())?;
-            // Nobody listens any more: the run is being cancelled.
-            if !chunks.is_empty() && pulls.send(Pull::Chunks(chunks)).await.is_err() {
-                return Ok(());
+            if !chunks.is_empty() && sink.take(chunks).await?.is_break() {
+                return Ok(Generated { sink, usage: None });
             }
             if over {
                 break;
@@ -180,12 +100,10 @@ impl Call for Generate {
         }
         let usage = resource.call_usage(&mut live.store, generation).await;
         let usage = usage.map_err(|error| live.fault(&error))?;
-        let end = GenerationEnd {
-            usage,
-            spent: live.spent(),
-        };
-        let _ = pulls.send(Pull::End(end)).await;
-        Ok(())
+        Ok(Generated {
+            sink,
+            usage: Some(usage),
+        })
     }
 }
 

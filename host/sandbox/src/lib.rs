@@ -34,9 +34,9 @@ pub use compiler::{
     COMPILE_COMMAND, CompileError, CompileJob, Compiler, CompilerConfig, Phase, inspect_component,
 };
 pub use fault::{Cap, CapHit, GuestError, RunError};
-pub use generation::{Generation, GenerationEnd};
+pub use generation::{ChunkSink, Generated};
 pub use model::ReadyModel;
-pub use run::{Completed, RunLabel, RunReport, Spent};
+pub use run::{Completed, RunHandle, RunLabel, RunReport, Spent};
 pub use sandbox::{Sandbox, SandboxConfig, SandboxStats, StartError};
 pub use state::AssetFile;
 pub use tensor::{

@@ -4,8 +4,8 @@ use crate::{
     Budget, Completed, GuestError, Inspection, LoadError, RunError, RunLabel, Sandbox,
     fault::short,
     gate::{Gate, Pass},
-    generation::{self, Generation},
-    run::{self, Call, Live},
+    generation::{ChunkSink, Generate, Generated},
+    run::{self, Call, Live, RunHandle},
     state::{GuestState, ModelFacts},
     tensor::check_tensors,
     threads::Lane,
@@ -146,18 +146,24 @@ impl ReadyModel {
         .await
     }
 
-    /// Begins a text. Returns once the model has given its first chunks, or with what kept it
-    /// from it.
+    /// Begins a text, which goes to `sink` as the model gives it. Returns once the run has had
+    /// its first tick; whoever wants the whole text awaits what is returned.
     ///
     /// # Errors
-    /// See [`RunError`].
-    pub async fn generate(
+    /// When the run is refused. How it goes from then on, the handle says.
+    pub async fn generate<S: ChunkSink>(
         &self,
         request: text::Request,
+        sink: S,
         budget: &Budget,
         label: &RunLabel,
-    ) -> Result<Generation, RunError> {
-        generation::begin(&self.0, request, budget, label).await
+    ) -> Result<RunHandle<Generated<S>>, RunError> {
+        let call = Generate {
+            model: Arc::clone(&self.0),
+            request,
+            sink,
+        };
+        run::start(&self.0, call, budget, label).await
     }
 
     /// Makes one instance and checks that each exported interface has the contract's types.

@@ -8,6 +8,7 @@ use crate::{
     model::Loaded,
     sandbox::Ticking,
     state::GuestState,
+    threads::GuestTask,
 };
 use std::{
     future::{Future, poll_fn},
@@ -16,7 +17,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    task::Poll,
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 use wasmtime::{Store, UpdateDeadline, component::Instance};
@@ -236,31 +237,24 @@ pub(crate) async fn run<C: Call>(
     budget: &Budget,
     label: &RunLabel,
 ) -> Result<Completed<C::Output>, RunError> {
-    let passes = model.enter().await?;
-    let future = whole(Arc::clone(model), call, *budget, label.clone(), passes);
-    match place(model, Box::pin(future), budget).await {
-        Placed::Done(result) => result,
-        Placed::Moved(task) => task.await,
-    }
+    start(model, call, budget, label).await?.await
 }
 
-/// Where a run ended up after its first tick.
-pub(crate) enum Placed<T> {
-    Done(T),
-    Moved(crate::threads::GuestTask<T>),
-}
-
-/// Lets a run have its first tick on this thread, if its model is known to be quick, and hands
-/// it to the guest threads if it wants more.
-pub(crate) async fn place<T: Send + 'static>(
+/// Waits for a slot and lets the run begin: it has its first tick on this thread, if its model
+/// is known to be quick, and is handed to the guest threads if it wants more.
+pub(crate) async fn start<C: Call>(
     model: &Arc<Loaded>,
-    mut future: Pin<Box<dyn Future<Output = Result<T, RunError>> + Send>>,
+    call: C,
     budget: &Budget,
-) -> Placed<Result<T, RunError>> {
+    label: &RunLabel,
+) -> Result<RunHandle<C::Output>, RunError> {
+    let passes = model.enter().await?;
+    let whole = whole(Arc::clone(model), call, *budget, label.clone(), passes);
+    let mut future = Box::pin(whole);
     if model.facts.quick.load(Ordering::Relaxed) {
         let first = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await;
         if let Poll::Ready(result) = first {
-            return Placed::Done(result);
+            return Ok(RunHandle(Progress::Done(Some(result))));
         }
     }
     let inner = &model.sandbox.0;
@@ -268,7 +262,7 @@ pub(crate) async fn place<T: Send + 'static>(
     // Fuel and epochs bound what a guest computes; this bounds what it waits for.
     let wall_time = budget.wall_time;
     let limit = u64::try_from(wall_time.as_millis()).unwrap_or(u64::MAX);
-    Placed::Moved(inner.threads.spawn(model.lane, async move {
+    let task = inner.threads.spawn(model.lane, async move {
         match tokio::time::timeout(wall_time, future).await {
             Ok(result) => result,
             Err(_) => Err(RunError::Cap(CapHit {
@@ -277,7 +271,36 @@ pub(crate) async fn place<T: Send + 'static>(
                 used: limit,
             })),
         }
-    }))
+    });
+    Ok(RunHandle(Progress::Offloaded(task)))
+}
+
+/// A run that has begun, as a future of its end. Dropping it ends the run.
+#[must_use = "dropping it ends the run"]
+pub struct RunHandle<T>(Progress<Result<Completed<T>, RunError>>);
+
+enum Progress<T> {
+    /// It was over within its first tick. None once that has been told.
+    Done(Option<T>),
+    /// It goes on on the guest threads.
+    Offloaded(GuestTask<T>),
+}
+
+// Nothing in here is pinned by its address.
+impl<T> Unpin for RunHandle<T> {}
+
+impl<T> Future for RunHandle<T> {
+    type Output = Result<Completed<T>, RunError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            Progress::Done(result) => match result.take() {
+                Some(result) => Poll::Ready(result),
+                None => Poll::Pending,
+            },
+            Progress::Offloaded(task) => Pin::new(task).poll(context),
+        }
+    }
 }
 
 /// From an empty store to the end of the call.

@@ -34,10 +34,7 @@ pub(crate) async fn tracked<T>(
 pub(crate) fn note_end(model: &LiveModel, spent: &Spent) {
     handles(&model.label, |handles| {
         handles.ok.increment(1);
-        // A run that the host ended early (a stop string, a cap on tokens) has no end of its own.
-        if !spent.wall.is_zero() {
-            handles.duration.record(spent.wall);
-        }
+        handles.duration.record(spent.wall);
     });
 }
 

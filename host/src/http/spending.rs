@@ -2,7 +2,7 @@
 //! it ends.
 
 use crate::auth::{Caller, KeyUsage};
-use crate::generation::{Answer, TokenMeter};
+use crate::generation::TokenMeter;
 use crate::limits::Reservation;
 use std::sync::Arc;
 
@@ -33,8 +33,8 @@ impl Spending {
     }
 
     /// Counts along with answers, for the case that they never come to their end.
-    pub(crate) fn watch(&mut self, answers: &[Answer]) {
-        self.meters = answers.iter().map(Answer::meter).collect();
+    pub(crate) fn watch(&mut self, meters: Vec<TokenMeter>) {
+        self.meters = meters;
     }
 
     /// Notes what goes on the bill: tokens of the prompt and of all answers.
@@ -51,11 +51,11 @@ impl Spending {
                 .iter()
                 .map(|meter| u64::from(meter.tokens()))
                 .sum();
-            // A request that never came to a run has used nothing.
-            let prompt = if self.meters.is_empty() {
-                0
-            } else {
+            // A prompt that no model has answered has used nothing.
+            let prompt = if self.meters.iter().any(TokenMeter::has_begun) {
                 self.prompt_estimate
+            } else {
+                0
             };
             (prompt.into(), made)
         })

@@ -1,10 +1,14 @@
 //! The guest's word is taken for nothing: what its answers must be, and whose fault it is when
 //! they are not.
 
-use crate::kit::{Kit, budget, label, number, request, text_request};
+use crate::kit::{Kit, Last, budget, chunks, label, number, request, text_request};
 use belljar_sandbox::{
     GuestError, RunError,
-    wit::{embeddings::Input, text::Content, types::Value},
+    wit::{
+        embeddings::Input,
+        text::{Chunk, Content},
+        types::Value,
+    },
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -45,11 +49,8 @@ async fn a_tensor_whose_bytes_and_shape_disagree_is_refused() {
 async fn a_string_that_is_not_utf8_is_refused() {
     let kit = Kit::new();
     let model = kit.model("invalid_utf8").await;
-    let fault = model
-        .generate(text_request([]), &budget(), &label())
-        .await
-        .err();
-    let Some(RunError::InvalidOutput { reason }) = fault else {
+    let fault = chunks(&model, &budget()).await;
+    let Err(RunError::InvalidOutput { reason }) = fault else {
         panic!("{fault:?}")
     };
     assert!(reason.to_lowercase().contains("utf-8"), "{reason}");
@@ -76,12 +77,9 @@ async fn vectors_are_as_many_as_asked_alike_and_finite() {
 async fn more_chunks_than_were_asked_for_are_refused() {
     let kit = Kit::new();
     let model = kit.model("more_than_asked").await;
-    let fault = model
-        .generate(text_request([]), &budget(), &label())
-        .await
-        .err();
+    let fault = chunks(&model, &budget()).await;
     assert!(
-        matches!(&fault, Some(RunError::InvalidOutput { .. })),
+        matches!(&fault, Err(RunError::InvalidOutput { .. })),
         "{fault:?}"
     );
 }
@@ -90,18 +88,42 @@ async fn more_chunks_than_were_asked_for_are_refused() {
 async fn what_the_model_claims_to_have_used_is_passed_on_as_its_claim() {
     let kit = Kit::new();
     let model = kit.model("lies_about_usage").await;
-    let mut generation = model
-        .generate(text_request([]), &budget(), &label())
-        .await
-        .unwrap();
-    let mut chunks = 0;
-    while let Some(chunk) = generation.next().await {
-        chunks += u32::from(matches!(chunk.unwrap().content, Content::Text(_)));
-    }
-    assert_eq!(chunks, 2);
-    assert_eq!(
-        generation.end().unwrap().usage.completion_tokens,
-        4_000_000_000
+    let text = chunks(&model, &budget()).await.unwrap().value;
+    let is_text = |chunk: &&Chunk| matches!(chunk.content, Content::Text(_));
+    assert_eq!(text.sink.iter().filter(is_text).count(), 2);
+    assert_eq!(text.usage.unwrap().completion_tokens, 4_000_000_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_that_its_sink_ends_is_over_and_its_cost_is_known() {
+    let kit = Kit::new();
+    let model = kit.model("endless_generation").await;
+    let sink = Last::default();
+    let run = model
+        .generate(text_request([]), sink, &budget(), &label())
+        .await;
+    let completed = run.unwrap().await.unwrap();
+    assert_eq!(completed.value.sink.batches, 1);
+    assert_eq!(completed.value.usage, None, "the guest is not asked again");
+    assert!(completed.spent.fuel > 0 && completed.spent.output_bytes > 0);
+    kit.until_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_that_its_sink_refuses_fails_with_its_reason() {
+    let kit = Kit::new();
+    let model = kit.model("endless_generation").await;
+    let refusing = Last {
+        refuses: true,
+        ..Last::default()
+    };
+    let run = model
+        .generate(text_request([]), refusing, &budget(), &label())
+        .await;
+    let fault = run.unwrap().await.err();
+    assert!(
+        matches!(&fault, Some(RunError::InvalidOutput { reason }) if reason == "refused"),
+        "{fault:?}"
     );
 }
 

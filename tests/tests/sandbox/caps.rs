@@ -1,7 +1,7 @@
 //! Each cap of a run, hit by the guest that goes for it: the fault says which cap, its value
 //! and what was used.
 
-use crate::kit::{Kit, budget, config, label, number, request, text_request};
+use crate::kit::{Kit, budget, chunks, config, label, number, request};
 use belljar_sandbox::{Budget, Cap, CapHit, RunError, SandboxConfig, wit::types::Value};
 use std::time::Duration;
 
@@ -192,12 +192,9 @@ async fn a_huge_string_hits_a_cap_before_the_host_pays_for_it() {
     let model = kit.model("huge_string").await;
     let mut memory = budget();
     memory.memory_bytes_max = 512 << 20;
-    let begun = model
-        .generate(text_request([]), &memory, &label())
-        .await
-        .err();
+    let begun = chunks(&model, &memory).await;
     assert!(
-        matches!(&begun, Some(RunError::Cap(hit)) if hit.cap == Cap::HostcallBytes),
+        matches!(&begun, Err(RunError::Cap(hit)) if hit.cap == Cap::HostcallBytes),
         "{begun:?}"
     );
 }
@@ -216,22 +213,11 @@ async fn an_endless_text_meets_its_cap_on_output() {
         output_bytes_max: 100_000,
         ..budget()
     };
-    let mut generation = model
-        .generate(text_request([]), &budget, &label())
-        .await
-        .unwrap();
-    let fault = loop {
-        match generation.next().await {
-            Some(Ok(_)) => {}
-            Some(Err(fault)) => break fault,
-            None => panic!("it ended"),
-        }
-    };
-    let RunError::Cap(hit) = fault else {
+    let fault = chunks(&model, &budget).await;
+    let Err(RunError::Cap(hit)) = fault else {
         panic!("{fault:?}")
     };
     assert_eq!((hit.cap, hit.limit), (Cap::OutputBytes, 100_000));
-    assert!(generation.next().await.is_none(), "a fault is told once");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -243,8 +229,8 @@ async fn a_text_that_never_comes_meets_its_deadline() {
         wall_time: Duration::from_millis(60),
         ..budget()
     };
-    let fault = model.generate(text_request([]), &budget, &label()).await;
-    let Some(RunError::Cap(hit)) = fault.err() else {
+    let fault = chunks(&model, &budget).await;
+    let Err(RunError::Cap(hit)) = fault else {
         panic!("a cap was to be hit")
     };
     assert_eq!((hit.cap, hit.limit), (Cap::WallTimeMs, 60));

@@ -1,8 +1,9 @@
 //! A sandbox with a compiler in a folder of its own, and the requests that the tests send.
 
 use belljar_sandbox::{
-    AssetFile, Budget, CleaningChoice, CompileError, CompileJob, Compiler, CompilerConfig,
-    LoadBudget, MacKey, ReadyModel, RunLabel, Sandbox, SandboxConfig,
+    AssetFile, Budget, ChunkSink, CleaningChoice, CompileError, CompileJob, Compiler,
+    CompilerConfig, Completed, Generated, LoadBudget, MacKey, ReadyModel, RunError, RunLabel,
+    Sandbox, SandboxConfig,
     wit::{
         tensors::{Datatype, Request, Tensor},
         text,
@@ -10,6 +11,7 @@ use belljar_sandbox::{
     },
 };
 use std::{
+    ops::ControlFlow,
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
     time::Duration,
@@ -189,5 +191,33 @@ pub(crate) fn text_request<const N: usize>(parameters: [(&str, Value); N]) -> te
         reasoning_effort: None,
         choice: 0,
         parameters: request(parameters).parameters,
+    }
+}
+
+/// All chunks of a text, asked for with nothing.
+pub(crate) async fn chunks(
+    model: &ReadyModel,
+    budget: &Budget,
+) -> Result<Completed<Generated<Vec<text::Chunk>>>, RunError> {
+    let label = label();
+    let run = model.generate(text_request([]), Vec::new(), budget, &label);
+    run.await?.await
+}
+
+/// A sink that ends the run, or lets it fail, with the first batch.
+#[derive(Debug, Default)]
+pub(crate) struct Last {
+    pub(crate) batches: u32,
+    pub(crate) refuses: bool,
+}
+
+impl ChunkSink for Last {
+    async fn take(&mut self, _: Vec<text::Chunk>) -> Result<ControlFlow<()>, RunError> {
+        self.batches += 1;
+        if self.refuses {
+            let reason = "refused".to_owned();
+            return Err(RunError::InvalidOutput { reason });
+        }
+        Ok(ControlFlow::Break(()))
     }
 }

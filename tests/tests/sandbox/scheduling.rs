@@ -1,8 +1,9 @@
 //! Who runs when: admission, moving to the guest threads, cancellation.
 
 use crate::kit::{Kit, budget, config, label, number, request, text_request};
-use belljar_sandbox::{Budget, RunError, SandboxConfig};
-use std::time::Duration;
+use belljar_sandbox::{Budget, ChunkSink, RunError, SandboxConfig, wit::text::Chunk};
+use std::{ops::ControlFlow, time::Duration};
+use tokio::sync::mpsc;
 
 /// Endless but for its deadline.
 fn endless() -> Budget {
@@ -88,6 +89,16 @@ async fn a_caller_that_goes_away_ends_its_run() {
     kit.until_idle().await;
 }
 
+/// A sink whose reader is behind.
+struct Slow(mpsc::Sender<Vec<Chunk>>);
+
+impl ChunkSink for Slow {
+    async fn take(&mut self, chunks: Vec<Chunk>) -> Result<ControlFlow<()>, RunError> {
+        self.0.send(chunks).await.unwrap();
+        Ok(ControlFlow::Continue(()))
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_that_goes_away_ends_its_text() {
     let kit = Kit::new();
@@ -96,13 +107,14 @@ async fn a_reader_that_goes_away_ends_its_text() {
         output_bytes_max: u64::MAX,
         ..endless()
     };
-    let mut generation = model
-        .generate(text_request([]), &budget, &label())
+    let (said, mut heard) = mpsc::channel(1);
+    let run = model
+        .generate(text_request([]), Slow(said), &budget, &label())
         .await
         .unwrap();
-    assert!(generation.next().await.is_some());
+    assert!(heard.recv().await.is_some());
     assert_eq!(kit.sandbox.stats().running, 1);
-    drop(generation);
+    drop(run);
     kit.until_idle().await;
 }
 

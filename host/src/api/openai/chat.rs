@@ -2,7 +2,7 @@
 
 use super::Failures;
 use super::wire::{ChatRequest, ChatStream, Completion, Head, StreamStyle, TokenLimits};
-use crate::generation::{Answer, Plan};
+use crate::generation::{Collector, GenerationStream, StreamSink, TokenMeter};
 use crate::guard::Screened;
 use crate::http::HttpState;
 use crate::http::error::ApiError;
@@ -17,6 +17,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use belljar_sandbox::wit::text;
+use belljar_sandbox::{ChunkSink, Generated, RunError, RunHandle};
 use futures_util::future::try_join_all;
 use http::{HeaderName, HeaderValue, header};
 use tokio::time::Instant;
@@ -63,12 +64,22 @@ async fn create(
     let mut spending = Spending::new(
         limited.reserve(call.tokens_max())?,
         &caller,
-        call.plan.prompt_tokens_estimate,
+        call.limits.prompt_tokens_estimate,
     );
     let head = Head::new(asked, &model, state.clock().now());
-    let answers = start(&model, &record, texts, &call.plan, call.choices, since).await?;
-    spending.watch(&answers);
+    let texts = requests(texts, call.limits.max_tokens, call.choices);
+    let meters: Vec<_> = texts.iter().map(|_| TokenMeter::default()).collect();
+    spending.watch(meters.clone());
+    let texts = texts.into_iter().zip(meters);
     if call.is_stream {
+        let open = async |(request, meter): (text::Request, TokenMeter)| {
+            let (sink, queue) = StreamSink::new(&call.limits, meter);
+            let run = generate(&model, &record, request, sink).await?;
+            GenerationStream::open(run, queue, since).await
+        };
+        // What fails at once fails with a status.
+        let answers = try_join_all(texts.map(open)).await;
+        let answers = answers.map_err(|error| runs::note_failure(&model, &record, error))?;
         let style = StreamStyle {
             include_usage: call.include_usage,
             logprobs: call.logprobs,
@@ -78,41 +89,28 @@ async fn create(
             &head, answers, model, record, spending, style,
         )))
     } else {
-        let collected = try_join_all(answers.into_iter().map(Answer::collect)).await;
+        let collect = async |(request, meter): (text::Request, TokenMeter)| {
+            let sink = Collector::new(&call.limits, meter);
+            let run = generate(&model, &record, request, sink).await?;
+            Ok(Collector::whole(run.await?, since).await)
+        };
+        let collected = try_join_all(texts.map(collect)).await;
         let collected = collected.map_err(|error| runs::note_failure(&model, &record, error))?;
         let mut completion = Completion::new(head);
         for (events, end) in collected {
-            if let Some(end) = &end {
-                runs::note_end(&model, &end.spent);
-            }
-            completion.add(events, end.as_ref(), call.logprobs, call.is_legacy);
+            runs::note_end(&model, &end.spent);
+            completion.add(events, &end, call.logprobs, call.is_legacy);
         }
         spending.settle(completion.prompt_tokens(), completion.completion_tokens());
         Ok(Json(completion).into_response())
     }
 }
 
-/// Starts a sandbox for each answer. What fails at once fails with a status, also for streams.
-async fn start(
-    model: &LiveModel,
-    record: &Record,
-    texts: Screened<ChatTexts>,
-    plan: &Plan,
-    choices: u32,
-    since: Instant,
-) -> Result<Vec<Answer>, ApiError> {
+/// What each answer's sandbox is asked.
+fn requests(texts: Screened<ChatTexts>, max_tokens: u32, choices: u32) -> Vec<text::Request> {
     let request = text::Request {
-        max_tokens: plan.max_tokens,
+        max_tokens,
         ..texts.into_inner().request
-    };
-    let start_one = async |request: text::Request| {
-        let generation = model
-            .model
-            .generate(request, &model.budget, record.run_label())
-            .await?;
-        let mut answer = Answer::start(generation, plan, since);
-        answer.check_start()?;
-        Ok(answer)
     };
     // A conversation can be megabytes: the last answer takes it as it is.
     let last = choices.saturating_sub(1);
@@ -125,8 +123,17 @@ async fn start(
         choice: last,
         ..request
     });
-    let answers = try_join_all(requests.into_iter().map(start_one)).await;
-    answers.map_err(|error| runs::note_failure(model, record, error))
+    requests
+}
+
+async fn generate<S: ChunkSink>(
+    model: &LiveModel,
+    record: &Record,
+    request: text::Request,
+    sink: S,
+) -> Result<RunHandle<Generated<S>>, RunError> {
+    let (budget, label) = (&model.budget, record.run_label());
+    model.model.generate(request, sink, budget, label).await
 }
 
 fn stream(stream: ChatStream) -> Response {

@@ -189,16 +189,8 @@ impl Completion {
     }
 
     /// Adds one answer.
-    pub(crate) fn add(
-        &mut self,
-        events: Vec<Event>,
-        end: Option<&End>,
-        logprobs: bool,
-        is_legacy: bool,
-    ) {
-        if let Some(end) = end {
-            self.usage.add(end);
-        }
+    pub(crate) fn add(&mut self, events: Vec<Event>, end: &End, logprobs: bool, is_legacy: bool) {
+        self.usage.add(end);
         let mut message = Message {
             role: "assistant",
             content: None,

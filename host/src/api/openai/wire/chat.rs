@@ -3,7 +3,7 @@
 use super::check::{Plain, StringOrList, StringOrObject, at_most, parameters, within};
 use super::content::{self, Message};
 use super::tools::{self, Function, NamedChoice, Tool};
-use crate::generation::Plan;
+use crate::generation::OutputLimits;
 use crate::http::error::ApiError;
 use crate::http::screening::{ChatTexts, Mark};
 use belljar_sandbox::wit::text::{self, JsonSchema, ReasoningEffort, ResponseFormat};
@@ -133,7 +133,7 @@ pub(crate) struct TokenLimits {
 /// A checked request.
 #[derive(Debug)]
 pub(crate) struct ChatCall {
-    pub(crate) plan: Plan,
+    pub(crate) limits: OutputLimits,
     pub(crate) choices: u32,
     pub(crate) is_stream: bool,
     /// Whether a stream ends with the usage.
@@ -149,17 +149,17 @@ pub(crate) struct ChatCall {
 impl ChatCall {
     /// The most tokens that the request can use: its prompt, and all of its answers.
     pub(crate) fn tokens_max(&self) -> u32 {
-        let answers = self.plan.max_tokens.saturating_mul(self.choices);
-        self.plan.prompt_tokens_estimate.saturating_add(answers)
+        let answers = self.limits.max_tokens.saturating_mul(self.choices);
+        self.limits.prompt_tokens_estimate.saturating_add(answers)
     }
 
     /// Where the caller did not say how long an answer may be, makes it as long as a request
     /// with `limit` tokens can be: nobody should be refused for a default of the server's.
     pub(crate) fn fit_default_tokens(&mut self, limit: u32) {
         if self.tokens_are_default && self.tokens_max() > limit {
-            let left = limit.saturating_sub(self.plan.prompt_tokens_estimate);
+            let left = limit.saturating_sub(self.limits.prompt_tokens_estimate);
             let each = (left / self.choices.max(1)).max(1);
-            self.plan.max_tokens = each;
+            self.limits.max_tokens = each;
         }
     }
 }
@@ -238,7 +238,7 @@ impl ChatRequest {
             choice: 0,
             parameters,
         };
-        let plan = Plan {
+        let limits = OutputLimits {
             max_tokens,
             stop,
             prompt_tokens_max: size.tokens_max(),
@@ -250,7 +250,7 @@ impl ChatRequest {
             marks,
         };
         let call = ChatCall {
-            plan,
+            limits,
             choices,
             is_stream,
             include_usage,
@@ -546,9 +546,9 @@ mod tests {
             let body = serde_json::to_vec(&body).unwrap().into();
             match json::parse::<ChatRequest>(&body).and_then(|request| request.read(LIMITS)) {
                 Ok((call, _)) => {
-                    prop_assert!((1..=LIMITS.max).contains(&call.plan.max_tokens));
+                    prop_assert!((1..=LIMITS.max).contains(&call.limits.max_tokens));
                     prop_assert!((1..=LIMITS.choices_max).contains(&call.choices));
-                    prop_assert!(call.plan.stop.len() <= STOPS_MAX);
+                    prop_assert!(call.limits.stop.len() <= STOPS_MAX);
                 }
                 Err(refusal) => prop_assert!(refusal.detail().is_none(), "{refusal:?}"),
             }

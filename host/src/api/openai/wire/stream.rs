@@ -6,7 +6,7 @@
 
 use super::answer::{Head, Logprobs, finish_reason};
 use super::usage::Usage;
-use crate::generation::{Answer, Event};
+use crate::generation::{Event, GenerationStream};
 use crate::http::json::write_string;
 use crate::http::layers::Record;
 use crate::http::runs;
@@ -43,7 +43,7 @@ pub(crate) struct ChatStream {
 }
 
 struct Choice {
-    answer: Answer,
+    answer: GenerationStream,
     has_begun: bool,
     is_over: bool,
 }
@@ -60,7 +60,7 @@ impl ChatStream {
     /// A stream of several answers to one prompt.
     pub(crate) fn new(
         head: &Head,
-        answers: Vec<Answer>,
+        answers: Vec<GenerationStream>,
         model: Arc<LiveModel>,
         record: Record,
         spending: Spending,

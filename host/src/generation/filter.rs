@@ -4,13 +4,14 @@ use super::{StopFilter, TokenCap};
 use belljar_sandbox::RunError;
 use belljar_sandbox::wit::text;
 use std::collections::VecDeque;
+use std::ops::ControlFlow;
 
 /// Tool calls of one turn.
 const TOOL_CALLS_MAX: u32 = 128;
 
 /// What the host holds a guest to.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct OutputLimits {
     /// Tokens that may be generated.
     pub max_tokens: u32,
     /// The text ends before the first of these.
@@ -45,9 +46,9 @@ pub struct TimedEvent {
     pub event: Event,
 }
 
-/// Holds one answer to its plan.
+/// Holds one answer to its limits.
 #[derive(Debug)]
-pub struct Shaper {
+pub struct OutputFilter {
     stop: StopFilter,
     cap: TokenCap,
     prompt_tokens_max: u32,
@@ -63,15 +64,15 @@ pub struct Shaper {
     finished: bool,
 }
 
-impl Shaper {
-    /// A shaper for one answer.
+impl OutputFilter {
+    /// A filter for one answer.
     #[must_use]
-    pub fn new(plan: &Plan) -> Self {
+    pub fn new(limits: &OutputLimits) -> Self {
         Self {
-            stop: StopFilter::new(&plan.stop),
-            cap: TokenCap::new(plan.max_tokens),
-            prompt_tokens_max: plan.prompt_tokens_max,
-            prompt_tokens_estimate: plan.prompt_tokens_estimate,
+            stop: StopFilter::new(&limits.stop),
+            cap: TokenCap::new(limits.max_tokens),
+            prompt_tokens_max: limits.prompt_tokens_max,
+            prompt_tokens_estimate: limits.prompt_tokens_estimate,
             held_tokens: VecDeque::new(),
             taken: 0,
             shown: 0,
@@ -81,10 +82,26 @@ impl Shaper {
         }
     }
 
-    /// Whether the last event has been given: the guest is not needed any more.
-    #[must_use]
-    pub fn is_finished(&self) -> bool {
-        self.finished
+    /// Takes what one call of the guest gave and pushes what the caller sees of it. Says to stop
+    /// when the guest is not needed any more; one that has ended by itself is, for it has still
+    /// to say what it used.
+    ///
+    /// # Errors
+    ///
+    /// When a chunk breaks the contract. What came before it has been pushed.
+    pub fn take_all(
+        &mut self,
+        chunks: Vec<text::Chunk>,
+        out: &mut Vec<TimedEvent>,
+    ) -> Result<ControlFlow<()>, RunError> {
+        for chunk in chunks {
+            let has_ended = matches!(chunk.content, text::Content::Finish(_));
+            self.take(chunk, out)?;
+            if self.finished && !has_ended {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
     }
 
     /// Takes the next chunk and pushes what the caller sees of it.
@@ -240,9 +257,9 @@ mod tests {
     use super::*;
     use text::{Content, FinishReason};
 
-    fn plan(max_tokens: u32, stop: &[&str]) -> Plan {
+    fn limits(max_tokens: u32, stop: &[&str]) -> OutputLimits {
         let stop = stop.iter().map(ToString::to_string).collect();
-        Plan {
+        OutputLimits {
             max_tokens,
             stop,
             prompt_tokens_max: 100,
@@ -264,11 +281,11 @@ mod tests {
         })
     }
 
-    fn run(plan: &Plan, contents: Vec<Content>) -> (String, Vec<TimedEvent>) {
-        let mut shaper = Shaper::new(plan);
+    fn run(limits: &OutputLimits, contents: Vec<Content>) -> (String, Vec<TimedEvent>) {
+        let mut filter = OutputFilter::new(limits);
         let mut out = Vec::new();
         for content in contents {
-            shaper
+            filter
                 .take(
                     text::Chunk {
                         content,
@@ -278,7 +295,7 @@ mod tests {
                 )
                 .expect("a sound chunk");
         }
-        shaper.finish(&mut out);
+        filter.finish(&mut out);
         let text = out.iter().map(|timed| match &timed.event {
             Event::Text(fragment) => fragment.text.as_str(),
             _ => "",
@@ -296,14 +313,14 @@ mod tests {
     #[test]
     fn the_guest_may_end_with_the_last_token_and_not_later() {
         let ended = vec![words("one two "), Content::Finish(FinishReason::Stop)];
-        let (text, events) = run(&plan(2, &[]), ended);
+        let (text, events) = run(&limits(2, &[]), ended);
         assert_eq!(
             (text.as_str(), last(&events)),
             ("one two ", Some(FinishReason::Stop))
         );
 
         let endless = vec![words("one two "), words("three "), words("four ")];
-        let (text, events) = run(&plan(2, &[]), endless);
+        let (text, events) = run(&limits(2, &[]), endless);
         assert_eq!(
             (text.as_str(), last(&events)),
             ("one two ", Some(FinishReason::Length))
@@ -314,7 +331,7 @@ mod tests {
     #[test]
     fn tokens_go_with_their_text() {
         let (text, events) = run(
-            &plan(9, &["two three"]),
+            &limits(9, &["two three"]),
             vec![words("one "), words("two "), words("three four ")],
         );
         assert_eq!(
@@ -346,15 +363,18 @@ mod tests {
                 arguments: "{}".to_owned(),
             })
         };
-        let (text, events) = run(&plan(9, &["\n\n"]), vec![words("hm\n"), call(0, Some("f"))]);
+        let (text, events) = run(
+            &limits(9, &["\n\n"]),
+            vec![words("hm\n"), call(0, Some("f"))],
+        );
         assert_eq!(text, "hm\n");
         assert!(
             matches!(&events.get(2).map(|timed| &timed.event), Some(Event::ToolCall(call)) if call.id.is_some())
         );
 
-        let mut shaper = Shaper::new(&plan(9, &[]));
+        let mut filter = OutputFilter::new(&limits(9, &[]));
         for content in [call(1, Some("f")), call(0, None), call(0, Some(""))] {
-            let refused = shaper.take(
+            let refused = filter.take(
                 text::Chunk {
                     content,
                     delay_us: 0,
@@ -366,8 +386,37 @@ mod tests {
     }
 
     #[test]
+    fn a_guest_is_needed_until_it_is_cut_and_asked_for_its_usage_when_it_ends() {
+        let chunks = |contents: Vec<Content>| {
+            let chunk = |content| text::Chunk {
+                content,
+                delay_us: 0,
+            };
+            contents.into_iter().map(chunk).collect::<Vec<_>>()
+        };
+        let take = |stop: &[&str], contents| {
+            let mut out = Vec::new();
+            let mut filter = OutputFilter::new(&limits(3, stop));
+            (filter.take_all(chunks(contents), &mut out), out.len())
+        };
+        let go = ControlFlow::Continue(());
+        assert_eq!(take(&[], vec![words("one two three ")]), (Ok(go), 1));
+        let end = || Content::Finish(FinishReason::Stop);
+        assert_eq!(take(&[], vec![words("one "), end()]), (Ok(go), 2));
+        let cut = ControlFlow::Break(());
+        assert_eq!(take(&["two"], vec![words("one two "), end()]), (Ok(cut), 2));
+        assert_eq!(
+            take(
+                &[],
+                vec![words("one two three four "), words("five "), end()]
+            ),
+            (Ok(cut), 2)
+        );
+    }
+
+    #[test]
     fn silence_is_an_answer() {
-        let (text, events) = run(&plan(2, &[]), Vec::new());
+        let (text, events) = run(&limits(2, &[]), Vec::new());
         assert_eq!(
             (text.as_str(), last(&events)),
             ("", Some(FinishReason::Stop))

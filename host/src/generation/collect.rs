@@ -1,0 +1,98 @@
+//! An answer in one piece: it stays with the run until the run is over.
+
+use super::{End, Event, OutputFilter, OutputLimits, TimedEvent, TokenMeter};
+use belljar_sandbox::wit::text;
+use belljar_sandbox::{ChunkSink, Completed, Generated, RunError};
+use std::ops::ControlFlow;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// A sink that keeps what a caller sees of one answer.
+#[derive(Debug)]
+pub struct Collector {
+    filter: OutputFilter,
+    meter: TokenMeter,
+    events: Vec<TimedEvent>,
+}
+
+impl Collector {
+    /// A sink for one answer, which is held to `limits` and counted by `meter`.
+    #[must_use]
+    pub fn new(limits: &OutputLimits, meter: TokenMeter) -> Self {
+        Self {
+            filter: OutputFilter::new(limits),
+            meter,
+            events: Vec::new(),
+        }
+    }
+
+    /// The events of a run that is over and what it has used, when the last event is due. Delays
+    /// count from `since`, the moment when the request came.
+    pub async fn whole(run: Completed<Generated<Self>>, since: Instant) -> (Vec<Event>, End) {
+        let Completed {
+            value: Generated { sink, usage },
+            spent,
+        } = run;
+        let Self {
+            mut filter,
+            mut events,
+            ..
+        } = sink;
+        filter.finish(&mut events);
+        let delay_us = events
+            .iter()
+            .fold(0u64, |sum, timed| sum.saturating_add(timed.delay_us));
+        let usage = filter.usage(usage);
+        if delay_us > 0 {
+            // Where the clock cannot say when, the answer is due at once.
+            let due = since.checked_add(Duration::from_micros(delay_us));
+            tokio::time::sleep_until(due.unwrap_or(since)).await;
+        }
+        let events = events.into_iter().map(|timed| timed.event).collect();
+        (events, End { usage, spent })
+    }
+}
+
+impl ChunkSink for Collector {
+    async fn take(&mut self, chunks: Vec<text::Chunk>) -> Result<ControlFlow<()>, RunError> {
+        let taken = self.filter.take_all(chunks, &mut self.events);
+        self.meter.set(self.filter.tokens());
+        taken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::stream::script::{self, Then, limits, word};
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_in_one_piece_takes_as_long() {
+        let sink = Collector::new(&limits(), TokenMeter::default());
+        let chunks = (0..4).map(|_| word("a", 250_000));
+        let (run, _) = script::run(sink, chunks, Then::End);
+        let start = Instant::now();
+        let (events, end) = Collector::whole(run.await.unwrap(), start).await;
+        assert_eq!(events.len(), 5);
+        assert_eq!(end.usage.completion_tokens, 3);
+        assert_eq!(start.elapsed(), Duration::from_secs(1));
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_cut_says_what_it_cost() {
+        let limits = OutputLimits {
+            stop: vec!["b".to_owned()],
+            ..limits()
+        };
+        let meter = TokenMeter::default();
+        let sink = Collector::new(&limits, meter.clone());
+        let chunks = ["a", "b", "c"].map(|text| word(text, 0));
+        let (run, taken) = script::run(sink, chunks, Then::Silence);
+        let (events, end) = Collector::whole(run.await.unwrap(), Instant::now()).await;
+        assert_eq!(events.len(), 2, "a word and the end");
+        assert_eq!(taken.chunks(), 2, "the guest is not asked again");
+        assert_eq!((end.usage.completion_tokens, end.spent.fuel), (2, 7));
+        assert_eq!(meter.tokens(), 2);
+    }
+}
