@@ -12,11 +12,10 @@ mod tensors;
 
 pub(crate) use operations::metrics_route;
 
-use crate::http::HttpState;
+use crate::http::policy::Routes;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -45,14 +44,15 @@ impl Modify for Credentials {
 }
 
 /// Every route of the server.
-pub(crate) fn routes() -> OpenApiRouter<HttpState> {
-    OpenApiRouter::with_openapi(Description::openapi())
-        .merge(operations::router())
-        .merge(tensors::router())
-        .merge(oip::router())
-        .merge(openai::router())
-        .merge(models::router())
-        .merge(admin::router())
+#[must_use]
+pub fn routes() -> Routes {
+    Routes::described(Description::openapi())
+        .merge(operations::routes())
+        .merge(tensors::routes())
+        .merge(oip::routes())
+        .merge(openai::routes())
+        .merge(models::routes())
+        .merge(admin::routes())
 }
 
 /// The description of all routes, as `GET /openapi.json` gives it.

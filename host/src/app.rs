@@ -26,7 +26,8 @@ use crate::config::{Effective, Resolved, Settings};
 use crate::db::{Db, DbError};
 use crate::guard::{BanError, Bans, Screening};
 use crate::http::{self, HttpState, Parts};
-use crate::limits::{Quotas, RateLimiter};
+use crate::inference::Inference;
+use crate::limits::{Limiter, Quotas, RateLimiter};
 use crate::models::{ModelError, Registry};
 use crate::telemetry::Metrics;
 
@@ -190,8 +191,12 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
         audit: audit.clone(),
         bans: bans.clone(),
         screening: screening.clone(),
-        rates: rates.clone(),
-        quotas: Quotas::new(settings.limits.quota),
+        inference: Inference::new(registry.clone(), screening.clone()),
+        limiter: Limiter::new(
+            rates.clone(),
+            Quotas::new(settings.limits.quota),
+            clock.clone(),
+        ),
         clock,
         config: settings.http.clone(),
         effective_config: serde_json::json!(effective),
@@ -305,7 +310,7 @@ impl App {
 
     /// All routes with their layers, to be asked without a socket.
     pub fn router(&self) -> Router {
-        http::router(api::routes().into(), self.state.clone())
+        http::router(api::routes(), self.state.clone())
     }
 
     /// The limits of requests and tokens a minute.

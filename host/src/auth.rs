@@ -5,6 +5,7 @@
 //! right asks the caller for it. Knows no HTTP.
 
 mod allowance;
+mod authorized;
 mod caller;
 mod credential;
 mod key;
@@ -13,6 +14,7 @@ mod store;
 mod usage;
 
 pub use allowance::{Allowance, LIMIT_MAX};
+pub use authorized::{Administer, Authorized, Infer, ReadModels, Right, WriteModels};
 pub use caller::{Caller, Denied};
 pub use credential::{Credential, Principal};
 pub use key::{

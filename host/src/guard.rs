@@ -3,9 +3,11 @@
 mod abuse;
 mod bans;
 mod injection;
+mod plain;
 mod violation;
 
 pub use abuse::{Abuse, AbuseConfig, BanDurations, Verdict};
 pub use bans::{Ban, BanError, Bans, Exemption, Subject};
 pub use injection::{Finding, InjectionConfig, Inspection, Screened, Screening, Texts};
+pub use plain::is_plain;
 pub use violation::Violation;

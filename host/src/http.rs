@@ -6,20 +6,20 @@
 pub(crate) mod body;
 pub(crate) mod error;
 pub(crate) mod extract;
+mod head_texts;
 mod host_name;
 pub(crate) mod json;
 pub(crate) mod layers;
+pub(crate) mod policy;
 mod proxy_protocol;
 mod router;
-pub(crate) mod runs;
-pub(crate) mod screening;
 mod serve;
-pub(crate) mod spending;
 mod state;
 
 pub use host_name::{AllowedHost, InvalidHost};
 pub use json::{InputConfig, PARSER_DEPTH_MAX};
 pub use layers::{AllowedOrigin, BrowserConfig, InvalidOrigin};
+pub use policy::{Access, RoutePolicies, RoutePolicy, Routes, TimeLimit, WhileBanned};
 pub use proxy_protocol::ProxyProtocol;
 pub(crate) use router::{operators_router, router};
 pub use serve::serve;

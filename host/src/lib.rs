@@ -18,6 +18,7 @@ pub mod generation;
 pub mod guard;
 pub mod http;
 pub mod ids;
+pub mod inference;
 pub mod limits;
 pub mod models;
 pub mod net;

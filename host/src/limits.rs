@@ -5,11 +5,13 @@
 //! what it takes from it is taken whole or not at all, and what it took too much comes back
 //! through its [`Reservation`]. [`Quotas`] keeps what is counted by key alone. Knows no HTTP.
 
+mod admission;
 mod bucket;
 mod quota;
 mod rate;
 mod ticket;
 
+pub use admission::{Admission, Admitted, Counts, Entry, LimitError, Limiter, TokenAdmission};
 pub use bucket::{Standing, Window};
 pub use quota::{OverQuota, QuotaConfig, Quotas, Slot, StorageQuota};
 pub use rate::{InvalidRouteRate, Rate, RouteRate};

@@ -5,12 +5,11 @@ mod config;
 mod keys;
 
 use super::Failures;
-use crate::http::HttpState;
-use utoipa_axum::router::OpenApiRouter;
+use crate::http::policy::Routes;
 
-pub(super) fn router() -> OpenApiRouter<HttpState> {
-    OpenApiRouter::new()
-        .merge(keys::router())
-        .merge(bans::router())
-        .merge(config::router())
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .merge(keys::routes())
+        .merge(bans::routes())
+        .merge(config::routes())
 }

@@ -2,13 +2,14 @@
 
 use super::{Binary, Failures};
 use crate::audit::EventKind;
-use crate::auth::Caller;
+use crate::auth::{Authorized, Caller, ReadModels, Scope, WriteModels};
 use crate::http::HttpState;
 use crate::http::body::check_length;
 use crate::http::error::ApiError;
-use crate::http::extract::{May, Path, Query, ReadModels, WriteModels, record_of};
+use crate::http::extract::{Path, Query};
 use crate::http::json::Json;
-use crate::http::layers::Record;
+use crate::http::policy::{RoutePolicy, Routes};
+use crate::inference::RequestContext;
 use crate::models::{ModelSummary, UploadRequest, VersionState, VersionStatus};
 use crate::telemetry::metrics as names;
 use axum::body::Body;
@@ -22,17 +23,23 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::io;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub(super) fn router() -> OpenApiRouter<HttpState> {
-    OpenApiRouter::new()
-        .routes(routes!(upload, list))
-        .routes(routes!(update))
-        .routes(routes!(show, remove))
-        .routes(routes!(show_version, remove_version))
-        .routes(routes!(activate))
-        .routes(routes!(deactivate))
+pub(super) fn routes() -> Routes {
+    let read = RoutePolicy::scope(Scope::ModelsRead);
+    let write = RoutePolicy::scope(Scope::ModelsWrite);
+    // Uploads have time-outs for silence and for the whole.
+    let upload_policy = write.own_time_limit();
+    Routes::default()
+        .add(upload_policy, routes!(upload))
+        .add(upload_policy, routes!(update))
+        .add(read, routes!(list))
+        .add(read, routes!(show))
+        .add(write, routes!(remove))
+        .add(read, routes!(show_version))
+        .add(write, routes!(remove_version))
+        .add(write, routes!(activate))
+        .add(write, routes!(deactivate))
 }
 
 /// One version of a model.
@@ -179,18 +186,17 @@ fn yes() -> bool {
     )
 )]
 async fn upload(
-    May { caller, .. }: May<WriteModels>,
+    Authorized { caller, .. }: Authorized<WriteModels>,
     State(state): State<HttpState>,
+    context: RequestContext,
     Query(query): Query<UploadQuery>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let record = request.extensions().get::<Record>().cloned();
-    let record = record.unwrap_or_default();
-    let outcome = accept_upload(&state, caller, query, request).await;
+    let outcome = accept_upload(&state, caller, &context, query, request).await;
     let label = outcome.as_ref().map_or_else(ApiError::code, |_| "ok");
     metrics::counter!(names::UPLOADS, "outcome" => label).increment(1);
     if outcome.is_err() {
-        record.security_event(EventKind::UploadRefused, &[("code", json!(label))]);
+        context.security_event(EventKind::UploadRefused, &[("code", json!(label))]);
     }
     outcome
 }
@@ -212,17 +218,19 @@ async fn upload(
     )
 )]
 async fn update(
-    may: May<WriteModels>,
+    authorized: Authorized<WriteModels>,
     state: State<HttpState>,
+    context: RequestContext,
     query: Query<UploadQuery>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    upload(may, state, query, request).await
+    upload(authorized, state, context, query, request).await
 }
 
 async fn accept_upload(
     state: &HttpState,
     caller: Caller,
+    context: &RequestContext,
     query: UploadQuery,
     request: Request,
 ) -> Result<Response, ApiError> {
@@ -237,24 +245,21 @@ async fn accept_upload(
     check_length(request.headers(), limit)?;
     let UploadQuery { wait, activate } = query;
     let registry = state.registry();
-    let record = request.extensions().get::<Record>().cloned();
-    let quotas = state.quotas();
+    let quotas = state.limiter().quotas();
     let place = quotas.enter_upload(&caller)?;
     let upload = UploadRequest {
         activate,
         quota: quotas.storage(&caller),
         caller,
     };
-    let status = stream_body(state, upload, request).await?;
+    let status = stream_body(state, upload, context, request).await?;
     drop(place);
     // It is on disk from here on, whatever becomes of it.
     let about = [
         ("model", json!(status.id.to_string())),
         ("digest", json!(status.digest.to_string())),
     ];
-    record
-        .unwrap_or_default()
-        .security_event(EventKind::ModelUploaded, &about);
+    context.security_event(EventKind::ModelUploaded, &about);
     let status = if wait {
         registry.settled(&status.id).await?
     } else {
@@ -289,10 +294,10 @@ fn failed(status: VersionStatus) -> ApiError {
 async fn stream_body(
     state: &HttpState,
     upload: UploadRequest,
+    context: &RequestContext,
     request: Request,
 ) -> Result<VersionStatus, ApiError> {
     let (parts, body) = request.into_parts();
-    let record = record_of(&parts);
     if is_multipart(&parts.headers) {
         let mut request = Request::from_parts(parts, body);
         // Without this, a form ends after 2 MB. The bundle's own caps hold while it is read.
@@ -304,14 +309,14 @@ async fn stream_body(
         // A field borrows the form it came in, and the registry wants a body of its own.
         let feed = feed(multipart, sender);
         let pieces = tokio_stream::wrappers::ReceiverStream::new(receiver);
-        let stored = stream_pieces(state, upload, pieces, record);
+        let stored = stream_pieces(state, upload, pieces, context.clone());
         let (fed, stored) = tokio::join!(feed, stored);
         // A form without the field has an error of its own; the rest is told by who reads.
         fed?;
         stored
     } else {
         let pieces = Body::into_data_stream(body).map_err(io::Error::other);
-        stream_pieces(state, upload, pieces, record).await
+        stream_pieces(state, upload, pieces, context.clone()).await
     }
 }
 
@@ -332,10 +337,10 @@ async fn stream_pieces(
     state: &HttpState,
     upload: UploadRequest,
     pieces: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
-    record: Record,
+    context: RequestContext,
 ) -> Result<VersionStatus, ApiError> {
     let counted = pieces.inspect_ok(move |piece| {
-        record.add_bytes_in(piece.len());
+        context.add_bytes_in(piece.len());
         let bytes = u64::try_from(piece.len()).unwrap_or(0);
         metrics::counter!(names::UPLOAD_BYTES).increment(bytes);
     });
@@ -374,7 +379,7 @@ fn bad_multipart() -> ApiError {
 /// All models with all their versions.
 #[utoipa::path(get, path = "/models", tag = "Models", responses((status = 200, body = ModelList), Failures))]
 async fn list(
-    May { caller, .. }: May<ReadModels>,
+    Authorized { caller, .. }: Authorized<ReadModels>,
     State(state): State<HttpState>,
 ) -> Json<ModelList> {
     let data = state
@@ -398,7 +403,7 @@ async fn list(
     responses((status = 200, body = ModelView), Failures)
 )]
 async fn show(
-    May { caller, .. }: May<ReadModels>,
+    Authorized { caller, .. }: Authorized<ReadModels>,
     State(state): State<HttpState>,
     Path(name): Path<String>,
 ) -> Result<Json<ModelView>, ApiError> {
@@ -416,7 +421,7 @@ async fn show(
     responses((status = 200, body = VersionView), Failures)
 )]
 async fn show_version(
-    May { caller, .. }: May<ReadModels>,
+    Authorized { caller, .. }: Authorized<ReadModels>,
     State(state): State<HttpState>,
     Path((name, version)): Path<(String, String)>,
 ) -> Result<Json<VersionView>, ApiError> {
@@ -437,8 +442,8 @@ async fn show_version(
     responses((status = 204), Failures)
 )]
 async fn remove(
-    May { caller, .. }: May<WriteModels>,
-    record: Record,
+    Authorized { caller, .. }: Authorized<WriteModels>,
+    context: RequestContext,
     State(state): State<HttpState>,
     Path(name): Path<String>,
 ) -> Result<StatusCode, ApiError> {
@@ -446,7 +451,7 @@ async fn remove(
         .registry()
         .remove_model(&model_name(&name)?, &caller)
         .await?;
-    record.security_event(EventKind::ModelRemoved, &[("model", json!(name))]);
+    context.security_event(EventKind::ModelRemoved, &[("model", json!(name))]);
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -459,8 +464,8 @@ async fn remove(
     responses((status = 204), Failures)
 )]
 async fn remove_version(
-    May { caller, .. }: May<WriteModels>,
-    record: Record,
+    Authorized { caller, .. }: Authorized<WriteModels>,
+    context: RequestContext,
     State(state): State<HttpState>,
     Path((name, version)): Path<(String, String)>,
 ) -> Result<StatusCode, ApiError> {
@@ -468,7 +473,7 @@ async fn remove_version(
         .registry()
         .remove_version(&model_id(&name, &version)?, &caller)
         .await?;
-    record.security_event(
+    context.security_event(
         EventKind::ModelRemoved,
         &[("model", json!(format!("{name}@{version}")))],
     );
@@ -485,8 +490,8 @@ async fn remove_version(
     responses((status = 200, body = VersionView), Failures)
 )]
 async fn activate(
-    May { caller, .. }: May<WriteModels>,
-    record: Record,
+    Authorized { caller, .. }: Authorized<WriteModels>,
+    context: RequestContext,
     State(state): State<HttpState>,
     Path((name, version)): Path<(String, String)>,
 ) -> Result<Json<VersionView>, ApiError> {
@@ -494,7 +499,7 @@ async fn activate(
         .registry()
         .activate(&model_id(&name, &version)?, &caller)
         .await?;
-    record.security_event(
+    context.security_event(
         EventKind::ModelActivated,
         &[("model", json!(format!("{name}@{version}")))],
     );
@@ -510,8 +515,8 @@ async fn activate(
     responses((status = 200, body = ModelView), Failures)
 )]
 async fn deactivate(
-    May { caller, .. }: May<WriteModels>,
-    record: Record,
+    Authorized { caller, .. }: Authorized<WriteModels>,
+    context: RequestContext,
     State(state): State<HttpState>,
     Path(name): Path<String>,
 ) -> Result<Json<ModelView>, ApiError> {
@@ -519,7 +524,7 @@ async fn deactivate(
         .registry()
         .deactivate(&model_name(&name)?, &caller)
         .await?;
-    record.security_event(EventKind::ModelDeactivated, &[("model", json!(name))]);
+    context.security_event(EventKind::ModelDeactivated, &[("model", json!(name))]);
     Ok(Json(status.into()))
 }
 

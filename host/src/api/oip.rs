@@ -7,12 +7,14 @@ use super::tensors::infer;
 use super::{Binary, Failures};
 use crate::api::tensors::datatype_name;
 use crate::audit::EventKind;
-use crate::auth::Caller;
+use crate::auth::{Authorized, Caller, Infer, ReadModels, Scope, WriteModels};
 use crate::http::HttpState;
 use crate::http::error::ApiError;
-use crate::http::extract::{Infer, May, Path, ReadModels, WriteModels};
+use crate::http::extract::Path;
 use crate::http::json::{Json, OptionalJson};
-use crate::http::layers::Record;
+use crate::http::policy::{RoutePolicy, Routes};
+use crate::inference::RequestContext;
+use crate::limits::Admission;
 use crate::models::{LiveModel, ModelSummary, VersionState, VersionStatus};
 use axum::extract::{Request, State};
 use axum::response::Response;
@@ -22,23 +24,25 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub(super) fn router() -> OpenApiRouter<HttpState> {
-    OpenApiRouter::new()
-        .routes(routes!(server))
-        .routes(routes!(live))
-        .routes(routes!(ready))
-        .routes(routes!(model))
-        .routes(routes!(version))
-        .routes(routes!(model_ready))
-        .routes(routes!(version_ready))
-        .routes(routes!(infer_model))
-        .routes(routes!(infer_version))
-        .routes(routes!(index))
-        .routes(routes!(load))
-        .routes(routes!(unload))
+pub(super) fn routes() -> Routes {
+    let read = RoutePolicy::scope(Scope::ModelsRead);
+    let write = RoutePolicy::scope(Scope::ModelsWrite);
+    let run = RoutePolicy::scope(Scope::Infer);
+    Routes::default()
+        .add(RoutePolicy::any_caller(), routes!(server))
+        .add(RoutePolicy::any_caller(), routes!(live))
+        .add(RoutePolicy::any_caller(), routes!(ready))
+        .add(read, routes!(model))
+        .add(read, routes!(version))
+        .add(read, routes!(model_ready))
+        .add(read, routes!(version_ready))
+        .add(run, routes!(infer_model))
+        .add(run, routes!(infer_version))
+        .add(read, routes!(index))
+        .add(write, routes!(load))
+        .add(write, routes!(unload))
 }
 
 /// The server's metadata.
@@ -133,7 +137,7 @@ impl From<&TensorInfo> for TensorMetadata {
     responses((status = 200, body = ModelMetadata), Failures)
 )]
 async fn model(
-    May { caller, .. }: May<ReadModels>,
+    Authorized { caller, .. }: Authorized<ReadModels>,
     State(state): State<HttpState>,
     Path(name): Path<String>,
 ) -> Result<Json<ModelMetadata>, ApiError> {
@@ -149,7 +153,7 @@ async fn model(
     responses((status = 200, body = ModelMetadata), Failures)
 )]
 async fn version(
-    May { caller, .. }: May<ReadModels>,
+    Authorized { caller, .. }: Authorized<ReadModels>,
     State(state): State<HttpState>,
     Path((name, version)): Path<(String, String)>,
 ) -> Result<Json<ModelMetadata>, ApiError> {
@@ -203,7 +207,7 @@ struct ModelReady {
     responses((status = 200, body = ModelReady), Failures)
 )]
 async fn model_ready(
-    May { caller, .. }: May<ReadModels>,
+    Authorized { caller, .. }: Authorized<ReadModels>,
     State(state): State<HttpState>,
     Path(name): Path<String>,
 ) -> Result<Json<ModelReady>, ApiError> {
@@ -220,7 +224,7 @@ async fn model_ready(
     responses((status = 200, body = ModelReady), Failures)
 )]
 async fn version_ready(
-    May { caller, .. }: May<ReadModels>,
+    Authorized { caller, .. }: Authorized<ReadModels>,
     State(state): State<HttpState>,
     Path((name, version)): Path<(String, String)>,
 ) -> Result<Json<ModelReady>, ApiError> {
@@ -243,12 +247,14 @@ async fn version_ready(
     )
 )]
 async fn infer_model(
-    May { caller, .. }: May<Infer>,
+    caller: Authorized<Infer>,
     State(state): State<HttpState>,
+    context: RequestContext,
+    admission: Admission,
     Path(name): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    infer::serve(&state, &caller, Some(name), request).await
+    infer::serve(&state, &caller, admission, context, Some(name), request).await
 }
 
 /// Runs one version of a model once. See `POST /infer`.
@@ -264,12 +270,15 @@ async fn infer_model(
     )
 )]
 async fn infer_version(
-    May { caller, .. }: May<Infer>,
+    caller: Authorized<Infer>,
     State(state): State<HttpState>,
+    context: RequestContext,
+    admission: Admission,
     Path((name, version)): Path<(String, String)>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    infer::serve(&state, &caller, Some(format!("{name}@{version}")), request).await
+    let model = Some(format!("{name}@{version}"));
+    infer::serve(&state, &caller, admission, context, model, request).await
 }
 
 #[derive(Default, Deserialize, ToSchema)]
@@ -299,7 +308,7 @@ struct IndexEntry {
     responses((status = 200, body = Vec<IndexEntry>), Failures)
 )]
 async fn index(
-    May { caller, .. }: May<ReadModels>,
+    Authorized { caller, .. }: Authorized<ReadModels>,
     State(state): State<HttpState>,
     OptionalJson(IndexRequest { ready }): OptionalJson<IndexRequest>,
 ) -> Result<Json<Vec<IndexEntry>>, ApiError> {
@@ -342,8 +351,8 @@ fn entry(version: VersionStatus) -> IndexEntry {
     responses((status = 200, body = Object), Failures)
 )]
 async fn load(
-    May { caller, .. }: May<WriteModels>,
-    record: Record,
+    Authorized { caller, .. }: Authorized<WriteModels>,
+    context: RequestContext,
     State(state): State<HttpState>,
     Path(name): Path<String>,
 ) -> Result<Json<Empty>, ApiError> {
@@ -365,7 +374,7 @@ async fn load(
         };
         state.registry().activate(&id, &caller).await?;
         let about = [("model", serde_json::json!(id.to_string()))];
-        record.security_event(EventKind::ModelActivated, &about);
+        context.security_event(EventKind::ModelActivated, &about);
     }
     Ok(Json(Empty {}))
 }
@@ -379,8 +388,8 @@ async fn load(
     responses((status = 200, body = Object), Failures)
 )]
 async fn unload(
-    May { caller, .. }: May<WriteModels>,
-    record: Record,
+    Authorized { caller, .. }: Authorized<WriteModels>,
+    context: RequestContext,
     State(state): State<HttpState>,
     Path(name): Path<String>,
 ) -> Result<Json<Empty>, ApiError> {
@@ -389,7 +398,7 @@ async fn unload(
         .deactivate(&model_name(&name)?, &caller)
         .await?;
     let about = [("model", serde_json::json!(name))];
-    record.security_event(EventKind::ModelDeactivated, &about);
+    context.security_event(EventKind::ModelDeactivated, &about);
     Ok(Json(Empty {}))
 }
 

@@ -6,12 +6,11 @@ mod models;
 mod wire;
 
 use super::Failures;
-use crate::http::HttpState;
-use utoipa_axum::router::OpenApiRouter;
+use crate::http::policy::Routes;
 
-pub(super) fn router() -> OpenApiRouter<HttpState> {
-    OpenApiRouter::new()
-        .merge(models::router())
-        .merge(chat::router())
-        .merge(embeddings::router())
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .merge(models::routes())
+        .merge(chat::routes())
+        .merge(embeddings::routes())
 }

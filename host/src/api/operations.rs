@@ -7,12 +7,11 @@ mod root;
 pub(crate) use metrics::operators_route as metrics_route;
 
 use super::Failures;
-use crate::http::HttpState;
-use utoipa_axum::router::OpenApiRouter;
+use crate::http::policy::Routes;
 
-pub(super) fn router() -> OpenApiRouter<HttpState> {
-    OpenApiRouter::new()
-        .merge(root::router())
-        .merge(health::router())
-        .merge(metrics::router())
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .merge(root::routes())
+        .merge(health::routes())
+        .merge(metrics::routes())
 }

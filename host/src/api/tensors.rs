@@ -16,19 +16,17 @@ mod pickle;
 mod read;
 mod safetensors;
 
-pub(crate) use fit::fit;
 pub(crate) use negotiate::{BodyFormat, Format, UnsupportedBody, accepted, body_format};
 pub(crate) use oip::{HEADER_LENGTH, OIP_HEADER_LENGTH_HEADER};
 
-use crate::http::HttpState;
 use crate::http::error::ApiError;
+use crate::http::policy::Routes;
 use belljar_sandbox::wit::{tensors, types};
 use elements::Elements;
 use tensors::Datatype;
-use utoipa_axum::router::OpenApiRouter;
 
-pub(super) fn router() -> OpenApiRouter<HttpState> {
-    infer::router()
+pub(super) fn routes() -> Routes {
+    infer::routes()
 }
 
 /// Dimensions of one tensor. The contract with guests allows no more.
@@ -96,7 +94,7 @@ pub(crate) enum Form {
 
 /// A request for one inference, as read from any format.
 #[derive(Debug, Default)]
-pub(crate) struct Inference {
+pub(crate) struct TensorRequest {
     /// The model, where the body names one.
     pub(crate) model: Option<String>,
     /// The caller's own name for the request, given back in the answer.
@@ -130,7 +128,7 @@ pub(crate) struct WantedOutput {
     pub(crate) binary: Option<bool>,
 }
 
-impl Inference {
+impl TensorRequest {
     /// Reads a JSON body, with the tail of binary tensors where `tail` is given.
     pub(crate) fn from_json(body: &[u8], tail: Option<&[u8]>) -> Result<Self, TensorError> {
         let mut inference = read::json(body)?;

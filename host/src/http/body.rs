@@ -6,9 +6,9 @@ mod packed;
 
 use self::packed::{Coding, Unpacker};
 use super::error::ApiError;
-use super::extract::record_of;
+use super::extract::context_of;
 use super::json::InputConfig;
-use super::layers::Record;
+use crate::inference::RequestContext;
 use axum::body::Body;
 use axum::extract::{FromRef, FromRequest, Request};
 use bytes::{Bytes, BytesMut};
@@ -38,8 +38,8 @@ where
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
-        let record = record_of(&parts);
-        whole(&parts.headers, body, Limits::from_ref(state), &record)
+        let context = context_of(&parts.extensions);
+        whole(&parts.headers, body, Limits::from_ref(state), &context)
             .await
             .map(Self)
     }
@@ -50,7 +50,7 @@ pub(crate) async fn whole(
     headers: &HeaderMap,
     body: Body,
     limits: Limits,
-    record: &Record,
+    context: &RequestContext,
 ) -> Result<Bytes, ApiError> {
     let coding = Coding::of(headers)?;
     check_length(headers, limits.bytes_max)?;
@@ -65,7 +65,7 @@ pub(crate) async fn whole(
     // Costs nothing for a body that is there already, which most are.
     let body = tokio::time::timeout(limits.read_timeout, read).await;
     let (received, body) = body.map_err(|_| ApiError::body_timeout())??;
-    record.add_bytes_in(received);
+    context.add_bytes_in(received);
     Ok(body)
 }
 

@@ -51,7 +51,7 @@ impl ErrorType {
 
 /// A refusal or a failure, as the caller reads it.
 #[derive(Debug)]
-pub(crate) struct ApiError(Box<Failure>);
+pub struct ApiError(Box<Failure>);
 
 #[derive(Debug)]
 struct Failure {

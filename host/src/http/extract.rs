@@ -1,56 +1,64 @@
 //! Turns the head of a request into values that prove a check was made.
 
 use super::error::ApiError;
-use super::layers::{Authenticated, Record};
-use crate::auth::{Caller, Scope};
+use super::layers::Matched;
+use crate::auth::{Authorized, Right};
+use crate::inference::RequestContext;
+use crate::limits::{Admission, Admitted, TokenAdmission};
 use axum::extract::FromRequestParts;
+use http::Extensions;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
-use std::marker::PhantomData;
+use std::convert::Infallible;
 
-/// A caller who has the right `R`. Taken from the head, so a caller without it costs no body.
-pub(crate) struct May<R> {
-    pub(crate) caller: Caller,
-    right: PhantomData<R>,
-}
-
-/// A right that a handler asks for.
-pub(crate) trait Right {
-    const SCOPE: Scope;
-}
-
-macro_rules! rights {
-    ($($(#[$doc:meta])* $name:ident => $scope:ident),* $(,)?) => {$(
-        $(#[$doc])*
-        pub(crate) struct $name;
-
-        impl Right for $name {
-            const SCOPE: Scope = Scope::$scope;
-        }
-    )*};
-}
-
-rights! {
-    /// To run models.
-    Infer => Infer,
-    /// To list models and read their state.
-    ReadModels => ModelsRead,
-    /// To upload, activate and remove models.
-    WriteModels => ModelsWrite,
-    /// To manage keys and read the configuration.
-    Administer => Admin,
-}
-
-impl<S: Sync, R: Right> FromRequestParts<S> for May<R> {
+impl<S: Sync, R: Right> FromRequestParts<S> for Authorized<R> {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let Authenticated(caller) = Authenticated::from_request_parts(parts, state).await?;
-        caller.require(R::SCOPE)?;
-        Ok(Self {
-            caller,
-            right: PhantomData,
-        })
+    /// Taken from the head, so a caller without the right costs no body. A handler that no
+    /// authentication stands before serves nobody.
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let context = context_of(&parts.extensions);
+        let caller = context.caller().cloned();
+        let caller = caller
+            .ok_or_else(|| ApiError::internal("a route without the authentication before it"))?;
+        Ok(Self::check(caller)?)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for RequestContext {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(context_of(&parts.extensions))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Admission {
+    type Rejection = ApiError;
+
+    /// The admission of a request that has been counted, for routes whose policy counts one.
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        match context_of(&parts.extensions).take_admitted() {
+            Some(Admitted::Request(admission)) => Ok(admission),
+            Some(Admitted::Tokens(_)) | None => Err(ApiError::internal(
+                "a route that takes no tokens and whose policy does not say so",
+            )),
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for TokenAdmission {
+    type Rejection = ApiError;
+
+    /// The admission of a request that is counted with its tokens, for routes whose policy says
+    /// so.
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        match context_of(&parts.extensions).take_admitted() {
+            Some(Admitted::Tokens(admission)) => Ok(admission),
+            Some(Admitted::Request(_)) | None => Err(ApiError::internal(
+                "a route that takes tokens and whose policy does not say so",
+            )),
+        }
     }
 }
 
@@ -87,7 +95,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
     }
 }
 
-/// The notes on a request whose head has been taken apart.
-pub(crate) fn record_of(parts: &Parts) -> Record {
-    parts.extensions.get().cloned().unwrap_or_default()
+/// The context of a request.
+pub(crate) fn context_of(extensions: &Extensions) -> RequestContext {
+    Matched::of(extensions).context
 }

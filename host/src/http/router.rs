@@ -2,9 +2,10 @@
 
 use super::error::ApiError;
 use super::layers::{
-    Address, BrowserConfig, CatchPanic, Checking, Conduct, Deadline, Gate, Headers, HostCheck,
-    HostNames, KeyConduct, Limit, Observe, Origins, Preflight, Screen,
+    Address, Authorize, BrowserConfig, CatchPanic, Checking, Conduct, Deadline, Gate, Headers,
+    HostCheck, HostNames, KeyConduct, Limit, Observe, Origins, Preflight, Screen,
 };
+use super::policy::Routes;
 use super::state::HttpState;
 use axum::Router;
 use axum::response::{IntoResponse as _, Response};
@@ -15,7 +16,8 @@ use tower::ServiceBuilder;
 /// The whole service: every route behind every layer.
 ///
 /// Layers are listed in the order in which a request meets them.
-pub(crate) fn router(routes: Router<HttpState>, state: HttpState) -> Router {
+pub(crate) fn router(routes: Routes, state: HttpState) -> Router {
+    let (routes, policies) = routes.split();
     let config = state.config();
     let origins = Origins::new(&config.browser);
     let layers = ServiceBuilder::new()
@@ -23,6 +25,7 @@ pub(crate) fn router(routes: Router<HttpState>, state: HttpState) -> Router {
         // and so that the line is written after the last byte.
         .layer(Observe {
             audit: state.audit().clone(),
+            policies: Arc::new(policies),
         })
         // Above all that refuses, so that refusals carry these headers, too: a page learns why
         // it was refused only where its origin may read the answer.
@@ -55,7 +58,6 @@ pub(crate) fn router(routes: Router<HttpState>, state: HttpState) -> Router {
             request_timeout: config.request_timeout,
         })
         // Who calls is known before the body is read and before any route decides anything.
-        // What a caller may do is each route's first argument.
         .layer(Gate {
             keys: state.keys().clone(),
         })
@@ -67,13 +69,16 @@ pub(crate) fn router(routes: Router<HttpState>, state: HttpState) -> Router {
         // Below the gate, because limits are kept by verified key; above the body, because who
         // is over a limit should cost no reading.
         .layer(Limit {
-            rates: state.rates().clone(),
-            quotas: state.quotas().clone(),
+            limiter: state.limiter().clone(),
             clock: state.clock().clone(),
         })
-        // Last, because it costs most: what is refused above is not screened.
+        // Below the limits, because it costs most: what is refused above is not screened.
         .layer(Checking(Screen {
             screening: state.screening().clone(),
+        }))
+        // Last, so that a caller who may not do this has been counted for asking.
+        .layer(Checking(Authorize {
+            keys: state.keys().clone(),
         }));
     // Bodies are bounded where they are read: by announced length before the first byte,
     // then by counting. Screening of content belongs to the routes, which know what is text.

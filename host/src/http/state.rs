@@ -8,7 +8,8 @@ use crate::audit::AuditLog;
 use crate::auth::KeyStore;
 use crate::clock::Clock;
 use crate::guard::{Bans, Screening};
-use crate::limits::{Quotas, RateLimiter};
+use crate::inference::Inference;
+use crate::limits::Limiter;
 use crate::models::Registry;
 use crate::net::{NetworkAcl, OriginRule};
 use crate::telemetry::Metrics;
@@ -118,10 +119,10 @@ pub struct Parts {
     pub bans: Bans,
     /// The recorder of all metrics.
     pub metrics: Metrics,
-    /// Requests and tokens a minute.
-    pub rates: RateLimiter,
-    /// What is counted by key alone.
-    pub quotas: Quotas,
+    /// What runs the models.
+    pub inference: Inference,
+    /// Rates and quotas.
+    pub limiter: Limiter,
     /// The record of security events.
     pub audit: AuditLog,
     /// The time.
@@ -169,12 +170,12 @@ impl HttpState {
         &self.0.screening
     }
 
-    pub(crate) fn rates(&self) -> &RateLimiter {
-        &self.0.rates
+    pub(crate) fn inference(&self) -> &Inference {
+        &self.0.inference
     }
 
-    pub(crate) fn quotas(&self) -> &Quotas {
-        &self.0.quotas
+    pub(crate) fn limiter(&self) -> &Limiter {
+        &self.0.limiter
     }
 
     pub(crate) fn audit(&self) -> &AuditLog {

@@ -259,7 +259,7 @@ impl Ticket {
         }
         self.take(tokens)?;
         Ok(Reservation {
-            held: Some(Arc::clone(&self.0)),
+            held: Arc::clone(&self.0),
             reserved: tokens,
             used: tokens,
         })
@@ -309,21 +309,12 @@ fn refusal(short: Short, bucket: &Bucket, asked: u32) -> RateError {
 /// answer, and also when a stream is cut or a run fails.
 #[must_use]
 pub struct Reservation {
-    held: Option<Arc<Held>>,
+    held: Arc<Held>,
     reserved: u32,
     used: u32,
 }
 
 impl Reservation {
-    /// One of nothing, for callers who are not limited.
-    pub fn unlimited() -> Self {
-        Self {
-            held: None,
-            reserved: 0,
-            used: 0,
-        }
-    }
-
     /// Notes what has really been used so far; without a call, it is what was reserved.
     pub fn set_used(&mut self, tokens: u32) {
         self.used = tokens;
@@ -332,10 +323,9 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        if let Some(held) = &self.held {
-            let now = held.clock.elapsed();
-            held.bucket.lock().settle(self.reserved, self.used, now);
-        }
+        let held = &self.held;
+        let now = held.clock.elapsed();
+        held.bucket.lock().settle(self.reserved, self.used, now);
     }
 }
 

@@ -177,3 +177,38 @@ async fn three_injections_are_a_ban() {
     .await;
     assert_eq!(answer.expect_status(403).code(), "ip_banned");
 }
+
+/// Names and options of a request for tensors are texts as well.
+#[tokio::test]
+async fn names_and_options_of_tensors_are_screened() {
+    let host = TestHost::start_with(&[NO_BANS]).await;
+    let caller = host.anonymous();
+    let input = |name: &str| json!({"name":name,"datatype":"FP32","shape":[1],"data":[1.0]});
+    let bodies = [
+        ("model", json!({"model":ATTACK,"inputs":{"x":[1]}})),
+        (
+            "inputs[1]",
+            json!({"model":"echo","inputs":[input("x"), input(ATTACK)]}),
+        ),
+        (
+            "id",
+            json!({"model":"echo","id":ATTACK,"inputs":[input("x")]}),
+        ),
+        (
+            "outputs[0]",
+            json!({"model":"echo","inputs":[input("x")],"outputs":[{"name":ATTACK}]}),
+        ),
+        (
+            "parameters[0]",
+            json!({"model":"echo","inputs":[input("x")],"parameters":{"style":ATTACK}}),
+        ),
+    ];
+    for (place, body) in bodies {
+        let answer = caller.post("/infer", &body).await.expect_status(400);
+        assert_eq!(answer.code(), "injection_detected", "{body}");
+        assert_eq!(answer.json()["error"]["param"], place);
+    }
+    let plain = json!({"model":"echo","id":"a-1","inputs":[input("serving_default_x:0")],
+        "parameters":{"style":"plain words"}});
+    let _ = caller.post("/infer", &plain).await.expect_status(200);
+}

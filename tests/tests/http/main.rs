@@ -21,6 +21,7 @@ mod keys;
 mod models;
 mod openai_models;
 mod openapi;
+mod policies;
 mod swap;
 mod times;
 mod v2;

@@ -1,28 +1,33 @@
 //! `/admin/bans` and `/admin/exemptions`: lists and lifts bans, and says who is never banned.
 
 use super::Failures;
+use crate::auth::{Administer, Authorized, Scope};
 use crate::guard::{Ban, Bans, Exemption};
 use crate::http::HttpState;
 use crate::http::error::ApiError;
-use crate::http::extract::{Administer, May, Path};
+use crate::http::extract::Path;
 use crate::http::json::Json;
-use crate::http::layers::Record;
+use crate::http::policy::{RoutePolicy, Routes};
 use crate::ids::KeyId;
+use crate::inference::RequestContext;
+use crate::limits::Counts;
 use crate::net::Network;
 use axum::extract::State;
 use http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub(super) fn router() -> OpenApiRouter<HttpState> {
-    OpenApiRouter::new()
-        .routes(routes!(list))
-        .routes(routes!(lift))
-        .routes(routes!(exemptions, exempt))
-        .routes(routes!(unexempt))
+pub(super) fn routes() -> Routes {
+    let policy = RoutePolicy::scope(Scope::Admin)
+        .counting(Counts::Nothing)
+        .lifting_bans();
+    Routes::default()
+        .add(policy, routes!(list))
+        .add(policy, routes!(lift))
+        .add(policy, routes!(exemptions, exempt))
+        .add(policy, routes!(unexempt))
 }
 
 /// A ban that is in force.
@@ -72,7 +77,7 @@ struct BanList {
 
 /// All bans in force, those that end first first.
 #[utoipa::path(get, path = "/admin/bans", tag = "Administration", responses((status = 200, body = BanList), Failures))]
-async fn list(_: May<Administer>, State(state): State<HttpState>) -> Json<BanList> {
+async fn list(_: Authorized<Administer>, State(state): State<HttpState>) -> Json<BanList> {
     Json(view(&state, &state.bans().list()))
 }
 
@@ -95,13 +100,13 @@ fn view(state: &HttpState, bans: &[std::sync::Arc<Ban>]) -> BanList {
     responses((status = 200, body = BanList), Failures)
 )]
 async fn lift(
-    _: May<Administer>,
-    record: Record,
+    _: Authorized<Administer>,
+    context: RequestContext,
     State(state): State<HttpState>,
     Path(address): Path<String>,
 ) -> Result<Json<BanList>, ApiError> {
     let address = network("address", &address)?.address();
-    let lifted = state.bans().lift(address, record.actor()).await?;
+    let lifted = state.bans().lift(address, context.actor()).await?;
     Ok(Json(view(&state, &lifted)))
 }
 
@@ -152,7 +157,10 @@ struct ExemptionList {
 
 /// All networks that are never banned, those of the configuration first.
 #[utoipa::path(get, path = "/admin/exemptions", tag = "Administration", responses((status = 200, body = ExemptionList), Failures))]
-async fn exemptions(_: May<Administer>, State(state): State<HttpState>) -> Json<ExemptionList> {
+async fn exemptions(
+    _: Authorized<Administer>,
+    State(state): State<HttpState>,
+) -> Json<ExemptionList> {
     let configured = state.bans().config().exempt.iter();
     let configured = configured.map(|network| ExemptionView {
         object: "exemption",
@@ -190,15 +198,15 @@ struct ExemptionRequest {
     responses((status = 201, body = ExemptionView), Failures)
 )]
 async fn exempt(
-    _: May<Administer>,
-    record: Record,
+    _: Authorized<Administer>,
+    context: RequestContext,
     State(state): State<HttpState>,
     Json(request): Json<ExemptionRequest>,
 ) -> Result<(StatusCode, Json<ExemptionView>), ApiError> {
     let network = network("network", &request.network)?;
     let exemption = state
         .bans()
-        .exempt(network, request.note, record.actor())
+        .exempt(network, request.note, context.actor())
         .await?;
     Ok((StatusCode::CREATED, Json(exemption.into())))
 }
@@ -212,12 +220,12 @@ async fn exempt(
     responses((status = 204), Failures)
 )]
 async fn unexempt(
-    _: May<Administer>,
-    record: Record,
+    _: Authorized<Administer>,
+    context: RequestContext,
     State(state): State<HttpState>,
     Path(text): Path<String>,
 ) -> Result<StatusCode, ApiError> {
     let network = network("network", &text)?;
-    state.bans().unexempt(network, record.actor()).await?;
+    state.bans().unexempt(network, context.actor()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

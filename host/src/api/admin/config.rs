@@ -1,15 +1,17 @@
 //! `GET /admin/config`: the effective configuration, without secrets.
 
 use super::Failures;
+use crate::auth::{Administer, Authorized, Scope};
 use crate::http::HttpState;
-use crate::http::extract::{Administer, May};
 use crate::http::json::Json;
+use crate::http::policy::{RoutePolicy, Routes};
+use crate::limits::Counts;
 use axum::extract::State;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub(super) fn router() -> OpenApiRouter<HttpState> {
-    OpenApiRouter::new().routes(routes!(show))
+pub(super) fn routes() -> Routes {
+    let policy = RoutePolicy::scope(Scope::Admin).counting(Counts::Nothing);
+    Routes::default().add(policy, routes!(show))
 }
 
 /// Each setting with its value and where it came from. Secrets are redacted.
@@ -19,6 +21,9 @@ pub(super) fn router() -> OpenApiRouter<HttpState> {
     tag = "Administration",
     responses((status = 200, body = Object), Failures)
 )]
-async fn show(_: May<Administer>, State(state): State<HttpState>) -> Json<serde_json::Value> {
+async fn show(
+    _: Authorized<Administer>,
+    State(state): State<HttpState>,
+) -> Json<serde_json::Value> {
     Json(state.effective_config().clone())
 }

@@ -3,14 +3,17 @@
 use super::Failures;
 use crate::audit::EventKind;
 use crate::auth::{
-    Allowance, CreatedKey, KeyRecord, KeyStore, NETWORKS_MAX, NewKey, Scopes, UsageCounts,
+    Administer, Allowance, Authorized, CreatedKey, KeyRecord, KeyStore, NETWORKS_MAX, NewKey,
+    Scope, Scopes, UsageCounts,
 };
 use crate::http::HttpState;
 use crate::http::error::ApiError;
-use crate::http::extract::{Administer, May, Path};
+use crate::http::extract::Path;
 use crate::http::json::{Json, OptionalJson};
-use crate::http::layers::Record;
+use crate::http::policy::{RoutePolicy, Routes};
 use crate::ids::KeyId;
+use crate::inference::RequestContext;
+use crate::limits::Counts;
 use crate::net::{InvalidNetwork, Network, NetworkAcl, NetworkList};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -21,15 +24,15 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub(super) fn router() -> OpenApiRouter<HttpState> {
-    OpenApiRouter::new()
-        .routes(routes!(create, list))
-        .routes(routes!(show, delete))
-        .routes(routes!(rotate))
-        .routes(routes!(revoke))
+pub(super) fn routes() -> Routes {
+    let policy = RoutePolicy::scope(Scope::Admin).counting(Counts::Nothing);
+    Routes::default()
+        .add(policy, routes!(create, list))
+        .add(policy, routes!(show, delete))
+        .add(policy, routes!(rotate))
+        .add(policy, routes!(revoke))
 }
 
 /// A key to be made.
@@ -220,13 +223,13 @@ struct DeletedKey {
     responses((status = 201, body = NewKeyView), Failures)
 )]
 async fn create(
-    _: May<Administer>,
+    _: Authorized<Administer>,
     State(state): State<HttpState>,
-    record: Record,
+    context: RequestContext,
     Json(request): Json<KeyRequest>,
 ) -> Result<Response, ApiError> {
     let created = state.keys().create(request.read()?).await?;
-    note(&record, EventKind::KeyCreated, &created.record);
+    note(&context, EventKind::KeyCreated, &created.record);
     let location = HeaderValue::from_str(&format!("/admin/keys/{}", created.record.id));
     let mut response = secret_once(StatusCode::CREATED, created, &state);
     if let Ok(location) = location {
@@ -247,7 +250,7 @@ fn secret_once(status: StatusCode, created: CreatedKey, state: &HttpState) -> Re
 
 /// All keys, those of the configuration first.
 #[utoipa::path(get, path = "/admin/keys", tag = "Administration", responses((status = 200, body = KeyList), Failures))]
-async fn list(_: May<Administer>, State(state): State<HttpState>) -> Json<KeyList> {
+async fn list(_: Authorized<Administer>, State(state): State<HttpState>) -> Json<KeyList> {
     let records = state.keys().list().into_iter();
     Json(KeyList {
         object: "list",
@@ -266,7 +269,7 @@ async fn list(_: May<Administer>, State(state): State<HttpState>) -> Json<KeyLis
     responses((status = 200, body = KeyView), Failures)
 )]
 async fn show(
-    _: May<Administer>,
+    _: Authorized<Administer>,
     State(state): State<HttpState>,
     Path(id): Path<String>,
 ) -> Result<Json<KeyView>, ApiError> {
@@ -287,10 +290,10 @@ async fn show(
     responses((status = 200, body = NewKeyView), Failures)
 )]
 async fn rotate(
-    _: May<Administer>,
+    _: Authorized<Administer>,
     State(state): State<HttpState>,
     Path(id): Path<String>,
-    record: Record,
+    context: RequestContext,
     OptionalJson(request): OptionalJson<RotateRequest>,
 ) -> Result<Response, ApiError> {
     let id = key_id(&id)?;
@@ -302,7 +305,7 @@ async fn rotate(
         }
     };
     let created = state.keys().rotate(&id, overlap).await?;
-    note(&record, EventKind::KeyRotated, &created.record);
+    note(&context, EventKind::KeyRotated, &created.record);
     Ok(secret_once(StatusCode::OK, created, &state))
 }
 
@@ -316,13 +319,13 @@ async fn rotate(
     responses((status = 200, body = KeyView), Failures)
 )]
 async fn revoke(
-    _: May<Administer>,
+    _: Authorized<Administer>,
     State(state): State<HttpState>,
     Path(id): Path<String>,
-    record: Record,
+    context: RequestContext,
 ) -> Result<Json<KeyView>, ApiError> {
     let key = state.keys().revoke(&key_id(&id)?).await?;
-    note(&record, EventKind::KeyRevoked, &key);
+    note(&context, EventKind::KeyRevoked, &key);
     Ok(Json(KeyView::of(key, state.keys())))
 }
 
@@ -336,15 +339,15 @@ async fn revoke(
     responses((status = 200, body = DeletedKey), Failures)
 )]
 async fn delete(
-    _: May<Administer>,
+    _: Authorized<Administer>,
     State(state): State<HttpState>,
     Path(id): Path<String>,
-    record: Record,
+    context: RequestContext,
 ) -> Result<Json<DeletedKey>, ApiError> {
     let id = key_id(&id)?;
     let key = state.keys().show(&id)?;
     state.keys().delete(&id).await?;
-    note(&record, EventKind::KeyDeleted, &key);
+    note(&context, EventKind::KeyDeleted, &key);
     Ok(Json(DeletedKey {
         id: id.to_string(),
         object: "key",
@@ -353,12 +356,12 @@ async fn delete(
 }
 
 /// Records a change of a key.
-fn note(record: &Record, kind: EventKind, key: &KeyRecord) {
+fn note(context: &RequestContext, kind: EventKind, key: &KeyRecord) {
     let about = [
         ("key_id", key.id.as_str().into()),
         ("scopes", key.scopes.to_string().into()),
     ];
-    record.security_event(kind, &about);
+    context.security_event(kind, &about);
 }
 
 fn key_id(text: &str) -> Result<KeyId, ApiError> {

@@ -1,21 +1,23 @@
 //! `GET /v1/models`: the active models, as OpenAI lists them.
 
 use super::Failures;
+use crate::auth::{Authorized, ReadModels, Scope};
 use crate::http::HttpState;
 use crate::http::error::ApiError;
-use crate::http::extract::{May, Path, ReadModels};
+use crate::http::extract::Path;
 use crate::http::json::Json;
+use crate::http::policy::{RoutePolicy, Routes};
 use axum::extract::State;
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub(super) fn router() -> OpenApiRouter<HttpState> {
-    OpenApiRouter::new()
-        .routes(routes!(list))
-        .routes(routes!(show))
+pub(super) fn routes() -> Routes {
+    let policy = RoutePolicy::scope(Scope::ModelsRead);
+    Routes::default()
+        .add(policy, routes!(list))
+        .add(policy, routes!(show))
 }
 
 /// One model.
@@ -50,7 +52,7 @@ struct ModelList {
 /// The models that can be asked for by name.
 #[utoipa::path(get, path = "/v1/models", tag = "OpenAI", responses((status = 200, body = ModelList), Failures))]
 async fn list(
-    May { caller, .. }: May<ReadModels>,
+    Authorized { caller, .. }: Authorized<ReadModels>,
     State(state): State<HttpState>,
 ) -> Json<ModelList> {
     let models = state.registry().list(&caller);
@@ -74,7 +76,7 @@ async fn list(
     responses((status = 200, body = Model), Failures)
 )]
 async fn show(
-    May { caller, .. }: May<ReadModels>,
+    Authorized { caller, .. }: Authorized<ReadModels>,
     State(state): State<HttpState>,
     Path(id): Path<String>,
 ) -> Result<Json<Model>, ApiError> {

@@ -16,5 +16,5 @@ mod usage;
 
 pub(crate) use answer::{Completion, Head};
 pub(crate) use chat::{ChatRequest, TokenLimits};
-pub(crate) use embeddings::{EmbeddingsCall, EmbeddingsRequest, write_embeddings};
-pub(crate) use stream::{ChatStream, StreamStyle};
+pub(crate) use embeddings::{EmbeddingsRequest, write_embeddings};
+pub(crate) use stream::ChatStream;

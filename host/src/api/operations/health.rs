@@ -4,18 +4,18 @@
 use super::Failures;
 use crate::http::HttpState;
 use crate::http::json::Json;
+use crate::http::policy::{RoutePolicy, Routes};
 use axum::extract::State;
 use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub(super) fn router() -> OpenApiRouter<HttpState> {
-    OpenApiRouter::new()
-        .routes(routes!(live))
-        .routes(routes!(ready))
-        .routes(routes!(health))
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .add(RoutePolicy::open(), routes!(live))
+        .add(RoutePolicy::open(), routes!(ready))
+        .add(RoutePolicy::open(), routes!(health))
 }
 
 /// How the server is.

@@ -3,8 +3,8 @@
 use super::Failures;
 use crate::auth::{KeyStore, Scope, UsageCounts};
 use crate::http::HttpState;
-use crate::http::error::ApiError;
-use crate::http::layers::Authenticated;
+use crate::http::policy::{RoutePolicy, Routes};
+use crate::limits::Counts;
 use crate::telemetry::metrics as names;
 use axum::Router;
 use axum::extract::State;
@@ -12,11 +12,12 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use http::{HeaderValue, header};
 use std::fmt::Write as _;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub(super) fn router() -> OpenApiRouter<HttpState> {
-    OpenApiRouter::new().routes(routes!(show))
+pub(super) fn routes() -> Routes {
+    // On a loopback address without keys, a scraper needs none either.
+    let policy = RoutePolicy::scope_of_keys(Scope::Metrics).counting(Counts::Nothing);
+    Routes::default().add(policy, routes!(show))
 }
 
 /// All metrics, in the Prometheus text format. Needs the scope `metrics` where keys are required.
@@ -26,15 +27,8 @@ pub(super) fn router() -> OpenApiRouter<HttpState> {
     tag = "Server",
     responses((status = 200, body = String, content_type = "text/plain; version=0.0.4"), Failures)
 )]
-async fn show(
-    Authenticated(caller): Authenticated,
-    State(state): State<HttpState>,
-) -> Result<impl IntoResponse, ApiError> {
-    // On a loopback address without keys, a scraper needs none either.
-    if state.keys().key_required() || caller.key_id().is_some() {
-        caller.require(Scope::Metrics)?;
-    }
-    Ok(text_of_all(State(state)).await)
+async fn show(state: State<HttpState>) -> impl IntoResponse {
+    text_of_all(state).await
 }
 
 /// The same route without a key, for a listener that only operators reach.
@@ -59,7 +53,7 @@ fn render(state: &HttpState) -> String {
     };
     gauge(names::BANS_IN_FORCE, in_force);
     gauge(names::ABUSE_TABLE, remembered);
-    let (addresses, keys) = state.rates().table_sizes();
+    let (addresses, keys) = state.limiter().rates().table_sizes();
     gauge(names::RATE_LIMIT_ADDRESSES, addresses);
     gauge(names::RATE_LIMIT_KEYS, keys);
     // There from the start, so that an alert on its growth has something to look at.

@@ -1,21 +1,22 @@
 //! `GET /` and `GET /openapi.json`: what this server is and what it can be asked.
 
 use super::Failures;
-use crate::http::HttpState;
 use crate::http::json::{APPLICATION_JSON, Json};
+use crate::http::policy::{RoutePolicy, Routes};
+use crate::limits::Counts;
 use axum::response::IntoResponse;
 use bytes::Bytes;
 use http::header;
 use serde::Serialize;
 use std::sync::LazyLock;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub(super) fn router() -> OpenApiRouter<HttpState> {
-    OpenApiRouter::new()
-        .routes(routes!(root))
-        .routes(routes!(openapi))
+pub(super) fn routes() -> Routes {
+    let policy = RoutePolicy::any_caller().counting(Counts::Nothing);
+    Routes::default()
+        .add(policy, routes!(root))
+        .add(policy, routes!(openapi))
 }
 
 #[derive(Serialize, ToSchema)]

@@ -1,14 +1,14 @@
 //! Checks a request's tensors against what the model says it takes, before a sandbox is made.
 
 use super::oip::check_bytes;
-use super::{Inference, Input, TensorError, datatype_name};
+use super::{Input, TensorError, TensorRequest, datatype_name};
 use belljar_sandbox::wit::tensors::{MetadataInfo, Request, Tensor, TensorInfo};
 
 /// Turns what was read into the request that the model gets.
 ///
 /// A datatype that the caller did not name is the model's, where the model declares one.
 pub(crate) fn fit(
-    inference: Inference,
+    inference: TensorRequest,
     metadata: Option<&MetadataInfo>,
 ) -> Result<Request, TensorError> {
     let declared = metadata

@@ -10,29 +10,34 @@
 //! A request that names no model is refused: a default would change its meaning with the next
 //! upload. The answer comes in the format that `Accept` asks for, else in that of the request.
 
+use super::fit::fit;
 use super::{
-    Answer, BodyFormat, HEADER_LENGTH, Inference, OIP_HEADER_LENGTH_HEADER, UnsupportedBody,
-    accepted, body_format, fit,
+    Answer, BodyFormat, Form, Format, HEADER_LENGTH, OIP_HEADER_LENGTH_HEADER, TensorError,
+    TensorRequest, UnsupportedBody, WantedOutput, accepted, body_format,
 };
 use crate::api::{Binary, Failures};
-use crate::auth::Caller;
+use crate::auth::{Authorized, Infer, Scope};
+use crate::guard::{Finding, Inspection, Texts, is_plain};
 use crate::http::HttpState;
 use crate::http::body::{self, Limits};
 use crate::http::error::ApiError;
-use crate::http::extract::{Infer, May, Query, record_of};
+use crate::http::extract::Query;
 use crate::http::json;
-use crate::http::runs;
-use crate::http::screening::{self, Identifier};
+use crate::http::policy::{RoutePolicy, Routes};
+use crate::inference::{Answered, RequestContext, TensorCall};
+use crate::limits::Admission;
 use axum::extract::{FromRef as _, Request, State};
 use axum::response::{IntoResponse as _, Response};
+use belljar_sandbox::wit::tensors::{self, MetadataInfo};
+use belljar_sandbox::wit::types::Value;
+use belljar_screen::FieldKind;
 use belljar_screen::json::Bounds;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde::Deserialize;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub(super) fn router() -> OpenApiRouter<HttpState> {
-    OpenApiRouter::new().routes(routes!(infer))
+pub(super) fn routes() -> Routes {
+    Routes::default().add(RoutePolicy::scope(Scope::Infer), routes!(infer))
 }
 
 const X_BELLJAR_MODEL: HeaderName = HeaderName::from_static("x-belljar-model");
@@ -77,85 +82,179 @@ struct InferQuery {
     )
 )]
 async fn infer(
-    May { caller, .. }: May<Infer>,
+    caller: Authorized<Infer>,
     State(state): State<HttpState>,
+    context: RequestContext,
+    admission: Admission,
     Query(InferQuery { model }): Query<InferQuery>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    serve(&state, &caller, model, request).await
+    serve(&state, &caller, admission, context, model, request).await
 }
 
 /// Runs one request, whichever route it came by. `model` is what the route or query says.
 pub(crate) async fn serve(
     state: &HttpState,
-    caller: &Caller,
+    caller: &Authorized<Infer>,
+    admission: Admission,
+    context: RequestContext,
     model: Option<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
-    let (record, headers) = (record_of(&parts), &parts.headers);
-    let header_length = header_length(headers)?;
-    let content_type = text(headers, &header::CONTENT_TYPE);
-    // A type that is refused whatever the body is costs no reading. An empty body can only be
-    // refused for its type here.
-    body_format(content_type, header_length, b"")
-        .map_err(unsupported)
-        .or_else(|error| {
-            // Raw bytes may turn out to be a pickle, which has an error of its own.
-            if content_type
-                .is_some_and(|content_type| content_type.starts_with("application/octet-stream"))
-            {
-                Ok(BodyFormat::Json)
-            } else {
-                Err(error)
-            }
-        })?;
+    let head = Head::read(&parts.headers)?;
     let limits = Limits::from_ref(state);
-    let body = body::whole(headers, body, limits, &record).await?;
-    let format = body_format(content_type, header_length, &body).map_err(unsupported)?;
-    let accept = headers
-        .get_all(header::ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
-    let answer_format =
+    let body = body::whole(&parts.headers, body, limits, &context).await?;
+    let (call, style) = head.decode(&body, model, &limits.json.tensor_bounds())?;
+    drop(body);
+    let call = state.inference().screen(&context, call)?;
+    let answered = state.inference().infer(caller, call, admission, &context);
+    encode(&answered.await?, &style)
+}
+
+/// What the head of a request says about its body and its answer.
+struct Head<'a> {
+    headers: &'a HeaderMap,
+    content_type: Option<&'a str>,
+    /// Of the binary extension: how many bytes at the front of the body are JSON.
+    header_length: Option<usize>,
+}
+
+/// How the answer is to be written.
+struct AnswerStyle {
+    format: Format,
+    form: Form,
+    id: Option<String>,
+    wanted: Vec<WantedOutput>,
+    binary_outputs: bool,
+}
+
+/// A request whose model has a name, wherever that stood.
+struct NamedRequest {
+    model: String,
+    request: TensorRequest,
+}
+
+impl Texts for NamedRequest {
+    fn visit(&self, see: &mut Inspection<'_>) -> Result<(), Box<Finding>> {
+        let TensorRequest {
+            id,
+            inputs,
+            outputs,
+            parameters,
+            ..
+        } = &self.request;
+        identifier(see, || "model".to_owned(), &self.model)?;
+        if let Some(id) = id {
+            identifier(see, || "id".to_owned(), id)?;
+        }
+        for (index, input) in inputs.iter().enumerate() {
+            identifier(see, || format!("inputs[{index}]"), &input.name)?;
+        }
+        for (index, output) in outputs.iter().enumerate() {
+            identifier(see, || format!("outputs[{index}]"), &output.name)?;
+        }
+        for (index, parameter) in parameters.iter().enumerate() {
+            let place = || format!("parameters[{index}]");
+            identifier(see, place, &parameter.name)?;
+            if let Value::Text(text) = &parameter.value {
+                see.text(FieldKind::Prompt, place, text)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn identifier(
+    see: &mut Inspection<'_>,
+    place: impl FnOnce() -> String,
+    name: &str,
+) -> Result<(), Box<Finding>> {
+    if is_plain(name.as_bytes()) {
+        return Ok(());
+    }
+    see.text(FieldKind::Identifier, place, name)
+}
+
+impl TensorCall for NamedRequest {
+    type Invalid = TensorError;
+
+    fn model(&self) -> &str {
+        &self.model
+    }
+
+    fn fit(self, declared: Option<&MetadataInfo>) -> Result<tensors::Request, TensorError> {
+        fit(self.request, declared)
+    }
+}
+
+impl<'a> Head<'a> {
+    /// Refuses a type that is refused whatever the body is: that costs no reading.
+    fn read(headers: &'a HeaderMap) -> Result<Self, ApiError> {
+        let content_type = text(headers, &header::CONTENT_TYPE);
+        let header_length = header_length(headers)?;
+        let is_raw = content_type.is_some_and(|of| of.starts_with("application/octet-stream"));
+        // Raw bytes may turn out to be a pickle, which has an error of its own. An empty body
+        // can only be refused for its type.
+        if !is_raw {
+            body_format(content_type, header_length, b"").map_err(unsupported)?;
+        }
+        Ok(Self {
+            headers,
+            content_type,
+            header_length,
+        })
+    }
+
+    fn decode(
+        &self,
+        body: &[u8],
+        route: Option<String>,
+        bounds: &Bounds,
+    ) -> Result<(NamedRequest, AnswerStyle), ApiError> {
+        let format = body_format(self.content_type, self.header_length, body);
+        let format = format.map_err(unsupported)?;
+        let answer_format = self.accepted(format)?;
+        let mut request = read(format, body, bounds)?;
+        let named = text(self.headers, &X_BELLJAR_MODEL);
+        let model = model_name(route, named, request.model.take())?;
+        let style = AnswerStyle {
+            format: answer_format,
+            form: request.form,
+            id: request.id.clone(),
+            wanted: request.outputs.clone(),
+            binary_outputs: request.binary_outputs,
+        };
+        Ok((NamedRequest { model, request }, style))
+    }
+
+    fn accepted(&self, format: BodyFormat) -> Result<Format, ApiError> {
+        let accept = self.headers.get_all(header::ACCEPT);
+        let accept = accept.iter().filter_map(|value| value.to_str().ok());
         accepted(&accept.collect::<Vec<_>>(), format.answer()).ok_or_else(|| {
             ApiError::not_acceptable(
                 "The answer can be had as application/json, application/octet-stream, \
              application/msgpack or application/vnd.safetensors.",
             )
-        })?;
+        })
+    }
+}
 
-    let mut inference = read(format, &body, &limits.json.tensor_bounds())?;
-    let name = model_name(
-        model,
-        text(headers, &X_BELLJAR_MODEL),
-        inference.model.take(),
-    )?;
-    screening::pass(state, &record, Identifier("model", &name))?;
-    let live = state.registry().ready(&name, caller)?;
-    record.set_model(live.label.clone());
-    let id = inference.id.take();
-    let (form, binary_outputs) = (inference.form, inference.binary_outputs);
-    let wanted = inference.outputs.clone();
-    let request = fit(inference, live.model.inspection().tensors.as_ref())?;
-    drop(body);
-
-    let run = live.model.infer(request, &live.budget, record.run_label());
-    let response = runs::tracked(&live, &record, run).await?;
-
-    let (_, version) = live.label.split_once('@').unwrap_or_default();
-    let model = live.id.name.as_str();
-    let id = id.as_deref();
+fn encode(
+    answered: &Answered<tensors::Response>,
+    style: &AnswerStyle,
+) -> Result<Response, ApiError> {
+    let id = &answered.model.id;
     let answer = Answer {
-        model,
-        version,
-        id,
-        response: &response,
-        form,
-        wanted: &wanted,
-        binary_outputs,
+        model: id.name.as_str(),
+        version: &id.version.to_string(),
+        id: style.id.as_deref(),
+        response: &answered.answer,
+        form: style.form,
+        wanted: &style.wanted,
+        binary_outputs: style.binary_outputs,
     };
-    let written = answer.write(answer_format)?;
+    let written = answer.write(style.format)?;
     let mut response = written.body.into_response();
     let headers = response.headers_mut();
     let media_type = match written.json_bytes {
@@ -163,13 +262,13 @@ pub(crate) async fn serve(
             headers.insert(HEADER_LENGTH, HeaderValue::from(json_bytes));
             "application/octet-stream"
         }
-        None => answer_format.media_type_of_text(),
+        None => style.format.media_type_of_text(),
     };
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     Ok(response)
 }
 
-fn read(format: BodyFormat, body: &[u8], bounds: &Bounds) -> Result<Inference, ApiError> {
+fn read(format: BodyFormat, body: &[u8], bounds: &Bounds) -> Result<TensorRequest, ApiError> {
     Ok(match format {
         BodyFormat::Json => read_json(body, None, bounds)?,
         BodyFormat::JsonWithTail(json_bytes) => {
@@ -182,14 +281,14 @@ fn read(format: BodyFormat, body: &[u8], bounds: &Bounds) -> Result<Inference, A
             };
             read_json(json, Some(tail), bounds)?
         }
-        BodyFormat::Msgpack => Inference::from_msgpack(body)?,
-        BodyFormat::Safetensors => Inference::from_safetensors(body)?,
+        BodyFormat::Msgpack => TensorRequest::from_msgpack(body)?,
+        BodyFormat::Safetensors => TensorRequest::from_safetensors(body)?,
     })
 }
 
-fn read_json(body: &[u8], tail: Option<&[u8]>, bounds: &Bounds) -> Result<Inference, ApiError> {
+fn read_json(body: &[u8], tail: Option<&[u8]>, bounds: &Bounds) -> Result<TensorRequest, ApiError> {
     json::check(body, bounds)?;
-    Inference::from_json(body, tail).or_else(|error| {
+    TensorRequest::from_json(body, tail).or_else(|error| {
         json::explain(body, bounds)?;
         Err(error.into())
     })

@@ -2,8 +2,8 @@
 //! the way in which msgpack-numpy packs arrays.
 
 use super::{
-    Answer, ElementBytes as Elements, Form, Inference, TensorError, check_nesting, datatype_name,
-    elements, read,
+    Answer, ElementBytes as Elements, Form, TensorError, TensorRequest, check_nesting,
+    datatype_name, elements, read,
 };
 use belljar_sandbox::wit::tensors::{Datatype, Tensor};
 use belljar_sandbox::wit::types::Value;
@@ -15,7 +15,7 @@ use std::io::Cursor;
 const DEPTH_MAX: usize = 32;
 
 /// Reads one request.
-pub(super) fn read(body: &[u8]) -> Result<Inference, TensorError> {
+pub(super) fn read(body: &[u8]) -> Result<TensorRequest, TensorError> {
     let mut deserializer = rmp_serde::Deserializer::new(Cursor::new(body));
     deserializer.set_max_depth(DEPTH_MAX);
     let inference = read::any(&mut deserializer, |error| {

@@ -2,8 +2,8 @@
 //! ways out.
 
 use super::{
-    Answer, Elements, Inference, TensorError, Written, count_strings, element_bytes, elements_of,
-    json,
+    Answer, Elements, TensorError, TensorRequest, Written, count_strings, element_bytes,
+    elements_of, json,
 };
 use crate::http::json::write_string;
 
@@ -15,7 +15,10 @@ pub(crate) const HEADER_LENGTH: http::HeaderName =
     http::HeaderName::from_static(OIP_HEADER_LENGTH_HEADER);
 
 /// Gives each binary tensor its bytes from the tail of the body, in the order of the tensors.
-pub(super) fn attach(inference: &mut Inference, tail: Option<&[u8]>) -> Result<(), TensorError> {
+pub(super) fn attach(
+    inference: &mut TensorRequest,
+    tail: Option<&[u8]>,
+) -> Result<(), TensorError> {
     let mut rest = tail.unwrap_or_default();
     for input in &mut inference.inputs {
         let Some(wanted) = input.binary_bytes else {

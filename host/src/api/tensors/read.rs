@@ -6,7 +6,7 @@
 mod tensor;
 mod walk;
 
-use super::{Form, Inference, TENSORS_MAX, TensorError, WantedOutput};
+use super::{Form, TENSORS_MAX, TensorError, TensorRequest, WantedOutput};
 use crate::http::json::describe;
 use belljar_sandbox::wit::types::{Parameter, Value};
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -18,7 +18,7 @@ use tensor::Inputs;
 const PARAMETERS_MAX: usize = 256;
 
 /// Reads a JSON body.
-pub(super) fn json(body: &[u8]) -> Result<Inference, TensorError> {
+pub(super) fn json(body: &[u8]) -> Result<TensorRequest, TensorError> {
     let stash = Stash::default();
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let read = Body { stash: &stash }
@@ -31,7 +31,7 @@ pub(super) fn json(body: &[u8]) -> Result<Inference, TensorError> {
 pub(super) fn any<'de, D: Deserializer<'de>>(
     deserializer: D,
     otherwise: impl FnOnce(D::Error) -> TensorError,
-) -> Result<Inference, TensorError> {
+) -> Result<TensorRequest, TensorError> {
     let stash = Stash::default();
     Body { stash: &stash }
         .deserialize(deserializer)
@@ -89,23 +89,23 @@ struct Body<'a> {
 }
 
 impl<'de> DeserializeSeed<'de> for Body<'_> {
-    type Value = Inference;
+    type Value = TensorRequest;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Inference, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<TensorRequest, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for Body<'_> {
-    type Value = Inference;
+    type Value = TensorRequest;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object with `inputs`")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Inference, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<TensorRequest, A::Error> {
         let stash = self.stash;
-        let mut inference = Inference::default();
+        let mut inference = TensorRequest::default();
         let mut seen_inputs = false;
         let mut unknown = None;
         while let Some(Key(key)) = map.next_key()? {

@@ -3,7 +3,9 @@
 //! The model's name, the request's id and plain options travel in `__metadata__`, which holds
 //! strings only.
 
-use super::{Answer, Elements, Form, Inference, Input, TENSORS_MAX, TensorError, datatype_name};
+use super::{
+    Answer, Elements, Form, Input, TENSORS_MAX, TensorError, TensorRequest, datatype_name,
+};
 use belljar_sandbox::wit::tensors::{Datatype, Tensor};
 use belljar_sandbox::wit::types::{Parameter, Value};
 use safetensors::SafeTensors;
@@ -12,7 +14,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// Reads one request.
-pub(super) fn read(body: &[u8]) -> Result<Inference, TensorError> {
+pub(super) fn read(body: &[u8]) -> Result<TensorRequest, TensorError> {
     let (_, header) = SafeTensors::read_metadata(body).map_err(|error| invalid(&error))?;
     let tensors = SafeTensors::deserialize(body).map_err(|error| invalid(&error))?;
     if tensors.len() > TENSORS_MAX {
@@ -21,9 +23,9 @@ pub(super) fn read(body: &[u8]) -> Result<Inference, TensorError> {
             format!("more than {TENSORS_MAX} tensors"),
         ));
     }
-    let mut inference = Inference {
+    let mut inference = TensorRequest {
         form: Form::Explicit,
-        ..Inference::default()
+        ..TensorRequest::default()
     };
     for (name, view) in tensors.iter() {
         let Some(datatype) = from_dtype(view.dtype()) else {

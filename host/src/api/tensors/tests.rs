@@ -1,11 +1,12 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use super::fit::fit;
 use super::*;
 use serde_json::json;
 use tensors::{MetadataInfo, Tensor, TensorInfo};
 
 fn read(body: &str) -> Result<tensors::Request, TensorError> {
-    fit(Inference::from_json(body.as_bytes(), None)?, None)
+    fit(TensorRequest::from_json(body.as_bytes(), None)?, None)
 }
 
 fn one(body: &str) -> Tensor {
@@ -211,7 +212,8 @@ fn the_open_inference_protocol_is_read_and_written() {
         "inputs":[{"name":"a","shape":[2],"datatype":"INT32","data":[1,2]},
                   {"name":"b","datatype":"FP32","shape":[1,1],"parameters":{"binary_data_size":4}}],
         "outputs":[{"name":"y","parameters":{"binary_data":false}},{"name":"z"}],"extra":1}"#;
-    let inference = Inference::from_json(body.as_bytes(), Some(&1.5_f32.to_le_bytes())).unwrap();
+    let inference =
+        TensorRequest::from_json(body.as_bytes(), Some(&1.5_f32.to_le_bytes())).unwrap();
     assert_eq!(
         (inference.form, inference.binary_outputs),
         (Form::Oip, true)
@@ -256,13 +258,13 @@ fn the_open_inference_protocol_is_read_and_written() {
 #[test]
 fn binary_tails_must_belong_to_tensors() {
     let body = r#"{"inputs":[{"name":"a","shape":[4],"datatype":"UINT8","parameters":{"binary_data_size":4}}]}"#;
-    let read = |tail| Inference::from_json(body.as_bytes(), tail);
+    let read = |tail| TensorRequest::from_json(body.as_bytes(), tail);
     assert!(read(None).is_err());
     assert!(read(Some(&b"abc"[..])).is_err());
     assert!(read(Some(&b"abcde"[..])).is_err());
     assert!(read(Some(&b"abcd"[..])).is_ok());
     let short = r#"{"inputs":[{"name":"a","shape":[5],"datatype":"UINT8","parameters":{"binary_data_size":4}}]}"#;
-    let inference = Inference::from_json(short.as_bytes(), Some(b"abcd")).unwrap();
+    let inference = TensorRequest::from_json(short.as_bytes(), Some(b"abcd")).unwrap();
     assert!(fit(inference, None).is_err());
 }
 
@@ -301,7 +303,7 @@ fn json_comes_back_as_it_went_in() {
         r#"{"x":[5e-324,1.7976931348623157e308,0.30000000000000004]}"#,
     ] {
         let inference =
-            Inference::from_json(format!(r#"{{"inputs":{inputs}}}"#).as_bytes(), None).unwrap();
+            TensorRequest::from_json(format!(r#"{{"inputs":{inputs}}}"#).as_bytes(), None).unwrap();
         let form = inference.form;
         let response = echo(fit(inference, None).unwrap());
         let body = answer(&response, form, Format::Json).unwrap();
@@ -357,7 +359,7 @@ fn what_json_cannot_say() {
 fn msgpack_goes_both_ways() {
     let body = rmp_serde::to_vec_named(&json!({"model":"m","inputs":{"x":[[1,2],[3,4]],"s":"t"}}))
         .unwrap();
-    let inference = Inference::from_msgpack(&body).unwrap();
+    let inference = TensorRequest::from_msgpack(&body).unwrap();
     assert_eq!(
         (inference.model.as_deref(), inference.form),
         (Some("m"), Form::Nested)
@@ -369,9 +371,9 @@ fn msgpack_goes_both_ways() {
 
     let mut longer = body.clone();
     longer.push(0);
-    assert!(Inference::from_msgpack(&longer).is_err());
+    assert!(TensorRequest::from_msgpack(&longer).is_err());
     for cut in 0..body.len() {
-        assert!(Inference::from_msgpack(&body[..cut]).is_err(), "{cut}");
+        assert!(TensorRequest::from_msgpack(&body[..cut]).is_err(), "{cut}");
     }
 }
 
@@ -390,7 +392,7 @@ fn numpy(kind: &str, data: &[u8]) -> Vec<u8> {
 #[test]
 fn arrays_of_msgpack_numpy_go_both_ways() {
     let data = [1.0_f32.to_le_bytes(), 2.0_f32.to_le_bytes()].concat();
-    let inference = Inference::from_msgpack(&numpy("<f4", &data)).unwrap();
+    let inference = TensorRequest::from_msgpack(&numpy("<f4", &data)).unwrap();
     assert_eq!(inference.form, Form::Numpy);
     let response = echo(fit(inference, None).unwrap());
     assert_eq!(response.outputs[0].shape, [1, 2]);
@@ -406,17 +408,21 @@ fn arrays_of_msgpack_numpy_go_both_ways() {
     );
 
     let scalar = b"\x81\xa6inputs\x81\xa1x\x83\xc4\x02nd\xc2\xc4\x04type\xa3<f4\xc4\x04data\xc4\x04\0\0\x80\x3f";
-    let scalar = fit(Inference::from_msgpack(scalar).unwrap(), None).unwrap();
+    let scalar = fit(TensorRequest::from_msgpack(scalar).unwrap(), None).unwrap();
     assert_eq!(
         (scalar.inputs[0].shape.len(), scalar.inputs[0].data.len()),
         (0, 4)
     );
 
     let big: Vec<u8> = [1.0_f32.to_be_bytes(), 2.0_f32.to_be_bytes()].concat();
-    let swapped = fit(Inference::from_msgpack(&numpy(">f4", &big)).unwrap(), None).unwrap();
+    let swapped = fit(
+        TensorRequest::from_msgpack(&numpy(">f4", &big)).unwrap(),
+        None,
+    )
+    .unwrap();
     assert_eq!(swapped.inputs[0].data, data);
-    assert!(Inference::from_msgpack(&numpy("<U4", &data)).is_err());
-    let short = Inference::from_msgpack(&numpy("<f8", &data)).unwrap();
+    assert!(TensorRequest::from_msgpack(&numpy("<U4", &data)).is_err());
+    let short = TensorRequest::from_msgpack(&numpy("<f8", &data)).unwrap();
     assert!(fit(short, None).is_err());
 }
 
@@ -440,12 +446,12 @@ fn safetensors_goes_both_ways() {
         parameters: vec![],
     };
     let written = answer(&response, Form::Explicit, Format::Safetensors).unwrap();
-    let inference = Inference::from_safetensors(&written).unwrap();
+    let inference = TensorRequest::from_safetensors(&written).unwrap();
     assert_eq!(inference.model.as_deref(), Some("m@1.0.0"));
     assert_eq!(fit(inference, None).unwrap().inputs, response.outputs);
     for cut in 0..written.len() {
         assert!(
-            Inference::from_safetensors(&written[..cut]).is_err(),
+            TensorRequest::from_safetensors(&written[..cut]).is_err(),
             "{cut}"
         );
     }
@@ -464,7 +470,7 @@ fn a_model_that_declares_its_inputs_gets_them_so() {
     };
     let fit = |body: &str| {
         fit(
-            Inference::from_json(body.as_bytes(), None)?,
+            TensorRequest::from_json(body.as_bytes(), None)?,
             Some(&metadata),
         )
     };
@@ -499,15 +505,15 @@ fn a_model_that_declares_its_inputs_gets_them_so() {
 proptest::proptest! {
     #[test]
     fn no_body_makes_the_readers_panic(body in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
-        let _ = Inference::from_json(&body, None);
-        let _ = Inference::from_msgpack(&body);
-        let _ = Inference::from_safetensors(&body);
+        let _ = TensorRequest::from_json(&body, None);
+        let _ = TensorRequest::from_msgpack(&body);
+        let _ = TensorRequest::from_safetensors(&body);
     }
 
     #[test]
     fn numbers_survive_json(numbers in proptest::collection::vec(proptest::num::f64::NORMAL, 1..20)) {
         let body = serde_json::to_vec(&json!({"inputs":{"x":numbers}})).unwrap();
-        let response = echo(fit(Inference::from_json(&body, None).unwrap(), None).unwrap());
+        let response = echo(fit(TensorRequest::from_json(&body, None).unwrap(), None).unwrap());
         let written = answer(&response, Form::Nested, Format::Json).unwrap();
         let value: serde_json::Value = serde_json::from_slice(&written).unwrap();
         let back: Vec<f64> = serde_json::from_value(value["outputs"]["x"].clone()).unwrap();

@@ -4,11 +4,12 @@
 use super::{ApiError, ErrorType};
 use crate::auth::{Denied, KeyError};
 use crate::guard::{BanError, Violation};
-use crate::http::runs::whole_seconds;
-use crate::limits::{OverQuota, RateError};
+use crate::inference::{self, InferenceError, Injection};
+use crate::limits::{LimitError, OverQuota, RateError};
 use crate::models::ModelError;
 use belljar_sandbox::{Cap, CapHit, GuestError, RunError};
 use http::StatusCode;
+use std::convert::Infallible;
 use std::time::Duration;
 
 impl From<BanError> for ApiError {
@@ -24,33 +25,70 @@ impl From<BanError> for ApiError {
     }
 }
 
+impl From<Injection> for ApiError {
+    fn from(Injection { field }: Injection) -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            ErrorType::Security,
+            "injection_detected",
+            "Potential injection attack detected in request.",
+        )
+        .at(field)
+        .counting_as(Violation::Injection)
+    }
+}
+
+impl<I: Into<Self>> From<InferenceError<I>> for ApiError {
+    fn from(error: InferenceError<I>) -> Self {
+        match error {
+            InferenceError::Model(error) => error.into(),
+            InferenceError::Rate(error) => error.into(),
+            InferenceError::Invalid(error) => error.into(),
+            InferenceError::Run(error) => error.into(),
+        }
+    }
+}
+
+impl From<Infallible> for ApiError {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
+
+impl From<LimitError> for ApiError {
+    fn from(error: LimitError) -> Self {
+        match error {
+            LimitError::Rate(error) => error.into(),
+            LimitError::Quota(error) => error.into(),
+        }
+    }
+}
+
 impl From<RunError> for ApiError {
     fn from(error: RunError) -> Self {
+        let code = inference::code(&error);
         match error {
             RunError::Cap(hit) => hit.into(),
             RunError::Trap { reason } => {
                 let message = format!("The model trapped: {reason}.");
-                Self::model_fault(StatusCode::BAD_GATEWAY, "model_trapped", message)
+                Self::model_fault(StatusCode::BAD_GATEWAY, code, message)
             }
             RunError::InvalidOutput { reason } => {
                 let message = format!("The model's answer is invalid: {reason}.");
-                Self::model_fault(StatusCode::BAD_GATEWAY, "invalid_model_output", message)
+                Self::model_fault(StatusCode::BAD_GATEWAY, code, message)
             }
-            RunError::Guest(GuestError::InvalidInput(message)) => {
-                Self::bad_request("invalid_input", message)
-            }
-            RunError::Guest(GuestError::Unsupported(message)) => {
-                Self::bad_request("unsupported_by_model", message)
-            }
+            RunError::Guest(
+                GuestError::InvalidInput(message) | GuestError::Unsupported(message),
+            ) => Self::bad_request(code, message),
             RunError::Guest(GuestError::Failed(detail)) => {
                 let message = "The model failed to answer this request.";
-                Self::model_fault(StatusCode::BAD_GATEWAY, "model_failed", message).because(detail)
+                Self::model_fault(StatusCode::BAD_GATEWAY, code, message).because(detail)
             }
             RunError::NoCapability { interface } => {
                 let message = format!(
                     "The model does not serve this kind of request: it does not export `{interface}`."
                 );
-                Self::bad_request("capability_missing", message).at("model".to_owned())
+                Self::bad_request(code, message).at("model".to_owned())
             }
             RunError::Overloaded {
                 scope,
@@ -74,30 +112,29 @@ impl From<RunError> for ApiError {
 impl From<CapHit> for ApiError {
     fn from(hit: CapHit) -> Self {
         let CapHit { cap, limit, used } = hit;
-        let (status, code) = match cap {
-            Cap::Fuel => (StatusCode::BAD_GATEWAY, "fuel_exhausted"),
-            Cap::Memory => (StatusCode::BAD_GATEWAY, "memory_exceeded"),
-            Cap::WallTimeMs => (StatusCode::GATEWAY_TIMEOUT, "deadline_exceeded"),
-            Cap::OutputBytes => (StatusCode::BAD_GATEWAY, "output_too_large"),
-            Cap::Stack => (StatusCode::BAD_GATEWAY, "stack_exhausted"),
-            Cap::TableElements => (StatusCode::BAD_GATEWAY, "table_elements_exceeded"),
-            Cap::Instances => (StatusCode::BAD_GATEWAY, "instances_exceeded"),
-            Cap::Memories => (StatusCode::BAD_GATEWAY, "memories_exceeded"),
-            Cap::Tables => (StatusCode::BAD_GATEWAY, "tables_exceeded"),
-            Cap::HostcallBytes => (StatusCode::BAD_GATEWAY, "hostcall_bytes_exceeded"),
-            Cap::Resources => (StatusCode::BAD_GATEWAY, "resources_exceeded"),
-            Cap::StdioBytes => (StatusCode::BAD_GATEWAY, "stdio_exceeded"),
-            Cap::LogLines => (StatusCode::BAD_GATEWAY, "log_lines_exceeded"),
-            Cap::ComponentBytes => (StatusCode::BAD_GATEWAY, "component_too_large"),
-            Cap::CompileTimeMs => (StatusCode::GATEWAY_TIMEOUT, "compile_time_exceeded"),
-            Cap::CompileAddressSpaceBytes => (StatusCode::BAD_GATEWAY, "compile_memory_exceeded"),
+        let status = match cap {
+            Cap::WallTimeMs | Cap::CompileTimeMs => StatusCode::GATEWAY_TIMEOUT,
+            Cap::Fuel
+            | Cap::Memory
+            | Cap::OutputBytes
+            | Cap::Stack
+            | Cap::TableElements
+            | Cap::Instances
+            | Cap::Memories
+            | Cap::Tables
+            | Cap::HostcallBytes
+            | Cap::Resources
+            | Cap::StdioBytes
+            | Cap::LogLines
+            | Cap::ComponentBytes
+            | Cap::CompileAddressSpaceBytes => StatusCode::BAD_GATEWAY,
         };
         let message = format!(
             "The model hit its {} cap of {limit} {} ({used} used).",
             cap.name(),
             cap.unit()
         );
-        Self::model_fault(status, code, message)
+        Self::model_fault(status, inference::cap_code(cap), message)
     }
 }
 
@@ -294,4 +331,9 @@ fn sentence(text: &str) -> String {
         sentence.push('.');
     }
     sentence
+}
+
+/// Seconds for a `Retry-After`: whole, and at least one.
+fn whole_seconds(duration: Duration) -> u64 {
+    duration.as_secs().max(1)
 }

@@ -1,8 +1,8 @@
 //! Whose request is it? Puts the address that it is held to into the request, and turns away
 //! networks that are not let in.
 
-use super::Record;
 use super::check::{Check, Refusal, refuse};
+use super::matched::Matched;
 use crate::http::error::{ApiError, ErrorType};
 use crate::net::{ClientAddress, ConflictingOrigins, NetworkAcl, OriginRule};
 use axum::extract::Request;
@@ -30,15 +30,14 @@ impl Check for Address {
         let peer = request.extensions().get::<Peer>();
         let peer = peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |Peer(ip)| *ip);
         let address = self.resolve(peer, request.headers()).map_err(refuse)?;
-        if let Some(record) = request.extensions().get::<Record>() {
-            record.set_address(address);
+        if let Some(matched) = request.extensions().get::<Matched>() {
+            matched.context.set_address(address);
         }
         if !self.acl.admits(address.ip()) {
             return Err(refuse(not_allowed(
                 "This server does not serve your network.",
             )));
         }
-        request.extensions_mut().insert(address);
         Ok(())
     }
 }

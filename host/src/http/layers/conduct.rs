@@ -6,15 +6,17 @@
 
 use super::address::not_allowed;
 use super::check::{Check, Refusal, refuse};
-use super::gate::{OPEN_ROUTES, administers};
-use super::record::Record;
+use super::gate::administers;
+use super::matched::Matched;
 use crate::audit::AuditLog;
-use crate::auth::{Caller, KeyStore};
+use crate::auth::KeyStore;
 use crate::clock::Clock;
 use crate::guard::{Ban, Bans, Violation};
 use crate::http::error::{ApiError, ErrorType};
+use crate::http::policy::{RoutePolicy, WhileBanned};
+use crate::inference::RequestContext;
 use crate::net::ClientAddress;
-use axum::extract::{MatchedPath, Request};
+use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use std::convert::Infallible;
@@ -23,9 +25,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tower::{Layer, Service};
-
-/// Where a banned administrator of this machine may still go: to lift the ban.
-const LIFTING_ROUTES: [&str; 2] = ["/admin/bans", "/admin/exemptions"];
 
 /// The layer that stands before the gate.
 #[derive(Clone)]
@@ -67,11 +66,9 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let route = request.extensions().get::<MatchedPath>();
-        let route = route.map_or("", MatchedPath::as_str);
-        let address = request.extensions().get::<ClientAddress>().copied();
-        // Health stays reachable: a banned load balancer would take the server down for all.
-        let address = address.filter(|_| !OPEN_ROUTES.contains(&route));
+        let Matched { policy, context } = Matched::of(request.extensions());
+        let address = context.address();
+        let address = address.filter(|_| policy.while_banned != WhileBanned::Served);
         let Some(address) = address else {
             return ConductedFuture::Passing(self.inner.call(request), None);
         };
@@ -79,7 +76,7 @@ where
             return ConductedFuture::Refused(refuse(unrecorded()));
         }
         if let Some(ban) = self.layer.bans.in_force(address, None)
-            && !self.layer.may_lift(address, route, &request)
+            && !self.layer.may_lift(policy, address, &request)
         {
             let (bans, clock) = (self.layer.bans.clone(), self.layer.clock.clone());
             return ConductedFuture::Refused(turn_away(bans, ban, clock));
@@ -87,7 +84,7 @@ where
         let watch = Watch {
             bans: self.layer.bans.clone(),
             address,
-            record: request.extensions().get::<Record>().cloned(),
+            context,
         };
         ConductedFuture::Passing(self.inner.call(request), Some(watch))
     }
@@ -100,10 +97,9 @@ impl Conduct {
     /// This opens no way for guesses: every key but a valid one with the scope `admin` gets the
     /// same 403 as everybody, and such a key is 256 random bits, so that only its owner ever
     /// sees another answer.
-    fn may_lift(&self, address: ClientAddress, route: &str, request: &Request) -> bool {
-        let lifts = |prefix: &str| route.starts_with(prefix);
+    fn may_lift(&self, policy: RoutePolicy, address: ClientAddress, request: &Request) -> bool {
         address.ip().is_loopback()
-            && LIFTING_ROUTES.into_iter().any(lifts)
+            && policy.while_banned == WhileBanned::LiftedHere
             && administers(request.headers(), &self.keys)
     }
 }
@@ -112,14 +108,14 @@ impl Conduct {
 pub(crate) struct Watch {
     bans: Bans,
     address: ClientAddress,
-    record: Option<Record>,
+    context: RequestContext,
 }
 
 impl Watch {
     fn note(&self, violation: Violation) {
-        let key_id = self.record.as_ref().and_then(Record::key_id);
-        let actor = || self.record.as_ref().map(Record::actor).unwrap_or_default();
-        self.bans.note(self.address, key_id, violation, actor);
+        let actor = || self.context.actor();
+        self.bans
+            .note(self.address, self.context.key_id(), violation, actor);
     }
 }
 
@@ -184,17 +180,17 @@ pub(crate) struct KeyConduct {
 
 impl Check for KeyConduct {
     fn check(&self, request: &mut Request) -> Result<(), Refusal> {
-        let extensions = request.extensions();
-        if let Some(caller) = extensions.get::<Caller>()
+        let Matched { context, .. } = Matched::of(request.extensions());
+        if let Some(caller) = context.caller()
             && let Some(key_id) = caller.key_id()
-            && let Some(address) = extensions.get::<ClientAddress>()
+            && let Some(address) = context.address()
         {
             if !caller.networks().admits(address.ip()) {
                 return Err(refuse(not_allowed(
                     "This API key may not be used from your network.",
                 )));
             }
-            if let Some(ban) = self.bans.in_force(*address, Some(key_id)) {
+            if let Some(ban) = self.bans.in_force(address, Some(key_id)) {
                 let Self { bans, clock } = self.clone();
                 return Err(turn_away(bans, ban, clock));
             }

@@ -1,11 +1,13 @@
 //! The time of a whole request, from its head to the head of its answer: the net under all
 //! time-outs of the parts, which are shorter.
 
-use super::Record;
+use super::matched::Matched;
 use crate::http::error::{ApiError, ErrorType};
-use axum::extract::{MatchedPath, Request};
+use crate::http::policy::TimeLimit;
+use crate::inference::RequestContext;
+use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
-use http::{Method, StatusCode};
+use http::StatusCode;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
@@ -51,30 +53,20 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let record = request.extensions().get::<Record>().cloned();
-        let patience = (!is_upload(&request)).then_some(self.request_timeout);
+        let Matched { policy, context } = Matched::of(request.extensions());
+        let patience = (policy.time_limit == TimeLimit::Request).then_some(self.request_timeout);
         DeadlineFuture {
             inner: self.inner.call(request),
-            record,
+            context,
             patience,
             timer: None,
         }
     }
 }
 
-/// Uploads have time-outs of their own, for silence and for the whole, and may wait for a
-/// compilation.
-fn is_upload(request: &Request) -> bool {
-    let route = request.extensions().get::<MatchedPath>();
-    *request.method() == Method::POST
-        && route.is_some_and(|route| {
-            route.as_str().starts_with("/models") || route.as_str() == "/update_model"
-        })
-}
-
 pub(crate) struct DeadlineFuture<F> {
     inner: F,
-    record: Option<Record>,
+    context: RequestContext,
     /// None where there is no deadline, or no more.
     patience: Option<Duration>,
     /// Made when the request has to wait for something: most do not wait for long, and a timer
@@ -102,10 +94,7 @@ where
             return Poll::Pending;
         }
         self.patience = None;
-        let was_read = self
-            .record
-            .as_ref()
-            .is_some_and(|record| record.model().is_some());
+        let was_read = self.context.model().is_some();
         Poll::Ready(Ok(timed_out(was_read).into_response()))
     }
 }

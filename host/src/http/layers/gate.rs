@@ -1,11 +1,10 @@
 //! The one gate in front of every route: who is calling?
 //!
 //! It stands before the body is read and before anything else is looked at, and a route is
-//! closed unless it is listed here. It goes by the template of the route that was matched and
-//! never by the path as sent, so no spelling of a path can walk around it.
+//! closed unless its policy opens it.
 
-use super::Record;
 use super::cut::Cut;
+use super::matched::Matched;
 use crate::audit::EventKind;
 use crate::auth::{
     AuthError, Caller, Credential, KeyStore, MalformedAuthorization, MalformedKey, PresentedKey,
@@ -13,18 +12,15 @@ use crate::auth::{
 };
 use crate::guard::Violation;
 use crate::http::error::{ApiError, ErrorType};
+use crate::http::policy::Access;
 use crate::telemetry::metrics::AUTH_FAILURES;
-use axum::extract::{FromRequestParts, MatchedPath, Request};
+use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::future::{Either, Ready, ready};
-use http::request::Parts;
 use http::{HeaderMap, StatusCode, header};
 use std::convert::Infallible;
 use std::task::{Context, Poll};
 use tower::{Layer, Service};
-
-/// The routes that need no key, ever.
-pub(crate) const OPEN_ROUTES: [&str; 3] = ["/health", "/health/live", "/health/ready"];
 
 /// The layer.
 #[derive(Clone)]
@@ -63,11 +59,8 @@ where
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        let route = request
-            .extensions()
-            .get::<MatchedPath>()
-            .map(MatchedPath::as_str);
-        if route.is_some_and(|route| OPEN_ROUTES.contains(&route)) {
+        let Matched { policy, context } = Matched::of(request.extensions());
+        if policy.access == Access::Open {
             return Either::Left(Cut::new(self.inner.call(request), None));
         }
         let keys = &self.gate.keys;
@@ -77,19 +70,14 @@ where
                 if let Some(usage) = caller.usage() {
                     usage.note_request(keys.now());
                 }
-                if let Some(record) = request.extensions().get::<Record>() {
-                    record.set_caller(caller.clone());
-                }
                 let ended = caller.ended().cloned();
-                request.extensions_mut().insert(caller);
+                context.set_caller(caller);
                 Either::Left(Cut::new(self.inner.call(request), ended))
             }
             Err(refusal) => {
                 metrics::counter!(AUTH_FAILURES, "reason" => refusal.code()).increment(1);
-                if let Some(record) = request.extensions().get::<Record>() {
-                    let about = [("reason", refusal.code().into())];
-                    record.security_event(EventKind::AuthenticationFailed, &about);
-                }
+                let about = [("reason", refusal.code().into())];
+                context.security_event(EventKind::AuthenticationFailed, &about);
                 Either::Right(ready(Ok(refusal.into_response())))
             }
         }
@@ -189,21 +177,6 @@ fn unauthorized(code: &'static str, message: &'static str) -> ApiError {
         code,
         message,
     )
-}
-
-/// The caller whom the gate let in.
-pub(crate) struct Authenticated(pub(crate) Caller);
-
-impl<S: Sync> FromRequestParts<S> for Authenticated {
-    type Rejection = ApiError;
-
-    /// A handler that no gate stands before serves nobody.
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        let caller = parts.extensions.get::<Caller>().cloned();
-        caller
-            .map(Self)
-            .ok_or_else(|| ApiError::internal("a route without the gate before it"))
-    }
 }
 
 #[cfg(test)]

@@ -1,20 +1,17 @@
-//! Keeps callers to their pace: a ticket for each limited request, and what is left of the
-//! caller's minute in the head of each answer, refusals included.
+//! Keeps callers to their pace: shows each request that counts to the limiter, and writes what is
+//! left of the caller's minute into the head of each answer, refusals included.
 //!
-//! Where a route knows only from the body how many tokens it needs, it takes request and tokens
-//! together from the ticket ([`Limited`]); here the caller is only looked at, so that one who
-//! is over the limit costs no body. All other routes are counted here.
+//! Where a route knows only from the body how many tokens it needs, request and tokens are taken
+//! together when the body has been read; here the caller is only looked at, so that one who is
+//! over the limit costs no body. All other routes are counted here.
 
-use super::Record;
-use crate::auth::Caller;
+use super::matched::Matched;
 use crate::clock::Clock;
 use crate::http::error::ApiError;
-use crate::limits::{Quotas, RateLimiter, Reservation, ResetFormat, Ticket, Window};
-use crate::net::ClientAddress;
-use axum::extract::{FromRequestParts, MatchedPath, Request};
+use crate::limits::{Counts, Entry, Limiter, ResetFormat, Ticket, Window};
+use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::future::{Either, Ready, ready};
-use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::convert::Infallible;
 use std::future::Future;
@@ -23,24 +20,10 @@ use std::task::{Context, Poll, ready as ready_or_pending};
 use std::time::Duration;
 use tower::{Layer, Service};
 
-/// The routes that take their tokens themselves.
-const TOKEN_ROUTES: [&str; 2] = ["/v1/chat/completions", "/v1/embeddings"];
-
-/// Whether requests to a route are counted. Operations are not: who is over the limit must
-/// still be able to look at the metrics and to change keys, and those who may are few.
-fn is_limited(route: Option<&str>) -> bool {
-    route.is_none_or(|route| {
-        !super::gate::OPEN_ROUTES.contains(&route)
-            && !route.starts_with("/admin/")
-            && !["/", "/metrics", "/openapi.json"].contains(&route)
-    })
-}
-
 /// The layer.
 #[derive(Clone)]
 pub(crate) struct Limit {
-    pub(crate) rates: RateLimiter,
-    pub(crate) quotas: Quotas,
+    pub(crate) limiter: Limiter,
     pub(crate) clock: Clock,
 }
 
@@ -74,8 +57,8 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, mut request: Request) -> Self::Future {
-        let (ticket, admitted) = self.limit.admit(&mut request);
+    fn call(&mut self, request: Request) -> Self::Future {
+        let (ticket, admitted) = self.limit.admit(&request);
         let inner = match admitted {
             Ok(()) => Either::Left(self.inner.call(request)),
             Err(refusal) => Either::Right(ready(Ok(refusal.into_response()))),
@@ -85,56 +68,34 @@ where
             told: ticket.map(|ticket| Told {
                 ticket,
                 clock: self.limit.clock.clone(),
-                format: self.limit.rates.reset_format(),
+                format: self.limit.limiter.rates().reset_format(),
             }),
         }
     }
 }
 
 impl Limit {
-    fn admit(&self, request: &mut Request) -> (Option<Ticket>, Result<(), ApiError>) {
-        let extensions = request.extensions();
-        let route = extensions.get::<MatchedPath>().map(MatchedPath::as_str);
-        // Open routes have no caller, and no limit.
-        let Some(caller) = extensions.get::<Caller>().filter(|_| is_limited(route)) else {
-            return (None, Ok(()));
-        };
-        if let Some(usage) = caller.usage() {
-            let used = || usage.fuel_today();
-            if let Err(over) = self.quotas.check_fuel(caller, used, self.clock.now()) {
-                return (None, Err(over.into()));
-            }
-        }
-        match self.quotas.enter_request(caller) {
-            Ok(None) => {}
-            Ok(Some(slot)) => {
-                if let Some(record) = extensions.get::<Record>() {
-                    record.hold(slot);
-                }
-            }
-            Err(over) => return (None, Err(over.into())),
-        }
-        if !self.rates.is_enabled() {
+    fn admit(&self, request: &Request) -> (Option<Ticket>, Result<(), ApiError>) {
+        let Matched { policy, context } = Matched::of(request.extensions());
+        if policy.counts == Counts::Nothing {
             return (None, Ok(()));
         }
-        let Some(address) = extensions.get::<ClientAddress>().copied() else {
-            let refusal = ApiError::internal("a limited route without the address before it");
+        let (Some(caller), Some(address)) = (context.caller(), context.address()) else {
+            let refusal = ApiError::internal("a limited route without its caller before it");
             return (None, Err(refusal));
         };
-        let route = route.unwrap_or_default();
-        let ticket = self.rates.ticket(caller, address, route);
-        let Some(ticket) = ticket else {
-            return (None, Ok(()));
-        };
-        let admitted = if TOKEN_ROUTES.contains(&route) {
-            ticket.check()
-        } else {
-            ticket.take_request()
-        };
-        if admitted.is_ok() {
-            request.extensions_mut().insert(ticket.clone());
+        let route = request.extensions().get::<MatchedPath>();
+        let route = route.map_or("", MatchedPath::as_str);
+        let Entry {
+            permit,
+            slot,
+            outcome,
+        } = self.limiter.admit(caller, address, route, policy.counts);
+        if let Some(slot) = slot {
+            context.hold(slot);
         }
-        (Some(ticket), admitted.map_err(ApiError::from))
+        let outcome = outcome.map(|admitted| context.admit(admitted));
+        (permit, outcome.map_err(ApiError::from))
     }
 }
 
@@ -222,32 +183,6 @@ fn in_openai_words(duration: Duration) -> String {
     }
 }
 
-/// The ticket of a request, for a route that takes its tokens itself.
-pub(crate) struct Limited(Option<Ticket>);
-
-impl Limited {
-    /// Takes the request and the most tokens that it may use.
-    pub(crate) fn reserve(&self, tokens: u32) -> Result<Reservation, ApiError> {
-        match &self.0 {
-            Some(ticket) => Ok(ticket.reserve(tokens)?),
-            None => Ok(Reservation::unlimited()),
-        }
-    }
-
-    /// Tokens that one request can have at most.
-    pub(crate) fn tokens_max(&self) -> u32 {
-        self.0.as_ref().map_or(u32::MAX, Ticket::tokens_max)
-    }
-}
-
-impl<S: Sync> FromRequestParts<S> for Limited {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self(parts.extensions.get().cloned()))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -262,20 +197,5 @@ mod tests {
         assert_eq!(words(360_000), "6m0s");
         assert_eq!(words(3_605_000), "1h0m5s");
         assert_eq!(in_openai_words(Duration::from_nanos(1)), "1ms");
-    }
-
-    #[test]
-    fn operations_are_not_limited() {
-        for open in [
-            "/health/live",
-            "/metrics",
-            "/admin/keys",
-            "/admin/keys/{id}",
-        ] {
-            assert!(!is_limited(Some(open)), "{open}");
-        }
-        for limited in [Some("/infer"), Some("/v1/models"), Some("/models"), None] {
-            assert!(is_limited(limited), "{limited:?}");
-        }
     }
 }

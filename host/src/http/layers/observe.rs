@@ -1,10 +1,12 @@
 //! The outermost layer: gives each request its id, and writes its line in the log and its
 //! metrics when the last byte of the answer has gone, or when the caller has.
 
-use super::Record;
+use super::matched::Matched;
 use crate::audit::AuditLog;
 use crate::http::error::LogDetail;
+use crate::http::policy::{MethodPolicies, RoutePolicies};
 use crate::ids::RequestId;
+use crate::inference::RequestContext;
 use crate::telemetry::{AccessRecord, metrics as names};
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request};
@@ -34,18 +36,22 @@ const CLIENT_CLOSED_REQUEST: u16 = 499;
 pub(crate) struct Observe {
     /// Where each request's security events go.
     pub(crate) audit: AuditLog,
+    /// What holds for each route.
+    pub(crate) policies: Arc<RoutePolicies>,
 }
 
 impl<S> Layer<S> for Observe {
     type Service = Observed<S>;
 
-    /// Called once for each route, so each has its own handles on its metrics: looking them up
-    /// by their labels would cost as much on each request as everything else here.
+    /// Called once for each route, so each has its own handles on its metrics and its own
+    /// policies: looking them up by their names would cost as much on each request as
+    /// everything else here.
     fn layer(&self, inner: S) -> Observed<S> {
         Observed {
             inner,
-            stats: Arc::default(),
+            route: Arc::default(),
             audit: self.audit.clone(),
+            policies: Arc::clone(&self.policies),
         }
     }
 }
@@ -53,8 +59,9 @@ impl<S> Layer<S> for Observe {
 #[derive(Clone)]
 pub(crate) struct Observed<S> {
     inner: S,
-    stats: Arc<Stats>,
+    route: Arc<OnceLock<Route>>,
     audit: AuditLog,
+    policies: Arc<RoutePolicies>,
 }
 
 impl<S> Service<Request> for Observed<S>
@@ -76,15 +83,20 @@ where
         let id = id
             .and_then(|id| RequestId::accept(id.as_bytes()))
             .unwrap_or_else(RequestId::random);
-        let record = Record::new(id, self.audit.clone());
-        let handles = self
-            .stats
-            .handles(request.extensions().get::<MatchedPath>());
-        handles.in_flight.increment(1.0);
-        request.extensions_mut().insert(record.clone());
+        let context = RequestContext::new(id, self.audit.clone());
+        let route = self.route.get_or_init(|| {
+            let template = request.extensions().get::<MatchedPath>();
+            Route::new(template.map(MatchedPath::as_str), &self.policies)
+        });
+        route.in_flight.increment(1.0);
+        let policy = route.policies.of(request.method());
+        request.extensions_mut().insert(Matched {
+            policy,
+            context: context.clone(),
+        });
         let watch = Watch {
-            record,
-            stats: Arc::clone(&self.stats),
+            context,
+            route: Arc::clone(&self.route),
             method: MethodLabel::of(request.method()),
             started,
             status: CLIENT_CLOSED_REQUEST,
@@ -116,16 +128,16 @@ where
         watch.status = response.status().as_u16();
         if let Some(LogDetail(detail)) = response.extensions().get() {
             tracing::error!(
-                request.id = %watch.record.id(),
+                request.id = %watch.context.id(),
                 status = watch.status,
                 "a request failed: {detail}"
             );
         }
         // The id is one that headers can carry: it was made or accepted so.
-        if let Ok(id) = HeaderValue::from_str(watch.record.id().as_str()) {
+        if let Ok(id) = HeaderValue::from_str(watch.context.id().as_str()) {
             response.headers_mut().insert(X_REQUEST_ID, id);
         }
-        if let Some(report) = watch.record.reports()
+        if let Some(report) = watch.context.reports()
             && let Ok(report) = HeaderValue::from_str(&report)
         {
             response.headers_mut().insert(X_BELLJAR_REPORT, report);
@@ -170,8 +182,8 @@ impl http_body::Body for WatchedBody {
 
 /// A request in the works. Its end, whatever that is, is this value's drop.
 struct Watch {
-    record: Record,
-    stats: Arc<Stats>,
+    context: RequestContext,
+    route: Arc<OnceLock<Route>>,
     method: MethodLabel,
     started: Instant,
     status: u16,
@@ -181,47 +193,40 @@ struct Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         let duration = self.started.elapsed();
-        let handles = self.stats.handles(None);
-        handles.in_flight.decrement(1.0);
-        handles.duration.record(duration);
-        handles.bytes_in.increment(self.record.bytes_in());
-        handles.bytes_out.increment(self.bytes_out);
-        handles.count(self.method, self.status).increment(1);
-        let (model, fuel) = (self.record.model(), self.record.fuel());
+        let Some(route) = self.route.get() else {
+            return;
+        };
+        route.in_flight.decrement(1.0);
+        route.duration.record(duration);
+        route.bytes_in.increment(self.context.bytes_in());
+        route.bytes_out.increment(self.bytes_out);
+        route.count(self.method, self.status).increment(1);
+        let (model, fuel) = (self.context.model(), self.context.fuel());
         if AccessRecord::enabled() {
             AccessRecord {
                 method: self.method.name(),
-                route: &handles.route,
+                route: &route.template,
                 status: self.status,
                 duration,
-                key_id: self.record.key_id(),
+                key_id: self.context.key_id(),
                 model: model.map(AsRef::as_ref),
                 fuel,
-                bytes_in: self.record.bytes_in(),
+                bytes_in: self.context.bytes_in(),
                 bytes_out: self.bytes_out,
-                request_id: self.record.id(),
+                request_id: self.context.id(),
             }
             .log();
         }
     }
 }
 
-/// The metrics of one route.
-#[derive(Default)]
-struct Stats(OnceLock<Handles>);
-
-impl Stats {
-    fn handles(&self, route: Option<&MatchedPath>) -> &Handles {
-        self.0
-            .get_or_init(|| Handles::new(route.map_or(UNMATCHED, MatchedPath::as_str)))
-    }
-}
-
 /// The name of what no route matches. A path that a caller made up is never a label.
 const UNMATCHED: &str = "unmatched";
 
-struct Handles {
-    route: String,
+/// What is the same for every request of one route: its policies, and handles on its metrics.
+struct Route {
+    policies: MethodPolicies,
+    template: String,
     in_flight: Gauge,
     duration: Histogram,
     bytes_in: Counter,
@@ -230,12 +235,15 @@ struct Handles {
     requests: [[OnceLock<Counter>; STATUS_CLASSES.len()]; MethodLabel::COUNT],
 }
 
-impl Handles {
-    fn new(route: &str) -> Self {
+impl Route {
+    fn new(template: Option<&str>, policies: &RoutePolicies) -> Self {
+        let policies = policies.of_route(template);
+        let template = template.unwrap_or(UNMATCHED);
         Self {
-            route: route.to_owned(),
+            policies,
+            template: template.to_owned(),
             in_flight: metrics::gauge!(names::HTTP_IN_FLIGHT),
-            duration: metrics::histogram!(names::HTTP_DURATION, "route" => route.to_owned()),
+            duration: metrics::histogram!(names::HTTP_DURATION, "route" => template.to_owned()),
             bytes_in: metrics::counter!(names::HTTP_BYTES_IN),
             bytes_out: metrics::counter!(names::HTTP_BYTES_OUT),
             requests: Default::default(),
@@ -255,7 +263,7 @@ impl Handles {
         cell.unwrap_or(&LOST).get_or_init(|| {
             metrics::counter!(
                 names::HTTP_REQUESTS,
-                "route" => self.route.clone(),
+                "route" => self.template.clone(),
                 "method" => method.name(),
                 "status" => class,
             )

@@ -1,12 +1,13 @@
 //! Screens the head of a request: its path, its query, and the headers that nobody else checks.
 //! Bodies are screened by the routes, which know what in them is text.
 
-use super::Record;
 use super::check::{Check, Refusal, refuse};
-use super::gate::OPEN_ROUTES;
+use super::matched::Matched;
 use crate::guard::Screening;
-use crate::http::screening::{HeadTexts, pass_with};
-use axum::extract::{MatchedPath, Request};
+use crate::http::error::ApiError;
+use crate::http::head_texts::HeadTexts;
+use crate::http::policy::Access;
+use axum::extract::Request;
 use belljar_screen::{FieldKind, Mode};
 
 /// The layer.
@@ -17,18 +18,17 @@ pub(crate) struct Screen {
 
 impl Check for Screen {
     fn check(&self, request: &mut Request) -> Result<(), Refusal> {
-        let route = request.extensions().get::<MatchedPath>();
-        let is_open = route.is_some_and(|route| OPEN_ROUTES.contains(&route.as_str()));
-        if is_open || self.screening.mode(FieldKind::Header) == Mode::Off {
+        let Matched { policy, context } = Matched::of(request.extensions());
+        if policy.access == Access::Open || self.screening.mode(FieldKind::Header) == Mode::Off {
             return Ok(());
         }
         let texts = HeadTexts {
             uri: request.uri(),
             headers: request.headers(),
         };
-        let record = request.extensions().get::<Record>();
-        pass_with(&self.screening, record, texts)
+        context
+            .screen(&self.screening, texts)
             .map(drop)
-            .map_err(refuse)
+            .map_err(|found| refuse(ApiError::from(found)))
     }
 }

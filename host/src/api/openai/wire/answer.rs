@@ -1,7 +1,9 @@
 //! `POST /v1/chat/completions`: the answer in one piece.
 
+use super::chat::ChatStyle;
 use super::usage::Usage;
-use crate::generation::{End, Event};
+use crate::generation::Event;
+use crate::inference::TextUsage;
 use crate::models::LiveModel;
 use belljar_sandbox::wit::text::{self, FinishReason, Token};
 use jiff::Timestamp;
@@ -159,7 +161,7 @@ pub(super) fn finish_reason(reason: FinishReason, is_legacy: bool) -> &'static s
 
 impl Completion {
     /// An answer with no choices yet.
-    pub(crate) fn new(head: Head) -> Self {
+    pub(crate) fn new(head: Head, usage: &TextUsage) -> Self {
         let Head {
             id,
             created,
@@ -172,25 +174,19 @@ impl Completion {
             created,
             model,
             choices: Vec::new(),
-            usage: Usage::default(),
+            usage: Usage::from(usage),
             service_tier: "default",
             system_fingerprint,
         }
     }
 
-    /// Tokens of the prompt.
-    pub(crate) fn prompt_tokens(&self) -> u64 {
-        self.usage.prompt_tokens()
-    }
-
-    /// Tokens of all answers.
-    pub(crate) fn completion_tokens(&self) -> u64 {
-        self.usage.completion_tokens()
-    }
-
     /// Adds one answer.
-    pub(crate) fn add(&mut self, events: Vec<Event>, end: &End, logprobs: bool, is_legacy: bool) {
-        self.usage.add(end);
+    pub(crate) fn add(&mut self, events: Vec<Event>, style: ChatStyle) {
+        let ChatStyle {
+            logprobs,
+            is_legacy,
+            ..
+        } = style;
         let mut message = Message {
             role: "assistant",
             content: None,

@@ -4,8 +4,9 @@ use super::check::{Plain, StringOrList, StringOrObject, at_most, parameters, wit
 use super::content::{self, Message};
 use super::tools::{self, Function, NamedChoice, Tool};
 use crate::generation::OutputLimits;
+use crate::http;
 use crate::http::error::ApiError;
-use crate::http::screening::{ChatTexts, Mark};
+use crate::inference::{Mark, TextCall};
 use belljar_sandbox::wit::text::{self, JsonSchema, ReasoningEffort, ResponseFormat};
 use belljar_sandbox::wit::types::{Parameter, Value};
 use belljar_screen::FieldKind;
@@ -130,11 +131,10 @@ pub(crate) struct TokenLimits {
     pub(crate) choices_max: u32,
 }
 
-/// A checked request.
-#[derive(Debug)]
-pub(crate) struct ChatCall {
-    pub(crate) limits: OutputLimits,
-    pub(crate) choices: u32,
+/// How the answer is to be written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ChatStyle {
+    /// Whether it is a stream.
     pub(crate) is_stream: bool,
     /// Whether a stream ends with the usage.
     pub(crate) include_usage: bool,
@@ -142,31 +142,21 @@ pub(crate) struct ChatCall {
     pub(crate) logprobs: bool,
     /// Whether calls are answered in the older way, as `function_call`.
     pub(crate) is_legacy: bool,
-    /// Whether the caller left the number of tokens to the server.
-    tokens_are_default: bool,
 }
 
-impl ChatCall {
-    /// The most tokens that the request can use: its prompt, and all of its answers.
-    pub(crate) fn tokens_max(&self) -> u32 {
-        let answers = self.limits.max_tokens.saturating_mul(self.choices);
-        self.limits.prompt_tokens_estimate.saturating_add(answers)
-    }
-
-    /// Where the caller did not say how long an answer may be, makes it as long as a request
-    /// with `limit` tokens can be: nobody should be refused for a default of the server's.
-    pub(crate) fn fit_default_tokens(&mut self, limit: u32) {
-        if self.tokens_are_default && self.tokens_max() > limit {
-            let left = limit.saturating_sub(self.limits.prompt_tokens_estimate);
-            let each = (left / self.choices.max(1)).max(1);
-            self.limits.max_tokens = each;
+impl From<&http::Config> for TokenLimits {
+    fn from(config: &http::Config) -> Self {
+        Self {
+            default: config.tokens_default,
+            max: config.tokens_max,
+            choices_max: config.choices_max,
         }
     }
 }
 
 impl ChatRequest {
     /// Checks every field.
-    pub(crate) fn read(self, limits: TokenLimits) -> Result<(ChatCall, ChatTexts), ApiError> {
+    pub(crate) fn read(self, limits: TokenLimits) -> Result<(TextCall, ChatStyle), ApiError> {
         self.check_what_is_not_used()?;
         let marks = marks(
             self.metadata,
@@ -244,21 +234,21 @@ impl ChatRequest {
             prompt_tokens_max: size.tokens_max(),
             prompt_tokens_estimate: size.tokens_estimate(),
         };
-        let texts = ChatTexts {
+        let call = TextCall {
             model: self.model,
             request,
-            marks,
-        };
-        let call = ChatCall {
             limits,
             choices,
+            tokens_are_default,
+            marks,
+        };
+        let style = ChatStyle {
             is_stream,
             include_usage,
             logprobs,
             is_legacy,
-            tokens_are_default,
         };
-        Ok((call, texts))
+        Ok((call, style))
     }
 
     /// Fields of OpenAI's own service: taken where they change nothing, refused where ignoring
@@ -561,7 +551,7 @@ mod tests {
             "response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{"z":1,"a":2}}}}"#;
         let request: ChatRequest = json::parse(&bytes::Bytes::from_static(body)).unwrap();
         let ResponseFormat::JsonSchema(schema) =
-            request.read(LIMITS).unwrap().1.request.response_format
+            request.read(LIMITS).unwrap().0.request.response_format
         else {
             unreachable!("it is a schema")
         };

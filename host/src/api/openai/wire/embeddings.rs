@@ -4,10 +4,10 @@ use super::chat::marks;
 use super::check::at_most;
 use crate::http::error::ApiError;
 use crate::http::json::write_string;
-use crate::http::screening::EmbeddingTexts;
+use crate::inference::{Embedded, EmbeddingCall};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use belljar_sandbox::wit::embeddings::{Input, Response};
+use belljar_sandbox::wit::embeddings::Input;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use std::fmt;
@@ -35,22 +35,18 @@ pub(crate) struct EmbeddingsRequest {
     user: Option<String>,
 }
 
-/// A checked request.
-#[derive(Debug)]
-pub(crate) struct EmbeddingsCall {
-    /// The model's name, the inputs, and the caller's own marks.
-    pub(crate) texts: EmbeddingTexts,
-    pub(crate) dimensions: Option<u32>,
-    pub(crate) base64: bool,
-    /// The most tokens that the inputs can have been.
-    pub(crate) prompt_tokens_max: u32,
-    /// About how many they are, by the four bytes that a token has on average.
-    pub(crate) prompt_tokens_estimate: u32,
+/// How vectors are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum VectorStyle {
+    /// Lists of numbers.
+    Floats,
+    /// The bytes of little-endian numbers of four bytes, in base64.
+    Base64,
 }
 
 impl EmbeddingsRequest {
     /// Checks every field.
-    pub(crate) fn read(self) -> Result<EmbeddingsCall, ApiError> {
+    pub(crate) fn read(self) -> Result<(EmbeddingCall, VectorStyle), ApiError> {
         let Self {
             input: Inputs { inputs, is_list },
             encoding_format,
@@ -58,9 +54,9 @@ impl EmbeddingsRequest {
             user,
             model,
         } = self;
-        let base64 = match encoding_format.as_deref() {
-            None | Some("float") => false,
-            Some("base64") => true,
+        let style = match encoding_format.as_deref() {
+            None | Some("float") => VectorStyle::Floats,
+            Some("base64") => VectorStyle::Base64,
             Some(_) => {
                 return Err(ApiError::invalid_argument(
                     "encoding_format",
@@ -99,17 +95,16 @@ impl EmbeddingsRequest {
             let most = u32::try_from(length).unwrap_or(u32::MAX).saturating_add(8);
             prompt_tokens_max = prompt_tokens_max.saturating_add(most);
         }
-        Ok(EmbeddingsCall {
-            texts: EmbeddingTexts {
-                model,
-                inputs,
-                marks: marks(None, [("user", user)]),
-            },
+        let call = EmbeddingCall {
+            model,
+            inputs,
             dimensions,
-            base64,
-            prompt_tokens_estimate: prompt_tokens_max.div_ceil(4),
             prompt_tokens_max,
-        })
+            // By the four bytes that a token has on average.
+            prompt_tokens_estimate: prompt_tokens_max.div_ceil(4),
+            marks: marks(None, [("user", user)]),
+        };
+        Ok((call, style))
     }
 }
 
@@ -215,25 +210,29 @@ impl<'de> Deserialize<'de> for Item {
 }
 
 /// Writes the answer. Vectors are the bulk of it, so they are written by hand.
-pub(crate) fn write_embeddings(
-    model: &str,
-    response: &Response,
-    base64: bool,
-    prompt_tokens: u32,
-) -> Vec<u8> {
-    let numbers = response.vectors.iter().map(Vec::len).sum::<usize>();
-    let mut out = Vec::with_capacity(256 + numbers.saturating_mul(if base64 { 6 } else { 13 }));
+pub(crate) fn write_embeddings(model: &str, embedded: &Embedded, style: VectorStyle) -> Vec<u8> {
+    let Embedded {
+        vectors,
+        prompt_tokens,
+    } = embedded;
+    let numbers = vectors.iter().map(Vec::len).sum::<usize>();
+    // Bytes of one number as it is usually written.
+    let each = match style {
+        VectorStyle::Base64 => 6,
+        VectorStyle::Floats => 13,
+    };
+    let mut out = Vec::with_capacity(256 + numbers.saturating_mul(each));
     out.extend_from_slice(br#"{"object":"list","data":["#);
     let mut integer = itoa::Buffer::new();
     let mut float = zmij::Buffer::new();
-    for (index, vector) in response.vectors.iter().enumerate() {
+    for (index, vector) in vectors.iter().enumerate() {
         if index > 0 {
             out.push(b',');
         }
         out.extend_from_slice(br#"{"object":"embedding","index":"#);
         out.extend_from_slice(integer.format(index).as_bytes());
         out.extend_from_slice(br#","embedding":"#);
-        if base64 {
+        if style == VectorStyle::Base64 {
             let bytes: Vec<u8> = vector
                 .iter()
                 .flat_map(|number| number.to_le_bytes())
@@ -257,9 +256,9 @@ pub(crate) fn write_embeddings(
     out.extend_from_slice(br#"],"model":"#);
     write_string(&mut out, model);
     out.extend_from_slice(br#","usage":{"prompt_tokens":"#);
-    out.extend_from_slice(integer.format(prompt_tokens).as_bytes());
+    out.extend_from_slice(integer.format(*prompt_tokens).as_bytes());
     out.extend_from_slice(br#","total_tokens":"#);
-    out.extend_from_slice(integer.format(prompt_tokens).as_bytes());
+    out.extend_from_slice(integer.format(*prompt_tokens).as_bytes());
     out.extend_from_slice(b"}}");
     out
 }

@@ -1,24 +1,22 @@
 //! `POST /v1/chat/completions` with `stream`: the answer as server-sent events, framed byte for
 //! byte as OpenAI frames them.
 //!
-//! The stream *is* the run: it holds the sandboxes' answers, and dropping it, as the server does
+//! The stream *is* the run: it holds the texts in the making, and dropping it, as the server does
 //! when the caller goes away, ends them.
 
 use super::answer::{Head, Logprobs, finish_reason};
+use super::chat::ChatStyle;
 use super::usage::Usage;
-use crate::generation::{Event, GenerationStream};
+use crate::generation::Event;
+use crate::http::error::ApiError;
 use crate::http::json::write_string;
-use crate::http::layers::Record;
-use crate::http::runs;
-use crate::http::spending::Spending;
-use crate::models::LiveModel;
+use crate::inference::{RequestContext, TextStream};
 use belljar_sandbox::wit::text::{TextFragment, ToolCallFragment};
 use bytes::Bytes;
 use http_body::Frame;
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 /// Bytes of events that go out together when they are due together. One write for many tokens
 /// is what makes fast models cheap; a slow model's token never waits for it.
@@ -26,137 +24,66 @@ const FRAME_BYTES: usize = 16 << 10;
 
 /// The body of a streamed answer.
 pub(crate) struct ChatStream {
-    model: Arc<LiveModel>,
-    record: Record,
-    /// Settles when the stream is dropped, at its end or before.
-    spending: Spending,
-    choices: Vec<Choice>,
+    texts: TextStream,
+    context: RequestContext,
+    /// Whether a choice has begun, by its index.
+    begun: Vec<bool>,
     /// What each chunk begins with, up to the choices.
     head: Vec<u8>,
-    include_usage: bool,
-    logprobs: bool,
-    is_legacy: bool,
-    usage: Usage,
-    /// The choice to look at first, so that none is starved by another that is always ready.
-    next: usize,
+    style: ChatStyle,
     is_over: bool,
-}
-
-struct Choice {
-    answer: GenerationStream,
-    has_begun: bool,
-    is_over: bool,
-}
-
-/// How a stream is written.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct StreamStyle {
-    pub(crate) include_usage: bool,
-    pub(crate) logprobs: bool,
-    pub(crate) is_legacy: bool,
 }
 
 impl ChatStream {
-    /// A stream of several answers to one prompt.
+    /// The stream of the answers to one prompt.
     pub(crate) fn new(
         head: &Head,
-        answers: Vec<GenerationStream>,
-        model: Arc<LiveModel>,
-        record: Record,
-        spending: Spending,
-        style: StreamStyle,
+        texts: TextStream,
+        context: RequestContext,
+        style: ChatStyle,
     ) -> Self {
-        let StreamStyle {
-            include_usage,
-            logprobs,
-            is_legacy,
-        } = style;
-        let choice = |answer| Choice {
-            answer,
-            has_begun: false,
-            is_over: false,
-        };
         Self {
-            model,
-            record,
-            spending,
-            choices: answers.into_iter().map(choice).collect(),
+            texts,
+            context,
+            begun: Vec::new(),
             head: write_head(head),
-            include_usage,
-            logprobs,
-            is_legacy,
-            usage: Usage::default(),
-            next: 0,
+            style,
             is_over: false,
         }
     }
 
-    /// Writes what is due, up to a frame; says whether there is more to wait for.
+    /// Writes what is due, up to a frame; pending where there is more to wait for.
     fn fill(&mut self, context: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<()> {
-        loop {
-            let mut is_idle = true;
-            for offset in 0..self.choices.len() {
-                let index = (self.next + offset) % self.choices.len();
-                let Some(choice) = self.choices.get_mut(index).filter(|choice| !choice.is_over)
-                else {
-                    continue;
-                };
-                let Poll::Ready(event) = choice.answer.poll_next(context) else {
-                    continue;
-                };
-                is_idle = false;
-                match event {
-                    Some(Ok(event)) => self.write_event(out, index, event),
-                    Some(Err(error)) => {
-                        let error = runs::note_failure(&self.model, &self.record, error);
-                        if let Some(detail) = error.detail() {
-                            tracing::error!(request.id = %self.record.id(), "a stream failed: {detail}");
-                        }
-                        out.extend_from_slice(b"data: ");
-                        out.extend_from_slice(&error.body());
-                        out.extend_from_slice(b"\n\n");
-                        self.end();
-                        return Poll::Ready(());
+        while out.len() < FRAME_BYTES {
+            match ready!(self.texts.poll_next(context)) {
+                Some(Ok((index, event))) => self.write_event(out, index, event),
+                Some(Err(error)) => {
+                    let error = ApiError::from(error);
+                    if let Some(detail) = error.detail() {
+                        tracing::error!(request.id = %self.context.id(), "a stream failed: {detail}");
                     }
-                    None => {
-                        choice.is_over = true;
-                        if let Some(end) = choice.answer.end() {
-                            runs::note_end(&self.model, &end.spent);
-                            self.usage.add(end);
-                        }
-                    }
+                    out.extend_from_slice(b"data: ");
+                    out.extend_from_slice(&error.body());
+                    out.extend_from_slice(b"\n\n");
+                    self.is_over = true;
+                    break;
+                }
+                None => {
+                    self.write_end(out);
+                    self.is_over = true;
+                    break;
                 }
             }
-            self.next = self.next.wrapping_add(1);
-            if self.choices.iter().all(|choice| choice.is_over) {
-                self.write_end(out);
-                let usage = &self.usage;
-                self.spending
-                    .settle(usage.prompt_tokens(), usage.completion_tokens());
-                self.end();
-                return Poll::Ready(());
-            }
-            if is_idle {
-                return Poll::Pending;
-            }
-            if out.len() >= FRAME_BYTES {
-                return Poll::Ready(());
-            }
         }
-    }
-
-    fn end(&mut self) {
-        self.is_over = true;
-        // Ends what still runs.
-        self.choices.clear();
+        Poll::Ready(())
     }
 
     fn write_event(&mut self, out: &mut Vec<u8>, index: usize, event: Event) {
-        let Some(choice) = self.choices.get_mut(index) else {
-            return;
-        };
-        let is_first = !std::mem::replace(&mut choice.has_begun, true);
-        if is_first {
+        if self.begun.len() <= index {
+            self.begun.resize(index + 1, false);
+        }
+        let begun = self.begun.get_mut(index);
+        if begun.is_some_and(|begun| !std::mem::replace(begun, true)) {
             self.begin(out, index);
             out.extend_from_slice(br#"{"role":"assistant","content":"","refusal":null}"#);
             self.finish(out, None, None);
@@ -169,7 +96,8 @@ impl ChatStream {
                 out.extend_from_slice(br#"{"content":"#);
                 write_string(out, &text);
                 out.push(b'}');
-                logprobs = (self.logprobs && !tokens.is_empty()).then(|| Logprobs::of(tokens));
+                logprobs =
+                    (self.style.logprobs && !tokens.is_empty()).then(|| Logprobs::of(tokens));
             }
             Event::Reasoning(thought) => {
                 out.extend_from_slice(br#"{"reasoning_content":"#);
@@ -181,11 +109,13 @@ impl ChatStream {
                 write_string(out, &refusal);
                 out.push(b'}');
             }
-            Event::ToolCall(fragment) if self.is_legacy => write_function_call(out, &fragment),
+            Event::ToolCall(fragment) if self.style.is_legacy => {
+                write_function_call(out, &fragment)
+            }
             Event::ToolCall(fragment) => write_tool_call(out, &fragment),
             Event::Finish(finish) => {
                 out.extend_from_slice(b"{}");
-                reason = Some(finish_reason(finish, self.is_legacy));
+                reason = Some(finish_reason(finish, self.style.is_legacy));
             }
         }
         self.finish(out, logprobs.as_ref(), reason);
@@ -210,18 +140,18 @@ impl ChatStream {
             None => out.extend_from_slice(b"null"),
         }
         out.extend_from_slice(b"}]");
-        if self.include_usage {
+        if self.style.include_usage {
             out.extend_from_slice(br#","usage":null"#);
         }
         out.extend_from_slice(b"}\n\n");
     }
 
     fn write_end(&self, out: &mut Vec<u8>) {
-        if self.include_usage {
+        if self.style.include_usage {
             out.extend_from_slice(&self.head);
             out.extend_from_slice(br#"[],"usage":"#);
             // Writing to memory does not fail.
-            let _ = serde_json::to_writer(&mut *out, &self.usage);
+            let _ = serde_json::to_writer(&mut *out, &Usage::from(self.texts.usage()));
             out.extend_from_slice(b"}\n\n");
         }
         out.extend_from_slice(b"data: [DONE]\n\n");

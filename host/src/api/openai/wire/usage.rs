@@ -1,7 +1,6 @@
 //! The usage of a completion, as OpenAI counts it.
 
-use crate::generation::End;
-use belljar_sandbox::wit::text;
+use crate::inference::TextUsage;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -29,32 +28,26 @@ struct CompletionDetails {
     rejected_prediction_tokens: u64,
 }
 
-impl Usage {
-    /// Of the prompt.
-    pub(crate) fn prompt_tokens(&self) -> u64 {
-        self.prompt_tokens
-    }
-
-    /// Of all answers.
-    pub(crate) fn completion_tokens(&self) -> u64 {
-        self.completion_tokens
-    }
-
-    /// Adds one of several answers to the same prompt. The prompt is paid for once.
-    pub(super) fn add(&mut self, end: &End) {
-        let text::Usage {
+impl From<&TextUsage> for Usage {
+    fn from(usage: &TextUsage) -> Self {
+        let TextUsage {
             prompt_tokens,
+            cached_tokens,
             completion_tokens,
             reasoning_tokens,
-            cached_tokens,
-        } = end.usage;
-        self.prompt_tokens = self.prompt_tokens.max(prompt_tokens.into());
-        self.prompt_tokens_details.cached_tokens = self
-            .prompt_tokens_details
-            .cached_tokens
-            .max(cached_tokens.into());
-        self.completion_tokens += u64::from(completion_tokens);
-        self.completion_tokens_details.reasoning_tokens += u64::from(reasoning_tokens);
-        self.total_tokens = self.prompt_tokens + self.completion_tokens;
+        } = *usage;
+        Self {
+            prompt_tokens,
+            completion_tokens,
+            total_tokens: prompt_tokens + completion_tokens,
+            prompt_tokens_details: PromptDetails {
+                cached_tokens,
+                ..PromptDetails::default()
+            },
+            completion_tokens_details: CompletionDetails {
+                reasoning_tokens,
+                ..CompletionDetails::default()
+            },
+        }
     }
 }

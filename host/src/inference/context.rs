@@ -1,27 +1,24 @@
-//! What is noted about a request while it is worked on, for the one line in the log.
+//! What is known of one request while it is worked on: who asks from where, which model runs and
+//! what it has used, for the log, the metrics and the audit log.
 
+use super::meter::FuelCount;
 use crate::audit::{Actor, AuditLog, Event, EventKind};
 use crate::auth::Caller;
-use crate::http::runs::FuelCount;
 use crate::ids::{KeyId, RequestId};
-use crate::limits::Slot;
+use crate::limits::{Admitted, Slot};
 use crate::net::ClientAddress;
-use axum::extract::FromRequestParts;
 use belljar_sandbox::RunLabel;
-use http::request::Parts;
 use parking_lot::Mutex;
-use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// Findings that one answer names.
 const REPORTS_MAX: usize = 8;
 
-/// The notes on one request. Handlers, streams and the outermost layer share them.
-#[derive(Clone, Debug)]
-pub(crate) struct Record(Arc<Notes>);
+/// The context of one request. The layers, the handler, its stream and its runs share it.
+#[derive(Clone)]
+pub struct RequestContext(Arc<Notes>);
 
-#[derive(Debug)]
 struct Notes {
     id: RequestId,
     audit: AuditLog,
@@ -32,13 +29,16 @@ struct Notes {
     runs: OnceLock<RunLabel>,
     bytes_in: AtomicU64,
     /// The caller's place among its requests at once, until the last byte.
-    slot: OnceLock<Slot>,
+    slot: OnceLock<Arc<Slot>>,
+    /// What the limiter has admitted, until the handler takes it.
+    admitted: Mutex<Option<Admitted>>,
     /// What was found in the request and is only reported.
     reports: Mutex<Vec<String>>,
 }
 
-impl Record {
-    pub(super) fn new(id: RequestId, audit: AuditLog) -> Self {
+impl RequestContext {
+    /// The context of a request that has just come.
+    pub(crate) fn new(id: RequestId, audit: AuditLog) -> Self {
         Self(Arc::new(Notes {
             id,
             audit,
@@ -48,6 +48,7 @@ impl Record {
             runs: OnceLock::new(),
             bytes_in: AtomicU64::new(0),
             slot: OnceLock::new(),
+            admitted: Mutex::new(None),
             reports: Mutex::default(),
         }))
     }
@@ -58,7 +59,7 @@ impl Record {
     }
 
     /// Notes where it comes from.
-    pub(super) fn set_address(&self, address: ClientAddress) {
+    pub(crate) fn set_address(&self, address: ClientAddress) {
         // Found out once.
         let _ = self.0.address.set(address);
     }
@@ -77,14 +78,34 @@ impl Record {
         self.0.audit.record(&Event::new(kind, self.actor(), about));
     }
 
+    /// Where it comes from; none before the layer that finds it out.
+    pub(crate) fn address(&self) -> Option<ClientAddress> {
+        self.0.address.get().copied()
+    }
+
+    /// Who called; none before the authentication, and on open routes.
+    pub(crate) fn caller(&self) -> Option<&Caller> {
+        self.0.caller.get()
+    }
+
+    /// Keeps the admission for the handler.
+    pub(crate) fn admit(&self, admitted: Admitted) {
+        *self.0.admitted.lock() = Some(admitted);
+    }
+
+    /// The admission, once.
+    pub(crate) fn take_admitted(&self) -> Option<Admitted> {
+        self.0.admitted.lock().take()
+    }
+
     /// Notes who called.
-    pub(super) fn set_caller(&self, caller: Caller) {
+    pub(crate) fn set_caller(&self, caller: Caller) {
         // The gate is passed once.
         let _ = self.0.caller.set(caller);
     }
 
     /// Keeps a place until the request is over, its stream included.
-    pub(super) fn hold(&self, slot: Slot) {
+    pub(crate) fn hold(&self, slot: Arc<Slot>) {
         // The limits are passed once.
         let _ = self.0.slot.set(slot);
     }
@@ -98,7 +119,7 @@ impl Record {
     }
 
     /// The report, if there is anything in it.
-    pub(super) fn reports(&self) -> Option<String> {
+    pub(crate) fn reports(&self) -> Option<String> {
         let reports = self.0.reports.lock();
         (!reports.is_empty()).then(|| reports.join("; "))
     }
@@ -128,37 +149,28 @@ impl Record {
         self.0.bytes_in.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    pub(super) fn key_id(&self) -> Option<&KeyId> {
+    pub(crate) fn key_id(&self) -> Option<&KeyId> {
         self.0.caller.get().and_then(Caller::key_id)
     }
 
-    pub(super) fn model(&self) -> Option<&Arc<str>> {
+    pub(crate) fn model(&self) -> Option<&Arc<str>> {
         self.0.model.get()
     }
 
     /// Fuel of all runs that have ended by now, failed ones included; none where nothing ran. A
     /// run whose caller has left ends a moment after the request.
-    pub(super) fn fuel(&self) -> Option<u64> {
+    pub(crate) fn fuel(&self) -> Option<u64> {
         self.0.runs.get().map(|label| label.spent().fuel)
     }
 
-    pub(super) fn bytes_in(&self) -> u64 {
+    pub(crate) fn bytes_in(&self) -> u64 {
         self.0.bytes_in.load(Ordering::Relaxed)
     }
 }
 
-impl Default for Record {
-    /// Notes under a fresh id, for a handler without the outermost layer.
+impl Default for RequestContext {
+    /// A context under a fresh id, of a request that came over no wire.
     fn default() -> Self {
         Self::new(RequestId::random(), AuditLog::default())
-    }
-}
-
-impl<S: Sync> FromRequestParts<S> for Record {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        // The outermost layer has put it there.
-        Ok(parts.extensions.get().cloned().unwrap_or_default())
     }
 }

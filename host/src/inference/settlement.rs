@@ -3,13 +3,13 @@
 
 use crate::auth::{Caller, KeyUsage};
 use crate::generation::TokenMeter;
-use crate::limits::Reservation;
+use crate::limits::Admission;
 use std::sync::Arc;
 
 /// The tokens of one request: reserved before it runs, settled by real usage when this is
 /// dropped.
-pub(crate) struct Spending {
-    reservation: Reservation,
+pub(super) struct UsageSettlement {
+    admission: Admission,
     /// Where the key's use is counted.
     account: Option<Arc<KeyUsage>>,
     /// What the prompt has at most likely; the model counts it, and says so at its end.
@@ -20,11 +20,11 @@ pub(crate) struct Spending {
     usage: Option<(u64, u64)>,
 }
 
-impl Spending {
+impl UsageSettlement {
     /// Of a request that has not run yet.
-    pub(crate) fn new(reservation: Reservation, caller: &Caller, prompt_estimate: u32) -> Self {
+    pub(super) fn new(admission: Admission, caller: &Caller, prompt_estimate: u32) -> Self {
         Self {
-            reservation,
+            admission,
             account: caller.usage().cloned(),
             prompt_estimate,
             meters: Vec::new(),
@@ -33,12 +33,12 @@ impl Spending {
     }
 
     /// Counts along with answers, for the case that they never come to their end.
-    pub(crate) fn watch(&mut self, meters: Vec<TokenMeter>) {
+    pub(super) fn watch(&mut self, meters: Vec<TokenMeter>) {
         self.meters = meters;
     }
 
     /// Notes what goes on the bill: tokens of the prompt and of all answers.
-    pub(crate) fn settle(&mut self, prompt: u64, completion: u64) {
+    pub(super) fn settle(&mut self, prompt: u64, completion: u64) {
         self.usage = Some((prompt, completion));
     }
 
@@ -62,14 +62,14 @@ impl Spending {
     }
 }
 
-impl Drop for Spending {
+impl Drop for UsageSettlement {
     fn drop(&mut self) {
         let (prompt, completion) = self.tokens();
         if let Some(account) = &self.account {
             account.add_tokens(prompt, completion);
         }
         let used = prompt.saturating_add(completion);
-        self.reservation
+        self.admission
             .set_used(u32::try_from(used).unwrap_or(u32::MAX));
     }
 }

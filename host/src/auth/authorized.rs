@@ -1,0 +1,56 @@
+//! Callers whose right to do one thing has been checked, as a type.
+
+use super::{Caller, Denied, Scope};
+use std::marker::PhantomData;
+
+/// A caller who has the right `R`. A proof value: only [`Authorized::check`] makes one.
+#[derive(Clone, Debug)]
+pub struct Authorized<R> {
+    /// Who calls.
+    pub caller: Caller,
+    right: PhantomData<R>,
+}
+
+/// A right that something asks for.
+pub trait Right {
+    /// The scope that gives it.
+    const SCOPE: Scope;
+}
+
+macro_rules! rights {
+    ($($(#[$doc:meta])* $name:ident => $scope:ident),* $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug)]
+        pub struct $name;
+
+        impl Right for $name {
+            const SCOPE: Scope = Scope::$scope;
+        }
+    )*};
+}
+
+rights! {
+    /// The right to run models.
+    Infer => Infer,
+    /// The right to list models and read their state.
+    ReadModels => ModelsRead,
+    /// The right to upload, activate and remove models.
+    WriteModels => ModelsWrite,
+    /// The right to manage keys and read the configuration.
+    Administer => Admin,
+}
+
+impl<R: Right> Authorized<R> {
+    /// The caller, if it has the right.
+    ///
+    /// # Errors
+    ///
+    /// When it does not have it.
+    pub fn check(caller: Caller) -> Result<Self, Denied> {
+        caller.require(R::SCOPE)?;
+        Ok(Self {
+            caller,
+            right: PhantomData,
+        })
+    }
+}

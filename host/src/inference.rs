@@ -1,0 +1,194 @@
+//! One caller runs one model.
+//!
+//! The only part that calls the sandbox. Each way to run takes a caller who has the right to, a
+//! call that has been screened whole, and an admission that only the limiter makes; forgetting
+//! one of them does not compile. It finds the ready model, runs, meters, settles what was
+//! reserved however the run ends, and tells the log, the metrics and the audit log. It knows no
+//! wire format and no HTTP.
+
+mod calls;
+mod context;
+mod meter;
+mod outcome;
+mod screen;
+mod settlement;
+mod text;
+
+use crate::auth::{Authorized, Infer};
+use crate::guard::{Screened, Screening};
+use crate::limits::{Admission, RateError, TokenAdmission};
+use crate::models::{LiveModel, ModelError, Registry};
+use belljar_sandbox::wit::{embeddings, tensors};
+use belljar_sandbox::{Completed, RunError};
+pub use calls::{EmbeddingCall, Mark, TensorCall, TextCall};
+pub use context::RequestContext;
+pub use outcome::{cap_code, code};
+pub use screen::Injection;
+use settlement::UsageSettlement;
+use std::convert::Infallible;
+use std::sync::Arc;
+pub use text::{Text, TextStream, TextUsage};
+
+/// Runs models for callers. Cheap to clone.
+#[derive(Clone)]
+pub struct Inference {
+    registry: Registry,
+    screening: Screening,
+}
+
+/// Why a model gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum InferenceError<I = Infallible> {
+    /// There is no such model for this caller, or it cannot serve now.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The caller's minute does not hold what the request may use.
+    #[error(transparent)]
+    Rate(#[from] RateError),
+    /// The model takes other inputs than these.
+    #[error("the model takes other inputs")]
+    Invalid(I),
+    /// The run failed.
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+/// An answer, and the model that gave it.
+pub struct Answered<T> {
+    /// Which version of which model.
+    pub model: Arc<LiveModel>,
+    /// What it answered.
+    pub answer: T,
+}
+
+/// Vectors, and what they go on the bill as.
+pub struct Embedded {
+    /// The vectors, in the order of the inputs.
+    pub vectors: Vec<Vec<f32>>,
+    /// Tokens of all inputs, as the model counts them and as far as that is believed.
+    pub prompt_tokens: u32,
+}
+
+impl Inference {
+    /// Runs the models of a registry, on calls that this screening has passed.
+    #[must_use]
+    pub fn new(registry: Registry, screening: Screening) -> Self {
+        Self {
+            registry,
+            screening,
+        }
+    }
+
+    /// Shows every text of a call to the screening. What is only to be reported is noted in the
+    /// context.
+    ///
+    /// # Errors
+    ///
+    /// The first finding that blocks.
+    pub fn screen<T: crate::guard::Texts>(
+        &self,
+        context: &RequestContext,
+        call: T,
+    ) -> Result<Screened<T>, Injection> {
+        context.screen(&self.screening, call)
+    }
+
+    /// Runs a tensor model once.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such model for the caller, when it takes other tensors, and when the
+    /// run fails.
+    pub async fn infer<C: TensorCall>(
+        &self,
+        caller: &Authorized<Infer>,
+        call: Screened<C>,
+        admission: Admission,
+        context: &RequestContext,
+    ) -> Result<Answered<tensors::Response>, InferenceError<C::Invalid>> {
+        let call = call.into_inner();
+        let model = self.find(caller, call.model(), context)?;
+        let declared = model.model.inspection().tensors.as_ref();
+        let request = call.fit(declared).map_err(InferenceError::Invalid)?;
+        let run = model
+            .model
+            .infer(request, &model.budget, context.run_label())
+            .await;
+        // The caller's place is held until the run is over.
+        drop(admission);
+        let answer = ended(&model, context, run)?;
+        Ok(Answered { model, answer })
+    }
+
+    /// Turns texts into vectors.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such model for the caller, when its minute does not hold the tokens,
+    /// and when the run fails.
+    pub async fn embed(
+        &self,
+        caller: &Authorized<Infer>,
+        call: Screened<EmbeddingCall>,
+        admission: TokenAdmission,
+        context: &RequestContext,
+    ) -> Result<Answered<Embedded>, InferenceError> {
+        let EmbeddingCall {
+            model,
+            inputs,
+            dimensions,
+            prompt_tokens_max,
+            prompt_tokens_estimate,
+            ..
+        } = call.into_inner();
+        let model = self.find(caller, &model, context)?;
+        let admission = admission.reserve(prompt_tokens_estimate)?;
+        let mut settlement =
+            UsageSettlement::new(admission, &caller.caller, prompt_tokens_estimate);
+        let run = model
+            .model
+            .embed(inputs, dimensions, &model.budget, context.run_label())
+            .await;
+        let embeddings::Response {
+            vectors,
+            prompt_tokens,
+        } = ended(&model, context, run)?;
+        let prompt_tokens = prompt_tokens.min(prompt_tokens_max);
+        settlement.settle(prompt_tokens.into(), 0);
+        let answer = Embedded {
+            vectors,
+            prompt_tokens,
+        };
+        Ok(Answered { model, answer })
+    }
+
+    /// The model that answers to a name, noted as the one that the request runs on.
+    fn find(
+        &self,
+        caller: &Authorized<Infer>,
+        name: &str,
+        context: &RequestContext,
+    ) -> Result<Arc<LiveModel>, ModelError> {
+        let model = self.registry.ready(name, &caller.caller)?;
+        context.set_model(Arc::clone(&model.label));
+        Ok(model)
+    }
+}
+
+/// Counts a run that has ended, one way or the other.
+fn ended<T>(
+    model: &LiveModel,
+    context: &RequestContext,
+    run: Result<Completed<T>, RunError>,
+) -> Result<T, RunError> {
+    match run {
+        Ok(Completed { value, spent }) => {
+            meter::note_end(model, &spent);
+            Ok(value)
+        }
+        Err(error) => {
+            meter::note_failure(model, context, &error);
+            Err(error)
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! What callers ask of models: requests without a wire format, with every text in them open to the
+//! screening.
+
+use crate::generation::OutputLimits;
+use crate::guard::{Finding, Inspection, Texts};
+use belljar_sandbox::wit::tensors::{self, MetadataInfo};
+use belljar_sandbox::wit::{embeddings::Input, text};
+use belljar_screen::FieldKind;
+
+/// A request for a text, with what of it never reaches a model and is text all the same.
+pub struct TextCall {
+    /// The name of the model, as asked for.
+    pub model: String,
+    /// What the model gets.
+    pub request: text::Request,
+    /// What the host holds each answer to.
+    pub limits: OutputLimits,
+    /// How many answers.
+    pub choices: u32,
+    /// Whether the caller left the number of tokens to the server.
+    pub tokens_are_default: bool,
+    /// Entries of `metadata`, and the caller's own marks such as `user`.
+    pub marks: Vec<Mark>,
+}
+
+impl TextCall {
+    /// The most tokens that the request can use: its prompt, and all of its answers.
+    #[must_use]
+    pub fn tokens_max(&self) -> u32 {
+        let answers = self.limits.max_tokens.saturating_mul(self.choices);
+        self.limits.prompt_tokens_estimate.saturating_add(answers)
+    }
+
+    /// Where the caller did not say how long an answer may be, makes it as long as a request
+    /// with `limit` tokens can be: nobody should be refused for a default of the server's.
+    pub(super) fn fit_default_tokens(&mut self, limit: u32) {
+        if self.tokens_are_default && self.tokens_max() > limit {
+            let left = limit.saturating_sub(self.limits.prompt_tokens_estimate);
+            let each = (left / self.choices.max(1)).max(1);
+            self.limits.max_tokens = each;
+        }
+    }
+}
+
+/// A text that is kept with a request.
+#[derive(Debug)]
+pub struct Mark {
+    /// Where it stands.
+    pub field: String,
+    /// As what it is screened.
+    pub kind: FieldKind,
+    /// What it says.
+    pub text: String,
+}
+
+impl Texts for TextCall {
+    fn visit(&self, see: &mut Inspection<'_>) -> Result<(), Box<Finding>> {
+        see.text(FieldKind::Identifier, || "model".to_owned(), &self.model)?;
+        match &self.request.prompt {
+            text::Prompt::Messages(messages) => {
+                for (index, message) in messages.iter().enumerate() {
+                    visit_message(see, index, message)?;
+                }
+            }
+            text::Prompt::Text(prompt) => {
+                see.text(FieldKind::Prompt, || "prompt".to_owned(), &prompt.text)?;
+                if let Some(suffix) = &prompt.suffix {
+                    see.text(FieldKind::Prompt, || "suffix".to_owned(), suffix)?;
+                }
+            }
+            text::Prompt::Tokens(_) => {}
+        }
+        for (index, tool) in self.request.tools.iter().enumerate() {
+            let place = |field: &str| format!("tools[{index}].function.{field}");
+            see.text(FieldKind::Identifier, || place("name"), &tool.name)?;
+            if let Some(description) = &tool.description {
+                see.text(FieldKind::Prompt, || place("description"), description)?;
+            }
+            if let Some(parameters) = &tool.parameters {
+                see.json(FieldKind::Prompt, || place("parameters"), parameters)?;
+            }
+        }
+        self.marks
+            .iter()
+            .try_for_each(|mark| see.text(mark.kind, || mark.field.clone(), &mark.text))
+    }
+}
+
+fn visit_message(
+    see: &mut Inspection<'_>,
+    index: usize,
+    message: &text::Message,
+) -> Result<(), Box<Finding>> {
+    let place = |field: &str| format!("messages[{index}].{field}");
+    if let Some(name) = &message.name {
+        see.text(FieldKind::Identifier, || place("name"), name)?;
+    }
+    let alone = message.content.len() == 1;
+    for (at, part) in message.content.iter().enumerate() {
+        let part_place = || {
+            if alone {
+                place("content")
+            } else {
+                place(&format!("content[{at}]"))
+            }
+        };
+        match part {
+            text::Part::Text(text) | text::Part::Refusal(text) => {
+                see.text(FieldKind::Prompt, part_place, text)?;
+            }
+            text::Part::File(file) => {
+                if let Some(name) = &file.name {
+                    see.text(FieldKind::Identifier, part_place, name)?;
+                }
+            }
+            text::Part::Image(text::Image { .. }) | text::Part::Audio(_) => {}
+        }
+    }
+    for (at, call) in message.tool_calls.iter().enumerate() {
+        let call_place = |field: &str| place(&format!("tool_calls[{at}].{field}"));
+        see.text(FieldKind::Identifier, || call_place("id"), &call.id)?;
+        see.text(
+            FieldKind::Identifier,
+            || call_place("function.name"),
+            &call.name,
+        )?;
+        let arguments = || call_place("function.arguments");
+        see.json(FieldKind::Prompt, arguments, &call.arguments)?;
+    }
+    if let Some(id) = &message.tool_call_id {
+        see.text(FieldKind::Identifier, || place("tool_call_id"), id)?;
+    }
+    Ok(())
+}
+
+/// A request for embeddings.
+#[derive(Debug)]
+pub struct EmbeddingCall {
+    /// The name of the model, as asked for.
+    pub model: String,
+    /// What is to be embedded.
+    pub inputs: Vec<Input>,
+    /// Numbers of each vector, where the caller says.
+    pub dimensions: Option<u32>,
+    /// The most tokens that the inputs can have.
+    pub prompt_tokens_max: u32,
+    /// What they have most likely.
+    pub prompt_tokens_estimate: u32,
+    /// The caller's own marks such as `user`.
+    pub marks: Vec<Mark>,
+}
+
+impl Texts for EmbeddingCall {
+    fn visit(&self, see: &mut Inspection<'_>) -> Result<(), Box<Finding>> {
+        see.text(FieldKind::Identifier, || "model".to_owned(), &self.model)?;
+        let alone = self.inputs.len() == 1;
+        for (index, input) in self.inputs.iter().enumerate() {
+            let place = || {
+                if alone {
+                    "input".to_owned()
+                } else {
+                    format!("input[{index}]")
+                }
+            };
+            match input {
+                Input::Text(text) => see.text(FieldKind::Prompt, place, text)?,
+                Input::Tokens(_) => {}
+            }
+        }
+        self.marks
+            .iter()
+            .try_for_each(|mark| see.text(mark.kind, || mark.field.clone(), &mark.text))
+    }
+}
+
+/// A request for one inference on tensors. Its tensors get their datatypes when the model is
+/// known that may declare them.
+pub trait TensorCall: Texts {
+    /// Why the tensors are none that the model takes.
+    type Invalid;
+
+    /// The name of the model, as asked for.
+    fn model(&self) -> &str;
+
+    /// The request that the model gets, in the datatypes that it declares.
+    ///
+    /// # Errors
+    ///
+    /// When the model takes other tensors than these.
+    fn fit(self, declared: Option<&MetadataInfo>) -> Result<tensors::Request, Self::Invalid>;
+}

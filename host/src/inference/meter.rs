@@ -1,0 +1,88 @@
+//! What runs are counted as: the metrics of their model, the fuel of their key, and a line of the
+//! audit log where a cap ended them.
+
+use super::{RequestContext, outcome};
+use crate::audit::EventKind;
+use crate::auth::KeyUsage;
+use crate::models::LiveModel;
+use crate::telemetry::metrics as names;
+use arc_swap::ArcSwap;
+use belljar_sandbox::{RunError, RunReport, Spent};
+use metrics::{Counter, Histogram};
+use serde_json::json;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+
+/// Notes a run that ended well.
+pub(super) fn note_end(model: &LiveModel, spent: &Spent) {
+    handles(&model.label, |handles| {
+        handles.ok.increment(1);
+        handles.duration.record(spent.wall);
+    });
+}
+
+/// Counts what the runs of one request use, when each of them really ends.
+#[derive(Debug)]
+pub(super) struct FuelCount {
+    pub(super) model: Option<Arc<str>>,
+    pub(super) usage: Option<Arc<KeyUsage>>,
+}
+
+impl RunReport for FuelCount {
+    fn run_ended(&self, spent: &Spent) {
+        if let Some(model) = &self.model {
+            handles(model, |handles| handles.fuel.increment(spent.fuel));
+        }
+        if let Some(usage) = &self.usage {
+            usage.add_fuel(spent.fuel);
+        }
+    }
+}
+
+/// Notes a run that failed.
+pub(super) fn note_failure(model: &LiveModel, context: &RequestContext, error: &RunError) {
+    let label = || model.label.to_string();
+    metrics::counter!(names::RUNS, "model" => label(), "outcome" => outcome::code(error))
+        .increment(1);
+    let RunError::Cap(hit) = error else { return };
+    let name = hit.cap.name();
+    metrics::counter!(names::RUN_CAPS, "model" => label(), "cap" => name).increment(1);
+    // Which model, which cap, which numbers: what its author asks for first.
+    let about = [
+        ("model", json!(label())),
+        ("cap", json!(name)),
+        ("limit", json!(hit.limit)),
+        ("used", json!(hit.used)),
+    ];
+    context.security_event(EventKind::CapHit, &about);
+    tracing::info!(model.id = %model.label, cap = name, limit = hit.limit, used = hit.used, "a run hit a cap");
+}
+
+/// The metrics of one model, found once: looking them up by their labels on each run would cost
+/// a good part of what a fresh sandbox costs.
+struct Handles {
+    ok: Counter,
+    fuel: Counter,
+    duration: Histogram,
+}
+
+type Table = HashMap<Arc<str>, Arc<Handles>>;
+
+fn handles(label: &Arc<str>, note: impl FnOnce(&Handles)) {
+    static TABLE: LazyLock<ArcSwap<Table>> = LazyLock::new(ArcSwap::default);
+    if let Some(handles) = TABLE.load().get(label) {
+        return note(handles);
+    }
+    let text = || label.to_string();
+    let handles = Arc::new(Handles {
+        ok: metrics::counter!(names::RUNS, "model" => text(), "outcome" => "ok"),
+        fuel: metrics::counter!(names::RUN_FUEL, "model" => text()),
+        duration: metrics::histogram!(names::RUN_DURATION, "model" => text()),
+    });
+    note(&handles);
+    TABLE.rcu(|table| {
+        let mut table = Table::clone(table);
+        table.insert(Arc::clone(label), Arc::clone(&handles));
+        table
+    });
+}

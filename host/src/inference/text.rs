@@ -1,0 +1,280 @@
+//! Texts: a run for each answer to one prompt, in one piece or as a stream.
+
+use super::{Inference, InferenceError, RequestContext, TextCall, UsageSettlement, meter};
+use crate::auth::{Authorized, Infer};
+use crate::generation::{
+    Collector, End, Event, GenerationStream, OutputLimits, StreamSink, TokenMeter,
+};
+use crate::guard::Screened;
+use crate::limits::TokenAdmission;
+use crate::models::LiveModel;
+use belljar_sandbox::RunError;
+use belljar_sandbox::wit::text;
+use futures_util::future::try_join_all;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio::time::Instant;
+
+/// Texts that are complete.
+pub struct Text {
+    /// The model that made them.
+    pub model: Arc<LiveModel>,
+    /// The events of each answer.
+    pub answers: Vec<Vec<Event>>,
+    /// What all of them have used.
+    pub usage: TextUsage,
+}
+
+/// Tokens of one prompt and of all answers to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TextUsage {
+    /// Tokens of the prompt, which is paid for once.
+    pub prompt_tokens: u64,
+    /// Of those, tokens that the model had in its cache.
+    pub cached_tokens: u64,
+    /// Tokens of all answers.
+    pub completion_tokens: u64,
+    /// Of those, tokens of reasoning.
+    pub reasoning_tokens: u64,
+}
+
+impl TextUsage {
+    fn add(&mut self, end: &End) {
+        let text::Usage {
+            prompt_tokens,
+            completion_tokens,
+            reasoning_tokens,
+            cached_tokens,
+        } = end.usage;
+        self.prompt_tokens = self.prompt_tokens.max(prompt_tokens.into());
+        self.cached_tokens = self.cached_tokens.max(cached_tokens.into());
+        self.completion_tokens += u64::from(completion_tokens);
+        self.reasoning_tokens += u64::from(reasoning_tokens);
+    }
+}
+
+/// Texts in the making. The stream is the runs: dropping it ends them, and settles what they
+/// have used by then.
+pub struct TextStream {
+    model: Arc<LiveModel>,
+    context: RequestContext,
+    settlement: UsageSettlement,
+    answers: Vec<Answer>,
+    usage: TextUsage,
+    /// The answer to look at first, so that none is starved by another that is always ready.
+    next: usize,
+}
+
+struct Answer {
+    events: GenerationStream,
+    is_over: bool,
+}
+
+/// A call whose model has been found and whose tokens have been reserved.
+struct Reserved {
+    model: Arc<LiveModel>,
+    settlement: UsageSettlement,
+    limits: OutputLimits,
+    /// What each answer's sandbox is asked, and what counts its tokens.
+    requests: Vec<(text::Request, TokenMeter)>,
+}
+
+impl Inference {
+    /// Makes texts, each in a sandbox of its own, and waits until the last of them is due.
+    /// Delays count from `since`, the moment when the request came.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such model for the caller, when its minute does not hold the tokens,
+    /// and when a run fails.
+    pub async fn generate(
+        &self,
+        caller: &Authorized<Infer>,
+        call: Screened<TextCall>,
+        admission: TokenAdmission,
+        context: &RequestContext,
+        since: Instant,
+    ) -> Result<Text, InferenceError> {
+        let Reserved {
+            model,
+            mut settlement,
+            limits,
+            requests,
+        } = self.reserve(caller, call, admission, context)?;
+        let one = async |(request, meter): (text::Request, TokenMeter)| {
+            let sink = Collector::new(&limits, meter);
+            let run = model
+                .model
+                .generate(request, sink, &model.budget, context.run_label())
+                .await?;
+            Ok(Collector::whole(run.await?, since).await)
+        };
+        let texts = try_join_all(requests.into_iter().map(one)).await;
+        let texts = texts.inspect_err(|error| meter::note_failure(&model, context, error))?;
+        let mut usage = TextUsage::default();
+        let mut answers = Vec::with_capacity(texts.len());
+        for (events, end) in texts {
+            meter::note_end(&model, &end.spent);
+            usage.add(&end);
+            answers.push(events);
+        }
+        settlement.settle(usage.prompt_tokens, usage.completion_tokens);
+        Ok(Text {
+            model,
+            answers,
+            usage,
+        })
+    }
+
+    /// Begins to make texts, each in a sandbox of its own, and waits until there is something
+    /// of each. Delays count from `since`, the moment when the request came.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such model for the caller, when its minute does not hold the tokens,
+    /// and when a run fails before it has given anything.
+    pub async fn stream(
+        &self,
+        caller: &Authorized<Infer>,
+        call: Screened<TextCall>,
+        admission: TokenAdmission,
+        context: &RequestContext,
+        since: Instant,
+    ) -> Result<TextStream, InferenceError> {
+        let Reserved {
+            model,
+            settlement,
+            limits,
+            requests,
+        } = self.reserve(caller, call, admission, context)?;
+        let open = async |(request, meter): (text::Request, TokenMeter)| {
+            let (sink, queue) = StreamSink::new(&limits, meter);
+            let run = model
+                .model
+                .generate(request, sink, &model.budget, context.run_label())
+                .await?;
+            let events = GenerationStream::open(run, queue, since).await?;
+            Ok(Answer {
+                events,
+                is_over: false,
+            })
+        };
+        let answers = try_join_all(requests.into_iter().map(open)).await;
+        let answers = answers.inspect_err(|error| meter::note_failure(&model, context, error))?;
+        Ok(TextStream {
+            model,
+            context: context.clone(),
+            settlement,
+            answers,
+            usage: TextUsage::default(),
+            next: 0,
+        })
+    }
+
+    fn reserve(
+        &self,
+        caller: &Authorized<Infer>,
+        call: Screened<TextCall>,
+        admission: TokenAdmission,
+        context: &RequestContext,
+    ) -> Result<Reserved, InferenceError> {
+        let mut call = call.into_inner();
+        let model = self.find(caller, &call.model, context)?;
+        call.fit_default_tokens(admission.tokens_max());
+        let admission = admission.reserve(call.tokens_max())?;
+        let estimate = call.limits.prompt_tokens_estimate;
+        let mut settlement = UsageSettlement::new(admission, &caller.caller, estimate);
+        let TextCall {
+            request,
+            limits,
+            choices,
+            ..
+        } = call;
+        let request = text::Request {
+            max_tokens: limits.max_tokens,
+            ..request
+        };
+        // A conversation can be megabytes: the last answer takes it as it is.
+        let last = choices.saturating_sub(1);
+        let copies = (0..last).map(|choice| text::Request {
+            choice,
+            ..request.clone()
+        });
+        let mut requests: Vec<_> = copies
+            .map(|request| (request, TokenMeter::default()))
+            .collect();
+        let request = text::Request {
+            choice: last,
+            ..request
+        };
+        requests.push((request, TokenMeter::default()));
+        settlement.watch(requests.iter().map(|(_, meter)| meter.clone()).collect());
+        Ok(Reserved {
+            model,
+            settlement,
+            limits,
+            requests,
+        })
+    }
+}
+
+impl TextStream {
+    /// The model that makes the texts.
+    #[must_use]
+    pub fn model(&self) -> &LiveModel {
+        &self.model
+    }
+
+    /// What all answers have used. The whole of it once there are no more events.
+    #[must_use]
+    pub fn usage(&self) -> &TextUsage {
+        &self.usage
+    }
+
+    /// The next event that is due, and the answer it belongs to; none after the last.
+    ///
+    /// # Errors
+    ///
+    /// When a run failed; nothing comes after it, and the others end.
+    pub fn poll_next(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<(usize, Event), RunError>>> {
+        let count = self.answers.len();
+        for offset in 0..count {
+            let index = self.next.wrapping_add(offset) % count;
+            let answer = self.answers.get_mut(index);
+            let Some(answer) = answer.filter(|answer| !answer.is_over) else {
+                continue;
+            };
+            match answer.events.poll_next(context) {
+                Poll::Pending => {}
+                Poll::Ready(Some(Ok(event))) => {
+                    self.next = index.wrapping_add(1);
+                    return Poll::Ready(Some(Ok((index, event))));
+                }
+                Poll::Ready(Some(Err(error))) => {
+                    meter::note_failure(&self.model, &self.context, &error);
+                    self.answers.clear();
+                    return Poll::Ready(Some(Err(error)));
+                }
+                Poll::Ready(None) => {
+                    answer.is_over = true;
+                    if let Some(end) = answer.events.end() {
+                        meter::note_end(&self.model, &end.spent);
+                        self.usage.add(end);
+                    }
+                }
+            }
+        }
+        if self.answers.iter().any(|answer| !answer.is_over) {
+            return Poll::Pending;
+        }
+        // None are left after a failure, which settles by what was made until then.
+        if !self.answers.is_empty() {
+            let (prompt, completion) = (self.usage.prompt_tokens, self.usage.completion_tokens);
+            self.settlement.settle(prompt, completion);
+        }
+        Poll::Ready(None)
+    }
+}

@@ -1,0 +1,261 @@
+//! The right of one request to go on, made by the limiter alone: who holds an [`Admission`] has
+//! been counted. Whatever it holds is given back when it is dropped.
+
+use std::sync::Arc;
+
+use super::{OverQuota, Quotas, RateError, RateLimiter, Reservation, Slot, Ticket};
+use crate::auth::Caller;
+use crate::clock::Clock;
+use crate::net::ClientAddress;
+
+/// What a request of a route counts as in its caller's minute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counts {
+    /// Nothing: operations must be possible for a caller who is over the limit.
+    Nothing,
+    /// One request.
+    Request,
+    /// One request and tokens. How many is known from the body alone, so both are taken when it
+    /// has been read: see [`TokenAdmission::reserve`].
+    Tokens,
+}
+
+/// Why a request is not admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LimitError {
+    /// The caller's minute is used up.
+    #[error(transparent)]
+    Rate(#[from] RateError),
+    /// The key has as much as it may have at once, or a day.
+    #[error(transparent)]
+    Quota(#[from] OverQuota),
+}
+
+/// Admits requests within the rates and quotas of their callers. Cheap to clone.
+#[derive(Clone)]
+pub struct Limiter {
+    rates: RateLimiter,
+    quotas: Quotas,
+    clock: Clock,
+}
+
+/// The limiter's answer to one request.
+pub struct Entry {
+    /// Where the request is counted, refused ones too; none where nothing is limited.
+    pub permit: Option<Ticket>,
+    /// The caller's place among its requests at once, to be held until the last byte.
+    pub slot: Option<Arc<Slot>>,
+    /// The admission, or why there is none.
+    pub outcome: Result<Admitted, LimitError>,
+}
+
+/// The admission of a request, by what its route counts.
+pub enum Admitted {
+    /// The request has been counted.
+    Request(Admission),
+    /// The request has been looked at, and is counted with its tokens.
+    Tokens(TokenAdmission),
+}
+
+impl Limiter {
+    /// A limiter over rates and quotas.
+    #[must_use]
+    pub fn new(rates: RateLimiter, quotas: Quotas, clock: Clock) -> Self {
+        Self {
+            rates,
+            quotas,
+            clock,
+        }
+    }
+
+    /// Requests and tokens a minute.
+    #[must_use]
+    pub fn rates(&self) -> &RateLimiter {
+        &self.rates
+    }
+
+    /// What is counted by key alone.
+    #[must_use]
+    pub fn quotas(&self) -> &Quotas {
+        &self.quotas
+    }
+
+    /// Counts one request of a route. `counts` must not be [`Counts::Nothing`], which no caller
+    /// of this has: such requests are not shown to the limiter.
+    #[must_use]
+    pub fn admit(
+        &self,
+        caller: &Caller,
+        address: ClientAddress,
+        route: &str,
+        counts: Counts,
+    ) -> Entry {
+        let mut held = (None, None);
+        let outcome = self.enter(caller, address, route, counts, &mut held);
+        let (permit, slot) = held;
+        Entry {
+            permit,
+            slot,
+            outcome,
+        }
+    }
+
+    fn enter(
+        &self,
+        caller: &Caller,
+        address: ClientAddress,
+        route: &str,
+        counts: Counts,
+        (permit, slot): &mut (Option<Ticket>, Option<Arc<Slot>>),
+    ) -> Result<Admitted, LimitError> {
+        if let Some(usage) = caller.usage() {
+            let used = || usage.fuel_today();
+            self.quotas.check_fuel(caller, used, self.clock.now())?;
+        }
+        *slot = self.quotas.enter_request(caller)?.map(Arc::new);
+        *permit = self.rates.ticket(caller, address, route);
+        let slot = slot.clone();
+        if counts == Counts::Tokens {
+            if let Some(permit) = permit {
+                permit.check()?;
+            }
+            let permit = permit.clone();
+            return Ok(Admitted::Tokens(TokenAdmission { permit, slot }));
+        }
+        if let Some(permit) = permit {
+            permit.take_request()?;
+        }
+        Ok(Admitted::Request(Admission {
+            reservation: None,
+            slot,
+        }))
+    }
+}
+
+/// The right to run once. Dropping it gives back the tokens that were not used.
+#[must_use]
+pub struct Admission {
+    reservation: Option<Reservation>,
+    /// Shared with the request itself, which lasts until the last byte of its answer.
+    #[expect(dead_code, reason = "it acts when it is dropped")]
+    slot: Option<Arc<Slot>>,
+}
+
+impl Admission {
+    /// Notes how many of the reserved tokens have really been used; without a call, all of them.
+    pub fn set_used(&mut self, tokens: u32) {
+        if let Some(reservation) = &mut self.reservation {
+            reservation.set_used(tokens);
+        }
+    }
+}
+
+/// The right to reserve tokens once, and then to run.
+#[must_use]
+pub struct TokenAdmission {
+    permit: Option<Ticket>,
+    slot: Option<Arc<Slot>>,
+}
+
+impl TokenAdmission {
+    /// Tokens that one request can have at most.
+    #[must_use]
+    pub fn tokens_max(&self) -> u32 {
+        self.permit.as_ref().map_or(u32::MAX, Ticket::tokens_max)
+    }
+
+    /// Takes the request and the most tokens that it may use, both or neither.
+    ///
+    /// # Errors
+    ///
+    /// When one of the two is short, or the request could never be let through.
+    pub fn reserve(self, tokens: u32) -> Result<Admission, RateError> {
+        let Self { permit, slot } = self;
+        let reservation = permit.map(|permit| permit.reserve(tokens)).transpose()?;
+        Ok(Admission { reservation, slot })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::limits::{Config, Standing};
+    use jiff::Timestamp;
+    use std::net::Ipv4Addr;
+
+    fn limiter(rpm: u32, tpm: u32) -> Limiter {
+        let (clock, _) = Clock::manual(Timestamp::UNIX_EPOCH);
+        let config = Config {
+            enabled: true,
+            rpm: Some(rpm),
+            tpm: Some(tpm),
+            ..Config::default()
+        };
+        let quotas = Quotas::new(config.quota);
+        Limiter::new(RateLimiter::new(config, clock.clone()), quotas, clock)
+    }
+
+    fn admit(limiter: &Limiter, counts: Counts) -> Entry {
+        let address = ClientAddress::new(Ipv4Addr::LOCALHOST.into(), 64);
+        limiter.admit(&Caller::anonymous(), address, "/", counts)
+    }
+
+    fn left(entry: &Entry) -> (u32, u32) {
+        let Standing { requests, tokens } = entry.permit.as_ref().unwrap().standing();
+        (requests.remaining, tokens.remaining)
+    }
+
+    #[test]
+    fn a_request_is_counted_when_it_is_admitted_and_its_tokens_when_they_are_reserved() {
+        let limiter = limiter(3, 100);
+        let entry = admit(&limiter, Counts::Request);
+        assert!(matches!(entry.outcome, Ok(Admitted::Request(_))));
+        assert_eq!(left(&entry), (2, 100));
+        let entry = admit(&limiter, Counts::Tokens);
+        assert_eq!(left(&entry), (2, 100), "looked at only");
+        let Entry {
+            permit, outcome, ..
+        } = entry;
+        let Ok(Admitted::Tokens(admission)) = outcome else {
+            unreachable!("a route of tokens is admitted to reserve them")
+        };
+        let mut admission = admission.reserve(60).unwrap();
+        let standing = permit.as_ref().unwrap().standing();
+        assert_eq!(
+            (standing.requests.remaining, standing.tokens.remaining),
+            (1, 40)
+        );
+        admission.set_used(10);
+        drop(admission);
+        assert_eq!(permit.unwrap().standing().tokens.remaining, 90);
+    }
+
+    /// The leak that a forgotten entry in a list once made possible: tokens that were never
+    /// taken cannot be given back.
+    #[test]
+    fn an_admission_without_tokens_gives_none_back() {
+        let limiter = limiter(9, 100);
+        let held = admit(&limiter, Counts::Tokens);
+        let Ok(Admitted::Tokens(admission)) = held.outcome else {
+            unreachable!("a route of tokens is admitted to reserve them")
+        };
+        let _reserved = admission.reserve(80).unwrap();
+        let Ok(Admitted::Request(mut admission)) = admit(&limiter, Counts::Request).outcome else {
+            unreachable!("a route of requests is counted")
+        };
+        admission.set_used(0);
+        drop(admission);
+        assert_eq!(left(&admit(&limiter, Counts::Request)).1, 20);
+    }
+
+    #[test]
+    fn who_is_over_the_limit_is_refused_before_the_body() {
+        let limiter = limiter(1, 100);
+        assert!(admit(&limiter, Counts::Request).outcome.is_ok());
+        for counts in [Counts::Request, Counts::Tokens] {
+            let outcome = admit(&limiter, counts).outcome;
+            assert!(matches!(outcome, Err(LimitError::Rate(_))), "{counts:?}");
+        }
+    }
+}
