@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use axum::Router;
 use belljar_bundle::{BundleError, Store};
-use belljar_sandbox::{Cleaning, Compiler, CompilerConfig, MacKey, Sandbox, StartError};
+use belljar_sandbox::{Cleaning, Compiler, CompilerConfig, Sandbox, StartError};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -257,17 +257,16 @@ fn compiler(
         let path = path.to_owned();
         move |source| AppError::File { path, source }
     };
-    let (seal, artefacts) = (data_dir.join("artefacts.key"), data_dir.join("artefacts"));
+    let key = data_dir.join(CompilerConfig::KEY_FILE);
     let config = CompilerConfig {
-        program,
-        mac_key: MacKey::open(&seal).map_err(failed(&seal))?,
-        artefacts: artefacts.clone(),
         concurrency: settings.compiler.concurrency,
         wall_time: settings.compiler.wall_time,
         cpu_time: settings.compiler.cpu_time,
         address_space_bytes_max: settings.compiler.address_space_bytes_max,
         component_bytes_max: settings.models.archive.component_bytes_max,
+        ..CompilerConfig::in_folder(program, data_dir).map_err(failed(&key))?
     };
+    let artefacts = config.artefacts.clone();
     Compiler::new(config, sandbox).map_err(failed(&artefacts))
 }
 

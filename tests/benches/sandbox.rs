@@ -7,7 +7,7 @@
 
 use belljar_sandbox::{
     AssetFile, Budget, COMPILE_COMMAND, CleaningChoice, CompileJob, Compiler, CompilerConfig,
-    LoadBudget, MacKey, ReadyModel, RunLabel, Sandbox, SandboxConfig, SwapEvidence, compile_child,
+    LoadBudget, ReadyModel, RunLabel, Sandbox, SandboxConfig, SwapEvidence, compile_child,
     wit::{
         tensors::{Datatype, Request, Tensor},
         text,
@@ -62,16 +62,8 @@ impl Bench {
             ..SandboxConfig::default()
         })
         .unwrap();
-        let config = CompilerConfig {
-            program: std::env::current_exe().unwrap(),
-            artefacts: folder.path().join("compiled"),
-            concurrency: 1,
-            wall_time: Duration::from_secs(300),
-            cpu_time: Duration::from_secs(300),
-            address_space_bytes_max: 32 << 30,
-            component_bytes_max: 64 << 20,
-            mac_key: MacKey::open(&folder.path().join("key")).unwrap(),
-        };
+        let program = std::env::current_exe().unwrap();
+        let config = CompilerConfig::in_folder(program, folder.path()).unwrap();
         let compiler = Compiler::new(config, &sandbox).unwrap();
         Self {
             sandbox,

@@ -4,6 +4,22 @@
 //! own, to be killed. Both make the callers of a test: `host.anonymous()`, `host.admin()`,
 //! `host.key("infer")`. [`TestBundle`] makes archives to upload, [`Client`] is a caller,
 //! [`RawConnection`] one that keeps no rules.
+//!
+//! # Which test goes where
+//!
+//! - In the file itself, under `mod tests`: what one module does by itself, with time and disk as
+//!   arguments. In `host/bundle/tests` and `host/screen/tests`: what a package promises to those
+//!   who use it.
+//! - In `host/tests`: the program `belljar` as people start it (`cli.rs`), what a setting changes
+//!   (`settings.rs`, `policy_settings.rs`), and what needs a process of its own to be measured
+//!   (`*_memory.rs`). These know neither guests nor this harness; a server there is built from
+//!   variables and asked without a socket.
+//! - In `tests/tests`: everything that a caller sees over a socket (`http`, `wire`, `conduct`), and
+//!   everything that needs a guest: `registry` and `sandbox` drive those two parts from Rust, with
+//!   the hostile guests; `durability` kills the server. `tidy` reads the sources and documents.
+//!
+//! Each has one kit beside it. What starts a server is here ([`TestHost`], [`ServerProcess`]); what
+//! compiles takes its configuration from `CompilerConfig::in_folder`.
 
 #![forbid(unsafe_code)]
 #![allow(

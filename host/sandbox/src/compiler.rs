@@ -68,6 +68,29 @@ pub struct CompilerConfig {
     pub mac_key: MacKey,
 }
 
+impl CompilerConfig {
+    /// The file of the key in the folder of [`in_folder`](Self::in_folder).
+    pub const KEY_FILE: &str = "artefacts.key";
+
+    /// A configuration that keeps its artefacts and its key in `folder`, and makes the key if
+    /// there is none. What else there is has the value that the settings have by default.
+    ///
+    /// # Errors
+    /// When the key cannot be read or made.
+    pub fn in_folder(program: PathBuf, folder: &Path) -> io::Result<Self> {
+        Ok(Self {
+            program,
+            artefacts: folder.join("artefacts"),
+            concurrency: 2,
+            wall_time: Duration::from_secs(120),
+            cpu_time: Duration::from_secs(240),
+            address_space_bytes_max: 16 << 30,
+            component_bytes_max: 64 << 20,
+            mac_key: MacKey::open(&folder.join(Self::KEY_FILE))?,
+        })
+    }
+}
+
 /// What to compile.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CompileJob {

@@ -13,9 +13,7 @@ use belljar::models::{
 };
 use belljar_bundle::{ModelId, Store};
 use belljar_sandbox::wit::tensors::{Datatype, Request, Tensor};
-use belljar_sandbox::{
-    CleaningChoice, Compiler, CompilerConfig, MacKey, RunLabel, Sandbox, SandboxConfig,
-};
+use belljar_sandbox::{CleaningChoice, Compiler, CompilerConfig, RunLabel, Sandbox, SandboxConfig};
 use belljar_tests::{TestBundle, program};
 
 /// A registry over a directory that outlives it.
@@ -40,16 +38,7 @@ impl Host {
         let admin = key(&keys, "infer,models:read,models:write", None).await;
         let store = Store::open(&directory.join("models")).unwrap();
         let sandbox = sandbox();
-        let compiler = CompilerConfig {
-            program,
-            artefacts: directory.join("artefacts"),
-            concurrency: 2,
-            wall_time: Duration::from_secs(60),
-            cpu_time: Duration::from_secs(60),
-            address_space_bytes_max: 64 << 30,
-            component_bytes_max: 16 << 20,
-            mac_key: MacKey::open(&directory.join("artefacts.key")).unwrap(),
-        };
+        let compiler = CompilerConfig::in_folder(program, directory).unwrap();
         let compiler = Compiler::new(compiler, &sandbox).unwrap();
         let registry = Registry::open(
             db.clone(),

@@ -2,8 +2,8 @@
 
 use belljar_sandbox::{
     AssetFile, Budget, ChunkSink, CleaningChoice, CompileError, CompileJob, Compiler,
-    CompilerConfig, Completed, Generated, LoadBudget, MacKey, ReadyModel, RunError, RunLabel,
-    Sandbox, SandboxConfig,
+    CompilerConfig, Completed, Generated, LoadBudget, ReadyModel, RunError, RunLabel, Sandbox,
+    SandboxConfig,
     wit::{
         tensors::{Datatype, Request, Tensor},
         text,
@@ -31,16 +31,8 @@ impl Kit {
 
     pub(crate) fn with(config: SandboxConfig) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let compiler_config = CompilerConfig {
-            program: belljar_tests::program(),
-            artefacts: folder.path().join("compiled"),
-            concurrency: 2,
-            wall_time: Duration::from_secs(120),
-            cpu_time: Duration::from_secs(120),
-            address_space_bytes_max: 16 << 30,
-            component_bytes_max: 64 << 20,
-            mac_key: MacKey::open(&folder.path().join("key")).unwrap(),
-        };
+        let compiler_config =
+            CompilerConfig::in_folder(belljar_tests::program(), folder.path()).unwrap();
         Self {
             sandbox: Sandbox::start(config).unwrap(),
             folder,
