@@ -11,6 +11,7 @@ mod command_lines;
 mod floors;
 mod form;
 mod knowledge;
+mod links;
 mod manifests;
 mod markdown;
 mod modules;

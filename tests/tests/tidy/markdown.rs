@@ -79,6 +79,21 @@ impl Document {
             .collect()
     }
 
+    /// Where the links of the lines lead: `[text](path)`.
+    pub(crate) fn links(&self) -> Vec<Piece> {
+        let outside = self.lines.iter().filter(|line| line.fence.is_none());
+        outside
+            .flat_map(|line| {
+                let ends = line.text.split("](").skip(1);
+                ends.filter_map(|end| end.split_once(')'))
+                    .map(|(path, _)| Piece {
+                        place: self.place(line),
+                        text: path.to_owned(),
+                    })
+            })
+            .collect()
+    }
+
     /// The commands in blocks of shell; those that go on over lines are one.
     pub(crate) fn shell_commands(&self) -> Vec<Piece> {
         let mut commands: Vec<Piece> = Vec::new();
