@@ -27,7 +27,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use crate::clock::Clock;
-use crate::telemetry::metrics as names;
+use crate::telemetry::metrics;
 pub use event::{Actor, Event};
 use flood::Flood;
 pub use kinds::{EventField, EventKind, EventRow, reference};
@@ -171,7 +171,9 @@ impl Shared {
     fn lose(&self, events: u64, sink: &'static str) {
         self.is_failing.store(true, Ordering::Release);
         self.lost.fetch_add(events, Ordering::AcqRel);
-        metrics::counter!(names::AUDIT_FAILURES, "sink" => sink).increment(events);
+        metrics::AUDIT_FAILURES
+            .with([("sink", sink.into())])
+            .increment(events);
     }
 }
 

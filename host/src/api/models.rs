@@ -11,7 +11,7 @@ use crate::http::json::Json;
 use crate::http::policy::{RoutePolicy, Routes};
 use crate::inference::RequestContext;
 use crate::models::{ModelSummary, UploadRequest, VersionState, VersionStatus};
-use crate::telemetry::metrics as names;
+use crate::telemetry::metrics;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, FromRequest as _, Multipart, Request, State};
 use axum::response::{IntoResponse as _, Response};
@@ -194,7 +194,9 @@ async fn upload(
 ) -> Result<Response, ApiError> {
     let outcome = accept_upload(&state, caller, &context, query, request).await;
     let label = outcome.as_ref().map_or_else(ApiError::code, |_| "ok");
-    metrics::counter!(names::UPLOADS, "outcome" => label).increment(1);
+    metrics::UPLOADS
+        .with([("outcome", label.into())])
+        .increment(1);
     if outcome.is_err() {
         context.security_event(EventKind::UploadRefused, &[("code", json!(label))]);
     }
@@ -342,7 +344,7 @@ async fn stream_pieces(
     let counted = pieces.inspect_ok(move |piece| {
         context.add_bytes_in(piece.len());
         let bytes = u64::try_from(piece.len()).unwrap_or(0);
-        metrics::counter!(names::UPLOAD_BYTES).increment(bytes);
+        metrics::UPLOAD_BYTES.handle().increment(bytes);
     });
     let reader = tokio_util::io::StreamReader::new(Box::pin(counted));
     Ok(state.registry().upload(reader, upload).await?)

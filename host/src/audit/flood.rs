@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{Actor, Event, EventKind};
 use crate::net::ClientAddress;
-use crate::telemetry::metrics::AUDIT_REPEATED;
+use crate::telemetry::metrics;
 
 /// How long is counted before what was left out is summed up in a line.
 const WINDOW: Duration = Duration::from_mins(1);
@@ -51,7 +51,7 @@ impl Flood {
             return true;
         }
         *self.left_out.entry(event.kind).or_default() += 1;
-        metrics::counter!(AUDIT_REPEATED).increment(1);
+        metrics::AUDIT_REPEATED.handle().increment(1);
         false
     }
 

@@ -16,7 +16,7 @@ use super::file::{ChainedFile, Head};
 use super::sinks::{Syslog, print};
 use super::{Actor, AuditConfig, Event, EventKind, Shared};
 use crate::clock::Clock;
-use crate::telemetry::metrics as names;
+use crate::telemetry::metrics;
 
 /// How long events that strangers cause are gathered before they are written and synced
 /// together. What an administrator does is written at once, with what has come before it.
@@ -163,7 +163,9 @@ impl Writer {
         self.shared.lost.fetch_sub(lost, Ordering::AcqRel);
         self.shared.is_failing.store(false, Ordering::Release);
         for (_, event) in notes.iter().chain(events) {
-            metrics::counter!(names::AUDIT_EVENTS, "event" => event.kind.name()).increment(1);
+            metrics::AUDIT_EVENTS
+                .with([("event", event.kind.name().into())])
+                .increment(1);
         }
         self.tell_others(&text, &lines);
     }
@@ -191,7 +193,9 @@ impl Writer {
     /// The other sinks: a failure there is counted, and the file has it all.
     fn tell_others(&self, text: &[u8], lines: &[(Timestamp, String)]) {
         let failed = |sink: &'static str, count: usize| {
-            metrics::counter!(names::AUDIT_FAILURES, "sink" => sink).increment(count as u64);
+            metrics::AUDIT_FAILURES
+                .with([("sink", sink.into())])
+                .increment(count as u64);
         };
         if self.config.sinks.stdout && print(text).is_err() {
             failed("stdout", lines.len());

@@ -29,7 +29,7 @@ use crate::clock::Clock;
 use crate::db::Db;
 use crate::ids::KeyId;
 use crate::net::{ClientAddress, Network};
-use crate::telemetry::metrics as names;
+use crate::telemetry::metrics;
 pub use exemptions::Exemption;
 use in_force::InForce;
 
@@ -221,7 +221,9 @@ impl Bans {
         actor: impl FnOnce() -> Actor,
     ) {
         let inner = &*self.0;
-        metrics::counter!(names::VIOLATIONS, "kind" => violation.name()).increment(1);
+        metrics::VIOLATIONS
+            .with([("kind", violation.name().into())])
+            .increment(1);
         if !inner.config.enabled || self.is_exempt(address.ip()) {
             return;
         }
@@ -256,7 +258,9 @@ impl Bans {
         inner.any.store(true, Ordering::Release);
         inner.unwritten.lock().push(Arc::clone(&ban));
         inner.has_unwritten.notify_one();
-        metrics::counter!(names::BANS, "reason" => ban.reason.name()).increment(1);
+        metrics::BANS
+            .with([("reason", ban.reason.name().into())])
+            .increment(1);
         let about = [
             ("network", json!(self.network(&ban.subject).to_string())),
             ("key_id", json!(ban.subject.key_id)),
@@ -387,7 +391,7 @@ impl Bans {
         };
         if let Err(error) = rows::save_bans(&inner.db, &current).await {
             tracing::error!("bans cannot be written: {error}");
-            metrics::counter!(names::BAN_WRITE_FAILURES).increment(1);
+            metrics::BAN_WRITE_FAILURES.handle().increment(1);
             inner.unwritten.lock().extend(batch);
             let bans = self.clone();
             tokio::spawn(async move {

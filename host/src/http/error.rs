@@ -18,7 +18,7 @@ mod conversions;
 
 use super::json::write_string;
 use crate::guard::Violation;
-use crate::telemetry::metrics::REFUSALS;
+use crate::telemetry::metrics;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use std::borrow::Cow;
@@ -385,7 +385,9 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        metrics::counter!(REFUSALS, "reason" => self.0.code).increment(1);
+        metrics::REFUSALS
+            .with([("reason", self.0.code.into())])
+            .increment(1);
         let mut response = self.body().into_response();
         let Failure {
             status,

@@ -13,7 +13,7 @@ mod wire;
 use super::layers::Peer;
 use super::proxy_protocol::{self, ProxyProtocol};
 use super::state::Config;
-use crate::telemetry::metrics as names;
+use crate::telemetry::metrics;
 use axum::Router;
 use connection_limit::{ConnectionLimiter, ConnectionPermit, ConnectionRefused};
 use http::Request;
@@ -100,7 +100,8 @@ pub async fn serve(
                         connections.spawn(holding(permit, connection));
                     }
                     Err(why) => {
-                        metrics::counter!(names::CONNECTIONS_REFUSED, "reason" => why.name())
+                        metrics::CONNECTIONS_REFUSED
+                            .with([("reason", why.name().into())])
                             .increment(1);
                         if let Ok(permit) = Arc::clone(&early_errors).try_acquire_owned() {
                             connections.spawn(async move {
@@ -227,7 +228,9 @@ async fn serve_http1(
         (Ok(Err(error)), Some(status)) => Some(early_error::malformed(status, &error.to_string())),
         (Ok(Err(_)), None) => return,
         (Err(kind), _) => {
-            metrics::counter!(names::CONNECTIONS_CUT, "reason" => kind.name()).increment(1);
+            metrics::CONNECTIONS_CUT
+                .with([("reason", kind.name().into())])
+                .increment(1);
             match kind {
                 TimeoutKind::Idle => return,
                 TimeoutKind::Head => Some(early_error::slow_head()),
@@ -237,7 +240,9 @@ async fn serve_http1(
     };
     let mut stream = wire.into_socket();
     if let Some(early_error) = early_error {
-        metrics::counter!(names::MALFORMED_REQUESTS, "reason" => early_error.code()).increment(1);
+        metrics::MALFORMED_REQUESTS
+            .with([("reason", early_error.code().into())])
+            .increment(1);
         // A full socket takes none of it, and is not waited for.
         let bytes = early_error::bytes(early_error);
         let written = tokio::time::timeout(LINGER, stream.write_all(&bytes)).await;
@@ -288,7 +293,9 @@ async fn serve_http2(
     // Closing ends all streams of the peer: one that it does not read holds a run and buffers,
     // and cannot be told apart from the others by a peer that plays fair.
     if let Some(kind) = timed_out {
-        metrics::counter!(names::CONNECTIONS_CUT, "reason" => kind.name()).increment(1);
+        metrics::CONNECTIONS_CUT
+            .with([("reason", kind.name().into())])
+            .increment(1);
     }
 }
 
@@ -360,7 +367,9 @@ async fn speaks_for(stream: &mut TcpStream, peer: IpAddr, config: &Config) -> Op
         ProxyProtocol::Required => {}
     }
     let refused = |reason: &'static str| {
-        metrics::counter!(names::CONNECTIONS_REFUSED, "reason" => reason).increment(1);
+        metrics::CONNECTIONS_REFUSED
+            .with([("reason", reason.into())])
+            .increment(1);
         None
     };
     if !config.origin.trusts(peer) {

@@ -5,10 +5,9 @@ use super::{RequestContext, outcome};
 use crate::audit::EventKind;
 use crate::auth::KeyUsage;
 use crate::models::LiveModel;
-use crate::telemetry::metrics as names;
+use crate::telemetry::metrics::{self, Counter, Histogram};
 use arc_swap::ArcSwap;
 use belljar_sandbox::{RunError, RunReport, Spent};
-use metrics::{Counter, Histogram};
 use serde_json::json;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -42,11 +41,17 @@ impl RunReport for FuelCount {
 /// Notes a run that failed.
 pub(super) fn note_failure(model: &LiveModel, context: &RequestContext, error: &RunError) {
     let label = || model.label.to_string();
-    metrics::counter!(names::RUNS, "model" => label(), "outcome" => outcome::code(error))
+    metrics::RUNS
+        .with([
+            ("model", label().into()),
+            ("outcome", outcome::code(error).into()),
+        ])
         .increment(1);
     let RunError::Cap(hit) = error else { return };
     let name = hit.cap.name();
-    metrics::counter!(names::RUN_CAPS, "model" => label(), "cap" => name).increment(1);
+    metrics::RUN_CAPS
+        .with([("model", label().into()), ("cap", name.into())])
+        .increment(1);
     // Which model, which cap, which numbers: what its author asks for first.
     let about = [
         ("model", json!(label())),
@@ -73,11 +78,11 @@ fn handles(label: &Arc<str>, note: impl FnOnce(&Handles)) {
     if let Some(handles) = TABLE.load().get(label) {
         return note(handles);
     }
-    let text = || label.to_string();
+    let text = || Arc::clone(label);
     let handles = Arc::new(Handles {
-        ok: metrics::counter!(names::RUNS, "model" => text(), "outcome" => "ok"),
-        fuel: metrics::counter!(names::RUN_FUEL, "model" => text()),
-        duration: metrics::histogram!(names::RUN_DURATION, "model" => text()),
+        ok: metrics::RUNS.with([("model", text().into()), ("outcome", "ok".into())]),
+        fuel: metrics::RUN_FUEL.with([("model", text().into())]),
+        duration: metrics::RUN_DURATION.with([("model", text().into())]),
     });
     note(&handles);
     TABLE.rcu(|table| {

@@ -4,7 +4,7 @@
 use super::RequestContext;
 use crate::audit::EventKind;
 use crate::guard::{Finding, Screened, Screening, Texts};
-use crate::telemetry::metrics as names;
+use crate::telemetry::metrics;
 
 /// A finding that blocks a request. Holds nothing of the text.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -41,7 +41,12 @@ impl RequestContext {
 
     fn note_finding(&self, finding: &Finding, outcome: &'static str) {
         let (kind, category) = (finding.hit.kind.name(), finding.hit.category.name());
-        metrics::counter!(names::INJECTIONS, "kind" => kind, "category" => category, "outcome" => outcome)
+        metrics::INJECTIONS
+            .with([
+                ("kind", kind.into()),
+                ("category", category.into()),
+                ("outcome", outcome.into()),
+            ])
             .increment(1);
         tracing::warn!(request.id = %self.id(), outcome, "an injection was found: {finding}");
         self.security_event(

@@ -17,7 +17,7 @@ use super::records::StoredState;
 use super::state::{Current, Inner, blocking};
 use super::status::Failure;
 use super::{ModelError, policy};
-use crate::telemetry::metrics as telemetry;
+use crate::telemetry::metrics;
 
 /// Compilations of one version that may be cut short by the end of the server before the version
 /// counts as what ended it. Without a bound, a bundle that brings the host down would do so again
@@ -230,7 +230,9 @@ async fn compile(
         .await;
     let outcome = compiled.as_ref().map_or_else(CompileError::code, |_| "ok");
     let spent = started.elapsed();
-    metrics::histogram!(telemetry::COMPILE_DURATION, "outcome" => outcome).record(spent);
+    metrics::COMPILE_DURATION
+        .with([("outcome", outcome.into())])
+        .record(spent);
     let duration_ms = u64::try_from(spent.as_millis()).unwrap_or(u64::MAX);
     tracing::info!(model.id = %activation.id, outcome, duration_ms, "compiled a version");
     compiled.map_err(|error| match error {

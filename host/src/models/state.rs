@@ -24,7 +24,7 @@ use super::live::LiveModels;
 use super::records::{Aliases, Records};
 use crate::clock::Clock;
 use crate::db::Db;
-use crate::telemetry::metrics as telemetry;
+use crate::telemetry::metrics;
 
 /// What the parts of this module share.
 pub(super) struct Inner {
@@ -236,7 +236,9 @@ impl Inner {
 fn count_states(catalog: &Catalog) {
     for (state, count) in catalog.counts() {
         let count = u32::try_from(count).unwrap_or(u32::MAX);
-        metrics::gauge!(telemetry::MODEL_VERSIONS, "state" => state.as_str()).set(count);
+        metrics::MODEL_VERSIONS
+            .with([("state", state.as_str().into())])
+            .set(count);
     }
 }
 

@@ -5,7 +5,7 @@ use crate::auth::{KeyStore, Scope, UsageCounts};
 use crate::http::HttpState;
 use crate::http::policy::{RoutePolicy, Routes};
 use crate::limits::Counts;
-use crate::telemetry::metrics as names;
+use crate::telemetry::metrics::{self, Counter, Family, Gauge};
 use axum::Router;
 use axum::extract::State;
 use axum::response::IntoResponse;
@@ -44,20 +44,27 @@ async fn text_of_all(State(state): State<HttpState>) -> impl IntoResponse {
 
 fn render(state: &HttpState) -> String {
     let stats = state.registry().sandbox().stats();
-    metrics::gauge!(names::SANDBOX_RUNNING).set(f64::from(stats.running));
-    metrics::gauge!(names::SANDBOX_WAITING).set(f64::from(stats.waiting));
-    metrics::gauge!(names::SANDBOX_SLOTS).set(f64::from(stats.slots));
+    metrics::SANDBOX_RUNNING
+        .handle()
+        .set(f64::from(stats.running));
+    metrics::SANDBOX_WAITING
+        .handle()
+        .set(f64::from(stats.waiting));
+    metrics::SANDBOX_SLOTS.handle().set(f64::from(stats.slots));
     let (in_force, remembered) = state.bans().sizes();
-    let gauge = |name, value| {
-        metrics::gauge!(name).set(f64::from(u32::try_from(value).unwrap_or(u32::MAX)));
+    let set = |gauge: &Family<Gauge, 0>, value| {
+        let value = u32::try_from(value).unwrap_or(u32::MAX);
+        gauge.handle().set(f64::from(value));
     };
-    gauge(names::BANS_IN_FORCE, in_force);
-    gauge(names::ABUSE_TABLE, remembered);
+    set(&metrics::BANS_IN_FORCE, in_force);
+    set(&metrics::ABUSE_TABLE, remembered);
     let (addresses, keys) = state.limiter().rates().table_sizes();
-    gauge(names::RATE_LIMIT_ADDRESSES, addresses);
-    gauge(names::RATE_LIMIT_KEYS, keys);
+    set(&metrics::RATE_LIMIT_ADDRESSES, addresses);
+    set(&metrics::RATE_LIMIT_KEYS, keys);
     // There from the start, so that an alert on its growth has something to look at.
-    metrics::counter!(names::AUDIT_FAILURES, "sink" => "file").increment(0);
+    metrics::AUDIT_FAILURES
+        .with([("sink", "file".into())])
+        .increment(0);
     let mut text = state.metrics().render();
     write_keys(&mut text, state.keys());
     text
@@ -75,7 +82,8 @@ fn write_keys(text: &mut String, keys: &KeyStore) {
         .map(|record| (record.id.as_str(), keys.usage(&record.id)))
         .collect();
     let (labelled, others) = counts.split_at(counts.len().min(KEYS_LABELLED_MAX));
-    for (name, help, count) in KEY_COUNTERS {
+    for (family, count) in &KEY_COUNTERS {
+        let (name, help) = (family.row().name, family.row().help);
         // Writing to a string does not fail.
         let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} counter");
         for (id, counts) in labelled {
@@ -88,22 +96,14 @@ fn write_keys(text: &mut String, keys: &KeyStore) {
     }
 }
 
-type KeyCounter = (&'static str, &'static str, fn(&UsageCounts) -> u64);
+type KeyCounter = (&'static Family<Counter, 1>, fn(&UsageCounts) -> u64);
 
-const KEY_COUNTERS: [KeyCounter; 3] = [
-    (
-        names::KEY_REQUESTS,
-        "Requests that a key was let in with.",
-        |counts| counts.requests,
-    ),
-    (
-        names::KEY_TOKENS,
-        "Tokens of prompts and answers of a key.",
-        |counts| {
-            counts
-                .prompt_tokens
-                .saturating_add(counts.completion_tokens)
-        },
-    ),
-    (names::KEY_FUEL, "Fuel used by a key.", |counts| counts.fuel),
+static KEY_COUNTERS: [KeyCounter; 3] = [
+    (&metrics::KEY_REQUESTS, |counts| counts.requests),
+    (&metrics::KEY_TOKENS, |counts| {
+        counts
+            .prompt_tokens
+            .saturating_add(counts.completion_tokens)
+    }),
+    (&metrics::KEY_FUEL, |counts| counts.fuel),
 ];

@@ -4,7 +4,7 @@
 //! So the future and the body of each request with a key listen to that key's end.
 
 use crate::http::error::{ApiError, ErrorType};
-use crate::telemetry::metrics::KEY_CUTS;
+use crate::telemetry::metrics;
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
@@ -93,7 +93,7 @@ where
         if self.is_over(context) {
             // Its run ends here.
             self.inner = None;
-            metrics::counter!(KEY_CUTS).increment(1);
+            metrics::KEY_CUTS.handle().increment(1);
             return Poll::Ready(Ok(no_longer_valid().into_response()));
         }
         Poll::Pending
@@ -147,7 +147,7 @@ impl CutBody {
                 let mut stream = watched.lock();
                 (stream.body.take(), stream.reader.take())
             };
-            metrics::counter!(KEY_CUTS).increment(1);
+            metrics::KEY_CUTS.handle().increment(1);
             drop(body);
             if let Some(reader) = reader {
                 reader.wake();

@@ -13,7 +13,7 @@ use crate::auth::{
 use crate::guard::Violation;
 use crate::http::error::{ApiError, ErrorType};
 use crate::http::policy::Access;
-use crate::telemetry::metrics::AUTH_FAILURES;
+use crate::telemetry::metrics;
 use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::future::{Either, Ready, ready};
@@ -75,7 +75,9 @@ where
                 Either::Left(Cut::new(self.inner.call(request), ended))
             }
             Err(refusal) => {
-                metrics::counter!(AUTH_FAILURES, "reason" => refusal.code()).increment(1);
+                metrics::AUTH_FAILURES
+                    .with([("reason", refusal.code().into())])
+                    .increment(1);
                 let about = [("reason", refusal.code().into())];
                 context.security_event(EventKind::AuthenticationFailed, &about);
                 Either::Right(ready(Ok(refusal.into_response())))

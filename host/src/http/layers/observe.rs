@@ -7,14 +7,14 @@ use crate::http::error::LogDetail;
 use crate::http::policy::{MethodPolicies, RoutePolicies};
 use crate::ids::RequestId;
 use crate::inference::RequestContext;
-use crate::telemetry::{AccessRecord, metrics as names};
+use crate::telemetry::AccessRecord;
+use crate::telemetry::metrics::{self, Counter, Gauge, Histogram};
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request};
 use axum::response::Response;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method};
 use http_body::{Frame, SizeHint};
-use metrics::{Counter, Gauge, Histogram};
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
@@ -242,10 +242,10 @@ impl Route {
         Self {
             policies,
             template: template.to_owned(),
-            in_flight: metrics::gauge!(names::HTTP_IN_FLIGHT),
-            duration: metrics::histogram!(names::HTTP_DURATION, "route" => template.to_owned()),
-            bytes_in: metrics::counter!(names::HTTP_BYTES_IN),
-            bytes_out: metrics::counter!(names::HTTP_BYTES_OUT),
+            in_flight: metrics::HTTP_IN_FLIGHT.handle(),
+            duration: metrics::HTTP_DURATION.with([("route", template.to_owned().into())]),
+            bytes_in: metrics::HTTP_BYTES_IN.handle(),
+            bytes_out: metrics::HTTP_BYTES_OUT.handle(),
             requests: Default::default(),
         }
     }
@@ -261,12 +261,11 @@ impl Route {
             .and_then(|row| row.get(class));
         let class = STATUS_CLASSES.get(class).copied().unwrap_or("other");
         cell.unwrap_or(&LOST).get_or_init(|| {
-            metrics::counter!(
-                names::HTTP_REQUESTS,
-                "route" => self.template.clone(),
-                "method" => method.name(),
-                "status" => class,
-            )
+            metrics::HTTP_REQUESTS.with([
+                ("route", self.template.clone().into()),
+                ("method", method.name().into()),
+                ("status", class.into()),
+            ])
         })
     }
 }

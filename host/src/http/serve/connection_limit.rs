@@ -1,6 +1,6 @@
 //! How many connections there may be: in all, and from one address.
 
-use crate::telemetry::metrics::CONNECTIONS_OPEN;
+use crate::telemetry::metrics;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -79,7 +79,7 @@ impl ConnectionLimiter {
             }
         }
         taken.total += 1;
-        metrics::gauge!(CONNECTIONS_OPEN).increment(1.0);
+        metrics::CONNECTIONS_OPEN.handle().increment(1.0);
         Ok(ConnectionPermit {
             limiter: self.clone(),
             address,
@@ -98,7 +98,7 @@ impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let mut taken = self.limiter.0.taken.lock();
         taken.total = taken.total.saturating_sub(1);
-        metrics::gauge!(CONNECTIONS_OPEN).decrement(1.0);
+        metrics::CONNECTIONS_OPEN.handle().decrement(1.0);
         if let Entry::Occupied(mut entry) = taken.by_address.entry(self.address) {
             match entry.get().saturating_sub(1) {
                 0 => drop(entry.remove()),

@@ -1,0 +1,141 @@
+//! A metric with its labels, as the table declares it. The only way to a handle.
+
+use std::sync::OnceLock;
+
+use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, SharedString, Unit};
+
+/// What the table says about one metric.
+#[derive(Debug)]
+pub struct MetricRow {
+    /// The name in the text format.
+    pub name: &'static str,
+    /// What is done with its values.
+    pub kind: MetricKind,
+    /// What it counts.
+    pub unit: Unit,
+    /// One sentence, which the text format has as well.
+    pub help: &'static str,
+    /// Its labels, each with the values that it has. Values are bounded: nothing that a caller
+    /// writes becomes one.
+    pub labels: &'static [(&'static str, &'static str)],
+    /// The upper bounds of the buckets of a histogram.
+    pub buckets: &'static [f64],
+}
+
+/// What is done with the values of a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricKind {
+    /// They are added up.
+    Counter,
+    /// The last one holds.
+    Gauge,
+    /// They are sorted into buckets.
+    Histogram,
+}
+
+impl MetricKind {
+    /// The name in the text format.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+/// A metric with `LABELS` labels.
+pub struct Family<H, const LABELS: usize> {
+    pub(super) row: MetricRow,
+    unlabelled: OnceLock<H>,
+}
+
+/// Where values of one metric with its labels go in. Making one costs a look-up, using it none.
+pub trait Handle: Clone {
+    /// The kind of metric that it is of.
+    const KIND: MetricKind;
+
+    /// The handle for a name and its labels.
+    fn register(key: &Key) -> Self;
+}
+
+static METADATA: Metadata<'static> =
+    Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
+
+impl Handle for Counter {
+    const KIND: MetricKind = MetricKind::Counter;
+
+    fn register(key: &Key) -> Self {
+        metrics::with_recorder(|recorder| recorder.register_counter(key, &METADATA))
+    }
+}
+
+impl Handle for Gauge {
+    const KIND: MetricKind = MetricKind::Gauge;
+
+    fn register(key: &Key) -> Self {
+        metrics::with_recorder(|recorder| recorder.register_gauge(key, &METADATA))
+    }
+}
+
+impl Handle for Histogram {
+    const KIND: MetricKind = MetricKind::Histogram;
+
+    fn register(key: &Key) -> Self {
+        metrics::with_recorder(|recorder| recorder.register_histogram(key, &METADATA))
+    }
+}
+
+impl<H, const LABELS: usize> Family<H, LABELS> {
+    /// A metric of the table.
+    pub(super) const fn new(row: MetricRow) -> Self {
+        Self {
+            row,
+            unlabelled: OnceLock::new(),
+        }
+    }
+
+    /// What the table says about it.
+    #[must_use]
+    pub fn row(&self) -> &MetricRow {
+        &self.row
+    }
+}
+
+impl<H: Handle, const LABELS: usize> Family<H, LABELS> {
+    /// The handle for values of all labels, in the order of the table. Whoever needs it on each
+    /// request keeps it.
+    #[must_use]
+    pub fn with(&self, labels: [(&'static str, SharedString); LABELS]) -> H {
+        debug_assert!(
+            self.row
+                .labels
+                .iter()
+                .map(|(name, _)| name)
+                .eq(labels.iter().map(|(name, _)| name)),
+            "{} has other labels",
+            self.row.name
+        );
+        let labels = labels
+            .into_iter()
+            .map(|(name, value)| Label::new(name, value));
+        H::register(&Key::from_parts(self.row.name, labels.collect::<Vec<_>>()))
+    }
+}
+
+impl<H: Handle> Family<H, 0> {
+    /// The handle of a metric without labels. Looked up once in the life of the process.
+    #[must_use]
+    pub fn handle(&self) -> H {
+        if let Some(handle) = self.unlabelled.get() {
+            return handle.clone();
+        }
+        let handle = H::register(&Key::from_static_name(self.row.name));
+        if super::RECORDER.get().is_some() {
+            // Before there is a recorder handles lead nowhere, and must not be kept.
+            let _ = self.unlabelled.set(handle.clone());
+        }
+        handle
+    }
+}

@@ -1,0 +1,152 @@
+//! The one list of all metrics. What is not here cannot be counted: handles, descriptions,
+//! buckets and the reference page all come from it.
+
+use metrics::{Counter, Gauge, Histogram, Unit};
+
+use super::family::{Family, Handle as _, MetricRow};
+
+/// Writes the metrics and their list.
+macro_rules! metrics {
+    ($($metric:ident: $handle:ident $(in $buckets:ident)?, $name:literal, $unit:ident, $help:literal,
+       [$($label:literal: $values:literal),* $(,)?];)*) => {
+        $(
+            #[doc = $help]
+            pub static $metric: Family<$handle, { <[&str]>::len(&[$($label),*]) }> =
+                Family::new(MetricRow {
+                    name: $name,
+                    kind: $handle::KIND,
+                    unit: Unit::$unit,
+                    help: $help,
+                    labels: &[$(($label, $values)),*],
+                    buckets: metrics!(@buckets $($buckets)?),
+                });
+        )*
+
+        /// All metrics, in the order of the reference page.
+        pub static METRICS: &[&MetricRow] = &[$(&$metric.row),*];
+    };
+    (@buckets) => { &[] };
+    (@buckets $buckets:ident) => { &$buckets };
+}
+
+/// From a fresh sandbox with an empty guest to a long generation.
+const SHORT_SECONDS: [f64; 16] = [
+    0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1,
+    0.5, 1.0, 10.0, 60.0,
+];
+const LONG_SECONDS: [f64; 9] = [0.05, 0.25, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
+
+metrics! {
+    HTTP_REQUESTS: Counter, "belljar_http_requests_total", Count,
+        "Requests answered.",
+        [
+            "route": "the template of the route, or `unmatched`",
+            "method": "the method, or `OTHER`",
+            "status": "the class, as in `2xx`",
+        ];
+    HTTP_DURATION: Histogram in SHORT_SECONDS, "belljar_http_request_duration_seconds", Seconds,
+        "From a request's head to its last byte.",
+        ["route": "the template of the route, or `unmatched`"];
+    HTTP_IN_FLIGHT: Gauge, "belljar_http_requests_in_flight", Count,
+        "Requests being worked on.", [];
+    HTTP_BYTES_IN: Counter, "belljar_http_request_body_bytes_total", Bytes,
+        "Bytes of request bodies read.", [];
+    HTTP_BYTES_OUT: Counter, "belljar_http_response_body_bytes_total", Bytes,
+        "Bytes of response bodies sent.", [];
+    CONNECTIONS_OPEN: Gauge, "belljar_connections_open", Count,
+        "Connections open now.", [];
+    CONNECTIONS_REFUSED: Counter, "belljar_connections_refused_total", Count,
+        "Connections that there was no room for.",
+        ["reason": "the bound that was reached, or what the connection began with"];
+    CONNECTIONS_CUT: Counter, "belljar_connections_cut_total", Count,
+        "Connections that the server ended.",
+        ["reason": "the time-out that was over"];
+    MALFORMED_REQUESTS: Counter, "belljar_malformed_requests_total", Count,
+        "Heads that never became a request.",
+        ["reason": "the code of the error"];
+    RATE_LIMIT_ADDRESSES: Gauge, "belljar_rate_limit_addresses", Count,
+        "Addresses whose rate is remembered.", [];
+    RATE_LIMIT_KEYS: Gauge, "belljar_rate_limit_keys", Count,
+        "Keys whose rate is remembered.", [];
+    KEY_REQUESTS: Counter, "belljar_key_requests_total", Count,
+        "Requests that a key was let in with.",
+        ["key_id": "the id of one of the first 1 000 keys, or `other`"];
+    KEY_TOKENS: Counter, "belljar_key_tokens_total", Count,
+        "Tokens of prompts and answers of a key.",
+        ["key_id": "the id of one of the first 1 000 keys, or `other`"];
+    KEY_FUEL: Counter, "belljar_key_fuel_total", Count,
+        "Fuel used by a key.",
+        ["key_id": "the id of one of the first 1 000 keys, or `other`"];
+    INJECTIONS: Counter, "belljar_injections_total", Count,
+        "Injections found in requests.",
+        [
+            "kind": "the kind of field",
+            "category": "the kind of attack",
+            "outcome": "`block` or `report`",
+        ];
+    AUTH_FAILURES: Counter, "belljar_auth_failures_total", Count,
+        "Requests refused for their credentials.",
+        ["reason": "the code of the error"];
+    REFUSALS: Counter, "belljar_refusals_total", Count,
+        "Errors answered.",
+        ["reason": "the code of the error"];
+    VIOLATIONS: Counter, "belljar_violations_total", Count,
+        "Violations of the rules of conduct.",
+        ["kind": "the kind of violation"];
+    BANS: Counter, "belljar_bans_total", Count,
+        "Bans made.",
+        ["reason": "the kind of violation that led to it last"];
+    BANS_IN_FORCE: Gauge, "belljar_bans_in_force", Count,
+        "Bans in force.", [];
+    ABUSE_TABLE: Gauge, "belljar_abuse_table_entries", Count,
+        "Addresses whose violations are remembered.", [];
+    BAN_WRITE_FAILURES: Counter, "belljar_ban_write_failures_total", Count,
+        "Writes of bans that failed.", [];
+    AUDIT_EVENTS: Counter, "belljar_audit_events_total", Count,
+        "Security events recorded.",
+        ["event": "the name of the event"];
+    AUDIT_FAILURES: Counter, "belljar_audit_failures_total", Count,
+        "Security events that could not be written.",
+        ["sink": "`file`, `stdout`, `syslog`, or `queue` where it was full"];
+    AUDIT_REPEATED: Counter, "belljar_audit_repeated_total", Count,
+        "Security events that were only counted.", [];
+    KEY_CUTS: Counter, "belljar_key_cuts_total", Count,
+        "Requests and streams ended because their key did.", [];
+    RUNS: Counter, "belljar_runs_total", Count,
+        "Runs of models that ended.",
+        [
+            "model": "the version, as `name@version`",
+            "outcome": "`ok` or the code of the error",
+        ];
+    RUN_DURATION: Histogram in SHORT_SECONDS, "belljar_run_duration_seconds", Seconds,
+        "One run on the wall clock.",
+        ["model": "the version, as `name@version`"];
+    RUN_FUEL: Counter, "belljar_run_fuel_total", Count,
+        "Fuel used by runs.",
+        ["model": "the version, as `name@version`"];
+    RUN_CAPS: Counter, "belljar_run_caps_hit_total", Count,
+        "Runs ended by a cap.",
+        ["model": "the version, as `name@version`", "cap": "which cap"];
+    SANDBOX_RUNNING: Gauge, "belljar_sandbox_running", Count,
+        "Runs that hold a slot.", [];
+    SANDBOX_WAITING: Gauge, "belljar_sandbox_waiting", Count,
+        "Runs that wait for a slot.", [];
+    SANDBOX_SLOTS: Gauge, "belljar_sandbox_slots", Count,
+        "Slots there are.", [];
+    UPLOADS: Counter, "belljar_uploads_total", Count,
+        "Uploads that ended.",
+        ["outcome": "`ok` or the code of the error"];
+    UPLOAD_BYTES: Counter, "belljar_upload_bytes_total", Bytes,
+        "Bytes of bundles received.", [];
+    MODEL_VERSIONS: Gauge, "belljar_model_versions", Count,
+        "Versions of models by state.",
+        ["state": "the state"];
+    COMPILE_DURATION: Histogram in LONG_SECONDS, "belljar_compile_duration_seconds", Seconds,
+        "Compilation, load and snapshot.",
+        ["outcome": "`ok` or why it failed"];
+    LOG_LINES_DROPPED: Counter, "belljar_log_lines_dropped_total", Count,
+        "Log lines lost to a slow reader.", [];
+    BUILD_INFO: Gauge, "belljar_build_info", Count,
+        "Always 1; the label says the version.",
+        ["version": "the version of the program"];
+}
