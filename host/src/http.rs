@@ -4,6 +4,8 @@
 //! which turns wire types into the domain's own and back.
 
 pub(crate) mod body;
+mod checks;
+mod context;
 pub(crate) mod error;
 pub(crate) mod extract;
 mod head_texts;

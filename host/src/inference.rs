@@ -8,6 +8,7 @@
 
 mod calls;
 mod context;
+mod failure;
 mod meter;
 mod outcome;
 mod screen;
@@ -187,7 +188,7 @@ fn ended<T>(
             Ok(value)
         }
         Err(error) => {
-            meter::note_failure(model, context, &error);
+            failure::note(model, context, &error);
             Err(error)
         }
     }

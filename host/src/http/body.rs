@@ -5,8 +5,8 @@
 mod packed;
 
 use self::packed::{Coding, Unpacker};
+use super::context::context_of;
 use super::error::ApiError;
-use super::extract::context_of;
 use super::json::InputConfig;
 use crate::inference::RequestContext;
 use axum::body::Body;

@@ -1,12 +1,11 @@
 //! Turns the head of a request into values that prove a check was made.
 
+use super::context::context_of;
 use super::error::ApiError;
-use super::layers::Matched;
 use crate::auth::{Authorized, Right};
 use crate::inference::RequestContext;
 use crate::limits::{Admission, Admitted, TokenAdmission};
 use axum::extract::FromRequestParts;
-use http::Extensions;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 use std::convert::Infallible;
@@ -93,9 +92,4 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
             .map(|axum::extract::Path(path)| Self(path))
             .map_err(|_| ApiError::unknown_route())
     }
-}
-
-/// The context of a request.
-pub(crate) fn context_of(extensions: &Extensions) -> RequestContext {
-    Matched::of(extensions).context
 }

@@ -1,6 +1,13 @@
 //! JSON as it crosses the wire: the extractor for bodies, and the words for what is wrong in
 //! one. An error's text never repeats a value of the body: only names, types and places.
 
+mod input;
+mod write;
+
+pub use input::{InputConfig, PARSER_DEPTH_MAX};
+use write::is_json;
+pub(crate) use write::{APPLICATION_JSON, write_string};
+
 use super::body::{self, RequestBody};
 use super::error::ApiError;
 use axum::extract::{FromRef, FromRequest, Request};
@@ -79,82 +86,6 @@ impl<T: Serialize> IntoResponse for Json<T> {
     }
 }
 
-/// What JSON may be like, whichever route reads it. Types and ranges of fields are checked
-/// besides, by the types that a body becomes.
-#[derive(Clone, Copy, Debug)]
-pub struct InputConfig {
-    /// Whether all of this is checked. Where it is not, `depth_max` still holds, and so does
-    /// what no reader could take: numbers that overflow and halves of surrogate pairs. Bodies
-    /// stay within their size, and fields within their types and ranges.
-    pub validation: bool,
-    /// Lists and objects within each other.
-    pub depth_max: usize,
-    /// Bytes of one string.
-    pub string_bytes_max: usize,
-    /// Items of one list. Lists of tensors are bounded by the size of the body alone.
-    pub array_items_max: usize,
-    /// Keys of one object.
-    pub keys_max: usize,
-    /// Bytes of one key.
-    pub key_bytes_max: usize,
-}
-
-impl Default for InputConfig {
-    fn default() -> Self {
-        Self {
-            validation: true,
-            depth_max: 64,
-            // Pictures come as strings, so a string may be most of a body.
-            string_bytes_max: 10 << 20,
-            array_items_max: 100_000,
-            keys_max: 1_024,
-            key_bytes_max: 512,
-        }
-    }
-}
-
-/// Lists and objects within each other that the parser follows; it refuses deeper ones in
-/// words of its own.
-pub const PARSER_DEPTH_MAX: usize = 127;
-
-impl InputConfig {
-    /// The bounds of a body whose strings are text.
-    pub(crate) fn bounds(&self) -> Bounds {
-        if !self.validation {
-            return Bounds {
-                depth_max: self.depth_max,
-                array_items_max: usize::MAX,
-                string_bytes_max: usize::MAX,
-                keys_max: usize::MAX,
-                key_bytes_max: usize::MAX,
-                duplicate_keys: true,
-                control_characters: true,
-                lists_are_data: false,
-            };
-        }
-        Bounds {
-            depth_max: self.depth_max,
-            array_items_max: self.array_items_max,
-            string_bytes_max: self.string_bytes_max,
-            keys_max: self.keys_max,
-            key_bytes_max: self.key_bytes_max,
-            duplicate_keys: false,
-            control_characters: false,
-            lists_are_data: false,
-        }
-    }
-
-    /// The bounds of a body of tensors: its lists are data, and so are its strings.
-    pub(crate) fn tensor_bounds(&self) -> Bounds {
-        Bounds {
-            array_items_max: usize::MAX,
-            control_characters: true,
-            lists_are_data: true,
-            ..self.bounds()
-        }
-    }
-}
-
 /// Finds the place of what the reader of a tensor body refused without naming it: a number that
 /// overflows.
 pub(crate) fn explain(body: &[u8], bounds: &Bounds) -> Result<(), ApiError> {
@@ -171,24 +102,6 @@ pub(crate) fn check(body: &[u8], bounds: &Bounds) -> Result<(), ApiError> {
         let param = (!fault.path.is_empty()).then_some(fault.path);
         ApiError::invalid_argument_at(param, fault.reason.to_string())
     })
-}
-
-/// The media type of every answer in JSON.
-pub(crate) const APPLICATION_JSON: http::HeaderValue =
-    http::HeaderValue::from_static("application/json");
-
-/// Whether a `Content-Type` says JSON, in any spelling.
-fn is_json(content_type: &[u8]) -> bool {
-    let end = content_type
-        .iter()
-        .position(|byte| *byte == b';')
-        .unwrap_or(content_type.len());
-    let essence = content_type.get(..end).unwrap_or_default().trim_ascii();
-    essence.eq_ignore_ascii_case(b"application/json")
-        || (essence.len() > 5
-            && essence
-                .get(essence.len() - 5..)
-                .is_some_and(|tail| tail.eq_ignore_ascii_case(b"+json")))
 }
 
 /// Reads a whole body as JSON.
@@ -212,12 +125,6 @@ pub(crate) fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
             Err(refusal(&path, &error.into_inner().to_string()))
         }
     }
-}
-
-/// Writes a string with its quotes.
-pub(crate) fn write_string(out: &mut Vec<u8>, text: &str) {
-    // Writing a string to memory does not fail.
-    let _ = serde_json::to_writer(out, text);
 }
 
 /// Words a failure to read JSON.
@@ -378,25 +285,5 @@ mod tests {
             "is missing or unknown",
         );
         check("must be a name", Field::Here, "must be a name");
-    }
-
-    #[test]
-    fn json_is_known_in_each_spelling() {
-        for yes in [
-            "application/json",
-            "Application/JSON ; charset=utf-8",
-            "application/problem+json",
-        ] {
-            assert!(is_json(yes.as_bytes()), "{yes}");
-        }
-        for no in [
-            "",
-            "text/plain",
-            "application/x-www-form-urlencoded",
-            "+json",
-            "json",
-        ] {
-            assert!(!is_json(no.as_bytes()), "{no}");
-        }
     }
 }

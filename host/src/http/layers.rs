@@ -1,34 +1,32 @@
-//! What each request passes on its way to a handler.
-//!
-//! Written as plain services: a chain of boxed middleware functions would cost more than the
-//! work that they do.
+//! What each request passes on its way to a handler: a check a file, and the one service that
+//! makes them all.
 
 mod address;
+mod authentication;
 mod authorize;
+mod bans;
 mod browser;
 mod catch_panic;
 mod check;
-mod conduct;
-mod cut;
 mod deadline;
-mod gate;
+mod exit;
+mod guarded;
 mod host;
 mod limit;
-mod matched;
 mod observe;
+mod revocation;
 mod screen;
 
 pub(crate) use address::{Address, Peer};
+pub(crate) use authentication::Authentication;
 pub(crate) use authorize::Authorize;
+pub(crate) use bans::{BanCheck, KeyBanCheck};
 pub use browser::{AllowedOrigin, BrowserConfig, InvalidOrigin};
-pub(crate) use browser::{Headers, Origins, Preflight, guard_headers};
-pub(crate) use catch_panic::CatchPanic;
-pub(crate) use check::Checking;
-pub(crate) use conduct::{Conduct, KeyConduct};
+pub(crate) use browser::{Origins, guard_headers};
+pub(crate) use check::Refusal;
 pub(crate) use deadline::Deadline;
-pub(crate) use gate::Gate;
-pub(crate) use host::{HostCheck, HostNames};
+pub(crate) use exit::Exit;
+pub(crate) use guarded::Guard;
+pub(crate) use host::HostNames;
 pub(crate) use limit::Limit;
-pub(crate) use matched::Matched;
-pub(crate) use observe::Observe;
 pub(crate) use screen::Screen;

@@ -1,91 +1,27 @@
-//! The layers that each request passes on its way to a route, in one place.
+//! The routes behind their checks, for callers and for operators.
 
+use super::checks::Checks;
 use super::error::ApiError;
-use super::layers::{
-    Address, Authorize, BrowserConfig, CatchPanic, Checking, Conduct, Deadline, Gate, Headers,
-    HostCheck, HostNames, KeyConduct, Limit, Observe, Origins, Preflight, Screen,
-};
+use super::layers::{Address, BrowserConfig, Guard, HostNames, Origins, Refusal};
 use super::policy::Routes;
 use super::state::HttpState;
 use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse as _, Response};
 use http::{Method, StatusCode};
 use std::sync::Arc;
-use tower::ServiceBuilder;
 
-/// The whole service: every route behind every layer.
-///
-/// Layers are listed in the order in which a request meets them.
+/// The whole service: every route behind every check.
 pub(crate) fn router(routes: Routes, state: HttpState) -> Router {
     let (routes, policies) = routes.split();
-    let config = state.config();
-    let origins = Origins::new(&config.browser);
-    let layers = ServiceBuilder::new()
-        // Outermost, so that whatever happens below has an id, a line in the log and a count,
-        // and so that the line is written after the last byte.
-        .layer(Observe {
-            audit: state.audit().clone(),
-            policies: Arc::new(policies),
-        })
-        // Above all that refuses, so that refusals carry these headers, too: a page learns why
-        // it was refused only where its origin may read the answer.
-        .layer(Headers {
-            origins: origins.clone(),
-        })
-        // Below the log, so that a panic is logged as the 500 that it becomes; above all else,
-        // so that no code that handles a request is outside of it.
-        .layer(CatchPanic)
-        // Whose request it is has to be known before anybody can be held to anything.
-        .layer(Checking(Address {
-            rule: Arc::new(config.origin.clone()),
-            acl: Arc::new(config.acl.clone()),
-        }))
-        // Before a key is looked at, or a ban would not keep guesses of keys away.
-        .layer(Conduct {
-            bans: state.bans().clone(),
-            keys: state.keys().clone(),
-            clock: state.clock().clone(),
-            audit: state.audit().clone(),
-        })
-        // Which server is meant comes before what it is asked.
-        .layer(Checking(HostCheck {
-            names: HostNames::new(&config.browser),
-        }))
-        // Browsers ask without a key whether they may ask with one.
-        .layer(Checking(Preflight { origins }))
-        // Whatever a request waits for below is within its time.
-        .layer(Deadline {
-            request_timeout: config.request_timeout,
-        })
-        // Who calls is known before the body is read and before any route decides anything.
-        .layer(Gate {
-            keys: state.keys().clone(),
-        })
-        // What holds for one key alone can only be asked once the key is known to be real.
-        .layer(Checking(KeyConduct {
-            bans: state.bans().clone(),
-            clock: state.clock().clone(),
-        }))
-        // Below the gate, because limits are kept by verified key; above the body, because who
-        // is over a limit should cost no reading.
-        .layer(Limit {
-            limiter: state.limiter().clone(),
-            clock: state.clock().clone(),
-        })
-        // Below the limits, because it costs most: what is refused above is not screened.
-        .layer(Checking(Screen {
-            screening: state.screening().clone(),
-        }))
-        // Last, so that a caller who may not do this has been counted for asking.
-        .layer(Checking(Authorize {
-            keys: state.keys().clone(),
-        }));
+    let checks = Checks::new(&state, policies);
     // Bodies are bounded where they are read: by announced length before the first byte,
     // then by counting. Screening of content belongs to the routes, which know what is text.
     routes
         .fallback(unknown_route)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(layers)
+        .layer(Guard(Arc::new(checks)))
         .with_state(state)
 }
 
@@ -96,18 +32,30 @@ pub(crate) fn operators_router(
     state: HttpState,
     browser: &BrowserConfig,
 ) -> Router {
-    let layers = ServiceBuilder::new()
-        .layer(Headers {
-            origins: Origins::new(browser),
-        })
-        .layer(Checking(Address {
-            rule: Arc::new(state.config().origin.clone()),
-            acl: Arc::new(state.config().metrics_acl.clone()),
-        }))
-        .layer(Checking(HostCheck {
-            names: HostNames::new(browser),
-        }));
-    routes.layer(layers).with_state(state)
+    let origins = Origins::new(browser);
+    let names = HostNames::new(browser);
+    let address = Address {
+        rule: state.config().origin.clone(),
+        acl: state.config().metrics_acl.clone(),
+    };
+    let checks = Arc::new((origins, names, address));
+    let layer = from_fn(move |request: Request, next: Next| {
+        let checks = Arc::clone(&checks);
+        async move {
+            let (origins, names, address) = &*checks;
+            let granted = origins.grant(request.headers());
+            let checked = address.check(&request, drop);
+            let checked = checked.and_then(|()| names.check(&request));
+            let mut response = match checked {
+                Ok(()) => next.run(request).await,
+                Err(Refusal::Now(answer)) => *answer,
+                Err(Refusal::Later(answer)) => answer.await,
+            };
+            origins.complete(granted, response.headers_mut());
+            response
+        }
+    });
+    routes.layer(layer).with_state(state)
 }
 
 async fn unknown_route() -> ApiError {

@@ -1,14 +1,10 @@
-//! What runs are counted as: the metrics of their model, the fuel of their key, and a line of the
-//! audit log where a cap ended them.
+//! What runs are counted as: the metrics of their model, and the fuel of their key.
 
-use super::{RequestContext, outcome};
-use crate::audit::EventKind;
 use crate::auth::KeyUsage;
 use crate::models::LiveModel;
 use crate::telemetry::metrics::{self, Counter, Histogram};
 use arc_swap::ArcSwap;
-use belljar_sandbox::{RunError, RunReport, Spent};
-use serde_json::json;
+use belljar_sandbox::{RunReport, Spent};
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
@@ -36,31 +32,6 @@ impl RunReport for FuelCount {
             usage.add_fuel(spent.fuel);
         }
     }
-}
-
-/// Notes a run that failed.
-pub(super) fn note_failure(model: &LiveModel, context: &RequestContext, error: &RunError) {
-    let label = || model.label.to_string();
-    metrics::RUNS
-        .with([
-            ("model", label().into()),
-            ("outcome", outcome::code(error).into()),
-        ])
-        .increment(1);
-    let RunError::Cap(hit) = error else { return };
-    let name = hit.cap.name();
-    metrics::RUN_CAPS
-        .with([("model", label().into()), ("cap", name.into())])
-        .increment(1);
-    // Which model, which cap, which numbers: what its author asks for first.
-    let about = [
-        ("model", json!(label())),
-        ("cap", json!(name)),
-        ("limit", json!(hit.limit)),
-        ("used", json!(hit.used)),
-    ];
-    context.security_event(EventKind::CapHit, &about);
-    tracing::info!(model.id = %model.label, cap = name, limit = hit.limit, used = hit.used, "a run hit a cap");
 }
 
 /// The metrics of one model, found once: looking them up by their labels on each run would cost

@@ -1,6 +1,6 @@
 //! Texts: a run for each answer to one prompt, in one piece or as a stream.
 
-use super::{Inference, InferenceError, RequestContext, TextCall, UsageSettlement, meter};
+use super::{Inference, InferenceError, RequestContext, TextCall, UsageSettlement, failure, meter};
 use crate::auth::{Authorized, Infer};
 use crate::generation::{
     Collector, End, Event, GenerationStream, OutputLimits, StreamSink, TokenMeter,
@@ -110,7 +110,7 @@ impl Inference {
             Ok(Collector::whole(run.await?, since).await)
         };
         let texts = try_join_all(requests.into_iter().map(one)).await;
-        let texts = texts.inspect_err(|error| meter::note_failure(&model, context, error))?;
+        let texts = texts.inspect_err(|error| failure::note(&model, context, error))?;
         let mut usage = TextUsage::default();
         let mut answers = Vec::with_capacity(texts.len());
         for (events, end) in texts {
@@ -160,7 +160,7 @@ impl Inference {
             })
         };
         let answers = try_join_all(requests.into_iter().map(open)).await;
-        let answers = answers.inspect_err(|error| meter::note_failure(&model, context, error))?;
+        let answers = answers.inspect_err(|error| failure::note(&model, context, error))?;
         Ok(TextStream {
             model,
             context: context.clone(),
@@ -254,7 +254,7 @@ impl TextStream {
                     return Poll::Ready(Some(Ok((index, event))));
                 }
                 Poll::Ready(Some(Err(error))) => {
-                    meter::note_failure(&self.model, &self.context, &error);
+                    failure::note(&self.model, &self.context, &error);
                     self.answers.clear();
                     return Poll::Ready(Some(Err(error)));
                 }

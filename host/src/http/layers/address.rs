@@ -1,14 +1,12 @@
 //! Whose request is it? Puts the address that it is held to into the request, and turns away
 //! networks that are not let in.
 
-use super::check::{Check, Refusal, refuse};
-use super::matched::Matched;
+use super::check::Refusal;
 use crate::http::error::{ApiError, ErrorType};
 use crate::net::{ClientAddress, ConflictingOrigins, NetworkAcl, OriginRule};
 use axum::extract::Request;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -17,32 +15,34 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer(pub(crate) IpAddr);
 
-/// The layer.
-#[derive(Clone)]
+/// The check.
 pub(crate) struct Address {
-    pub(crate) rule: Arc<OriginRule>,
-    pub(crate) acl: Arc<NetworkAcl>,
-}
-
-impl Check for Address {
-    fn check(&self, request: &mut Request) -> Result<(), Refusal> {
-        // Who asks without a socket is in this process, as tests are.
-        let peer = request.extensions().get::<Peer>();
-        let peer = peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |Peer(ip)| *ip);
-        let address = self.resolve(peer, request.headers()).map_err(refuse)?;
-        if let Some(matched) = request.extensions().get::<Matched>() {
-            matched.context.set_address(address);
-        }
-        if !self.acl.admits(address.ip()) {
-            return Err(refuse(not_allowed(
-                "This server does not serve your network.",
-            )));
-        }
-        Ok(())
-    }
+    pub(crate) rule: OriginRule,
+    pub(crate) acl: NetworkAcl,
 }
 
 impl Address {
+    /// The address that a request is held to, if its network is let in. `found` is told of it
+    /// either way.
+    pub(crate) fn check(
+        &self,
+        request: &Request,
+        found: impl FnOnce(ClientAddress),
+    ) -> Result<(), Refusal> {
+        // A request without a socket comes from this process, as in tests.
+        let peer = request.extensions().get::<Peer>();
+        let peer = peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |Peer(ip)| *ip);
+        let address = self.resolve(peer, request.headers());
+        let address = address.map_err(Refusal::now)?;
+        found(address);
+        if self.acl.admits(address.ip()) {
+            return Ok(());
+        }
+        Err(Refusal::now(not_allowed(
+            "This server does not serve your network.",
+        )))
+    }
+
     fn resolve(&self, peer: IpAddr, headers: &HeaderMap) -> Result<ClientAddress, ApiError> {
         // Without a proxy of ours there is nothing to read.
         if !self.rule.trusts(peer) {

@@ -1,34 +1,35 @@
 //! Whether the caller may do what the route is for, as the route's policy says.
 
-use super::check::{Check, Refusal, refuse};
-use super::matched::Matched;
+use super::check::Refusal;
 use crate::auth::{Caller, Denied, KeyStore};
 use crate::http::error::ApiError;
 use crate::http::policy::Access;
-use axum::extract::Request;
+use crate::http::policy::RoutePolicy;
+use crate::inference::RequestContext;
 
-/// The layer.
-#[derive(Clone)]
+/// The check.
 pub(crate) struct Authorize {
     pub(crate) keys: KeyStore,
 }
 
-impl Check for Authorize {
-    fn check(&self, request: &mut Request) -> Result<(), Refusal> {
-        let Matched { policy, context } = Matched::of(request.extensions());
+impl Authorize {
+    /// Insists on the right that the route's policy names.
+    pub(crate) fn check(
+        &self,
+        policy: RoutePolicy,
+        context: &RequestContext,
+    ) -> Result<(), Refusal> {
         if policy.access == Access::Open {
             return Ok(());
         }
         let Some(caller) = context.caller() else {
             let error = ApiError::internal("a route without the authentication before it");
-            return Err(refuse(error));
+            return Err(Refusal::now(error));
         };
         self.permits(policy.access, caller)
-            .map_err(|denied| refuse(ApiError::from(denied)))
+            .map_err(|denied| Refusal::now(ApiError::from(denied)))
     }
-}
 
-impl Authorize {
     fn permits(&self, access: Access, caller: &Caller) -> Result<(), Denied> {
         match access {
             Access::Open | Access::Caller => Ok(()),

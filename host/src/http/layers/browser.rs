@@ -5,19 +5,14 @@
 //! that refuses, so that a page can read why it was refused; [`Preflight`] is below the bans
 //! and above authentication, because a preflight carries no key.
 
-use super::check::{Check, Refusal, refuse};
+use super::check::Refusal;
 use crate::http::error::{ApiError, ErrorType};
 use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use std::convert::Infallible;
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
-use tower::{Layer, Service};
 
 /// What browsers may do.
 #[derive(Clone, Debug, Default)]
@@ -116,7 +111,7 @@ impl Origins {
     }
 
     /// What a page of that origin is told, if it may call.
-    fn grant(&self, headers: &HeaderMap) -> Option<HeaderValue> {
+    pub(crate) fn grant(&self, headers: &HeaderMap) -> Option<HeaderValue> {
         if self.is_empty() {
             return None;
         }
@@ -147,86 +142,6 @@ pub(crate) fn guard_headers(headers: &mut HeaderMap) {
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
 }
 
-/// The layer that completes every answer.
-#[derive(Clone)]
-pub(crate) struct Headers {
-    pub(crate) origins: Origins,
-}
-
-impl<S> Layer<S> for Headers {
-    type Service = WithHeaders<S>;
-
-    fn layer(&self, inner: S) -> WithHeaders<S> {
-        WithHeaders {
-            inner,
-            origins: self.origins.clone(),
-        }
-    }
-}
-
-#[derive(Clone)]
-pub(crate) struct WithHeaders<S> {
-    inner: S,
-    origins: Origins,
-}
-
-impl<S> Service<Request> for WithHeaders<S>
-where
-    S: Service<Request, Response = Response, Error = Infallible>,
-    S::Future: Unpin,
-{
-    type Response = Response;
-    type Error = Infallible;
-    type Future = WithHeadersFuture<S::Future>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, request: Request) -> Self::Future {
-        WithHeadersFuture {
-            grant: self.origins.grant(request.headers()),
-            inner: self.inner.call(request),
-            origins: self.origins.clone(),
-        }
-    }
-}
-
-pub(crate) struct WithHeadersFuture<F> {
-    inner: F,
-    grant: Option<HeaderValue>,
-    origins: Origins,
-}
-
-impl<F> Future for WithHeadersFuture<F>
-where
-    F: Future<Output = Result<Response, Infallible>> + Unpin,
-{
-    type Output = Result<Response, Infallible>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Ok(mut response) = ready!(Pin::new(&mut self.inner).poll(context));
-        let headers = response.headers_mut();
-        guard_headers(headers);
-        let allowed = &self.origins.0;
-        if !allowed.exact.is_empty() && !allowed.any {
-            // A cache must not give one site what was said to another, or to none.
-            headers.append(header::VARY, HeaderValue::from_static("origin"));
-        }
-        if let Some(grant) = self.grant.take() {
-            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, grant);
-            headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
-            if self.origins.0.credentials {
-                headers.insert(
-                    header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
-                    HeaderValue::from_static("true"),
-                );
-            }
-        }
-        Poll::Ready(Ok(response))
-    }
-}
-
 /// Headers of answers that pages may read.
 const EXPOSED: HeaderValue = HeaderValue::from_static(
     "x-request-id, retry-after, www-authenticate, location, allow, \
@@ -244,22 +159,36 @@ const PREFLIGHT_AGE_S: HeaderValue = HeaderValue::from_static("600");
 /// a dozen.
 const ASKED_HEADERS_BYTES_MAX: usize = 2_048;
 
-/// The layer that answers preflights, and refuses what another site sends without one.
-#[derive(Clone)]
-pub(crate) struct Preflight {
-    pub(crate) origins: Origins,
-}
-
-impl Check for Preflight {
-    fn check(&self, request: &mut Request) -> Result<(), Refusal> {
-        let answer = self.origins.answer(request.method(), request.headers());
-        answer.map_or(Ok(()), |answer| Err(refuse(answer)))
-    }
-}
-
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 impl Origins {
+    /// Puts on an answer what keeps a browser from misusing it, and that the page of `granted`
+    /// may read it.
+    pub(crate) fn complete(&self, granted: Option<HeaderValue>, headers: &mut HeaderMap) {
+        guard_headers(headers);
+        let allowed = &self.0;
+        if !allowed.exact.is_empty() && !allowed.any {
+            // A cache must not give one site what was said to another, or to none.
+            headers.append(header::VARY, HeaderValue::from_static("origin"));
+        }
+        if let Some(origin) = granted {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+            if allowed.credentials {
+                headers.insert(
+                    header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+                    HeaderValue::from_static("true"),
+                );
+            }
+        }
+    }
+
+    /// Answers preflights, and refuses what another site sends without one.
+    pub(crate) fn check(&self, request: &Request) -> Result<(), Refusal> {
+        let answer = self.answer(request.method(), request.headers());
+        answer.map_or(Ok(()), |answer| Err(Refusal::now(answer)))
+    }
+
     /// The answer to a request that no handler needs to see.
     fn answer(&self, method: &Method, headers: &HeaderMap) -> Option<Response> {
         if *method == Method::OPTIONS

@@ -7,7 +7,7 @@
 //! that the browser puts into the request.
 
 use super::browser::BrowserConfig;
-use super::check::{Check, Refusal, refuse};
+use super::check::Refusal;
 use crate::http::error::{ApiError, ErrorType};
 use crate::http::host_name::host_name;
 use axum::extract::Request;
@@ -45,7 +45,12 @@ impl HostNames {
         })
     }
 
-    fn check(&self, request: &Request) -> Result<(), ApiError> {
+    /// Whether a request calls the server by its name.
+    pub(crate) fn check(&self, request: &Request) -> Result<(), Refusal> {
+        self.named(request).map_err(Refusal::now)
+    }
+
+    fn named(&self, request: &Request) -> Result<(), ApiError> {
         let mut named = request.headers().get_all(header::HOST).iter();
         let host = named.next().map(http::HeaderValue::as_bytes);
         if named.next().is_some() {
@@ -82,18 +87,6 @@ fn invalid(message: &'static str) -> ApiError {
     ApiError::invalid_request("invalid_host", message)
 }
 
-/// The layer.
-#[derive(Clone)]
-pub(crate) struct HostCheck {
-    pub(crate) names: HostNames,
-}
-
-impl Check for HostCheck {
-    fn check(&self, request: &mut Request) -> Result<(), Refusal> {
-        self.names.check(request).map_err(refuse)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -108,7 +101,7 @@ mod tests {
         }
         let request = request.body(Body::empty()).unwrap();
         let code = HostNames::new(config)
-            .check(&request)
+            .named(&request)
             .map_err(|error| error.code());
         assert_eq!(code.err().unwrap_or_default(), expect, "{target} {hosts:?}");
     }

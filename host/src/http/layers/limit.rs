@@ -5,84 +5,38 @@
 //! together when the body has been read; here the caller is only looked at, so that one who is
 //! over the limit costs no body. All other routes are counted here.
 
-use super::matched::Matched;
+use super::check::Refusal;
 use crate::clock::Clock;
 use crate::http::error::ApiError;
+use crate::http::policy::RoutePolicy;
+use crate::inference::RequestContext;
 use crate::limits::{Counts, Entry, Limiter, ResetFormat, Ticket, Window};
 use axum::extract::{MatchedPath, Request};
-use axum::response::{IntoResponse as _, Response};
-use futures_util::future::{Either, Ready, ready};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use std::convert::Infallible;
-use std::future::Future;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready as ready_or_pending};
 use std::time::Duration;
-use tower::{Layer, Service};
 
-/// The layer.
-#[derive(Clone)]
+/// The check.
 pub(crate) struct Limit {
     pub(crate) limiter: Limiter,
     pub(crate) clock: Clock,
 }
 
-impl<S> Layer<S> for Limit {
-    type Service = Limiting<S>;
-
-    fn layer(&self, inner: S) -> Limiting<S> {
-        Limiting {
-            inner,
-            limit: self.clone(),
-        }
-    }
-}
-
-#[derive(Clone)]
-pub(crate) struct Limiting<S> {
-    inner: S,
-    limit: Limit,
-}
-
-impl<S> Service<Request> for Limiting<S>
-where
-    S: Service<Request, Response = Response, Error = Infallible>,
-    S::Future: Unpin,
-{
-    type Response = Response;
-    type Error = Infallible;
-    type Future = LimitedFuture<Either<S::Future, Ready<Result<Response, Infallible>>>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, request: Request) -> Self::Future {
-        let (ticket, admitted) = self.limit.admit(&request);
-        let inner = match admitted {
-            Ok(()) => Either::Left(self.inner.call(request)),
-            Err(refusal) => Either::Right(ready(Ok(refusal.into_response()))),
-        };
-        LimitedFuture {
-            inner,
-            told: ticket.map(|ticket| Told {
-                ticket,
-                clock: self.limit.clock.clone(),
-                format: self.limit.limiter.rates().reset_format(),
-            }),
-        }
-    }
-}
-
 impl Limit {
-    fn admit(&self, request: &Request) -> (Option<Ticket>, Result<(), ApiError>) {
-        let Matched { policy, context } = Matched::of(request.extensions());
+    /// Shows a request that counts to the limiter. What is left of the minute of a refused one is
+    /// told as well.
+    pub(crate) fn check(
+        &self,
+        policy: RoutePolicy,
+        context: &RequestContext,
+        request: &Request,
+        permit_of: &mut Option<Ticket>,
+    ) -> Result<(), Refusal> {
         if policy.counts == Counts::Nothing {
-            return (None, Ok(()));
+            return Ok(());
         }
         let (Some(caller), Some(address)) = (context.caller(), context.address()) else {
-            let refusal = ApiError::internal("a limited route without its caller before it");
-            return (None, Err(refusal));
+            let error = ApiError::internal("a limited route without its caller before it");
+            return Err(Refusal::now(error));
         };
         let route = request.extensions().get::<MatchedPath>();
         let route = route.map_or("", MatchedPath::as_str);
@@ -94,44 +48,21 @@ impl Limit {
         if let Some(slot) = slot {
             context.hold(slot);
         }
-        let outcome = outcome.map(|admitted| context.admit(admitted));
-        (permit, outcome.map_err(ApiError::from))
+        *permit_of = permit;
+        let admitted = outcome.map_err(|error| Refusal::now(ApiError::from(error)))?;
+        context.admit(admitted);
+        Ok(())
     }
 }
 
-pub(crate) struct LimitedFuture<F> {
-    inner: F,
-    told: Option<Told>,
-}
-
-/// What the head of the answer is written from.
-struct Told {
-    ticket: Ticket,
-    clock: Clock,
-    format: ResetFormat,
-}
-
-impl<F> Future for LimitedFuture<F>
-where
-    F: Future<Output = Result<Response, Infallible>> + Unpin,
-{
-    type Output = Result<Response, Infallible>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Ok(mut response) = ready_or_pending!(Pin::new(&mut self.inner).poll(context));
-        if let Some(told) = &self.told {
-            // A request that was refused before it took anything has been a request. Where none
-            // is left, it was one too many for someone else, and has its answer all the same.
-            let _ = told.ticket.take_request();
-            told.write(response.headers_mut());
-        }
-        Poll::Ready(Ok(response))
-    }
-}
-
-impl Told {
-    fn write(&self, headers: &mut HeaderMap) {
-        let standing = self.ticket.standing();
+impl Limit {
+    /// Counts a request, unless it has been, and says in the head of its answer what is left of
+    /// its caller's minute.
+    pub(super) fn tell(&self, permit: &Ticket, headers: &mut HeaderMap) {
+        // A request that was refused before it took anything has been a request. Where none is
+        // left, it was one too many for someone else, and has its answer all the same.
+        let _ = permit.take_request();
+        let standing = permit.standing();
         self.write_window(headers, &REQUESTS, standing.requests);
         self.write_window(headers, &TOKENS, standing.tokens);
     }
@@ -144,7 +75,7 @@ impl Told {
     }
 
     fn reset(&self, after: Duration) -> HeaderValue {
-        match self.format {
+        match self.limiter.rates().reset_format() {
             ResetFormat::Unix => {
                 let now = u64::try_from(self.clock.now().as_millisecond()).unwrap_or(0);
                 let after = u64::try_from(after.as_nanos().div_ceil(1_000_000)).unwrap_or(0);

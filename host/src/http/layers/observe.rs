@@ -1,10 +1,9 @@
-//! The outermost layer: gives each request its id, and writes its line in the log and its
+//! The outermost of all: gives each request its id, and writes its line in the log and its
 //! metrics when the last byte of the answer has gone, or when the caller has.
 
-use super::matched::Matched;
 use crate::audit::AuditLog;
 use crate::http::error::LogDetail;
-use crate::http::policy::{MethodPolicies, RoutePolicies};
+use crate::http::policy::{MethodPolicies, RoutePolicies, RoutePolicy};
 use crate::ids::RequestId;
 use crate::inference::RequestContext;
 use crate::telemetry::AccessRecord;
@@ -15,13 +14,10 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method};
 use http_body::{Frame, SizeHint};
-use std::convert::Infallible;
-use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
-use tower::{Layer, Service};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -31,130 +27,90 @@ const X_BELLJAR_REPORT: HeaderName = HeaderName::from_static("x-belljar-report")
 /// What is logged as the status where the caller left before there was one. Never sent.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
-/// The layer.
-#[derive(Clone, Debug)]
-pub(crate) struct Observe {
-    /// Where each request's security events go.
-    pub(crate) audit: AuditLog,
-    /// What holds for each route.
-    pub(crate) policies: Arc<RoutePolicies>,
-}
-
-impl<S> Layer<S> for Observe {
-    type Service = Observed<S>;
-
-    /// Called once for each route, so each has its own handles on its metrics and its own
-    /// policies: looking them up by their names would cost as much on each request as
-    /// everything else here.
-    fn layer(&self, inner: S) -> Observed<S> {
-        Observed {
-            inner,
-            route: Arc::default(),
-            audit: self.audit.clone(),
-            policies: Arc::clone(&self.policies),
-        }
-    }
-}
-
-#[derive(Clone)]
-pub(crate) struct Observed<S> {
-    inner: S,
+/// A request in the works. Its end, whatever that is, is this value's drop.
+pub(crate) struct Observation {
+    context: RequestContext,
+    policy: RoutePolicy,
     route: Arc<OnceLock<Route>>,
-    audit: AuditLog,
-    policies: Arc<RoutePolicies>,
+    method: MethodLabel,
+    started: Instant,
+    status: u16,
+    bytes_out: u64,
 }
 
-impl<S> Service<Request> for Observed<S>
-where
-    S: Service<Request, Response = Response, Error = Infallible>,
-    S::Future: Unpin,
-{
-    type Response = Response;
-    type Error = Infallible;
-    type Future = ObservedFuture<S::Future>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, mut request: Request) -> Self::Future {
+impl Observation {
+    /// A request that has just come.
+    pub(super) fn begin(
+        audit: &AuditLog,
+        policies: &RoutePolicies,
+        route: &Arc<OnceLock<Route>>,
+        request: &mut Request,
+    ) -> Self {
         let started = Instant::now();
         let id = request.headers().get(&X_REQUEST_ID);
         let id = id
             .and_then(|id| RequestId::accept(id.as_bytes()))
             .unwrap_or_else(RequestId::random);
-        let context = RequestContext::new(id, self.audit.clone());
-        let route = self.route.get_or_init(|| {
+        let context = RequestContext::new(id, audit.clone());
+        let known = route.get_or_init(|| {
             let template = request.extensions().get::<MatchedPath>();
-            Route::new(template.map(MatchedPath::as_str), &self.policies)
+            Route::new(template.map(MatchedPath::as_str), policies)
         });
-        route.in_flight.increment(1.0);
-        let policy = route.policies.of(request.method());
-        request.extensions_mut().insert(Matched {
-            policy,
-            context: context.clone(),
-        });
-        let watch = Watch {
+        known.in_flight.increment(1.0);
+        let policy = known.policies.of(request.method());
+        request.extensions_mut().insert(context.clone());
+        Self {
             context,
-            route: Arc::clone(&self.route),
+            policy,
+            route: Arc::clone(route),
             method: MethodLabel::of(request.method()),
             started,
             status: CLIENT_CLOSED_REQUEST,
             bytes_out: 0,
-        };
-        ObservedFuture {
-            inner: self.inner.call(request),
-            watch: Some(watch),
         }
     }
-}
 
-pub(crate) struct ObservedFuture<F> {
-    inner: F,
-    watch: Option<Watch>,
-}
+    /// The context of the request.
+    pub(crate) fn context(&self) -> &RequestContext {
+        &self.context
+    }
 
-impl<F> Future for ObservedFuture<F>
-where
-    F: Future<Output = Result<Response, Infallible>> + Unpin,
-{
-    type Output = Result<Response, Infallible>;
+    /// What holds for its route.
+    pub(crate) fn policy(&self) -> RoutePolicy {
+        self.policy
+    }
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Ok(mut response) = ready!(Pin::new(&mut self.inner).poll(context));
-        let Some(mut watch) = self.watch.take() else {
-            return Poll::Ready(Ok(response));
-        };
-        watch.status = response.status().as_u16();
+    /// Puts the request's id on its answer, which ends the request with its last byte.
+    pub(super) fn finish(mut self, mut response: Response) -> Response {
+        self.status = response.status().as_u16();
         if let Some(LogDetail(detail)) = response.extensions().get() {
             tracing::error!(
-                request.id = %watch.context.id(),
-                status = watch.status,
+                request.id = %self.context.id(),
+                status = self.status,
                 "a request failed: {detail}"
             );
         }
         // The id is one that headers can carry: it was made or accepted so.
-        if let Ok(id) = HeaderValue::from_str(watch.context.id().as_str()) {
+        if let Ok(id) = HeaderValue::from_str(self.context.id().as_str()) {
             response.headers_mut().insert(X_REQUEST_ID, id);
         }
-        if let Some(report) = watch.context.reports()
+        if let Some(report) = self.context.reports()
             && let Ok(report) = HeaderValue::from_str(&report)
         {
             response.headers_mut().insert(X_BELLJAR_REPORT, report);
         }
-        Poll::Ready(Ok(
-            response.map(|body| Body::new(WatchedBody { body, watch }))
-        ))
+        let observation = self;
+        response.map(|body| Body::new(ObservedBody { body, observation }))
     }
 }
 
-/// The body of an answer, which counts its bytes and ends the watch when it is dropped.
-struct WatchedBody {
+/// The body of an answer, which counts its bytes and ends the request when it is dropped.
+struct ObservedBody {
     body: Body,
-    watch: Watch,
+    observation: Observation,
 }
 
-impl http_body::Body for WatchedBody {
+impl http_body::Body for ObservedBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -166,7 +122,7 @@ impl http_body::Body for WatchedBody {
         if let Some(Ok(frame)) = &frame
             && let Some(data) = frame.data_ref()
         {
-            self.watch.bytes_out += u64::try_from(data.len()).unwrap_or(0);
+            self.observation.bytes_out += u64::try_from(data.len()).unwrap_or(0);
         }
         Poll::Ready(frame)
     }
@@ -180,17 +136,7 @@ impl http_body::Body for WatchedBody {
     }
 }
 
-/// A request in the works. Its end, whatever that is, is this value's drop.
-struct Watch {
-    context: RequestContext,
-    route: Arc<OnceLock<Route>>,
-    method: MethodLabel,
-    started: Instant,
-    status: u16,
-    bytes_out: u64,
-}
-
-impl Drop for Watch {
+impl Drop for Observation {
     fn drop(&mut self) {
         let duration = self.started.elapsed();
         let Some(route) = self.route.get() else {
@@ -224,7 +170,7 @@ impl Drop for Watch {
 const UNMATCHED: &str = "unmatched";
 
 /// What is the same for every request of one route: its policies, and handles on its metrics.
-struct Route {
+pub(crate) struct Route {
     policies: MethodPolicies,
     template: String,
     in_flight: Gauge,

@@ -1,24 +1,28 @@
 //! Screens the head of a request: its path, its query, and the headers that nobody else checks.
 //! Bodies are screened by the routes, which know what in them is text.
 
-use super::check::{Check, Refusal, refuse};
-use super::matched::Matched;
+use super::check::Refusal;
 use crate::guard::Screening;
 use crate::http::error::ApiError;
 use crate::http::head_texts::HeadTexts;
-use crate::http::policy::Access;
+use crate::http::policy::{Access, RoutePolicy};
+use crate::inference::RequestContext;
 use axum::extract::Request;
 use belljar_screen::{FieldKind, Mode};
 
-/// The layer.
-#[derive(Clone)]
+/// The check.
 pub(crate) struct Screen {
     pub(crate) screening: Screening,
 }
 
-impl Check for Screen {
-    fn check(&self, request: &mut Request) -> Result<(), Refusal> {
-        let Matched { policy, context } = Matched::of(request.extensions());
+impl Screen {
+    /// Looks for injections in the head of a request.
+    pub(crate) fn check(
+        &self,
+        policy: RoutePolicy,
+        context: &RequestContext,
+        request: &Request,
+    ) -> Result<(), Refusal> {
         if policy.access == Access::Open || self.screening.mode(FieldKind::Header) == Mode::Off {
             return Ok(());
         }
@@ -26,9 +30,9 @@ impl Check for Screen {
             uri: request.uri(),
             headers: request.headers(),
         };
-        context
-            .screen(&self.screening, texts)
+        let screened = context.screen(&self.screening, texts);
+        screened
             .map(drop)
-            .map_err(|found| refuse(ApiError::from(found)))
+            .map_err(|found| Refusal::now(ApiError::from(found)))
     }
 }

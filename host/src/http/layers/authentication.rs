@@ -1,10 +1,10 @@
-//! The one gate in front of every route: who is calling?
+//! The authentication in front of every route: who is calling?
 //!
 //! It stands before the body is read and before anything else is looked at, and a route is
 //! closed unless its policy opens it.
 
-use super::cut::Cut;
-use super::matched::Matched;
+use super::check::Refusal;
+use super::revocation::Revocation;
 use crate::audit::EventKind;
 use crate::auth::{
     AuthError, Caller, Credential, KeyStore, MalformedAuthorization, MalformedKey, PresentedKey,
@@ -12,77 +12,42 @@ use crate::auth::{
 };
 use crate::guard::Violation;
 use crate::http::error::{ApiError, ErrorType};
-use crate::http::policy::Access;
+use crate::http::policy::{Access, RoutePolicy};
+use crate::inference::RequestContext;
 use crate::telemetry::metrics;
-use axum::extract::Request;
-use axum::response::{IntoResponse as _, Response};
-use futures_util::future::{Either, Ready, ready};
 use http::{HeaderMap, StatusCode, header};
-use std::convert::Infallible;
-use std::task::{Context, Poll};
-use tower::{Layer, Service};
 
-/// The layer.
-#[derive(Clone)]
-pub(crate) struct Gate {
+/// The check.
+pub(crate) struct Authentication {
     pub(crate) keys: KeyStore,
 }
 
-impl<S> Layer<S> for Gate {
-    type Service = Gated<S>;
-
-    fn layer(&self, inner: S) -> Gated<S> {
-        Gated {
-            inner,
-            gate: self.clone(),
-        }
-    }
-}
-
-#[derive(Clone)]
-pub(crate) struct Gated<S> {
-    inner: S,
-    gate: Gate,
-}
-
-impl<S> Service<Request> for Gated<S>
-where
-    S: Service<Request, Response = Response, Error = Infallible>,
-    S::Future: Unpin,
-{
-    type Response = Response;
-    type Error = Infallible;
-    type Future = Either<Cut<S::Future>, Ready<Result<Response, Infallible>>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, mut request: Request) -> Self::Future {
-        let Matched { policy, context } = Matched::of(request.extensions());
+impl Authentication {
+    /// Finds out who calls a route whose policy is not open, and until when that holds.
+    pub(crate) fn check(
+        &self,
+        policy: RoutePolicy,
+        context: &RequestContext,
+        headers: &mut HeaderMap,
+    ) -> Result<Revocation, Refusal> {
         if policy.access == Access::Open {
-            return Either::Left(Cut::new(self.inner.call(request), None));
+            return Ok(Revocation::default());
         }
-        let keys = &self.gate.keys;
-        match authenticate(request.headers(), keys) {
-            Ok(caller) => {
-                forget_credentials(request.headers_mut());
-                if let Some(usage) = caller.usage() {
-                    usage.note_request(keys.now());
-                }
-                let ended = caller.ended().cloned();
-                context.set_caller(caller);
-                Either::Left(Cut::new(self.inner.call(request), ended))
-            }
-            Err(refusal) => {
-                metrics::AUTH_FAILURES
-                    .with([("reason", refusal.code().into())])
-                    .increment(1);
-                let about = [("reason", refusal.code().into())];
-                context.security_event(EventKind::AuthenticationFailed, &about);
-                Either::Right(ready(Ok(refusal.into_response())))
-            }
+        let caller = authenticate(headers, &self.keys).map_err(|refusal| {
+            metrics::AUTH_FAILURES
+                .with([("reason", refusal.code().into())])
+                .increment(1);
+            let about = [("reason", refusal.code().into())];
+            context.security_event(EventKind::AuthenticationFailed, &about);
+            Refusal::now(refusal)
+        })?;
+        forget_credentials(headers);
+        if let Some(usage) = caller.usage() {
+            usage.note_request(self.keys.now());
         }
+        let ended = caller.ended().cloned();
+        context.set_caller(caller);
+        Ok(Revocation::at(ended))
     }
 }
 
@@ -91,7 +56,7 @@ pub(super) fn administers(headers: &HeaderMap, keys: &KeyStore) -> bool {
     authenticate(headers, keys).is_ok_and(|caller| caller.has(Scope::Admin))
 }
 
-/// Nothing behind the gate needs a secret, so nothing behind it can keep or print one.
+/// Nothing behind the authentication needs a secret, so nothing behind it can keep or print one.
 fn forget_credentials(headers: &mut HeaderMap) {
     headers.remove(header::AUTHORIZATION);
     headers.remove(X_API_KEY);
@@ -230,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn no_secret_goes_past_the_gate() {
+    fn no_secret_goes_past_the_authentication() {
         let mut headers = HeaderMap::new();
         headers.append("authorization", HeaderValue::from_static("Bearer abc"));
         headers.append("x-api-key", HeaderValue::from_static("abc"));

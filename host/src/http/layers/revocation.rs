@@ -6,16 +6,15 @@
 use crate::http::error::{ApiError, ErrorType};
 use crate::telemetry::metrics;
 use axum::body::Body;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use bytes::Bytes;
 use http::{StatusCode, header};
 use http_body::{Body as _, Frame, SizeHint};
 use parking_lot::Mutex;
-use std::convert::Infallible;
-use std::future::Future;
+use std::future::Future as _;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use tokio::time::Sleep;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
@@ -25,11 +24,11 @@ use tokio_util::task::AbortOnDropHandle;
 /// request that ended the key tell its caller so; with it, everything ends within a second.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// A request on its way to its answer.
-pub(crate) struct Cut<F> {
-    inner: Option<F>,
+/// The end of the key that a request came with. By default a request ends by itself.
+#[derive(Default)]
+pub(crate) struct Revocation {
     ended: Option<CancellationToken>,
-    /// Made when the inner future has to wait: most never do.
+    /// Made when the request has to wait: most never do.
     wait: Option<Wait>,
 }
 
@@ -38,20 +37,22 @@ enum Wait {
     Grace(Pin<Box<Sleep>>),
 }
 
-impl<F> Cut<F> {
+impl Revocation {
     /// A request that ends when `ended` is cancelled; none: it ends by itself.
-    pub(super) fn new(inner: F, ended: Option<CancellationToken>) -> Self {
-        Self {
-            inner: Some(inner),
-            ended,
-            wait: None,
-        }
+    pub(super) const fn at(ended: Option<CancellationToken>) -> Self {
+        Self { ended, wait: None }
     }
 
-    /// Whether the time is over.
-    fn is_over(&mut self, context: &mut Context<'_>) -> bool {
+    /// The key's end, for the body of an answer.
+    pub(super) fn take(&mut self) -> Option<CancellationToken> {
+        self.wait = None;
+        self.ended.take()
+    }
+
+    /// Ready when the time of a request without an answer is over.
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<ApiError> {
         let Some(ended) = &self.ended else {
-            return false;
+            return Poll::Pending;
         };
         loop {
             let wait = self
@@ -59,45 +60,29 @@ impl<F> Cut<F> {
                 .get_or_insert_with(|| Wait::ForEnd(Box::pin(ended.clone().cancelled_owned())));
             match wait {
                 Wait::ForEnd(end) => {
-                    if end.as_mut().poll(context).is_pending() {
-                        return false;
-                    }
+                    ready!(end.as_mut().poll(context));
                     *wait = Wait::Grace(Box::pin(tokio::time::sleep(GRACE)));
                 }
-                Wait::Grace(grace) => return grace.as_mut().poll(context).is_ready(),
+                Wait::Grace(grace) => {
+                    ready!(grace.as_mut().poll(context));
+                    metrics::KEY_CUTS.handle().increment(1);
+                    return Poll::Ready(no_longer_valid());
+                }
             }
         }
     }
 }
 
-impl<F> Future for Cut<F>
-where
-    F: Future<Output = Result<Response, Infallible>> + Unpin,
-{
-    type Output = Result<Response, Infallible>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Some(inner) = &mut self.inner
-            && let Poll::Ready(Ok(response)) = Pin::new(inner).poll(context)
-        {
-            self.inner = None;
-            let response = match self.ended.take() {
-                // A body that is there already goes out as it is.
-                Some(ended) if response.body().size_hint().exact().is_none() => {
-                    cut_body(response, ended)
-                }
-                _ => response,
-            };
-            return Poll::Ready(Ok(response));
-        }
-        if self.is_over(context) {
-            // Its run ends here.
-            self.inner = None;
-            metrics::KEY_CUTS.handle().increment(1);
-            return Poll::Ready(Ok(no_longer_valid().into_response()));
-        }
-        Poll::Pending
+/// An answer whose body ends with the key. A body that is there already goes out as it is.
+pub(super) fn revocable(response: Response, ended: CancellationToken) -> Response {
+    if response.body().size_hint().exact().is_some() {
+        return response;
     }
+    let has_events = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"));
+    response.map(|body| Body::new(RevocableBody::new(body, ended, has_events)))
 }
 
 fn no_longer_valid() -> ApiError {
@@ -109,16 +94,8 @@ fn no_longer_valid() -> ApiError {
     )
 }
 
-fn cut_body(response: Response, ended: CancellationToken) -> Response {
-    let has_events = response
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"));
-    response.map(|body| Body::new(CutBody::new(body, ended, has_events)))
-}
-
 /// The body of a stream.
-struct CutBody {
+struct RevocableBody {
     stream: Arc<Mutex<Stream>>,
     has_events: bool,
     said_why: bool,
@@ -132,7 +109,7 @@ struct Stream {
     reader: Option<Waker>,
 }
 
-impl CutBody {
+impl RevocableBody {
     /// The watch is a task of its own, because a body is not asked for more while its reader
     /// does not read: the run behind it ends all the same.
     fn new(body: Body, ended: CancellationToken, has_events: bool) -> Self {
@@ -162,7 +139,7 @@ impl CutBody {
     }
 }
 
-impl http_body::Body for CutBody {
+impl http_body::Body for RevocableBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -212,9 +189,11 @@ impl http_body::Body for CutBody {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use axum::response::IntoResponse as _;
     use futures_util::stream;
     use http_body_util::BodyExt as _;
-    use std::future::{pending, ready};
+    use std::convert::Infallible;
+    use std::future::{pending, poll_fn};
 
     /// A body that gives one piece and then nothing more, and says when it is dropped.
     fn endless(content_type: &'static str) -> (Response, Arc<()>) {
@@ -237,8 +216,7 @@ mod tests {
     async fn a_stream_ends_with_its_key_and_says_why() {
         let ended = CancellationToken::new();
         let (response, alive) = endless("text/event-stream; charset=utf-8");
-        let response = Cut::new(ready(Ok(response)), Some(ended.clone())).await;
-        let mut body = response.unwrap().into_body();
+        let mut body = revocable(response, ended.clone()).into_body();
         let first = body.frame().await.unwrap().unwrap();
         assert_eq!(first.into_data().unwrap(), "data: 1\n\n");
         let next = tokio::spawn(async move { (body.frame().await, body) });
@@ -255,8 +233,7 @@ mod tests {
     async fn a_stream_that_nobody_reads_ends_as_well() {
         let ended = CancellationToken::new();
         let (response, alive) = endless("application/x-ndjson");
-        let response = Cut::new(ready(Ok(response)), Some(ended.clone())).await;
-        let mut body = response.unwrap().into_body();
+        let mut body = revocable(response, ended.clone()).into_body();
         ended.cancel();
         tokio::time::timeout(Duration::from_secs(5), async {
             while Arc::strong_count(&alive) > 1 {
@@ -274,17 +251,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_request_without_an_answer_has_a_moment_to_give_one() {
         let ended = CancellationToken::new();
+        let mut revocation = Revocation::at(Some(ended.clone()));
+        let is_over = poll_fn(|context| Poll::Ready(revocation.poll(context).is_ready())).await;
+        assert!(!is_over, "the key holds");
         ended.cancel();
-        let soon = Box::pin(async {
-            tokio::time::sleep(GRACE / 2).await;
-            Ok(Response::new(Body::empty()))
-        });
-        let answer = Cut::new(soon, Some(ended.clone())).await.unwrap();
-        assert_eq!(answer.status(), StatusCode::OK);
-        let never = pending::<Result<Response, Infallible>>();
         let start = tokio::time::Instant::now();
-        let answer = Cut::new(never, Some(ended)).await.unwrap();
-        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+        let answer = poll_fn(|context| revocation.poll(context)).await;
+        assert_eq!(answer.into_response().status(), StatusCode::UNAUTHORIZED);
         assert_eq!(start.elapsed(), GRACE);
     }
 }

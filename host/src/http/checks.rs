@@ -1,0 +1,106 @@
+//! What each request meets on its way to a route, in one place.
+
+use super::layers::{
+    Address, Authentication, Authorize, BanCheck, Deadline, Exit, HostNames, KeyBanCheck, Limit,
+    Origins, Refusal, Screen,
+};
+use super::policy::{RoutePolicies, RoutePolicy};
+use super::state::HttpState;
+use crate::audit::AuditLog;
+use crate::inference::RequestContext;
+use axum::extract::Request;
+use std::time::Duration;
+
+/// What every request meets on its way to a route.
+pub(crate) struct Checks {
+    pub(crate) audit: AuditLog,
+    pub(crate) policies: RoutePolicies,
+    pub(super) origins: Origins,
+    address: Address,
+    pub(super) bans: BanCheck,
+    names: HostNames,
+    request_timeout: Duration,
+    authentication: Authentication,
+    key_bans: KeyBanCheck,
+    pub(super) limit: Limit,
+    screen: Screen,
+    authorize: Authorize,
+}
+
+impl Checks {
+    pub(super) fn new(state: &HttpState, policies: RoutePolicies) -> Self {
+        let config = state.config();
+        let (keys, bans, clock) = (state.keys(), state.bans(), state.clock());
+        Self {
+            audit: state.audit().clone(),
+            policies,
+            origins: Origins::new(&config.browser),
+            address: Address {
+                rule: config.origin.clone(),
+                acl: config.acl.clone(),
+            },
+            bans: BanCheck {
+                bans: bans.clone(),
+                keys: keys.clone(),
+                clock: clock.clone(),
+                audit: state.audit().clone(),
+            },
+            names: HostNames::new(&config.browser),
+            request_timeout: config.request_timeout,
+            authentication: Authentication { keys: keys.clone() },
+            key_bans: KeyBanCheck {
+                bans: bans.clone(),
+                clock: clock.clone(),
+            },
+            limit: Limit {
+                limiter: state.limiter().clone(),
+                clock: clock.clone(),
+            },
+            screen: Screen {
+                screening: state.screening().clone(),
+            },
+            authorize: Authorize { keys: keys.clone() },
+        }
+    }
+
+    /// Every check, in the order in which a request meets it, and what each leaves to be done to
+    /// the answer. Outside of all of this a request has got its id, its line in the log and its
+    /// counts, and a net under it that turns a panic into a 500.
+    pub(super) fn enter(
+        &self,
+        policy: RoutePolicy,
+        context: &RequestContext,
+        request: &mut Request,
+        exit: &mut Exit,
+    ) -> Result<(), Refusal> {
+        // Above all that refuses, so that refusals carry these headers, too: a page learns why
+        // it was refused only where its origin may read the answer.
+        exit.is_for_browsers = true;
+        exit.granted = self.origins.grant(request.headers());
+        // Whose request it is has to be known before anybody can be held to anything.
+        self.address
+            .check(request, |address| context.set_address(address))?;
+        // Before a key is looked at, or a ban would not keep guesses of keys away.
+        exit.watched = self.bans.check(policy, context, request.headers())?;
+        // Which server is meant comes before what it is asked.
+        self.names.check(request)?;
+        // Browsers ask without a key whether they may ask with one.
+        self.origins.check(request)?;
+        // Whatever a request waits for below is within its time.
+        exit.deadline = Deadline::of(policy, self.request_timeout);
+        // Who calls is known before the body is read and before any route decides anything.
+        exit.revocation = self
+            .authentication
+            .check(policy, context, request.headers_mut())?;
+        // What holds for one key alone can only be asked once the key is known to be real.
+        self.key_bans.check(context)?;
+        // Below the authentication, because limits are kept by verified key; above the body,
+        // because who is over a limit should cost no reading.
+        self.limit
+            .check(policy, context, request, &mut exit.permit)?;
+        // Below the limits, because it costs most: what is refused above is not screened.
+        self.screen.check(policy, context, request)?;
+        // Last, so that a caller who may not do this has been counted for asking.
+        self.authorize.check(policy, context)
+    }
+}

@@ -1,0 +1,188 @@
+//! One request behind all checks: what is asked on its way in, and what is done to its answer on
+//! the way out.
+//!
+//! One service with one future for all of it. Written as a service for each check it read the
+//! same, and each request paid for the nesting: a copy of every layer's handles at its start, and
+//! a move of the whole future at each level.
+
+use super::catch_panic;
+use super::check::Refusal;
+use super::exit::Exit;
+use super::observe::{Observation, Route};
+use super::revocation::revocable;
+use crate::http::checks::Checks;
+use crate::http::error::ApiError;
+use axum::extract::Request;
+use axum::response::{IntoResponse as _, Response};
+use futures_util::future::BoxFuture;
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, ready};
+use tower::{Layer, Service};
+
+/// The layer of all checks.
+#[derive(Clone)]
+pub(crate) struct Guard(pub(crate) Arc<Checks>);
+
+impl<S> Layer<S> for Guard {
+    type Service = Guarded<S>;
+
+    /// Called once for each route, so each has its own handles on its metrics and its own
+    /// policies: looking them up by their names would cost as much on each request as
+    /// everything else here.
+    fn layer(&self, inner: S) -> Guarded<S> {
+        Guarded {
+            inner,
+            checks: Arc::clone(&self.0),
+            route: Arc::default(),
+        }
+    }
+}
+
+/// A route behind all checks.
+#[derive(Clone)]
+pub(crate) struct Guarded<S> {
+    inner: S,
+    checks: Arc<Checks>,
+    route: Arc<OnceLock<Route>>,
+}
+
+impl<S> Service<Request> for Guarded<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+    S::Future: Unpin,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = GuardedFuture<S::Future>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let observation = {
+            let Checks {
+                audit, policies, ..
+            } = &*self.checks;
+            Observation::begin(audit, policies, &self.route, &mut request)
+        };
+        let mut exit = Exit::default();
+        let (policy, context) = (observation.policy(), observation.context());
+        // A panic costs its own request and no other, from the first check on.
+        let entered = catch_panic::catch(|| {
+            let checked = self.checks.enter(policy, context, &mut request, &mut exit);
+            checked.map(|()| self.inner.call(request))
+        });
+        let stage = match entered {
+            Ok(Ok(inner)) => Stage::Going(inner),
+            Ok(Err(Refusal::Now(answer))) => Stage::Answered(answer),
+            Ok(Err(Refusal::Later(answer))) => Stage::Refused(answer),
+            Err(panicked) => Stage::Answered(Box::new(panicked.into_response())),
+        };
+        GuardedFuture {
+            stage,
+            exit,
+            request: Some((observation, Arc::clone(&self.checks))),
+        }
+    }
+}
+
+enum Stage<F> {
+    Going(F),
+    Refused(BoxFuture<'static, Response>),
+    Answered(Box<Response>),
+    Over,
+}
+
+/// A request on its way to its answer.
+pub(crate) struct GuardedFuture<F> {
+    stage: Stage<F>,
+    exit: Exit,
+    /// None once it has its answer.
+    request: Option<(Observation, Arc<Checks>)>,
+}
+
+impl<F> Future for GuardedFuture<F>
+where
+    F: Future<Output = Result<Response, Infallible>> + Unpin,
+{
+    type Output = Result<Response, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self {
+            stage,
+            exit,
+            request,
+        } = &mut *self;
+        let Some((observation, _)) = request else {
+            return Poll::Pending;
+        };
+        let response = match stage {
+            Stage::Going(inner) => {
+                let has_run = || observation.context().model().is_some();
+                ready!(poll_handler(inner, exit, has_run, context))
+            }
+            Stage::Refused(refusal) => ready!(refusal.as_mut().poll(context)),
+            Stage::Answered(_) | Stage::Over => match std::mem::replace(stage, Stage::Over) {
+                Stage::Answered(answer) => *answer,
+                _ => return Poll::Pending,
+            },
+        };
+        // The run of a handler that was cut short ends here.
+        *stage = Stage::Over;
+        let Some((observation, checks)) = request.take() else {
+            return Poll::Pending;
+        };
+        Poll::Ready(Ok(leave(exit, observation, &checks, response)))
+    }
+}
+
+/// The handler's answer, or that of whatever ends it: a panic, the end of the key, the deadline.
+fn poll_handler<F>(
+    inner: &mut F,
+    exit: &mut Exit,
+    has_run: impl FnOnce() -> bool,
+    context: &mut Context<'_>,
+) -> Poll<Response>
+where
+    F: Future<Output = Result<Response, Infallible>> + Unpin,
+{
+    let cut_short: ApiError = match catch_panic::catch(|| Pin::new(inner).poll(context)) {
+        Ok(Poll::Ready(Ok(response))) => return Poll::Ready(response),
+        // What a panic leaves half done is the future itself, and it is not polled again.
+        Err(panicked) => panicked,
+        Ok(Poll::Pending) => match exit.revocation.poll(context) {
+            Poll::Ready(revoked) => revoked,
+            Poll::Pending => ready!(exit.deadline.poll(has_run, context)),
+        },
+    };
+    // The limits lie within all of these: a request that they end has no pace to tell of.
+    exit.permit = None;
+    Poll::Ready(cut_short.into_response())
+}
+
+/// Completes an answer, from the innermost check to the outermost.
+fn leave(
+    exit: &mut Exit,
+    observation: Observation,
+    checks: &Checks,
+    mut response: Response,
+) -> Response {
+    if let Some(permit) = exit.permit.take() {
+        checks.limit.tell(&permit, response.headers_mut());
+    }
+    if let Some(ended) = exit.revocation.take() {
+        response = revocable(response, ended);
+    }
+    if let Some(address) = exit.watched {
+        checks.bans.count(address, observation.context(), &response);
+    }
+    if exit.is_for_browsers {
+        let granted = exit.granted.take();
+        checks.origins.complete(granted, response.headers_mut());
+    }
+    observation.finish(response)
+}
