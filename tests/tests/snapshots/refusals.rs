@@ -35,7 +35,6 @@ fn json(path: &str, body: &str) -> String {
 }
 
 /// Sends a request on a connection of its own and compares the answer.
-#[track_caller]
 async fn check(host: &TestHost, name: &str, request: &str) {
     let answer = host
         .raw()
