@@ -113,7 +113,7 @@ impl Inference {
         let request = call.fit(declared).map_err(InferenceError::Invalid)?;
         let run = model
             .model
-            .infer(request, &model.budget, context.run_label())
+            .infer(request, &model.budget, context.run_label(&model))
             .await;
         // The caller's place is held until the run is over.
         drop(admission);
@@ -148,7 +148,7 @@ impl Inference {
             UsageSettlement::new(admission, &caller.caller, prompt_tokens_estimate);
         let run = model
             .model
-            .embed(inputs, dimensions, &model.budget, context.run_label())
+            .embed(inputs, dimensions, &model.budget, context.run_label(&model))
             .await;
         let embeddings::Response {
             vectors,
@@ -171,7 +171,7 @@ impl Inference {
         context: &RequestContext,
     ) -> Result<Arc<LiveModel>, ModelError> {
         let model = self.registry.ready(name, &caller.caller)?;
-        context.set_model(Arc::clone(&model.label));
+        context.set_model(&model);
         Ok(model)
     }
 }

@@ -6,6 +6,7 @@ use crate::audit::{Actor, AuditLog, Event, EventKind};
 use crate::auth::Caller;
 use crate::ids::{KeyId, RequestId};
 use crate::limits::{Admitted, Slot};
+use crate::models::LiveModel;
 use crate::net::ClientAddress;
 use belljar_sandbox::RunLabel;
 use parking_lot::Mutex;
@@ -24,7 +25,7 @@ struct Notes {
     audit: AuditLog,
     address: OnceLock<ClientAddress>,
     caller: OnceLock<Caller>,
-    model: OnceLock<Arc<str>>,
+    model: OnceLock<Arc<LiveModel>>,
     /// The label of the request's runs, which also meters them.
     runs: OnceLock<RunLabel>,
     bytes_in: AtomicU64,
@@ -124,23 +125,24 @@ impl RequestContext {
         (!reports.is_empty()).then(|| reports.join("; "))
     }
 
-    /// Notes the model, as `name@version`.
-    pub(crate) fn set_model(&self, model: impl Into<Arc<str>>) {
+    /// The label for the runs of this request on a model: what they use is counted for the model
+    /// and the key, however they end and also when the caller is gone by then.
+    pub(super) fn run_label(&self, model: &Arc<LiveModel>) -> &RunLabel {
         // Several runs of one request are of one model.
-        let _ = self.0.model.set(model.into());
-    }
-
-    /// The label for the runs of this request: what they use is counted for the model and the
-    /// key, however they end and also when the caller is gone by then. Note the model first.
-    pub(crate) fn run_label(&self) -> &RunLabel {
+        let model = self.0.model.get_or_init(|| Arc::clone(model));
         self.0.runs.get_or_init(|| {
             let caller = self.0.caller.get();
             let count = FuelCount {
-                model: self.0.model.get().cloned(),
+                model: Arc::clone(model),
                 usage: caller.and_then(Caller::usage).cloned(),
             };
             RunLabel::new(self.0.id.shared()).reporting_to(Arc::new(count))
         })
+    }
+
+    /// Notes the model that was found for the request.
+    pub(super) fn set_model(&self, model: &Arc<LiveModel>) {
+        let _ = self.0.model.set(Arc::clone(model));
     }
 
     /// Adds bytes of the body that were read.
@@ -153,8 +155,9 @@ impl RequestContext {
         self.0.caller.get().and_then(Caller::key_id)
     }
 
+    /// The model that was found for the request, as `name@version`.
     pub(crate) fn model(&self) -> Option<&Arc<str>> {
-        self.0.model.get()
+        self.0.model.get().map(|model| &model.label)
     }
 
     /// Fuel of all runs that have ended by now, failed ones included; none where nothing ran. A

@@ -105,7 +105,7 @@ impl Inference {
             let sink = Collector::new(&limits, meter);
             let run = model
                 .model
-                .generate(request, sink, &model.budget, context.run_label())
+                .generate(request, sink, &model.budget, context.run_label(&model))
                 .await?;
             Ok(Collector::whole(run.await?, since).await)
         };
@@ -151,7 +151,7 @@ impl Inference {
             let (sink, queue) = StreamSink::new(&limits, meter);
             let run = model
                 .model
-                .generate(request, sink, &model.budget, context.run_label())
+                .generate(request, sink, &model.budget, context.run_label(&model))
                 .await?;
             let events = GenerationStream::open(run, queue, since).await?;
             Ok(Answer {

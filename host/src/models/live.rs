@@ -14,6 +14,8 @@ use belljar_sandbox::{Budget, Capabilities, CompileJob, ReadyModel};
 use jiff::Timestamp;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::telemetry::metrics::{self, Counter, Histogram};
+
 /// A version that can run. Made by the registry only: who holds one knows that the bundle was
 /// checked, compiled within its caps and loaded.
 ///
@@ -32,6 +34,8 @@ pub struct LiveModel {
     pub created: Timestamp,
     /// The SHA-256 that stands for its whole content.
     pub digest: Digest,
+    /// Where its runs are counted.
+    pub metrics: RunMetrics,
     /// What it was compiled from, to map it again into another sandbox.
     pub(super) job: Arc<CompileJob>,
     /// Keeps its files on the disk: runs in flight read assets from them, also after the version
@@ -44,6 +48,29 @@ pub struct LiveModel {
     pub(super) released: CancellationToken,
 }
 
+/// The metrics of one version's runs, found once: looking them up by their labels on each run
+/// would cost a good part of what a fresh sandbox costs.
+#[derive(Clone)]
+pub struct RunMetrics {
+    /// Runs that ended well.
+    pub ok: Counter,
+    /// Units of fuel.
+    pub fuel: Counter,
+    /// Seconds on the wall clock.
+    pub duration: Histogram,
+}
+
+impl RunMetrics {
+    fn of(label: &Arc<str>) -> Self {
+        let model = || Arc::clone(label).into();
+        Self {
+            ok: metrics::RUNS.with([("model", model()), ("outcome", "ok".into())]),
+            fuel: metrics::RUN_FUEL.with([("model", model())]),
+            duration: metrics::RUN_DURATION.with([("model", model())]),
+        }
+    }
+}
+
 impl LiveModel {
     /// A model that runs, of a version whose files are in `files`.
     pub(super) fn new(
@@ -53,9 +80,11 @@ impl LiveModel {
         created: Timestamp,
     ) -> Self {
         let id = files.manifest().id().clone();
+        let label: Arc<str> = id.to_string().into();
         let released = CancellationToken::new();
         Self {
-            label: id.to_string().into(),
+            metrics: RunMetrics::of(&label),
+            label,
             id,
             model,
             budget: job.budget,

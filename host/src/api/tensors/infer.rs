@@ -244,10 +244,11 @@ fn encode(
     answered: &Answered<tensors::Response>,
     style: &AnswerStyle,
 ) -> Result<Response, ApiError> {
-    let id = &answered.model.id;
+    // As in the label, which is there as text already.
+    let (model, version) = answered.model.label.split_once('@').unwrap_or_default();
     let answer = Answer {
-        model: id.name.as_str(),
-        version: &id.version.to_string(),
+        model,
+        version,
         id: style.id.as_deref(),
         response: &answered.answer,
         form: style.form,
