@@ -17,6 +17,7 @@ mod proxy_protocol;
 mod router;
 mod serve;
 mod state;
+pub(crate) mod workers;
 
 pub use host_name::{AllowedHost, InvalidHost};
 pub use json::{InputConfig, PARSER_DEPTH_MAX};

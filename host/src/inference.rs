@@ -110,7 +110,7 @@ impl Inference {
         let call = call.into_inner();
         let model = self.find(caller, call.model(), context)?;
         let declared = model.model.inspection().tensors.as_ref();
-        let request = call.fit(declared).map_err(InferenceError::Invalid)?;
+        let request = call.fit(declared).await.map_err(InferenceError::Invalid)?;
         let run = model
             .model
             .infer(request, &model.budget, context.run_label(&model))

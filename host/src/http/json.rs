@@ -10,6 +10,7 @@ pub(crate) use write::{APPLICATION_JSON, write_string};
 
 use super::body::{self, RequestBody};
 use super::error::ApiError;
+use super::workers;
 use axum::extract::{FromRef, FromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use belljar_screen::json::{self as screen_json, Bounds};
@@ -24,7 +25,28 @@ pub(crate) struct Json<T>(pub(crate) T);
 
 impl<S, T> FromRequest<S> for Json<T>
 where
-    T: DeserializeOwned,
+    T: DeserializeOwned + Send + 'static,
+    S: Send + Sync,
+    body::Limits: FromRef<S>,
+{
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let SizedJson { value, .. } = SizedJson::from_request(request, state).await?;
+        Ok(Self(value))
+    }
+}
+
+/// A JSON body with its size, for routes whose own work grows with it.
+pub(crate) struct SizedJson<T> {
+    pub(crate) value: T,
+    /// Of the body as it was read.
+    pub(crate) bytes: usize,
+}
+
+impl<S, T> FromRequest<S> for SizedJson<T>
+where
+    T: DeserializeOwned + Send + 'static,
     S: Send + Sync,
     body::Limits: FromRef<S>,
 {
@@ -40,7 +62,9 @@ where
             ));
         }
         let RequestBody(body) = RequestBody::from_request(request, state).await?;
-        read(&body, state).map(Self)
+        let bytes = body.len();
+        let value = read(body, state).await?;
+        Ok(Self { value, bytes })
     }
 }
 
@@ -50,7 +74,7 @@ pub(crate) struct OptionalJson<T>(pub(crate) T);
 
 impl<S, T> FromRequest<S> for OptionalJson<T>
 where
-    T: DeserializeOwned + Default,
+    T: DeserializeOwned + Default + Send + 'static,
     S: Send + Sync,
     body::Limits: FromRef<S>,
 {
@@ -61,18 +85,22 @@ where
         if body.is_empty() {
             return Ok(Self(T::default()));
         }
-        read(&body, state).map(Self)
+        read(body, state).await.map(Self)
     }
 }
 
 /// Checks a whole body and makes of it what a route wants.
-fn read<T, S>(body: &Bytes, state: &S) -> Result<T, ApiError>
+async fn read<T, S>(body: Bytes, state: &S) -> Result<T, ApiError>
 where
-    T: DeserializeOwned,
+    T: DeserializeOwned + Send + 'static,
     body::Limits: FromRef<S>,
 {
-    check(body, &body::Limits::from_ref(state).json.bounds())?;
-    parse(body)
+    let bounds = body::Limits::from_ref(state).json.bounds();
+    workers::run(body.len(), move || {
+        check(&body, &bounds)?;
+        parse(&body)
+    })
+    .await
 }
 
 impl<T: Serialize> IntoResponse for Json<T> {

@@ -187,5 +187,8 @@ pub trait TensorCall: Texts {
     /// # Errors
     ///
     /// When the model takes other tensors than these.
-    fn fit(self, declared: Option<&MetadataInfo>) -> Result<tensors::Request, Self::Invalid>;
+    fn fit(
+        self,
+        declared: Option<&MetadataInfo>,
+    ) -> impl Future<Output = Result<tensors::Request, Self::Invalid>> + Send;
 }

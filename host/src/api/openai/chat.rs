@@ -5,8 +5,9 @@ use super::wire::{ChatRequest, ChatStream, Completion, Head, TokenLimits};
 use crate::auth::{Authorized, Infer, Scope};
 use crate::http::HttpState;
 use crate::http::error::ApiError;
-use crate::http::json::Json;
+use crate::http::json::{Json, SizedJson};
 use crate::http::policy::{RoutePolicy, Routes};
+use crate::http::workers;
 use crate::inference::RequestContext;
 use crate::limits::{Counts, TokenAdmission};
 use axum::body::Body;
@@ -40,13 +41,20 @@ async fn create(
     State(state): State<HttpState>,
     context: RequestContext,
     admission: TokenAdmission,
-    Json(wire): Json<ChatRequest>,
+    SizedJson { value, bytes }: SizedJson<ChatRequest>,
 ) -> Result<Response, ApiError> {
     let since = Instant::now();
     let inference = state.inference();
-    let asked = wire.model.clone();
-    let (call, style) = wire.read(TokenLimits::from(state.config()))?;
-    let call = inference.screen(&context, call)?;
+    let asked = value.model.clone();
+    let (call, style) = {
+        let (state, context) = (state.clone(), context.clone());
+        let prepare = move || {
+            let (call, style) = value.read(TokenLimits::from(state.config()))?;
+            let call = state.inference().screen(&context, call)?;
+            Ok::<_, ApiError>((call, style))
+        };
+        workers::run(bytes, prepare).await?
+    };
     if style.is_stream {
         let texts = inference.stream(&caller, call, admission, &context, since);
         let texts = texts.await?;

@@ -5,8 +5,9 @@ use super::wire::{EmbeddingsRequest, write_embeddings};
 use crate::auth::{Authorized, Infer, Scope};
 use crate::http::HttpState;
 use crate::http::error::ApiError;
-use crate::http::json::{APPLICATION_JSON, Json};
+use crate::http::json::{APPLICATION_JSON, SizedJson};
 use crate::http::policy::{RoutePolicy, Routes};
+use crate::http::workers;
 use crate::inference::RequestContext;
 use crate::limits::{Counts, TokenAdmission};
 use axum::extract::State;
@@ -32,13 +33,24 @@ async fn create(
     State(state): State<HttpState>,
     context: RequestContext,
     admission: TokenAdmission,
-    Json(wire): Json<EmbeddingsRequest>,
+    SizedJson { value, bytes }: SizedJson<EmbeddingsRequest>,
 ) -> Result<impl IntoResponse, ApiError> {
     let inference = state.inference();
-    let asked = wire.model.clone();
-    let (call, style) = wire.read()?;
-    let call = inference.screen(&context, call)?;
+    let asked = value.model.clone();
+    let (call, style) = {
+        let (state, context) = (state.clone(), context.clone());
+        let prepare = move || {
+            let (call, style) = value.read()?;
+            let call = state.inference().screen(&context, call)?;
+            Ok::<_, ApiError>((call, style))
+        };
+        workers::run(bytes, prepare).await?
+    };
     let embedded = inference.embed(&caller, call, admission, &context);
-    let body = write_embeddings(&asked, &embedded.await?.answer, style);
+    let embedded = embedded.await?.answer;
+    let numbers = embedded.vectors.iter().map(Vec::len).sum::<usize>();
+    let bytes = numbers.saturating_mul(size_of::<f32>());
+    let write = move || write_embeddings(&asked, &embedded, style);
+    let body = workers::run(bytes, write).await;
     Ok(([(header::CONTENT_TYPE, APPLICATION_JSON)], body))
 }

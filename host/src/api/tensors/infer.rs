@@ -24,6 +24,7 @@ use crate::http::error::ApiError;
 use crate::http::extract::Query;
 use crate::http::json;
 use crate::http::policy::{RoutePolicy, Routes};
+use crate::http::workers;
 use crate::inference::{Answered, RequestContext, TensorCall};
 use crate::limits::Admission;
 use axum::extract::{FromRef as _, Request, State};
@@ -102,14 +103,20 @@ pub(crate) async fn serve(
     request: Request,
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
-    let head = Head::read(&parts.headers)?;
+    // A type that is refused whatever the body is costs no reading.
+    Head::read(&parts.headers)?;
     let limits = Limits::from_ref(state);
     let body = body::whole(&parts.headers, body, limits, &context).await?;
-    let (call, style) = head.decode(&body, model, &limits.json.tensor_bounds())?;
-    drop(body);
+    let bounds = limits.json.tensor_bounds();
+    let bytes = body.len();
+    let decode = move || Head::read(&parts.headers)?.decode(&body, model, &bounds);
+    let (call, style) = workers::run(bytes, decode).await?;
     let call = state.inference().screen(&context, call)?;
     let answered = state.inference().infer(caller, call, admission, &context);
-    encode(&answered.await?, &style)
+    let answered = answered.await?;
+    let outputs = answered.answer.outputs.iter();
+    let bytes = outputs.map(|output| output.data.len()).sum();
+    workers::run(bytes, move || encode(&answered, &style)).await
 }
 
 /// What the head of a request says about its body and its answer.
@@ -133,6 +140,8 @@ struct AnswerStyle {
 struct NamedRequest {
     model: String,
     request: TensorRequest,
+    /// Of the body that it came in.
+    bytes: usize,
 }
 
 impl Texts for NamedRequest {
@@ -183,8 +192,13 @@ impl TensorCall for NamedRequest {
         &self.model
     }
 
-    fn fit(self, declared: Option<&MetadataInfo>) -> Result<tensors::Request, TensorError> {
-        fit(self.request, declared)
+    async fn fit(self, declared: Option<&MetadataInfo>) -> Result<tensors::Request, TensorError> {
+        let Self { request, bytes, .. } = self;
+        if bytes <= workers::INLINE_BYTES_MAX {
+            return fit(request, declared);
+        }
+        let declared = declared.cloned();
+        workers::run(bytes, move || fit(request, declared.as_ref())).await
     }
 }
 
@@ -225,7 +239,13 @@ impl<'a> Head<'a> {
             wanted: request.outputs.clone(),
             binary_outputs: request.binary_outputs,
         };
-        Ok((NamedRequest { model, request }, style))
+        let bytes = body.len();
+        let named = NamedRequest {
+            model,
+            request,
+            bytes,
+        };
+        Ok((named, style))
     }
 
     fn accepted(&self, format: BodyFormat) -> Result<Format, ApiError> {
