@@ -6,9 +6,9 @@
 mod admin;
 mod models;
 mod oip;
-mod openai;
+pub(crate) mod openai;
 mod operations;
-mod tensors;
+pub(crate) mod tensors;
 
 pub(crate) use operations::metrics_route;
 

@@ -324,6 +324,24 @@ impl App {
         &self.screening
     }
 
+    /// What runs models for callers.
+    #[must_use]
+    pub fn inference(&self) -> &Inference {
+        self.state.inference()
+    }
+
+    /// What admits requests.
+    #[must_use]
+    pub fn limiter(&self) -> &Limiter {
+        self.state.limiter()
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        self.state.clock()
+    }
+
     /// How slots are cleaned.
     #[must_use]
     pub fn cleaning(&self) -> Cleaning {

@@ -170,6 +170,35 @@ fn a_project_is_packed_checked_and_run_without_a_server() {
 }
 
 #[test]
+fn a_text_model_is_run_as_the_server_would() {
+    let home = Home::new();
+    let folder = home.project_of(belljar::embedded::FAKE_COMPONENT, "fake", ECHO_PROJECT);
+    let folder = folder.to_str().unwrap();
+    let chat = |more: &str| {
+        let messages = r#""messages":[{"role":"user","content":"hi"}]"#;
+        format!(r#"{{{messages},"seed":1,"max_tokens":8{more}}}"#)
+    };
+    let answer = home.json(&["run", folder, "--input", &chat("")]);
+    assert_eq!(answer["object"], "chat.completion");
+    assert_eq!(answer["model"], "mine@1.2.3");
+    let text = answer["choices"][0]["message"]["content"].as_str().unwrap();
+    let streamed = home.ok(&["run", folder, "--input", &chat(r#","stream":true"#)]);
+    assert_eq!(streamed, format!("{text}\n"));
+    let vectors = home.json(&["run", folder, "--input", r#"{"input":"hi"}"#]);
+    assert_eq!(vectors["object"], "list");
+    let told = home.fails(1, &["run", folder, "--input", &chat(r#","nonsense":1"#)]);
+    assert_eq!(
+        told,
+        "error: Unrecognized request argument supplied: nonsense (unknown_parameter)\n"
+    );
+    // What the server would block is blocked here.
+    let attack = r#"{"input":"1' OR '1'='1' UNION SELECT password FROM users --"}"#;
+    let block = "screening.prompt=block";
+    let told = home.fails(1, &["run", folder, "--set", block, "--input", attack]);
+    assert!(told.contains("(injection_detected)"), "{told}");
+}
+
+#[test]
 fn a_bundle_that_the_server_would_refuse_fails_the_check() {
     let home = Home::new();
     fs::write(home.path().join("junk.tar"), b"not a tar").unwrap();

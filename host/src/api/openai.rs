@@ -3,7 +3,7 @@
 mod chat;
 mod embeddings;
 mod models;
-mod wire;
+pub(crate) mod wire;
 
 use super::Failures;
 use crate::http::policy::Routes;

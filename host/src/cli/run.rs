@@ -1,20 +1,33 @@
 //! `belljar run`: one inference on a bundle, without a server.
 
+use std::future::poll_fn;
 use std::io::Read as _;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use axum::body::{Body, BodyDataStream};
-use axum::http::{Request, header};
-use axum::response::Response;
+use bytes::Bytes;
 use clap::Args;
-use futures_util::StreamExt as _;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tower::ServiceExt as _;
+use tokio::time::Instant;
 
 use super::ephemeral_server::{self, EphemeralServer};
 use super::{Failure, SettingArgs, block_on, output};
+use crate::api::openai::wire::{
+    ChatRequest, Completion, EmbeddingsRequest, Head, TokenLimits, write_embeddings,
+};
+use crate::api::tensors::infer;
+use crate::app::App;
+use crate::auth::{Authorized, Infer};
+use crate::generation::Event;
+use crate::http::error::ApiError;
+use crate::http::json as wire_json;
+use crate::ids::RequestId;
+use crate::inference::{RequestContext, TextStream};
+use crate::limits::{Admission, Admitted, Counts, TokenAdmission};
 use crate::models::VersionStatus;
+use crate::net::ClientAddress;
 
 #[derive(Args, Debug)]
 pub(super) struct RunArgs {
@@ -51,7 +64,7 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     block_on(async {
         let server = EphemeralServer::open(&args.settings).await?;
         let outcome = match server.admit(&args.bundle).await {
-            Ok(status) => answer(&server, &status, input).await,
+            Ok(status) => answer(server.app(), &status, input).await,
             Err(error) => Err(error),
         };
         server.close().await;
@@ -91,118 +104,201 @@ impl Input {
     }
 }
 
-/// Asks the model through the routes of the server.
-async fn answer(
-    server: &EphemeralServer,
-    status: &VersionStatus,
-    question: Question,
-) -> Result<()> {
-    let model = status.id.to_string();
-    let can = status.capabilities.unwrap_or_default();
-    let (path, body) = match question {
-        Question::Prompt(text) if can.text => {
-            let messages = json!([{"role": "user", "content": text}]);
-            (
-                "/v1/chat/completions",
-                json!({"model": model, "stream": true, "messages": messages}),
-            )
-        }
-        Question::Prompt(text) if can.embeddings => {
-            ("/v1/embeddings", json!({"model": model, "input": text}))
-        }
-        Question::Prompt(_) => {
-            bail!(
-                "{model} takes no text: it has {}; use --input",
-                can.names().join(", ")
-            )
-        }
-        Question::Json(mut json) if json.get("messages").is_some() => {
-            insert(&mut json, "model", json!(model));
-            ("/v1/chat/completions", json)
-        }
-        Question::Json(mut json) if json.get("input").is_some() && can.embeddings => {
-            insert(&mut json, "model", json!(model));
-            ("/v1/embeddings", json)
-        }
-        Question::Json(mut json) if can.tensors => {
-            if json.get("inputs").is_none() {
-                json = json!({"inputs": json});
+/// A request to the model, as the body that one of the surfaces takes.
+enum Call {
+    Chat(Value),
+    Embeddings(Value),
+    Tensors(Value),
+}
+
+impl Question {
+    /// The request that the question makes to this model.
+    fn into_call(self, status: &VersionStatus) -> Result<Call> {
+        let model = status.id.to_string();
+        let can = status.capabilities.unwrap_or_default();
+        Ok(match self {
+            Self::Prompt(text) if can.text => {
+                let messages = json!([{"role": "user", "content": text}]);
+                Call::Chat(json!({"model": model, "stream": true, "messages": messages}))
             }
-            insert(&mut json, "model", json!(model));
-            ("/infer", json)
-        }
-        Question::Json(_) => {
-            bail!(
-                "{model} takes no tensors: it has {}; use --prompt",
-                can.names().join(", ")
-            )
-        }
-    };
-    let request = Request::post(path)
-        .header(header::CONTENT_TYPE, "application/json")
-        .header(header::HOST, "localhost")
-        .body(Body::from(body.to_string()))?;
-    let response = server.app().router().oneshot(request).await?;
-    print(response).await
+            Self::Prompt(text) if can.embeddings => {
+                Call::Embeddings(json!({"model": model, "input": text}))
+            }
+            Self::Prompt(_) => {
+                bail!(
+                    "{model} takes no text: it has {}; use --input",
+                    can.names().join(", ")
+                )
+            }
+            Self::Json(json) if json.get("messages").is_some() => Call::Chat(naming(json, model)),
+            Self::Json(json) if json.get("input").is_some() && can.embeddings => {
+                Call::Embeddings(naming(json, model))
+            }
+            Self::Json(json) if can.tensors && json.get("inputs").is_some() => {
+                Call::Tensors(naming(json, model))
+            }
+            Self::Json(json) if can.tensors => {
+                Call::Tensors(json!({"inputs": json, "model": model}))
+            }
+            Self::Json(_) => {
+                bail!(
+                    "{model} takes no tensors: it has {}; use --prompt",
+                    can.names().join(", ")
+                )
+            }
+        })
+    }
 }
 
-fn insert(json: &mut Value, name: &str, value: Value) {
+/// The body of a request, with the model named in it.
+fn naming(mut json: Value, model: String) -> Value {
     if let Some(object) = json.as_object_mut() {
-        object.insert(name.to_owned(), value);
+        object.insert("model".to_owned(), model.into());
+    }
+    json
+}
+
+/// Asks the model as a request to the server would, and prints the answer.
+async fn answer(app: &App, status: &VersionStatus, question: Question) -> Result<()> {
+    let run = Run::new(app)?;
+    match question.into_call(status)? {
+        Call::Chat(body) => run.chat(&body).await,
+        Call::Embeddings(body) => run.embeddings(&body).await,
+        Call::Tensors(body) => run.tensors(&body).await,
     }
 }
 
-async fn print(response: Response) -> Result<()> {
-    let success = response.status().is_success();
-    let is_stream = response
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
-    let mut body = response.into_body().into_data_stream();
-    if success && is_stream {
-        return print_stream(body).await;
+/// The one request of this process.
+struct Run<'a> {
+    app: &'a App,
+    caller: Authorized<Infer>,
+    context: RequestContext,
+    since: Instant,
+}
+
+impl<'a> Run<'a> {
+    fn new(app: &'a App) -> Result<Self> {
+        let caller = app.keys().authenticate(None)?;
+        let context = RequestContext::new(RequestId::random(), app.audit().clone());
+        context.set_caller(caller.clone());
+        Ok(Self {
+            app,
+            caller: Authorized::check(caller)?,
+            context,
+            since: Instant::now(),
+        })
     }
-    let mut bytes = Vec::new();
-    while let Some(piece) = body.next().await {
-        bytes.extend_from_slice(&piece.context("the answer broke off")?);
+
+    async fn chat(self, body: &Value) -> Result<()> {
+        let wire: ChatRequest = self.read(body)?;
+        let asked = wire.model.clone();
+        let limits = TokenLimits::from(self.app.http_config());
+        let (call, style) = wire.read(limits).map_err(refusal)?;
+        let inference = self.app.inference();
+        let call = inference.screen(&self.context, call).map_err(refusal)?;
+        let admission = self.admit_tokens("/v1/chat/completions")?;
+        let (caller, context) = (&self.caller, &self.context);
+        if style.is_stream {
+            let texts = inference.stream(caller, call, admission, context, self.since);
+            return print_stream(texts.await.map_err(refusal)?).await;
+        }
+        let text = inference.generate(caller, call, admission, context, self.since);
+        let text = text.await.map_err(refusal)?;
+        let head = Head::new(asked, &text.model, self.app.clock().now());
+        let mut completion = Completion::new(head, &text.usage);
+        for events in text.answers {
+            completion.add(events, style);
+        }
+        output::line(serde_json::to_string(&completion)?)
     }
-    if success {
-        return output::line(String::from_utf8_lossy(&bytes));
+
+    async fn embeddings(self, body: &Value) -> Result<()> {
+        let wire: EmbeddingsRequest = self.read(body)?;
+        let asked = wire.model.clone();
+        let (call, style) = wire.read().map_err(refusal)?;
+        let inference = self.app.inference();
+        let call = inference.screen(&self.context, call).map_err(refusal)?;
+        let admission = self.admit_tokens("/v1/embeddings")?;
+        let embedded = inference.embed(&self.caller, call, admission, &self.context);
+        let embedded = embedded.await.map_err(refusal)?;
+        print(&write_embeddings(&asked, &embedded.answer, style))
     }
-    let envelope: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-    Err(refusal(&envelope).unwrap_or_else(|| anyhow!("the run failed without a reason")))
+
+    async fn tensors(self, body: &Value) -> Result<()> {
+        let body = self.bytes(body)?;
+        let bounds = self.app.http_config().input.tensor_bounds();
+        let (call, style) = infer::read_headless(&body, &bounds).map_err(refusal)?;
+        drop(body);
+        let inference = self.app.inference();
+        let call = inference.screen(&self.context, call).map_err(refusal)?;
+        let admission = self.admit("/infer")?;
+        let answered = inference.infer(&self.caller, call, admission, &self.context);
+        let answered = answered.await.map_err(refusal)?;
+        let written = infer::write(&answered, &style).map_err(refusal)?;
+        print(&written.body)
+    }
+
+    /// Reads a body by the rules of the server.
+    fn read<T: DeserializeOwned>(&self, body: &Value) -> Result<T> {
+        let body = self.bytes(body)?;
+        let bounds = self.app.http_config().input.bounds();
+        wire_json::check(&body, &bounds).map_err(refusal)?;
+        wire_json::parse(&body).map_err(refusal)
+    }
+
+    /// A body that is no larger than the server takes.
+    fn bytes(&self, body: &Value) -> Result<Bytes> {
+        let body = Bytes::from(serde_json::to_vec(body)?);
+        let limit = self.app.http_config().body_bytes_max;
+        if u64::try_from(body.len()).is_ok_and(|bytes| bytes <= limit) {
+            Ok(body)
+        } else {
+            Err(refusal(ApiError::too_large(limit)))
+        }
+    }
+
+    fn admit(&self, route: &str) -> Result<Admission> {
+        match self.enter(route, Counts::Request)? {
+            Admitted::Request(admission) => Ok(admission),
+            Admitted::Tokens(_) => Err(anyhow!("{route} takes no tokens")),
+        }
+    }
+
+    fn admit_tokens(&self, route: &str) -> Result<TokenAdmission> {
+        match self.enter(route, Counts::Tokens)? {
+            Admitted::Tokens(admission) => Ok(admission),
+            Admitted::Request(_) => Err(anyhow!("{route} takes tokens")),
+        }
+    }
+
+    fn enter(&self, route: &str, counts: Counts) -> Result<Admitted> {
+        let address = ClientAddress::new(Ipv4Addr::LOCALHOST.into(), 128);
+        let limiter = self.app.limiter();
+        let entry = limiter.admit(&self.caller.caller, address, route, counts);
+        entry.outcome.map_err(refusal)
+    }
 }
 
 /// Prints text as it comes.
-async fn print_stream(mut body: BodyDataStream) -> Result<()> {
-    let mut pending = Vec::new();
-    while let Some(piece) = body.next().await {
-        pending.extend_from_slice(&piece.context("the answer broke off")?);
-        while let Some(end) = pending.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = pending.drain(..=end).collect();
-            let Some(data) = line.strip_prefix(b"data: ") else {
-                continue;
-            };
-            let Ok(event) = serde_json::from_slice::<Value>(data) else {
-                continue;
-            };
-            if let Some(error) = refusal(&event) {
-                return Err(error);
-            }
-            if let Some(text) = event
-                .pointer("/choices/0/delta/content")
-                .and_then(Value::as_str)
-            {
-                output::text(text)?;
-            }
+async fn print_stream(mut texts: TextStream) -> Result<()> {
+    while let Some(event) = poll_fn(|context| texts.poll_next(context)).await {
+        let (_, event) = event.map_err(refusal)?;
+        if let Event::Text(fragment) = event {
+            output::text(&fragment.text)?;
         }
     }
     output::line("")
 }
 
-fn refusal(envelope: &Value) -> Option<anyhow::Error> {
-    let error = envelope.get("error")?;
-    let message = error.get("message")?.as_str()?;
-    let code = error.get("code").and_then(Value::as_str).unwrap_or("error");
-    Some(anyhow!("{message} ({code})"))
+fn print(body: &[u8]) -> Result<()> {
+    output::line(String::from_utf8_lossy(body))
+}
+
+/// The words in which the server would refuse. What only the operator may read goes to the log.
+fn refusal(error: impl Into<ApiError>) -> anyhow::Error {
+    let error = error.into();
+    if let Some(detail) = error.detail() {
+        tracing::error!("the run failed: {detail}");
+    }
+    anyhow!("{} ({})", error.message(), error.code())
 }

@@ -151,6 +151,11 @@ impl ApiError {
         self.0.code
     }
 
+    /// What people read.
+    pub(crate) fn message(&self) -> &str {
+        &self.0.message
+    }
+
     /// What the log gets to know.
     pub(crate) fn detail(&self) -> Option<&str> {
         self.0.detail.as_deref()

@@ -65,9 +65,14 @@ impl Home {
 
     /// A project folder around the embedded echo model.
     pub(crate) fn project(&self, name: &str, manifest: &str) -> PathBuf {
+        self.project_of(belljar::embedded::ECHO_COMPONENT, name, manifest)
+    }
+
+    /// A project folder around a component.
+    pub(crate) fn project_of(&self, component: &[u8], name: &str, manifest: &str) -> PathBuf {
         let folder = self.path().join(name);
         fs::create_dir(&folder).unwrap();
-        fs::write(folder.join("model.wasm"), belljar::embedded::ECHO_COMPONENT).unwrap();
+        fs::write(folder.join("model.wasm"), component).unwrap();
         fs::write(folder.join("model.toml"), manifest).unwrap();
         folder
     }

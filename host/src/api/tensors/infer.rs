@@ -13,7 +13,7 @@
 use super::fit::fit;
 use super::{
     Answer, BodyFormat, Form, Format, HEADER_LENGTH, OIP_HEADER_LENGTH_HEADER, TensorError,
-    TensorRequest, UnsupportedBody, WantedOutput, accepted, body_format,
+    TensorRequest, UnsupportedBody, WantedOutput, Written, accepted, body_format,
 };
 use crate::api::{Binary, Failures};
 use crate::auth::{Authorized, Infer, Scope};
@@ -128,7 +128,7 @@ struct Head<'a> {
 }
 
 /// How the answer is to be written.
-struct AnswerStyle {
+pub(crate) struct AnswerStyle {
     format: Format,
     form: Form,
     id: Option<String>,
@@ -137,7 +137,7 @@ struct AnswerStyle {
 }
 
 /// A request whose model has a name, wherever that stood.
-struct NamedRequest {
+pub(crate) struct NamedRequest {
     model: String,
     request: TensorRequest,
     /// Of the body that it came in.
@@ -264,18 +264,7 @@ fn encode(
     answered: &Answered<tensors::Response>,
     style: &AnswerStyle,
 ) -> Result<Response, ApiError> {
-    // As in the label, which is there as text already.
-    let (model, version) = answered.model.label.split_once('@').unwrap_or_default();
-    let answer = Answer {
-        model,
-        version,
-        id: style.id.as_deref(),
-        response: &answered.answer,
-        form: style.form,
-        wanted: &style.wanted,
-        binary_outputs: style.binary_outputs,
-    };
-    let written = answer.write(style.format)?;
+    let written = write(answered, style)?;
     let mut response = written.body.into_response();
     let headers = response.headers_mut();
     let media_type = match written.json_bytes {
@@ -287,6 +276,38 @@ fn encode(
     };
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     Ok(response)
+}
+
+/// Reads a request in JSON that came without a head, as a command is given one.
+pub(crate) fn read_headless(
+    body: &[u8],
+    bounds: &Bounds,
+) -> Result<(NamedRequest, AnswerStyle), ApiError> {
+    let head = Head {
+        headers: &HeaderMap::new(),
+        content_type: Some("application/json"),
+        header_length: None,
+    };
+    head.decode(body, None, bounds)
+}
+
+/// Writes an answer in the style of its request.
+pub(crate) fn write(
+    answered: &Answered<tensors::Response>,
+    style: &AnswerStyle,
+) -> Result<Written, TensorError> {
+    // As in the label, which is there as text already.
+    let (model, version) = answered.model.label.split_once('@').unwrap_or_default();
+    let answer = Answer {
+        model,
+        version,
+        id: style.id.as_deref(),
+        response: &answered.answer,
+        form: style.form,
+        wanted: &style.wanted,
+        binary_outputs: style.binary_outputs,
+    };
+    answer.write(style.format)
 }
 
 fn read(format: BodyFormat, body: &[u8], bounds: &Bounds) -> Result<TensorRequest, ApiError> {
