@@ -70,6 +70,10 @@ pub enum RateError {
         /// Prompt and answer of this request.
         asked: u32,
     },
+    /// The host: tokens are asked for once the request has been counted without them. Dropping
+    /// such a reservation would give back what was never taken.
+    #[error("tokens are asked for a request that has been counted without them")]
+    AlreadyCounted,
 }
 
 impl RateLimiter {
@@ -241,14 +245,15 @@ impl Ticket {
     ///
     /// When there is none left.
     pub fn take_request(&self) -> Result<(), RateError> {
-        self.take(0)
+        if self.begin() { self.take(0) } else { Ok(()) }
     }
 
     /// Takes one request and as many tokens as it may use at most, or nothing.
     ///
     /// # Errors
     ///
-    /// When one of the two is short, or the request could never be let through.
+    /// When one of the two is short, the request could never be let through, or it has been
+    /// counted before.
     pub fn reserve(&self, tokens: u32) -> Result<Reservation, RateError> {
         let limit = self.0.bucket.lock().rate().tokens.get();
         if tokens > limit {
@@ -256,6 +261,9 @@ impl Ticket {
                 limit,
                 asked: tokens,
             });
+        }
+        if !self.begin() {
+            return Err(RateError::AlreadyCounted);
         }
         self.take(tokens)?;
         Ok(Reservation {
@@ -265,17 +273,17 @@ impl Ticket {
         })
     }
 
+    /// Whether this is the first attempt to count the request. One that was refused is not
+    /// counted again on its way out.
+    fn begin(&self) -> bool {
+        !self.0.taken.swap(true, Ordering::AcqRel)
+    }
+
     fn take(&self, tokens: u32) -> Result<(), RateError> {
-        if self.0.taken.swap(true, Ordering::AcqRel) {
-            return Ok(());
-        }
         let mut bucket = self.0.bucket.lock();
         bucket
             .take(tokens, self.0.clock.elapsed())
-            .map_err(|short| {
-                // Stays taken: a request that was refused is not counted again on its way out.
-                refusal(short, &bucket, tokens)
-            })
+            .map_err(|short| refusal(short, &bucket, tokens))
     }
 
     /// Tokens that one request can have at most.
@@ -416,6 +424,21 @@ mod tests {
         reservation.set_used(12);
         drop(reservation);
         assert_eq!(ticket(&limiter, 1, "/").standing().tokens.remaining, 88);
+    }
+
+    #[test]
+    fn a_request_that_is_counted_cannot_reserve_tokens_and_give_them_back() {
+        let (limiter, _) = limiter(of(9, 100));
+        let _held = ticket(&limiter, 1, "/").reserve(80).unwrap();
+        let counted = ticket(&limiter, 1, "/");
+        counted.take_request().unwrap();
+        let mut reserved = counted.reserve(20);
+        if let Ok(reservation) = &mut reserved {
+            reservation.set_used(0);
+        }
+        assert!(matches!(reserved, Err(RateError::AlreadyCounted)));
+        drop(reserved);
+        assert_eq!(ticket(&limiter, 1, "/").standing().tokens.remaining, 20);
     }
 
     /// A full bucket is as good as a new one, so those that were quiet for longest go first.

@@ -183,6 +183,7 @@ impl From<RateError> for ApiError {
                     sentence(&error.to_string())
                 ),
             ),
+            RateError::AlreadyCounted => Self::internal(error.to_string()),
         }
     }
 }
