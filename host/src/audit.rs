@@ -10,9 +10,9 @@
 mod chain;
 mod event;
 mod file;
-mod flood;
 mod kinds;
 mod sinks;
+mod throttle;
 mod verify;
 mod writer;
 
@@ -29,10 +29,10 @@ use tokio::sync::oneshot;
 use crate::clock::Clock;
 use crate::telemetry::metrics;
 pub use event::{Actor, Event};
-use flood::Flood;
 pub use kinds::{EventField, EventKind, EventRow, reference};
 pub use sinks::SyslogTarget;
-pub use verify::{Finding, Verified, VerifyError, verify};
+use throttle::EventThrottle;
+pub use verify::{ChainDefect, Verified, VerifyError, verify};
 use writer::{Message, Writer};
 
 /// Where the audit log goes.
@@ -79,7 +79,7 @@ impl AuditConfig {
     /// The file that says how far the log has come. In the data directory also where the log is
     /// not: whoever cuts the log short must reach both.
     #[must_use]
-    pub fn head(data_dir: &Path) -> PathBuf {
+    pub fn checkpoint(data_dir: &Path) -> PathBuf {
         data_dir.join("audit.head")
     }
 }
@@ -160,7 +160,7 @@ struct Inner {
 /// What recorders and the thread share.
 #[derive(Debug, Default)]
 struct Shared {
-    flood: Mutex<Flood>,
+    throttle: Mutex<EventThrottle>,
     /// Whether the last attempt to write failed, or the queue is full.
     is_failing: AtomicBool,
     /// Events that were not written since the log last said so.
@@ -230,10 +230,10 @@ impl AuditLog {
         let Some(inner) = &self.0 else { return };
         let now = inner.clock.elapsed();
         let (passes, summaries) = {
-            let mut flood = inner.shared.flood.lock();
-            let summaries = flood.summaries(now);
+            let mut throttle = inner.shared.throttle.lock();
+            let summaries = throttle.summaries(now);
             (
-                !event.kind.is_from_strangers() || flood.admit(event, now),
+                !event.kind.is_from_strangers() || throttle.admit(event, now),
                 summaries,
             )
         };

@@ -1,21 +1,23 @@
 //! Decides how much a caller may use over time: requests and tokens a minute, requests and
 //! uploads at once, stored bytes, fuel a day.
 //!
-//! A route that is limited gets a [`Ticket`] from the [`RateLimiter`] before its body is read;
-//! what it takes from it is taken whole or not at all, and what it took too much comes back
-//! through its [`Reservation`]. [`Quotas`] keeps what is counted by key alone. Knows no HTTP.
+//! A request of a limited route gets a [`RatePermit`] from the [`RateLimiter`] before its body is
+//! read; what it takes with it is taken whole or not at all, and what it took too much comes
+//! back through its [`Reservation`]. [`Quotas`] keeps what is counted by key alone. Knows no HTTP.
 
 mod admission;
 mod bucket;
+mod permit;
 mod quota;
 mod rate;
-mod ticket;
+mod rate_limiter;
 
 pub use admission::{Admission, Admitted, Counts, Entry, LimitError, Limiter, TokenAdmission};
-pub use bucket::{Standing, Window};
+pub use bucket::{RateStatus, Window};
+pub use permit::{RateError, RatePermit, Reservation};
 pub use quota::{OverQuota, QuotaConfig, Quotas, Slot, StorageQuota};
 pub use rate::{InvalidRouteRate, Rate, RouteRate};
-pub use ticket::{RateError, RateLimiter, Reservation, Ticket};
+pub use rate_limiter::RateLimiter;
 
 use crate::auth::Tier;
 

@@ -26,8 +26,8 @@ fn touch(limiter: &RateLimiter, n: u32) {
     // Another /64 each time.
     let ip = Ipv6Addr::new(0x2001, 0xdb8, (n >> 16) as u16, n as u16, 0, 0, 0, 1);
     let address = ClientAddress::new(IpAddr::V6(ip), 64);
-    let ticket = limiter.ticket(&Caller::anonymous(), address, "/infer");
-    ticket.unwrap().take_request().unwrap();
+    let permit = limiter.permit(&Caller::anonymous(), address, "/infer");
+    permit.unwrap().take_request().unwrap();
 }
 
 #[test]

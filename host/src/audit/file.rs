@@ -1,8 +1,9 @@
 //! The file of the audit log: appended to and never rewritten, rotated by size, the chain going
 //! on across files, restarts and torn lines.
 //!
-//! Beside the log lies its head: how far the log has come, and from where its files still go.
-//! The chain alone cannot show that its end is missing; the head can.
+//! Beside the log lies its checkpoint, the file `audit.head`: how far the log has come, and from
+//! where its files still go. The chain alone cannot show that its end is missing; the checkpoint
+//! can.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -20,15 +21,15 @@ const TAIL_BYTES: u64 = 256 << 10;
 
 /// How far the log has come.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub(super) struct Head {
+pub(super) struct Checkpoint {
     /// The last line that was synced.
     pub(super) last: Link,
     /// The last line of the last file that rotation has removed; the first line there is follows.
     pub(super) base: Link,
 }
 
-impl Head {
-    /// The head, if there is one that can be read.
+impl Checkpoint {
+    /// The checkpoint, if there is one that can be read.
     pub(super) fn read(path: &Path) -> Option<Self> {
         serde_json::from_slice(&fs::read(path).ok()?).ok()
     }
@@ -125,12 +126,12 @@ impl Tail {
 #[derive(Debug)]
 pub(super) struct ChainedFile {
     path: PathBuf,
-    head_path: PathBuf,
+    checkpoint_path: PathBuf,
     file: File,
     bytes: u64,
     bytes_max: u64,
     files_max: usize,
-    head: Head,
+    checkpoint: Checkpoint,
 }
 
 impl ChainedFile {
@@ -138,7 +139,7 @@ impl ChainedFile {
     /// a crash has torn, or an end that is missing.
     pub(super) fn open(
         path: &Path,
-        head_path: &Path,
+        checkpoint_path: &Path,
         bytes_max: u64,
         files_max: usize,
     ) -> io::Result<(Self, Vec<Event>)> {
@@ -170,18 +171,20 @@ impl ChainedFile {
         {
             tail.last = Tail::read(&mut File::open(before)?)?.last;
         }
-        let head = Head::read(head_path);
-        let base = head.as_ref().map(|head| head.base.clone());
+        let checkpoint = Checkpoint::read(checkpoint_path);
+        let base = checkpoint
+            .as_ref()
+            .map(|checkpoint| checkpoint.base.clone());
         let found = tail.last.or_else(|| base.clone());
         let found = found.unwrap_or_else(Link::genesis);
-        let last = match head.map(|head| head.last) {
-            Some(head)
-                if head.sequence > found.sequence
-                    || (head.sequence == found.sequence && head.hash != found.hash) =>
+        let last = match checkpoint.map(|checkpoint| checkpoint.last) {
+            Some(checkpoint)
+                if checkpoint.sequence > found.sequence
+                    || (checkpoint.sequence == found.sequence && checkpoint.hash != found.hash) =>
             {
                 // The chain goes on from where it was, so that the hole stays to be seen.
                 let about = [
-                    ("expected_sequence", json!(head.sequence)),
+                    ("expected_sequence", json!(checkpoint.sequence)),
                     ("found_sequence", json!(found.sequence)),
                 ];
                 events.push(Event::new(
@@ -189,19 +192,19 @@ impl ChainedFile {
                     Actor::default(),
                     &about,
                 ));
-                head
+                checkpoint
             }
             _ => found,
         };
         let bytes = file.metadata()?.len();
         let log = Self {
             path: path.to_owned(),
-            head_path: head_path.to_owned(),
+            checkpoint_path: checkpoint_path.to_owned(),
             file,
             bytes,
             bytes_max,
             files_max,
-            head: Head {
+            checkpoint: Checkpoint {
                 base: base.unwrap_or_else(Link::genesis),
                 last,
             },
@@ -211,7 +214,7 @@ impl ChainedFile {
 
     /// The last line.
     pub(super) fn link(&self) -> &Link {
-        &self.head.last
+        &self.checkpoint.last
     }
 
     /// Appends lines, each with its line end, of which `link` is the last. On disk when it
@@ -224,13 +227,13 @@ impl ChainedFile {
         self.file.write_all(lines)?;
         self.file.sync_data()?;
         self.bytes = self.bytes.saturating_add(length);
-        self.head.last = link;
-        self.head.write(&self.head_path)
+        self.checkpoint.last = link;
+        self.checkpoint.write(&self.checkpoint_path)
     }
 
     /// Puts the current file aside, begins another, and removes what is too old.
     fn rotate(&mut self) -> io::Result<()> {
-        let number = self.head.last.sequence;
+        let number = self.checkpoint.last.sequence;
         let mut aside = self.path.as_os_str().to_owned();
         aside.push(format!(".{number:0NUMBER_DIGITS$}"));
         fs::rename(&self.path, &aside)?;
@@ -246,10 +249,11 @@ impl ChainedFile {
         let mut aside = rotated(&self.path)?;
         aside.truncate(aside.len().saturating_sub(self.files_max));
         for old in aside {
-            // The head first: a file that is gone must not look like one that was taken away.
+            // The checkpoint first: a file that is gone must not look like one that was taken
+            // away.
             if let Some(link) = Tail::read(&mut File::open(&old)?)?.last {
-                self.head.base = link;
-                self.head.write(&self.head_path)?;
+                self.checkpoint.base = link;
+                self.checkpoint.write(&self.checkpoint_path)?;
             }
             fs::remove_file(old)?;
         }

@@ -1,8 +1,8 @@
 //! Reads a whole audit log and says whether it is whole.
 //!
 //! Finds lines that were changed, removed, reordered or cut off at the end. It cannot find that
-//! somebody has written the whole log *and* its head anew: for that, compare the last hash with
-//! one that was sent elsewhere, for example by the syslog sink.
+//! somebody has written the whole log *and* its checkpoint anew: for that, compare the last hash
+//! with one that was sent elsewhere, for example by the syslog sink.
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader};
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::EventKind;
 use super::chain::{self, Link, Parsed};
-use super::file::{Head, rotated};
+use super::file::{Checkpoint, rotated};
 
 /// A log that is whole.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -25,24 +25,25 @@ pub struct Verified {
     pub last_sequence: u64,
     /// The hash of the last line, to be kept elsewhere.
     pub last_hash: String,
-    /// Whether there is a head to compare with: without one, a cut at the end is not found.
+    /// Whether there is a checkpoint to compare with: without one, a cut at the end is not
+    /// found. Named after its file, `audit.head`.
     pub head_checked: bool,
 }
 
 /// What is wrong with a log, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Finding {
+pub enum ChainDefect {
     /// The content of a line does not have its hash.
     #[error("{place}: the line was changed: its content does not have its hash")]
     Changed {
         /// The file and the line.
-        place: Place,
+        place: LinePosition,
     },
     /// A line is not one.
     #[error("{place}: this is no line of an audit log")]
     Malformed {
         /// The file and the line.
-        place: Place,
+        place: LinePosition,
     },
     /// A line does not follow the one before it.
     #[error(
@@ -51,7 +52,7 @@ pub enum Finding {
     )]
     OutOfPlace {
         /// The file and the line.
-        place: Place,
+        place: LinePosition,
         /// The number that it has.
         found: u64,
         /// The number that belongs there.
@@ -61,7 +62,7 @@ pub enum Finding {
     #[error("{place}: the line does not follow from the one before it: one of them was replaced")]
     Unchained {
         /// The file and the line.
-        place: Place,
+        place: LinePosition,
     },
     /// The end is missing.
     #[error("the log ends with number {found}, and had come to {expected}: its end was cut off")]
@@ -75,14 +76,14 @@ pub enum Finding {
 
 /// A line of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct LinePosition {
     /// The file.
     pub file: PathBuf,
     /// Counted from 1.
     pub line: u64,
 }
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for LinePosition {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}:{}", self.file.display(), self.line)
     }
@@ -93,7 +94,7 @@ impl std::fmt::Display for Place {
 pub enum VerifyError {
     /// It is not whole.
     #[error(transparent)]
-    Broken(#[from] Finding),
+    Broken(#[from] ChainDefect),
     /// It cannot be read.
     #[error("the audit log {path} cannot be read: {source}")]
     Unreadable {
@@ -107,32 +108,32 @@ pub enum VerifyError {
 /// How often a log is read again that a server is writing to: files may be put aside meanwhile.
 const ATTEMPTS: u32 = 3;
 
-/// Checks the log in `path` with all files put aside, against its head. Works while a server
-/// writes.
+/// Checks the log in `path` with all files put aside, against its checkpoint. Works while a
+/// server writes.
 ///
 /// # Errors
 ///
 /// When the log is not whole, with the first place where it shows.
-pub fn verify(path: &Path, head: &Path) -> Result<Verified, VerifyError> {
+pub fn verify(path: &Path, checkpoint: &Path) -> Result<Verified, VerifyError> {
     let mut attempt = 1;
     loop {
-        match verify_once(path, head) {
+        match verify_once(path, checkpoint) {
             Err(_) if attempt < ATTEMPTS => attempt += 1,
             outcome => return outcome,
         }
     }
 }
 
-fn verify_once(path: &Path, head: &Path) -> Result<Verified, VerifyError> {
+fn verify_once(path: &Path, checkpoint: &Path) -> Result<Verified, VerifyError> {
     let unreadable = |path: &Path| {
         let path = path.to_owned();
         move |source| VerifyError::Unreadable { path, source }
     };
     // Before the log: what it had come to then has to be there.
-    let head = Head::read(head);
+    let checkpoint = Checkpoint::read(checkpoint);
     let mut files = rotated(path).map_err(unreadable(path))?;
     files.push(path.to_owned());
-    let mut walk = Walk::new(head);
+    let mut check = ChainCheck::new(checkpoint);
     for path in &files {
         let file = File::open(path).map_err(unreadable(path))?;
         let mut reader = BufReader::new(file);
@@ -145,32 +146,32 @@ fn verify_once(path: &Path, head: &Path) -> Result<Verified, VerifyError> {
                 break;
             }
             number += 1;
-            let place = Place {
+            let place = LinePosition {
                 file: path.clone(),
                 line: number,
             };
-            walk.step(&line, place)?;
+            check.step(&line, place)?;
         }
     }
-    Ok(walk.end(files.len())?)
+    Ok(check.end(files.len())?)
 }
 
 /// How far the check has come.
-struct Walk {
-    head: Option<Head>,
+struct ChainCheck {
+    checkpoint: Option<Checkpoint>,
     before: Option<Link>,
     first_sequence: u64,
     lines: u64,
     /// Lines that are none, until the event that accounts for them.
-    torn: Vec<(String, Place)>,
+    torn: Vec<(String, LinePosition)>,
     /// Whether the last line that was read has no end: the server is writing it.
     is_open: bool,
 }
 
-impl Walk {
-    fn new(head: Option<Head>) -> Self {
+impl ChainCheck {
+    fn new(checkpoint: Option<Checkpoint>) -> Self {
         Self {
-            head,
+            checkpoint,
             before: None,
             first_sequence: 0,
             lines: 0,
@@ -179,7 +180,7 @@ impl Walk {
         }
     }
 
-    fn step(&mut self, line: &[u8], place: Place) -> Result<(), Finding> {
+    fn step(&mut self, line: &[u8], place: LinePosition) -> Result<(), ChainDefect> {
         self.is_open = !line.ends_with(b"\n");
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         if line.is_empty() {
@@ -190,7 +191,7 @@ impl Walk {
             return Ok(());
         };
         if !parsed.is_intact {
-            return Err(Finding::Changed { place });
+            return Err(ChainDefect::Changed { place });
         }
         self.account_for_torn(&parsed)?;
         self.check_place(&parsed, place)?;
@@ -203,7 +204,7 @@ impl Walk {
     }
 
     /// A line that a crash has torn is followed by the event that says so.
-    fn account_for_torn(&mut self, parsed: &Parsed) -> Result<(), Finding> {
+    fn account_for_torn(&mut self, parsed: &Parsed) -> Result<(), ChainDefect> {
         if self.torn.is_empty() {
             return Ok(());
         }
@@ -217,51 +218,53 @@ impl Walk {
         if accounted {
             Ok(())
         } else {
-            Err(Finding::Malformed { place })
+            Err(ChainDefect::Malformed { place })
         }
     }
 
-    fn check_place(&self, parsed: &Parsed, place: Place) -> Result<(), Finding> {
+    fn check_place(&self, parsed: &Parsed, place: LinePosition) -> Result<(), ChainDefect> {
         let found = parsed.link.sequence;
-        let before = match (&self.before, &self.head) {
+        let before = match (&self.before, &self.checkpoint) {
             (Some(before), _) => before.clone(),
             // Files that rotation has not got round to remove begin further back.
-            (None, Some(head)) if found > head.base.sequence => head.base.clone(),
+            (None, Some(checkpoint)) if found > checkpoint.base.sequence => checkpoint.base.clone(),
             (None, _) if found == 1 => Link::genesis(),
             (None, _) => return Ok(()),
         };
         let expected = before.sequence.saturating_add(1);
         if found != expected {
-            return Err(Finding::OutOfPlace {
+            return Err(ChainDefect::OutOfPlace {
                 place,
                 found,
                 expected,
             });
         }
-        let is_head = self
-            .head
+        let checkpoint_here = self
+            .checkpoint
             .as_ref()
-            .filter(|head| head.last.sequence == found);
-        if parsed.previous != before.hash || is_head.is_some_and(|head| head.last != parsed.link) {
-            return Err(Finding::Unchained { place });
+            .filter(|checkpoint| checkpoint.last.sequence == found);
+        if parsed.previous != before.hash
+            || checkpoint_here.is_some_and(|checkpoint| checkpoint.last != parsed.link)
+        {
+            return Err(ChainDefect::Unchained { place });
         }
         Ok(())
     }
 
-    fn end(mut self, files: usize) -> Result<Verified, Finding> {
+    fn end(mut self, files: usize) -> Result<Verified, ChainDefect> {
         if self.is_open {
             self.torn.pop();
         }
         if let Some((_, place)) = self.torn.into_iter().next() {
-            return Err(Finding::Malformed { place });
+            return Err(ChainDefect::Malformed { place });
         }
         let last = self.before.unwrap_or_else(Link::genesis);
-        if let Some(head) = &self.head
-            && head.last.sequence > last.sequence
+        if let Some(checkpoint) = &self.checkpoint
+            && checkpoint.last.sequence > last.sequence
         {
-            return Err(Finding::CutOff {
+            return Err(ChainDefect::CutOff {
                 found: last.sequence,
-                expected: head.last.sequence,
+                expected: checkpoint.last.sequence,
             });
         }
         Ok(Verified {
@@ -270,7 +273,7 @@ impl Walk {
             first_sequence: self.first_sequence,
             last_sequence: last.sequence,
             last_hash: last.hash,
-            head_checked: self.head.is_some(),
+            head_checked: self.checkpoint.is_some(),
         })
     }
 }

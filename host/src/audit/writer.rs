@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio::sync::oneshot;
 
 use super::chain::{self, Link};
-use super::file::{ChainedFile, Head};
+use super::file::{ChainedFile, Checkpoint};
 use super::sinks::{Syslog, print};
 use super::{Actor, AuditConfig, Event, EventKind, Shared};
 use crate::clock::Clock;
@@ -40,7 +40,7 @@ pub(super) enum Message {
 pub(super) struct Writer {
     config: AuditConfig,
     path: PathBuf,
-    head_path: PathBuf,
+    checkpoint_path: PathBuf,
     clock: Clock,
     shared: Arc<Shared>,
     /// None while it cannot be opened.
@@ -59,13 +59,14 @@ impl Writer {
         clock: Clock,
         shared: Arc<Shared>,
     ) -> io::Result<Self> {
-        let head_path = AuditConfig::head(data_dir);
+        let checkpoint_path = AuditConfig::checkpoint(data_dir);
         let syslog = config.sinks.syslog.then(|| Syslog::open(&config.syslog));
         let mut writer = Self {
             config: config.clone(),
             path: config.file(data_dir),
-            link: Head::read(&head_path).map_or_else(Link::genesis, |head| head.last),
-            head_path,
+            link: Checkpoint::read(&checkpoint_path)
+                .map_or_else(Link::genesis, |checkpoint| checkpoint.last),
+            checkpoint_path,
             clock,
             shared,
             file: None,
@@ -83,7 +84,7 @@ impl Writer {
         }
         let (file, notes) = ChainedFile::open(
             &self.path,
-            &self.head_path,
+            &self.checkpoint_path,
             self.config.file_bytes_max,
             self.config.files_max,
         )?;
@@ -105,7 +106,7 @@ impl Writer {
                 Err(RecvTimeoutError::Disconnected) => batch.is_last = true,
             }
             batch.gather(messages);
-            let summaries = self.shared.flood.lock().summaries(self.clock.elapsed());
+            let summaries = self.shared.throttle.lock().summaries(self.clock.elapsed());
             let now = self.clock.now();
             batch
                 .events
@@ -174,12 +175,12 @@ impl Writer {
     fn write_file(&mut self, text: &[u8], link: &Link) -> bool {
         let outcome = match &mut self.file {
             Some(file) => file.append(text, link.clone()),
-            // Without a file the head alone says where the next start goes on.
-            None => Head {
+            // Without a file the checkpoint alone says where the next start goes on.
+            None => Checkpoint {
                 last: link.clone(),
                 base: Link::genesis(),
             }
-            .write(&self.head_path),
+            .write(&self.checkpoint_path),
         };
         if let Err(error) = outcome {
             tracing::error!("the audit log cannot be written: {error}");

@@ -34,7 +34,7 @@ pub(super) fn audit(command: &AuditCommand) -> Result<(), Failure> {
         AuditCommand::Verify { json, place } => {
             let settings = place.resolve()?.settings;
             let file = settings.audit.file(&settings.data_dir);
-            let verified = verify(&file, &AuditConfig::head(&settings.data_dir))?;
+            let verified = verify(&file, &AuditConfig::checkpoint(&settings.data_dir))?;
             if *json {
                 return Ok(output::json(&verified)?);
             }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{OverQuota, Quotas, RateError, RateLimiter, Reservation, Slot, Ticket};
+use super::{OverQuota, Quotas, RateError, RateLimiter, RatePermit, Reservation, Slot};
 use crate::auth::Caller;
 use crate::clock::Clock;
 use crate::net::ClientAddress;
@@ -42,7 +42,7 @@ pub struct Limiter {
 /// The limiter's answer to one request.
 pub struct Entry {
     /// Where the request is counted, refused ones too; none where nothing is limited.
-    pub permit: Option<Ticket>,
+    pub permit: Option<RatePermit>,
     /// The caller's place among its requests at once, to be held until the last byte.
     pub slot: Option<Arc<Slot>>,
     /// The admission, or why there is none.
@@ -106,14 +106,14 @@ impl Limiter {
         address: ClientAddress,
         route: &str,
         counts: Counts,
-        (permit, slot): &mut (Option<Ticket>, Option<Arc<Slot>>),
+        (permit, slot): &mut (Option<RatePermit>, Option<Arc<Slot>>),
     ) -> Result<Admitted, LimitError> {
         if let Some(usage) = caller.usage() {
             let used = || usage.fuel_today();
             self.quotas.check_fuel(caller, used, self.clock.now())?;
         }
         *slot = self.quotas.enter_request(caller)?.map(Arc::new);
-        *permit = self.rates.ticket(caller, address, route);
+        *permit = self.rates.permit(caller, address, route);
         let slot = slot.clone();
         if counts == Counts::Tokens {
             if let Some(permit) = permit {
@@ -153,7 +153,7 @@ impl Admission {
 /// The right to reserve tokens once, and then to run.
 #[must_use]
 pub struct TokenAdmission {
-    permit: Option<Ticket>,
+    permit: Option<RatePermit>,
     slot: Option<Arc<Slot>>,
 }
 
@@ -161,7 +161,9 @@ impl TokenAdmission {
     /// Tokens that one request can have at most.
     #[must_use]
     pub fn tokens_max(&self) -> u32 {
-        self.permit.as_ref().map_or(u32::MAX, Ticket::tokens_max)
+        self.permit
+            .as_ref()
+            .map_or(u32::MAX, RatePermit::tokens_max)
     }
 
     /// Takes the request and the most tokens that it may use, both or neither.
@@ -180,7 +182,7 @@ impl TokenAdmission {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::limits::{Config, Standing};
+    use crate::limits::{Config, RateStatus};
     use jiff::Timestamp;
     use std::net::Ipv4Addr;
 
@@ -202,7 +204,7 @@ mod tests {
     }
 
     fn left(entry: &Entry) -> (u32, u32) {
-        let Standing { requests, tokens } = entry.permit.as_ref().unwrap().standing();
+        let RateStatus { requests, tokens } = entry.permit.as_ref().unwrap().status();
         (requests.remaining, tokens.remaining)
     }
 
@@ -221,14 +223,14 @@ mod tests {
             unreachable!("a route of tokens is admitted to reserve them")
         };
         let mut admission = admission.reserve(60).unwrap();
-        let standing = permit.as_ref().unwrap().standing();
+        let status = permit.as_ref().unwrap().status();
         assert_eq!(
-            (standing.requests.remaining, standing.tokens.remaining),
+            (status.requests.remaining, status.tokens.remaining),
             (1, 40)
         );
         admission.set_used(10);
         drop(admission);
-        assert_eq!(permit.unwrap().standing().tokens.remaining, 90);
+        assert_eq!(permit.unwrap().status().tokens.remaining, 90);
     }
 
     /// The leak that a forgotten entry in a list once made possible: tokens that were never

@@ -30,7 +30,7 @@ pub struct Window {
 
 /// How much is left of both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct RateStatus {
     /// Of requests.
     pub requests: Window,
     /// Of tokens.
@@ -39,7 +39,7 @@ pub struct Standing {
 
 /// Why nothing was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Short {
+pub(super) enum Shortage {
     /// Of requests: the next one is there after this time.
     Requests(Duration),
     /// Of tokens: as many are there after this time.
@@ -256,21 +256,23 @@ impl Bucket {
     }
 
     /// Takes one request and `tokens` tokens, or nothing.
-    pub(super) fn take(&mut self, tokens: u32, now: Duration) -> Result<(), Short> {
+    pub(super) fn take(&mut self, tokens: u32, now: Duration) -> Result<(), Shortage> {
         self.tokens.refill(now);
-        self.tokens.check(tokens).map_err(Short::Tokens)?;
-        self.algorithm.take(&self.cell).map_err(Short::Requests)?;
+        self.tokens.check(tokens).map_err(Shortage::Tokens)?;
+        self.algorithm
+            .take(&self.cell)
+            .map_err(Shortage::Requests)?;
         self.tokens.add(-i64::from(tokens));
         Ok(())
     }
 
     /// Whether a request would be taken now; takes nothing.
-    pub(super) fn check_request(&self, now: Duration) -> Result<(), Short> {
+    pub(super) fn check_request(&self, now: Duration) -> Result<(), Shortage> {
         let wait = self.algorithm.wait(&self.cell, now);
         if wait.is_zero() {
             Ok(())
         } else {
-            Err(Short::Requests(wait))
+            Err(Shortage::Requests(wait))
         }
     }
 
@@ -281,9 +283,9 @@ impl Bucket {
     }
 
     /// What is left.
-    pub(super) fn standing(&mut self, now: Duration) -> Standing {
+    pub(super) fn status(&mut self, now: Duration) -> RateStatus {
         self.tokens.refill(now);
-        Standing {
+        RateStatus {
             requests: self.algorithm.window(&self.cell, now),
             tokens: self.tokens.window(),
         }
@@ -314,7 +316,7 @@ mod tests {
             let wait = loop {
                 match bucket.take(each, clock.elapsed()) {
                     Ok(()) => {}
-                    Err(Short::Requests(wait) | Short::Tokens(wait)) => break wait,
+                    Err(Shortage::Requests(wait) | Shortage::Tokens(wait)) => break wait,
                 }
             };
             hand.advance(wait - Duration::from_nanos(1));
@@ -329,17 +331,17 @@ mod tests {
         let (mut bucket, clock, _) = bucket(2, 100);
         assert!(matches!(
             bucket.take(101, clock.elapsed()),
-            Err(Short::Tokens(_))
+            Err(Shortage::Tokens(_))
         ));
-        assert_eq!(bucket.standing(clock.elapsed()).requests.remaining, 2);
+        assert_eq!(bucket.status(clock.elapsed()).requests.remaining, 2);
         bucket.take(10, clock.elapsed()).unwrap();
         bucket.take(10, clock.elapsed()).unwrap();
         assert!(matches!(
             bucket.take(10, clock.elapsed()),
-            Err(Short::Requests(_))
+            Err(Shortage::Requests(_))
         ));
         assert!(bucket.check_request(clock.elapsed()).is_err());
-        assert_eq!(bucket.standing(clock.elapsed()).tokens.remaining, 80);
+        assert_eq!(bucket.status(clock.elapsed()).tokens.remaining, 80);
     }
 
     #[test]
@@ -347,14 +349,14 @@ mod tests {
         let (mut bucket, clock, hand) = bucket(10, 60);
         bucket.take(60, clock.elapsed()).unwrap();
         bucket.settle(60, 20, clock.elapsed());
-        assert_eq!(bucket.standing(clock.elapsed()).tokens.remaining, 40);
+        assert_eq!(bucket.status(clock.elapsed()).tokens.remaining, 40);
         bucket.settle(0, 50, clock.elapsed());
-        assert_eq!(bucket.standing(clock.elapsed()).tokens.remaining, 0);
+        assert_eq!(bucket.status(clock.elapsed()).tokens.remaining, 0);
         // Ten are owed, and one comes back each second.
         hand.advance(Duration::from_secs(10));
         assert_eq!(
             bucket.take(1, clock.elapsed()),
-            Err(Short::Tokens(Duration::from_secs(1)))
+            Err(Shortage::Tokens(Duration::from_secs(1)))
         );
     }
 
@@ -362,17 +364,17 @@ mod tests {
     fn standing_says_when_all_is_there_again() {
         let (mut bucket, clock, hand) = bucket(60, 600);
         bucket.take(300, clock.elapsed()).unwrap();
-        let standing = bucket.standing(clock.elapsed());
-        assert_eq!(standing.requests.remaining, 59);
-        assert_eq!(standing.requests.reset, Duration::from_secs(1));
-        assert_eq!(standing.tokens.reset, Duration::from_secs(30));
+        let status = bucket.status(clock.elapsed());
+        assert_eq!(status.requests.remaining, 59);
+        assert_eq!(status.requests.reset, Duration::from_secs(1));
+        assert_eq!(status.tokens.reset, Duration::from_secs(30));
         hand.advance(Duration::from_secs(30));
-        let standing = bucket.standing(clock.elapsed());
+        let status = bucket.status(clock.elapsed());
         assert_eq!(
-            (standing.requests.remaining, standing.tokens.remaining),
+            (status.requests.remaining, status.tokens.remaining),
             (60, 600)
         );
-        assert_eq!(standing.tokens.reset, Duration::ZERO);
+        assert_eq!(status.tokens.reset, Duration::ZERO);
     }
 
     proptest! {
@@ -389,7 +391,7 @@ mod tests {
             for (wait_ms, want) in steps {
                 hand.advance(Duration::from_millis(wait_ms));
                 passed += wait_ms;
-                let before = bucket.standing(clock.elapsed());
+                let before = bucket.status(clock.elapsed());
                 let result = bucket.take(want, clock.elapsed());
                 let fits = before.requests.remaining > 0 && want <= before.tokens.remaining;
                 prop_assert_eq!(result.is_ok(), fits || (want == 0 && before.requests.remaining > 0));

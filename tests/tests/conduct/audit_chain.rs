@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use belljar::audit::{Finding, Verified, VerifyError, verify};
+use belljar::audit::{ChainDefect, Verified, VerifyError, verify};
 use belljar_tests::{ServerProcess, TestHost, program};
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ fn log_of(data: &Path) -> PathBuf {
     data.join("audit.log")
 }
 
-fn check(data: &Path) -> Result<Verified, Finding> {
+fn check(data: &Path) -> Result<Verified, ChainDefect> {
     match verify(&log_of(data), &data.join("audit.head")) {
         Ok(verified) => Ok(verified),
         Err(VerifyError::Broken(finding)) => Err(finding),
@@ -64,7 +64,7 @@ async fn a_changed_line_is_found() {
     let mut all = lines(data.path());
     all[3] = all[3].replace("192.0.2.", "192.0.9.");
     write(data.path(), &all);
-    let Err(Finding::Changed { place }) = check(data.path()) else {
+    let Err(ChainDefect::Changed { place }) = check(data.path()) else {
         panic!("not found");
     };
     assert_eq!(place.line, 4);
@@ -80,7 +80,7 @@ async fn a_removed_line_is_found() {
     assert!(
         matches!(
             found,
-            Finding::OutOfPlace {
+            ChainDefect::OutOfPlace {
                 found: 4,
                 expected: 3,
                 ..
@@ -96,7 +96,7 @@ async fn a_removed_line_is_found() {
     assert!(
         matches!(
             found,
-            Finding::OutOfPlace {
+            ChainDefect::OutOfPlace {
                 found: 2,
                 expected: 1,
                 ..
@@ -116,7 +116,7 @@ async fn reordered_lines_are_found() {
     assert!(
         matches!(
             found,
-            Finding::OutOfPlace {
+            ChainDefect::OutOfPlace {
                 found: 4,
                 expected: 3,
                 ..
@@ -136,7 +136,7 @@ async fn a_line_that_was_forged_with_its_hash_is_found() {
     all[3] = format!("{content},\"hash\":\"{hash}\"}}");
     write(data.path(), &all);
     let found = check(data.path()).unwrap_err();
-    assert!(matches!(found, Finding::Unchained { .. }), "{found}");
+    assert!(matches!(found, ChainDefect::Unchained { .. }), "{found}");
 }
 
 #[tokio::test]
@@ -147,11 +147,11 @@ async fn a_cut_at_the_end_is_found_also_after_the_next_start() {
     all.truncate(last - 2);
     write(data.path(), &all);
     let found = check(data.path()).unwrap_err();
-    assert!(matches!(found, Finding::CutOff { .. }), "{found}");
+    assert!(matches!(found, ChainDefect::CutOff { .. }), "{found}");
     let server = ServerProcess::start(data.path()).await;
     assert!(server.terminate().await.success());
     let found = check(data.path()).unwrap_err();
-    let hole = matches!(found, Finding::OutOfPlace { found, expected, .. }
+    let hole = matches!(found, ChainDefect::OutOfPlace { found, expected, .. }
         if found == last as u64 + 1 && expected == last as u64 - 1);
     assert!(hole, "{found}");
     let noted = lines(data.path());
@@ -179,7 +179,7 @@ async fn files_are_put_aside_and_the_chain_goes_on() {
     // One that was taken away is missed, the oldest as well.
     std::fs::remove_file(&aside[0]).unwrap();
     let found = check(data.path()).unwrap_err();
-    assert!(matches!(found, Finding::OutOfPlace { .. }), "{found}");
+    assert!(matches!(found, ChainDefect::OutOfPlace { .. }), "{found}");
 }
 
 #[tokio::test]
@@ -224,7 +224,7 @@ async fn the_chain_goes_on_over_kills_and_torn_lines() {
     all.insert(2, "{\"sequence\":99,\"time\":\"20".to_owned());
     write(&data, &all);
     let found = check(&data).unwrap_err();
-    assert!(matches!(found, Finding::Malformed { .. }), "{found}");
+    assert!(matches!(found, ChainDefect::Malformed { .. }), "{found}");
     let output = Command::new(program())
         .args(["audit", "verify", "--data-dir"])
         .arg(&data)

@@ -2,7 +2,7 @@
 
 use super::deadline::Deadline;
 use super::revocation::Revocation;
-use crate::limits::Ticket;
+use crate::limits::RatePermit;
 use crate::net::ClientAddress;
 use http::HeaderValue;
 
@@ -21,5 +21,5 @@ pub(crate) struct Exit {
     /// The end of the caller's key.
     pub(crate) revocation: Revocation,
     /// Where the request is counted.
-    pub(crate) permit: Option<Ticket>,
+    pub(crate) permit: Option<RatePermit>,
 }

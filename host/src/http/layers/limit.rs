@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::http::error::ApiError;
 use crate::http::policy::RoutePolicy;
 use crate::inference::RequestContext;
-use crate::limits::{Counts, Entry, Limiter, ResetFormat, Ticket, Window};
+use crate::limits::{Counts, Entry, Limiter, RatePermit, ResetFormat, Window};
 use axum::extract::{MatchedPath, Request};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::time::Duration;
@@ -29,7 +29,7 @@ impl Limit {
         policy: RoutePolicy,
         context: &RequestContext,
         request: &Request,
-        permit_of: &mut Option<Ticket>,
+        permit_of: &mut Option<RatePermit>,
     ) -> Result<(), Refusal> {
         if policy.counts == Counts::Nothing {
             return Ok(());
@@ -58,13 +58,13 @@ impl Limit {
 impl Limit {
     /// Counts a request, unless it has been, and says in the head of its answer what is left of
     /// its caller's minute.
-    pub(super) fn tell(&self, permit: &Ticket, headers: &mut HeaderMap) {
+    pub(super) fn tell(&self, permit: &RatePermit, headers: &mut HeaderMap) {
         // A request that was refused before it took anything has been a request. Where none is
         // left, it was one too many for someone else, and has its answer all the same.
         let _ = permit.take_request();
-        let standing = permit.standing();
-        self.write_window(headers, &REQUESTS, standing.requests);
-        self.write_window(headers, &TOKENS, standing.tokens);
+        let status = permit.status();
+        self.write_window(headers, &REQUESTS, status.requests);
+        self.write_window(headers, &TOKENS, status.tokens);
     }
 
     fn write_window(&self, headers: &mut HeaderMap, names: &[HeaderName; 3], window: Window) {

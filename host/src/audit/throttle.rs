@@ -24,14 +24,14 @@ const NAMED_MAX: usize = 10;
 
 /// What has come in this window.
 #[derive(Debug, Default)]
-pub(super) struct Flood {
+pub(super) struct EventThrottle {
     began: Duration,
     written: u32,
     seen: HashMap<(EventKind, Option<IpAddr>), u32>,
     left_out: HashMap<EventKind, u64>,
 }
 
-impl Flood {
+impl EventThrottle {
     /// Whether an event is written; otherwise it is counted.
     pub(super) fn admit(&mut self, event: &Event, now: Duration) -> bool {
         if self.seen.is_empty() {
@@ -100,13 +100,15 @@ mod tests {
 
     #[test]
     fn one_address_gets_few_lines_and_a_count() {
-        let mut flood = Flood::default();
+        let mut throttle = EventThrottle::default();
         let now = Duration::from_secs(5);
-        let written = (0..1_000).filter(|_| flood.admit(&failure(7), now)).count();
+        let written = (0..1_000)
+            .filter(|_| throttle.admit(&failure(7), now))
+            .count();
         assert_eq!(written, 10);
-        assert!(flood.admit(&failure(8), now), "others are still heard");
-        assert!(flood.summaries(now + Duration::from_secs(59)).is_empty());
-        let summaries = flood.summaries(now + WINDOW);
+        assert!(throttle.admit(&failure(8), now), "others are still heard");
+        assert!(throttle.summaries(now + Duration::from_secs(59)).is_empty());
+        let summaries = throttle.summaries(now + WINDOW);
         let about: Vec<_> = summaries.iter().map(|event| json!(event.about)).collect();
         assert_eq!(
             about,
@@ -117,17 +119,17 @@ mod tests {
                 "most_from": {"0.0.0.7": 1000},
             })]
         );
-        assert!(flood.admit(&failure(7), now + WINDOW), "a new window");
+        assert!(throttle.admit(&failure(7), now + WINDOW), "a new window");
     }
 
     #[test]
     fn many_addresses_together_are_bounded_in_lines_and_memory() {
-        let mut flood = Flood::default();
+        let mut throttle = EventThrottle::default();
         let mut written = 0;
         for address in 0..100_000 {
-            written += u32::from(flood.admit(&failure(address), Duration::ZERO));
+            written += u32::from(throttle.admit(&failure(address), Duration::ZERO));
         }
         assert_eq!(written, FROM_ALL_MAX);
-        assert!(flood.seen.len() <= ADDRESSES_MAX + 1);
+        assert!(throttle.seen.len() <= ADDRESSES_MAX + 1);
     }
 }

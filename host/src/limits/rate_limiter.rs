@@ -1,15 +1,14 @@
-//! Finds the buckets of a caller, in tables that are bounded, and takes from them.
+//! Finds the buckets of a caller, in tables that are bounded.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use hashlink::LruCache;
 use parking_lot::Mutex;
 
-use super::bucket::{Bucket, Requests, Short, Standing};
+use super::bucket::{Bucket, Requests};
+use super::permit::{RatePermit, SharedBucket};
 use super::{Config, Rate, ResetFormat};
 use crate::auth::{Caller, Tier};
 use crate::clock::Clock;
@@ -35,46 +34,8 @@ struct Inner {
     addresses: Vec<Mutex<LruCache<(IpAddr, RouteIndex), SharedBucket>>>,
 }
 
-/// One caller's buckets, held by the table and by the tickets of its requests in flight.
-type SharedBucket = Arc<Mutex<Bucket>>;
-
 /// The place of a route in the list of those counted apart, from 1; 0 for all others.
 type RouteIndex = u16;
-
-/// Why a request is not let through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RateError {
-    /// There were too many requests.
-    #[error("over the limit of {limit} requests a minute")]
-    Requests {
-        /// Requests a minute.
-        limit: u32,
-        /// The time after which the next one is let through.
-        wait: Duration,
-    },
-    /// There were too many tokens.
-    #[error("over the limit of {limit} tokens a minute: {asked} were asked for")]
-    Tokens {
-        /// Tokens a minute.
-        limit: u32,
-        /// Prompt and answer of this request.
-        asked: u32,
-        /// The time after which as many are there.
-        wait: Duration,
-    },
-    /// The request asks for more than a minute's worth: it can never be let through.
-    #[error("{asked} tokens are asked for, and no request can have more than {limit}")]
-    NeverFits {
-        /// Tokens a minute.
-        limit: u32,
-        /// Prompt and answer of this request.
-        asked: u32,
-    },
-    /// The host: tokens are asked for once the request has been counted without them. Dropping
-    /// such a reservation would give back what was never taken.
-    #[error("tokens are asked for a request that has been counted without them")]
-    AlreadyCounted,
-}
 
 impl RateLimiter {
     /// A limiter with empty tables.
@@ -136,10 +97,15 @@ impl RateLimiter {
         (addresses, self.0.keys.lock().len())
     }
 
-    /// The ticket of one request: kept by the verified key, and by the address where there is
+    /// The permit of one request: kept by the verified key, and by the address where there is
     /// none. None where nothing is limited.
     #[must_use]
-    pub fn ticket(&self, caller: &Caller, address: ClientAddress, route: &str) -> Option<Ticket> {
+    pub fn permit(
+        &self,
+        caller: &Caller,
+        address: ClientAddress,
+        route: &str,
+    ) -> Option<RatePermit> {
         if !self.is_enabled() {
             return None;
         }
@@ -156,11 +122,7 @@ impl RateLimiter {
             Some(key) => inner.by_key((key.clone(), index), rate),
             None => inner.by_address((address.network(), index), rate),
         };
-        Some(Ticket(Arc::new(Held {
-            bucket,
-            clock: inner.clock.clone(),
-            taken: AtomicBool::new(false),
-        })))
+        Some(RatePermit::new(bucket, inner.clock.clone()))
     }
 }
 
@@ -214,134 +176,13 @@ fn shard_of(address: IpAddr) -> usize {
     (octets.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 60) as usize % SHARDS
 }
 
-/// What one request may take from. Clones are the same ticket.
-#[derive(Clone)]
-pub struct Ticket(Arc<Held>);
-
-struct Held {
-    bucket: SharedBucket,
-    clock: Clock,
-    /// Whether the request has been counted.
-    taken: AtomicBool,
-}
-
-impl Ticket {
-    /// Refuses early what would be refused later: looks whether the caller has a request left,
-    /// and takes nothing.
-    ///
-    /// # Errors
-    ///
-    /// When there is none left.
-    pub fn check(&self) -> Result<(), RateError> {
-        let bucket = self.0.bucket.lock();
-        bucket
-            .check_request(self.0.clock.elapsed())
-            .map_err(|short| refusal(short, &bucket, 0))
-    }
-
-    /// Takes one request, and no tokens. A second call for the same request takes nothing.
-    ///
-    /// # Errors
-    ///
-    /// When there is none left.
-    pub fn take_request(&self) -> Result<(), RateError> {
-        if self.begin() { self.take(0) } else { Ok(()) }
-    }
-
-    /// Takes one request and as many tokens as it may use at most, or nothing.
-    ///
-    /// # Errors
-    ///
-    /// When one of the two is short, the request could never be let through, or it has been
-    /// counted before.
-    pub fn reserve(&self, tokens: u32) -> Result<Reservation, RateError> {
-        let limit = self.0.bucket.lock().rate().tokens.get();
-        if tokens > limit {
-            return Err(RateError::NeverFits {
-                limit,
-                asked: tokens,
-            });
-        }
-        if !self.begin() {
-            return Err(RateError::AlreadyCounted);
-        }
-        self.take(tokens)?;
-        Ok(Reservation {
-            held: Arc::clone(&self.0),
-            reserved: tokens,
-            used: tokens,
-        })
-    }
-
-    /// Whether this is the first attempt to count the request. One that was refused is not
-    /// counted again on its way out.
-    fn begin(&self) -> bool {
-        !self.0.taken.swap(true, Ordering::AcqRel)
-    }
-
-    fn take(&self, tokens: u32) -> Result<(), RateError> {
-        let mut bucket = self.0.bucket.lock();
-        bucket
-            .take(tokens, self.0.clock.elapsed())
-            .map_err(|short| refusal(short, &bucket, tokens))
-    }
-
-    /// Tokens that one request can have at most.
-    #[must_use]
-    pub fn tokens_max(&self) -> u32 {
-        self.0.bucket.lock().rate().tokens.get()
-    }
-
-    /// What the caller has left.
-    #[must_use]
-    pub fn standing(&self) -> Standing {
-        self.0.bucket.lock().standing(self.0.clock.elapsed())
-    }
-}
-
-fn refusal(short: Short, bucket: &Bucket, asked: u32) -> RateError {
-    match short {
-        Short::Requests(wait) => RateError::Requests {
-            limit: bucket.rate().requests.get(),
-            wait,
-        },
-        Short::Tokens(wait) => RateError::Tokens {
-            limit: bucket.rate().tokens.get(),
-            asked,
-            wait,
-        },
-    }
-}
-
-/// Tokens that were taken in advance. When it is dropped, what was not used goes back: after an
-/// answer, and also when a stream is cut or a run fails.
-#[must_use]
-pub struct Reservation {
-    held: Arc<Held>,
-    reserved: u32,
-    used: u32,
-}
-
-impl Reservation {
-    /// Notes what has really been used so far; without a call, it is what was reserved.
-    pub fn set_used(&mut self, tokens: u32) {
-        self.used = tokens;
-    }
-}
-
-impl Drop for Reservation {
-    fn drop(&mut self) {
-        let held = &self.held;
-        let now = held.clock.elapsed();
-        held.bucket.lock().settle(self.reserved, self.used, now);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::limits::RateError;
     use jiff::Timestamp;
+    use std::time::Duration;
 
     fn limiter(config: Config) -> (RateLimiter, crate::clock::ManualClock) {
         let (clock, hand) = Clock::manual(Timestamp::UNIX_EPOCH);
@@ -352,9 +193,9 @@ mod tests {
         ClientAddress::new(IpAddr::V4(n.into()), 64)
     }
 
-    fn ticket(limiter: &RateLimiter, n: u32, route: &str) -> Ticket {
+    fn permit(limiter: &RateLimiter, n: u32, route: &str) -> RatePermit {
         limiter
-            .ticket(&Caller::anonymous(), address(n), route)
+            .permit(&Caller::anonymous(), address(n), route)
             .unwrap()
     }
 
@@ -370,12 +211,12 @@ mod tests {
     #[test]
     fn each_address_has_its_own_and_each_request_is_counted_once() {
         let (limiter, _) = limiter(of(1, 100));
-        let first = ticket(&limiter, 1, "/infer");
+        let first = permit(&limiter, 1, "/infer");
         first.take_request().unwrap();
         first.take_request().unwrap();
-        assert!(ticket(&limiter, 1, "/infer").check().is_err());
-        assert!(ticket(&limiter, 1, "/v2/x").take_request().is_err());
-        assert!(ticket(&limiter, 2, "/infer").take_request().is_ok());
+        assert!(permit(&limiter, 1, "/infer").check().is_err());
+        assert!(permit(&limiter, 1, "/v2/x").take_request().is_err());
+        assert!(permit(&limiter, 2, "/infer").take_request().is_ok());
     }
 
     #[test]
@@ -383,14 +224,14 @@ mod tests {
         let mut config = of(1, 100);
         config.routes = vec!["/v1/embeddings=2:50".parse().unwrap()];
         let (limiter, _) = limiter(config);
-        ticket(&limiter, 1, "/infer").take_request().unwrap();
+        permit(&limiter, 1, "/infer").take_request().unwrap();
         for _ in 0..2 {
-            ticket(&limiter, 1, "/v1/embeddings")
+            permit(&limiter, 1, "/v1/embeddings")
                 .take_request()
                 .unwrap();
         }
         assert_eq!(
-            ticket(&limiter, 1, "/v1/embeddings").take_request(),
+            permit(&limiter, 1, "/v1/embeddings").take_request(),
             Err(RateError::Requests {
                 limit: 2,
                 wait: Duration::from_secs(30)
@@ -401,7 +242,7 @@ mod tests {
     #[test]
     fn requests_and_tokens_are_taken_together_or_not_at_all() {
         let (limiter, _) = limiter(of(2, 100));
-        let refused = ticket(&limiter, 1, "/v1/chat").reserve(101);
+        let refused = permit(&limiter, 1, "/v1/chat").reserve(101);
         assert!(matches!(
             refused,
             Err(RateError::NeverFits {
@@ -409,28 +250,28 @@ mod tests {
                 asked: 101
             })
         ));
-        let kept = ticket(&limiter, 1, "/v1/chat").reserve(60).unwrap();
-        let short = ticket(&limiter, 1, "/v1/chat").reserve(60);
+        let kept = permit(&limiter, 1, "/v1/chat").reserve(60).unwrap();
+        let short = permit(&limiter, 1, "/v1/chat").reserve(60);
         assert!(matches!(short, Err(RateError::Tokens { .. })));
-        assert_eq!(ticket(&limiter, 1, "/").standing().requests.remaining, 1);
+        assert_eq!(permit(&limiter, 1, "/").status().requests.remaining, 1);
         drop(kept);
-        assert_eq!(ticket(&limiter, 1, "/").standing().tokens.remaining, 40);
+        assert_eq!(permit(&limiter, 1, "/").status().tokens.remaining, 40);
     }
 
     #[test]
     fn a_reservation_gives_back_what_was_not_used() {
         let (limiter, _) = limiter(of(9, 100));
-        let mut reservation = ticket(&limiter, 1, "/").reserve(90).unwrap();
+        let mut reservation = permit(&limiter, 1, "/").reserve(90).unwrap();
         reservation.set_used(12);
         drop(reservation);
-        assert_eq!(ticket(&limiter, 1, "/").standing().tokens.remaining, 88);
+        assert_eq!(permit(&limiter, 1, "/").status().tokens.remaining, 88);
     }
 
     #[test]
     fn a_request_that_is_counted_cannot_reserve_tokens_and_give_them_back() {
         let (limiter, _) = limiter(of(9, 100));
-        let _held = ticket(&limiter, 1, "/").reserve(80).unwrap();
-        let counted = ticket(&limiter, 1, "/");
+        let _held = permit(&limiter, 1, "/").reserve(80).unwrap();
+        let counted = permit(&limiter, 1, "/");
         counted.take_request().unwrap();
         let mut reserved = counted.reserve(20);
         if let Ok(reservation) = &mut reserved {
@@ -438,7 +279,7 @@ mod tests {
         }
         assert!(matches!(reserved, Err(RateError::AlreadyCounted)));
         drop(reserved);
-        assert_eq!(ticket(&limiter, 1, "/").standing().tokens.remaining, 20);
+        assert_eq!(permit(&limiter, 1, "/").status().tokens.remaining, 20);
     }
 
     /// A full bucket is as good as a new one, so those that were quiet for longest go first.
@@ -450,18 +291,18 @@ mod tests {
         });
         for n in 0..10_000 {
             // One address that keeps coming stays, and stays limited.
-            let outcome = ticket(&limiter, u32::MAX, "/").take_request();
+            let outcome = permit(&limiter, u32::MAX, "/").take_request();
             assert_eq!(outcome.is_ok(), n == 0);
-            ticket(&limiter, n, "/").take_request().unwrap();
+            permit(&limiter, n, "/").take_request().unwrap();
         }
         assert!(limiter.table_sizes().0 <= 64);
-        assert!(ticket(&limiter, 0, "/").take_request().is_ok());
+        assert!(permit(&limiter, 0, "/").take_request().is_ok());
     }
 
     #[test]
     fn turned_off_it_gives_no_tickets() {
         let limiter = RateLimiter::new(Config::default(), Clock::system());
-        let none = limiter.ticket(&Caller::anonymous(), address(1), "/");
+        let none = limiter.permit(&Caller::anonymous(), address(1), "/");
         assert!(none.is_none());
     }
 }
