@@ -2,13 +2,14 @@
 //! acknowledged.
 
 mod admin_key;
+mod bounds;
 mod change;
 mod error;
-mod ledger;
 mod record;
 mod row;
 mod secret_file;
 mod table;
+mod usage_rows;
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicI64;
@@ -19,9 +20,9 @@ use jiff::Timestamp;
 use sqlx::SqlitePool;
 
 pub use admin_key::AdminKey;
-pub use change::{OLD_SECRETS_MAX, ROTATION_OVERLAP_MAX};
+pub use bounds::{NETWORKS_MAX, OLD_SECRETS_MAX, ROTATION_OVERLAP_MAX};
 pub use error::{AuthError, KeyError};
-pub use record::{CreatedKey, KeyRecord, NETWORKS_MAX, NewKey};
+pub use record::{CreatedKey, KeyRecord, NewKey};
 use table::Table;
 
 use super::caller::Caller;
@@ -57,18 +58,18 @@ impl KeyStore {
     /// only be noticed when it is too late.
     pub async fn open(db: Db, config: &super::Config, clock: Clock) -> Result<Self, KeyError> {
         let mut table = Table::default();
-        let mut used = ledger::read(db.pool()).await?;
+        let mut used = usage_rows::read(db.pool()).await?;
         let mut resume = |subject: &str| {
             let counts = used.remove(subject).unwrap_or_default();
             KeyUsage::resumed(clock.clone(), &counts)
         };
         for (index, key) in config.keys.iter().enumerate() {
-            let usage = resume(&ledger::subject_of(None, &key.digest));
+            let usage = resume(&usage_rows::subject_of(None, &key.digest));
             table.insert(KeyRecord::configured(index + 1), key.digest, usage);
         }
         // Stored keys come second: where both name the same secret, its revocation must hold.
         for (record, digest) in row::all(db.pool()).await? {
-            let usage = resume(&ledger::subject_of(Some(&record.id), &digest));
+            let usage = resume(&usage_rows::subject_of(Some(&record.id), &digest));
             table.insert(record, digest, usage);
         }
         let old_secrets = row::old_secrets(db.pool()).await?;

@@ -30,7 +30,6 @@ use crate::db::Db;
 use crate::ids::KeyId;
 use crate::net::{ClientAddress, Network};
 use crate::telemetry::metrics;
-pub use exemptions::Exemption;
 use in_force::InForce;
 
 /// Bans in force at once. At most about 300 bytes each. Beyond it, those that end first go.
@@ -67,6 +66,19 @@ pub struct Ban {
     pub until: Timestamp,
     /// Whether it is on disk.
     written: AtomicBool,
+}
+
+/// A network that is never banned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exemption {
+    /// Which.
+    pub network: Network,
+    /// Why, in the words of who made it.
+    pub note: String,
+    /// When it was made.
+    pub created: Timestamp,
+    /// The key that made it.
+    pub created_by: Option<KeyId>,
 }
 
 /// Why a change was not made, or bans could not be read.

@@ -7,21 +7,13 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::bounds::{KEYS_MAX, OLD_SECRETS_MAX, ROTATION_OVERLAP_MAX};
 use super::record::whole_milliseconds;
 use super::table::Table;
 use super::{CreatedKey, KeyError, KeyRecord, KeyStore, NewKey, row};
 use crate::auth::key::SecretKey;
 use crate::auth::usage::KeyUsage;
 use crate::ids::KeyId;
-
-/// Stored keys, revoked ones included. Bounds memory: the store reads all of them at the start.
-pub(super) const KEYS_MAX: usize = 100_000;
-
-/// How long a replaced secret may go on working.
-pub const ROTATION_OVERLAP_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
-
-/// Replaced secrets of one key that work at the same time. A rotation too many ends the oldest.
-pub const OLD_SECRETS_MAX: usize = 2;
 
 impl KeyStore {
     /// Makes a key. On disk when this returns, also if the caller stops waiting.

@@ -6,8 +6,7 @@ use std::path::PathBuf;
 use belljar_bundle::DurationText;
 use jiff::Timestamp;
 
-use super::change::{KEYS_MAX, ROTATION_OVERLAP_MAX};
-use super::record::{MODELS_MAX, NAME_CHARACTERS_MAX};
+use super::bounds::{KEYS_MAX, MODELS_MAX, NAME_CHARACTERS_MAX, ROTATION_OVERLAP_MAX};
 use crate::auth::allowance::LIMIT_MAX;
 use crate::ids::KeyId;
 

@@ -6,18 +6,12 @@ use belljar_bundle::ModelName;
 use jiff::Timestamp;
 
 use super::KeyError;
+use super::bounds::{MODELS_MAX, NAME_CHARACTERS_MAX};
 use crate::auth::allowance::Allowance;
 use crate::auth::key::SecretKey;
 use crate::auth::scope::Scopes;
 use crate::ids::KeyId;
 use crate::net::NetworkAcl;
-
-/// Characters of a key's name.
-pub(super) const NAME_CHARACTERS_MAX: usize = 100;
-/// Models that one key can be limited to.
-pub(super) const MODELS_MAX: usize = 1_000;
-/// Networks in each of the two lists of a key.
-pub const NETWORKS_MAX: usize = 256;
 
 /// What is known about a key; nothing of its secret.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use sqlx::SqlitePool;
 
-use super::{KeyError, KeyRecord, NETWORKS_MAX};
+use super::bounds::NETWORKS_MAX;
+use super::{KeyError, KeyRecord};
 use crate::auth::allowance::Allowance;
 use crate::auth::key::KeyDigest;
 use crate::auth::scope::{InvalidScope, InvalidTier, Tier};

@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use serde_json::json;
 
-use super::{Ban, BanError, Bans, rows};
+use super::{Ban, BanError, Bans, Exemption, rows};
 use crate::audit::{Actor, Event, EventKind};
-use crate::ids::KeyId;
 use crate::net::Network;
 
 /// Exemptions. Each violation and each request of a banned address walks through them.
@@ -15,19 +13,6 @@ pub(super) const EXEMPTIONS_MAX: usize = 1_000;
 
 /// Characters of a note.
 pub(super) const NOTE_CHARACTERS_MAX: usize = 200;
-
-/// A network that is never banned.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Exemption {
-    /// Which.
-    pub network: Network,
-    /// Why, in the words of who made it.
-    pub note: String,
-    /// When it was made.
-    pub created: Timestamp,
-    /// The key that made it.
-    pub created_by: Option<KeyId>,
-}
 
 impl Bans {
     /// Exempts a network: its bans end, and its violations no longer count. On disk when it
