@@ -7,7 +7,6 @@
 mod allowance;
 mod authorized;
 mod caller;
-mod credential;
 mod key;
 mod scope;
 mod store;
@@ -16,7 +15,6 @@ mod usage;
 pub use allowance::{Allowance, LIMIT_MAX};
 pub use authorized::{Administer, Authorized, Infer, ReadModels, Right, WriteModels};
 pub use caller::{Caller, Denied};
-pub use credential::{Credential, Principal};
 pub use key::{
     ConfiguredKey, InvalidConfiguredKey, MalformedAuthorization, MalformedKey, PresentedKey,
     SecretKey,

@@ -7,8 +7,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::allowance::Allowance;
-use super::credential::Principal;
-use super::scope::{Scope, Scopes, Tier};
+use super::scope::{Scope, Scopes};
 use super::usage::KeyUsage;
 use crate::ids::KeyId;
 use crate::net::NetworkAcl;
@@ -78,12 +77,6 @@ impl Caller {
         self.account().map(|account| &account.id)
     }
 
-    /// Who is calling, as far as that was proven.
-    #[must_use]
-    pub fn principal(&self) -> Principal<'_> {
-        self.key_id().map_or(Principal::Anonymous, Principal::Key)
-    }
-
     /// Where the key's use is counted; none without a key.
     #[must_use]
     pub fn usage(&self) -> Option<&Arc<KeyUsage>> {
@@ -129,24 +122,6 @@ impl Caller {
         self.account()
             .and_then(|account| account.models.as_ref())
             .is_none_or(|allowed| allowed.contains(model_name))
-    }
-
-    /// The tier of the key, where one was given.
-    #[must_use]
-    pub fn tier(&self) -> Option<Tier> {
-        self.allowance().tier
-    }
-
-    /// The key's own limit of requests a minute, where one was given.
-    #[must_use]
-    pub fn requests_per_minute(&self) -> Option<u32> {
-        self.allowance().rpm
-    }
-
-    /// The key's own limit of tokens a minute, where one was given.
-    #[must_use]
-    pub fn tokens_per_minute(&self) -> Option<u32> {
-        self.allowance().tpm
     }
 
     /// How much the caller may use. Nothing is said for a caller without a key, nor for a key of

@@ -93,10 +93,6 @@ async fn a_created_key_works_at_once_and_after_a_restart() {
         assert_eq!(caller.key_id(), Some(&created.record.id));
         assert!(caller.has(Scope::Metrics) && !caller.has(Scope::Admin));
         assert!(caller.may_use("echo") && !caller.may_use("fake"));
-        assert_eq!(
-            (caller.tier(), caller.requests_per_minute()),
-            (Some(Tier::Tier5), Some(7))
-        );
         assert_eq!(caller.allowance(), &created.record.allowance);
         assert_eq!(caller.networks(), &networks);
         assert_eq!(store.list(), std::slice::from_ref(&created.record));

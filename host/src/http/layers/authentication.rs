@@ -7,8 +7,7 @@ use super::check::Refusal;
 use super::revocation::Revocation;
 use crate::audit::EventKind;
 use crate::auth::{
-    AuthError, Caller, Credential, KeyStore, MalformedAuthorization, MalformedKey, PresentedKey,
-    Scope,
+    AuthError, Caller, KeyStore, MalformedAuthorization, MalformedKey, PresentedKey, Scope,
 };
 use crate::guard::Violation;
 use crate::http::error::{ApiError, ErrorType};
@@ -63,7 +62,7 @@ fn forget_credentials(headers: &mut HeaderMap) {
 }
 
 fn authenticate(headers: &HeaderMap, keys: &KeyStore) -> Result<Caller, ApiError> {
-    let key = presented(headers)?.map(|Credential::ApiKey(key)| key);
+    let key = presented(headers)?;
     keys.authenticate(key.as_ref()).map_err(|error| match error {
         // Does not count against the address: a client that was never given a key guesses none.
         AuthError::Missing => unauthorized(
@@ -76,8 +75,8 @@ fn authenticate(headers: &HeaderMap, keys: &KeyStore) -> Result<Caller, ApiError
     })
 }
 
-/// The credential of a request, from either header.
-fn presented(headers: &HeaderMap) -> Result<Option<Credential>, ApiError> {
+/// The key of a request, from either header.
+fn presented(headers: &HeaderMap) -> Result<Option<PresentedKey>, ApiError> {
     let bearer = single(headers, &header::AUTHORIZATION)?
         .map(bearer)
         .transpose()?;
@@ -109,23 +108,19 @@ fn single<'a>(
     Ok(first)
 }
 
-fn bearer(value: &[u8]) -> Result<Credential, ApiError> {
-    PresentedKey::from_authorization(value)
-        .map(Credential::ApiKey)
-        .map_err(|error| match error {
-            MalformedAuthorization::NotBearer => unauthorized(
-                "invalid_authorization",
-                "The Authorization header is not of the form `Bearer KEY`.",
-            )
-            .counting_as(Violation::FailedAuthentication),
-            MalformedAuthorization::Key(malformed) => refused(malformed),
-        })
+fn bearer(value: &[u8]) -> Result<PresentedKey, ApiError> {
+    PresentedKey::from_authorization(value).map_err(|error| match error {
+        MalformedAuthorization::NotBearer => unauthorized(
+            "invalid_authorization",
+            "The Authorization header is not of the form `Bearer KEY`.",
+        )
+        .counting_as(Violation::FailedAuthentication),
+        MalformedAuthorization::Key(malformed) => refused(malformed),
+    })
 }
 
-fn plain(value: &[u8]) -> Result<Credential, ApiError> {
-    PresentedKey::parse(value)
-        .map(Credential::ApiKey)
-        .map_err(refused)
+fn plain(value: &[u8]) -> Result<PresentedKey, ApiError> {
+    PresentedKey::parse(value).map_err(refused)
 }
 
 fn refused(_: MalformedKey) -> ApiError {
