@@ -23,7 +23,7 @@ pub use stop::{Filtered, StopFilter};
 pub use stream::{GenerationStream, READ_AHEAD_EVENTS, StreamQueue, StreamSink};
 pub use tokens::TokenCap;
 
-use belljar_sandbox::{Spent, wit::text};
+use belljar_sandbox::{RunCost, wit::text};
 
 /// What one finished text has used.
 #[derive(Clone, Copy, Debug)]
@@ -31,5 +31,5 @@ pub struct End {
     /// In tokens: what the guest says, capped by what the host counted.
     pub usage: text::Usage,
     /// Of the sandbox.
-    pub spent: Spent,
+    pub cost: RunCost,
 }

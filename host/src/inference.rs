@@ -183,8 +183,8 @@ fn ended<T>(
     run: Result<Completed<T>, RunError>,
 ) -> Result<T, RunError> {
     match run {
-        Ok(Completed { value, spent }) => {
-            meter::note_end(model, &spent);
+        Ok(Completed { value, cost }) => {
+            meter::note_end(model, &cost);
             Ok(value)
         }
         Err(error) => {

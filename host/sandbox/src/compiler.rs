@@ -251,7 +251,7 @@ impl Compiler {
         let cache = Cache::new(
             config.artefacts.clone(),
             config.mac_key.clone(),
-            &sandbox.0.engine,
+            sandbox.engine(),
         )?;
         Ok(Self {
             cache: Arc::new(cache),

@@ -3,11 +3,10 @@
 
 use crate::{
     RunError,
-    model::{Loaded, ReadyModel, guest_error},
-    run::{Call, Live},
+    run::{Call, RunContext},
     wit::text,
 };
-use std::{future::Future, ops::ControlFlow, sync::Arc};
+use std::{future::Future, ops::ControlFlow};
 use wasmtime::component::Instance;
 
 /// Chunks asked for in one call of `next`. The bytes in them are bounded by the run's cap on its
@@ -48,7 +47,6 @@ pub struct Generated<S> {
 }
 
 pub(crate) struct Generate<S> {
-    pub(crate) model: Arc<Loaded>,
     pub(crate) request: text::Request,
     pub(crate) sink: S,
 }
@@ -56,26 +54,26 @@ pub(crate) struct Generate<S> {
 impl<S: ChunkSink> Call for Generate<S> {
     type Output = Generated<S>;
 
-    async fn call(self, live: &mut Live, instance: Instance) -> Result<Self::Output, RunError> {
-        let Self {
-            model,
-            request,
-            mut sink,
-        } = self;
-        let guest = ReadyModel::text_guest(&model, live, &instance)?;
-        let started = guest.call_start(&mut live.store, &request).await;
+    async fn call(
+        self,
+        context: &mut RunContext,
+        instance: Instance,
+    ) -> Result<Self::Output, RunError> {
+        let Self { request, mut sink } = self;
+        let guest = context.text(&instance)?;
+        let started = guest.call_start(&mut context.store, &request).await;
         drop(request);
         let generation = started
-            .map_err(|error| live.fault(&error))?
-            .map_err(|error| guest_error(error, live))?;
+            .map_err(|error| context.fault(&error))?
+            .map_err(|error| context.guest_error(error))?;
         let resource = guest.generation();
         loop {
             let chunks = resource
-                .call_next(&mut live.store, generation, PULL_CHUNKS)
+                .call_next(&mut context.store, generation, PULL_CHUNKS)
                 .await;
             let mut chunks = chunks
-                .map_err(|error| live.fault(&error))?
-                .map_err(|error| guest_error(error, live))?;
+                .map_err(|error| context.fault(&error))?
+                .map_err(|error| context.guest_error(error))?;
             if chunks.len() > PULL_CHUNKS as usize {
                 let reason = format!(
                     "`next` gave {} chunks where {PULL_CHUNKS} were the most",
@@ -90,7 +88,7 @@ impl<S: ChunkSink> Call for Generate<S> {
                 chunks.truncate(last + 1);
             }
             let over = last.is_some() || chunks.is_empty();
-            live.add_output(chunks.iter().map(chunk_bytes).sum())?;
+            context.add_output(chunks.iter().map(chunk_bytes).sum())?;
             if !chunks.is_empty() && sink.take(chunks).await?.is_break() {
                 return Ok(Generated { sink, usage: None });
             }
@@ -98,8 +96,8 @@ impl<S: ChunkSink> Call for Generate<S> {
                 break;
             }
         }
-        let usage = resource.call_usage(&mut live.store, generation).await;
-        let usage = usage.map_err(|error| live.fault(&error))?;
+        let usage = resource.call_usage(&mut context.store, generation).await;
+        let usage = usage.map_err(|error| context.fault(&error))?;
         Ok(Generated {
             sink,
             usage: Some(usage),

@@ -9,19 +9,25 @@
 mod artefact;
 mod bindings;
 mod budget;
+mod calls;
 mod child;
 mod cleaning;
 mod compiler;
+mod config;
 mod engine;
+mod epoch;
 mod fault;
-mod gate;
 mod generation;
 mod imports;
 mod inspect;
+mod label;
+mod loaded;
 mod model;
 mod pot;
 mod run;
+mod run_queue;
 mod sandbox;
+mod shared;
 mod state;
 mod tensor;
 mod threads;
@@ -33,11 +39,13 @@ pub use cleaning::{Cleaning, CleaningChoice, SwapEvidence};
 pub use compiler::{
     COMPILE_COMMAND, CompileError, CompileJob, Compiler, CompilerConfig, Phase, inspect_component,
 };
+pub use config::{SandboxConfig, StartError};
 pub use fault::{Cap, CapHit, GuestError, RunError};
 pub use generation::{ChunkSink, Generated};
+pub use label::{RunCost, RunLabel, RunReport};
 pub use model::ReadyModel;
-pub use run::{Completed, RunHandle, RunLabel, RunReport, Spent};
-pub use sandbox::{Sandbox, SandboxConfig, SandboxStats, StartError};
+pub use run::{Completed, RunHandle};
+pub use sandbox::{Sandbox, SandboxStats};
 pub use state::AssetFile;
 pub use tensor::{
     TENSOR_DIMENSIONS_MAX, TENSOR_NAME_BYTES_MAX, TENSORS_MAX, TensorError, check_tensor,

@@ -2,23 +2,21 @@
 //! threads from then on.
 
 use crate::{
-    Budget, Cap, CapHit, RunError,
-    fault::{EngineCaps, classify},
-    gate::Pass,
-    model::Loaded,
-    sandbox::Ticking,
+    Budget, Cap, CapHit, GuestError, RunCost, RunError, RunLabel,
+    epoch::TickerGuard,
+    fault::{EngineCaps, classify, short},
+    loaded::Loaded,
+    run_queue::RunPermit,
     state::GuestState,
     threads::GuestTask,
+    wit::{embeddings, tensors, text, types},
 };
 use std::{
     future::{Future, poll_fn},
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Instant,
 };
 use wasmtime::{Store, UpdateDeadline, component::Instance};
 
@@ -28,90 +26,13 @@ const FIRST_YIELD_TICKS: u64 = 2;
 /// Ticks between the yields after that.
 const YIELD_TICKS: u64 = 1;
 
-/// Who is running, for the log, and what the run spent, for whoever keeps a clone.
-#[derive(Clone, Debug)]
-pub struct RunLabel {
-    request_id: Arc<str>,
-    meter: Arc<Meter>,
-    report: Option<Arc<dyn RunReport>>,
-}
-
-/// Is told of each run under a label when it has ended, however it did: also of one whose caller
-/// left before.
-pub trait RunReport: std::fmt::Debug + Send + Sync {
-    /// Notes what the run has spent. Called where runs end, so it must not wait.
-    fn run_ended(&self, spent: &Spent);
-}
-
-impl RunLabel {
-    /// A label with a meter at zero.
-    #[must_use]
-    pub fn new(request_id: impl Into<Arc<str>>) -> Self {
-        Self {
-            request_id: request_id.into(),
-            meter: Arc::default(),
-            report: None,
-        }
-    }
-
-    /// The label with somebody to tell of each run's end.
-    #[must_use]
-    pub fn reporting_to(mut self, report: Arc<dyn RunReport>) -> Self {
-        self.report = Some(report);
-        self
-    }
-
-    /// The id of the request.
-    #[must_use]
-    pub fn request_id(&self) -> &str {
-        &self.request_id
-    }
-
-    /// What all runs under this label have spent so far, failed and cancelled ones included.
-    #[must_use]
-    pub fn spent(&self) -> Spent {
-        let us = self.meter.wall_us.load(Ordering::Relaxed);
-        Spent {
-            fuel: self.meter.fuel.load(Ordering::Relaxed),
-            memory_bytes: self.meter.memory_bytes.load(Ordering::Relaxed),
-            output_bytes: self.meter.output_bytes.load(Ordering::Relaxed),
-            wall: Duration::from_micros(us),
-        }
-    }
-
-    pub(crate) fn count_output(&self, bytes: u64) {
-        self.meter.output_bytes.fetch_add(bytes, Ordering::Relaxed);
-    }
-}
-
-#[derive(Debug, Default)]
-struct Meter {
-    fuel: AtomicU64,
-    memory_bytes: AtomicU64,
-    output_bytes: AtomicU64,
-    wall_us: AtomicU64,
-}
-
-/// What a run used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Spent {
-    /// Units of wasmtime fuel.
-    pub fuel: u64,
-    /// Linear memory at the end, in bytes over all memories.
-    pub memory_bytes: u64,
-    /// Bytes of the answer.
-    pub output_bytes: u64,
-    /// From the start of the instance to its end; the wait for a slot is not in it.
-    pub wall: Duration,
-}
-
 /// A result and what it cost.
 #[derive(Clone, Debug)]
 pub struct Completed<T> {
     /// The result.
     pub value: T,
     /// The cost.
-    pub spent: Spent,
+    pub cost: RunCost,
 }
 
 /// What is done with a fresh instance.
@@ -119,25 +40,26 @@ pub(crate) trait Call: Send + 'static {
     type Output: Send + 'static;
     fn call(
         self,
-        live: &mut Live,
+        context: &mut RunContext,
         instance: Instance,
     ) -> impl Future<Output = Result<Self::Output, RunError>> + Send;
 }
 
-/// An instance that is alive, and everything that goes when it goes.
-pub(crate) struct Live {
+/// What a run has and is: its store, and everything that goes when it goes.
+pub(crate) struct RunContext {
     pub(crate) store: Store<GuestState>,
-    pub(crate) label: RunLabel,
-    pub(crate) output_bytes: u64,
+    pub(crate) model: Arc<Loaded>,
+    label: RunLabel,
+    output_bytes: u64,
     budget: Budget,
     start: Instant,
-    _ticking: Ticking,
-    _passes: (Pass, Pass),
+    _ticking: TickerGuard,
+    _permits: (RunPermit, RunPermit),
 }
 
-impl Live {
-    pub(crate) fn spent(&self) -> Spent {
-        Spent {
+impl RunContext {
+    pub(crate) fn cost(&self) -> RunCost {
+        RunCost {
             fuel: self
                 .budget
                 .fuel
@@ -162,26 +84,65 @@ impl Live {
         Ok(())
     }
 
+    /// The guest's own error, cut to what a caller may read.
+    pub(crate) fn guest_error(&self, error: types::Error) -> RunError {
+        RunError::Guest(match error {
+            types::Error::InvalidInput(text) => GuestError::InvalidInput(short(&text)),
+            types::Error::Unsupported(text) => GuestError::Unsupported(short(&text)),
+            types::Error::Failed(text) => {
+                let text = short(&text);
+                let state = self.store.data();
+                tracing::info!(
+                    model.id = &*state.facts().label,
+                    request.id = state.request_id(),
+                    "the model failed: {text}"
+                );
+                GuestError::Failed(text)
+            }
+        })
+    }
+
+    /// The guest's functions of `tensors`.
+    pub(crate) fn tensors(&mut self, instance: &Instance) -> Result<tensors::Guest, RunError> {
+        let indices = self.model.tensors.as_ref();
+        let indices = indices.ok_or(RunError::NoCapability {
+            interface: "tensors",
+        })?;
+        let guest = indices.load(&mut self.store, instance);
+        guest.map_err(|error| self.fault(&error))
+    }
+
+    /// The guest's functions of `text`.
+    pub(crate) fn text(&mut self, instance: &Instance) -> Result<text::Guest, RunError> {
+        let indices = self.model.text.as_ref();
+        let indices = indices.ok_or(RunError::NoCapability { interface: "text" })?;
+        let guest = indices.load(&mut self.store, instance);
+        guest.map_err(|error| self.fault(&error))
+    }
+
+    /// The guest's functions of `embeddings`.
+    pub(crate) fn embeddings(
+        &mut self,
+        instance: &Instance,
+    ) -> Result<embeddings::Guest, RunError> {
+        let indices = self.model.embeddings.as_ref();
+        let indices = indices.ok_or(RunError::NoCapability {
+            interface: "embeddings",
+        })?;
+        let guest = indices.load(&mut self.store, instance);
+        guest.map_err(|error| self.fault(&error))
+    }
+
     /// Whose fault a failed call is. The whole story goes to the log, with the backtrace.
     pub(crate) fn fault(&self, error: &wasmtime::Error) -> RunError {
         report(error, self.store.data(), EngineCaps::from(&self.budget))
     }
 }
 
-impl Drop for Live {
+impl Drop for RunContext {
     fn drop(&mut self) {
         self.store.data_mut().flush_stdio();
-        let spent = self.spent();
-        let meter = &self.label.meter;
-        meter.fuel.fetch_add(spent.fuel, Ordering::Relaxed);
-        meter
-            .memory_bytes
-            .fetch_max(spent.memory_bytes, Ordering::Relaxed);
-        let us = u64::try_from(spent.wall.as_micros()).unwrap_or(u64::MAX);
-        meter.wall_us.fetch_add(us, Ordering::Relaxed);
-        if let Some(report) = &self.label.report {
-            report.run_ended(&spent);
-        }
+        self.label.count_run(&self.cost());
         let state = self.store.data();
         if state.yields == 0 {
             state.facts().quick.store(true, Ordering::Relaxed);
@@ -248,21 +209,21 @@ pub(crate) async fn start<C: Call>(
     budget: &Budget,
     label: &RunLabel,
 ) -> Result<RunHandle<C::Output>, RunError> {
-    let passes = model.enter().await?;
-    let whole = whole(Arc::clone(model), call, *budget, label.clone(), passes);
-    let mut future = Box::pin(whole);
+    let permits = model.enter().await?;
+    let run = run_call(Arc::clone(model), call, *budget, label.clone(), permits);
+    let mut future = Box::pin(run);
     if model.facts.quick.load(Ordering::Relaxed) {
         let first = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await;
         if let Poll::Ready(result) = first {
             return Ok(RunHandle(Progress::Done(Some(result))));
         }
     }
-    let inner = &model.sandbox.0;
-    inner.moved.fetch_add(1, Ordering::Relaxed);
+    let shared = &model.shared;
+    shared.moved.fetch_add(1, Ordering::Relaxed);
     // Fuel and epochs bound what a guest computes; this bounds what it waits for.
     let wall_time = budget.wall_time;
     let limit = u64::try_from(wall_time.as_millis()).unwrap_or(u64::MAX);
-    let task = inner.threads.spawn(model.lane, async move {
+    let task = shared.threads.spawn(model.queue_id, async move {
         match tokio::time::timeout(wall_time, future).await {
             Ok(result) => result,
             Err(_) => Err(RunError::Cap(CapHit {
@@ -304,38 +265,40 @@ impl<T> Future for RunHandle<T> {
 }
 
 /// From an empty store to the end of the call.
-pub(crate) async fn whole<C: Call>(
+async fn run_call<C: Call>(
     model: Arc<Loaded>,
     call: C,
     budget: Budget,
     label: RunLabel,
-    passes: (Pass, Pass),
+    permits: (RunPermit, RunPermit),
 ) -> Result<Completed<C::Output>, RunError> {
     let start = Instant::now();
-    let inner = &model.sandbox.0;
-    let ticking = inner.clock.run();
+    let shared = &model.shared;
+    let ticking = shared.ticker.keep_going();
     let state = GuestState::new(
         Arc::clone(&model.facts),
-        Arc::clone(&label.request_id),
+        label.shared_request_id(),
         &budget,
-        Arc::clone(&inner.pot),
+        Arc::clone(&shared.pot),
         start,
     );
-    let store = store(&inner.engine, state, &budget)?;
-    let mut live = Live {
+    let store = store(&shared.engine, state, &budget)?;
+    let mut context = RunContext {
         store,
+        model,
         label,
         output_bytes: 0,
         budget,
         start,
         _ticking: ticking,
-        _passes: passes,
+        _permits: permits,
     };
-    let instance = model.pre.instantiate_async(&mut live.store).await;
-    let instance = instance.map_err(|error| live.fault(&error))?;
-    let value = call.call(&mut live, instance).await?;
+    let pre = &context.model.pre;
+    let instance = pre.instantiate_async(&mut context.store).await;
+    let instance = instance.map_err(|error| context.fault(&error))?;
+    let value = call.call(&mut context, instance).await?;
     Ok(Completed {
         value,
-        spent: live.spent(),
+        cost: context.cost(),
     })
 }

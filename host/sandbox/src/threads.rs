@@ -2,8 +2,8 @@
 //! serves the request.
 //!
 //! Tokio's own scheduler is first come, first served, so a hundred endless runs of one model
-//! would stand before a run of another at every turn. Here each model has a lane, and the
-//! threads take from the lanes in turn: a model's share of the guest threads does not grow with
+//! would stand before a run of another at every turn. Here each model has a queue, and the
+//! threads take from the queues round robin: a model's share of the guest threads does not grow with
 //! the number of its runs. The threads are also niced, so that the kernel lets the threads that
 //! serve HTTP go first.
 
@@ -24,35 +24,39 @@ use std::{
 /// How much the guest threads yield to the others when both want to run, as a Unix nice value.
 const GUEST_THREAD_NICE: i32 = 10;
 
-/// Which lane a run waits in: one for each loaded model.
-pub(crate) type Lane = u64;
+/// The id of a model's run queue: one for each loaded model.
+pub(crate) type ModelQueueId = u64;
 
-/// What the queue knows of a run beside its future.
+/// What the queues know of a run beside its future.
 #[derive(Debug, Default)]
 struct Tag {
     cancelled: AtomicBool,
 }
 
-type Run = Runnable<Arc<Tag>>;
+/// A run that can go on.
+type QueuedRun = Runnable<Arc<Tag>>;
+
+/// The runs of one model that can go on.
+type ModelQueue = VecDeque<QueuedRun>;
 
 #[derive(Default)]
 struct Waiting {
     /// Runs whose owner is gone. They only free what they hold, so they go first.
-    cancelled: Vec<Run>,
-    lanes: HashMap<Lane, VecDeque<Run>>,
-    /// The lanes that hold a run, in the order of their turns.
-    turns: VecDeque<Lane>,
+    cancelled: Vec<QueuedRun>,
+    model_queues: HashMap<ModelQueueId, ModelQueue>,
+    /// The queues that hold a run, in the order in which they have their turns.
+    round_robin: VecDeque<ModelQueueId>,
     closed: bool,
 }
 
 #[derive(Default)]
-struct Queue {
+struct Queues {
     waiting: Mutex<Waiting>,
     filled: Condvar,
 }
 
-impl Queue {
-    fn push(&self, lane: Lane, run: Run) {
+impl Queues {
+    fn push(&self, model: ModelQueueId, run: QueuedRun) {
         let mut waiting = self.waiting.lock();
         if waiting.closed {
             // Dropping the run outside the lock drops its future, which may hold anything.
@@ -63,23 +67,23 @@ impl Queue {
         if run.metadata().cancelled.load(Ordering::Acquire) {
             waiting.cancelled.push(run);
         } else {
-            let queue = waiting.lanes.entry(lane).or_default();
+            let queue = waiting.model_queues.entry(model).or_default();
             let was_empty = queue.is_empty();
             queue.push_back(run);
             if was_empty {
-                waiting.turns.push_back(lane);
+                waiting.round_robin.push_back(model);
             }
         }
         drop(waiting);
         self.filled.notify_one();
     }
 
-    /// Moves the cancelled runs of a lane to the front, so that a client that went away frees
-    /// its slot however long the lane is.
-    fn promote_cancelled(&self, lane: Lane) {
+    /// Moves the cancelled runs of a model to the front, so that a client that went away frees
+    /// its slot however long the queue is.
+    fn promote_cancelled(&self, model: ModelQueueId) {
         let mut waiting = self.waiting.lock();
         let waiting = &mut *waiting;
-        let Some(queue) = waiting.lanes.get_mut(&lane) else {
+        let Some(queue) = waiting.model_queues.get_mut(&model) else {
             return;
         };
         for run in std::mem::take(queue) {
@@ -90,13 +94,13 @@ impl Queue {
             }
         }
         if queue.is_empty() {
-            waiting.lanes.remove(&lane);
-            waiting.turns.retain(|turn| *turn != lane);
+            waiting.model_queues.remove(&model);
+            waiting.round_robin.retain(|next| *next != model);
         }
     }
 
-    /// The next run, or none when the queue is closed.
-    fn pop(&self) -> Option<Run> {
+    /// The next run, or none when the queues are closed.
+    fn pop(&self) -> Option<QueuedRun> {
         let mut waiting = self.waiting.lock();
         loop {
             if waiting.closed {
@@ -105,13 +109,13 @@ impl Queue {
             if let Some(run) = waiting.cancelled.pop() {
                 return Some(run);
             }
-            if let Some(lane) = waiting.turns.pop_front() {
-                let queue = waiting.lanes.entry(lane).or_default();
+            if let Some(model) = waiting.round_robin.pop_front() {
+                let queue = waiting.model_queues.entry(model).or_default();
                 let run = queue.pop_front();
                 if queue.is_empty() {
-                    waiting.lanes.remove(&lane);
+                    waiting.model_queues.remove(&model);
                 } else {
-                    waiting.turns.push_back(lane);
+                    waiting.round_robin.push_back(model);
                 }
                 if run.is_some() {
                     return run;
@@ -126,9 +130,9 @@ impl Queue {
         let left = {
             let mut waiting = self.waiting.lock();
             waiting.closed = true;
-            waiting.turns.clear();
+            waiting.round_robin.clear();
             (
-                std::mem::take(&mut waiting.lanes),
+                std::mem::take(&mut waiting.model_queues),
                 std::mem::take(&mut waiting.cancelled),
             )
         };
@@ -139,21 +143,21 @@ impl Queue {
 
 /// The threads, ended when the last handle is dropped.
 pub(crate) struct GuestThreads {
-    queue: Arc<Queue>,
+    queues: Arc<Queues>,
 }
 
 impl Drop for GuestThreads {
     fn drop(&mut self) {
-        self.queue.close();
+        self.queues.close();
     }
 }
 
 impl GuestThreads {
     /// Starts `count` threads. Each polls inside `runtime`, whose timers WASI clocks use.
     pub(crate) fn start(count: usize, runtime: &tokio::runtime::Handle) -> std::io::Result<Self> {
-        let queue = Arc::new(Queue::default());
+        let queues = Arc::new(Queues::default());
         for index in 0..count.max(1) {
-            let queue = Arc::clone(&queue);
+            let queues = Arc::clone(&queues);
             let runtime = runtime.clone();
             thread::Builder::new()
                 .name(format!("guest-{index}"))
@@ -162,32 +166,32 @@ impl GuestThreads {
                     // still work, with less of a head start for HTTP.
                     let _ = rustix::process::nice(GUEST_THREAD_NICE);
                     let _inside = runtime.enter();
-                    while let Some(run) = queue.pop() {
+                    while let Some(run) = queues.pop() {
                         run.run();
                     }
                 })?;
         }
-        Ok(Self { queue })
+        Ok(Self { queues })
     }
 
     /// Hands over a future. Dropping the returned handle cancels it at its next yield.
-    pub(crate) fn spawn<F>(&self, lane: Lane, future: F) -> GuestTask<F::Output>
+    pub(crate) fn spawn<F>(&self, model: ModelQueueId, future: F) -> GuestTask<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
         let tag = Arc::new(Tag::default());
-        let queue = Arc::clone(&self.queue);
+        let queues = Arc::clone(&self.queues);
         let (run, task) = Builder::new()
             .metadata(Arc::clone(&tag))
             .propagate_panic(true)
-            .spawn(move |_| future, move |run| queue.push(lane, run));
+            .spawn(move |_| future, move |run| queues.push(model, run));
         run.schedule();
         GuestTask {
             task: Some(task),
             tag,
-            lane,
-            queue: Arc::clone(&self.queue),
+            model,
+            queues: Arc::clone(&self.queues),
         }
     }
 }
@@ -196,8 +200,8 @@ impl GuestThreads {
 pub(crate) struct GuestTask<T> {
     task: Option<Task<T, Arc<Tag>>>,
     tag: Arc<Tag>,
-    lane: Lane,
-    queue: Arc<Queue>,
+    model: ModelQueueId,
+    queues: Arc<Queues>,
 }
 
 impl<T> Future for GuestTask<T> {
@@ -222,7 +226,7 @@ impl<T> Drop for GuestTask<T> {
         if let Some(task) = self.task.take() {
             self.tag.cancelled.store(true, Ordering::Release);
             drop(task);
-            self.queue.promote_cancelled(self.lane);
+            self.queues.promote_cancelled(self.model);
         }
     }
 }
@@ -232,14 +236,14 @@ mod tests {
     use super::*;
     use std::sync::mpsc;
 
-    /// Yields to the queue a number of times, then says its name.
-    struct Turns {
+    /// Yields a number of times, then says its name.
+    struct Yields {
         left: u32,
         name: &'static str,
         out: mpsc::Sender<&'static str>,
     }
 
-    impl Future for Turns {
+    impl Future for Yields {
         type Output = ();
         fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
             if self.left == 0 {
@@ -252,28 +256,28 @@ mod tests {
         }
     }
 
-    /// A queue without threads: the test takes the turns itself.
+    /// Queues without threads: the test takes the turns itself.
     fn unmanned() -> GuestThreads {
         GuestThreads {
-            queue: Arc::new(Queue::default()),
+            queues: Arc::new(Queues::default()),
         }
     }
 
     fn take_turns(threads: &GuestThreads, count: usize) {
         for _ in 0..count {
-            threads.queue.pop().unwrap().run();
+            threads.queues.pop().unwrap().run();
         }
     }
 
     #[test]
-    fn a_lane_of_many_does_not_delay_a_lane_of_one() {
+    fn a_queue_of_many_does_not_delay_a_queue_of_one() {
         let threads = unmanned();
         let (out, said) = mpsc::channel();
         let crowd: Vec<_> = (0..100)
             .map(|_| {
                 threads.spawn(
                     1,
-                    Turns {
+                    Yields {
                         left: 1000,
                         name: "crowd",
                         out: out.clone(),
@@ -283,7 +287,7 @@ mod tests {
             .collect();
         let lone = threads.spawn(
             2,
-            Turns {
+            Yields {
                 left: 9,
                 name: "lone",
                 out,
@@ -309,7 +313,7 @@ mod tests {
             .map(|_| {
                 threads.spawn(
                     1,
-                    Turns {
+                    Yields {
                         left: 1000,
                         name: "crowd",
                         out: out.clone(),
@@ -334,14 +338,14 @@ mod tests {
         let (out, said) = mpsc::channel();
         let task = threads.spawn(
             1,
-            Turns {
+            Yields {
                 left: 3,
                 name: "never",
                 out,
             },
         );
-        threads.queue.close();
-        assert!(threads.queue.pop().is_none());
+        threads.queues.close();
+        assert!(threads.queues.pop().is_none());
         assert!(said.recv().is_err());
         drop(task);
     }

@@ -31,7 +31,7 @@ impl Collector {
     pub async fn whole(run: Completed<Generated<Self>>, since: Instant) -> (Vec<Event>, End) {
         let Completed {
             value: Generated { sink, usage },
-            spent,
+            cost,
         } = run;
         let Self {
             mut filter,
@@ -49,7 +49,7 @@ impl Collector {
             tokio::time::sleep_until(due.unwrap_or(since)).await;
         }
         let events = events.into_iter().map(|timed| timed.event).collect();
-        (events, End { usage, spent })
+        (events, End { usage, cost })
     }
 }
 
@@ -92,7 +92,7 @@ mod tests {
         let (events, end) = Collector::whole(run.await.unwrap(), Instant::now()).await;
         assert_eq!(events.len(), 2, "a word and the end");
         assert_eq!(taken.chunks(), 2, "the guest is not asked again");
-        assert_eq!((end.usage.completion_tokens, end.spent.fuel), (2, 7));
+        assert_eq!((end.usage.completion_tokens, end.cost.fuel), (2, 7));
         assert_eq!(meter.tokens(), 2);
     }
 }

@@ -3,7 +3,7 @@
 
 use super::{End, Event, OutputFilter, OutputLimits, TimedEvent, TokenMeter};
 use belljar_sandbox::wit::text;
-use belljar_sandbox::{ChunkSink, Completed, Generated, RunError, RunHandle, Spent};
+use belljar_sandbox::{ChunkSink, Completed, Generated, RunCost, RunError, RunHandle};
 use std::future::{Future, poll_fn};
 use std::ops::ControlFlow;
 use std::pin::Pin;
@@ -59,7 +59,7 @@ enum Run<R> {
     Ended {
         filter: OutputFilter,
         usage: Option<text::Usage>,
-        spent: Spent,
+        cost: RunCost,
     },
     /// It failed. What it gave comes first.
     Failed(RunError),
@@ -190,10 +190,10 @@ where
                 // the queue is looked at again. The end comes with the sink, which is dropped
                 // here: the queue is closed then.
                 self.run = match ready!(Pin::new(run).poll(context)) {
-                    Ok(Completed { value, spent }) => Run::Ended {
+                    Ok(Completed { value, cost }) => Run::Ended {
                         filter: value.sink.filter,
                         usage: value.usage,
-                        spent,
+                        cost,
                     },
                     Err(error) => Run::Failed(error),
                 };
@@ -206,12 +206,12 @@ where
                 Run::Ended {
                     mut filter,
                     usage,
-                    spent,
+                    cost,
                 } => {
                     let mut events = Vec::new();
                     filter.finish(&mut events);
                     let usage = filter.usage(usage);
-                    self.end = Some(End { usage, spent });
+                    self.end = Some(End { usage, cost });
                     self.batch = events.into_iter();
                     Ok(self.batch.len() > 0)
                 }
@@ -315,12 +315,12 @@ pub(super) mod script {
                     Then::Silence => pending().await,
                 }
             }
-            let spent = Spent {
+            let cost = RunCost {
                 fuel: 7,
-                ..Spent::default()
+                ..RunCost::default()
             };
             let value = Generated { sink, usage };
-            Ok(Completed { value, spent })
+            Ok(Completed { value, cost })
         });
         (Handle(run), taken)
     }
@@ -396,7 +396,7 @@ mod tests {
         ));
         assert!(next(&mut stream).await.is_none());
         let end = stream.end().unwrap();
-        assert_eq!((end.usage.completion_tokens, end.spent.fuel), (3, 7));
+        assert_eq!((end.usage.completion_tokens, end.cost.fuel), (3, 7));
     }
 
     #[tokio::test]

@@ -163,7 +163,7 @@ impl RequestContext {
     /// Fuel of all runs that have ended by now, failed ones included; none where nothing ran. A
     /// run whose caller has left ends a moment after the request.
     pub(crate) fn fuel(&self) -> Option<u64> {
-        self.0.runs.get().map(|label| label.spent().fuel)
+        self.0.runs.get().map(|label| label.cost().fuel)
     }
 
     pub(crate) fn bytes_in(&self) -> u64 {

@@ -2,13 +2,13 @@
 
 use crate::auth::KeyUsage;
 use crate::models::LiveModel;
-use belljar_sandbox::{RunReport, Spent};
+use belljar_sandbox::{RunCost, RunReport};
 use std::sync::Arc;
 
 /// Notes a run that ended well.
-pub(super) fn note_end(model: &LiveModel, spent: &Spent) {
+pub(super) fn note_end(model: &LiveModel, cost: &RunCost) {
     model.metrics.ok.increment(1);
-    model.metrics.duration.record(spent.wall);
+    model.metrics.duration.record(cost.wall);
 }
 
 /// Counts what the runs of one request use, when each of them really ends.
@@ -19,10 +19,10 @@ pub(super) struct FuelCount {
 }
 
 impl RunReport for FuelCount {
-    fn run_ended(&self, spent: &Spent) {
-        self.model.metrics.fuel.increment(spent.fuel);
+    fn run_ended(&self, cost: &RunCost) {
+        self.model.metrics.fuel.increment(cost.fuel);
         if let Some(usage) = &self.usage {
-            usage.add_fuel(spent.fuel);
+            usage.add_fuel(cost.fuel);
         }
     }
 }

@@ -114,7 +114,7 @@ impl Inference {
         let mut usage = TextUsage::default();
         let mut answers = Vec::with_capacity(texts.len());
         for (events, end) in texts {
-            meter::note_end(&model, &end.spent);
+            meter::note_end(&model, &end.cost);
             usage.add(&end);
             answers.push(events);
         }
@@ -261,7 +261,7 @@ impl TextStream {
                 Poll::Ready(None) => {
                     answer.is_over = true;
                     if let Some(end) = answer.events.end() {
-                        meter::note_end(&self.model, &end.spent);
+                        meter::note_end(&self.model, &end.cost);
                         self.usage.add(end);
                     }
                 }

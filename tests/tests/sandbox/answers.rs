@@ -105,7 +105,7 @@ async fn a_text_that_its_sink_ends_is_over_and_its_cost_is_known() {
     let completed = run.unwrap().await.unwrap();
     assert_eq!(completed.value.sink.batches, 1);
     assert_eq!(completed.value.usage, None, "the guest is not asked again");
-    assert!(completed.spent.fuel > 0 && completed.spent.output_bytes > 0);
+    assert!(completed.cost.fuel > 0 && completed.cost.output_bytes > 0);
     kit.until_idle().await;
 }
 

@@ -16,7 +16,7 @@ async fn fault(
     let label = label();
     let answer = model.infer(request(parameters), budget, &label).await;
     kit.until_idle().await;
-    answer.map(|completed| completed.spent.fuel)
+    answer.map(|completed| completed.cost.fuel)
 }
 
 const NOTHING: [(&str, Value); 1] = [("", Value::Boolean(false))];
@@ -51,7 +51,7 @@ async fn the_fuel_of_a_failed_run_is_on_the_meter() {
     let label = label();
     assert!(model.infer(request([]), &budget, &label).await.is_err());
     kit.until_idle().await;
-    assert_eq!(label.spent().fuel, 1_000_000);
+    assert_eq!(label.cost().fuel, 1_000_000);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,7 +89,7 @@ async fn a_guest_that_carries_on_without_more_memory_is_served() {
     let completed = model.infer(asked, &budget, &label()).await.unwrap();
     let bytes = number(&completed.value, "bytes");
     assert!(bytes > 30 << 20 && bytes <= 32 << 20, "{bytes}");
-    assert_eq!(completed.spent.memory_bytes, bytes);
+    assert_eq!(completed.cost.memory_bytes, bytes);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -158,7 +158,7 @@ async fn output_is_capped_to_the_byte() {
     };
     let of = |bytes: i64| request([("bytes", Value::Integer(bytes))]);
     let completed = model.infer(of(100_000), &budget, &label()).await.unwrap();
-    assert_eq!(completed.spent.output_bytes, 100_000 + frame);
+    assert_eq!(completed.cost.output_bytes, 100_000 + frame);
     let fault = model.infer(of(100_001), &budget, &label()).await;
     let expected = RunError::Cap(CapHit {
         cap: Cap::OutputBytes,

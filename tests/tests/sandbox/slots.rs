@@ -21,7 +21,7 @@ fn writer_request(then: &str) -> Request {
 async fn find(finder: &ReadyModel) -> u64 {
     let asked = request([("bytes", Value::Integer(SECRET_BYTES))]);
     let completed = finder.infer(asked, &budget(), &label()).await.unwrap();
-    assert!(completed.spent.memory_bytes >= SECRET_BYTES as u64);
+    assert!(completed.cost.memory_bytes >= SECRET_BYTES as u64);
     number(&completed.value, "found")
 }
 

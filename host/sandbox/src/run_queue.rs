@@ -1,6 +1,6 @@
 //! Admission: how many runs there may be at once, and how many may wait for their turn.
 //!
-//! Two gates stand one behind the other, one for the model and one for the host, so that a
+//! Two queues stand one behind the other, one for the model and one for the host, so that a
 //! model whose callers flood it fills its own queue and not the host's.
 
 use crate::RunError;
@@ -19,7 +19,7 @@ const RETRY_AFTER_S: u64 = 1;
 
 /// A bounded number of runs with a bounded queue before it.
 #[derive(Debug)]
-pub(crate) struct Gate {
+pub(crate) struct RunQueue {
     scope: &'static str,
     runs: Arc<Semaphore>,
     runs_max: u32,
@@ -30,11 +30,11 @@ pub(crate) struct Gate {
 
 /// The right to run. Dropping it lets the next one in.
 #[derive(Debug)]
-pub(crate) struct Pass {
+pub(crate) struct RunPermit {
     _permit: OwnedSemaphorePermit,
 }
 
-impl Gate {
+impl RunQueue {
     pub(crate) fn new(
         scope: &'static str,
         runs_max: u32,
@@ -51,16 +51,16 @@ impl Gate {
         }
     }
 
-    /// A pass at once where one is free; a refusal at once where the queue is full; otherwise a
+    /// A permit at once where one is free; a refusal at once where the queue is full; otherwise a
     /// place in the queue, first come, first served, for as long as `queue_wait`.
-    pub(crate) async fn enter(&self) -> Result<Pass, RunError> {
+    pub(crate) async fn enter(&self) -> Result<RunPermit, RunError> {
         match Arc::clone(&self.runs).try_acquire_owned() {
-            Ok(permit) => return Ok(Pass { _permit: permit }),
+            Ok(permit) => return Ok(RunPermit { _permit: permit }),
             Err(TryAcquireError::Closed) => return Err(self.refusal(0)),
             Err(TryAcquireError::NoPermits) => {}
         }
         let before = self.waiting.fetch_add(1, Ordering::AcqRel);
-        let place = Place(&self.waiting);
+        let place = QueuePlace(&self.waiting);
         if before >= self.queue_max {
             return Err(self.refusal(before));
         }
@@ -68,7 +68,7 @@ impl Gate {
             tokio::time::timeout(self.queue_wait, Arc::clone(&self.runs).acquire_owned()).await;
         drop(place);
         match acquired {
-            Ok(Ok(permit)) => Ok(Pass { _permit: permit }),
+            Ok(Ok(permit)) => Ok(RunPermit { _permit: permit }),
             Ok(Err(_)) | Err(_) => Err(self.refusal(self.waiting())),
         }
     }
@@ -78,7 +78,7 @@ impl Gate {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    /// Runs that have a pass.
+    /// Runs that have a permit.
     pub(crate) fn running(&self) -> u32 {
         let free = u32::try_from(self.runs.available_permits()).unwrap_or(u32::MAX);
         self.runs_max.saturating_sub(free)
@@ -95,9 +95,9 @@ impl Gate {
 }
 
 /// A place in the queue, given up however the wait ends.
-struct Place<'a>(&'a AtomicU32);
+struct QueuePlace<'a>(&'a AtomicU32);
 
-impl Drop for Place<'_> {
+impl Drop for QueuePlace<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }
@@ -109,17 +109,17 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_full_queue_refuses_at_once_and_a_place_is_freed() {
-        let gate = Arc::new(Gate::new("host", 1, 1, Duration::from_secs(5)));
-        let first = gate.enter().await.unwrap();
+        let queue = Arc::new(RunQueue::new("host", 1, 1, Duration::from_secs(5)));
+        let first = queue.enter().await.unwrap();
         let second = tokio::spawn({
-            let gate = Arc::clone(&gate);
-            async move { gate.enter().await }
+            let queue = Arc::clone(&queue);
+            async move { queue.enter().await }
         });
         tokio::task::yield_now().await;
-        assert_eq!((gate.running(), gate.waiting()), (1, 1));
+        assert_eq!((queue.running(), queue.waiting()), (1, 1));
         let before = tokio::time::Instant::now();
         assert!(matches!(
-            gate.enter().await,
+            queue.enter().await,
             Err(RunError::Overloaded {
                 scope: "host",
                 waiting: 1,
@@ -130,17 +130,17 @@ mod tests {
         assert_eq!(before.elapsed(), Duration::ZERO);
         drop(first);
         assert!(second.await.unwrap().is_ok());
-        assert_eq!(gate.waiting(), 0);
+        assert_eq!(queue.waiting(), 0);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_place_in_the_queue_is_given_up_after_a_while_or_when_the_caller_leaves() {
-        let gate = Arc::new(Gate::new("model", 1, 1, Duration::from_secs(5)));
-        let _held = gate.enter().await.unwrap();
-        assert!(gate.enter().await.is_err());
-        assert_eq!(gate.waiting(), 0);
-        let left = tokio::time::timeout(Duration::from_millis(1), gate.enter()).await;
+        let queue = Arc::new(RunQueue::new("model", 1, 1, Duration::from_secs(5)));
+        let _held = queue.enter().await.unwrap();
+        assert!(queue.enter().await.is_err());
+        assert_eq!(queue.waiting(), 0);
+        let left = tokio::time::timeout(Duration::from_millis(1), queue.enter()).await;
         assert!(left.is_err());
-        assert_eq!(gate.waiting(), 0);
+        assert_eq!(queue.waiting(), 0);
     }
 }

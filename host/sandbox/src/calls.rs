@@ -1,0 +1,187 @@
+//! What can be asked of an instance in one call, and what its answer must be.
+
+use crate::{
+    RunError,
+    fault::short,
+    run::{Call, RunContext},
+    tensor::check_tensors,
+    wit::{embeddings, tensors, types},
+};
+use wasmtime::component::Instance;
+
+/// What a response's parameters cost beside their text, in bytes.
+const PARAMETER_BYTES: u64 = 16;
+
+pub(crate) struct Infer {
+    pub(crate) request: tensors::Request,
+}
+
+impl Call for Infer {
+    type Output = tensors::Response;
+
+    async fn call(
+        self,
+        context: &mut RunContext,
+        instance: Instance,
+    ) -> Result<Self::Output, RunError> {
+        let guest = context.tensors(&instance)?;
+        let answer = guest.call_infer(&mut context.store, &self.request).await;
+        // The request is not needed any more, and may be large.
+        drop(self.request);
+        let response = answer
+            .map_err(|error| context.fault(&error))?
+            .map_err(|error| context.guest_error(error))?;
+        check_tensors(&response.outputs).map_err(|error| RunError::InvalidOutput {
+            reason: short(&error.to_string()),
+        })?;
+        context.add_output(response_bytes(&response))?;
+        Ok(response)
+    }
+}
+
+fn response_bytes(response: &tensors::Response) -> u64 {
+    let tensors = response.outputs.iter().map(|tensor| {
+        tensor.data.len() as u64 + tensor.name.len() as u64 + 8 * tensor.shape.len() as u64
+    });
+    let parameters = response.parameters.iter().map(|parameter| {
+        let text = match &parameter.value {
+            types::Value::Text(text) => text.len() as u64,
+            types::Value::Boolean(_) | types::Value::Integer(_) | types::Value::Number(_) => 0,
+        };
+        parameter.name.len() as u64 + text + PARAMETER_BYTES
+    });
+    tensors.sum::<u64>().saturating_add(parameters.sum())
+}
+
+pub(crate) struct Metadata;
+
+impl Call for Metadata {
+    type Output = tensors::MetadataInfo;
+
+    async fn call(
+        self,
+        context: &mut RunContext,
+        instance: Instance,
+    ) -> Result<Self::Output, RunError> {
+        let guest = context.tensors(&instance)?;
+        let metadata = guest
+            .call_metadata(&mut context.store)
+            .await
+            .map_err(|error| context.fault(&error))?;
+        for info in metadata.inputs.iter().chain(&metadata.outputs) {
+            if info.shape.len() > crate::TENSOR_DIMENSIONS_MAX || info.shape.iter().any(|d| *d < -1)
+            {
+                let reason = format!(
+                    "`metadata` declares an impossible shape for tensor `{}`",
+                    short(&info.name)
+                );
+                return Err(RunError::InvalidOutput { reason });
+            }
+            context.add_output(info.name.len() as u64 + 8 * info.shape.len() as u64)?;
+        }
+        Ok(metadata)
+    }
+}
+
+pub(crate) struct Embed {
+    pub(crate) inputs: Vec<embeddings::Input>,
+    pub(crate) dimensions: Option<u32>,
+}
+
+impl Call for Embed {
+    type Output = embeddings::Response;
+
+    async fn call(
+        self,
+        context: &mut RunContext,
+        instance: Instance,
+    ) -> Result<Self::Output, RunError> {
+        let guest = context.embeddings(&instance)?;
+        let answer = guest
+            .call_embed(&mut context.store, &self.inputs, self.dimensions)
+            .await;
+        let response = answer
+            .map_err(|error| context.fault(&error))?
+            .map_err(|error| context.guest_error(error))?;
+        check_vectors(&response.vectors, self.inputs.len(), self.dimensions)?;
+        let floats = response
+            .vectors
+            .iter()
+            .map(|vector| vector.len() as u64)
+            .sum::<u64>();
+        context.add_output(floats.saturating_mul(4))?;
+        Ok(response)
+    }
+}
+
+fn check_vectors(
+    vectors: &[Vec<f32>],
+    inputs: usize,
+    dimensions: Option<u32>,
+) -> Result<(), RunError> {
+    let invalid = |reason: String| Err(RunError::InvalidOutput { reason });
+    if vectors.len() != inputs {
+        return invalid(format!("{} vectors for {inputs} inputs", vectors.len()));
+    }
+    let length = dimensions.map_or_else(
+        || vectors.first().map_or(0, Vec::len),
+        |wanted| wanted as usize,
+    );
+    if let Some(other) = vectors.iter().map(Vec::len).find(|other| *other != length) {
+        return invalid(format!(
+            "a vector of {other} dimensions where {length} are due"
+        ));
+    }
+    if vectors.iter().flatten().any(|value| !value.is_finite()) {
+        return invalid("a vector holds NaN or infinity".into());
+    }
+    Ok(())
+}
+
+pub(crate) struct Probe;
+
+impl Call for Probe {
+    type Output = ();
+
+    async fn call(self, context: &mut RunContext, instance: Instance) -> Result<(), RunError> {
+        let mismatch = |interface: &str| {
+            let interface = interface.to_owned();
+            move |error: wasmtime::Error| RunError::InvalidOutput {
+                reason: short(&format!(
+                    "`belljar:model/{interface}` is exported with other types than the contract's: {error:#}"
+                )),
+            }
+        };
+        if let Some(indices) = &context.model.tensors {
+            indices
+                .load(&mut context.store, &instance)
+                .map_err(mismatch("tensors"))?;
+        }
+        if let Some(indices) = &context.model.text {
+            indices
+                .load(&mut context.store, &instance)
+                .map_err(mismatch("text"))?;
+        }
+        if let Some(indices) = &context.model.embeddings {
+            indices
+                .load(&mut context.store, &instance)
+                .map_err(mismatch("embeddings"))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vectors_are_as_many_as_the_inputs_alike_and_finite() {
+        assert!(check_vectors(&[vec![0.0, 1.0], vec![1.0, 0.0]], 2, Some(2)).is_ok());
+        assert!(check_vectors(&[vec![0.0, 1.0]], 2, None).is_err());
+        assert!(check_vectors(&[vec![0.0, 1.0], vec![1.0]], 2, None).is_err());
+        assert!(check_vectors(&[vec![0.0, 1.0]], 1, Some(3)).is_err());
+        assert!(check_vectors(&[vec![0.0, f32::NAN]], 1, None).is_err());
+        assert!(check_vectors(&[], 0, None).is_ok());
+    }
+}

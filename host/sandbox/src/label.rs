@@ -1,0 +1,105 @@
+//! Who is running, and what it has cost.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+/// Who is running, for the log, and what the run cost, for whoever keeps a clone.
+#[derive(Clone, Debug)]
+pub struct RunLabel {
+    request_id: Arc<str>,
+    meter: Arc<Meter>,
+    report: Option<Arc<dyn RunReport>>,
+}
+
+/// Is told of each run under a label when it has ended, however it did: also of one whose caller
+/// left before.
+pub trait RunReport: std::fmt::Debug + Send + Sync {
+    /// Notes what the run has cost. Called where runs end, so it must not wait.
+    fn run_ended(&self, cost: &RunCost);
+}
+
+impl RunLabel {
+    /// A label with a meter at zero.
+    #[must_use]
+    pub fn new(request_id: impl Into<Arc<str>>) -> Self {
+        Self {
+            request_id: request_id.into(),
+            meter: Arc::default(),
+            report: None,
+        }
+    }
+
+    /// The label with somebody to tell of each run's end.
+    #[must_use]
+    pub fn reporting_to(mut self, report: Arc<dyn RunReport>) -> Self {
+        self.report = Some(report);
+        self
+    }
+
+    /// The id of the request.
+    #[must_use]
+    pub fn request_id(&self) -> &str {
+        &self.request_id
+    }
+
+    pub(crate) fn shared_request_id(&self) -> Arc<str> {
+        Arc::clone(&self.request_id)
+    }
+
+    /// What all runs under this label have cost so far, failed and cancelled ones included.
+    #[must_use]
+    pub fn cost(&self) -> RunCost {
+        let us = self.meter.wall_us.load(Ordering::Relaxed);
+        RunCost {
+            fuel: self.meter.fuel.load(Ordering::Relaxed),
+            memory_bytes: self.meter.memory_bytes.load(Ordering::Relaxed),
+            output_bytes: self.meter.output_bytes.load(Ordering::Relaxed),
+            wall: Duration::from_micros(us),
+        }
+    }
+
+    /// Adds to the bytes of answers.
+    pub(crate) fn count_output(&self, bytes: u64) {
+        self.meter.output_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Adds a run that has ended, and tells whoever is to be told.
+    pub(crate) fn count_run(&self, cost: &RunCost) {
+        let meter = &self.meter;
+        meter.fuel.fetch_add(cost.fuel, Ordering::Relaxed);
+        meter
+            .memory_bytes
+            .fetch_max(cost.memory_bytes, Ordering::Relaxed);
+        let us = u64::try_from(cost.wall.as_micros()).unwrap_or(u64::MAX);
+        meter.wall_us.fetch_add(us, Ordering::Relaxed);
+        if let Some(report) = &self.report {
+            report.run_ended(cost);
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Meter {
+    fuel: AtomicU64,
+    memory_bytes: AtomicU64,
+    output_bytes: AtomicU64,
+    wall_us: AtomicU64,
+}
+
+/// What a run has cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RunCost {
+    /// Units of wasmtime fuel.
+    pub fuel: u64,
+    /// Linear memory at the end, in bytes over all memories.
+    pub memory_bytes: u64,
+    /// Bytes of the answer.
+    pub output_bytes: u64,
+    /// From the start of the instance to its end; the wait for a slot is not in it.
+    pub wall: Duration,
+}
