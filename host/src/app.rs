@@ -47,7 +47,7 @@ pub struct App {
     state: HttpState,
 }
 
-/// Where requests come in.
+/// The sockets that requests come in by.
 #[derive(Debug)]
 pub struct Listeners {
     /// The API.
@@ -70,7 +70,7 @@ pub enum AppError {
     /// A file or folder of the data directory.
     #[error("cannot use {path}: {source}")]
     File {
-        /// Which.
+        /// The file or folder.
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-/// Where the environment is read from, so that tests set none.
+/// A source of variables, so that tests set none of the process.
 pub trait Environment {
     /// All variables whose names could concern this program. A value that is not UTF-8 is an
     /// error for its name.

@@ -3,16 +3,16 @@
 use std::fmt;
 use std::path::PathBuf;
 
-/// Where a value comes from.
+/// The place that a value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// Nobody said anything.
+    /// The setting's own default.
     Default,
     /// A line of a file.
     File {
         /// The file.
         path: PathBuf,
-        /// Counted from 1.
+        /// The line, counted from 1.
         line: usize,
     },
     /// A variable.
@@ -35,7 +35,7 @@ impl fmt::Display for Source {
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Where.
+    /// The place that said it.
     pub source: Source,
     /// The key or variable that it is about.
     pub name: String,

@@ -46,7 +46,7 @@ pub struct Effective {
     pub key: &'static str,
     /// The value, as it could be written.
     pub value: String,
-    /// Where it comes from.
+    /// The place that the value comes from.
     pub source: String,
 }
 

@@ -15,9 +15,9 @@ use crate::{auth, http, limits, models, telemetry};
 /// What a server is built from. Each module's part is that module's own type.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where the server listens.
+    /// The address on which the server listens.
     pub listen: SocketAddr,
-    /// Where everything is that outlives the process.
+    /// The directory of everything that outlives the process.
     pub data_dir: PathBuf,
     /// Whether an address that others can reach may be served without keys.
     pub insecure: bool,
@@ -27,7 +27,7 @@ pub struct Settings {
     /// Whether rates are limited; none for the default, which depends on `listen`. What holds
     /// is in `limits.enabled`.
     pub limit_rates: Option<bool>,
-    /// Where the metrics are served apart from everything else.
+    /// The address on which the metrics are served apart from everything else, if they are.
     pub metrics_listen: Option<SocketAddr>,
     /// How HTTP is spoken.
     pub http: http::Config,

@@ -22,7 +22,7 @@ pub(super) use conduct::{BanTimes, Networks, PrefixBits, Seconds, SinkList};
 /// A value as it was written, before anybody has understood it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum RawValue {
-    /// From the environment, a flag, or a single value of the file.
+    /// The text of a variable, of a flag, or of a single value of the file.
     Text(String),
     /// An array of the file.
     List(Vec<String>),

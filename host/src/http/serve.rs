@@ -359,7 +359,7 @@ fn reset(stream: &TcpStream) {
     let _ = stream.set_zero_linger();
 }
 
-/// Whom a connection is of: its other end, or whoever that end speaks for. None where the
+/// The peer of a connection: its other end, or the one that this end speaks for. None where the
 /// connection is to be closed, because it does not begin as it must.
 async fn speaks_for(stream: &mut TcpStream, peer: IpAddr, config: &Config) -> Option<Peer> {
     match config.proxy_protocol {

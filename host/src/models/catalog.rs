@@ -45,7 +45,7 @@ pub(super) struct Version {
     changed: watch::Sender<()>,
 }
 
-/// Where a version stands in this process.
+/// The stage of a version in this process.
 #[derive(Clone)]
 pub(super) enum Stage {
     Received,

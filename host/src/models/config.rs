@@ -12,7 +12,7 @@ pub struct Config {
     pub policy: Policy,
     /// What an archive may look like.
     pub archive: ArchiveLimits,
-    /// Which signatures an archive needs.
+    /// The signatures that an archive needs.
     pub signatures: SignaturePolicy,
     /// Uploads at once; one more is refused at once.
     pub uploads_max: usize,

@@ -21,9 +21,9 @@ pub enum ModelError {
     /// It exists and cannot serve now. Try again, or look at its status.
     #[error("{id} is {state} and cannot serve requests")]
     NotReady {
-        /// Which version.
+        /// The version.
         id: ModelId,
-        /// Where it stands.
+        /// The state that it is in.
         state: VersionState,
     },
     /// The bare name was asked for, and none of its versions is active. The caller's fault.
@@ -31,7 +31,7 @@ pub enum ModelError {
         "no version of `{name}` is active: name a version as `{name}@VERSION`, or activate one"
     )]
     NoActiveVersion {
-        /// Which model.
+        /// The model.
         name: ModelName,
     },
     /// The caller lacks a right.
@@ -40,7 +40,7 @@ pub enum ModelError {
     /// The caller's key is for other models. The caller's fault.
     #[error("this key may not manage the model `{name}`")]
     NameNotAllowed {
-        /// Which model.
+        /// The model.
         name: ModelName,
     },
     /// The name and version stand for other content already. The uploader's fault.
@@ -49,7 +49,7 @@ pub enum ModelError {
          changes, so give this content a version of its own"
     )]
     Conflict {
-        /// Which version. In a box, because it would make every result as large as itself.
+        /// The version. In a box, because it would make every result as large as itself.
         id: Box<ModelId>,
         /// The digest of what is stored.
         stored: Digest,
@@ -104,7 +104,7 @@ pub enum ModelError {
     /// The server's files would take more than they may. Remove some versions.
     #[error("the stored models would take {needed} and may take {limit}: remove some first")]
     StoreFull {
-        /// With this bundle.
+        /// The bytes of all of them together with this bundle.
         needed: ByteSize,
         /// The bound.
         limit: ByteSize,
@@ -119,7 +119,7 @@ pub enum ModelError {
         name = .id.name
     )]
     Embedded {
-        /// Which version.
+        /// The version.
         id: ModelId,
     },
     /// The server is stopping.

@@ -90,7 +90,8 @@ pub(super) fn activation(
     })
 }
 
-/// From the first state to `ready`, again if the sandbox was replaced on the way.
+/// Takes the version from its first state to `ready`, again if the sandbox was replaced on the
+/// way.
 async fn drive(inner: &Arc<Inner>, activation: &Activation) -> Result<(), PrepareError> {
     loop {
         let loaded = activation

@@ -22,7 +22,7 @@ use crate::telemetry::metrics::{self, Counter, Histogram};
 /// Hold it until the run has ended: the version's files stay on the disk for as long, even if it
 /// is removed meanwhile.
 pub struct LiveModel {
-    /// Which version.
+    /// The version that runs.
     pub id: ModelId,
     /// `name@version`, for logs and metrics.
     pub label: Arc<str>,
@@ -34,7 +34,7 @@ pub struct LiveModel {
     pub created: Timestamp,
     /// The SHA-256 that stands for its whole content.
     pub digest: Digest,
-    /// Where its runs are counted.
+    /// The counts of its runs.
     pub metrics: RunMetrics,
     /// What it was compiled from, to map it again into another sandbox.
     pub(super) job: Arc<CompileJob>,
@@ -97,7 +97,7 @@ impl LiveModel {
         }
     }
 
-    /// The same version in another sandbox.
+    /// This version in another sandbox.
     pub(super) fn with_model(&self, model: ReadyModel) -> Self {
         Self::new(model, self.files.clone(), self.job.clone(), self.created)
     }

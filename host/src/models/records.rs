@@ -40,7 +40,7 @@ pub(super) enum StoredState {
     Failed(Failure),
 }
 
-/// Which version of a model is active, and which is to be.
+/// The version of a model that is active, and the one that is to be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Aliases {
     pub(super) active: Option<ModelVersion>,

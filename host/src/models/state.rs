@@ -33,7 +33,7 @@ pub(super) struct Inner {
     pub(super) records: Records,
     pub(super) store: Store,
     pub(super) compiler: Compiler,
-    /// Where models are loaded into. [`reload_all`](super::Registry::reload_all) replaces it.
+    /// The sandbox that models are loaded into. [`reload_all`](super::Registry::reload_all) replaces it.
     pub(super) sandbox: Mutex<Current>,
     /// What requests see.
     pub(super) live: LiveModels,

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use crate::ids::KeyId;
 
-/// Where a version stands between its upload and its first request.
+/// The state of a version between its upload and its first request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum VersionState {
     /// On disk with all its files; nothing has been done with it yet.
@@ -95,7 +95,7 @@ pub struct Limits {
 pub struct VersionStatus {
     /// Name and version.
     pub id: ModelId,
-    /// Where it stands.
+    /// The state that it is in.
     pub state: VersionState,
     /// The SHA-256 that stands for the whole content of its bundle.
     pub digest: Digest,
@@ -107,9 +107,9 @@ pub struct VersionStatus {
     pub uploaded_by: Option<KeyId>,
     /// Whether it came with the server.
     pub embedded: bool,
-    /// From the manifest.
+    /// The description in its manifest.
     pub description: Option<String>,
-    /// From the manifest.
+    /// The license in its manifest.
     pub license: Option<String>,
     /// What it can do. None until it has been compiled.
     pub capabilities: Option<Capabilities>,

@@ -18,11 +18,12 @@ pub(super) enum Interruption {
     Stalled,
     /// The whole took too long.
     TooSlow,
-    /// Whoever waits for the upload went away, or the server stops.
+    /// Nobody waits for the upload any more, or the server stops.
     Cancelled,
 }
 
-/// Where the interruption is found afterwards: the archive reader sees an I/O error only.
+/// The place where the interruption is found afterwards: the archive reader sees an I/O error
+/// only.
 pub(super) type InterruptionReason = Arc<OnceLock<Interruption>>;
 
 /// A body that is read for as long as it makes progress.

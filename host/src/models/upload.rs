@@ -28,7 +28,7 @@ use crate::limits::StorageQuota;
 /// What comes with the body of an upload.
 #[derive(Clone, Debug)]
 pub struct UploadRequest {
-    /// Who sends it. Needs the scope `models:write`, and the right to the name in the manifest.
+    /// The sender. Needs the scope `models:write`, and the right to the name in the manifest.
     pub caller: Caller,
     /// Whether the version becomes the active one as soon as it is ready.
     pub activate: bool,
@@ -220,7 +220,7 @@ impl Upload {
         self.status(inner)
     }
 
-    /// Which version is to be active now.
+    /// The aliases as they are to be now.
     fn aliases(&self, inner: &Inner) -> Aliases {
         let catalog = inner.catalog.lock();
         let mut aliases = catalog.aliases(&self.id.name);

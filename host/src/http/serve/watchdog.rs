@@ -54,7 +54,7 @@ pub(super) struct ConnectionWatchdog {
     blocked_since: AtomicU64,
     /// Whether all that was answered has left: what is written now is no answer of ours.
     all_answered: AtomicBool,
-    /// Of each open answer of HTTP/2: since when the peer has made no room for more of it.
+    /// For each open answer of HTTP/2, since when the peer has made no room for more of it.
     waiting: Mutex<Vec<Waiting>>,
 }
 
