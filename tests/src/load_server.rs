@@ -1,6 +1,7 @@
-//! The server for `tests/load/run`: all of it, with its settings at their defaults, and in the
-//! same process and runtime a bare axum route on a second port, which is what the rest is
-//! measured against. Prints its addresses as one line of JSON when it is ready.
+//! The server for `tests/load/run`: all of it, with its settings at their defaults or as the
+//! environment says, and in the same process and runtime two bare axum routes on a second port,
+//! which are what the rest is measured against. Prints its addresses as one line of JSON when it
+//! is ready.
 //!
 //! `load_server DATA_DIR`; the same program is the compiling process.
 
@@ -11,7 +12,7 @@
     reason = "a measurement"
 )]
 
-use axum::{Router, body::Bytes, routing::post};
+use axum::{Json, Router, body::Bytes, extract::DefaultBodyLimit, routing::post};
 use belljar::{
     app,
     config::{Overrides, SystemEnvironment, resolve},
@@ -52,8 +53,11 @@ async fn serve(resolved: belljar::config::Resolved, data_dir: PathBuf) {
     let cleaning = app.cleaning();
     let bare = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let bare_address = bare.local_addr().unwrap();
-    let route = Router::new().route("/bare", post(bare_route));
-    tokio::spawn(async move { axum::serve(bare, route).await.unwrap() });
+    let routes = Router::new()
+        .route("/json", post(bare_json))
+        .route("/bytes", post(bare_bytes))
+        .layer(DefaultBodyLimit::disable());
+    tokio::spawn(async move { axum::serve(bare, routes).await.unwrap() });
     let serving = tokio::spawn(app.serve(listeners, async {
         tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
             .unwrap()
@@ -73,13 +77,19 @@ async fn serve(resolved: belljar::config::Resolved, data_dir: PathBuf) {
         serde_json::json!({
             "server": format!("http://{server}"),
             "bare": format!("http://{bare_address}"),
+            "key": key.trim(),
             "cleaning": cleaning.to_string(),
         })
     );
     serving.await.unwrap();
 }
 
-/// Reads the whole body, as any route that serves tensors must, and answers with a constant.
-async fn bare_route(body: Bytes) -> String {
-    format!("{{\"len\":{}}}", body.len())
+/// Parses the whole body and writes it back: what any route that takes JSON does at the least.
+async fn bare_json(Json(body): Json<serde_json::Value>) -> Json<serde_json::Value> {
+    Json(body)
+}
+
+/// Reads the whole body and gives it back: what any route that takes tensors does at the least.
+async fn bare_bytes(body: Bytes) -> Bytes {
+    body
 }
