@@ -6,8 +6,9 @@
 #![allow(clippy::unwrap_used, missing_docs, reason = "a measurement")]
 
 use belljar_sandbox::{
-    AssetFile, Budget, COMPILE_COMMAND, CleaningChoice, CompileJob, Compiler, CompilerConfig,
-    LoadBudget, ReadyModel, RunLabel, Sandbox, SandboxConfig, SwapEvidence, compile_child,
+    AssetFile, Budget, COMPILE_COMMAND, CheckedRequest, CleaningChoice, CompileJob, Compiler,
+    CompilerConfig, LoadBudget, ReadyModel, RunLabel, Sandbox, SandboxConfig, SwapEvidence,
+    compile_child,
     wit::{
         tensors::{Datatype, Request, Tensor},
         text,
@@ -187,8 +188,8 @@ fn calls(runtime: &Runtime, criterion: &mut Criterion) {
     group.finish();
 }
 
-fn request(parameters: &[(&str, i64)]) -> Request {
-    Request {
+fn request(parameters: &[(&str, i64)]) -> CheckedRequest {
+    let request = Request {
         inputs: vec![Tensor {
             name: "x".into(),
             datatype: Datatype::Fp32,
@@ -203,7 +204,8 @@ fn request(parameters: &[(&str, i64)]) -> Request {
                 value: Value::Integer(*value),
             })
             .collect(),
-    }
+    };
+    CheckedRequest::new(request).unwrap()
 }
 
 fn text_request(max_tokens: u32) -> text::Request {

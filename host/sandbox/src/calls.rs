@@ -1,10 +1,10 @@
 //! What can be asked of an instance in one call, and what its answer must be.
 
 use crate::{
-    RunError,
+    CheckedRequest, RunError,
     fault::short,
     run::{Call, RunContext},
-    tensor::check_tensors,
+    tensor::{check_metadata, check_tensors},
     wit::{embeddings, tensors, types},
 };
 use wasmtime::component::Instance;
@@ -13,7 +13,7 @@ use wasmtime::component::Instance;
 const PARAMETER_BYTES: u64 = 16;
 
 pub(crate) struct Infer {
-    pub(crate) request: tensors::Request,
+    pub(crate) request: CheckedRequest,
 }
 
 impl Call for Infer {
@@ -25,7 +25,9 @@ impl Call for Infer {
         instance: Instance,
     ) -> Result<Self::Output, RunError> {
         let guest = context.tensors(&instance)?;
-        let answer = guest.call_infer(&mut context.store, &self.request).await;
+        let answer = guest
+            .call_infer(&mut context.store, self.request.as_request())
+            .await;
         // The request is not needed any more, and may be large.
         drop(self.request);
         let response = answer
@@ -68,15 +70,12 @@ impl Call for Metadata {
             .call_metadata(&mut context.store)
             .await
             .map_err(|error| context.fault(&error))?;
+        check_metadata(&metadata).map_err(|error| RunError::InvalidOutput {
+            reason: short(&format!(
+                "`metadata` declares what no request may hold: {error}"
+            )),
+        })?;
         for info in metadata.inputs.iter().chain(&metadata.outputs) {
-            if info.shape.len() > crate::TENSOR_DIMENSIONS_MAX || info.shape.iter().any(|d| *d < -1)
-            {
-                let reason = format!(
-                    "`metadata` declares an impossible shape for tensor `{}`",
-                    short(&info.name)
-                );
-                return Err(RunError::InvalidOutput { reason });
-            }
             context.add_output(info.name.len() as u64 + 8 * info.shape.len() as u64)?;
         }
         Ok(metadata)

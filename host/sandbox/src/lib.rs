@@ -29,7 +29,7 @@ mod run_queue;
 mod sandbox;
 mod shared;
 mod state;
-mod tensor;
+pub mod tensor;
 mod threads;
 
 pub use artefact::{Artefact, Capabilities, Inspection, LoadError, MacKey};
@@ -47,10 +47,7 @@ pub use model::ReadyModel;
 pub use run::{Completed, RunHandle};
 pub use sandbox::{Sandbox, SandboxStats};
 pub use state::AssetFile;
-pub use tensor::{
-    TENSOR_DIMENSIONS_MAX, TENSOR_NAME_BYTES_MAX, TENSORS_MAX, TensorError, check_tensor,
-    check_tensors, datatype_name, datatype_named, element_bytes,
-};
+pub use tensor::{CheckedRequest, TENSOR_DIMENSIONS_MAX, TENSORS_MAX, TensorError, TensorFault};
 
 /// The plain types of the contract with guests, as generated from `wit/`.
 pub mod wit {

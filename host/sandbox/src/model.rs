@@ -1,7 +1,7 @@
 //! A model that is ready to run, and what can be asked of it.
 
 use crate::{
-    Budget, Completed, Inspection, RunError, RunLabel,
+    Budget, CheckedRequest, Completed, Inspection, RunError, RunLabel,
     calls::{Embed, Infer, Metadata, Probe},
     generation::{ChunkSink, Generate, Generated},
     loaded::Loaded,
@@ -37,14 +37,14 @@ impl ReadyModel {
         self.0.queue.running()
     }
 
-    /// Runs the model once over tensors. The request's tensors must have passed
-    /// [`check_tensors`]; the response's have.
+    /// Runs the model once over tensors. Those of the response have been checked as those of the
+    /// request were.
     ///
     /// # Errors
     /// See [`RunError`].
     pub async fn infer(
         &self,
-        request: tensors::Request,
+        request: CheckedRequest,
         budget: &Budget,
         label: &RunLabel,
     ) -> Result<Completed<tensors::Response>, RunError> {

@@ -5,7 +5,6 @@
 
 use super::tensors::infer;
 use super::{Binary, Failures};
-use crate::api::tensors::datatype_name;
 use crate::audit::EventKind;
 use crate::auth::{Authorized, Caller, Infer, ReadModels, Scope, WriteModels};
 use crate::http::HttpState;
@@ -19,6 +18,7 @@ use crate::models::{LiveModel, ModelSummary, VersionState, VersionStatus};
 use axum::extract::{Request, State};
 use axum::response::Response;
 use belljar_bundle::{ModelId, ModelName};
+use belljar_sandbox::tensor::datatype_name;
 use belljar_sandbox::wit::tensors::TensorInfo;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};

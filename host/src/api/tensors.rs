@@ -21,23 +21,17 @@ pub(crate) use oip::{HEADER_LENGTH, OIP_HEADER_LENGTH_HEADER};
 
 use crate::http::error::ApiError;
 use crate::http::policy::Routes;
+use belljar_sandbox::tensor::element_count;
 use belljar_sandbox::wit::{tensors, types};
 use elements::Elements;
-use tensors::Datatype;
 
 pub(super) fn routes() -> Routes {
     infer::routes()
 }
 
-/// Dimensions of one tensor. The contract with guests allows no more.
-const DIMENSIONS_MAX: usize = 16;
-
-/// Tensors of one request. More names than this are no model's inputs.
-const TENSORS_MAX: usize = 1_024;
-
 /// Why a body of tensors is refused, or cannot be written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum TensorError {
+pub(crate) enum FormatError {
     /// The caller's tensors are wrong.
     #[error("{message}")]
     Invalid {
@@ -54,16 +48,16 @@ pub(crate) enum TensorError {
     },
 }
 
-impl From<TensorError> for ApiError {
-    fn from(error: TensorError) -> Self {
+impl From<FormatError> for ApiError {
+    fn from(error: FormatError) -> Self {
         match error {
-            TensorError::Invalid { param, message } => Self::invalid_argument_at(param, message),
-            TensorError::NotRepresentable { message } => Self::not_acceptable(message),
+            FormatError::Invalid { param, message } => Self::invalid_argument_at(param, message),
+            FormatError::NotRepresentable { message } => Self::not_acceptable(message),
         }
     }
 }
 
-impl TensorError {
+impl FormatError {
     fn invalid(param: impl Into<Option<String>>, message: impl Into<String>) -> Self {
         Self::Invalid {
             param: param.into(),
@@ -130,21 +124,21 @@ pub(crate) struct WantedOutput {
 
 impl TensorRequest {
     /// Reads a JSON body, with the tail of binary tensors where `tail` is given.
-    pub(crate) fn from_json(body: &[u8], tail: Option<&[u8]>) -> Result<Self, TensorError> {
+    pub(crate) fn from_json(body: &[u8], tail: Option<&[u8]>) -> Result<Self, FormatError> {
         let mut inference = read::json(body)?;
         oip::attach(&mut inference, tail)?;
         Ok(inference)
     }
 
     /// Reads a msgpack body.
-    pub(crate) fn from_msgpack(body: &[u8]) -> Result<Self, TensorError> {
+    pub(crate) fn from_msgpack(body: &[u8]) -> Result<Self, FormatError> {
         let mut inference = msgpack::read(body)?;
         oip::attach(&mut inference, None)?;
         Ok(inference)
     }
 
     /// Reads a body in the safetensors format.
-    pub(crate) fn from_safetensors(body: &[u8]) -> Result<Self, TensorError> {
+    pub(crate) fn from_safetensors(body: &[u8]) -> Result<Self, FormatError> {
         safetensors::read(body)
     }
 }
@@ -170,7 +164,7 @@ pub(crate) struct Written {
 
 impl Answer<'_> {
     /// Writes the answer in `format`.
-    pub(crate) fn write(&self, format: Format) -> Result<Written, TensorError> {
+    pub(crate) fn write(&self, format: Format) -> Result<Written, FormatError> {
         let plain = |body| Written {
             body,
             json_bytes: None,
@@ -185,130 +179,19 @@ impl Answer<'_> {
     }
 }
 
-/// The name that the Open Inference Protocol gives a datatype.
-pub(crate) fn datatype_name(datatype: Datatype) -> &'static str {
-    match datatype {
-        Datatype::Boolean => "BOOL",
-        Datatype::Uint8 => "UINT8",
-        Datatype::Uint16 => "UINT16",
-        Datatype::Uint32 => "UINT32",
-        Datatype::Uint64 => "UINT64",
-        Datatype::Int8 => "INT8",
-        Datatype::Int16 => "INT16",
-        Datatype::Int32 => "INT32",
-        Datatype::Int64 => "INT64",
-        Datatype::Fp16 => "FP16",
-        Datatype::Bf16 => "BF16",
-        Datatype::Fp32 => "FP32",
-        Datatype::Fp64 => "FP64",
-        Datatype::Bytes => "BYTES",
-    }
-}
-
-const DATATYPES: [Datatype; 14] = [
-    Datatype::Boolean,
-    Datatype::Uint8,
-    Datatype::Uint16,
-    Datatype::Uint32,
-    Datatype::Uint64,
-    Datatype::Int8,
-    Datatype::Int16,
-    Datatype::Int32,
-    Datatype::Int64,
-    Datatype::Fp16,
-    Datatype::Bf16,
-    Datatype::Fp32,
-    Datatype::Fp64,
-    Datatype::Bytes,
-];
-
-fn datatype_from_name(name: &str) -> Option<Datatype> {
-    DATATYPES
-        .into_iter()
-        .find(|datatype| datatype_name(*datatype) == name)
-}
-
-/// Bytes of one element; none where elements differ in length.
-fn element_bytes(datatype: Datatype) -> Option<usize> {
-    match datatype {
-        Datatype::Boolean | Datatype::Uint8 | Datatype::Int8 => Some(1),
-        Datatype::Uint16 | Datatype::Int16 | Datatype::Fp16 | Datatype::Bf16 => Some(2),
-        Datatype::Uint32 | Datatype::Int32 | Datatype::Fp32 => Some(4),
-        Datatype::Uint64 | Datatype::Int64 | Datatype::Fp64 => Some(8),
-        Datatype::Bytes => None,
-    }
-}
-
-/// The number of elements of a shape; none where it does not fit.
-fn elements_of(shape: &[u64]) -> Option<u64> {
-    shape
-        .iter()
-        .try_fold(1_u64, |product, dimension| product.checked_mul(*dimension))
-}
-
-/// The bytes of each element of a tensor, in order.
-fn elements(tensor: &tensors::Tensor) -> ElementBytes<'_> {
-    let size = element_bytes(tensor.datatype);
-    ElementBytes {
-        rest: &tensor.data,
-        size,
-    }
-}
-
-/// See [`elements`].
-struct ElementBytes<'a> {
-    rest: &'a [u8],
-    size: Option<usize>,
-}
-
-impl<'a> Iterator for ElementBytes<'a> {
-    type Item = &'a [u8];
-
-    /// The next element. Ends early where the framing of strings is broken, which the check of
-    /// each tensor has ruled out.
-    #[inline]
-    fn next(&mut self) -> Option<&'a [u8]> {
-        let size = match self.size {
-            Some(size) => size,
-            None => {
-                let (length, tail) = self.rest.split_first_chunk::<4>()?;
-                self.rest = tail;
-                usize::try_from(u32::from_le_bytes(*length)).ok()?
-            }
-        };
-        let (element, tail) = self.rest.split_at_checked(size)?;
-        self.rest = tail;
-        Some(element)
-    }
-}
-
-/// How many strings the bytes of a `BYTES` tensor hold; none where the framing is broken.
-fn count_strings(data: &[u8]) -> Option<u64> {
-    let mut elements = ElementBytes {
-        rest: data,
-        size: None,
-    };
-    let count = elements.by_ref().count();
-    elements
-        .rest
-        .is_empty()
-        .then(|| u64::try_from(count).ok())
-        .flatten()
-}
-
 /// Empty lists that one answer may be written as.
 const EMPTY_LISTS_MAX: u64 = 10_000;
 
 /// Refuses a shape such as `[4000000000, 0]`: without one element in it, it would be written
 /// as four billion empty lists.
-fn check_nesting(tensor: &tensors::Tensor) -> Result<(), TensorError> {
-    if elements_of(&tensor.shape) != Some(0) {
+fn check_nesting(tensor: &tensors::Tensor) -> Result<(), FormatError> {
+    if element_count(&tensor.shape) != Some(0) {
         return Ok(());
     }
     let lists = tensor.shape.iter().take_while(|length| **length != 0);
     match lists.copied().try_fold(1_u64, u64::checked_mul) {
         Some(lists) if lists <= EMPTY_LISTS_MAX => Ok(()),
-        _ => Err(TensorError::not_representable(format!(
+        _ => Err(FormatError::not_representable(format!(
             "output `{}` has no elements and a shape of too many empty lists",
             tensor.name
         ))),

@@ -284,12 +284,15 @@ pub(super) mod script {
         }
     }
 
+    /// How such a run ends.
+    pub(in crate::generation) type Outcome<S> = Result<Completed<Generated<S>>, RunError>;
+
     /// A run that gives its chunks one at a time.
     pub(in crate::generation) fn run<S: ChunkSink>(
         mut sink: S,
         chunks: impl IntoIterator<Item = text::Chunk>,
         then: Then,
-    ) -> (Handle<Result<Completed<Generated<S>>, RunError>>, Taken) {
+    ) -> (Handle<Outcome<S>>, Taken) {
         let taken = Taken::default();
         let sandbox = Sandbox(taken.clone());
         let chunks: Vec<_> = chunks.into_iter().collect();

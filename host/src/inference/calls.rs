@@ -3,7 +3,8 @@
 
 use crate::generation::OutputLimits;
 use crate::guard::{Finding, Inspection, Texts};
-use belljar_sandbox::wit::tensors::{self, MetadataInfo};
+use belljar_sandbox::CheckedRequest;
+use belljar_sandbox::wit::tensors::MetadataInfo;
 use belljar_sandbox::wit::{embeddings::Input, text};
 use belljar_screen::FieldKind;
 
@@ -190,5 +191,5 @@ pub trait TensorCall: Texts {
     fn fit(
         self,
         declared: Option<&MetadataInfo>,
-    ) -> impl Future<Output = Result<tensors::Request, Self::Invalid>> + Send;
+    ) -> impl Future<Output = Result<CheckedRequest, Self::Invalid>> + Send;
 }

@@ -29,6 +29,46 @@ async fn nested_lists_come_back_as_they_went() {
 }
 
 #[tokio::test]
+async fn as_many_tensors_come_back_as_may_go() {
+    let body = |count: usize| {
+        let inputs: serde_json::Map<_, _> = (0..count)
+            .map(|index| (format!("x{index}"), json!([index])))
+            .collect();
+        json!({"model":"echo","inputs":inputs})
+    };
+    let client = SHARED.anonymous();
+    for count in [300, 1024] {
+        let answer = client.post("/infer", &body(count)).await.expect_status(200);
+        assert_eq!(answer.json()["outputs"], body(count)["inputs"]);
+    }
+    let answer = client.post("/infer", &body(1025)).await.expect_status(400);
+    assert_eq!(answer.json()["error"]["param"], "inputs");
+}
+
+#[tokio::test]
+async fn what_no_answer_may_hold_is_the_callers_mistake() {
+    let long = "x".repeat(513);
+    let check = async |tensor: Value, tail: &[u8], message: &str| {
+        let head = json!({"model":"echo","inputs":[tensor]}).to_string();
+        let length = head.len().to_string();
+        let headers = [
+            ("content-type", "application/octet-stream"),
+            ("Inference-Header-Content-Length", length.as_str()),
+        ];
+        let body = [head.as_bytes(), tail].concat();
+        let answer = post(&SHARED.anonymous(), &headers, body).await;
+        assert_eq!(answer.status, 400, "{}", answer.text());
+        assert_eq!(answer.code(), "invalid_value");
+        assert!(answer.text().contains(message), "{}", answer.text());
+    };
+    let tensor = |name: &str, datatype: &str| json!({"name":name,"datatype":datatype,"shape":[2],"parameters":{"binary_data_size":2}});
+    check(tensor("x", "BOOL"), &[1, 2], "neither 0 nor 1").await;
+    check(tensor("", "UINT8"), &[1, 2], "1 to 512 bytes").await;
+    check(tensor(&long, "UINT8"), &[1, 2], "1 to 512 bytes").await;
+    check(tensor("a\nb", "UINT8"), &[1, 2], "control character").await;
+}
+
+#[tokio::test]
 async fn the_model_can_be_named_beside_the_body() {
     let client = SHARED.anonymous();
     let body = json!({"inputs":{"x":[1]}});

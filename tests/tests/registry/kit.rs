@@ -13,7 +13,9 @@ use belljar::models::{
 };
 use belljar_bundle::{ModelId, Store};
 use belljar_sandbox::wit::tensors::{Datatype, Request, Tensor};
-use belljar_sandbox::{CleaningChoice, Compiler, CompilerConfig, RunLabel, Sandbox, SandboxConfig};
+use belljar_sandbox::{
+    CheckedRequest, CleaningChoice, Compiler, CompilerConfig, RunLabel, Sandbox, SandboxConfig,
+};
 use belljar_tests::{TestBundle, program};
 
 /// A registry over a directory that outlives it.
@@ -174,11 +176,12 @@ pub(crate) async fn works(live: &LiveModel) -> bool {
         shape: vec![3],
         data: vec![1, 2, 3],
     };
-    let request = Request {
+    let request = CheckedRequest::new(Request {
         inputs: vec![tensor],
         outputs: Vec::new(),
         parameters: Vec::new(),
-    };
+    })
+    .unwrap();
     let label = RunLabel::new("test");
     let answer = live.model.infer(request, &live.budget, &label).await;
     answer.is_ok_and(|answer| answer.value.outputs[0].data == [1, 2, 3])

@@ -1,10 +1,10 @@
 //! What is refused when a version is made ready, and what a snapshot keeps.
 
-use crate::kit::{Kit, budget, config, job, job_of, label, number, request};
+use crate::kit::{Kit, budget, config, job, job_of, label, number, request, request_of};
 use belljar_sandbox::{
     Budget, Cap, CapHit, CleaningChoice, CompileError, CompileJob, Compiler, LoadBudget, Phase,
     Sandbox, SandboxConfig, SwapEvidence,
-    wit::tensors::{Datatype, Request, Tensor},
+    wit::tensors::{Datatype, Tensor},
 };
 use std::time::Duration;
 
@@ -173,17 +173,17 @@ async fn what_load_leaves_behind_is_where_each_request_starts() {
     std::fs::remove_file(&job.assets[0].path).unwrap();
     let model = kit.sandbox.load(&artefact, "test").unwrap();
     let offsets = [0i64, 250, 251, (3 << 20) - 1];
-    let at = Request {
-        inputs: vec![Tensor {
-            name: "at".into(),
-            datatype: Datatype::Int64,
-            shape: vec![4],
-            data: offsets.iter().flat_map(|at| at.to_le_bytes()).collect(),
-        }],
-        outputs: Vec::new(),
-        parameters: Vec::new(),
+    let at = Tensor {
+        name: "at".into(),
+        datatype: Datatype::Int64,
+        shape: vec![4],
+        data: offsets.iter().flat_map(|at| at.to_le_bytes()).collect(),
     };
-    let response = model.infer(at, &budget(), &label()).await.unwrap().value;
+    let response = model
+        .infer(request_of([at], []), &budget(), &label())
+        .await
+        .unwrap()
+        .value;
     assert_eq!(number(&response, "total"), 3 << 20);
     let found = &response
         .outputs

@@ -1,9 +1,9 @@
 //! A sandbox with a compiler in a folder of its own, and the requests that the tests send.
 
 use belljar_sandbox::{
-    AssetFile, Budget, ChunkSink, CleaningChoice, CompileError, CompileJob, Compiler,
-    CompilerConfig, Completed, Generated, LoadBudget, ReadyModel, RunError, RunLabel, Sandbox,
-    SandboxConfig,
+    AssetFile, Budget, CheckedRequest, ChunkSink, CleaningChoice, CompileError, CompileJob,
+    Compiler, CompilerConfig, Completed, Generated, LoadBudget, ReadyModel, RunError, RunLabel,
+    Sandbox, SandboxConfig,
     wit::{
         tensors::{Datatype, Request, Tensor},
         text,
@@ -127,18 +127,24 @@ pub(crate) fn label() -> RunLabel {
 }
 
 /// One small tensor and some parameters.
-pub(crate) fn request<const N: usize>(parameters: [(&str, Value); N]) -> Request {
-    Request {
-        inputs: vec![scalar("x", 7)],
+pub(crate) fn request<const N: usize>(parameters: [(&str, Value); N]) -> CheckedRequest {
+    let parameters = parameters.map(|(name, value)| Parameter {
+        name: name.into(),
+        value,
+    });
+    request_of([scalar("x", 7)], parameters)
+}
+
+pub(crate) fn request_of(
+    inputs: impl Into<Vec<Tensor>>,
+    parameters: impl Into<Vec<Parameter>>,
+) -> CheckedRequest {
+    CheckedRequest::new(Request {
+        inputs: inputs.into(),
         outputs: Vec::new(),
-        parameters: parameters
-            .into_iter()
-            .map(|(name, value)| Parameter {
-                name: name.into(),
-                value,
-            })
-            .collect(),
-    }
+        parameters: parameters.into(),
+    })
+    .unwrap()
 }
 
 pub(crate) fn scalar(name: &str, value: u64) -> Tensor {
@@ -182,7 +188,7 @@ pub(crate) fn text_request<const N: usize>(parameters: [(&str, Value); N]) -> te
         response_format: text::ResponseFormat::Text,
         reasoning_effort: None,
         choice: 0,
-        parameters: request(parameters).parameters,
+        parameters: request(parameters).into_request().parameters,
     }
 }
 

@@ -1,17 +1,17 @@
 //! A slot that one tenant has used is clean for the next: with each way of cleaning, after each
 //! way of ending. There is one slot only, so the finder runs where the writer ran.
 
-use crate::kit::{Kit, budget, config, label, number, request, scalar};
+use crate::kit::{Kit, budget, config, label, number, request, request_of, scalar};
 use belljar_sandbox::{
-    Budget, Cleaning, CleaningChoice, ReadyModel, RunError, SandboxConfig, SwapEvidence,
-    wit::{tensors::Request, types::Value},
+    Budget, CheckedRequest, Cleaning, CleaningChoice, ReadyModel, RunError, SandboxConfig,
+    SwapEvidence, wit::types::Value,
 };
 use std::time::Duration;
 
 /// More than is kept resident and less than the cap, in bytes.
 const SECRET_BYTES: i64 = 24 << 20;
 
-fn writer_request(then: &str) -> Request {
+fn writer_request(then: &str) -> CheckedRequest {
     request([
         ("bytes", Value::Integer(SECRET_BYTES)),
         ("then", Value::Text(then.into())),
@@ -133,11 +133,9 @@ async fn globals_tables_and_memory_are_fresh_after_each_way_of_ending() {
             ..config()
         });
         let model = kit.model("leaves_traces").await;
-        let asked = |inputs: usize| Request {
-            inputs: (0..inputs)
-                .map(|index| scalar(&format!("x{index}"), 1))
-                .collect(),
-            ..request([])
+        let asked = |inputs: usize| {
+            let inputs = (0..inputs).map(|index| scalar(&format!("x{index}"), 1));
+            request_of(inputs.collect::<Vec<_>>(), [])
         };
         let traces = async || {
             let completed = model.infer(asked(0), &budget(), &label()).await.unwrap();

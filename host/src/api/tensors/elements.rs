@@ -5,7 +5,7 @@
 //! it holds (integers until the first fraction), so that becoming `INT64` or `FP64`, the usual
 //! end, copies nothing.
 
-use super::{datatype_name, element_bytes};
+use belljar_sandbox::tensor::{datatype_name, element_bytes, string_count};
 use belljar_sandbox::wit::tensors::Datatype;
 
 /// A number as the body wrote it.
@@ -53,7 +53,7 @@ impl Elements {
     pub(super) fn raw(datatype: Datatype, data: Vec<u8>) -> Self {
         let count = match element_bytes(datatype) {
             Some(size) => u64::try_from(data.len() / size).unwrap_or(u64::MAX),
-            None => super::count_strings(&data).unwrap_or(u64::MAX),
+            None => string_count(&data).unwrap_or(u64::MAX),
         };
         Self {
             declared: Some(datatype),

@@ -1,8 +1,9 @@
 //! Checks a request's tensors against what the model says it takes, before a sandbox is made.
 
-use super::oip::check_bytes;
-use super::{Input, TensorError, TensorRequest, datatype_name};
+use super::{FormatError, Input, TensorRequest};
+use belljar_sandbox::tensor::datatype_name;
 use belljar_sandbox::wit::tensors::{MetadataInfo, Request, Tensor, TensorInfo};
+use belljar_sandbox::{CheckedRequest, TensorError, TensorFault};
 
 /// Turns what was read into the request that the model gets.
 ///
@@ -10,12 +11,12 @@ use belljar_sandbox::wit::tensors::{MetadataInfo, Request, Tensor, TensorInfo};
 pub(crate) fn fit(
     inference: TensorRequest,
     metadata: Option<&MetadataInfo>,
-) -> Result<Request, TensorError> {
+) -> Result<CheckedRequest, FormatError> {
     let declared = metadata
         .map(|metadata| metadata.inputs.as_slice())
         .unwrap_or_default();
     if inference.inputs.is_empty() && !declared.is_empty() {
-        return Err(TensorError::invalid("inputs".to_owned(), "has no tensors"));
+        return Err(FormatError::invalid("inputs".to_owned(), "has no tensors"));
     }
     let mut inputs = Vec::with_capacity(inference.inputs.len());
     for input in inference.inputs {
@@ -23,7 +24,7 @@ pub(crate) fn fit(
         if info.is_none() && !declared.is_empty() {
             let names = list(declared.iter().map(|info| info.name.as_str()));
             let message = format!("the model has no such input; it takes {names}");
-            return Err(TensorError::invalid(place(&input.name), message));
+            return Err(FormatError::invalid(place(&input.name), message));
         }
         inputs.push(tensor(input, info)?);
     }
@@ -31,7 +32,7 @@ pub(crate) fn fit(
         .iter()
         .find(|info| !inputs.iter().any(|input| input.name == info.name))
     {
-        return Err(TensorError::invalid(
+        return Err(FormatError::invalid(
             place(&missing.name),
             "the model needs this input",
         ));
@@ -49,16 +50,35 @@ pub(crate) fn fit(
     {
         let names = list(metadata.outputs.iter().map(|info| info.name.as_str()));
         let message = format!("the model has no such output; it gives {names}");
-        return Err(TensorError::invalid(format!("outputs[{unknown}]"), message));
+        return Err(FormatError::invalid(format!("outputs[{unknown}]"), message));
     }
-    Ok(Request {
+    CheckedRequest::new(Request {
         inputs,
         outputs,
         parameters: inference.parameters,
     })
+    .map_err(broken_rule)
 }
 
-fn tensor(input: Input, info: Option<&TensorInfo>) -> Result<Tensor, TensorError> {
+/// The rule that a request's tensors break, at the place of the tensor.
+fn broken_rule(error: TensorError) -> FormatError {
+    match error {
+        TensorError::TooMany { .. } => FormatError::invalid("inputs".to_owned(), error.to_string()),
+        TensorError::Duplicate { name } => {
+            FormatError::invalid(place(&name), "two tensors have this name")
+        }
+        // A name that is none is no place either.
+        TensorError::Tensor {
+            fault: fault @ TensorFault::Name,
+            ..
+        } => FormatError::invalid("inputs".to_owned(), format!("a tensor {fault}")),
+        TensorError::Tensor { name, fault } => {
+            FormatError::invalid(place(&name), fault.to_string())
+        }
+    }
+}
+
+fn tensor(input: Input, info: Option<&TensorInfo>) -> Result<Tensor, FormatError> {
     let Input {
         name,
         shape,
@@ -72,7 +92,7 @@ fn tensor(input: Input, info: Option<&TensorInfo>) -> Result<Tensor, TensorError
                 datatype_name(info.datatype),
             );
             let message = format!("is {found}, and the model takes {wanted}");
-            return Err(TensorError::invalid(place(&name), message));
+            return Err(FormatError::invalid(place(&name), message));
         }
         Some(info) => info.datatype,
         None => elements.datatype(),
@@ -84,12 +104,11 @@ fn tensor(input: Input, info: Option<&TensorInfo>) -> Result<Tensor, TensorError
             "has the shape {shape:?}, and the model takes {:?}",
             info.shape
         );
-        return Err(TensorError::invalid(place(&name), message));
+        return Err(FormatError::invalid(place(&name), message));
     }
     let data = elements.into_datatype(datatype).map_err(|(index, why)| {
-        TensorError::invalid(format!("{}{}", place(&name), position(index, &shape)), why)
+        FormatError::invalid(format!("{}{}", place(&name), position(index, &shape)), why)
     })?;
-    check_bytes(datatype, &shape, &data).map_err(|why| TensorError::invalid(place(&name), why))?;
     Ok(Tensor {
         name,
         datatype,

@@ -12,7 +12,7 @@
 
 use super::fit::fit;
 use super::{
-    Answer, BodyFormat, Form, Format, HEADER_LENGTH, OIP_HEADER_LENGTH_HEADER, TensorError,
+    Answer, BodyFormat, Form, Format, FormatError, HEADER_LENGTH, OIP_HEADER_LENGTH_HEADER,
     TensorRequest, UnsupportedBody, WantedOutput, Written, accepted, body_format,
 };
 use crate::api::{Binary, Failures};
@@ -29,6 +29,7 @@ use crate::inference::{Answered, RequestContext, TensorCall};
 use crate::limits::Admission;
 use axum::extract::{FromRef as _, Request, State};
 use axum::response::{IntoResponse as _, Response};
+use belljar_sandbox::CheckedRequest;
 use belljar_sandbox::wit::tensors::{self, MetadataInfo};
 use belljar_sandbox::wit::types::Value;
 use belljar_screen::FieldKind;
@@ -186,13 +187,13 @@ fn identifier(
 }
 
 impl TensorCall for NamedRequest {
-    type Invalid = TensorError;
+    type Invalid = FormatError;
 
     fn model(&self) -> &str {
         &self.model
     }
 
-    async fn fit(self, declared: Option<&MetadataInfo>) -> Result<tensors::Request, TensorError> {
+    async fn fit(self, declared: Option<&MetadataInfo>) -> Result<CheckedRequest, FormatError> {
         let Self { request, bytes, .. } = self;
         if bytes <= workers::INLINE_BYTES_MAX {
             return fit(request, declared);
@@ -295,7 +296,7 @@ pub(crate) fn read_headless(
 pub(crate) fn write(
     answered: &Answered<tensors::Response>,
     style: &AnswerStyle,
-) -> Result<Written, TensorError> {
+) -> Result<Written, FormatError> {
     // As in the label, which is there as text already.
     let (model, version) = answered.model.label.split_once('@').unwrap_or_default();
     let answer = Answer {

@@ -4,13 +4,14 @@
 //! it, and a model whose logits hold one minus infinity has not failed. The binary formats keep
 //! such numbers.
 
-use super::{Answer, ElementBytes, Form, TensorError, check_nesting, datatype_name, elements};
+use super::{Answer, Form, FormatError, check_nesting};
 use crate::http::json::write_string;
+use belljar_sandbox::tensor::{ElementBytes, datatype_name, elements};
 use belljar_sandbox::wit::tensors::{Datatype, Tensor};
 use belljar_sandbox::wit::types::{Parameter, Value};
 
 /// Writes an answer in our own form.
-pub(super) fn write(answer: &Answer<'_>) -> Result<Vec<u8>, TensorError> {
+pub(super) fn write(answer: &Answer<'_>) -> Result<Vec<u8>, FormatError> {
     let mut out = Vec::with_capacity(capacity(answer));
     out.extend_from_slice(b"{\"model\":");
     write_string(&mut out, answer.model);
@@ -70,7 +71,7 @@ pub(super) fn description(out: &mut Vec<u8>, tensor: &Tensor) {
 }
 
 /// Writes `,"data":[…]`, flat and row-major.
-pub(super) fn data(out: &mut Vec<u8>, tensor: &Tensor) -> Result<(), TensorError> {
+pub(super) fn data(out: &mut Vec<u8>, tensor: &Tensor) -> Result<(), FormatError> {
     out.extend_from_slice(b",\"data\":[");
     list(out, tensor, &mut elements(tensor))?;
     out.push(b']');
@@ -106,7 +107,7 @@ fn nest(
     shape: &[u64],
     tensor: &Tensor,
     elements: &mut ElementBytes<'_>,
-) -> Result<(), TensorError> {
+) -> Result<(), FormatError> {
     match shape {
         [] => list(out, tensor, &mut elements.take(1)),
         [length] => {
@@ -135,7 +136,7 @@ fn list(
     out: &mut Vec<u8>,
     tensor: &Tensor,
     elements: &mut dyn Iterator<Item = &[u8]>,
-) -> Result<(), TensorError> {
+) -> Result<(), FormatError> {
     macro_rules! integers {
         ($type:ty) => {{
             let mut buffer = itoa::Buffer::new();
@@ -181,7 +182,7 @@ fn list(
                 }
             });
             if !all_text {
-                return Err(TensorError::not_representable(format!(
+                return Err(FormatError::not_representable(format!(
                     "output `{}` holds strings that are not UTF-8, which JSON cannot carry; ask for \
                      application/octet-stream or application/msgpack",
                     tensor.name

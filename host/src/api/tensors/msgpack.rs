@@ -1,10 +1,8 @@
 //! msgpack: the same shapes as JSON, with tensors as raw bytes where the caller likes, and
 //! the way in which msgpack-numpy packs arrays.
 
-use super::{
-    Answer, ElementBytes as Elements, Form, TensorError, TensorRequest, check_nesting,
-    datatype_name, elements, read,
-};
+use super::{Answer, Form, FormatError, TensorRequest, check_nesting, read};
+use belljar_sandbox::tensor::{ElementBytes, datatype_name, elements};
 use belljar_sandbox::wit::tensors::{Datatype, Tensor};
 use belljar_sandbox::wit::types::Value;
 use serde::ser::{Serialize, SerializeMap as _, SerializeSeq as _, Serializer};
@@ -15,14 +13,14 @@ use std::io::Cursor;
 const DEPTH_MAX: usize = 32;
 
 /// Reads one request.
-pub(super) fn read(body: &[u8]) -> Result<TensorRequest, TensorError> {
+pub(super) fn read(body: &[u8]) -> Result<TensorRequest, FormatError> {
     let mut deserializer = rmp_serde::Deserializer::new(Cursor::new(body));
     deserializer.set_max_depth(DEPTH_MAX);
     let inference = read::any(&mut deserializer, |error| {
-        TensorError::invalid(None, describe(&error))
+        FormatError::invalid(None, describe(&error))
     })?;
     if u64::try_from(body.len()) != Ok(deserializer.position()) {
-        return Err(TensorError::invalid(
+        return Err(FormatError::invalid(
             None,
             "bytes follow the end of the msgpack body",
         ));
@@ -47,14 +45,14 @@ fn describe(error: &rmp_serde::decode::Error) -> &'static str {
 }
 
 /// Writes one answer.
-pub(super) fn write(answer: &Answer<'_>) -> Result<Vec<u8>, TensorError> {
+pub(super) fn write(answer: &Answer<'_>) -> Result<Vec<u8>, FormatError> {
     if answer.form == Form::Nested {
         answer.response.outputs.iter().try_for_each(check_nesting)?;
     }
     // A guest's answer is bounded by its budget, so this cannot fail for want of room; what
     // is left is lengths past 4 GiB.
     rmp_serde::to_vec_named(&Body(answer))
-        .map_err(|_| TensorError::not_representable("the answer is too large for msgpack"))
+        .map_err(|_| FormatError::not_representable("the answer is too large for msgpack"))
 }
 
 struct Body<'a>(&'a Answer<'a>);
@@ -205,7 +203,7 @@ impl Serialize for Bytes<'_> {
 struct Nested<'a> {
     shape: &'a [u64],
     datatype: Datatype,
-    elements: &'a RefCell<Elements<'a>>,
+    elements: &'a RefCell<ElementBytes<'a>>,
 }
 
 impl Serialize for Nested<'_> {

@@ -1,10 +1,7 @@
 //! The Open Inference Protocol: its binary tensor extension on the way in, and both of its
 //! ways out.
 
-use super::{
-    Answer, Elements, TensorError, TensorRequest, Written, count_strings, element_bytes,
-    elements_of, json,
-};
+use super::{Answer, Elements, FormatError, TensorRequest, Written, json};
 use crate::http::json::write_string;
 
 /// The header of the binary extension, in the spelling that HTTP/2 demands.
@@ -18,7 +15,7 @@ pub(crate) const HEADER_LENGTH: http::HeaderName =
 pub(super) fn attach(
     inference: &mut TensorRequest,
     tail: Option<&[u8]>,
-) -> Result<(), TensorError> {
+) -> Result<(), FormatError> {
     let mut rest = tail.unwrap_or_default();
     for input in &mut inference.inputs {
         let Some(wanted) = input.binary_bytes else {
@@ -29,7 +26,7 @@ pub(super) fn attach(
             let message = format!(
                 "says that its data is binary, and the request has no `{OIP_HEADER_LENGTH_HEADER}` header"
             );
-            return Err(TensorError::invalid(place, message));
+            return Err(FormatError::invalid(place, message));
         }
         let split = usize::try_from(wanted)
             .ok()
@@ -37,14 +34,14 @@ pub(super) fn attach(
         let Some((data, others)) = split else {
             let left = rest.len();
             let message = format!("wants {wanted} bytes of binary data, and {left} are left");
-            return Err(TensorError::invalid(place, message));
+            return Err(FormatError::invalid(place, message));
         };
         rest = others;
         input.elements = Elements::raw(input.elements.datatype(), data.to_vec());
     }
     if !rest.is_empty() {
         let message = format!("{} bytes of binary data belong to no tensor", rest.len());
-        return Err(TensorError::invalid(None, message));
+        return Err(FormatError::invalid(None, message));
     }
     Ok(())
 }
@@ -52,16 +49,16 @@ pub(super) fn attach(
 /// Writes the answer as JSON, with the data of each output in it.
 ///
 /// Outputs that were asked for as binary come as such: the caller has said so in the request.
-pub(super) fn write_json(answer: &Answer<'_>) -> Result<Written, TensorError> {
+pub(super) fn write_json(answer: &Answer<'_>) -> Result<Written, FormatError> {
     write(answer, answer.binary_outputs)
 }
 
 /// Writes the answer with every output as binary, but for those that were refused it by name.
-pub(super) fn write_binary(answer: &Answer<'_>) -> Result<Written, TensorError> {
+pub(super) fn write_binary(answer: &Answer<'_>) -> Result<Written, FormatError> {
     write(answer, true)
 }
 
-fn write(answer: &Answer<'_>, binary_by_default: bool) -> Result<Written, TensorError> {
+fn write(answer: &Answer<'_>, binary_by_default: bool) -> Result<Written, FormatError> {
     let mut out = Vec::with_capacity(json::capacity(answer));
     out.extend_from_slice(b"{\"model_name\":");
     write_string(&mut out, answer.model);
@@ -110,43 +107,4 @@ fn write(answer: &Answer<'_>, binary_by_default: bool) -> Result<Written, Tensor
         body: out,
         json_bytes: is_binary.then_some(json_bytes),
     })
-}
-
-/// Whether the raw bytes of a tensor are as many as its shape and datatype say.
-pub(super) fn check_bytes(
-    datatype: super::Datatype,
-    shape: &[u64],
-    data: &[u8],
-) -> Result<(), String> {
-    let Some(expected) = elements_of(shape) else {
-        return Err("has more elements than can be counted".to_owned());
-    };
-    match element_bytes(datatype) {
-        Some(size) => {
-            let bytes = u64::try_from(size)
-                .ok()
-                .and_then(|size| expected.checked_mul(size));
-            let found = u64::try_from(data.len()).ok();
-            if bytes.is_some() && bytes == found {
-                return Ok(());
-            }
-            let name = super::datatype_name(datatype);
-            let found = data.len();
-            Err(match bytes {
-                Some(bytes) => {
-                    format!("has {found} bytes, and {name} in the shape {shape:?} takes {bytes}")
-                }
-                None => format!(
-                    "has {found} bytes, and the shape {shape:?} takes more than can be counted"
-                ),
-            })
-        }
-        None => match count_strings(data) {
-            Some(found) if found == expected => Ok(()),
-            Some(found) => Err(format!(
-                "has {found} strings, and the shape {shape:?} takes {expected}"
-            )),
-            None => Err("is cut off in the middle of a string".to_owned()),
-        },
-    }
 }

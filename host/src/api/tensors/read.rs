@@ -6,8 +6,9 @@
 mod tensor;
 mod walk;
 
-use super::{Form, TENSORS_MAX, TensorError, TensorRequest, WantedOutput};
+use super::{Form, FormatError, TensorRequest, WantedOutput};
 use crate::http::json::describe;
+use belljar_sandbox::tensor::TENSORS_MAX;
 use belljar_sandbox::wit::types::{Parameter, Value};
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::cell::RefCell;
@@ -18,20 +19,20 @@ use tensor::Inputs;
 const PARAMETERS_MAX: usize = 256;
 
 /// Reads a JSON body.
-pub(super) fn json(body: &[u8]) -> Result<TensorRequest, TensorError> {
+pub(super) fn json(body: &[u8]) -> Result<TensorRequest, FormatError> {
     let stash = Stash::default();
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let read = Body { stash: &stash }
         .deserialize(&mut deserializer)
         .and_then(|inference| deserializer.end().map(|()| inference));
-    read.map_err(|error| stash.take(|| TensorError::invalid(None, describe(&error))))
+    read.map_err(|error| stash.take(|| FormatError::invalid(None, describe(&error))))
 }
 
 /// Reads one request from any deserializer; `otherwise` words what the visitors did not.
 pub(super) fn any<'de, D: Deserializer<'de>>(
     deserializer: D,
-    otherwise: impl FnOnce(D::Error) -> TensorError,
-) -> Result<TensorRequest, TensorError> {
+    otherwise: impl FnOnce(D::Error) -> FormatError,
+) -> Result<TensorRequest, FormatError> {
     let stash = Stash::default();
     Body { stash: &stash }
         .deserialize(deserializer)
@@ -40,7 +41,7 @@ pub(super) fn any<'de, D: Deserializer<'de>>(
 
 /// Where a visitor leaves the error that it found.
 #[derive(Default)]
-struct Stash(RefCell<Option<TensorError>>);
+struct Stash(RefCell<Option<FormatError>>);
 
 impl Stash {
     fn fail<E: de::Error>(
@@ -48,11 +49,11 @@ impl Stash {
         param: impl Into<Option<String>>,
         message: impl Into<String>,
     ) -> E {
-        self.0.replace(Some(TensorError::invalid(param, message)));
+        self.0.replace(Some(FormatError::invalid(param, message)));
         E::custom("refused")
     }
 
-    fn take(&self, otherwise: impl FnOnce() -> TensorError) -> TensorError {
+    fn take(&self, otherwise: impl FnOnce() -> FormatError) -> FormatError {
         self.0.take().unwrap_or_else(otherwise)
     }
 }

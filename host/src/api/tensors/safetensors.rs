@@ -3,9 +3,8 @@
 //! The model's name, the request's id and plain options travel in `__metadata__`, which holds
 //! strings only.
 
-use super::{
-    Answer, Elements, Form, Input, TENSORS_MAX, TensorError, TensorRequest, datatype_name,
-};
+use super::{Answer, Elements, Form, FormatError, Input, TensorRequest};
+use belljar_sandbox::tensor::{TENSOR_DIMENSIONS_MAX, TENSORS_MAX, datatype_name};
 use belljar_sandbox::wit::tensors::{Datatype, Tensor};
 use belljar_sandbox::wit::types::{Parameter, Value};
 use safetensors::SafeTensors;
@@ -14,11 +13,11 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// Reads one request.
-pub(super) fn read(body: &[u8]) -> Result<TensorRequest, TensorError> {
+pub(super) fn read(body: &[u8]) -> Result<TensorRequest, FormatError> {
     let (_, header) = SafeTensors::read_metadata(body).map_err(|error| invalid(&error))?;
     let tensors = SafeTensors::deserialize(body).map_err(|error| invalid(&error))?;
     if tensors.len() > TENSORS_MAX {
-        return Err(TensorError::invalid(
+        return Err(FormatError::invalid(
             None,
             format!("more than {TENSORS_MAX} tensors"),
         ));
@@ -30,11 +29,11 @@ pub(super) fn read(body: &[u8]) -> Result<TensorRequest, TensorError> {
     for (name, view) in tensors.iter() {
         let Some(datatype) = from_dtype(view.dtype()) else {
             let message = "has a dtype that no datatype of the server matches";
-            return Err(TensorError::invalid(format!("inputs.{name}"), message));
+            return Err(FormatError::invalid(format!("inputs.{name}"), message));
         };
-        if view.shape().len() > super::DIMENSIONS_MAX {
-            let message = format!("more than {} dimensions", super::DIMENSIONS_MAX);
-            return Err(TensorError::invalid(format!("inputs.{name}"), message));
+        if view.shape().len() > TENSOR_DIMENSIONS_MAX {
+            let message = format!("more than {} dimensions", TENSOR_DIMENSIONS_MAX);
+            return Err(FormatError::invalid(format!("inputs.{name}"), message));
         }
         let shape = view
             .shape()
@@ -71,7 +70,7 @@ pub(super) fn read(body: &[u8]) -> Result<TensorRequest, TensorError> {
 }
 
 /// Words a failure without the content that the library's own text can hold.
-fn invalid(error: &SafeTensorError) -> TensorError {
+fn invalid(error: &SafeTensorError) -> FormatError {
     let message = match error {
         SafeTensorError::HeaderTooSmall | SafeTensorError::HeaderTooLarge => {
             "the length at the front is not that of a safetensors header"
@@ -91,15 +90,15 @@ fn invalid(error: &SafeTensorError) -> TensorError {
         SafeTensorError::ValidationOverflow => "a tensor is larger than can be counted",
         _ => "the body is not in the safetensors format",
     };
-    TensorError::invalid(None, message)
+    FormatError::invalid(None, message)
 }
 
 /// Writes one answer.
-pub(super) fn write(answer: &Answer<'_>) -> Result<Vec<u8>, TensorError> {
+pub(super) fn write(answer: &Answer<'_>) -> Result<Vec<u8>, FormatError> {
     let mut tensors = Vec::with_capacity(answer.response.outputs.len());
     for output in &answer.response.outputs {
         let Some(dtype) = to_dtype(output.datatype) else {
-            return Err(TensorError::not_representable(format!(
+            return Err(FormatError::not_representable(format!(
                 "output `{}` is {}, which safetensors cannot carry; ask for application/json, \
                  application/octet-stream or application/msgpack",
                 output.name,
@@ -133,16 +132,16 @@ pub(super) fn write(answer: &Answer<'_>) -> Result<Vec<u8>, TensorError> {
         metadata.insert(name.clone(), value);
     }
     safetensors::serialize(tensors, Some(metadata))
-        .map_err(|_| TensorError::not_representable("the answer does not fit safetensors"))
+        .map_err(|_| FormatError::not_representable("the answer does not fit safetensors"))
 }
 
-fn shape(tensor: &Tensor) -> Result<Vec<usize>, TensorError> {
+fn shape(tensor: &Tensor) -> Result<Vec<usize>, FormatError> {
     tensor
         .shape
         .iter()
         .map(|length| usize::try_from(*length))
         .collect::<Result<_, _>>()
-        .map_err(|_| TensorError::not_representable("a dimension is too large"))
+        .map_err(|_| FormatError::not_representable("a dimension is too large"))
 }
 
 /// An output as the library wants to see it: without a copy.

@@ -1,11 +1,18 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use super::fit::fit;
 use super::*;
+use belljar_sandbox::CheckedRequest;
 use serde_json::json;
-use tensors::{MetadataInfo, Tensor, TensorInfo};
+use tensors::{Datatype, MetadataInfo, Tensor, TensorInfo};
 
-fn read(body: &str) -> Result<tensors::Request, TensorError> {
+fn fit(
+    inference: TensorRequest,
+    metadata: Option<&MetadataInfo>,
+) -> Result<tensors::Request, FormatError> {
+    super::fit::fit(inference, metadata).map(CheckedRequest::into_request)
+}
+
+fn read(body: &str) -> Result<tensors::Request, FormatError> {
     fit(TensorRequest::from_json(body.as_bytes(), None)?, None)
 }
 
@@ -18,7 +25,7 @@ fn one(body: &str) -> Tensor {
 #[track_caller]
 fn check_refused(body: &str, expect_param: Option<&str>, expect_message: &str) {
     match read(body) {
-        Err(TensorError::Invalid { param, message }) => {
+        Err(FormatError::Invalid { param, message }) => {
             assert_eq!(param.as_deref(), expect_param, "{message}");
             assert!(message.contains(expect_message), "{message}");
         }
@@ -279,7 +286,7 @@ fn answer(
     response: &tensors::Response,
     form: Form,
     format: Format,
-) -> Result<Vec<u8>, TensorError> {
+) -> Result<Vec<u8>, FormatError> {
     let wanted = &[];
     let answer = Answer {
         model: "m",
@@ -338,20 +345,22 @@ fn what_json_cannot_say() {
     let not_text = tensor(Datatype::Bytes, &[1], b"\x01\0\0\0\xff");
     assert!(matches!(
         answer(&not_text, Form::Nested, Format::Json),
-        Err(TensorError::NotRepresentable { .. })
+        Err(FormatError::NotRepresentable { .. })
     ));
     assert!(answer(&not_text, Form::Nested, Format::Msgpack).is_ok());
     assert!(matches!(
         answer(&not_text, Form::Nested, Format::Safetensors),
-        Err(TensorError::NotRepresentable { .. })
+        Err(FormatError::NotRepresentable { .. })
     ));
-    let hollow = tensor(Datatype::Fp32, &[4_000_000_000, 0], b"");
-    for format in [Format::Json, Format::Msgpack] {
-        assert!(matches!(
-            answer(&hollow, Form::Nested, format),
-            Err(TensorError::NotRepresentable { .. })
-        ));
-        assert!(answer(&hollow, Form::Explicit, format).is_ok());
+    for shape in [&[4_000_000_000, 0][..], &[u64::MAX, 2, 0]] {
+        let hollow = tensor(Datatype::Fp32, shape, b"");
+        for format in [Format::Json, Format::Msgpack] {
+            assert!(matches!(
+                answer(&hollow, Form::Nested, format),
+                Err(FormatError::NotRepresentable { .. })
+            ));
+            assert!(answer(&hollow, Form::Explicit, format).is_ok());
+        }
     }
 }
 

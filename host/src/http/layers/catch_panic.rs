@@ -31,8 +31,8 @@ mod tests {
     #[tokio::test]
     async fn a_panic_becomes_a_500_and_its_text_stays_inside() {
         let secret = "the secret reason";
-        let caught = catch(|| panic!("{secret}"));
-        let response = caught.map(|()| ()).unwrap_err().into_response();
+        let caught: Result<(), _> = catch(|| panic!("{secret}"));
+        let response = caught.unwrap_err().into_response();
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         let LogDetail(detail) = response.extensions().get().cloned().unwrap();
         assert!(detail.contains("the secret reason"));

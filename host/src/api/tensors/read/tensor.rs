@@ -2,12 +2,13 @@
 //! they are.
 
 use super::super::elements::Elements;
-use super::super::{
-    DATATYPES, DIMENSIONS_MAX, Form, Input, TENSORS_MAX, datatype_from_name, datatype_name,
-    element_bytes, elements_of,
-};
+use super::super::{Form, Input};
 use super::walk::{Data, Node, Walk};
 use super::{Key, Options, Place, Plain, Stash, Text, has_control};
+use belljar_sandbox::tensor::{
+    TENSOR_DIMENSIONS_MAX, TENSORS_MAX, datatype_named, datatype_names, element_bytes,
+    element_count,
+};
 use belljar_sandbox::wit::tensors::Datatype;
 use belljar_sandbox::wit::types::Value;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -158,8 +159,8 @@ impl<'de> Visitor<'de> for Tensor<'_> {
                         stash,
                         place: &field,
                     })?;
-                    fields.datatype = Some(datatype_from_name(&name).ok_or_else(|| {
-                        let all = DATATYPES.map(datatype_name).join(", ");
+                    fields.datatype = Some(datatype_named(&name).ok_or_else(|| {
+                        let all = datatype_names().collect::<Vec<_>>().join(", ");
                         stash.fail(field, format!("unknown datatype; there are {all}"))
                     })?);
                 }
@@ -311,7 +312,7 @@ impl Fields {
             None if data.is_raw => return Err(fail("shape", "is missing".to_owned())),
             None => data.shape.clone(),
         };
-        let expected = elements_of(&shape);
+        let expected = element_count(&shape);
         let listed = expected == Some(elements.count());
         // The data may be flat, or nested in the same shape.
         let nested_alike = data.is_raw || data.shape.len() <= 1 || data.shape == shape;
@@ -395,10 +396,11 @@ impl<'de> Visitor<'de> for Shape<'_> {
                     "must not be negative: a request has all of its sizes",
                 ));
             };
-            if shape.len() == DIMENSIONS_MAX {
-                return Err(self
-                    .stash
-                    .fail(place(), format!("more than {DIMENSIONS_MAX} dimensions")));
+            if shape.len() == TENSOR_DIMENSIONS_MAX {
+                return Err(self.stash.fail(
+                    place(),
+                    format!("more than {TENSOR_DIMENSIONS_MAX} dimensions"),
+                ));
             }
             shape.push(dimension);
         }

@@ -1,8 +1,8 @@
 //! The walk over nested lists: gathers the elements of one tensor and learns its shape.
 
-use super::super::DIMENSIONS_MAX;
 use super::super::elements::{Elements, Number};
 use super::{Place, Stash};
+use belljar_sandbox::tensor::TENSOR_DIMENSIONS_MAX;
 use belljar_sandbox::wit::tensors::Datatype;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use std::fmt;
@@ -22,7 +22,7 @@ pub(super) struct Walk<'a> {
     field: &'static str,
     elements: Elements,
     /// The lengths of the lists at each depth, once one of that depth has ended.
-    lengths: [Option<u64>; DIMENSIONS_MAX],
+    lengths: [Option<u64>; TENSOR_DIMENSIONS_MAX],
     /// The depth at which elements are found.
     leaf_depth: Option<usize>,
     /// The place of the current element, for the message.
@@ -44,7 +44,7 @@ impl<'a> Walk<'a> {
             place,
             field,
             elements: Elements::new(datatype),
-            lengths: [None; DIMENSIONS_MAX],
+            lengths: [None; TENSOR_DIMENSIONS_MAX],
             leaf_depth: None,
             path: Vec::with_capacity(4),
             raw: None,
@@ -53,7 +53,7 @@ impl<'a> Walk<'a> {
     }
 
     pub(super) fn end(self) -> Data {
-        let depth = self.leaf_depth.unwrap_or(DIMENSIONS_MAX);
+        let depth = self.leaf_depth.unwrap_or(TENSOR_DIMENSIONS_MAX);
         let shape = self
             .lengths
             .into_iter()
@@ -176,8 +176,8 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         let Self { walk, depth } = self;
-        if depth == DIMENSIONS_MAX {
-            return Err(walk.fail(format!("more than {DIMENSIONS_MAX} dimensions")));
+        if depth == TENSOR_DIMENSIONS_MAX {
+            return Err(walk.fail(format!("more than {TENSOR_DIMENSIONS_MAX} dimensions")));
         }
         if walk
             .leaf_depth
