@@ -5,7 +5,7 @@
 //! nothing is mapped before its MAC has been checked. A client can never send one: what it
 //! uploads is always compiled anew.
 
-use crate::{AssetFile, wit::tensors};
+use crate::{AssetFile, Capabilities, wit::tensors};
 use serde::{Deserialize, Serialize};
 use std::{
     fmt,
@@ -18,7 +18,7 @@ use std::{
 use wasmtime::{Engine, component::Component};
 
 /// Raised when the form of the files or what goes into a snapshot changes.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// Bytes of the key.
 const KEY_BYTES: usize = 32;
 
@@ -102,69 +102,6 @@ impl MacKey {
         }
         hasher.update_reader(compiled)?;
         Ok(hasher.finalize())
-    }
-}
-
-/// Which of the contract's interfaces a model exports.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "the names of the interfaces")]
-pub struct Capabilities {
-    pub lifecycle: bool,
-    pub tensors: bool,
-    pub text: bool,
-    pub embeddings: bool,
-    pub moderation: bool,
-    pub images: bool,
-    pub speech: bool,
-    pub transcription: bool,
-    pub ranking: bool,
-}
-
-impl Capabilities {
-    fn entries(self) -> [(&'static str, bool); 9] {
-        [
-            ("lifecycle", self.lifecycle),
-            ("tensors", self.tensors),
-            ("text", self.text),
-            ("embeddings", self.embeddings),
-            ("moderation", self.moderation),
-            ("images", self.images),
-            ("speech", self.speech),
-            ("transcription", self.transcription),
-            ("ranking", self.ranking),
-        ]
-    }
-
-    /// The names of the interfaces that are exported.
-    #[must_use]
-    pub fn names(&self) -> Vec<&'static str> {
-        self.entries()
-            .into_iter()
-            .filter_map(|(name, has)| has.then_some(name))
-            .collect()
-    }
-
-    /// Whether a caller can ask it for anything.
-    #[must_use]
-    pub fn serves_anything(&self) -> bool {
-        self.entries()
-            .into_iter()
-            .any(|(name, has)| has && name != "lifecycle")
-    }
-
-    pub(crate) fn add(&mut self, interface: &str) {
-        match interface {
-            "lifecycle" => self.lifecycle = true,
-            "tensors" => self.tensors = true,
-            "text" => self.text = true,
-            "embeddings" => self.embeddings = true,
-            "moderation" => self.moderation = true,
-            "images" => self.images = true,
-            "speech" => self.speech = true,
-            "transcription" => self.transcription = true,
-            "ranking" => self.ranking = true,
-            _ => {}
-        }
     }
 }
 
@@ -456,13 +393,11 @@ impl From<Facts> for Inspection {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Capability;
 
     fn inspection() -> Inspection {
         Inspection {
-            capabilities: Capabilities {
-                tensors: true,
-                ..Capabilities::default()
-            },
+            capabilities: [Capability::Tensors].into_iter().collect(),
             tensors: Some(tensors::MetadataInfo {
                 inputs: vec![tensors::TensorInfo {
                     name: "x".into(),

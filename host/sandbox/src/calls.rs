@@ -143,30 +143,8 @@ impl Call for Probe {
     type Output = ();
 
     async fn call(self, context: &mut RunContext, instance: Instance) -> Result<(), RunError> {
-        let mismatch = |interface: &str| {
-            let interface = interface.to_owned();
-            move |error: wasmtime::Error| RunError::InvalidOutput {
-                reason: short(&format!(
-                    "`belljar:model/{interface}` is exported with other types than the contract's: {error:#}"
-                )),
-            }
-        };
-        if let Some(indices) = &context.model.tensors {
-            indices
-                .load(&mut context.store, &instance)
-                .map_err(mismatch("tensors"))?;
-        }
-        if let Some(indices) = &context.model.text {
-            indices
-                .load(&mut context.store, &instance)
-                .map_err(mismatch("text"))?;
-        }
-        if let Some(indices) = &context.model.embeddings {
-            indices
-                .load(&mut context.store, &instance)
-                .map_err(mismatch("embeddings"))?;
-        }
-        Ok(())
+        let RunContext { model, store, .. } = context;
+        model.functions.check(store, &instance)
     }
 }
 

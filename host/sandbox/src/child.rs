@@ -2,7 +2,7 @@
 //! `load` and keep its memory, compile, write.
 
 use crate::{
-    Budget, Cap, CapHit, CompileError, RunError,
+    Budget, Cap, CapHit, Capability, CompileError, RunError,
     compiler::{CompileJob, Compiled, Order, Phase, PoolLimits, Report},
     engine,
     fault::{EngineCaps, classify, short},
@@ -83,7 +83,7 @@ fn carry_out(order: &Order) -> Result<Compiled, CompileError> {
     let component = fs::read(&order.job.component).map_err(host("reading the component"))?;
     let capabilities = inspect::inspect(&component, engine::FEATURES)?;
     say(&Report::Phase(Phase::Compiling)).map_err(host("reporting"))?;
-    let component = if capabilities.lifecycle {
+    let component = if capabilities.has(Capability::Lifecycle) {
         snapshot(order, component)?
     } else {
         component
@@ -112,7 +112,7 @@ fn carry_out(order: &Order) -> Result<Compiled, CompileError> {
         .map_err(host("writing the compiled model"))?;
     Ok(Compiled {
         capabilities,
-        snapshot: capabilities.lifecycle,
+        snapshot: capabilities.has(Capability::Lifecycle),
         ..needs
     })
 }

@@ -6,12 +6,8 @@
 //! end with the process.
 
 use crate::{
-    Artefact, AssetFile, Budget, Cap, CapHit, Inspection, LoadBudget, LoadError, MacKey, RunError,
-    RunLabel, Sandbox,
-    artefact::{Cache, Capabilities},
-    engine,
-    fault::short,
-    inspect,
+    Artefact, AssetFile, Budget, Cap, CapHit, Capabilities, Capability, Inspection, LoadBudget,
+    LoadError, MacKey, RunError, RunLabel, Sandbox, artefact::Cache, engine, fault::short, inspect,
     state::asset_sizes_agree,
 };
 use serde::{Deserialize, Serialize};
@@ -132,6 +128,15 @@ pub enum CompileError {
         /// What is wrong.
         reason: String,
     },
+    /// No route of this host asks for what it exports.
+    #[error(
+        "the component exports nothing but {capabilities}, which no route of this host asks for yet; this host serves {}",
+        Capabilities::served()
+    )]
+    NotServed {
+        /// What it exports, `lifecycle` apart.
+        capabilities: Capabilities,
+    },
     /// It uses features that are not enabled.
     #[error("{reason}")]
     Unsupported {
@@ -168,6 +173,7 @@ impl CompileError {
         match self {
             Self::RefusedImport { .. } => "refused_import",
             Self::Invalid { .. } => "invalid_component",
+            Self::NotServed { .. } => "capability_not_served",
             Self::Unsupported { .. } => "unsupported_feature",
             Self::Cap(hit) => match hit.cap {
                 Cap::ComponentBytes => "component_too_large",
@@ -444,7 +450,7 @@ impl Compiler {
                 }
             })?;
         model.probe(&job.budget).await.map_err(trial)?;
-        if inspection.capabilities.tensors {
+        if inspection.capabilities.has(Capability::Tensors) {
             let label = RunLabel::new("activation");
             inspection.tensors = Some(
                 model

@@ -1,7 +1,7 @@
 //! What can be said of a component before it is compiled: what it imports, what it exports,
 //! which features of WebAssembly it uses. Cheap, so that a refusal costs no compilation.
 
-use crate::{Capabilities, CompileError, fault::short, imports::is_granted};
+use crate::{Capabilities, Capability, CompileError, fault::short, imports::is_granted};
 use wasmparser::{Parser, Payload, Validator, WasmFeatures};
 
 /// The package whose interfaces are capabilities.
@@ -55,11 +55,7 @@ pub(crate) fn inspect(
     if let Some(name) = refused.into_iter().next() {
         return Err(CompileError::RefusedImport { name });
     }
-    if !capabilities.serves_anything() {
-        return Err(CompileError::Invalid {
-            reason: "the component exports none of the interfaces of belljar:model that serve requests (tensors, text, embeddings, …)".into(),
-        });
-    }
+    check_reach(capabilities)?;
     validate(component, enabled)?;
     Ok(capabilities)
 }
@@ -77,8 +73,29 @@ fn note_export(name: &str, capabilities: &mut Capabilities) -> Result<(), Compil
             ),
         });
     }
-    capabilities.add(interface);
+    if let Some(capability) = Capability::named(interface) {
+        capabilities.add(capability);
+    }
     Ok(())
+}
+
+/// Refuses a component that no request could ever ask for anything.
+fn check_reach(capabilities: Capabilities) -> Result<(), CompileError> {
+    if capabilities.iter().any(Capability::is_served) {
+        return Ok(());
+    }
+    let idle: Capabilities = capabilities
+        .iter()
+        .filter(|capability| *capability != Capability::Lifecycle)
+        .collect();
+    if idle == Capabilities::default() {
+        let reason = format!(
+            "the component exports none of the interfaces of belljar:model that this host serves: {}",
+            Capabilities::served()
+        );
+        return Err(CompileError::Invalid { reason });
+    }
+    Err(CompileError::NotServed { capabilities: idle })
 }
 
 /// Validates with the host's features, and where that fails finds out which other ones would

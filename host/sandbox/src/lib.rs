@@ -10,6 +10,7 @@ mod artefact;
 mod bindings;
 mod budget;
 mod calls;
+mod capabilities;
 mod child;
 mod cleaning;
 mod compiler;
@@ -32,8 +33,9 @@ mod state;
 pub mod tensor;
 mod threads;
 
-pub use artefact::{Artefact, Capabilities, Inspection, LoadError, MacKey};
+pub use artefact::{Artefact, Inspection, LoadError, MacKey};
 pub use budget::{Budget, LoadBudget};
+pub use capabilities::{Capabilities, Capability, Reach};
 pub use child::compile_child;
 pub use cleaning::{Cleaning, CleaningChoice, SwapEvidence};
 pub use compiler::{

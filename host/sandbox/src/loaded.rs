@@ -2,12 +2,11 @@
 
 use crate::{
     Inspection, LoadError, RunError,
-    fault::short,
+    capabilities::Functions,
     run_queue::{RunPermit, RunQueue},
     shared::Shared,
     state::{GuestState, ModelFacts},
     threads::ModelQueueId,
-    wit::{embeddings, tensors, text},
 };
 use std::sync::Arc;
 use wasmtime::component::InstancePre;
@@ -20,9 +19,7 @@ pub(crate) struct Loaded {
     pub(crate) queue: RunQueue,
     /// Its queue on the guest threads.
     pub(crate) queue_id: ModelQueueId,
-    pub(crate) tensors: Option<tensors::GuestIndices>,
-    pub(crate) text: Option<text::GuestIndices>,
-    pub(crate) embeddings: Option<embeddings::GuestIndices>,
+    pub(crate) functions: Functions,
 }
 
 impl Loaded {
@@ -34,20 +31,8 @@ impl Loaded {
         queue: RunQueue,
         queue_id: ModelQueueId,
     ) -> Result<Self, LoadError> {
-        let has = inspection.capabilities;
-        let contract = |interface: &'static str| {
-            move |error: wasmtime::Error| LoadError::Contract {
-                interface,
-                reason: short(&format!("{error:#}")),
-            }
-        };
-        let tensors = has.tensors.then(|| tensors::GuestIndices::new(&pre));
-        let text = has.text.then(|| text::GuestIndices::new(&pre));
-        let embeddings = has.embeddings.then(|| embeddings::GuestIndices::new(&pre));
         Ok(Self {
-            tensors: tensors.transpose().map_err(contract("tensors"))?,
-            text: text.transpose().map_err(contract("text"))?,
-            embeddings: embeddings.transpose().map_err(contract("embeddings"))?,
+            functions: Functions::find(&pre, inspection.capabilities)?,
             shared,
             pre,
             facts,

@@ -104,18 +104,14 @@ impl RunContext {
 
     /// The guest's functions of `tensors`.
     pub(crate) fn tensors(&mut self, instance: &Instance) -> Result<tensors::Guest, RunError> {
-        let indices = self.model.tensors.as_ref();
-        let indices = indices.ok_or(RunError::NoCapability {
-            interface: "tensors",
-        })?;
+        let indices = self.model.functions.tensors()?;
         let guest = indices.load(&mut self.store, instance);
         guest.map_err(|error| self.fault(&error))
     }
 
     /// The guest's functions of `text`.
     pub(crate) fn text(&mut self, instance: &Instance) -> Result<text::Guest, RunError> {
-        let indices = self.model.text.as_ref();
-        let indices = indices.ok_or(RunError::NoCapability { interface: "text" })?;
+        let indices = self.model.functions.text()?;
         let guest = indices.load(&mut self.store, instance);
         guest.map_err(|error| self.fault(&error))
     }
@@ -125,10 +121,7 @@ impl RunContext {
         &mut self,
         instance: &Instance,
     ) -> Result<embeddings::Guest, RunError> {
-        let indices = self.model.embeddings.as_ref();
-        let indices = indices.ok_or(RunError::NoCapability {
-            interface: "embeddings",
-        })?;
+        let indices = self.model.functions.embeddings()?;
         let guest = indices.load(&mut self.store, instance);
         guest.map_err(|error| self.fault(&error))
     }

@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, anyhow, bail};
+use belljar_sandbox::Capability;
 use bytes::Bytes;
 use clap::Args;
 use serde::de::DeserializeOwned;
@@ -117,11 +118,11 @@ impl Question {
         let model = status.id.to_string();
         let can = status.capabilities.unwrap_or_default();
         Ok(match self {
-            Self::Prompt(text) if can.text => {
+            Self::Prompt(text) if can.has(Capability::Text) => {
                 let messages = json!([{"role": "user", "content": text}]);
                 Call::Chat(json!({"model": model, "stream": true, "messages": messages}))
             }
-            Self::Prompt(text) if can.embeddings => {
+            Self::Prompt(text) if can.has(Capability::Embeddings) => {
                 Call::Embeddings(json!({"model": model, "input": text}))
             }
             Self::Prompt(_) => {
@@ -131,13 +132,13 @@ impl Question {
                 )
             }
             Self::Json(json) if json.get("messages").is_some() => Call::Chat(naming(json, model)),
-            Self::Json(json) if json.get("input").is_some() && can.embeddings => {
+            Self::Json(json) if json.get("input").is_some() && can.has(Capability::Embeddings) => {
                 Call::Embeddings(naming(json, model))
             }
-            Self::Json(json) if can.tensors && json.get("inputs").is_some() => {
+            Self::Json(json) if can.has(Capability::Tensors) && json.get("inputs").is_some() => {
                 Call::Tensors(naming(json, model))
             }
-            Self::Json(json) if can.tensors => {
+            Self::Json(json) if can.has(Capability::Tensors) => {
                 Call::Tensors(json!({"inputs": json, "model": model}))
             }
             Self::Json(_) => {

@@ -213,6 +213,16 @@ async fn refused_uploads_name_the_import() {
 }
 
 #[tokio::test]
+async fn a_capability_that_no_route_asks_for_is_refused_at_upload_by_name() {
+    let component = belljar_test_guests::bytes("only_moderation");
+    let bundle = TestBundle::new("moderator", "1.0.0", &component);
+    let answer = SHARED.admin().upload(bundle.tar()).await.expect_status(422);
+    let text = answer.text();
+    assert!(text.contains("capability_not_served"), "{text}");
+    assert!(text.contains("nothing but `moderation`"), "{text}");
+}
+
+#[tokio::test]
 async fn a_full_queue_is_503_at_once() {
     let server = TestHost::start_with(&[
         ("sandbox.runs_max", "1"),

@@ -2,6 +2,7 @@
 
 use crate::auth::routes;
 use crate::host::SHARED;
+use belljar_sandbox::{Capability, Reach};
 use reqwest::Method;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,6 +28,20 @@ async fn every_described_route_is_there_and_has_no_other_method() {
             .map(str::to_owned)
             .collect();
         assert_eq!(found, expect, "{path}");
+    }
+}
+
+#[test]
+fn the_routes_of_capabilities_are_there() {
+    let openapi = serde_json::to_value(belljar::api::openapi()).unwrap();
+    for capability in Capability::ALL {
+        if let Reach::Routes(routes) = capability.reach() {
+            for route in routes {
+                let (method, path) = route.split_once(' ').unwrap();
+                let described = &openapi["paths"][path][method.to_lowercase()];
+                assert!(described.is_object(), "{capability:?}: {route}");
+            }
+        }
     }
 }
 

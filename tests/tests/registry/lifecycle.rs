@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use belljar::models::{Config, ModelError, VersionState};
+use belljar_sandbox::Capability;
 use belljar_tests::{TestBundle, files_in};
 use tempfile::TempDir;
 
@@ -19,7 +20,7 @@ async fn an_upload_becomes_active_and_runs() {
     let settled = host.registry.settled(&received.id).await.unwrap();
     assert_eq!(settled.state, VersionState::Active, "{:?}", settled.error);
     assert_eq!(settled.license.as_deref(), Some("MIT"));
-    assert!(settled.capabilities.unwrap().tensors);
+    assert!(settled.capabilities.unwrap().has(Capability::Tensors));
     assert!(works(&host.ready("m").unwrap()).await);
     assert!(works(&host.ready("m@1.0.0").unwrap()).await);
     let list = host.registry.list(&host.admin);

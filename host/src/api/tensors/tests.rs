@@ -9,7 +9,7 @@ fn fit(
     inference: TensorRequest,
     metadata: Option<&MetadataInfo>,
 ) -> Result<tensors::Request, FormatError> {
-    super::fit::fit(inference, metadata).map(CheckedRequest::into_request)
+    fit::fit(inference, metadata).map(CheckedRequest::into_request)
 }
 
 fn read(body: &str) -> Result<tensors::Request, FormatError> {
