@@ -95,6 +95,17 @@ impl Elements {
         Ok(())
     }
 
+    /// Adds a number that an `FP32` holds.
+    #[inline]
+    pub(super) fn push_single(&mut self, value: f32) -> Result<(), String> {
+        if self.declared != Some(Datatype::Fp32) {
+            return self.push_number(Number::Float(value.into()));
+        }
+        self.data.extend_from_slice(&value.to_le_bytes());
+        self.count = self.count.saturating_add(1);
+        Ok(())
+    }
+
     /// Adds a truth value.
     pub(super) fn push_bool(&mut self, value: bool) -> Result<(), String> {
         match (self.declared, self.kind) {

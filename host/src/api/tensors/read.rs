@@ -3,6 +3,7 @@
 //! The same visitors serve both formats. What they refuse they leave, with its place, in a
 //! [`Stash`], because a `serde` error can only carry text.
 
+mod plain;
 mod tensor;
 mod walk;
 
@@ -10,8 +11,9 @@ use super::{Form, FormatError, TensorRequest, WantedOutput};
 use crate::http::json::describe;
 use belljar_sandbox::tensor::TENSORS_MAX;
 use belljar_sandbox::wit::types::{Parameter, Value};
+use plain::PlainJson;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use tensor::Inputs;
 
@@ -20,6 +22,19 @@ const PARAMETERS_MAX: usize = 256;
 
 /// Reads a JSON body.
 pub(super) fn json(body: &[u8]) -> Result<TensorRequest, FormatError> {
+    plain_json(body).map_or_else(|| any_json(body), Ok)
+}
+
+/// Reads a JSON body that is sound and plain.
+fn plain_json(body: &[u8]) -> Option<TensorRequest> {
+    let stash = Stash::default();
+    let mut reader = PlainJson::new(body, &stash.single);
+    let request = Body { stash: &stash }.deserialize(&mut reader).ok()?;
+    reader.is_at_end().then_some(request)
+}
+
+/// Reads any JSON body, and says what is wrong with it.
+fn any_json(body: &[u8]) -> Result<TensorRequest, FormatError> {
     let stash = Stash::default();
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let read = Body { stash: &stash }
@@ -39,9 +54,14 @@ pub(super) fn any<'de, D: Deserializer<'de>>(
         .map_err(|error| stash.take(|| otherwise(error)))
 }
 
-/// Where a visitor leaves the error that it found.
+/// What visitors and readers tell each other beside the values.
 #[derive(Default)]
-struct Stash(RefCell<Option<FormatError>>);
+struct Stash {
+    /// Where a visitor leaves the error that it found.
+    error: RefCell<Option<FormatError>>,
+    /// Whether numbers become `FP32` now. A reader may then save itself the bits beyond that.
+    single: Cell<bool>,
+}
 
 impl Stash {
     fn fail<E: de::Error>(
@@ -49,12 +69,13 @@ impl Stash {
         param: impl Into<Option<String>>,
         message: impl Into<String>,
     ) -> E {
-        self.0.replace(Some(FormatError::invalid(param, message)));
+        self.error
+            .replace(Some(FormatError::invalid(param, message)));
         E::custom("refused")
     }
 
     fn take(&self, otherwise: impl FnOnce() -> FormatError) -> FormatError {
-        self.0.take().unwrap_or_else(otherwise)
+        self.error.take().unwrap_or_else(otherwise)
     }
 }
 

@@ -167,10 +167,12 @@ impl<'de> Visitor<'de> for Tensor<'_> {
                 "shape" => fields.shape = Some(map.next_value_seed(Shape { stash, place })?),
                 "data" => {
                     let mut walk = Walk::new(stash, place, "data", fields.datatype);
+                    stash.single.set(fields.datatype == Some(Datatype::Fp32));
                     map.next_value_seed(Node {
                         walk: &mut walk,
                         depth: 0,
                     })?;
+                    stash.single.set(false);
                     fields.data = Some(walk.end());
                 }
                 "parameters" => {

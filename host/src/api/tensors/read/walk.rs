@@ -150,6 +150,12 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
         })
     }
 
+    #[inline]
+    fn visit_f32<E: de::Error>(self, value: f32) -> Result<(), E> {
+        self.walk
+            .element(self.depth, |elements| elements.push_single(value))
+    }
+
     fn visit_str<E: de::Error>(self, value: &str) -> Result<(), E> {
         self.walk
             .element(self.depth, |elements| elements.push_bytes(value.as_bytes()))
