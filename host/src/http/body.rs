@@ -124,8 +124,8 @@ async fn read(body: Body, bytes_max: u64) -> Result<Bytes, ApiError> {
         match first.take() {
             None if segments.bytes == 0 => first = Some(data),
             before => {
-                segments.add(before.as_deref().unwrap_or_default());
-                segments.add(&data);
+                before.into_iter().for_each(|before| segments.keep(before));
+                segments.keep(data);
             }
         }
     }
@@ -150,26 +150,44 @@ async fn read_packed(
 /// Bytes of one segment of a body that comes in pieces.
 const SEGMENT_BYTES: usize = 64 << 10;
 
-/// A body in the works. It takes the room of what has come, however small its pieces are: a
-/// buffer that doubles would take up to three times as much while it grows.
+/// Bytes of a piece from which on it is kept as it came. A smaller one is copied, because it
+/// holds on to the buffer that it was received in.
+const KEPT_BYTES: usize = 4 << 10;
+
+/// A body in the works. It takes about the room of what has come, however small its pieces are:
+/// a buffer that doubles would take up to three times as much while it grows.
 #[derive(Default)]
 struct Segments {
-    full: Vec<Vec<u8>>,
+    full: Vec<Bytes>,
     last: Vec<u8>,
     bytes: usize,
 }
 
 impl Segments {
+    /// Adds a piece without a copy, where it is large enough.
+    fn keep(&mut self, data: Bytes) {
+        if data.len() < KEPT_BYTES {
+            return self.add(&data);
+        }
+        self.bytes += data.len();
+        if !self.last.is_empty() {
+            self.full.push(std::mem::take(&mut self.last).into());
+        }
+        self.full.push(data);
+    }
+
+    /// Adds a copy of a piece.
     fn add(&mut self, mut data: &[u8]) {
         self.bytes += data.len();
         while !data.is_empty() {
-            let room = SEGMENT_BYTES - self.last.len();
+            let room = SEGMENT_BYTES.saturating_sub(self.last.len());
             let (now, later) = data.split_at_checked(room).unwrap_or((data, &[]));
             self.last.extend_from_slice(now);
             data = later;
-            if self.last.len() == SEGMENT_BYTES {
+            if self.last.len() >= SEGMENT_BYTES {
                 let next = Vec::with_capacity(SEGMENT_BYTES);
-                self.full.push(std::mem::replace(&mut self.last, next));
+                self.full
+                    .push(std::mem::replace(&mut self.last, next).into());
             }
         }
     }
@@ -207,8 +225,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_of_many_pieces_is_whole() {
+        // Large ones among small ones.
         let pieces: Vec<Bytes> = (0..300_usize)
-            .map(|n| Bytes::from(n.to_string().repeat(500)))
+            .map(|n| Bytes::from(n.to_string().repeat(if n % 7 == 0 { 3_000 } else { 500 })))
             .collect();
         let whole = pieces.concat();
         let body = stream::iter(pieces.into_iter().map(Ok::<_, std::io::Error>));
