@@ -115,7 +115,8 @@ async fn a_large_upload_costs_little_memory() {
             "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: {kind}\r\n{rights}\r\n{length}\r\n\r\n"
         );
         let sent = pour(&mut connection, &head, piece).await;
-        let cost = peak_bytes(server.pid()) - before;
+        // The kernel adds up the counts of threads as it likes: a peak can read lower later.
+        let cost = peak_bytes(server.pid()).saturating_sub(before);
         assert!(
             cost < COST_BYTES_MAX,
             "{what}: {sent} bytes sent cost {cost} bytes of memory"
