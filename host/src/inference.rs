@@ -23,7 +23,7 @@ use belljar_sandbox::wit::{embeddings, tensors};
 use belljar_sandbox::{Completed, RunError};
 pub use calls::{EmbeddingCall, Mark, TensorCall, TextCall};
 pub use context::RequestContext;
-pub use outcome::{cap_code, code};
+pub use outcome::code;
 pub use screen::Injection;
 use settlement::UsageSettlement;
 use std::convert::Infallible;

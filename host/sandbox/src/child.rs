@@ -2,10 +2,10 @@
 //! `load` and keep its memory, compile, write.
 
 use crate::{
-    Budget, Cap, CapHit, Capability, CompileError, RunError,
-    compiler::{CompileJob, Compiled, Order, Phase, PoolLimits, Report},
+    Budget, Cap, CapHit, Capability, CompileError, RunError, SlotCaps,
+    compiler::{CompileJob, Compiled, Order, Phase, Report},
     engine,
-    fault::{EngineCaps, classify, short},
+    fault::{classify, short},
     imports, inspect,
     pot::Pot,
     run,
@@ -98,7 +98,7 @@ fn carry_out(order: &Order) -> Result<Compiled, CompileError> {
     linker
         .instantiate_pre(&compiled)
         .map_err(|error| unlinked(&error))?;
-    let needs = fits(&compiled, order.pool, &order.job.budget)?;
+    let needs = fits(&compiled, order.slot.smaller(order.job.budget.slot()))?;
     let bytes = compiled
         .serialize()
         .map_err(|error| engine_error(order, &error))?;
@@ -135,11 +135,7 @@ fn engine_error(order: &Order, error: &wasmtime::Error) -> CompileError {
     let text = format!("{error:#}");
     if text.contains("os error 12") || text.contains("Cannot allocate memory") {
         let limit = order.address_space_bytes_max;
-        return CompileError::Cap(CapHit {
-            cap: Cap::CompileAddressSpaceBytes,
-            limit,
-            used: limit,
-        });
+        return CompileError::Cap(CapHit::used_up(Cap::CompileAddressSpaceBytes, limit));
     }
     CompileError::Invalid {
         reason: short(&text),
@@ -159,12 +155,8 @@ fn unlinked(error: &wasmtime::Error) -> CompileError {
     }
 }
 
-/// Whether a slot of the pool and the budget hold the component.
-fn fits(
-    component: &Component,
-    pool: PoolLimits,
-    budget: &Budget,
-) -> Result<Compiled, CompileError> {
+/// Whether the component fits what a slot of the pool and the budget both hold.
+fn fits(component: &Component, slot: SlotCaps) -> Result<Compiled, CompileError> {
     let too_large = |what: &str, needs: u64, has: u64| {
         Err(CompileError::TooLargeForPool {
             reason: format!("the component needs {needs} {what}; a slot of this host has {has}"),
@@ -175,30 +167,23 @@ fn fits(
             reason: "the component instantiates modules that it imports".into(),
         });
     };
-    let memories_max = pool.memories_max.min(budget.memories_max);
-    if needs.num_memories > memories_max {
-        return too_large(
-            "linear memories",
-            needs.num_memories.into(),
-            memories_max.into(),
-        );
+    if needs.num_memories > slot.memories_max {
+        let has = slot.memories_max.into();
+        return too_large("linear memories", needs.num_memories.into(), has);
     }
-    let tables_max = pool.tables_max.min(budget.tables_max);
-    if needs.num_tables > tables_max {
-        return too_large("tables", needs.num_tables.into(), tables_max.into());
+    if needs.num_tables > slot.tables_max {
+        return too_large("tables", needs.num_tables.into(), slot.tables_max.into());
     }
     let memory = needs
         .max_initial_memory_size
         .unwrap_or(0)
         .saturating_mul(WASM_PAGE_BYTES);
-    let memory_max = pool.memory_bytes_max.min(budget.memory_bytes_max);
-    if memory > memory_max {
-        return too_large("bytes in one memory", memory, memory_max);
+    if memory > slot.memory_bytes_max {
+        return too_large("bytes in one memory", memory, slot.memory_bytes_max);
     }
     let table = needs.max_initial_table_size.unwrap_or(0);
-    let table_max = u64::from(pool.table_elements_max).min(budget.table_elements_max);
-    if table > table_max {
-        return too_large("elements in one table", table, table_max);
+    if table > slot.table_elements_max {
+        return too_large("elements in one table", table, slot.table_elements_max);
     }
     Ok(Compiled {
         capabilities: crate::Capabilities::default(),
@@ -248,12 +233,11 @@ async fn loaded(order: &Order, component: Vec<u8>) -> Result<Vec<u8>, CompileErr
     })?;
 
     let budget = load_budget(job);
-    let mut store = run::store(&engine, load_state(job, &budget), &budget).map_err(failed)?;
+    let mut store = run::store(&engine, load_state(job, &budget)).map_err(failed)?;
     tick(&engine);
-    let caps = EngineCaps::from(&budget);
     let instance = match pre.instantiate_async(&mut store).await {
         Ok(instance) => instance,
-        Err(error) => return Err(failed(classify(&error, store.data(), caps))),
+        Err(error) => return Err(failed(classify(&error, store.data()))),
     };
     let load = instance
         .get_export_index(&mut store, None, LIFECYCLE)
@@ -272,14 +256,10 @@ async fn loaded(order: &Order, component: Vec<u8>) -> Result<Vec<u8>, CompileErr
     store.data_mut().flush_stdio();
     match called {
         Err(_) => {
-            let limit = u64::try_from(budget.wall_time.as_millis()).unwrap_or(u64::MAX);
-            return Err(CompileError::Cap(CapHit {
-                cap: Cap::WallTimeMs,
-                limit,
-                used: limit,
-            }));
+            let hit = CapHit::used_up(Cap::WallTimeMs, budget.wall_time_ms());
+            return Err(CompileError::Cap(hit));
         }
-        Ok(Err(error)) => return Err(failed(classify(&error, store.data(), caps))),
+        Ok(Err(error)) => return Err(failed(classify(&error, store.data()))),
         Ok(Ok((Err(error),))) => {
             use crate::wit::types::Error;
             let (Error::InvalidInput(reason) | Error::Unsupported(reason) | Error::Failed(reason)) =

@@ -7,8 +7,8 @@
 
 use crate::{
     Artefact, AssetFile, Budget, Cap, CapHit, Capabilities, Capability, Inspection, LoadBudget,
-    LoadError, MacKey, RunError, RunLabel, Sandbox, artefact::Cache, engine, fault::short, inspect,
-    state::asset_sizes_agree,
+    LoadError, MacKey, RunError, RunLabel, Sandbox, SlotCaps, artefact::Cache, engine,
+    fault::short, inspect, state::asset_sizes_agree,
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -176,9 +176,9 @@ impl CompileError {
             Self::NotServed { .. } => "capability_not_served",
             Self::Unsupported { .. } => "unsupported_feature",
             Self::Cap(hit) => match hit.cap {
-                Cap::ComponentBytes => "component_too_large",
-                Cap::CompileTimeMs => "compile_time_exceeded",
-                Cap::CompileAddressSpaceBytes => "compile_memory_exceeded",
+                Cap::ComponentBytes | Cap::CompileTimeMs | Cap::CompileAddressSpaceBytes => {
+                    hit.cap.code()
+                }
                 _ => "load_budget_exceeded",
             },
             Self::TooLargeForPool { .. } => "component_too_large_for_pool",
@@ -207,17 +207,9 @@ pub(crate) struct Order {
     pub(crate) output: PathBuf,
     pub(crate) address_space_bytes_max: u64,
     pub(crate) cpu_time_s: u64,
-    pub(crate) pool: PoolLimits,
+    /// What one slot of the serving pool holds.
+    pub(crate) slot: SlotCaps,
     pub(crate) deterministic_simd: bool,
-}
-
-/// What one slot of the serving pool has.
-#[derive(Clone, Copy, Serialize, Deserialize)]
-pub(crate) struct PoolLimits {
-    pub(crate) memory_bytes_max: u64,
-    pub(crate) table_elements_max: u32,
-    pub(crate) memories_max: u32,
-    pub(crate) tables_max: u32,
 }
 
 /// What the child says, a JSON line each.
@@ -341,12 +333,7 @@ impl Compiler {
             output: output.to_owned(),
             address_space_bytes_max: self.config.address_space_bytes_max,
             cpu_time_s: self.config.cpu_time.as_secs().max(1),
-            pool: PoolLimits {
-                memory_bytes_max: config.memory_bytes_max,
-                table_elements_max: config.table_elements_max,
-                memories_max: config.memories_max,
-                tables_max: config.tables_max,
-            },
+            slot: config.slot,
             deterministic_simd: config.deterministic_simd,
         };
         let text =
@@ -364,12 +351,8 @@ impl Compiler {
         let wall_time = self.config.wall_time;
         let talk = converse(&mut child, &text, progress);
         let Ok(talked) = tokio::time::timeout(wall_time, talk).await else {
-            let limit = millis(wall_time);
-            return Err(CompileError::Cap(CapHit {
-                cap: Cap::CompileTimeMs,
-                limit,
-                used: limit,
-            }));
+            let hit = CapHit::used_up(Cap::CompileTimeMs, millis(wall_time));
+            return Err(CompileError::Cap(hit));
         };
         let (report, stderr, status) =
             talked.map_err(|error| CompileError::host("the compiling process", error))?;
@@ -389,18 +372,12 @@ impl Compiler {
         let cpu_time_ms = millis(self.config.cpu_time);
         let out_of_memory = OUT_OF_MEMORY.iter().any(|words| stderr.contains(words));
         match status.signal() {
-            Some(SIGXCPU | SIGKILL) => CompileError::Cap(CapHit {
-                cap: Cap::CompileTimeMs,
-                limit: cpu_time_ms,
-                used: cpu_time_ms,
-            }),
+            Some(SIGXCPU | SIGKILL) => {
+                CompileError::Cap(CapHit::used_up(Cap::CompileTimeMs, cpu_time_ms))
+            }
             Some(SIGABRT) | None if out_of_memory => {
                 let limit = self.config.address_space_bytes_max;
-                CompileError::Cap(CapHit {
-                    cap: Cap::CompileAddressSpaceBytes,
-                    limit,
-                    used: limit,
-                })
+                CompileError::Cap(CapHit::used_up(Cap::CompileAddressSpaceBytes, limit))
             }
             // A panic or a crash of the compiler, on bytes that a stranger sent.
             Some(_) | None => CompileError::Invalid {

@@ -1,6 +1,9 @@
 //! How a sandbox is built, and why it may not start.
 
-use crate::cleaning::{CleaningChoice, SwapEvidence};
+use crate::{
+    Budget, SlotCaps,
+    cleaning::{CleaningChoice, SwapEvidence},
+};
 use std::time::Duration;
 
 /// How the sandbox is built. Numbers of the whole host, where [`Budget`](crate::Budget) has
@@ -11,18 +14,10 @@ pub struct SandboxConfig {
     pub guest_threads: usize,
     /// How often guests are made to yield.
     pub epoch_tick: Duration,
-    /// The biggest sum of linear memory that a policy may allow one run, in bytes.
-    pub memory_bytes_max: u64,
+    /// What one slot holds: as much as a policy may allow one run.
+    pub slot: SlotCaps,
     /// Linear memory of all runs together, in bytes. 0: half of what the process may use.
     pub memory_total_bytes_max: u64,
-    /// Elements of one table.
-    pub table_elements_max: u32,
-    /// Core instances of one component.
-    pub instances_max: u32,
-    /// Linear memories of one component.
-    pub memories_max: u32,
-    /// Tables of one component.
-    pub tables_max: u32,
     /// Runs at once on the host; each holds a slot of the pool.
     pub runs_max: u32,
     /// Runs that wait for one of these.
@@ -46,12 +41,11 @@ impl Default for SandboxConfig {
         Self {
             guest_threads: 0,
             epoch_tick: Duration::from_millis(1),
-            memory_bytes_max: 1 << 30,
+            slot: SlotCaps {
+                memory_bytes_max: 1 << 30,
+                ..Budget::default().slot()
+            },
             memory_total_bytes_max: 0,
-            table_elements_max: 100_000,
-            instances_max: 64,
-            memories_max: 8,
-            tables_max: 32,
             runs_max: 512,
             queue_max: 1024,
             model_runs_max: 256,

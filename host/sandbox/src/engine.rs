@@ -3,7 +3,10 @@
 //! They share every setting that shapes the compiled code or the accepted features, so that
 //! what the compiling one writes the serving one maps.
 
-use crate::cleaning::{Cleaning, KEEP_RESIDENT_BYTES};
+use crate::{
+    cleaning::{Cleaning, KEEP_RESIDENT_BYTES},
+    config::SandboxConfig,
+};
 use wasmparser::WasmFeatures;
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
@@ -41,18 +44,6 @@ pub(crate) const FEATURES: WasmFeatures = WasmFeatures::WASM2
     .union(WasmFeatures::COMPONENT_MODEL)
     .difference(WasmFeatures::GC_TYPES);
 
-/// What the pool of the serving engine must hold.
-#[derive(Clone, Debug)]
-pub(crate) struct PoolShape {
-    pub(crate) slots: u32,
-    pub(crate) memory_bytes_max: u64,
-    pub(crate) table_elements_max: u32,
-    pub(crate) instances_max: u32,
-    pub(crate) memories_max: u32,
-    pub(crate) tables_max: u32,
-    pub(crate) cleaning: Cleaning,
-}
-
 /// What every engine has in common.
 fn common(deterministic_simd: bool) -> Config {
     let mut config = Config::new();
@@ -89,30 +80,33 @@ fn serving_memories(config: &mut Config) -> &mut Config {
 }
 
 /// The engine that serves requests.
-pub(crate) fn serving(shape: &PoolShape, deterministic_simd: bool) -> wasmtime::Result<Engine> {
-    let total = |each: u32| shape.slots.saturating_mul(each.max(1));
+pub(crate) fn serving(sandbox: &SandboxConfig, cleaning: Cleaning) -> wasmtime::Result<Engine> {
+    let slots = sandbox.runs_max.max(1);
+    let slot = sandbox.slot;
+    let total = |each: u32| slots.saturating_mul(each.max(1));
+    let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
     let mut pool = PoolingAllocationConfig::default();
-    pool.total_component_instances(shape.slots)
-        .total_core_instances(total(shape.instances_max))
-        .total_memories(total(shape.memories_max))
-        .total_tables(total(shape.tables_max))
-        .total_stacks(shape.slots)
+    pool.total_component_instances(slots)
+        .total_core_instances(total(slot.instances_max))
+        .total_memories(total(slot.memories_max))
+        .total_tables(total(slot.tables_max))
+        .total_stacks(slots)
         .max_component_instance_size(COMPONENT_INSTANCE_BYTES)
         .max_core_instance_size(CORE_INSTANCE_BYTES)
-        .max_core_instances_per_component(shape.instances_max)
-        .max_memories_per_component(shape.memories_max)
-        .max_tables_per_component(shape.tables_max)
-        .max_memories_per_module(shape.memories_max)
-        .max_tables_per_module(shape.tables_max)
-        .max_memory_size(usize::try_from(shape.memory_bytes_max).unwrap_or(usize::MAX))
-        .table_elements(shape.table_elements_max as usize)
+        .max_core_instances_per_component(slot.instances_max)
+        .max_memories_per_component(slot.memories_max)
+        .max_tables_per_component(slot.tables_max)
+        .max_memories_per_module(slot.memories_max)
+        .max_tables_per_module(slot.tables_max)
+        .max_memory_size(size(slot.memory_bytes_max))
+        .table_elements(size(slot.table_elements_max))
         .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
         .table_keep_resident(TABLE_KEEP_RESIDENT_BYTES)
-        .pagemap_scan(match shape.cleaning {
+        .pagemap_scan(match cleaning {
             Cleaning::PagemapScan => Enabled::Yes,
             Cleaning::KeepResident => Enabled::No,
         });
-    let mut config = common(deterministic_simd);
+    let mut config = common(sandbox.deterministic_simd);
     serving_memories(&mut config).allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     Engine::new(&config)
 }

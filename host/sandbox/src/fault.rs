@@ -1,118 +1,15 @@
 //! How a run can fail, and whose fault it is.
 
-use crate::{Budget, state::GuestState};
+use crate::{
+    Budget, Cap, CapHit,
+    state::{GuestState, HostStop},
+};
 use std::fmt;
 use wasmtime::{PoolConcurrencyLimitError, Trap, component::ResourceTableError};
 use wasmtime_wasi::I32Exit;
 
 /// Bytes of a guest's error text that a caller may read.
 const GUEST_TEXT_BYTES_MAX: usize = 1 << 10;
-
-/// A dimension of a budget.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Cap {
-    /// Instructions of one request or of `load`.
-    Fuel,
-    /// Linear memory, in bytes over all memories.
-    Memory,
-    /// Table elements over all tables.
-    TableElements,
-    /// Core instances of one component.
-    Instances,
-    /// Linear memories of one component.
-    Memories,
-    /// Tables of one component.
-    Tables,
-    /// Bytes the guest made the host allocate in one crossing.
-    HostcallBytes,
-    /// Resource handles.
-    Resources,
-    /// The guest's stack, in bytes.
-    Stack,
-    /// Captured stdout and stderr, in bytes.
-    StdioBytes,
-    /// Log lines.
-    LogLines,
-    /// The answer, in bytes.
-    OutputBytes,
-    /// Milliseconds on the wall clock.
-    WallTimeMs,
-    /// Bytes of the component.
-    ComponentBytes,
-    /// Milliseconds of compilation and load, on the wall clock.
-    CompileTimeMs,
-    /// Address space of the compiling process, in bytes.
-    CompileAddressSpaceBytes,
-}
-
-impl Cap {
-    /// The name of the cap, as used in error codes, metrics and the audit log.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Fuel => "fuel",
-            Self::Memory => "memory",
-            Self::TableElements => "table_elements",
-            Self::Instances => "instances",
-            Self::Memories => "memories",
-            Self::Tables => "tables",
-            Self::HostcallBytes => "hostcall_bytes",
-            Self::Resources => "resources",
-            Self::Stack => "stack",
-            Self::StdioBytes => "stdio_bytes",
-            Self::LogLines => "log_lines",
-            Self::OutputBytes => "output_bytes",
-            Self::WallTimeMs => "deadline",
-            Self::ComponentBytes => "component_bytes",
-            Self::CompileTimeMs => "compile_time",
-            Self::CompileAddressSpaceBytes => "compile_address_space",
-        }
-    }
-
-    /// The unit that goes with the cap's numbers.
-    pub fn unit(self) -> &'static str {
-        match self {
-            Self::Fuel => "units of fuel",
-            Self::Memory
-            | Self::HostcallBytes
-            | Self::Stack
-            | Self::StdioBytes
-            | Self::OutputBytes
-            | Self::ComponentBytes
-            | Self::CompileAddressSpaceBytes => "bytes",
-            Self::TableElements => "elements",
-            Self::Instances => "core instances",
-            Self::Memories => "memories",
-            Self::Tables => "tables",
-            Self::Resources => "handles",
-            Self::LogLines => "lines",
-            Self::WallTimeMs | Self::CompileTimeMs => "ms",
-        }
-    }
-}
-
-/// A cap that was hit: which, what it stood at, and what was used or asked for.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct CapHit {
-    /// The cap.
-    pub cap: Cap,
-    /// Its value.
-    pub limit: u64,
-    /// What was used, or what was asked for when the request was refused.
-    pub used: u64,
-}
-
-impl fmt::Display for CapHit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { cap, limit, used } = self;
-        write!(
-            f,
-            "{} cap of {limit} {} hit ({used} used)",
-            cap.name(),
-            cap.unit()
-        )
-    }
-}
 
 /// What the model itself answered instead of a result: the `error` variant of the WIT.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -126,6 +23,27 @@ pub enum GuestError {
     /// The model failed. The text is for the log.
     #[error("the model failed")]
     Failed(String),
+}
+
+/// What of the host is full when a run is turned away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// The host's queue of runs, or its slots.
+    Host,
+    /// The model's own queue.
+    Model,
+    /// The linear memory of all runs together, in bytes.
+    Memory,
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Host => "host",
+            Self::Model => "model",
+            Self::Memory => "memory",
+        })
+    }
 }
 
 /// Why a run gave no result.
@@ -159,8 +77,8 @@ pub enum RunError {
     /// No slot is free and the queue is full. Nobody's fault; try again.
     #[error("the host is busy ({scope}: {waiting} of {limit})")]
     Overloaded {
-        /// `host` or `model` for a queue; `memory` for the memory of all runs.
-        scope: &'static str,
+        /// What is full.
+        scope: Scope,
         /// Runs in the queue, or bytes taken.
         waiting: u64,
         /// The queue's bound, or the bytes there are.
@@ -176,42 +94,8 @@ pub enum RunError {
     },
 }
 
-/// How a host function ends a run: carried through wasmtime and taken out again by
-/// [`classify`].
-#[derive(Clone, Debug, thiserror::Error)]
-pub(crate) enum HostStop {
-    #[error("{0}")]
-    Cap(CapHit),
-    #[error("{0}")]
-    Host(String),
-}
-
-/// The caps of a run that wasmtime itself enforces, for the message of their fault.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct EngineCaps {
-    pub(crate) fuel: u64,
-    pub(crate) hostcall_bytes_max: usize,
-    pub(crate) resources_max: usize,
-    pub(crate) instances_max: u32,
-    pub(crate) memories_max: u32,
-    pub(crate) tables_max: u32,
-}
-
-impl From<&Budget> for EngineCaps {
-    fn from(budget: &Budget) -> Self {
-        Self {
-            fuel: budget.fuel,
-            hostcall_bytes_max: budget.hostcall_bytes_max,
-            resources_max: budget.resources_max,
-            instances_max: budget.instances_max,
-            memories_max: budget.memories_max,
-            tables_max: budget.tables_max,
-        }
-    }
-}
-
 /// Turns what wasmtime says about a failed call into whose fault it is.
-pub(crate) fn classify(error: &wasmtime::Error, state: &GuestState, caps: EngineCaps) -> RunError {
+pub(crate) fn classify(error: &wasmtime::Error, state: &GuestState) -> RunError {
     if let Some(stop) = error.downcast_ref::<HostStop>() {
         return match stop {
             HostStop::Cap(hit) => RunError::Cap(hit.clone()),
@@ -222,7 +106,7 @@ pub(crate) fn classify(error: &wasmtime::Error, state: &GuestState, caps: Engine
     }
     if error.downcast_ref::<PoolConcurrencyLimitError>().is_some() {
         return RunError::Overloaded {
-            scope: "host",
+            scope: Scope::Host,
             waiting: 0,
             limit: 0,
             retry_after_s: 1,
@@ -230,7 +114,7 @@ pub(crate) fn classify(error: &wasmtime::Error, state: &GuestState, caps: Engine
     }
     if let Some((taken, limit)) = state.ledger.starved() {
         return RunError::Overloaded {
-            scope: "memory",
+            scope: Scope::Memory,
             waiting: taken,
             limit,
             retry_after_s: 1,
@@ -241,27 +125,14 @@ pub(crate) fn classify(error: &wasmtime::Error, state: &GuestState, caps: Engine
             reason: format!("exit({code}) called"),
         };
     }
+    let budget = state.budget();
     if let Some(ResourceTableError::Full) = error.downcast_ref::<ResourceTableError>() {
-        let limit = caps.resources_max as u64;
-        return RunError::Cap(CapHit {
-            cap: Cap::Resources,
-            limit,
-            used: limit.saturating_add(1),
-        });
+        return RunError::Cap(too_many_resources(budget));
     }
     match error.downcast_ref::<Trap>() {
-        Some(Trap::OutOfFuel) => RunError::Cap(CapHit {
-            cap: Cap::Fuel,
-            limit: caps.fuel,
-            used: caps.fuel,
-        }),
+        Some(Trap::OutOfFuel) => RunError::Cap(CapHit::used_up(Cap::Fuel, budget.fuel)),
         Some(Trap::StackOverflow) => {
-            let limit = crate::engine::STACK_BYTES;
-            RunError::Cap(CapHit {
-                cap: Cap::Stack,
-                limit,
-                used: limit,
-            })
+            RunError::Cap(CapHit::used_up(Cap::Stack, crate::engine::STACK_BYTES))
         }
         Some(
             trap @ (Trap::StringOutOfBounds
@@ -278,32 +149,28 @@ pub(crate) fn classify(error: &wasmtime::Error, state: &GuestState, caps: Engine
                 reason: short(trap.to_string().trim_start_matches("wasm trap: ")),
             },
         },
-        None => untyped(error, state, caps),
+        None => untyped(error, state),
     }
 }
 
+fn too_many_resources(budget: &Budget) -> CapHit {
+    CapHit::one_more(Cap::Resources, budget.resources_max as u64)
+}
+
 /// Wasmtime reports the rest as text alone.
-fn untyped(error: &wasmtime::Error, state: &GuestState, caps: EngineCaps) -> RunError {
+fn untyped(error: &wasmtime::Error, state: &GuestState) -> RunError {
+    let budget = state.budget();
     let text = error.root_cause().to_string();
     if text.contains("fuel allocated for hostcalls") {
-        let limit = caps.hostcall_bytes_max as u64;
-        return RunError::Cap(CapHit {
-            cap: Cap::HostcallBytes,
-            limit,
-            used: limit.saturating_add(1),
-        });
+        let limit = budget.hostcall_bytes_max as u64;
+        return RunError::Cap(CapHit::one_more(Cap::HostcallBytes, limit));
     }
     if text.contains("store handle limit exceeded")
         || text.contains("resource table has no free keys")
     {
-        let limit = caps.resources_max as u64;
-        return RunError::Cap(CapHit {
-            cap: Cap::Resources,
-            limit,
-            used: limit.saturating_add(1),
-        });
+        return RunError::Cap(too_many_resources(budget));
     }
-    if let Some(hit) = too_many(&text, caps) {
+    if let Some(hit) = too_many(&text, budget) {
         return RunError::Cap(hit);
     }
     match state.ledger.refused() {
@@ -315,14 +182,14 @@ fn untyped(error: &wasmtime::Error, state: &GuestState, caps: EngineCaps) -> Run
 }
 
 /// The store's counts, for example `resource limit exceeded: memory count too high at 9`.
-fn too_many(text: &str, caps: EngineCaps) -> Option<CapHit> {
+fn too_many(text: &str, budget: &Budget) -> Option<CapHit> {
     let (what, used) = text
         .strip_prefix("resource limit exceeded: ")?
         .split_once(" count too high at ")?;
     let (cap, limit) = match what {
-        "instance" => (Cap::Instances, caps.instances_max),
-        "memory" => (Cap::Memories, caps.memories_max),
-        "table" => (Cap::Tables, caps.tables_max),
+        "instance" => (Cap::Instances, budget.instances_max),
+        "memory" => (Cap::Memories, budget.memories_max),
+        "table" => (Cap::Tables, budget.tables_max),
         _ => return None,
     };
     Some(CapHit {

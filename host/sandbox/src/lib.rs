@@ -35,7 +35,7 @@ pub mod tensor;
 mod threads;
 
 pub use artefact::{Artefact, Inspection, MacKey};
-pub use budget::{Budget, LoadBudget};
+pub use budget::{Budget, Cap, CapHit, LoadBudget, SlotCaps, Unit};
 pub use capabilities::{Capabilities, Capability, Reach};
 pub use child::compile_child;
 pub use cleaning::{Cleaning, CleaningChoice, SwapEvidence};
@@ -43,7 +43,7 @@ pub use compiler::{
     COMPILE_COMMAND, CompileError, CompileJob, Compiler, CompilerConfig, Phase, inspect_component,
 };
 pub use config::{SandboxConfig, StartError};
-pub use fault::{Cap, CapHit, GuestError, RunError};
+pub use fault::{GuestError, RunError, Scope};
 pub use generation::{ChunkSink, Generated};
 pub use label::{RunCost, RunLabel, RunReport};
 pub use load_error::LoadError;

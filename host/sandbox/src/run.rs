@@ -4,10 +4,10 @@
 use crate::{
     Budget, Cap, CapHit, GuestError, RunCost, RunError, RunLabel,
     epoch::TickerGuard,
-    fault::{EngineCaps, classify, short},
+    fault::{classify, short},
     loaded::Loaded,
     run_queue::RunPermit,
-    state::GuestState,
+    state::{GuestState, HostStop},
     threads::GuestTask,
     wit::{embeddings, tensors, text, types},
 };
@@ -51,7 +51,6 @@ pub(crate) struct RunContext {
     pub(crate) model: Arc<Loaded>,
     label: RunLabel,
     output_bytes: u64,
-    budget: Budget,
     start: Instant,
     _ticking: TickerGuard,
     _permits: (RunPermit, RunPermit),
@@ -59,12 +58,13 @@ pub(crate) struct RunContext {
 
 impl RunContext {
     pub(crate) fn cost(&self) -> RunCost {
+        let state = self.store.data();
         RunCost {
-            fuel: self
-                .budget
+            fuel: state
+                .budget()
                 .fuel
                 .saturating_sub(self.store.get_fuel().unwrap_or(0)),
-            memory_bytes: self.store.data().ledger.memory_bytes(),
+            memory_bytes: state.ledger.memory_bytes(),
             output_bytes: self.output_bytes,
             wall: self.start.elapsed(),
         }
@@ -74,10 +74,11 @@ impl RunContext {
     pub(crate) fn add_output(&mut self, bytes: u64) -> Result<(), RunError> {
         self.output_bytes = self.output_bytes.saturating_add(bytes);
         self.label.count_output(bytes);
-        if self.output_bytes > self.budget.output_bytes_max {
+        let limit = self.store.data().budget().output_bytes_max;
+        if self.output_bytes > limit {
             return Err(RunError::Cap(CapHit {
                 cap: Cap::OutputBytes,
-                limit: self.budget.output_bytes_max,
+                limit,
                 used: self.output_bytes,
             }));
         }
@@ -128,7 +129,15 @@ impl RunContext {
 
     /// Whose fault a failed call is. The whole story goes to the log, with the backtrace.
     pub(crate) fn fault(&self, error: &wasmtime::Error) -> RunError {
-        report(error, self.store.data(), EngineCaps::from(&self.budget))
+        let state = self.store.data();
+        let fault = classify(error, state);
+        tracing::info!(
+            model.id = &*state.facts().label,
+            request.id = state.request_id(),
+            fault = %fault,
+            "a run failed: {error:?}"
+        );
+        fault
     }
 }
 
@@ -143,23 +152,12 @@ impl Drop for RunContext {
     }
 }
 
-fn report(error: &wasmtime::Error, state: &GuestState, caps: EngineCaps) -> RunError {
-    let fault = classify(error, state, caps);
-    tracing::info!(
-        model.id = &*state.facts().label,
-        request.id = state.request_id(),
-        fault = %fault,
-        "a run failed: {error:?}"
-    );
-    fault
-}
-
 /// Makes a store for one run, with every cap set.
 pub(crate) fn store(
     engine: &wasmtime::Engine,
     state: GuestState,
-    budget: &Budget,
 ) -> Result<Store<GuestState>, RunError> {
+    let budget = *state.budget();
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.ledger);
     store
@@ -177,7 +175,7 @@ pub(crate) fn store(
         }
         state.yields = state.yields.saturating_add(1);
         match state.deadline_hit(Instant::now()) {
-            Some(hit) => Err(crate::fault::HostStop::Cap(hit).into()),
+            Some(hit) => Err(HostStop::Cap(hit).into()),
             None => Ok(UpdateDeadline::Yield(YIELD_TICKS)),
         }
     });
@@ -214,16 +212,11 @@ pub(crate) async fn start<C: Call>(
     let shared = &model.shared;
     shared.moved.fetch_add(1, Ordering::Relaxed);
     // Fuel and epochs bound what a guest computes; this bounds what it waits for.
-    let wall_time = budget.wall_time;
-    let limit = u64::try_from(wall_time.as_millis()).unwrap_or(u64::MAX);
+    let (wall_time, limit) = (budget.wall_time, budget.wall_time_ms());
     let task = shared.threads.spawn(model.queue_id, async move {
         match tokio::time::timeout(wall_time, future).await {
             Ok(result) => result,
-            Err(_) => Err(RunError::Cap(CapHit {
-                cap: Cap::WallTimeMs,
-                limit,
-                used: limit,
-            })),
+            Err(_) => Err(RunError::Cap(CapHit::used_up(Cap::WallTimeMs, limit))),
         }
     });
     Ok(RunHandle(Progress::Offloaded(task)))
@@ -275,13 +268,12 @@ async fn run_call<C: Call>(
         Arc::clone(&shared.pot),
         start,
     );
-    let store = store(&shared.engine, state, &budget)?;
+    let store = store(&shared.engine, state)?;
     let mut context = RunContext {
         store,
         model,
         label,
         output_bytes: 0,
-        budget,
         start,
         _ticking: ticking,
         _permits: permits,

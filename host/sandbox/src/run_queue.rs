@@ -3,7 +3,7 @@
 //! Two queues stand one behind the other, one for the model and one for the host, so that a
 //! model whose callers flood it fills its own queue and not the host's.
 
-use crate::RunError;
+use crate::{RunError, Scope};
 use std::{
     sync::{
         Arc,
@@ -20,7 +20,7 @@ const RETRY_AFTER_S: u64 = 1;
 /// A bounded number of runs with a bounded queue before it.
 #[derive(Debug)]
 pub(crate) struct RunQueue {
-    scope: &'static str,
+    scope: Scope,
     runs: Arc<Semaphore>,
     runs_max: u32,
     waiting: AtomicU32,
@@ -35,12 +35,7 @@ pub(crate) struct RunPermit {
 }
 
 impl RunQueue {
-    pub(crate) fn new(
-        scope: &'static str,
-        runs_max: u32,
-        queue_max: u32,
-        queue_wait: Duration,
-    ) -> Self {
+    pub(crate) fn new(scope: Scope, runs_max: u32, queue_max: u32, queue_wait: Duration) -> Self {
         Self {
             scope,
             runs: Arc::new(Semaphore::new(runs_max as usize)),
@@ -109,7 +104,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_full_queue_refuses_at_once_and_a_place_is_freed() {
-        let queue = Arc::new(RunQueue::new("host", 1, 1, Duration::from_secs(5)));
+        let queue = Arc::new(RunQueue::new(Scope::Host, 1, 1, Duration::from_secs(5)));
         let first = queue.enter().await.unwrap();
         let second = tokio::spawn({
             let queue = Arc::clone(&queue);
@@ -121,7 +116,7 @@ mod tests {
         assert!(matches!(
             queue.enter().await,
             Err(RunError::Overloaded {
-                scope: "host",
+                scope: Scope::Host,
                 waiting: 1,
                 limit: 1,
                 retry_after_s: 1
@@ -135,7 +130,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_place_in_the_queue_is_given_up_after_a_while_or_when_the_caller_leaves() {
-        let queue = Arc::new(RunQueue::new("model", 1, 1, Duration::from_secs(5)));
+        let queue = Arc::new(RunQueue::new(Scope::Model, 1, 1, Duration::from_secs(5)));
         let _held = queue.enter().await.unwrap();
         assert!(queue.enter().await.is_err());
         assert_eq!(queue.waiting(), 0);

@@ -2,9 +2,9 @@
 //! makes guests yield, and the queue in front of them all.
 
 use crate::{
-    Artefact, Cleaning, CleaningChoice, LoadError, ReadyModel, artefact,
+    Artefact, Cleaning, CleaningChoice, LoadError, ReadyModel, Scope, artefact,
     config::{SandboxConfig, StartError},
-    engine::{self, PoolShape},
+    engine,
     epoch::EpochTicker,
     imports,
     loaded::Loaded,
@@ -57,17 +57,8 @@ impl Sandbox {
     /// See [`StartError`].
     pub fn start(config: SandboxConfig) -> Result<Self, StartError> {
         let engine_error = |error: wasmtime::Error| StartError::Engine(format!("{error:#}"));
-        let shape = |cleaning| PoolShape {
-            slots: config.runs_max.max(1),
-            memory_bytes_max: config.memory_bytes_max,
-            table_elements_max: config.table_elements_max,
-            instances_max: config.instances_max,
-            memories_max: config.memories_max,
-            tables_max: config.tables_max,
-            cleaning,
-        };
-        let scan = || engine::serving(&shape(Cleaning::PagemapScan), config.deterministic_simd);
-        let keep = || engine::serving(&shape(Cleaning::KeepResident), config.deterministic_simd);
+        let scan = || engine::serving(&config, Cleaning::PagemapScan);
+        let keep = || engine::serving(&config, Cleaning::KeepResident);
         let can_swap = || config.swap_evidence.swap_is_possible();
         let (engine, cleaning) = match config.cleaning {
             CleaningChoice::KeepResident => (keep().map_err(engine_error)?, Cleaning::KeepResident),
@@ -96,7 +87,12 @@ impl Sandbox {
         let shared = Shared {
             ticker: EpochTicker::start(&engine, config.epoch_tick).map_err(io_error)?,
             threads: GuestThreads::start(threads, &runtime).map_err(io_error)?,
-            queue: RunQueue::new("host", config.runs_max, config.queue_max, config.queue_wait),
+            queue: RunQueue::new(
+                Scope::Host,
+                config.runs_max,
+                config.queue_max,
+                config.queue_wait,
+            ),
             pot: Pot::new(config.memory_total_bytes_max),
             moved: AtomicU64::new(0),
             engine,
@@ -165,7 +161,7 @@ impl Sandbox {
             .map_err(|error| LoadError::Link(format!("{error:#}")))?;
         let queue_id: ModelQueueId = models.fetch_add(1, Ordering::Relaxed);
         let queue = RunQueue::new(
-            "model",
+            Scope::Model,
             config.model_runs_max,
             config.model_queue_max,
             config.queue_wait,

@@ -1,7 +1,7 @@
 //! What the host keeps for one run: the ledger of its memory, its captured output, its log
 //! lines, and WASI, made only when a guest first asks for it.
 
-use crate::{Budget, Cap, CapHit, bindings::belljar::model::log::Level, fault::HostStop, pot::Pot};
+use crate::{Budget, Cap, CapHit, bindings::belljar::model::log::Level, pot::Pot};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::{
@@ -27,6 +27,16 @@ const LOG_LINE_BYTES_MAX: usize = 4 << 10;
 const STDIO_WRITE_BYTES_MAX: usize = 64 << 10;
 /// Random bytes that one call may ask for.
 const RANDOM_BYTES_MAX: u64 = 1 << 20;
+
+/// How a host function ends a run: carried through wasmtime as an error, and taken out of it
+/// again where faults are told apart.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum HostStop {
+    #[error("{0}")]
+    Cap(CapHit),
+    #[error("{0}")]
+    Host(String),
+}
 
 /// A file of the bundle that the guest may read.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
@@ -59,12 +69,8 @@ pub(crate) struct GuestState {
     wasi: Option<Box<WasiCtx>>,
     table: ResourceTable,
     stdio: Option<Arc<Mutex<Captured>>>,
-    stdio_bytes_max: usize,
     log_lines: u32,
-    log_lines_max: u32,
-    resources_max: usize,
     pub(crate) deadline: Instant,
-    wall_time_ms: u64,
     /// How often the run has yielded.
     pub(crate) yields: u32,
 }
@@ -84,14 +90,15 @@ impl GuestState {
             wasi: None,
             table: ResourceTable::new(),
             stdio: None,
-            stdio_bytes_max: budget.stdio_bytes_max,
             log_lines: 0,
-            log_lines_max: budget.log_lines_max,
-            resources_max: budget.resources_max,
             deadline: start.checked_add(budget.wall_time).unwrap_or(start),
-            wall_time_ms: u64::try_from(budget.wall_time.as_millis()).unwrap_or(u64::MAX),
             yields: 0,
         }
+    }
+
+    /// What the run may spend.
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.ledger.budget
     }
 
     pub(crate) fn facts(&self) -> &ModelFacts {
@@ -106,10 +113,11 @@ impl GuestState {
     pub(crate) fn deadline_hit(&self, now: Instant) -> Option<CapHit> {
         (now >= self.deadline).then(|| {
             let over = u64::try_from((now - self.deadline).as_millis()).unwrap_or(u64::MAX);
+            let limit = self.budget().wall_time_ms();
             CapHit {
                 cap: Cap::WallTimeMs,
-                limit: self.wall_time_ms,
-                used: self.wall_time_ms.saturating_add(over),
+                limit,
+                used: limit.saturating_add(over),
             }
         })
     }
@@ -150,10 +158,11 @@ impl GuestState {
 
     pub(crate) fn log(&mut self, level: Level, message: &str) -> wasmtime::Result<()> {
         self.log_lines = self.log_lines.saturating_add(1);
-        if self.log_lines > self.log_lines_max {
+        let limit = self.budget().log_lines_max;
+        if self.log_lines > limit {
             return Err(HostStop::Cap(CapHit {
                 cap: Cap::LogLines,
-                limit: u64::from(self.log_lines_max),
+                limit: u64::from(limit),
                 used: u64::from(self.log_lines),
             })
             .into());
@@ -190,7 +199,7 @@ impl GuestState {
         let Some(stdio) = &self.stdio else { return };
         let bytes = std::mem::take(&mut stdio.lock().bytes);
         let text = String::from_utf8_lossy(&bytes);
-        let left = self.log_lines_max.saturating_sub(self.log_lines) as usize;
+        let left = self.budget().log_lines_max.saturating_sub(self.log_lines) as usize;
         for line in text.lines().filter(|line| !line.is_empty()).take(left) {
             self.emit(Level::Info, "stdio", line);
         }
@@ -216,18 +225,18 @@ impl WasiView for GuestState {
             wasi,
             table,
             stdio,
-            stdio_bytes_max,
-            resources_max,
+            ledger,
             ..
         } = self;
+        let budget = &ledger.budget;
         let ctx = wasi.get_or_insert_with(|| {
             let captured = Arc::new(Mutex::new(Captured {
                 bytes: Vec::new(),
                 written: 0,
-                bytes_max: *stdio_bytes_max,
+                bytes_max: budget.stdio_bytes_max,
             }));
             *stdio = Some(Arc::clone(&captured));
-            table.set_max_capacity(*resources_max);
+            table.set_max_capacity(budget.resources_max);
             let mut builder = WasiCtxBuilder::new();
             builder
                 .stdout(Stdio(Arc::clone(&captured)))
@@ -310,13 +319,9 @@ impl Pollable for Stdio {
 
 /// What an instance has taken, and the first cap that it met.
 pub(crate) struct Ledger {
+    budget: Budget,
     memory_bytes: u64,
-    memory_bytes_max: u64,
     table_elements: u64,
-    table_elements_max: u64,
-    instances_max: u32,
-    memories_max: u32,
-    tables_max: u32,
     pot: Arc<Pot>,
     /// Whether the host, and not the run's own cap, had no memory left.
     starved: bool,
@@ -328,13 +333,9 @@ pub(crate) struct Ledger {
 impl Ledger {
     fn new(budget: &Budget, pot: Arc<Pot>) -> Self {
         Self {
+            budget: *budget,
             memory_bytes: 0,
-            memory_bytes_max: budget.memory_bytes_max,
             table_elements: 0,
-            table_elements_max: budget.table_elements_max,
-            instances_max: budget.instances_max,
-            memories_max: budget.memories_max,
-            tables_max: budget.tables_max,
             pot,
             starved: false,
             refused: None,
@@ -398,19 +399,9 @@ impl ResourceLimiter for Ledger {
             return Ok(false);
         }
         let growth = desired.saturating_sub(current) as u64;
-        let Self {
-            memory_bytes,
-            memory_bytes_max,
-            refused,
-            ..
-        } = self;
-        if !Self::grow(
-            memory_bytes,
-            *memory_bytes_max,
-            Cap::Memory,
-            growth,
-            refused,
-        ) {
+        let limit = self.budget.memory_bytes_max;
+        let refused = &mut self.refused;
+        if !Self::grow(&mut self.memory_bytes, limit, Cap::Memory, growth, refused) {
             return Ok(false);
         }
         if !self.pot.take(growth) {
@@ -431,18 +422,12 @@ impl ResourceLimiter for Ledger {
             return Ok(false);
         }
         let growth = desired.saturating_sub(current) as u64;
-        let Self {
-            table_elements,
-            table_elements_max,
-            refused,
-            ..
-        } = self;
         Ok(Self::grow(
-            table_elements,
-            *table_elements_max,
+            &mut self.table_elements,
+            self.budget.table_elements_max,
             Cap::TableElements,
             growth,
-            refused,
+            &mut self.refused,
         ))
     }
 
@@ -454,15 +439,15 @@ impl ResourceLimiter for Ledger {
     }
 
     fn instances(&self) -> usize {
-        self.instances_max as usize
+        self.budget.instances_max as usize
     }
 
     fn tables(&self) -> usize {
-        self.tables_max as usize
+        self.budget.tables_max as usize
     }
 
     fn memories(&self) -> usize {
-        self.memories_max as usize
+        self.budget.memories_max as usize
     }
 }
 

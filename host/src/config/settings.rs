@@ -110,13 +110,7 @@ impl Settings {
         self.http.upload_bytes_max = self.models.archive.compressed_bytes_max;
         // The pool must hold what the policy allows, and nothing bigger can ever run: one
         // setting, two readers.
-        let allowed = &self.models.policy.budget;
-        self.sandbox.memory_bytes_max = allowed.memory_bytes_max;
-        self.sandbox.instances_max = allowed.instances_max;
-        self.sandbox.memories_max = allowed.memories_max;
-        self.sandbox.tables_max = allowed.tables_max;
-        let elements = u32::try_from(allowed.table_elements_max).unwrap_or(u32::MAX);
-        self.sandbox.table_elements_max = elements;
+        self.sandbox.slot = self.models.policy.budget.slot();
     }
 
     /// What two settings say against each other. Empty when they agree.

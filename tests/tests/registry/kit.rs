@@ -15,6 +15,7 @@ use belljar_bundle::{ModelId, Store};
 use belljar_sandbox::wit::tensors::{Datatype, Request, Tensor};
 use belljar_sandbox::{
     CheckedRequest, CleaningChoice, Compiler, CompilerConfig, RunLabel, Sandbox, SandboxConfig,
+    SlotCaps,
 };
 use belljar_tests::{TestBundle, program};
 
@@ -134,7 +135,10 @@ pub(crate) async fn open_db(directory: &Path) -> Db {
 
 pub(crate) fn sandbox() -> Sandbox {
     Sandbox::start(SandboxConfig {
-        memory_bytes_max: 256 << 20,
+        slot: SlotCaps {
+            memory_bytes_max: 256 << 20,
+            ..SandboxConfig::default().slot
+        },
         runs_max: 16,
         cleaning: CleaningChoice::KeepResident,
         ..SandboxConfig::default()

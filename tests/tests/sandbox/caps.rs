@@ -2,7 +2,7 @@
 //! and what was used.
 
 use crate::kit::{Kit, budget, chunks, config, label, number, request};
-use belljar_sandbox::{Budget, Cap, CapHit, RunError, SandboxConfig, wit::types::Value};
+use belljar_sandbox::{Budget, Cap, CapHit, RunError, SandboxConfig, Scope, wit::types::Value};
 use std::time::Duration;
 
 /// The fault of one `infer`.
@@ -103,7 +103,7 @@ async fn the_memory_of_all_runs_has_a_bound_that_is_not_the_models_fault() {
     let Err(RunError::Overloaded { scope, limit, .. }) = fault else {
         panic!("{fault:?}")
     };
-    assert_eq!((scope, limit), ("memory", 16 << 20));
+    assert_eq!((scope, limit), (Scope::Memory, 16 << 20));
     kit.until_idle().await;
     assert_eq!(kit.sandbox.stats().memory_bytes, 0);
 }

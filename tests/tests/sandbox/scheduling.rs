@@ -1,7 +1,7 @@
 //! Who runs when: admission, moving to the guest threads, cancellation.
 
 use crate::kit::{Kit, budget, config, label, number, request, text_request};
-use belljar_sandbox::{Budget, ChunkSink, RunError, SandboxConfig, wit::text::Chunk};
+use belljar_sandbox::{Budget, ChunkSink, RunError, SandboxConfig, Scope, wit::text::Chunk};
 use std::{ops::ControlFlow, time::Duration};
 use tokio::sync::mpsc;
 
@@ -35,7 +35,7 @@ async fn a_full_queue_refuses_at_once_and_says_when_to_try_again() {
         matches!(
             fault,
             Err(RunError::Overloaded {
-                scope: "host",
+                scope: Scope::Host,
                 retry_after_s: 1..,
                 ..
             })
@@ -69,7 +69,13 @@ async fn a_models_crowd_fills_its_own_queue_and_not_the_hosts() {
     }
     let fault = hog.infer(request([]), &endless(), &label()).await;
     assert!(
-        matches!(fault, Err(RunError::Overloaded { scope: "model", .. })),
+        matches!(
+            fault,
+            Err(RunError::Overloaded {
+                scope: Scope::Model,
+                ..
+            })
+        ),
         "{fault:?}"
     );
     assert!(quick.infer(request([]), &budget(), &label()).await.is_ok());

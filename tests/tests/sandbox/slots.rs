@@ -4,7 +4,7 @@
 use crate::kit::{Kit, budget, config, label, number, request, request_of, scalar};
 use belljar_sandbox::{
     Budget, CheckedRequest, Cleaning, CleaningChoice, ReadyModel, RunError, SandboxConfig,
-    SwapEvidence, wit::types::Value,
+    SlotCaps, SwapEvidence, wit::types::Value,
 };
 use std::time::Duration;
 
@@ -28,7 +28,10 @@ async fn find(finder: &ReadyModel) -> u64 {
 async fn one_slot(cleaning: CleaningChoice) -> (Kit, ReadyModel, ReadyModel) {
     let kit = Kit::with(SandboxConfig {
         runs_max: 1,
-        memories_max: 1,
+        slot: SlotCaps {
+            memories_max: 1,
+            ..config().slot
+        },
         cleaning,
         ..config()
     });

@@ -230,6 +230,6 @@ fn secrets_are_neither_shown_nor_taken_from_a_command_line() {
 fn one_setting_decides_what_policy_and_pool_allow() {
     let overrides = flags(&[("policy.memory_max", "64 MiB"), ("policy.tables_max", "3")]);
     let settings = resolve(&overrides, &environment(&[])).unwrap().settings;
-    assert_eq!(settings.sandbox.memory_bytes_max, 64 << 20);
-    assert_eq!(settings.sandbox.tables_max, 3);
+    assert_eq!(settings.sandbox.slot.memory_bytes_max, 64 << 20);
+    assert_eq!(settings.sandbox.slot.tables_max, 3);
 }

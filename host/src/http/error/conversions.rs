@@ -7,7 +7,7 @@ use crate::guard::{BanError, Violation};
 use crate::inference::{self, InferenceError, Injection};
 use crate::limits::{LimitError, OverQuota, RateError};
 use crate::models::ModelError;
-use belljar_sandbox::{Cap, CapHit, GuestError, RunError};
+use belljar_sandbox::{CapHit, GuestError, RunError, Scope, Unit};
 use http::StatusCode;
 use std::convert::Infallible;
 use std::time::Duration;
@@ -96,10 +96,9 @@ impl From<RunError> for ApiError {
                 limit,
                 retry_after_s,
             } => {
-                let of = if scope == "model" {
-                    "for this model"
-                } else {
-                    "on this server"
+                let of = match scope {
+                    Scope::Model => "for this model",
+                    Scope::Host | Scope::Memory => "on this server",
                 };
                 let message = format!("Too many requests are waiting {of} ({waiting} of {limit}).");
                 Self::overloaded(message, retry_after_s)
@@ -112,29 +111,16 @@ impl From<RunError> for ApiError {
 impl From<CapHit> for ApiError {
     fn from(hit: CapHit) -> Self {
         let CapHit { cap, limit, used } = hit;
-        let status = match cap {
-            Cap::WallTimeMs | Cap::CompileTimeMs => StatusCode::GATEWAY_TIMEOUT,
-            Cap::Fuel
-            | Cap::Memory
-            | Cap::OutputBytes
-            | Cap::Stack
-            | Cap::TableElements
-            | Cap::Instances
-            | Cap::Memories
-            | Cap::Tables
-            | Cap::HostcallBytes
-            | Cap::Resources
-            | Cap::StdioBytes
-            | Cap::LogLines
-            | Cap::ComponentBytes
-            | Cap::CompileAddressSpaceBytes => StatusCode::BAD_GATEWAY,
+        let status = match cap.unit() {
+            Unit::Milliseconds => StatusCode::GATEWAY_TIMEOUT,
+            Unit::Fuel | Unit::Bytes | Unit::Count(_) => StatusCode::BAD_GATEWAY,
         };
         let message = format!(
             "The model hit its {} cap of {limit} {} ({used} used).",
             cap.name(),
             cap.unit()
         );
-        Self::model_fault(status, inference::cap_code(cap), message)
+        Self::model_fault(status, cap.code(), message)
     }
 }
 
