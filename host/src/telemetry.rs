@@ -4,6 +4,7 @@
 //! `model.id`, `fuel.used`. Never a key, a prompt or a body.
 
 mod access;
+mod line;
 mod lines;
 mod logs;
 pub mod metrics;

@@ -1,9 +1,10 @@
 //! The access log: one line a request, written when its last byte has gone out.
 
-use std::fmt::{self, Write as _};
-use std::io::Write as _;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
+use super::line::Line;
 use super::logs::{LogFormat, access_sink};
 use crate::ids::{KeyId, RequestId};
 
@@ -40,106 +41,61 @@ impl AccessRecord<'_> {
     }
 
     /// Writes the line, if the access log is on.
-    ///
-    /// Formatted by hand and not through `tracing`: this is on the path of every request, and
-    /// the general machinery costs several times as much as the line itself.
     pub fn log(&self) {
         let Some(sink) = access_sink() else { return };
-        let mut line = String::with_capacity(384);
-        let now = jiff::Timestamp::now();
-        // Writing to a string cannot fail.
-        let _ = match sink.format {
-            LogFormat::Text => self.write_text(&mut line, now),
-            LogFormat::Json => self.write_json(&mut line, now),
+        let now = Timestamp::now();
+        let line = match sink.format {
+            LogFormat::Text => self.as_text(now),
+            LogFormat::Json => self.as_json(now),
         };
-        // One call is one line for the writer's thread. It cannot fail either: a line too many
-        // is counted by the sink and dropped.
-        let _ = sink.writer.clone().write_all(line.as_bytes());
+        sink.writer.append(line.bytes());
     }
 
-    fn write_text(&self, line: &mut String, now: jiff::Timestamp) -> fmt::Result {
-        write!(
-            line,
-            "{now:.6}  INFO access: {} {} {} in {:.3} ms",
-            self.method,
-            self.route,
-            self.status,
-            self.duration.as_secs_f64() * 1e3,
-        )?;
+    fn as_text(&self, now: Timestamp) -> Line {
+        let mut line = Line::new();
+        line.time(now).text("  INFO access: ").text(self.method);
+        line.text(" ").text(self.route);
+        line.text(" ").number(self.status.into());
+        line.text(" in ").milliseconds(self.duration).text(" ms");
         if let Some(key) = self.key_id {
-            write!(line, " key.id={key}")?;
+            line.text(" key.id=").text(key.as_str());
         }
         if let Some(model) = self.model {
-            write!(line, " model.id={model}")?;
+            line.text(" model.id=").text(model);
         }
         if let Some(fuel) = self.fuel {
-            write!(line, " fuel.used={fuel}")?;
+            line.text(" fuel.used=").number(fuel);
         }
-        writeln!(
-            line,
-            " bytes.in={} bytes.out={} request.id={}",
-            self.bytes_in, self.bytes_out, self.request_id
-        )
+        line.text(" bytes.in=").number(self.bytes_in);
+        line.text(" bytes.out=").number(self.bytes_out);
+        line.text(" request.id=").text(self.request_id.as_str());
+        line.text("\n");
+        line
     }
 
-    fn write_json(&self, line: &mut String, now: jiff::Timestamp) -> fmt::Result {
-        write!(
-            line,
-            r#"{{"timestamp":"{now:.6}","level":"INFO","target":"access","#
-        )?;
-        write!(
-            line,
-            r#""message":"request","method":{}"#,
-            Quoted(self.method)
-        )?;
-        write!(
-            line,
-            r#","route":{},"status":{}"#,
-            Quoted(self.route),
-            self.status
-        )?;
-        write!(
-            line,
-            r#","duration_ms":{:.3}"#,
-            self.duration.as_secs_f64() * 1e3
-        )?;
+    fn as_json(&self, now: Timestamp) -> Line {
+        let mut line = Line::new();
+        line.text(r#"{"timestamp":""#).time(now);
+        line.text(r#"","level":"INFO","target":"access","message":"request","method":"#);
+        line.quoted(self.method);
+        line.text(r#","route":"#).quoted(self.route);
+        line.text(r#","status":"#).number(self.status.into());
+        line.text(r#","duration_ms":"#).milliseconds(self.duration);
         if let Some(key) = self.key_id {
-            write!(line, r#","key.id":{}"#, Quoted(key.as_str()))?;
+            line.text(r#","key.id":"#).quoted(key.as_str());
         }
         if let Some(model) = self.model {
-            write!(line, r#","model.id":{}"#, Quoted(model))?;
+            line.text(r#","model.id":"#).quoted(model);
         }
         if let Some(fuel) = self.fuel {
-            write!(line, r#","fuel.used":{fuel}"#)?;
+            line.text(r#","fuel.used":"#).number(fuel);
         }
-        write!(
-            line,
-            r#","bytes.in":{},"bytes.out":{}"#,
-            self.bytes_in, self.bytes_out
-        )?;
-        writeln!(
-            line,
-            r#","request.id":{}}}"#,
-            Quoted(self.request_id.as_str())
-        )
-    }
-}
-
-/// A JSON string. The values here are names that cannot need escaping; should one ever do, a
-/// line of the log must still be one JSON object.
-struct Quoted<'a>(&'a str);
-
-impl fmt::Display for Quoted<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_char('"')?;
-        for character in self.0.chars() {
-            match character {
-                '"' | '\\' => write!(f, "\\{character}")?,
-                c if c.is_control() => write!(f, "\\u{:04x}", u32::from(c))?,
-                c => f.write_char(c)?,
-            }
-        }
-        f.write_char('"')
+        line.text(r#","bytes.in":"#).number(self.bytes_in);
+        line.text(r#","bytes.out":"#).number(self.bytes_out);
+        line.text(r#","request.id":"#)
+            .quoted(self.request_id.as_str());
+        line.text("}\n");
+        line
     }
 }
 
@@ -163,24 +119,27 @@ mod tests {
             bytes_out: 2,
             request_id: &request_id,
         };
-        let now = jiff::Timestamp::UNIX_EPOCH;
-        let mut line = String::new();
-        record.write_json(&mut line, now).unwrap();
-        let json: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let now = Timestamp::UNIX_EPOCH;
+        let line = record.as_json(now);
+        assert_eq!(
+            String::from_utf8_lossy(line.bytes()),
+            concat!(
+                r#"{"timestamp":"1970-01-01T00:00:00.000000Z","level":"INFO","target":"access","#,
+                r#""message":"request","method":"PO\"ST\u000a","route":"/models/{name}","#,
+                r#""status":200,"duration_ms":1.500,"key.id":"config-1","model.id":"echo@1.0.0","#,
+                r#""fuel.used":9,"bytes.in":1,"bytes.out":2,"request.id":"r-1"}"#,
+                "\n"
+            )
+        );
+        let json: serde_json::Value = serde_json::from_slice(line.bytes()).unwrap();
         assert_eq!(json["method"], "PO\"ST\n");
-        assert_eq!(json["duration_ms"], 1.5);
-        assert_eq!(json["key.id"], "config-1");
-        assert_eq!(json["fuel.used"], 9);
-        assert_eq!(json["timestamp"], "1970-01-01T00:00:00.000000Z");
-        let mut line = String::new();
-        AccessRecord {
+        let line = AccessRecord {
             method: "POST",
             ..record
         }
-        .write_text(&mut line, now)
-        .unwrap();
+        .as_text(now);
         assert_eq!(
-            line,
+            String::from_utf8_lossy(line.bytes()),
             "1970-01-01T00:00:00.000000Z  INFO access: POST /models/{name} 200 in 1.500 ms \
              key.id=config-1 model.id=echo@1.0.0 fuel.used=9 bytes.in=1 bytes.out=2 \
              request.id=r-1\n"

@@ -62,8 +62,9 @@ impl Lines {
     }
 }
 
-impl Write for Lines {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+impl Lines {
+    /// Adds one line, or counts it as dropped.
+    pub(super) fn append(&self, line: &[u8]) {
         let mut waiting = self.0.waiting.lock();
         if waiting.bytes.len().saturating_add(line.len()) > WAITING_BYTES_MAX {
             waiting.dropped = waiting.dropped.saturating_add(1);
@@ -74,6 +75,12 @@ impl Write for Lines {
                 self.0.changed.notify_all();
             }
         }
+    }
+}
+
+impl Write for Lines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.append(line);
         Ok(line.len())
     }
 
