@@ -3,6 +3,7 @@
 use super::chat::ChatStyle;
 use super::usage::Usage;
 use crate::generation::Event;
+use crate::ids::sorted_uuid;
 use crate::inference::TextUsage;
 use crate::models::LiveModel;
 use belljar_sandbox::wit::text::{self, FinishReason, Token};
@@ -25,7 +26,7 @@ impl Head {
     pub(crate) fn new(asked: String, model: &LiveModel, created: Timestamp) -> Self {
         let digest = model.digest.hex();
         Self {
-            id: format!("chatcmpl-{}", uuid::Uuid::now_v7().simple()),
+            id: format!("chatcmpl-{}", sorted_uuid().simple()),
             created: created.as_second(),
             model: asked,
             // The same content gives the same answers to the same seed.
