@@ -1,4 +1,4 @@
-//! Where the time comes from. Everything that counts within windows, lets things expire or
+//! The source of the time. Everything that counts within windows, lets things expire or
 //! refills buckets asks a [`Clock`], so that tests move the time instead of waiting for it.
 
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! One line, and how it holds on to the one before.
+//! A line of the log, and its link to the one before.
 //!
 //! A line is a JSON object whose last member is `hash`. The hash is the SHA-256 of the line as
 //! it would be without that member: take `,"hash":"…"` out and hash what is left, byte for byte.

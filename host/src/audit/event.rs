@@ -19,10 +19,10 @@ pub struct Actor {
     pub request_id: Option<RequestId>,
 }
 
-/// One security event.
+/// A security event.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Event {
-    /// What happened.
+    /// The kind of event.
     #[serde(rename = "event")]
     pub kind: EventKind,
     /// On whose behalf.

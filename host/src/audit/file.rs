@@ -90,7 +90,7 @@ fn place(path: &Path) -> io::Result<(&Path, OsString)> {
 pub(super) struct Tail {
     /// The last line that is one.
     pub(super) last: Option<Link>,
-    /// What stands behind it and is no line, with or without a line end.
+    /// The bytes behind it that are no line, with or without a line end.
     pub(super) torn: Vec<Vec<u8>>,
     /// Whether the file ends in the middle of a line.
     pub(super) is_open: bool,

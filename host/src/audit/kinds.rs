@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-/// What the table says about one kind of event.
+/// The row of one kind of event.
 #[derive(Debug)]
 pub struct EventRow {
     /// The name in the log.
@@ -11,20 +11,20 @@ pub struct EventRow {
     /// Whether strangers can cause it in any number. Of such events many alike are counted
     /// instead of written, and they wait a moment for others to be synced with them.
     pub from_strangers: bool,
-    /// One sentence: when it is recorded.
+    /// A sentence that says when it is recorded.
     pub help: &'static str,
     /// The members of `about`.
     pub fields: &'static [EventField],
 }
 
-/// One member of `about`.
+/// A member of `about`.
 #[derive(Debug)]
 pub struct EventField {
     /// The name in the log.
     pub name: &'static str,
     /// Whether every event of the kind has it.
     pub always: bool,
-    /// What it holds.
+    /// A phrase that says what it holds.
     pub help: &'static str,
 }
 
@@ -50,7 +50,7 @@ const fn optional(name: &'static str, help: &'static str) -> EventField {
 macro_rules! event_kinds {
     ($($kind:ident: $name:literal, from_strangers: $from_strangers:literal, $help:literal,
        [$($field:expr),* $(,)?];)*) => {
-        /// What can happen.
+        /// The kind of an event.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum EventKind {
             $(#[doc = $help] $kind,)*
@@ -60,7 +60,7 @@ macro_rules! event_kinds {
             /// All kinds, in the order of the reference page.
             pub const ALL: &[Self] = &[$(Self::$kind),*];
 
-            /// What the table says about it.
+            /// Its row in the table.
             #[must_use]
             pub const fn row(self) -> &'static EventRow {
                 match self {
@@ -265,7 +265,7 @@ mod tests {
         }
     }
 
-    /// What administrators do is never throttled, or a flood could hide it.
+    /// Events that administrators cause are never throttled, or a flood could hide them.
     #[test]
     fn what_strangers_can_cause_is_known() {
         let from_strangers: Vec<_> = EventKind::ALL

@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 
-/// Where a syslog daemon listens: a socket such as `/dev/log`, or `udp:192.0.2.7:514`.
+/// The place where a syslog daemon listens: a socket such as `/dev/log`, or `udp:192.0.2.7:514`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SyslogTarget {
     /// A Unix datagram socket.

@@ -22,7 +22,7 @@ const ADDRESSES_MAX: usize = 10_000;
 /// Addresses that a summary names.
 const NAMED_MAX: usize = 10;
 
-/// What has come in this window.
+/// Counts the events of a window.
 #[derive(Debug, Default)]
 pub(super) struct EventThrottle {
     began: Duration,
@@ -55,7 +55,8 @@ impl EventThrottle {
         false
     }
 
-    /// What was left out, once the window is over: a line for each name of an event.
+    /// The counts of the events that were left out, once the window is over: an event for each
+    /// kind.
     pub(super) fn summaries(&mut self, now: Duration) -> Vec<Event> {
         if self.seen.is_empty() || now.saturating_sub(self.began) < WINDOW {
             return Vec::new();

@@ -30,7 +30,7 @@ pub struct Verified {
     pub head_checked: bool,
 }
 
-/// What is wrong with a log, and where.
+/// A defect of the log, and where it is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChainDefect {
     /// The content of a line does not have its hash.
@@ -100,7 +100,7 @@ pub enum VerifyError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
 }

@@ -28,7 +28,7 @@ const BATCH_MAX: usize = 1_024;
 /// How often a log that fails is tried again, and summaries are looked for.
 const TICK: Duration = Duration::from_secs(1);
 
-/// What recorders send.
+/// A message from a recorder.
 #[derive(Debug)]
 pub(super) enum Message {
     Event(Timestamp, Box<Event>),
@@ -43,12 +43,12 @@ pub(super) struct Writer {
     checkpoint_path: PathBuf,
     clock: Clock,
     shared: Arc<Shared>,
-    /// None while it cannot be opened.
+    /// The file; none while it cannot be opened, and where none is wanted.
     file: Option<ChainedFile>,
     syslog: Option<Syslog>,
     /// The chain where there is no file.
     link: Link,
-    /// What has to be noted first.
+    /// Events about the log itself, to be written first.
     notes: Vec<Event>,
 }
 
@@ -211,7 +211,7 @@ impl Writer {
     }
 }
 
-/// What is written together.
+/// The events that are written together.
 #[derive(Default)]
 struct Batch {
     events: Vec<(Timestamp, Event)>,

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 /// A caller who has the right `R`. A proof value: only [`Authorized::check`] makes one.
 #[derive(Clone, Debug)]
 pub struct Authorized<R> {
-    /// Who calls.
+    /// The caller.
     pub caller: Caller,
     right: PhantomData<R>,
 }

@@ -12,12 +12,13 @@ use super::usage::KeyUsage;
 use crate::ids::KeyId;
 use crate::net::NetworkAcl;
 
-/// Who is calling. A proof value: outside tests only the key store makes one that stands for a
-/// key. Cheap to clone.
+/// The caller of a request. A proof value: outside tests only the key store makes one that
+/// stands for a key. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Caller(Option<Arc<Grant>>);
 
-/// What lets a caller in: one secret of one key. A key has several while it is being rotated.
+/// The right of a caller to come in: one secret of one key. A key has several while it is being
+/// rotated.
 #[derive(Debug)]
 pub(super) struct Grant {
     pub(super) account: Arc<Account>,
@@ -32,7 +33,7 @@ pub(super) struct Grant {
 pub(super) struct Account {
     pub(super) id: KeyId,
     pub(super) scopes: Scopes,
-    /// None: all models.
+    /// The models that it may use; none for all.
     pub(super) models: Option<BTreeSet<String>>,
     pub(super) allowance: Allowance,
     pub(super) networks: NetworkAcl,
@@ -77,7 +78,7 @@ impl Caller {
         self.account().map(|account| &account.id)
     }
 
-    /// Where the key's use is counted; none without a key.
+    /// The counts of the key's usage; none without a key.
     #[must_use]
     pub fn usage(&self) -> Option<&Arc<KeyUsage>> {
         self.account().map(|account| &account.usage)
@@ -132,7 +133,7 @@ impl Caller {
         self.account().map_or(UNSAID, |account| &account.allowance)
     }
 
-    /// Where the key may be used from; everywhere without a key.
+    /// The networks that the key may be used from; all of them without a key.
     #[must_use]
     pub fn networks(&self) -> &NetworkAcl {
         const EVERYWHERE: &NetworkAcl = &NetworkAcl::EVERYWHERE;

@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 
-/// What the secrets of stored keys begin with, so that scanners find leaked ones.
+/// The beginning of the secrets of stored keys, by which scanners find leaked ones.
 pub(super) const PREFIX: &str = "sk-belljar-";
 /// Hex digits after the prefix: 256 bits.
 const SECRET_DIGITS: usize = 64;
@@ -141,7 +141,7 @@ impl PresentedKey {
     }
 }
 
-/// What was presented cannot be a key. Nothing of it is repeated.
+/// The presented text cannot be a key. Nothing of it is repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the API key is malformed")]
 pub struct MalformedKey;
@@ -152,7 +152,7 @@ pub enum MalformedAuthorization {
     /// Another scheme, or none.
     #[error("the header is not of the form `Bearer KEY`")]
     NotBearer,
-    /// What stands behind the scheme.
+    /// The text behind the scheme cannot be a key.
     #[error(transparent)]
     Key(#[from] MalformedKey),
 }
@@ -198,7 +198,7 @@ pub enum InvalidConfiguredKey {
     /// No client could send it in a header.
     #[error("a plain key is at most 512 visible ASCII characters without spaces")]
     Characters,
-    /// What follows `sha256:` is no hash.
+    /// The text behind `sha256:` is no hash.
     #[error("`sha256:` must be followed by 64 hex digits")]
     Hash,
 }

@@ -1,4 +1,4 @@
-//! What a key may do ([`Scope`]) and which allowance it has ([`Tier`]).
+//! The rights of a key ([`Scope`]) and its allowance ([`Tier`]).
 
 use std::fmt;
 use std::str::FromStr;
@@ -71,7 +71,7 @@ impl serde::Serialize for Scope {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown scope `{got}`: scopes are infer, models:read, models:write, admin and metrics")]
 pub struct InvalidScope {
-    /// What was found, cut to 64 characters.
+    /// The text, cut to 64 characters.
     pub got: String,
 }
 
@@ -80,7 +80,7 @@ pub struct InvalidScope {
 pub struct Scopes(u8);
 
 impl Scopes {
-    /// What a caller without a key may do where none is required, and what a key of the
+    /// The rights of a caller without a key where none is required, and of a key of the
     /// configuration may do: run models and list them.
     pub const USE: Self = Self(1 << Scope::Infer as u8 | 1 << Scope::ModelsRead as u8);
 
@@ -161,7 +161,7 @@ impl serde::Serialize for Scopes {
 pub enum Tier {
     /// The smallest allowance.
     Free,
-    /// What a key gets when nothing is said.
+    /// The tier of a key that was given none.
     Tier1,
     /// Above `tier-1`.
     Tier2,
@@ -227,7 +227,7 @@ impl serde::Serialize for Tier {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown tier `{got}`: tiers are free, tier-1, tier-2, tier-3, tier-4 and tier-5")]
 pub struct InvalidTier {
-    /// What was found, cut to 64 characters.
+    /// The text, cut to 64 characters.
     pub got: String,
 }
 

@@ -148,7 +148,7 @@ impl KeyStore {
         records
     }
 
-    /// One key.
+    /// The key of that id.
     ///
     /// # Errors
     ///
@@ -160,7 +160,7 @@ impl KeyStore {
             .ok_or_else(|| KeyError::NotFound { id: id.clone() })
     }
 
-    /// What a key has used; nothing for one that does not exist.
+    /// The usage of a key; no usage for one that does not exist.
     #[must_use]
     pub fn usage(&self, id: &KeyId) -> UsageCounts {
         let table = self.0.table.load();

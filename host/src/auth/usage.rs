@@ -1,4 +1,4 @@
-//! What a key has used: counted in memory, without locks, and written to the database now and
+//! The usage of a key: counted in memory, without locks, and written to the database now and
 //! then by the store.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -19,13 +19,13 @@ pub struct KeyUsage {
     fuel: AtomicU64,
     /// The UTC day of `fuel_before`, counted from 1970.
     day: AtomicI64,
-    /// What `fuel` was when that day began.
+    /// The value of `fuel` when that day began.
     fuel_before: AtomicU64,
     /// Whether there is something that the database does not have.
     changed: AtomicBool,
 }
 
-/// What a key has used, at one moment.
+/// The usage of a key at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct UsageCounts {
     /// When its last request came; none before the first.

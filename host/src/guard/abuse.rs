@@ -42,7 +42,7 @@ pub struct AbuseConfig {
     pub addresses_max: usize,
     /// How often what is over is cleaned away.
     pub cleanup_interval: Duration,
-    /// Who is never banned.
+    /// The networks that are never banned.
     pub exempt: NetworkList,
     /// Whether violations of a caller with a valid key count against the key and not against
     /// the address that it shares with others.
@@ -99,7 +99,7 @@ impl AbuseConfig {
 /// A ban is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// What led to it last.
+    /// The kind of violation that led to it last.
     pub reason: Violation,
     /// Violations of all kinds within the window.
     pub violations: u32,

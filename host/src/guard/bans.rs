@@ -42,7 +42,7 @@ const WRITE_PATIENCE: Duration = Duration::from_secs(2);
 /// When a write that failed is tried again.
 const WRITE_PAUSE: Duration = Duration::from_secs(1);
 
-/// Who is banned: an address, or one key at an address.
+/// The subject of a ban: an address, or one key at an address.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Subject {
     /// The address, or the first one of its IPv6 network.
@@ -54,9 +54,9 @@ pub struct Subject {
 /// A ban.
 #[derive(Debug)]
 pub struct Ban {
-    /// Who.
+    /// The banned address or key.
     pub subject: Subject,
-    /// What led to it last.
+    /// The kind of violation that led to it last.
     pub reason: Violation,
     /// Violations of all kinds within the window when it was made.
     pub violations: u32,
@@ -71,7 +71,7 @@ pub struct Ban {
 /// A network that is never banned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exemption {
-    /// Which.
+    /// The network.
     pub network: Network,
     /// Why, in the words of who made it.
     pub note: String,
@@ -87,13 +87,13 @@ pub enum BanError {
     /// Nobody at that address is banned.
     #[error("no ban is in force for {address}")]
     NotBanned {
-        /// What was asked for.
+        /// The address that was asked for.
         address: IpAddr,
     },
     /// The network is not exempt.
     #[error("{network} is not exempt by an administrator")]
     NotExempt {
-        /// What was asked for.
+        /// The network that was asked for.
         network: Network,
     },
     /// There are too many exemptions.
@@ -135,7 +135,7 @@ struct Inner {
     unwritten: Mutex<Vec<Arc<Ban>>>,
     has_unwritten: Notify,
     was_written: Notify,
-    /// One change of the stored bans at a time.
+    /// Held by the change of the stored bans that is under way: there is one at a time.
     change: tokio::sync::Mutex<()>,
     cleaned_at: Mutex<Duration>,
 }

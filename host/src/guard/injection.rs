@@ -27,7 +27,7 @@ impl Default for InjectionConfig {
 pub struct Finding {
     /// The place in the request, for example `messages[2].content`.
     pub field: String,
-    /// What was found there.
+    /// The signs that were found there.
     pub hit: Hit,
 }
 
@@ -41,13 +41,13 @@ impl fmt::Display for Finding {
 #[derive(Clone, Debug)]
 pub struct Screening(Screener);
 
-/// What has been screened: a proof that nothing in it was found that blocks. Only
+/// A value that has been screened: a proof that nothing in it was found that blocks. Only
 /// [`Screening::pass`] makes one, and runs take nothing else.
 #[derive(Debug)]
 pub struct Screened<T>(T);
 
 impl<T> Screened<T> {
-    /// What it holds.
+    /// The value.
     pub fn into_inner(self) -> T {
         self.0
     }
@@ -59,11 +59,11 @@ pub trait Texts {
     ///
     /// # Errors
     ///
-    /// What the inspection says, passed on.
+    /// The error of the inspection, passed on.
     fn visit(&self, inspection: &mut Inspection<'_>) -> Result<(), Box<Finding>>;
 }
 
-/// One request under inspection.
+/// The inspection of one request.
 #[derive(Debug)]
 pub struct Inspection<'a> {
     screener: &'a Screener,
@@ -87,7 +87,7 @@ impl Screening {
         Self(Screener::new(policies))
     }
 
-    /// What a hit in a kind of field leads to.
+    /// The consequence of a hit in a kind of field.
     #[must_use]
     pub fn mode(&self, kind: FieldKind) -> Mode {
         self.0.mode(kind)
@@ -181,7 +181,7 @@ impl Inspection<'_> {
         }
     }
 
-    /// What was found and is only to be reported.
+    /// The findings that are only to be reported.
     #[must_use]
     pub fn into_reported(self) -> Vec<Finding> {
         self.reported

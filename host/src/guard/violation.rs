@@ -1,4 +1,4 @@
-//! What counts against an address.
+//! The kinds of violations that count against an address.
 
 /// One act that counts towards a ban of the address that it came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -8,7 +8,7 @@ use crate::auth::Caller;
 use crate::clock::Clock;
 use crate::net::ClientAddress;
 
-/// What a request of a route counts as in its caller's minute.
+/// The amount that a request of a route takes from its caller's minute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counts {
     /// Nothing: operations must be possible for a caller who is over the limit.
@@ -41,7 +41,8 @@ pub struct Limiter {
 
 /// The limiter's answer to one request.
 pub struct Entry {
-    /// Where the request is counted, refused ones too; none where nothing is limited.
+    /// The permit by which the request is counted, a refused one too; none where nothing is
+    /// limited.
     pub permit: Option<RatePermit>,
     /// The caller's place among its requests at once, to be held until the last byte.
     pub slot: Option<Arc<Slot>>,
@@ -74,7 +75,7 @@ impl Limiter {
         &self.rates
     }
 
-    /// What is counted by key alone.
+    /// The limits that hold by key alone.
     #[must_use]
     pub fn quotas(&self) -> &Quotas {
         &self.quotas

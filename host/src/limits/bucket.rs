@@ -1,5 +1,5 @@
-//! What one caller has left: requests by the generic cell rate algorithm of `governor`, tokens
-//! in a bucket that takes back what was reserved and not used.
+//! The remainder of one caller's minute: requests by the generic cell rate algorithm of
+//! `governor`, tokens in a bucket that takes back what was reserved and not used.
 
 use std::hash::{Hash, Hasher};
 use std::num::NonZeroU32;
@@ -22,7 +22,7 @@ const NS_PER_MINUTE: u64 = 60_000_000_000;
 pub struct Window {
     /// A minute's worth.
     pub limit: u32,
-    /// What could be taken now.
+    /// The amount that could be taken now.
     pub remaining: u32,
     /// Until the whole of it is there again.
     pub reset: Duration,
@@ -31,18 +31,18 @@ pub struct Window {
 /// How much is left of both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateStatus {
-    /// Of requests.
+    /// The window of requests.
     pub requests: Window,
-    /// Of tokens.
+    /// The window of tokens.
     pub tokens: Window,
 }
 
 /// Why nothing was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shortage {
-    /// Of requests: the next one is there after this time.
+    /// Requests are short: the next one is there after this time.
     Requests(Duration),
-    /// Of tokens: as many are there after this time.
+    /// Tokens are short: as many are there after this time.
     Tokens(Duration),
 }
 
@@ -50,7 +50,7 @@ pub(super) enum Shortage {
 pub(super) struct Requests {
     limiter: RateLimiter<Cell, Cells, Clock, NoOpMiddleware<Nanos>>,
     per_minute: NonZeroU32,
-    /// What the limiter counts its time from.
+    /// The time that the limiter counts from.
     start: Duration,
 }
 
@@ -205,7 +205,7 @@ impl Tokens {
 
     fn check(&self, tokens: u32) -> Result<(), Duration> {
         let wanted = i128::from(tokens) * Self::UNIT;
-        // None wanted is never refused, however deep the debt.
+        // A request for no tokens is never refused, however deep the debt.
         if tokens == 0 || wanted <= self.level {
             Ok(())
         } else {
@@ -230,7 +230,7 @@ impl Tokens {
     }
 }
 
-/// One caller's two buckets.
+/// The two buckets of one caller.
 pub(super) struct Bucket {
     algorithm: Arc<Requests>,
     cell: Cell,
@@ -282,7 +282,7 @@ impl Bucket {
         self.tokens.add(i64::from(reserved) - i64::from(used));
     }
 
-    /// What is left.
+    /// The remainder of both.
     pub(super) fn status(&mut self, now: Duration) -> RateStatus {
         self.tokens.refill(now);
         RateStatus {

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use super::bucket::{Bucket, RateStatus, Shortage};
 use crate::clock::Clock;
 
-/// One caller's buckets, held by the table and by the permits of its requests in flight.
+/// The buckets of one caller, held by the table and by the permits of its requests in flight.
 pub(super) type SharedBucket = Arc<Mutex<Bucket>>;
 
 /// Why a request is not let through.
@@ -47,7 +47,7 @@ pub enum RateError {
     AlreadyCounted,
 }
 
-/// What one request may take from. Clones are the same permit.
+/// The right of one request to take from its caller's minute. Clones are the same permit.
 #[derive(Clone)]
 pub struct RatePermit(Arc<Shared>);
 
@@ -134,7 +134,7 @@ impl RatePermit {
         self.0.bucket.lock().rate().tokens.get()
     }
 
-    /// What the caller has left.
+    /// The remainder of the caller's minute.
     #[must_use]
     pub fn status(&self) -> RateStatus {
         self.0.bucket.lock().status(self.0.clock.elapsed())

@@ -1,4 +1,4 @@
-//! What is counted by key alone: requests and uploads at once, what is stored, fuel a day.
+//! The limits that hold by key alone: requests and uploads at once, what is stored, fuel a day.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use crate::auth::Caller;
 use crate::ids::KeyId;
 
-/// What a key may have where nothing else is said with it; none is without bound.
+/// The limits of keys that have none of their own; none is without bound.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct QuotaConfig {
     /// Requests at once, streams included until their last byte.
@@ -118,7 +118,7 @@ struct Inner {
     uploads: Mutex<HashMap<KeyId, Arc<AtomicU32>>>,
 }
 
-/// One of the things that a key may have at once, until it is dropped.
+/// A place among the requests or uploads that a key may have at once, until it is dropped.
 #[derive(Debug)]
 #[must_use]
 pub struct Slot {

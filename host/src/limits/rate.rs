@@ -27,7 +27,7 @@ impl Rate {
         }
     }
 
-    /// What a tier stands for.
+    /// The rate of a tier.
     #[must_use]
     pub fn of_tier(tier: Tier) -> Self {
         let (requests, tokens) = match tier {
@@ -41,7 +41,7 @@ impl Rate {
         Self::new(requests, tokens)
     }
 
-    /// What a caller gets: the key's own numbers, else those of the key's tier, else those of
+    /// The rate of a caller: the key's own numbers, else those of the key's tier, else those of
     /// the route, else the server's.
     pub(super) fn of_caller(caller: &Caller, route: Option<Self>, config: &Config) -> Self {
         let server = || {
@@ -68,7 +68,7 @@ impl Rate {
 /// without a tier or numbers of their own get there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteRate {
-    /// As the router writes it.
+    /// The route's template, as the router writes it.
     pub route: String,
     /// How much.
     pub rate: Rate,

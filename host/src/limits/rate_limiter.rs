@@ -79,7 +79,7 @@ impl RateLimiter {
         self.0.config.reset
     }
 
-    /// What callers get without a tier or limits of their own.
+    /// The rate of callers without a tier or limits of their own.
     #[must_use]
     pub fn server_rate(&self) -> Rate {
         Rate::of_caller(&Caller::anonymous(), None, &self.0.config)

@@ -65,7 +65,7 @@ impl fmt::Display for NetworkList {
     }
 }
 
-/// Which addresses are let in: to a listener, or with a key.
+/// The networks that are let in, to a listener or with a key.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct NetworkAcl {
     /// The networks that are let in, and no others; empty for all.

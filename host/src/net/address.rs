@@ -33,7 +33,7 @@ impl ClientAddress {
         self.ip
     }
 
-    /// What limits and bans are kept by.
+    /// The address of the network that limits and bans are kept by.
     #[must_use]
     pub fn network(self) -> IpAddr {
         self.network

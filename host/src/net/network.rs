@@ -1,4 +1,4 @@
-//! One network, and the notation that it has everywhere: in settings, keys and exemptions.
+//! A network, and the notation that it has everywhere: in settings, keys and exemptions.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 
-/// One network: an address and how many of its bits count. A bare address is a network of one.
+/// A network: an address and how many of its bits count. A bare address is a network of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Network(IpNet);
 
@@ -24,7 +24,7 @@ pub enum InvalidNetwork {
     HostBits {
         /// The text.
         text: String,
-        /// What was probably meant.
+        /// The network that was probably meant.
         meant: String,
     },
 }
@@ -108,8 +108,8 @@ impl fmt::Display for Network {
     }
 }
 
-/// As text, with the prefix also where it is one address: so the admin API has always shown the
-/// networks of a key, and so they are stored.
+/// Written as text, with the prefix also where it is one address: so the admin API has always
+/// shown the networks of a key, and so they are stored.
 impl serde::Serialize for Network {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&self.0)

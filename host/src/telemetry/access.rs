@@ -8,7 +8,7 @@ use super::line::Line;
 use super::logs::{LogFormat, access_sink};
 use crate::ids::{KeyId, RequestId};
 
-/// What is recorded about one request. Never its content.
+/// The record of one request. Never has its content.
 #[derive(Clone, Debug)]
 pub struct AccessRecord<'a> {
     /// The HTTP method.
@@ -19,7 +19,7 @@ pub struct AccessRecord<'a> {
     pub status: u16,
     /// From the head of the request to the last byte of the answer.
     pub duration: Duration,
-    /// Who called.
+    /// The caller's key.
     pub key_id: Option<&'a KeyId>,
     /// The model that ran, `name@version`.
     pub model: Option<&'a str>,

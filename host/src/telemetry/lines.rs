@@ -16,7 +16,7 @@ const WAITING_BYTES_MAX: usize = 8 << 20;
 /// How long lines are gathered before they are written together.
 const GATHERING: Duration = Duration::from_millis(5);
 
-/// Where lines go in. One `write` is one line, whole or not at all.
+/// The entrance for lines. One `write` is one line, whole or not at all.
 #[derive(Clone, Debug)]
 pub(super) struct Lines(Arc<Shared>);
 
@@ -127,7 +127,7 @@ impl Drop for LinesGuard {
 mod tests {
     use super::*;
 
-    /// What was written, and in how many pieces.
+    /// The bytes that were written, and in how many pieces.
     #[derive(Clone, Default)]
     struct Paper(Arc<Mutex<(Vec<u8>, u32)>>);
 

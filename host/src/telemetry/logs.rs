@@ -14,9 +14,9 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 /// How the server logs.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// One line of text or one JSON object a line.
+    /// The form of a line.
     pub format: LogFormat,
-    /// Which lines are written.
+    /// The lines that are written.
     pub filter: LogFilter,
     /// Whether each request gets a line.
     pub access_log: bool,
@@ -66,7 +66,7 @@ impl FromStr for LogFormat {
     }
 }
 
-/// Which lines are written: a level, or levels by module as in `warn,belljar=debug`.
+/// A choice of lines: a level, or levels by module as in `warn,belljar=debug`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogFilter(String);
 
@@ -108,7 +108,7 @@ pub struct InvalidLogSetting(String);
 #[derive(Debug)]
 pub struct LogGuard(#[expect(dead_code, reason = "held for its drop")] Option<LinesGuard>);
 
-/// Where lines go, for the access log, which does not pass through `tracing`.
+/// The sink of lines, for the access log, which does not pass through `tracing`.
 pub(super) struct Sink {
     pub(super) writer: Lines,
     pub(super) format: LogFormat,
@@ -116,7 +116,7 @@ pub(super) struct Sink {
 
 static SINK: OnceLock<Sink> = OnceLock::new();
 
-/// Where access records go, unless they are turned off.
+/// Whether access records are written.
 static ACCESS: OnceLock<bool> = OnceLock::new();
 
 /// Starts logging. The first call in a process wins; later ones, as in tests that start several

@@ -138,7 +138,7 @@ mod tests {
         assert!(text.contains(&format!(r#"{name}_bucket{{outcome="ok",le="0.25"}} 1"#)));
     }
 
-    /// What Prometheus asks of names: counters end in `_total`, and none is there twice.
+    /// Prometheus asks this of names: counters end in `_total`, and none is there twice.
     #[test]
     fn names_are_distinct_and_say_what_they_are() {
         let names: BTreeSet<_> = METRICS.iter().map(|row| row.name).collect();

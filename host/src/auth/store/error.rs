@@ -44,13 +44,13 @@ pub enum KeyError {
     /// A limit of zero, or one that cannot be stored.
     #[error("a limit is 1 to {LIMIT_MAX}")]
     Limit {
-        /// Which, by its name in the API.
+        /// The limit, by its name in the API.
         name: &'static str,
     },
     /// The expiry is not in the future.
     #[error("the expiry {expires} is not in the future")]
     ExpiresInThePast {
-        /// What was asked for.
+        /// The time that was asked for.
         expires: Timestamp,
     },
     /// The store is full.
@@ -59,25 +59,25 @@ pub enum KeyError {
     /// There is no such key.
     #[error("there is no key `{id}`")]
     NotFound {
-        /// What was asked for.
+        /// The key that was asked for.
         id: KeyId,
     },
     /// The key comes from the configuration.
     #[error("the key `{id}` is set in the configuration; take it out there and restart")]
     Configured {
-        /// What was asked for.
+        /// The key that was asked for.
         id: KeyId,
     },
     /// The key was revoked.
     #[error("the key `{id}` is revoked: make a new one")]
     Revoked {
-        /// What was asked for.
+        /// The key that was asked for.
         id: KeyId,
     },
     /// The key's time is over.
     #[error("the key `{id}` has expired: make a new one")]
     Expired {
-        /// What was asked for.
+        /// The key that was asked for.
         id: KeyId,
     },
     /// The old secret would work for too long.
@@ -97,7 +97,7 @@ pub enum KeyError {
     Damaged {
         /// The key's row.
         id: String,
-        /// What is wrong.
+        /// The reason why it cannot be read.
         reason: String,
     },
     /// The host: the file of the admin key cannot be written.
@@ -105,7 +105,7 @@ pub enum KeyError {
     AdminFile {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// The host: the task that made the change ended early.

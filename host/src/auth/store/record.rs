@@ -1,4 +1,4 @@
-//! What is known about a key, and what is asked for when one is made.
+//! The record of a key, and the request for a new one.
 
 use std::collections::BTreeSet;
 
@@ -13,21 +13,21 @@ use crate::auth::scope::Scopes;
 use crate::ids::KeyId;
 use crate::net::NetworkAcl;
 
-/// What is known about a key; nothing of its secret.
+/// The record of a key; nothing of its secret.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct KeyRecord {
     /// Its public name.
     pub id: KeyId,
-    /// What its creator called it.
+    /// The name that its creator gave it.
     pub name: String,
-    /// What it may do.
+    /// Its rights.
     pub scopes: Scopes,
     /// The models it may use; none for all.
     pub models: Option<BTreeSet<String>>,
     /// How much it may use.
     #[serde(flatten)]
     pub allowance: Allowance,
-    /// Where it may be used from.
+    /// The networks that it may be used from.
     #[serde(flatten)]
     pub networks: NetworkAcl,
     /// When it was made; none for a key of the configuration.
@@ -91,7 +91,7 @@ pub struct NewKey {
     pub models: Option<BTreeSet<String>>,
     /// How much it may use.
     pub allowance: Allowance,
-    /// Where it may be used from.
+    /// The networks that it may be used from.
     pub networks: NetworkAcl,
     /// When it stops working; in the future.
     pub expires: Option<Timestamp>,
@@ -100,7 +100,7 @@ pub struct NewKey {
 /// A key that was made, with the only copy of its secret.
 #[derive(Clone, Debug)]
 pub struct CreatedKey {
-    /// What is stored about it.
+    /// Its record, as it is stored.
     pub record: KeyRecord,
     /// The secret. Shown once.
     pub secret: SecretKey,
@@ -134,8 +134,8 @@ impl NewKey {
         }
     }
 
-    /// What is stored of it. Times are cut to what the database can hold, so that a record reads
-    /// the same before and after a restart.
+    /// The record of the new key. Times are cut to what the database can hold, so that a record
+    /// reads the same before and after a restart.
     pub(super) fn record(self, now: Timestamp, from_server: bool) -> KeyRecord {
         KeyRecord {
             id: KeyId::random(),
@@ -154,7 +154,7 @@ impl NewKey {
     }
 }
 
-/// What the database can hold.
+/// The time as the database can hold it.
 pub(super) fn whole_milliseconds(time: Timestamp) -> Timestamp {
     Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
 }

@@ -13,9 +13,9 @@ use crate::auth::key::KeyDigest;
 use crate::auth::usage::UsageCounts;
 use crate::ids::KeyId;
 
-/// What the counts of a key are stored under. A key of the configuration has no id of its own,
-/// only a position, and with it would inherit the counts of another key when the list changes:
-/// so it goes by a hash of its hash.
+/// The name that the counts of a key are stored under. A key of the configuration has no id of
+/// its own, only a position, and with it would inherit the counts of another key when the list
+/// changes: so it goes by a hash of its hash.
 pub(super) fn subject_of(stored: Option<&KeyId>, digest: &KeyDigest) -> String {
     match stored {
         Some(id) => id.as_str().to_owned(),

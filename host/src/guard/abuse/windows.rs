@@ -96,7 +96,7 @@ pub(super) struct Windows<K> {
 
 #[derive(Debug)]
 struct Slot<K> {
-    /// None: the slot is free.
+    /// The subject; none in a free slot.
     subject: Option<K>,
     log: Log,
     newer: u32,

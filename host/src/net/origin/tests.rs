@@ -141,7 +141,7 @@ proptest! {
         }
     }
 
-    /// The same for `Forwarded`.
+    /// `Forwarded` is read from the right as well.
     #[test]
     fn nothing_to_the_left_of_a_forwarded_element_matters(spoofed in any_header(), caller: u32) {
         let caller = IpAddr::V4(caller.into());

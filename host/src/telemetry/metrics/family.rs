@@ -4,16 +4,16 @@ use std::sync::OnceLock;
 
 use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, SharedString, Unit};
 
-/// What the table says about one metric.
+/// The row of one metric in the table.
 #[derive(Debug)]
 pub struct MetricRow {
     /// The name in the text format.
     pub name: &'static str,
-    /// What is done with its values.
+    /// The way in which its values are put together.
     pub kind: MetricKind,
-    /// What it counts.
+    /// The unit of its values.
     pub unit: Unit,
-    /// One sentence, which the text format has as well.
+    /// A sentence, which the text format has as well.
     pub help: &'static str,
     /// Its labels, each with the values that it has. Values are bounded: nothing that a caller
     /// writes becomes one.
@@ -22,7 +22,7 @@ pub struct MetricRow {
     pub buckets: &'static [f64],
 }
 
-/// What is done with the values of a metric.
+/// The way in which the values of a metric are put together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MetricKind {
     /// They are added up.
@@ -51,7 +51,8 @@ pub struct Family<H, const LABELS: usize> {
     unlabelled: OnceLock<H>,
 }
 
-/// Where values of one metric with its labels go in. Making one costs a look-up, using it none.
+/// The entrance for values of one metric with its labels. Making a handle costs a look-up, using
+/// it none.
 pub trait Handle: Clone {
     /// The kind of metric that it is of.
     const KIND: MetricKind;
@@ -96,7 +97,7 @@ impl<H, const LABELS: usize> Family<H, LABELS> {
         }
     }
 
-    /// What the table says about it.
+    /// Its row in the table.
     #[must_use]
     pub fn row(&self) -> &MetricRow {
         &self.row

@@ -7,8 +7,8 @@ use super::family::{Family, Handle as _, MetricRow};
 
 /// Writes the metrics and their list.
 macro_rules! metrics {
-    ($($metric:ident: $handle:ident $(in $buckets:ident)?, $name:literal, $unit:ident, $help:literal,
-       [$($label:literal: $values:literal),* $(,)?];)*) => {
+    ($($metric:ident: $handle:ident $(in $buckets:ident)?, $name:literal, $unit:ident,
+       $help:literal, [$($label:literal: $values:literal),* $(,)?];)*) => {
         $(
             #[doc = $help]
             pub static $metric: Family<$handle, { <[&str]>::len(&[$($label),*]) }> =
