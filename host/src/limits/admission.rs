@@ -111,7 +111,7 @@ impl Limiter {
     ) -> Result<Admitted, LimitError> {
         if let Some(usage) = caller.usage() {
             let used = || usage.fuel_today();
-            self.quotas.check_fuel(caller, used, self.clock.now())?;
+            self.quotas.check_fuel(caller, used, || self.clock.now())?;
         }
         *slot = self.quotas.enter_request(caller)?.map(Arc::new);
         *permit = self.rates.permit(caller, address, route);

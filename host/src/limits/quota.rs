@@ -199,7 +199,7 @@ impl Quotas {
         &self,
         caller: &Caller,
         used_today: impl FnOnce() -> u64,
-        now: Timestamp,
+        now: impl FnOnce() -> Timestamp,
     ) -> Result<(), OverQuota> {
         let Some(limit) = self.fuel_per_day(caller) else {
             return Ok(());
@@ -208,7 +208,7 @@ impl Quotas {
             used if used >= limit => Err(OverQuota::Fuel {
                 limit,
                 used,
-                wait: until_midnight(now),
+                wait: until_midnight(now()),
             }),
             _ => Ok(()),
         }
@@ -282,7 +282,7 @@ mod tests {
         assert!(quotas.enter_request(&anonymous).unwrap().is_none());
         assert!(
             quotas
-                .check_fuel(&anonymous, || 1, Timestamp::UNIX_EPOCH)
+                .check_fuel(&anonymous, || 1, || Timestamp::UNIX_EPOCH)
                 .is_ok()
         );
     }
