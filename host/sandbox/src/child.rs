@@ -2,7 +2,7 @@
 //! `load` and keep its memory, compile, write.
 
 use crate::{
-    Budget, Cap, CapHit, Capability, CompileError, RunError, SlotCaps,
+    Budget, Cap, CapHit, Capability, CompileError, RunError, RunLabel, SlotCaps,
     compiler::{CompileJob, Compiled, Order, Phase, Report},
     engine,
     fault::{classify, short},
@@ -308,7 +308,13 @@ fn load_state(job: &CompileJob, budget: &Budget) -> GuestState {
     };
     // The process's own cap on its address space is what binds here.
     let pot = Pot::new(u64::MAX);
-    GuestState::new(Arc::new(facts), "load".into(), budget, pot, Instant::now())
+    GuestState::new(
+        Arc::new(facts),
+        RunLabel::new("load"),
+        budget,
+        pot,
+        Instant::now(),
+    )
 }
 
 fn failed(error: RunError) -> CompileError {

@@ -71,15 +71,19 @@ impl EpochTicker {
         })
     }
 
-    /// Keeps the ticker going for as long as the returned value lives.
-    pub(crate) fn keep_going(&self) -> TickerGuard {
+    /// Keeps the ticker going until it is released.
+    pub(crate) fn hold(&self) {
         self.shared.active.fetch_add(1, Ordering::SeqCst);
         if self.shared.parked.load(Ordering::SeqCst)
             && self.shared.parked.swap(false, Ordering::SeqCst)
         {
             self.thread.unpark();
         }
-        TickerGuard(Arc::clone(&self.shared))
+    }
+
+    /// Undoes one [`hold`](Self::hold).
+    pub(crate) fn release(&self) {
+        self.shared.active.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -87,14 +91,5 @@ impl Drop for EpochTicker {
     fn drop(&mut self) {
         self.shared.stopped.store(true, Ordering::Release);
         self.thread.unpark();
-    }
-}
-
-/// Proof that the ticker is going.
-pub(crate) struct TickerGuard(Arc<TickerState>);
-
-impl Drop for TickerGuard {
-    fn drop(&mut self) {
-        self.0.active.fetch_sub(1, Ordering::SeqCst);
     }
 }

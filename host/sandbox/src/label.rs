@@ -10,9 +10,12 @@ use std::{
 
 /// Who is running, for the log, and what the run cost, for whoever keeps a clone.
 #[derive(Clone, Debug)]
-pub struct RunLabel {
+pub struct RunLabel(Arc<Label>);
+
+#[derive(Debug)]
+struct Label {
     request_id: Arc<str>,
-    meter: Arc<Meter>,
+    meter: Meter,
     report: Option<Arc<dyn RunReport>>,
 }
 
@@ -27,57 +30,59 @@ impl RunLabel {
     /// A label with a meter at zero.
     #[must_use]
     pub fn new(request_id: impl Into<Arc<str>>) -> Self {
-        Self {
-            request_id: request_id.into(),
-            meter: Arc::default(),
-            report: None,
-        }
+        Self::with(request_id.into(), None)
     }
 
-    /// The label with somebody to tell of each run's end.
+    /// A label with a meter at zero and somebody to tell of each run's end.
     #[must_use]
-    pub fn reporting_to(mut self, report: Arc<dyn RunReport>) -> Self {
-        self.report = Some(report);
-        self
+    pub fn reporting_to(report: Arc<dyn RunReport>, request_id: impl Into<Arc<str>>) -> Self {
+        Self::with(request_id.into(), Some(report))
+    }
+
+    fn with(request_id: Arc<str>, report: Option<Arc<dyn RunReport>>) -> Self {
+        Self(Arc::new(Label {
+            request_id,
+            meter: Meter::default(),
+            report,
+        }))
     }
 
     /// The id of the request.
     #[must_use]
     pub fn request_id(&self) -> &str {
-        &self.request_id
-    }
-
-    pub(crate) fn shared_request_id(&self) -> Arc<str> {
-        Arc::clone(&self.request_id)
+        &self.0.request_id
     }
 
     /// What all runs under this label have cost so far, failed and cancelled ones included.
     #[must_use]
     pub fn cost(&self) -> RunCost {
-        let us = self.meter.wall_us.load(Ordering::Relaxed);
+        let us = self.0.meter.wall_us.load(Ordering::Relaxed);
         RunCost {
-            fuel: self.meter.fuel.load(Ordering::Relaxed),
-            memory_bytes: self.meter.memory_bytes.load(Ordering::Relaxed),
-            output_bytes: self.meter.output_bytes.load(Ordering::Relaxed),
+            fuel: self.0.meter.fuel.load(Ordering::Relaxed),
+            memory_bytes: self.0.meter.memory_bytes.load(Ordering::Relaxed),
+            output_bytes: self.0.meter.output_bytes.load(Ordering::Relaxed),
             wall: Duration::from_micros(us),
         }
     }
 
     /// Adds to the bytes of answers.
     pub(crate) fn count_output(&self, bytes: u64) {
-        self.meter.output_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.0
+            .meter
+            .output_bytes
+            .fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// Adds a run that has ended, and tells whoever is to be told.
     pub(crate) fn count_run(&self, cost: &RunCost) {
-        let meter = &self.meter;
+        let meter = &self.0.meter;
         meter.fuel.fetch_add(cost.fuel, Ordering::Relaxed);
         meter
             .memory_bytes
             .fetch_max(cost.memory_bytes, Ordering::Relaxed);
         let us = u64::try_from(cost.wall.as_micros()).unwrap_or(u64::MAX);
         meter.wall_us.fetch_add(us, Ordering::Relaxed);
-        if let Some(report) = &self.report {
+        if let Some(report) = &self.0.report {
             report.run_ended(cost);
         }
     }

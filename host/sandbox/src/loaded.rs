@@ -3,12 +3,12 @@
 use crate::{
     Inspection, LoadError, RunError,
     capabilities::Functions,
-    run_queue::{RunPermit, RunQueue},
+    run_queue::RunQueue,
     shared::Shared,
     state::{GuestState, ModelFacts},
     threads::ModelQueueId,
 };
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
 use wasmtime::component::InstancePre;
 
 pub(crate) struct Loaded {
@@ -42,10 +42,34 @@ impl Loaded {
         })
     }
 
-    /// The model's own queue first: a crowd before it must not stand in the host's queue.
-    pub(crate) async fn enter(&self) -> Result<(RunPermit, RunPermit), RunError> {
+    /// Waits for the right to run. The model's own queue comes first: a crowd before it must not
+    /// stand in the host's queue.
+    pub(crate) async fn admit(self: &Arc<Self>) -> Result<Admitted, RunError> {
         let own = self.queue.enter().await?;
-        let host = self.shared.queue.enter().await?;
-        Ok((own, host))
+        self.shared.queue.enter().await?.keep();
+        own.keep();
+        self.shared.ticker.hold();
+        Ok(Admitted(Arc::clone(self)))
+    }
+}
+
+/// A model that may run once, and the ticker kept going meanwhile. Dropping it lets the next run
+/// in. It holds all that a run shares with others by one count, since the counts are what the
+/// cores that run models take from one another.
+pub(crate) struct Admitted(Arc<Loaded>);
+
+impl Deref for Admitted {
+    type Target = Loaded;
+
+    fn deref(&self) -> &Loaded {
+        &self.0
+    }
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        self.shared.ticker.release();
+        self.shared.queue.leave();
+        self.queue.leave();
     }
 }

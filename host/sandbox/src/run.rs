@@ -3,10 +3,8 @@
 
 use crate::{
     Budget, Cap, CapHit, GuestError, RunCost, RunError, RunLabel,
-    epoch::TickerGuard,
     fault::{classify, short},
-    loaded::Loaded,
-    run_queue::RunPermit,
+    loaded::{Admitted, Loaded},
     state::{GuestState, HostStop},
     threads::GuestTask,
     wit::{embeddings, tensors, text, types},
@@ -48,12 +46,10 @@ pub(crate) trait Call: Send + 'static {
 /// What a run has and is: its store, and everything that goes when it goes.
 pub(crate) struct RunContext {
     pub(crate) store: Store<GuestState>,
-    pub(crate) model: Arc<Loaded>,
-    label: RunLabel,
     output_bytes: u64,
     start: Instant,
-    _ticking: TickerGuard,
-    _permits: (RunPermit, RunPermit),
+    /// The last to go: the next run finds what this one had free.
+    pub(crate) model: Admitted,
 }
 
 impl RunContext {
@@ -70,10 +66,14 @@ impl RunContext {
         }
     }
 
+    fn label(&self) -> &RunLabel {
+        self.store.data().label()
+    }
+
     /// Adds to the answer's size.
     pub(crate) fn add_output(&mut self, bytes: u64) -> Result<(), RunError> {
         self.output_bytes = self.output_bytes.saturating_add(bytes);
-        self.label.count_output(bytes);
+        self.label().count_output(bytes);
         let limit = self.store.data().budget().output_bytes_max;
         if self.output_bytes > limit {
             return Err(RunError::Cap(CapHit {
@@ -144,7 +144,7 @@ impl RunContext {
 impl Drop for RunContext {
     fn drop(&mut self) {
         self.store.data_mut().flush_stdio();
-        self.label.count_run(&self.cost());
+        self.label().count_run(&self.cost());
         let state = self.store.data();
         if state.yields == 0 {
             state.facts().quick.store(true, Ordering::Relaxed);
@@ -200,8 +200,8 @@ pub(crate) async fn start<C: Call>(
     budget: &Budget,
     label: &RunLabel,
 ) -> Result<RunHandle<C::Output>, RunError> {
-    let permits = model.enter().await?;
-    let run = run_call(Arc::clone(model), call, *budget, label.clone(), permits);
+    let admitted = model.admit().await?;
+    let run = run_call(admitted, call, *budget, label.clone());
     let mut future = Box::pin(run);
     if model.facts.quick.load(Ordering::Relaxed) {
         let first = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await;
@@ -252,18 +252,16 @@ impl<T> Future for RunHandle<T> {
 
 /// From an empty store to the end of the call.
 async fn run_call<C: Call>(
-    model: Arc<Loaded>,
+    model: Admitted,
     call: C,
     budget: Budget,
     label: RunLabel,
-    permits: (RunPermit, RunPermit),
 ) -> Result<Completed<C::Output>, RunError> {
     let start = Instant::now();
     let shared = &model.shared;
-    let ticking = shared.ticker.keep_going();
     let state = GuestState::new(
         Arc::clone(&model.facts),
-        label.shared_request_id(),
+        label,
         &budget,
         Arc::clone(&shared.pot),
         start,
@@ -271,12 +269,9 @@ async fn run_call<C: Call>(
     let store = store(&shared.engine, state)?;
     let mut context = RunContext {
         store,
-        model,
-        label,
         output_bytes: 0,
         start,
-        _ticking: ticking,
-        _permits: permits,
+        model,
     };
     let pre = &context.model.pre;
     let instance = pre.instantiate_async(&mut context.store).await;

@@ -5,13 +5,10 @@
 
 use crate::{RunError, Scope};
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
+use tokio::sync::{Semaphore, SemaphorePermit, TryAcquireError};
 
 /// What a client that was turned away is told to wait, in seconds. Runs last milliseconds, so
 /// the shortest value that `Retry-After` can say is long enough.
@@ -21,7 +18,7 @@ const RETRY_AFTER_S: u64 = 1;
 #[derive(Debug)]
 pub(crate) struct RunQueue {
     scope: Scope,
-    runs: Arc<Semaphore>,
+    runs: Semaphore,
     runs_max: u32,
     waiting: AtomicU32,
     queue_max: u32,
@@ -30,15 +27,20 @@ pub(crate) struct RunQueue {
 
 /// The right to run. Dropping it lets the next one in.
 #[derive(Debug)]
-pub(crate) struct RunPermit {
-    _permit: OwnedSemaphorePermit,
+pub(crate) struct RunPermit<'a>(SemaphorePermit<'a>);
+
+impl RunPermit<'_> {
+    /// Keeps the right until [`RunQueue::leave`].
+    pub(crate) fn keep(self) {
+        self.0.forget();
+    }
 }
 
 impl RunQueue {
     pub(crate) fn new(scope: Scope, runs_max: u32, queue_max: u32, queue_wait: Duration) -> Self {
         Self {
             scope,
-            runs: Arc::new(Semaphore::new(runs_max as usize)),
+            runs: Semaphore::new(runs_max as usize),
             runs_max,
             waiting: AtomicU32::new(0),
             queue_max,
@@ -48,9 +50,9 @@ impl RunQueue {
 
     /// A permit at once where one is free; a refusal at once where the queue is full; otherwise a
     /// place in the queue, first come, first served, for as long as `queue_wait`.
-    pub(crate) async fn enter(&self) -> Result<RunPermit, RunError> {
-        match Arc::clone(&self.runs).try_acquire_owned() {
-            Ok(permit) => return Ok(RunPermit { _permit: permit }),
+    pub(crate) async fn enter(&self) -> Result<RunPermit<'_>, RunError> {
+        match self.runs.try_acquire() {
+            Ok(permit) => return Ok(RunPermit(permit)),
             Err(TryAcquireError::Closed) => return Err(self.refusal(0)),
             Err(TryAcquireError::NoPermits) => {}
         }
@@ -59,13 +61,17 @@ impl RunQueue {
         if before >= self.queue_max {
             return Err(self.refusal(before));
         }
-        let acquired =
-            tokio::time::timeout(self.queue_wait, Arc::clone(&self.runs).acquire_owned()).await;
+        let acquired = tokio::time::timeout(self.queue_wait, self.runs.acquire()).await;
         drop(place);
         match acquired {
-            Ok(Ok(permit)) => Ok(RunPermit { _permit: permit }),
+            Ok(Ok(permit)) => Ok(RunPermit(permit)),
             Ok(Err(_)) | Err(_) => Err(self.refusal(self.waiting())),
         }
+    }
+
+    /// Gives back a permit that was kept.
+    pub(crate) fn leave(&self) {
+        self.runs.add_permits(1);
     }
 
     /// Runs in the queue.
@@ -101,6 +107,7 @@ impl Drop for QueuePlace<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
 
     #[tokio::test(start_paused = true)]
     async fn a_full_queue_refuses_at_once_and_a_place_is_freed() {
@@ -108,7 +115,7 @@ mod tests {
         let first = queue.enter().await.unwrap();
         let second = tokio::spawn({
             let queue = Arc::clone(&queue);
-            async move { queue.enter().await }
+            async move { queue.enter().await.map(RunPermit::keep) }
         });
         tokio::task::yield_now().await;
         assert_eq!((queue.running(), queue.waiting()), (1, 1));
@@ -125,7 +132,9 @@ mod tests {
         assert_eq!(before.elapsed(), Duration::ZERO);
         drop(first);
         assert!(second.await.unwrap().is_ok());
-        assert_eq!(queue.waiting(), 0);
+        assert_eq!((queue.running(), queue.waiting()), (1, 0), "it is kept");
+        queue.leave();
+        assert_eq!(queue.running(), 0);
     }
 
     #[tokio::test(start_paused = true)]

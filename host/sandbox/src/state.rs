@@ -1,7 +1,9 @@
 //! What the host keeps for one run: the ledger of its memory, its captured output, its log
 //! lines, and WASI, made only when a guest first asks for it.
 
-use crate::{Budget, Cap, CapHit, bindings::belljar::model::log::Level, pot::Pot};
+use crate::{
+    Budget, Cap, CapHit, RunLabel, bindings::belljar::model::log::Level, pot::Pot,
+};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::{
@@ -64,7 +66,7 @@ pub(crate) struct ModelFacts {
 /// The state of a store.
 pub(crate) struct GuestState {
     facts: Arc<ModelFacts>,
-    request_id: Arc<str>,
+    label: RunLabel,
     pub(crate) ledger: Ledger,
     wasi: Option<Box<WasiCtx>>,
     table: ResourceTable,
@@ -78,14 +80,14 @@ pub(crate) struct GuestState {
 impl GuestState {
     pub(crate) fn new(
         facts: Arc<ModelFacts>,
-        request_id: Arc<str>,
+        label: RunLabel,
         budget: &Budget,
         pot: Arc<Pot>,
         start: Instant,
     ) -> Self {
         Self {
             facts,
-            request_id,
+            label,
             ledger: Ledger::new(budget, pot),
             wasi: None,
             table: ResourceTable::new(),
@@ -105,8 +107,12 @@ impl GuestState {
         &self.facts
     }
 
+    pub(crate) fn label(&self) -> &RunLabel {
+        &self.label
+    }
+
     pub(crate) fn request_id(&self) -> &str {
-        &self.request_id
+        self.label.request_id()
     }
 
     /// The end of the wall time, as a cap that was hit.
@@ -173,7 +179,7 @@ impl GuestState {
 
     fn emit(&self, level: Level, source: &str, message: &str) {
         let line = printable(message);
-        let (model, request) = (&*self.facts.label, &*self.request_id);
+        let (model, request) = (&*self.facts.label, self.request_id());
         match level {
             Level::Trace => {
                 tracing::trace!(target: "guest", { model.id = model, request.id = request, origin = source }, "{line}")

@@ -136,7 +136,7 @@ impl RequestContext {
                 model: Arc::clone(model),
                 usage: caller.and_then(Caller::usage).cloned(),
             };
-            RunLabel::new(self.0.id.shared()).reporting_to(Arc::new(count))
+            RunLabel::reporting_to(Arc::new(count), self.0.id.shared())
         })
     }
 
