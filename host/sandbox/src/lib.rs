@@ -30,6 +30,7 @@ mod run;
 mod run_queue;
 mod sandbox;
 mod shared;
+mod slice;
 mod state;
 pub mod tensor;
 mod threads;

@@ -18,11 +18,8 @@ use std::{
 };
 use wasmtime::{Store, UpdateDeadline, component::Instance};
 
-/// Ticks until the first yield: at least one whole tick, however late in the present one a run
-/// begins.
-const FIRST_YIELD_TICKS: u64 = 2;
-/// Ticks between the yields after that.
-const YIELD_TICKS: u64 = 1;
+/// Ticks after which a run is looked at.
+const LOOK_TICKS: u64 = 1;
 
 /// A result and what it cost.
 #[derive(Clone, Debug)]
@@ -146,7 +143,7 @@ impl Drop for RunContext {
         self.store.data_mut().flush_stdio();
         self.label().count_run(&self.cost());
         let state = self.store.data();
-        if state.yields == 0 {
+        if state.slices.is_quick() {
             state.facts().quick.store(true, Ordering::Relaxed);
         }
     }
@@ -167,17 +164,20 @@ pub(crate) fn store(
         })?;
     store.set_hostcall_fuel(budget.hostcall_bytes_max);
     store.set_max_component_handles(budget.resources_max);
-    store.set_epoch_deadline(FIRST_YIELD_TICKS);
+    store.set_epoch_deadline(LOOK_TICKS);
     store.epoch_deadline_callback(|mut context| {
         let state = context.data_mut();
-        if state.yields == 0 {
+        if let Some(hit) = state.deadline_hit(Instant::now()) {
+            return Err(HostStop::Cap(hit).into());
+        }
+        let was_quick = state.slices.is_quick();
+        if !state.slices.tick() {
+            return Ok(UpdateDeadline::Continue(LOOK_TICKS));
+        }
+        if was_quick {
             state.facts().quick.store(false, Ordering::Relaxed);
         }
-        state.yields = state.yields.saturating_add(1);
-        match state.deadline_hit(Instant::now()) {
-            Some(hit) => Err(HostStop::Cap(hit).into()),
-            None => Ok(UpdateDeadline::Yield(YIELD_TICKS)),
-        }
+        Ok(UpdateDeadline::Yield(LOOK_TICKS))
     });
     Ok(store)
 }

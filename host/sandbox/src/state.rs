@@ -3,6 +3,7 @@
 
 use crate::{
     Budget, Cap, CapHit, RunLabel, bindings::belljar::model::log::Level, pot::Pot,
+    slice::TimeSlices,
 };
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -73,8 +74,7 @@ pub(crate) struct GuestState {
     stdio: Option<Arc<Mutex<Captured>>>,
     log_lines: u32,
     pub(crate) deadline: Instant,
-    /// How often the run has yielded.
-    pub(crate) yields: u32,
+    pub(crate) slices: TimeSlices,
 }
 
 impl GuestState {
@@ -94,7 +94,7 @@ impl GuestState {
             stdio: None,
             log_lines: 0,
             deadline: start.checked_add(budget.wall_time).unwrap_or(start),
-            yields: 0,
+            slices: TimeSlices::default(),
         }
     }
 
