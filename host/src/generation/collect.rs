@@ -12,7 +12,11 @@ use tokio::time::Instant;
 pub struct Collector {
     filter: OutputFilter,
     meter: TokenMeter,
-    events: Vec<TimedEvent>,
+    events: Vec<Event>,
+    /// How long after the request the last of them is due.
+    delay_us: u64,
+    /// The events of one batch.
+    batch: Vec<TimedEvent>,
 }
 
 impl Collector {
@@ -23,6 +27,8 @@ impl Collector {
             filter: OutputFilter::new(limits),
             meter,
             events: Vec::new(),
+            delay_us: 0,
+            batch: Vec::new(),
         }
     }
 
@@ -30,33 +36,41 @@ impl Collector {
     /// count from `since`, the moment when the request came.
     pub async fn whole(run: Completed<Generated<Self>>, since: Instant) -> (Vec<Event>, End) {
         let Completed {
-            value: Generated { sink, usage },
+            value: Generated { mut sink, usage },
             cost,
         } = run;
-        let Self {
-            mut filter,
-            mut events,
-            ..
-        } = sink;
-        filter.finish(&mut events);
-        let delay_us = events
-            .iter()
-            .fold(0u64, |sum, timed| sum.saturating_add(timed.delay_us));
-        let usage = filter.usage(usage);
-        if delay_us > 0 {
+        sink.filter.finish(&mut sink.batch);
+        sink.keep_batch();
+        let usage = sink.filter.usage(usage);
+        if sink.delay_us > 0 {
             // Where the clock cannot say when, the answer is due at once.
-            let due = since.checked_add(Duration::from_micros(delay_us));
+            let due = since.checked_add(Duration::from_micros(sink.delay_us));
             tokio::time::sleep_until(due.unwrap_or(since)).await;
         }
-        let events = events.into_iter().map(|timed| timed.event).collect();
-        (events, End { usage, cost })
+        (sink.events, End { usage, cost })
+    }
+
+    /// Adds a batch to what there is. Pieces of text become one, unless their tokens are listed.
+    fn keep_batch(&mut self) {
+        for TimedEvent { delay_us, event } in self.batch.drain(..) {
+            self.delay_us = self.delay_us.saturating_add(delay_us);
+            match (self.events.last_mut(), event) {
+                (Some(Event::Text(last)), Event::Text(next))
+                    if last.tokens.is_empty() && next.tokens.is_empty() =>
+                {
+                    last.text.push_str(&next.text);
+                }
+                (_, event) => self.events.push(event),
+            }
+        }
     }
 }
 
 impl ChunkSink for Collector {
     async fn take(&mut self, chunks: Vec<text::Chunk>) -> Result<ControlFlow<()>, RunError> {
-        let taken = self.filter.take_all(chunks, &mut self.events);
+        let taken = self.filter.take_all(chunks, &mut self.batch);
         self.meter.set(self.filter.tokens());
+        self.keep_batch();
         taken
     }
 }
@@ -66,6 +80,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::super::stream::script::{self, Then, limits, word};
     use super::*;
+    use text::{FinishReason, TextFragment};
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_in_one_piece_takes_as_long() {
@@ -74,7 +89,14 @@ mod tests {
         let (run, _) = script::run(sink, chunks, Then::End);
         let start = Instant::now();
         let (events, end) = Collector::whole(run.await.unwrap(), start).await;
-        assert_eq!(events.len(), 5);
+        let whole = TextFragment {
+            text: "aaaa".to_owned(),
+            tokens: Vec::new(),
+        };
+        assert_eq!(
+            events,
+            [Event::Text(whole), Event::Finish(FinishReason::Stop)]
+        );
         assert_eq!(end.usage.completion_tokens, 3);
         assert_eq!(start.elapsed(), Duration::from_secs(1));
     }
