@@ -5,7 +5,7 @@
 //! nothing is mapped before its MAC has been checked. A client can never send one: what it
 //! uploads is always compiled anew.
 
-use crate::{AssetFile, Capabilities, LoadError, wit::tensors};
+use crate::{AssetFile, Inspection, LoadError};
 use serde::{Deserialize, Serialize};
 use std::{
     fmt,
@@ -18,7 +18,7 @@ use std::{
 use wasmtime::{Engine, component::Component};
 
 /// Raised when the form of the files or what goes into a snapshot changes.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 /// Bytes of the key.
 const KEY_BYTES: usize = 32;
 
@@ -67,36 +67,20 @@ impl MacKey {
         }
     }
 
-    fn mac(&self, label: &[u8], facts: &[u8], compiled: &mut File) -> io::Result<blake3::Hash> {
+    fn mac(
+        &self,
+        label: &[u8],
+        inspection: &[u8],
+        compiled: &mut File,
+    ) -> io::Result<blake3::Hash> {
         let mut hasher = blake3::Hasher::new_keyed(&self.0);
-        for part in [label, facts] {
+        for part in [label, inspection] {
             hasher.update(&(part.len() as u64).to_le_bytes());
             hasher.update(part);
         }
         hasher.update_reader(compiled)?;
         Ok(hasher.finalize())
     }
-}
-
-/// What was found out about a model when it was compiled.
-#[derive(Clone, Debug)]
-pub struct Inspection {
-    /// What it exports.
-    pub capabilities: Capabilities,
-    /// What tensors it takes and gives, where it exports `tensors`.
-    pub tensors: Option<tensors::MetadataInfo>,
-    /// Linear memories.
-    pub memories: u32,
-    /// The size that its largest memory begins with, in bytes; after `load`, where it has one.
-    pub memory_bytes_initial: u64,
-    /// Tables.
-    pub tables: u32,
-    /// The size that its largest table begins with, in elements.
-    pub table_elements_initial: u64,
-    /// Whether `load` has run and its memory was kept.
-    pub snapshot: bool,
-    /// Size of the compiled file, in bytes.
-    pub artefact_bytes: u64,
 }
 
 /// A compiled model whose MAC has been checked.
@@ -151,8 +135,8 @@ pub(crate) struct Cache {
 /// What stands beside a compiled file.
 #[derive(Serialize, Deserialize)]
 struct Seal {
-    /// JSON text of the [`Facts`], kept as text because the MAC is over its bytes.
-    facts: String,
+    /// JSON text of the [`Inspection`], kept as text because the MAC is over its bytes.
+    inspection: String,
     mac: String,
 }
 
@@ -209,7 +193,7 @@ impl Cache {
             .key
             .mac(
                 self.label(content).as_bytes(),
-                seal.facts.as_bytes(),
+                seal.inspection.as_bytes(),
                 &mut file,
             )
             .ok()?;
@@ -219,10 +203,10 @@ impl Cache {
             tracing::error!(path = %path.display(), "a compiled model was changed on disk; it is not used");
             return None;
         }
-        let facts: Facts = serde_json::from_str(&seal.facts).ok()?;
+        let inspection = serde_json::from_str(&seal.inspection).ok()?;
         Some(Artefact {
             path,
-            inspection: facts.into(),
+            inspection,
             assets: assets.to_vec(),
         })
     }
@@ -235,10 +219,12 @@ impl Cache {
     /// compiled file without one is never looked at.
     pub(crate) fn seal(&self, content: &[u8; 32], artefact: Artefact) -> io::Result<Artefact> {
         let mut file = File::open(&artefact.path)?;
-        let facts = serde_json::to_string(&Facts::from(&artefact.inspection))?;
-        let mac = self
-            .key
-            .mac(self.label(content).as_bytes(), facts.as_bytes(), &mut file)?;
+        let inspection = serde_json::to_string(&artefact.inspection)?;
+        let mac = self.key.mac(
+            self.label(content).as_bytes(),
+            inspection.as_bytes(),
+            &mut file,
+        )?;
         file.sync_all()?;
         let path = self.compiled_path(content);
         fs::rename(&artefact.path, &path)?;
@@ -249,7 +235,7 @@ impl Cache {
             .mode(0o600)
             .open(&staging)?;
         seal.write_all(&serde_json::to_vec(&Seal {
-            facts,
+            inspection,
             mac: mac.to_hex().to_string(),
         })?)?;
         seal.sync_all()?;
@@ -282,91 +268,10 @@ impl Cache {
 
 const STAGING_PREFIX: &str = "staging-";
 
-/// The form in which an [`Inspection`] is kept.
-#[derive(Serialize, Deserialize)]
-struct Facts {
-    capabilities: Capabilities,
-    tensors: Option<KeptTensors>,
-    memories: u32,
-    memory_bytes_initial: u64,
-    tables: u32,
-    table_elements_initial: u64,
-    snapshot: bool,
-    artefact_bytes: u64,
-}
-
-#[derive(Serialize, Deserialize)]
-struct KeptTensors {
-    inputs: Vec<KeptTensor>,
-    outputs: Vec<KeptTensor>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct KeptTensor {
-    name: String,
-    datatype: String,
-    shape: Vec<i64>,
-}
-
-impl From<&Inspection> for Facts {
-    fn from(inspection: &Inspection) -> Self {
-        let keep = |infos: &[tensors::TensorInfo]| {
-            let one = |info: &tensors::TensorInfo| KeptTensor {
-                name: info.name.clone(),
-                datatype: crate::tensor::datatype_name(info.datatype).to_owned(),
-                shape: info.shape.clone(),
-            };
-            infos.iter().map(one).collect()
-        };
-        Self {
-            capabilities: inspection.capabilities,
-            tensors: inspection.tensors.as_ref().map(|both| KeptTensors {
-                inputs: keep(&both.inputs),
-                outputs: keep(&both.outputs),
-            }),
-            memories: inspection.memories,
-            memory_bytes_initial: inspection.memory_bytes_initial,
-            tables: inspection.tables,
-            table_elements_initial: inspection.table_elements_initial,
-            snapshot: inspection.snapshot,
-            artefact_bytes: inspection.artefact_bytes,
-        }
-    }
-}
-
-impl From<Facts> for Inspection {
-    fn from(facts: Facts) -> Self {
-        let restore = |kept: Vec<KeptTensor>| {
-            let one = |tensor: KeptTensor| {
-                let datatype = crate::tensor::datatype_named(&tensor.datatype)?;
-                Some(tensors::TensorInfo {
-                    name: tensor.name,
-                    datatype,
-                    shape: tensor.shape,
-                })
-            };
-            kept.into_iter().filter_map(one).collect()
-        };
-        Self {
-            capabilities: facts.capabilities,
-            tensors: facts.tensors.map(|both| tensors::MetadataInfo {
-                inputs: restore(both.inputs),
-                outputs: restore(both.outputs),
-            }),
-            memories: facts.memories,
-            memory_bytes_initial: facts.memory_bytes_initial,
-            tables: facts.tables,
-            table_elements_initial: facts.table_elements_initial,
-            snapshot: facts.snapshot,
-            artefact_bytes: facts.artefact_bytes,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Capability;
+    use crate::{Capability, wit::tensors};
 
     fn inspection() -> Inspection {
         Inspection {
@@ -405,8 +310,7 @@ mod tests {
     fn what_was_sealed_is_found_as_it_was() {
         let (_folder, cache, content) = sealed();
         let found = cache.open(&content, &[]).unwrap();
-        assert_eq!(found.inspection().tensors, inspection().tensors);
-        assert_eq!(found.inspection().capabilities, inspection().capabilities);
+        assert_eq!(found.inspection(), &inspection());
         assert!(cache.open(&[8; 32], &[]).is_none());
     }
 

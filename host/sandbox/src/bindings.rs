@@ -6,5 +6,5 @@ wasmtime::component::bindgen!({
     world: "full-model",
     imports: { default: trappable },
     exports: { default: async },
-    additional_derives: [PartialEq],
+    additional_derives: [PartialEq, serde::Serialize, serde::Deserialize],
 });

@@ -2,8 +2,9 @@
 //! `load` and keep its memory, compile, write.
 
 use crate::{
-    Budget, Cap, CapHit, Capability, CompileError, RunError, RunLabel, SlotCaps,
-    compiler::{CompileJob, Compiled, Order, Phase, Report},
+    Budget, Cap, CapHit, Capabilities, Capability, CompileError, Inspection, RunError, RunLabel,
+    SlotCaps,
+    compiler::{CompileJob, Order, Phase, Report},
     engine,
     fault::{classify, short},
     imports, inspect,
@@ -53,7 +54,7 @@ pub fn compile_child() -> ExitCode {
         .and_then(|_| serde_json::from_slice::<Order>(&text).map_err(|error| error.to_string()));
     let report = match order {
         Ok(order) => match carry_out(&order) {
-            Ok(compiled) => Report::Done(compiled),
+            Ok(inspection) => Report::Done(inspection),
             Err(error) => Report::Failed(error),
         },
         Err(error) => Report::Failed(CompileError::Host {
@@ -73,7 +74,7 @@ fn say(report: &Report) -> io::Result<()> {
     out.flush()
 }
 
-fn carry_out(order: &Order) -> Result<Compiled, CompileError> {
+fn carry_out(order: &Order) -> Result<Inspection, CompileError> {
     let host = |what: &'static str| {
         move |error: io::Error| CompileError::Host {
             detail: format!("{what}: {error}"),
@@ -98,7 +99,7 @@ fn carry_out(order: &Order) -> Result<Compiled, CompileError> {
     linker
         .instantiate_pre(&compiled)
         .map_err(|error| unlinked(&error))?;
-    let needs = fits(&compiled, order.slot.smaller(order.job.budget.slot()))?;
+    let inspection = fits(&compiled, order.slot.smaller(order.job.budget.slot()))?;
     let bytes = compiled
         .serialize()
         .map_err(|error| engine_error(order, &error))?;
@@ -110,10 +111,11 @@ fn carry_out(order: &Order) -> Result<Compiled, CompileError> {
         .map_err(host("writing the compiled model"))?;
     file.write_all(&bytes)
         .map_err(host("writing the compiled model"))?;
-    Ok(Compiled {
+    Ok(Inspection {
         capabilities,
         snapshot: capabilities.has(Capability::Lifecycle),
-        ..needs
+        artefact_bytes: bytes.len() as u64,
+        ..inspection
     })
 }
 
@@ -156,7 +158,7 @@ fn unlinked(error: &wasmtime::Error) -> CompileError {
 }
 
 /// Whether the component fits what a slot of the pool and the budget both hold.
-fn fits(component: &Component, slot: SlotCaps) -> Result<Compiled, CompileError> {
+fn fits(component: &Component, slot: SlotCaps) -> Result<Inspection, CompileError> {
     let too_large = |what: &str, needs: u64, has: u64| {
         Err(CompileError::TooLargeForPool {
             reason: format!("the component needs {needs} {what}; a slot of this host has {has}"),
@@ -185,13 +187,15 @@ fn fits(component: &Component, slot: SlotCaps) -> Result<Compiled, CompileError>
     if table > slot.table_elements_max {
         return too_large("elements in one table", table, slot.table_elements_max);
     }
-    Ok(Compiled {
-        capabilities: crate::Capabilities::default(),
+    Ok(Inspection {
+        capabilities: Capabilities::default(),
+        tensors: None,
         memories: needs.num_memories,
         memory_bytes_initial: memory,
         tables: needs.num_tables,
         table_elements_initial: table,
         snapshot: false,
+        artefact_bytes: 0,
     })
 }
 

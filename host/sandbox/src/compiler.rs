@@ -6,8 +6,8 @@
 //! end with the process.
 
 use crate::{
-    Artefact, AssetFile, Budget, Cap, CapHit, Capabilities, Capability, Inspection, LoadBudget,
-    LoadError, MacKey, RunError, RunLabel, Sandbox, SlotCaps, artefact::Cache, engine,
+    Artefact, AssetFile, Budget, Cap, CapHit, Capabilities, Capability, CompileError, Inspection,
+    LoadBudget, LoadError, MacKey, RunError, RunLabel, Sandbox, SlotCaps, artefact::Cache, engine,
     fault::short, inspect, state::asset_sizes_agree,
 };
 use serde::{Deserialize, Serialize};
@@ -112,94 +112,6 @@ pub enum Phase {
     Loading,
 }
 
-/// Why a component cannot be served.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CompileError {
-    /// It imports what nobody gets.
-    #[error("the component imports `{name}`, which this host does not grant")]
-    RefusedImport {
-        /// The import, as written in the component.
-        name: String,
-    },
-    /// It is broken, or breaks the contract.
-    #[error("{reason}")]
-    Invalid {
-        /// What is wrong.
-        reason: String,
-    },
-    /// No route of this host asks for what it exports.
-    #[error(
-        "the component exports nothing but {capabilities}, which no route of this host asks for yet; this host serves {}",
-        Capabilities::served()
-    )]
-    NotServed {
-        /// What it exports, `lifecycle` apart.
-        capabilities: Capabilities,
-    },
-    /// It uses features that are not enabled.
-    #[error("{reason}")]
-    Unsupported {
-        /// Which.
-        reason: String,
-    },
-    /// It met a cap while it was compiled or loaded.
-    #[error("{0}")]
-    Cap(CapHit),
-    /// It needs more than one slot has.
-    #[error("{reason}")]
-    TooLargeForPool {
-        /// What it needs and what there is.
-        reason: String,
-    },
-    /// Its `load` trapped or returned an error.
-    #[error("`load` failed: {reason}")]
-    LoadFailed {
-        /// What it said.
-        reason: String,
-    },
-    /// The host's own fault.
-    #[error("the host could not compile the component")]
-    Host {
-        /// For the log.
-        detail: String,
-    },
-}
-
-impl CompileError {
-    /// A code for programs.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::RefusedImport { .. } => "refused_import",
-            Self::Invalid { .. } => "invalid_component",
-            Self::NotServed { .. } => "capability_not_served",
-            Self::Unsupported { .. } => "unsupported_feature",
-            Self::Cap(hit) => match hit.cap {
-                Cap::ComponentBytes | Cap::CompileTimeMs | Cap::CompileAddressSpaceBytes => {
-                    hit.cap.code()
-                }
-                _ => "load_budget_exceeded",
-            },
-            Self::TooLargeForPool { .. } => "component_too_large_for_pool",
-            Self::LoadFailed { .. } => "load_failed",
-            Self::Host { .. } => "internal_error",
-        }
-    }
-
-    /// Whether trying again later can help.
-    #[must_use]
-    pub fn is_host_fault(&self) -> bool {
-        matches!(self, Self::Host { .. })
-    }
-
-    fn host(what: &str, error: impl std::fmt::Display) -> Self {
-        Self::Host {
-            detail: format!("{what}: {error}"),
-        }
-    }
-}
-
 /// What the child is told.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Order {
@@ -217,19 +129,8 @@ pub(crate) struct Order {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Report {
     Phase(Phase),
-    Done(Compiled),
+    Done(Inspection),
     Failed(CompileError),
-}
-
-/// What the child found out.
-#[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct Compiled {
-    pub(crate) capabilities: Capabilities,
-    pub(crate) memories: u32,
-    pub(crate) memory_bytes_initial: u64,
-    pub(crate) tables: u32,
-    pub(crate) table_elements_initial: u64,
-    pub(crate) snapshot: bool,
 }
 
 /// The compiler. Cloning it is cheap and gives the same one.
@@ -285,10 +186,10 @@ impl Compiler {
             .await
             .map_err(|error| CompileError::host("the queue is closed", error))?;
         let output = Staged(self.cache.staging_path());
-        let compiled = self
+        let inspection = self
             .in_child(job, sandbox, &output.0, &mut progress)
             .await?;
-        let artefact = self.tried(job, sandbox, &output.0, compiled).await?;
+        let artefact = self.tried(job, sandbox, &output.0, inspection).await?;
         let (cache, content) = (Arc::clone(&self.cache), job.content);
         tokio::task::spawn_blocking(move || cache.seal(&content, artefact))
             .await
@@ -326,7 +227,7 @@ impl Compiler {
         sandbox: &Sandbox,
         output: &Path,
         progress: &mut (impl FnMut(Phase) + Send),
-    ) -> Result<Compiled, CompileError> {
+    ) -> Result<Inspection, CompileError> {
         let config = sandbox.config();
         let order = Order {
             job: job.clone(),
@@ -357,7 +258,7 @@ impl Compiler {
         let (report, stderr, status) =
             talked.map_err(|error| CompileError::host("the compiling process", error))?;
         match report {
-            Some(Report::Done(compiled)) if status.success() => Ok(compiled),
+            Some(Report::Done(inspection)) if status.success() => Ok(inspection),
             Some(Report::Failed(error)) => Err(error),
             _ => Err(self.died(status, &stderr)),
         }
@@ -392,22 +293,12 @@ impl Compiler {
         job: &CompileJob,
         sandbox: &Sandbox,
         output: &Path,
-        compiled: Compiled,
+        mut inspection: Inspection,
     ) -> Result<Artefact, CompileError> {
-        let artefact_bytes = tokio::fs::metadata(output)
+        inspection.artefact_bytes = tokio::fs::metadata(output)
             .await
             .map_err(|error| CompileError::host("the compiled model is missing", error))?
             .len();
-        let mut inspection = Inspection {
-            capabilities: compiled.capabilities,
-            tensors: None,
-            memories: compiled.memories,
-            memory_bytes_initial: compiled.memory_bytes_initial,
-            tables: compiled.tables,
-            table_elements_initial: compiled.table_elements_initial,
-            snapshot: compiled.snapshot,
-            artefact_bytes,
-        };
         let artefact =
             Artefact::unsealed(output.to_owned(), inspection.clone(), job.assets.clone());
         let model = sandbox

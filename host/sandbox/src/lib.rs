@@ -13,6 +13,7 @@ mod calls;
 mod capabilities;
 mod child;
 mod cleaning;
+mod compile_error;
 mod compiler;
 mod config;
 mod engine;
@@ -21,6 +22,7 @@ mod fault;
 mod generation;
 mod imports;
 mod inspect;
+mod inspection;
 mod label;
 mod load_error;
 mod loaded;
@@ -35,17 +37,19 @@ mod state;
 pub mod tensor;
 mod threads;
 
-pub use artefact::{Artefact, Inspection, MacKey};
+pub use artefact::{Artefact, MacKey};
 pub use budget::{Budget, Cap, CapHit, LoadBudget, SlotCaps, Unit};
 pub use capabilities::{Capabilities, Capability, Reach};
 pub use child::compile_child;
 pub use cleaning::{Cleaning, CleaningChoice, SwapEvidence};
+pub use compile_error::CompileError;
 pub use compiler::{
-    COMPILE_COMMAND, CompileError, CompileJob, Compiler, CompilerConfig, Phase, inspect_component,
+    COMPILE_COMMAND, CompileJob, Compiler, CompilerConfig, Phase, inspect_component,
 };
 pub use config::{SandboxConfig, StartError};
 pub use fault::{GuestError, RunError, Scope};
 pub use generation::{ChunkSink, Generated};
+pub use inspection::Inspection;
 pub use label::{RunCost, RunLabel, RunReport};
 pub use load_error::LoadError;
 pub use model::ReadyModel;

@@ -1,0 +1,92 @@
+//! Why a component cannot be served, and whose fault that is.
+
+use crate::{Cap, CapHit, Capabilities};
+use serde::{Deserialize, Serialize};
+
+/// Why a component cannot be served.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CompileError {
+    /// It imports what nobody gets.
+    #[error("the component imports `{name}`, which this host does not grant")]
+    RefusedImport {
+        /// The import, as written in the component.
+        name: String,
+    },
+    /// It is broken, or breaks the contract.
+    #[error("{reason}")]
+    Invalid {
+        /// What is wrong.
+        reason: String,
+    },
+    /// No route of this host asks for what it exports.
+    #[error(
+        "the component exports nothing but {capabilities}, which no route of this host asks for yet; this host serves {}",
+        Capabilities::served()
+    )]
+    NotServed {
+        /// What it exports, `lifecycle` apart.
+        capabilities: Capabilities,
+    },
+    /// It uses features that are not enabled.
+    #[error("{reason}")]
+    Unsupported {
+        /// Which.
+        reason: String,
+    },
+    /// It met a cap while it was compiled or loaded.
+    #[error("{0}")]
+    Cap(CapHit),
+    /// It needs more than one slot has.
+    #[error("{reason}")]
+    TooLargeForPool {
+        /// What it needs and what there is.
+        reason: String,
+    },
+    /// Its `load` trapped or returned an error.
+    #[error("`load` failed: {reason}")]
+    LoadFailed {
+        /// What it said.
+        reason: String,
+    },
+    /// The host's own fault.
+    #[error("the host could not compile the component")]
+    Host {
+        /// For the log.
+        detail: String,
+    },
+}
+
+impl CompileError {
+    /// A code for programs.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::RefusedImport { .. } => "refused_import",
+            Self::Invalid { .. } => "invalid_component",
+            Self::NotServed { .. } => "capability_not_served",
+            Self::Unsupported { .. } => "unsupported_feature",
+            Self::Cap(hit) => match hit.cap {
+                Cap::ComponentBytes | Cap::CompileTimeMs | Cap::CompileAddressSpaceBytes => {
+                    hit.cap.code()
+                }
+                _ => "load_budget_exceeded",
+            },
+            Self::TooLargeForPool { .. } => "component_too_large_for_pool",
+            Self::LoadFailed { .. } => "load_failed",
+            Self::Host { .. } => "internal_error",
+        }
+    }
+
+    /// Whether trying again later can help.
+    #[must_use]
+    pub fn is_host_fault(&self) -> bool {
+        matches!(self, Self::Host { .. })
+    }
+
+    pub(crate) fn host(what: &str, error: impl std::fmt::Display) -> Self {
+        Self::Host {
+            detail: format!("{what}: {error}"),
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! What is kept of a model beside its compiled code.
+
+use crate::{Capabilities, wit::tensors};
+use serde::{Deserialize, Serialize};
+
+/// What was found out about a model when it was compiled.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Inspection {
+    /// What it exports.
+    pub capabilities: Capabilities,
+    /// What tensors it takes and gives, where it exports `tensors`. Asked of its first instance,
+    /// so that it is missing until there is one.
+    pub tensors: Option<tensors::MetadataInfo>,
+    /// Linear memories.
+    pub memories: u32,
+    /// The size that its largest memory begins with, in bytes; after `load`, where it has one.
+    pub memory_bytes_initial: u64,
+    /// Tables.
+    pub tables: u32,
+    /// The size that its largest table begins with, in elements.
+    pub table_elements_initial: u64,
+    /// Whether `load` has run and its memory was kept.
+    pub snapshot: bool,
+    /// Size of the compiled file, in bytes.
+    pub artefact_bytes: u64,
+}
