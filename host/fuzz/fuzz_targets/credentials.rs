@@ -28,7 +28,13 @@ fuzz_target!(|value: &[u8]| {
     assert!(plain.is_err() || bearer.is_err());
     if let Ok(key) = &plain {
         let printed = format!("{key:?}");
-        assert!(value.len() < 16 || !printed.as_bytes().windows(value.len()).any(|part| part == value));
+        assert!(
+            value.len() < 16
+                || !printed
+                    .as_bytes()
+                    .windows(value.len())
+                    .any(|part| part == value)
+        );
     }
     if let Ok(text) = std::str::from_utf8(value) {
         let _ = text.parse::<ConfiguredKey>();

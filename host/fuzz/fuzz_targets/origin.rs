@@ -38,12 +38,21 @@ struct Case {
     made_up: Vec<u8>,
 }
 
-fn resolve(rule: &OriginRule, peer: IpAddr, first: &[Vec<u8>], second: &[Vec<u8>]) -> Option<IpAddr> {
+fn resolve(
+    rule: &OriginRule,
+    peer: IpAddr,
+    first: &[Vec<u8>],
+    second: &[Vec<u8>],
+) -> Option<IpAddr> {
     let lines = |lines: &[Vec<u8>]| lines.to_vec();
     let (first, second) = (lines(first), lines(second));
-    rule.resolve(peer, first.iter().map(Vec::as_slice), second.iter().map(Vec::as_slice))
-        .ok()
-        .map(|address| address.ip())
+    rule.resolve(
+        peer,
+        first.iter().map(Vec::as_slice),
+        second.iter().map(Vec::as_slice),
+    )
+    .ok()
+    .map(|address| address.ip())
 }
 
 fuzz_target!(|case: Case| {
@@ -54,7 +63,10 @@ fuzz_target!(|case: Case| {
         return;
     };
     for network in trusted_proxies.iter() {
-        assert_eq!(network.to_string().parse::<Network>().as_ref(), Ok(&network));
+        assert_eq!(
+            network.to_string().parse::<Network>().as_ref(),
+            Ok(&network)
+        );
         assert!(trusted_proxies.contains(network.address()));
     }
     let rule = OriginRule {
@@ -83,6 +95,14 @@ fuzz_target!(|case: Case| {
         }
         lines
     };
-    let again = resolve(&rule, case.peer, &before(&case.x_forwarded_for), &before(&case.forwarded));
-    assert!(again.is_none() || again == Some(found), "{found} became {again:?}");
+    let again = resolve(
+        &rule,
+        case.peer,
+        &before(&case.x_forwarded_for),
+        &before(&case.forwarded),
+    );
+    assert!(
+        again.is_none() || again == Some(found),
+        "{found} became {again:?}"
+    );
 });

@@ -7,7 +7,13 @@ use libfuzzer_sys::fuzz_target;
 
 fn survives<T: std::str::FromStr + ToString + PartialEq>(text: &str) {
     if let Ok(value) = text.parse::<T>() {
-        assert!(value.to_string().parse::<T>().is_ok_and(|again| again == value), "{text:?}");
+        assert!(
+            value
+                .to_string()
+                .parse::<T>()
+                .is_ok_and(|again| again == value),
+            "{text:?}"
+        );
     }
 }
 

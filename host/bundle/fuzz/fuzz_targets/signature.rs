@@ -8,7 +8,10 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|data: (String, String)| {
     let (key, value) = data;
     if let Ok(key) = key.parse::<PublicKey>() {
-        assert_eq!(key.to_string().parse::<PublicKey>().expect("its own text"), key);
+        assert_eq!(
+            key.to_string().parse::<PublicKey>().expect("its own text"),
+            key
+        );
     }
     let _ = PublicKey::from_pem(&key);
     let _ = SigningKey::from_pem(&key);

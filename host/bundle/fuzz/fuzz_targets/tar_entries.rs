@@ -54,17 +54,29 @@ fn build(entry: &Entry) -> hostile::Entry {
     let plain = hostile::Entry::file(&entry.name, entry.content.clone());
     let mut built = match &entry.kind {
         Kind::File => plain,
-        Kind::Directory => hostile::Entry { kind: b'5', ..plain },
+        Kind::Directory => hostile::Entry {
+            kind: b'5',
+            ..plain
+        },
         Kind::LongName => hostile::Entry::long_name(&entry.content),
-        Kind::PaxRaw => hostile::Entry { kind: b'x', ..plain },
-        Kind::Other(kind) => hostile::Entry { kind: *kind, ..plain },
+        Kind::PaxRaw => hostile::Entry {
+            kind: b'x',
+            ..plain
+        },
+        Kind::Other(kind) => hostile::Entry {
+            kind: *kind,
+            ..plain
+        },
         Kind::Pax(records) => {
             let content = records.iter().flat_map(|(key, value)| match key {
                 Key::Path => hostile::record("path", value),
                 Key::Size => hostile::record("size", value),
                 Key::Other(key) => hostile::record(key, value),
             });
-            hostile::Entry { content: content.collect(), ..hostile::Entry::pax(&[]) }
+            hostile::Entry {
+                content: content.collect(),
+                ..hostile::Entry::pax(&[])
+            }
         }
     };
     built.prefix = entry.prefix.clone();
@@ -83,7 +95,11 @@ fn build(entry: &Entry) -> hostile::Entry {
 
 fuzz_target!(|archive: Archive| {
     let assets: &[(&str, &[u8])] = &[("a", b"x")];
-    let tar = archive.before.iter().map(build).fold(Tar::new(), Tar::entry);
+    let tar = archive
+        .before
+        .iter()
+        .map(build)
+        .fold(Tar::new(), Tar::entry);
     let tar = tar.raw(hostile::begin(WASM, assets).cut());
     let tar = archive.after.iter().map(build).fold(tar, Tar::entry);
     let bytes = tar.raw(vec![0; usize::from(archive.end % 4) * 512]).cut();
@@ -92,15 +108,23 @@ fuzz_target!(|archive: Archive| {
         Ok(checked) => checked,
         Err(error) => return assert!(!error.is_host_fault(), "{error}"),
     };
-    let ours: BTreeMap<String, Digest> =
-        checked.manifest().files().map(|(name, digest)| (name.to_string(), digest)).collect();
+    let ours: BTreeMap<String, Digest> = checked
+        .manifest()
+        .files()
+        .map(|(name, digest)| (name.to_string(), digest))
+        .collect();
     let mut theirs = BTreeMap::new();
     for entry in tar::Archive::new(&bytes[..]).entries().expect("entries") {
         let mut entry = entry.expect("an entry");
         if entry.header().entry_type().is_dir() {
             continue;
         }
-        let path = entry.path().expect("a path").to_str().expect("UTF-8").to_owned();
+        let path = entry
+            .path()
+            .expect("a path")
+            .to_str()
+            .expect("UTF-8")
+            .to_owned();
         let mut content = Vec::new();
         entry.read_to_end(&mut content).expect("content");
         let path = path.strip_prefix("./").unwrap_or(&path).to_owned();

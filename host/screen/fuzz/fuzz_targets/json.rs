@@ -20,7 +20,10 @@ const BOUNDS: Bounds = Bounds {
 /// Whether a value is within bounds, the slow way; keys that came twice are not seen.
 fn is_within(value: &Value, depth: usize) -> bool {
     let is_text = |text: &str, max: usize| {
-        text.len() <= max && !text.chars().any(|c| c < ' ' && !matches!(c, '\t' | '\n' | '\r'))
+        text.len() <= max
+            && !text
+                .chars()
+                .any(|c| c < ' ' && !matches!(c, '\t' | '\n' | '\r'))
     };
     match value {
         Value::Array(items) => {
@@ -40,19 +43,31 @@ fn is_within(value: &Value, depth: usize) -> bool {
 
 fuzz_target!(|text: &[u8]| {
     let found = check(text, &BOUNDS);
-    let counted = Bounds { array_items_max: usize::MAX, ..BOUNDS };
-    let data = Bounds { lists_are_data: true, ..counted };
+    let counted = Bounds {
+        array_items_max: usize::MAX,
+        ..BOUNDS
+    };
+    let data = Bounds {
+        lists_are_data: true,
+        ..counted
+    };
     let passed_over = check(text, &data);
     if let Ok(value) = serde_json::from_slice::<Value>(text) {
         let reason = found.as_ref().err().map(|fault| fault.reason);
         assert!(
-            !matches!(reason, Some(Reason::LoneSurrogate | Reason::NumberOutOfRange | Reason::NotUtf8)),
+            !matches!(
+                reason,
+                Some(Reason::LoneSurrogate | Reason::NumberOutOfRange | Reason::NotUtf8)
+            ),
             "{reason:?} in what a reader takes"
         );
         if found.is_ok() {
             assert!(is_within(&value, 0));
         } else {
-            let strict = Bounds { duplicate_keys: false, ..BOUNDS };
+            let strict = Bounds {
+                duplicate_keys: false,
+                ..BOUNDS
+            };
             // Refused for what the value no longer shows: a key that came twice.
             assert!(!is_within(&value, 0) || check(text, &strict).is_err());
         }
