@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod cargo_lines;
 mod command_lines;
 mod floors;
 mod form;
