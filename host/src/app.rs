@@ -101,7 +101,7 @@ pub enum AppError {
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
 }
 
-/// What a person can do about an address that cannot be had.
+/// Advice about an address that cannot be had.
 fn hint(error: &std::io::Error) -> &'static str {
     match error.kind() {
         std::io::ErrorKind::AddrInUse => {
@@ -231,7 +231,8 @@ fn record_admin_key(audit: &AuditLog, admin_key: &AdminKey) {
     audit.record(&Event::new(kind, Actor::default(), &about));
 }
 
-/// What the server was started with: every setting that somebody has set, secrets redacted.
+/// The event of a start, with what the server was started with: every setting that somebody has
+/// set, secrets redacted.
 fn configuration(effective: &[Effective]) -> Event {
     let set = effective.iter().filter(|value| value.source != "default");
     let set: serde_json::Map<_, _> = set
@@ -289,7 +290,7 @@ impl App {
         &self.bans
     }
 
-    /// How HTTP is spoken, with everything that follows from other settings.
+    /// The settings of HTTP, with everything that follows from other settings.
     #[must_use]
     pub fn http_config(&self) -> &http::Config {
         self.state.config()
@@ -301,7 +302,7 @@ impl App {
         &self.audit
     }
 
-    /// How the start has found the admin key.
+    /// The state in which the start has found the admin key.
     #[must_use]
     pub fn admin_key(&self) -> &AdminKey {
         &self.admin_key
@@ -318,19 +319,19 @@ impl App {
         &self.rates
     }
 
-    /// How texts are screened.
+    /// The screening of texts.
     #[must_use]
     pub fn screening(&self) -> &Screening {
         &self.screening
     }
 
-    /// What runs models for callers.
+    /// The service that runs models for callers.
     #[must_use]
     pub fn inference(&self) -> &Inference {
         self.state.inference()
     }
 
-    /// What admits requests.
+    /// The limiter, which admits requests.
     #[must_use]
     pub fn limiter(&self) -> &Limiter {
         self.state.limiter()

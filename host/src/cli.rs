@@ -73,7 +73,7 @@ enum Command {
     CompileChild,
 }
 
-/// Where the settings and the data of this machine are.
+/// The places of this machine's settings and data.
 #[derive(Args, Clone, Debug, Default)]
 struct PlaceArgs {
     /// Configuration file (default: belljar.toml in the data directory)

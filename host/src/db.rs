@@ -62,7 +62,7 @@ pub enum DbError {
     Migrate {
         /// The database file.
         path: PathBuf,
-        /// What is wrong.
+        /// The failure of the migration.
         source: sqlx::migrate::MigrateError,
     },
 }
@@ -130,11 +130,11 @@ impl Db {
     }
 }
 
-/// How long to wait for another process to let go of the directory. One that was killed may
-/// have been starting a child at that moment, which has a copy of the lock until it has become
-/// another program.
+/// The longest wait for another process to let go of the directory. One that was killed may have
+/// been starting a child at that moment, which has a copy of the lock until it has become another
+/// program.
 const IN_USE_PATIENCE: Duration = Duration::from_secs(1);
-/// How often to look meanwhile.
+/// The time between two looks meanwhile.
 const IN_USE_PAUSE: Duration = Duration::from_millis(10);
 
 impl LockedDirectory {

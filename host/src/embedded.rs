@@ -10,7 +10,7 @@ pub struct EmbeddedModel {
     pub version: &'static str,
     /// The WebAssembly component.
     pub component: &'static [u8],
-    /// One sentence for listings.
+    /// The description in listings, one sentence.
     pub description: &'static str,
     /// Caps the manifest asks for.
     pub limits: EmbeddedLimits,

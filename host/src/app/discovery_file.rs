@@ -6,14 +6,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-/// What the discovery file says: where a running server can be reached.
+/// The content of the discovery file: where a running server can be reached.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct DiscoveryFile {
-    /// Its base address, such as `http://127.0.0.1:8000`.
+    /// The base address, such as `http://127.0.0.1:8000`.
     pub url: String,
-    /// Its process.
+    /// The id of the server's process.
     pub pid: u32,
-    /// Its version.
+    /// The version of the server.
     pub version: String,
 }
 
@@ -24,7 +24,7 @@ pub struct PublishedFile(PathBuf);
 const FILE_NAME: &str = "server.json";
 
 impl DiscoveryFile {
-    /// What this process, which listens on `address`, writes.
+    /// The content that this process writes, which listens on `address`.
     #[must_use]
     pub fn of(address: SocketAddr) -> Self {
         Self {
@@ -34,8 +34,8 @@ impl DiscoveryFile {
         }
     }
 
-    /// What the server of a data directory has written, if there is one. A server that was killed
-    /// leaves the file behind.
+    /// The content that the server of a data directory has written, if there is one. A server that
+    /// was killed leaves the file behind.
     #[must_use]
     pub fn read(data_dir: &Path) -> Option<Self> {
         let text = fs::read_to_string(data_dir.join(FILE_NAME)).ok()?;

@@ -14,11 +14,11 @@ use crate::guard::Bans;
 use crate::models::Registry;
 use crate::telemetry::Metrics;
 
-/// How often. A histogram keeps each of its samples until then: at 100 000 requests a second a
-/// second's worth is under a megabyte.
+/// The time between two rounds. A histogram keeps each of its samples until then: at 100 000
+/// requests a second a second's worth is under a megabyte.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// What the maintenance works on.
+/// The parts that the maintenance works on.
 pub(super) struct Maintenance {
     pub(super) registry: Registry,
     pub(super) keys: KeyStore,
@@ -30,11 +30,11 @@ pub(super) struct Maintenance {
     pub(super) stop: CancellationToken,
 }
 
-/// How often to look for keys that have expired. With the time that it takes to end a stream,
-/// well under the second in which that is promised.
+/// The time between two looks for keys that have expired. With the time that it takes to end a
+/// stream, well under the second in which that is promised.
 const KEYS_PERIOD: Duration = Duration::from_millis(250);
 
-/// How often what keys have used is written to the database: what a kill loses of it at most.
+/// The time between two writings of what keys have used: as much of it a kill can lose.
 const USAGE_PERIOD: Duration = Duration::from_secs(5);
 
 /// Starts the maintenance; it ends with `stop`.

@@ -74,7 +74,7 @@ impl EphemeralServer {
         }
     }
 
-    /// Who owns this server: its admin key is in its folder, as with every other.
+    /// The owner of this server, whose admin key is in its folder, as with every other.
     fn owner(&self) -> Result<Caller> {
         let key = std::fs::read_to_string(self.folder.path().join(app::ADMIN_KEY_FILE))?;
         let key = PresentedKey::parse(key.trim().as_bytes())?;

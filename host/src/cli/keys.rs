@@ -238,7 +238,7 @@ fn secret_once(key: &Value, as_json: bool, what: &str) -> Result<()> {
     output::line(text(key, "key"))
 }
 
-/// Everything about one key, a line for each thing that is said.
+/// The description of one key, a line for each fact.
 fn details(key: &Value) -> Result<()> {
     let mut lines = vec![format!("{} is {}", text(key, "id"), state(key))];
     let mut add = |label: &str, value: String| {
@@ -309,7 +309,7 @@ fn all_or(words: String) -> String {
     }
 }
 
-/// Whether a key works, in a word or two.
+/// The state of a key, in a word or two.
 fn state(key: &Value) -> String {
     let expires = text(key, "expires");
     let over = expires

@@ -73,7 +73,7 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     })
 }
 
-/// What to ask the model.
+/// The question to the model.
 enum Question {
     Prompt(String),
     Json(Value),

@@ -171,7 +171,7 @@ async fn serve_until_signal(resolved: Resolved, started: Instant) -> Result<(), 
     outcome
 }
 
-/// What guards the server and what does not, as the running parts say it.
+/// The guards of the server that are on and off, as the running parts say it.
 fn guards(app: &App) -> String {
     let bans = app.bans().config();
     let bans = if bans.enabled {
@@ -233,7 +233,7 @@ fn guards(app: &App) -> String {
     lines
 }
 
-/// One line that works at once.
+/// One command line that works at once.
 fn first_request(
     url: &str,
     key: Option<&std::path::PathBuf>,

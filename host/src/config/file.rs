@@ -12,7 +12,7 @@ use super::values::RawValue;
 pub(super) struct Entry {
     pub(super) key: String,
     pub(super) line: usize,
-    /// What was written, or why such a value can mean nothing here.
+    /// The value as written, or the reason why it can mean nothing here.
     pub(super) value: Result<RawValue, String>,
 }
 

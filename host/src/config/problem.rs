@@ -32,14 +32,14 @@ impl fmt::Display for Source {
     }
 }
 
-/// One thing that is wrong.
+/// One problem of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// The place that said it.
     pub source: Source,
     /// The key or variable that it is about.
     pub name: String,
-    /// What is wrong and what would be right. Never the value of a secret.
+    /// A sentence on what is wrong and what would be right. Never the value of a secret.
     pub message: String,
 }
 
@@ -61,7 +61,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Everything that is wrong with the configuration.
+/// All problems of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct ConfigError(pub Vec<Problem>);
 

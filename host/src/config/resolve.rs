@@ -14,7 +14,7 @@ use super::settings::Settings;
 use super::table::{SETTINGS, Setting};
 use super::values::RawValue;
 
-/// What the command line says about settings.
+/// The settings given on the command line.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
     /// `--config FILE`.
@@ -338,7 +338,7 @@ fn all_variables() -> impl Iterator<Item = String> {
     settings.chain(OTHER_VARIABLES.iter().map(|(name, _)| (*name).to_owned()))
 }
 
-/// What to say about a name that nobody knows.
+/// The message about a name that nobody knows.
 fn unknown(name: &str, known: impl Iterator<Item = String>) -> String {
     // Below this the nearest name is as good as any other.
     const LIKENESS_MIN: f64 = 0.7;

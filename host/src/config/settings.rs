@@ -12,7 +12,7 @@ use crate::http::{AllowedOrigin, PARSER_DEPTH_MAX, ProxyProtocol};
 use crate::net::{ForwardedHeader, NetworkAcl};
 use crate::{auth, http, limits, models, telemetry};
 
-/// What a server is built from. Each module's part is that module's own type.
+/// The values that a server is built from. Each module's part is that module's own type.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The address on which the server listens.
@@ -29,7 +29,7 @@ pub struct Settings {
     pub limit_rates: Option<bool>,
     /// The address on which the metrics are served apart from everything else, if they are.
     pub metrics_listen: Option<SocketAddr>,
-    /// How HTTP is spoken.
+    /// The settings of HTTP.
     pub http: http::Config,
     /// Callers.
     pub auth: auth::Config,
@@ -113,7 +113,7 @@ impl Settings {
         self.sandbox.slot = self.models.policy.budget.slot();
     }
 
-    /// What two settings say against each other. Empty when they agree.
+    /// The contradictions between settings, each with the key at fault. Empty when they agree.
     pub(super) fn contradictions(&self) -> Vec<(&'static str, String)> {
         let mut found = Vec::new();
         if !self.auth.require_key && !self.listen.ip().is_loopback() && !self.insecure {

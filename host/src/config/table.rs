@@ -21,11 +21,11 @@ pub struct Setting {
     /// Whether the value is never shown and not taken from a command line, which every process
     /// of the machine can read.
     pub secret: bool,
-    /// What is accepted.
+    /// The accepted texts, for the reference page.
     pub accepts: &'static str,
     /// The module that reads it.
     pub owner: &'static str,
-    /// One sentence.
+    /// The meaning, in one sentence.
     pub doc: &'static str,
     pub(super) read: fn(&mut Settings, &RawValue) -> Result<(), String>,
     pub(super) show: fn(&Settings) -> String,

@@ -64,7 +64,7 @@ impl RawValue {
 /// A way to read and print values of one type. Implemented by markers, because the same type is
 /// written in more than one way: a `u64` may be bytes, fuel or a count.
 pub(super) trait ValueParser<T> {
-    /// What is accepted, for messages and the reference.
+    /// The accepted texts, for messages and the reference.
     const ACCEPTS: &'static str;
 
     /// Understands a value, or says what is wrong with it.
@@ -94,7 +94,7 @@ pub(super) struct FuelUnits;
 pub(super) struct Address;
 /// A file or folder.
 pub(super) struct FilePath;
-/// What the type itself reads and prints.
+/// The form that the type itself reads and prints.
 pub(super) struct FromText;
 /// A value of another kind, or `none`.
 pub(super) struct OrNone<K>(std::marker::PhantomData<K>);
@@ -127,7 +127,7 @@ impl ValueParser<bool> for Switch {
     }
 }
 
-/// None is `auto`: the value follows from other settings.
+/// A switch that can be left to the server. None is `auto`: the value follows from other settings.
 impl ValueParser<Option<bool>> for Switch {
     const ACCEPTS: &'static str = "true, false or auto";
 

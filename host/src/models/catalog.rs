@@ -40,7 +40,7 @@ pub(super) struct Version {
     /// The activation that may move this version. One that was overtaken by a removal or another
     /// upload finds another number here, and changes nothing.
     activation: u64,
-    /// Ends that activation.
+    /// The end of that activation.
     cancel: CancellationToken,
     changed: watch::Sender<()>,
 }
@@ -95,7 +95,7 @@ impl Version {
         self.activation == activation.number
     }
 
-    /// What runs, if it does.
+    /// The model that runs, if the version has one.
     pub(super) fn live(&self) -> Option<&Arc<LiveModel>> {
         match &self.stage {
             Stage::Live(live) => Some(live),
@@ -103,7 +103,7 @@ impl Version {
         }
     }
 
-    /// Whether its lifecycle is over, one way or the other.
+    /// Whether the version's lifecycle is over, one way or the other.
     pub(super) fn is_settled(&self) -> bool {
         matches!(self.stage, Stage::Live(_) | Stage::Failed(_))
     }
@@ -219,8 +219,8 @@ impl Catalog {
         })
     }
 
-    /// The digests whose files are wanted. Not those that were found damaged: they are of no
-    /// use, and the store deletes nothing while it is told to keep what it cannot read.
+    /// The digests whose files are wanted. Files that were found damaged are not among them: they
+    /// are of no use, and the store deletes nothing while it is told to keep what it cannot read.
     pub(super) fn digests(&self) -> HashSet<Digest> {
         let damaged = |record: &Record| match &record.state {
             StoredState::Failed(failure) => failure.code == FILES_DAMAGED,
@@ -251,7 +251,7 @@ impl Catalog {
         self.models.iter().map(|(name, model)| summary(name, model))
     }
 
-    /// What requests can ask for.
+    /// The names that requests can ask for.
     pub(super) fn names(&self) -> Names {
         let mut names = Names::new();
         for (aliases, version) in self.versions() {

@@ -15,10 +15,10 @@ pub enum ModelError {
     /// so that nobody can probe for the names of others' models. The caller's fault.
     #[error("the model `{reference}` does not exist")]
     NotFound {
-        /// As it was asked for, cut to a printable length.
+        /// The name as asked for, cut to a printable length.
         reference: String,
     },
-    /// It exists and cannot serve now. Try again, or look at its status.
+    /// The model exists and cannot serve now. Try again, or look at its status.
     #[error("{id} is {state} and cannot serve requests")]
     NotReady {
         /// The version.
@@ -26,7 +26,8 @@ pub enum ModelError {
         /// The state that it is in.
         state: VersionState,
     },
-    /// The bare name was asked for, and none of its versions is active. The caller's fault.
+    /// The model of that name has no active version, and the request named none. The caller's
+    /// fault.
     #[error(
         "no version of `{name}` is active: name a version as `{name}@VERSION`, or activate one"
     )]
@@ -72,7 +73,7 @@ pub enum ModelError {
         /// What the policy says, with its unit.
         allowed: String,
     },
-    /// As many uploads as the server takes at once are going on. Nobody's fault; try again.
+    /// The server takes no more uploads at once than are going on. Nobody's fault; try again.
     #[error("{limit} uploads are going on, which is as many as this server takes at once")]
     TooManyUploads {
         /// The bound.
@@ -104,7 +105,7 @@ pub enum ModelError {
     /// The server's files would take more than they may. Remove some versions.
     #[error("the stored models would take {needed} and may take {limit}: remove some first")]
     StoreFull {
-        /// The bytes of all of them together with this bundle.
+        /// The bytes of all stored versions together with this bundle.
         needed: ByteSize,
         /// The bound.
         limit: ByteSize,
@@ -112,7 +113,7 @@ pub enum ModelError {
     /// The caller's key may store no more.
     #[error(transparent)]
     OverQuota(#[from] OverQuota),
-    /// It came with the server, and only a setting removes it.
+    /// The version came with the server, and only a setting removes it.
     #[error(
         "{id} comes with the server: deactivate `{name}`, upload another version, or turn it off \
          with the setting `embedded.{name}`",
@@ -128,7 +129,7 @@ pub enum ModelError {
     /// A bug or a shortage of the host.
     #[error("the host could not do its part")]
     Host {
-        /// For the log only.
+        /// The reason, for the log only.
         detail: String,
     },
 }
@@ -174,7 +175,8 @@ impl ModelError {
         }
     }
 
-    /// That nothing answers to `reference`, which a stranger may have written.
+    /// The refusal of a `reference` to which nothing answers, and which a stranger may have
+    /// written.
     pub(super) fn not_found(reference: &str) -> Self {
         const PRINTED_CHARS_MAX: usize = 140;
         let reference = reference

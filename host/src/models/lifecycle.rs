@@ -28,15 +28,15 @@ const ATTEMPTS_MAX: u32 = 5;
 enum PrepareError {
     /// The bundle's fault, for ever: stored, and shown to its author.
     Model(Failure),
-    /// The host's, perhaps not for ever: tried again at the next start.
+    /// The host's fault, perhaps not for ever: tried again at the next start.
     Host(String),
     /// Another activation has taken over, or the version is gone.
     Overtaken,
-    /// It was loaded into a sandbox that has been replaced since.
+    /// The model was loaded into a sandbox that has been replaced since.
     Stale,
 }
 
-/// A model that runs, and in which sandbox.
+/// A model that runs, and the sandbox in which it does.
 struct Loaded {
     live: LiveModel,
     generation: u64,
@@ -105,7 +105,7 @@ async fn drive(inner: &Arc<Inner>, activation: &Activation) -> Result<(), Prepar
     }
 }
 
-/// What is done about an activation that did not end in `ready`.
+/// Deals with an activation that did not end in `ready`.
 async fn end(inner: &Arc<Inner>, activation: &Activation, error: PrepareError) {
     match error {
         PrepareError::Overtaken | PrepareError::Stale => {}
@@ -148,7 +148,8 @@ async fn open(inner: &Arc<Inner>, activation: &Activation) -> Result<StoredBundl
     opened.map_err(|error| damaged(activation, error))
 }
 
-/// Files that are gone or changed stay so; a disk that fails may work at the next start.
+/// The failure of a version whose files cannot be read. Files that are gone or changed stay so; a
+/// disk that fails may work at the next start.
 fn damaged(activation: &Activation, error: BundleError) -> PrepareError {
     tracing::error!(model.id = %activation.id, %error, "a stored bundle cannot be used");
     match error {

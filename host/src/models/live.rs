@@ -26,25 +26,25 @@ pub struct LiveModel {
     pub id: ModelId,
     /// `name@version`, for logs and metrics.
     pub label: Arc<str>,
-    /// What runs it.
+    /// The sandbox's side of the version.
     pub model: ReadyModel,
-    /// What one request may spend.
+    /// The budget of one request.
     pub budget: Budget,
-    /// When it was acknowledged.
+    /// The time at which the version was acknowledged.
     pub created: Timestamp,
     /// The SHA-256 that stands for its whole content.
     pub digest: Digest,
     /// The counts of its runs.
     pub metrics: RunMetrics,
-    /// What it was compiled from, to map it again into another sandbox.
+    /// The job that the version was compiled by, to map it again into another sandbox.
     pub(super) job: Arc<CompileJob>,
-    /// Keeps its files on the disk: runs in flight read assets from them, also after the version
-    /// was removed.
+    /// The hold on the version's files, which keeps them on the disk: runs in flight read assets
+    /// from them, also after the version was removed.
     files: StoredBundle,
     /// Cancels [`LiveModel::released`] when the last run has let go of this value.
     #[expect(dead_code, reason = "it acts when it is dropped")]
     in_use: DropGuard,
-    /// Ends the wait of those who want to delete the files.
+    /// The signal that no run holds the files any more, for who wants to delete them.
     pub(super) released: CancellationToken,
 }
 
@@ -97,12 +97,12 @@ impl LiveModel {
         }
     }
 
-    /// This version in another sandbox.
+    /// The same version in another sandbox.
     pub(super) fn with_model(&self, model: ReadyModel) -> Self {
         Self::new(model, self.files.clone(), self.job.clone(), self.created)
     }
 
-    /// What it can do, as found in its component.
+    /// The capabilities that the component was found to have.
     #[must_use]
     pub fn capabilities(&self) -> &Capabilities {
         &self.model.inspection().capabilities
@@ -115,8 +115,8 @@ impl std::fmt::Debug for LiveModel {
     }
 }
 
-/// What requests may ask for: each version that can run under `name@version`, and the active
-/// ones under their bare `name` as well. No name has an `@` in it, so the two cannot meet.
+/// The names that requests may ask for: each version that can run under `name@version`, and the
+/// active ones under their bare `name` as well. No name has an `@` in it, so the two cannot meet.
 pub(super) type Names = HashMap<Box<str>, Arc<LiveModel>>;
 
 /// The current [`Names`].
@@ -124,7 +124,7 @@ pub(super) type Names = HashMap<Box<str>, Arc<LiveModel>>;
 pub(super) struct LiveModels(ArcSwap<Names>);
 
 impl LiveModels {
-    /// What answers to `reference`. No lock, no allocation.
+    /// The model that answers to `reference`. No lock, no allocation.
     pub(super) fn find(&self, reference: &str) -> Option<Arc<LiveModel>> {
         self.0.load().get(reference).cloned()
     }

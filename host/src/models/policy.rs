@@ -42,14 +42,14 @@ fn at_most(
     }
 }
 
-/// What the names, shapes and lengths around an answer's data may take, in bytes.
+/// Bytes that the names, shapes and lengths around an answer's data may take.
 const CROSSING_FRAME_BYTES: usize = 1 << 20;
 
 fn millis(time: std::time::Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// What one request of a model gets: of each cap the smaller of what is asked for and what is
+/// The limits of one request of a model: of each cap the smaller of what is asked for and what is
 /// allowed.
 pub(super) fn limits(asked: &RequestedLimits, policy: &Policy) -> Limits {
     let Policy {

@@ -17,7 +17,7 @@ use crate::ids::KeyId;
 #[derive(Clone)]
 pub(super) struct Records(Db);
 
-/// What is stored of one version.
+/// The stored facts of one version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Record {
     pub(super) id: ModelId,
@@ -56,7 +56,7 @@ impl Records {
         self.0.pool()
     }
 
-    /// Everything there is.
+    /// All models and versions.
     pub(super) async fn all(&self) -> Result<(Vec<(ModelName, Aliases)>, Vec<Record>), ModelError> {
         let models = sqlx::query("SELECT name, active_version, wanted_version FROM models")
             .fetch_all(self.pool())
@@ -228,7 +228,8 @@ fn parsed<T: FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, ModelErro
     text.parse().map_err(damaged)
 }
 
-/// Only the server writes these rows, so a value that does not parse is damage.
+/// The error for a row that makes no sense. Only the server writes these rows, so a value that
+/// does not parse is damage.
 fn damaged(what: impl std::fmt::Display) -> ModelError {
     ModelError::host(format_args!("the table of versions is damaged: {what}"))
 }

@@ -242,7 +242,7 @@ impl Registry {
         self.remove(name.clone(), None).await
     }
 
-    /// What the parts of this module work on.
+    /// The state that the parts of this module work on.
     pub(super) fn inner(&self) -> &Arc<Inner> {
         &self.0
     }
@@ -309,7 +309,7 @@ impl Registry {
     }
 }
 
-/// What a removal takes away.
+/// The versions that a removal takes away.
 fn to_remove(
     catalog: &Catalog,
     name: &ModelName,

@@ -26,7 +26,7 @@ use crate::clock::Clock;
 use crate::db::Db;
 use crate::telemetry::metrics;
 
-/// What the parts of this module share.
+/// The state that the parts of this module share.
 pub(super) struct Inner {
     pub(super) config: Config,
     pub(super) clock: Clock,
@@ -35,9 +35,9 @@ pub(super) struct Inner {
     pub(super) compiler: Compiler,
     /// The sandbox that models are loaded into. [`reload_all`](super::Registry::reload_all) replaces it.
     pub(super) sandbox: Mutex<Current>,
-    /// What requests see.
+    /// The models as requests see them.
     pub(super) live: LiveModels,
-    /// What is known of every version. Held for moments, never across an await.
+    /// The facts about every version. Held for moments, never across an await.
     pub(super) catalog: Mutex<Catalog>,
     /// Held while a change goes to disk and to memory, so that both see the same order.
     pub(super) writes: tokio::sync::Mutex<()>,

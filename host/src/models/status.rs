@@ -12,13 +12,13 @@ use crate::ids::KeyId;
 /// The state of a version between its upload and its first request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum VersionState {
-    /// On disk with all its files; nothing has been done with it yet.
+    /// The version is on disk with all its files; nothing has been done with it yet.
     Received,
-    /// Its stored files and its limits are being looked at.
+    /// The version's stored files and its limits are being looked at.
     Checking,
     /// Being compiled, or waiting for its turn to be.
     Compiling,
-    /// Its `load` runs, or its snapshot is being mapped.
+    /// The component's `load` runs, or its snapshot is being mapped.
     Loading,
     /// Can serve requests that name its version.
     Ready,
@@ -70,12 +70,12 @@ impl fmt::Display for VersionState {
 pub struct Failure {
     /// Stable and for programs, for example `refused_import`.
     pub code: String,
-    /// For a person; says what to change. Holds no detail of the host.
+    /// A message for a person, which says what to change. Holds no detail of the host.
     pub message: String,
 }
 
-/// What one request of a version may spend: the smaller of what its manifest asks for and what
-/// the host's policy allows.
+/// The most that one request of a version may spend: the smaller of what its manifest asks for and
+/// what the host's policy allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Units of fuel of one request.
@@ -101,28 +101,28 @@ pub struct VersionStatus {
     pub digest: Digest,
     /// Bytes of all its files, unpacked.
     pub bytes: u64,
-    /// When it was acknowledged.
+    /// The time at which the version was acknowledged.
     pub created: Timestamp,
     /// The key that uploaded it. None for models that came with the server.
     pub uploaded_by: Option<KeyId>,
-    /// Whether it came with the server.
+    /// Whether the version came with the server.
     pub embedded: bool,
     /// The description in its manifest.
     pub description: Option<String>,
     /// The license in its manifest.
     pub license: Option<String>,
-    /// What it can do. None until it has been compiled.
+    /// The capabilities that were found. None until the version has been compiled.
     pub capabilities: Option<Capabilities>,
-    /// What one of its requests may spend. None where its manifest could not be read.
+    /// The most that one request may spend. None where the manifest could not be read.
     pub limits: Option<Limits>,
-    /// Why it failed. Some exactly when the state is [`VersionState::Failed`].
+    /// The reason of a failure. Some exactly when the state is [`VersionState::Failed`].
     pub error: Option<Failure>,
 }
 
 /// One model with all its versions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelSummary {
-    /// Its name.
+    /// The model's name.
     pub name: ModelName,
     /// The version that requests for the bare name get.
     pub active: Option<ModelVersion>,

@@ -14,7 +14,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 /// Why reading was ended from this side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Interruption {
-    /// Nothing arrived for too long.
+    /// The sender sent nothing for too long.
     Stalled,
     /// The whole took too long.
     TooSlow,

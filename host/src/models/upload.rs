@@ -25,7 +25,7 @@ use crate::auth::{Caller, Scope};
 use crate::ids::KeyId;
 use crate::limits::StorageQuota;
 
-/// What comes with the body of an upload.
+/// The caller's wishes that come with the body of an upload.
 #[derive(Clone, Debug)]
 pub struct UploadRequest {
     /// The sender. Needs the scope `models:write`, and the right to the name in the manifest.
@@ -36,11 +36,11 @@ pub struct UploadRequest {
     pub quota: StorageQuota,
 }
 
-/// What is to be done with a checked bundle.
+/// The decision about a checked bundle.
 enum Verdict {
     /// Store it, in place of what is there under that id.
     Store,
-    /// It is here already.
+    /// The bundle is here already.
     Keep,
 }
 
@@ -182,7 +182,7 @@ struct Upload {
     by: Option<KeyId>,
     activate: bool,
     quota: StorageQuota,
-    /// Whether its row has taken the place of one with other content.
+    /// Whether the upload's row has taken the place of one with other content.
     has_replaced: bool,
 }
 
@@ -244,7 +244,7 @@ impl Upload {
         status.ok_or_else(|| ModelError::not_found(&self.id.to_string()))
     }
 
-    /// What is to be done with it, as things stand.
+    /// The decision about the bundle, as things stand.
     fn judge(&self, catalog: &Catalog, config: &Config) -> Result<Verdict, ModelError> {
         let Some(version) = catalog.version(&self.id) else {
             let (count, stored) = catalog.size();
