@@ -35,10 +35,10 @@ use throttle::EventThrottle;
 pub use verify::{ChainDefect, Verified, VerifyError, verify};
 use writer::{Message, Writer};
 
-/// Where the audit log goes.
+/// The settings of the audit log.
 #[derive(Clone, Debug)]
 pub struct AuditConfig {
-    /// Which sinks there are; none for no audit log.
+    /// The sinks that events go to; none for no audit log.
     pub sinks: Sinks,
     /// The file; none for `audit.log` in the data directory.
     pub path: Option<PathBuf>,
@@ -46,9 +46,9 @@ pub struct AuditConfig {
     pub file_bytes_max: u64,
     /// Files kept beside the current one. Older ones are removed.
     pub files_max: usize,
-    /// Where syslog listens.
+    /// The address at which syslog listens.
     pub syslog: SyslogTarget,
-    /// What becomes of requests while the log cannot be written.
+    /// The fate of requests while the log cannot be written.
     pub on_failure: OnFailure,
 }
 
@@ -110,13 +110,13 @@ impl Sinks {
     }
 }
 
-/// What becomes of requests while the audit log cannot be written.
+/// The fate of requests while the audit log cannot be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnFailure {
-    /// They are served: a full disk takes down the record and not the service. The metric
+    /// Requests are served: a full disk takes down the record and not the service. The metric
     /// counts what is lost, and the log says how much once it can be written again.
     Continue,
-    /// They are refused with 503, health excepted: nothing happens unrecorded.
+    /// Requests are refused with 503, health excepted: nothing happens unrecorded.
     Refuse,
 }
 
@@ -137,14 +137,14 @@ impl OnFailure {
 pub struct AuditError {
     /// The file.
     pub path: PathBuf,
-    /// What the system said.
+    /// The system's error.
     pub source: io::Error,
 }
 
 /// Events that wait to be written. Beyond it they are lost, and counted.
 const QUEUE_MAX: usize = 8_192;
 
-/// Where events go. Cheap to clone.
+/// The audit log, which takes events and brings them to the sinks. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct AuditLog(Option<Arc<Inner>>);
 
@@ -157,7 +157,7 @@ struct Inner {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// What recorders and the thread share.
+/// The state that recorders and the writing thread share.
 #[derive(Debug, Default)]
 struct Shared {
     throttle: Mutex<EventThrottle>,

@@ -26,7 +26,7 @@ pub use store::{
 };
 pub use usage::{KeyUsage, UsageCounts};
 
-/// How callers are told apart.
+/// The settings by which callers are told apart.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Whether every request needs a key. When not, callers without one may run models and

@@ -21,12 +21,12 @@ pub use rate_limiter::RateLimiter;
 
 use crate::auth::Tier;
 
-/// How rates are limited.
+/// The settings of the limiter.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Whether rates are limited.
     pub enabled: bool,
-    /// What callers get who have no tier or limits of their own.
+    /// The tier of callers who have no tier or limits of their own.
     pub tier: Tier,
     /// Requests a minute instead of the tier's.
     pub rpm: Option<u32>,
@@ -37,9 +37,9 @@ pub struct Config {
     /// Addresses that are remembered at once; where there are more, those not seen for longest
     /// go first. One costs under 200 bytes.
     pub addresses_max: usize,
-    /// How the `x-ratelimit-reset-*` headers say when.
+    /// The form of time in the `x-ratelimit-reset-*` headers.
     pub reset: ResetFormat,
-    /// What is counted by key.
+    /// The quotas of keys.
     pub quota: QuotaConfig,
 }
 
@@ -58,13 +58,13 @@ impl Default for Config {
     }
 }
 
-/// How a moment is written in the `x-ratelimit-reset-*` headers.
+/// The form of a moment in the `x-ratelimit-reset-*` headers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ResetFormat {
     /// Seconds since 1970: `1767225600`.
     #[default]
     Unix,
-    /// As OpenAI writes the time that is left: `1s`, `6m0s`, `120ms`.
+    /// The time that is left, as OpenAI writes it: `1s`, `6m0s`, `120ms`.
     Duration,
 }
 

@@ -66,7 +66,7 @@ pub(super) fn hash(bytes: &[u8]) -> String {
 /// A line as it was read.
 #[derive(Clone, Debug)]
 pub(super) struct Parsed {
-    /// Its place, with the hash that it claims.
+    /// The line's place, with the hash that it claims.
     pub(super) link: Link,
     pub(super) previous: String,
     pub(super) event: String,

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::kinds::EventKind;
 use crate::ids::{KeyId, RequestId};
 
-/// On whose behalf something happened.
+/// The caller on whose behalf something happened.
 #[derive(Clone, Debug, Default, serde::Serialize)]
 pub struct Actor {
     /// The verified key, if there was one.
@@ -25,7 +25,7 @@ pub struct Event {
     /// The kind of event.
     #[serde(rename = "event")]
     pub kind: EventKind,
-    /// On whose behalf.
+    /// The caller on whose behalf it happened.
     #[serde(flatten)]
     pub actor: Actor,
     /// The fields of its kind: names and numbers made by this program, such as the id of a key.

@@ -19,7 +19,7 @@ use super::{Actor, Event, EventKind};
 /// Bytes at the end of a file in which its last line is looked for. Lines are far shorter.
 const TAIL_BYTES: u64 = 256 << 10;
 
-/// How far the log has come.
+/// The place that the log has come to.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) struct Checkpoint {
     /// The last line that was synced.

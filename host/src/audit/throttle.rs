@@ -11,7 +11,7 @@ use super::{Actor, Event, EventKind};
 use crate::net::ClientAddress;
 use crate::telemetry::metrics;
 
-/// How long is counted before what was left out is summed up in a line.
+/// The time for which events are counted before those left out are summed up in a line.
 const WINDOW: Duration = Duration::from_mins(1);
 /// Events of one name from one address in a window.
 const FROM_ONE_MAX: u32 = 10;

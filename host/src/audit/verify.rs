@@ -92,10 +92,10 @@ impl std::fmt::Display for LinePosition {
 /// The log is not whole, or cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
-    /// It is not whole.
+    /// The log is not whole.
     #[error(transparent)]
     Broken(#[from] ChainDefect),
-    /// It cannot be read.
+    /// The log cannot be read.
     #[error("the audit log {path} cannot be read: {source}")]
     Unreadable {
         /// The file.
@@ -105,7 +105,8 @@ pub enum VerifyError {
     },
 }
 
-/// How often a log is read again that a server is writing to: files may be put aside meanwhile.
+/// The number of times that a log is read to which a server is writing: files may be put aside
+/// meanwhile.
 const ATTEMPTS: u32 = 3;
 
 /// Checks the log in `path` with all files put aside, against its checkpoint. Works while a
@@ -156,7 +157,7 @@ fn verify_once(path: &Path, checkpoint: &Path) -> Result<Verified, VerifyError> 
     Ok(check.end(files.len())?)
 }
 
-/// How far the check has come.
+/// The place that the check has come to.
 struct ChainCheck {
     checkpoint: Option<Checkpoint>,
     before: Option<Link>,

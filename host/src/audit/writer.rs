@@ -18,14 +18,14 @@ use super::{Actor, AuditConfig, Event, EventKind, Shared};
 use crate::clock::Clock;
 use crate::telemetry::metrics;
 
-/// How long events that strangers cause are gathered before they are written and synced
+/// The time for which events that strangers cause are gathered before they are written and synced
 /// together. What an administrator does is written at once, with what has come before it.
 const GATHERING: Duration = Duration::from_millis(100);
 
 /// Events of one batch.
 const BATCH_MAX: usize = 1_024;
 
-/// How often a log that fails is tried again, and summaries are looked for.
+/// The time between two attempts at a log that fails, and between two looks for summaries.
 const TICK: Duration = Duration::from_secs(1);
 
 /// A message from a recorder.

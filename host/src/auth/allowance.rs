@@ -2,10 +2,10 @@
 
 use super::scope::Tier;
 
-/// How much a key may use. Where a limit is missing, the server's setting holds.
+/// The amounts that a key may use. Where a limit is missing, the server's setting holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Allowance {
-    /// Its tier, which stands for requests and tokens a minute.
+    /// The key's tier, which stands for requests and tokens a minute.
     pub tier: Option<Tier>,
     /// Requests a minute, at least 1.
     pub rpm: Option<u32>,
@@ -27,7 +27,7 @@ pub struct Allowance {
 pub const LIMIT_MAX: u64 = i64::MAX.unsigned_abs();
 
 impl Allowance {
-    /// Nothing is said: the server's settings hold.
+    /// An allowance that says nothing: the server's settings hold.
     pub(super) const UNSAID: Self = Self {
         tier: None,
         rpm: None,

@@ -22,7 +22,7 @@ pub struct Caller(Option<Arc<Grant>>);
 #[derive(Debug)]
 pub(super) struct Grant {
     pub(super) account: Arc<Account>,
-    /// When the secret stops working, where it has been replaced.
+    /// The time at which the secret stops working, where it has been replaced.
     pub(super) until: Option<Timestamp>,
     /// Cancelled when the secret stops working, for whatever reason.
     pub(super) ended: CancellationToken,
@@ -44,7 +44,7 @@ pub(super) struct Account {
 }
 
 impl Grant {
-    /// When it ends by itself.
+    /// The time at which the grant ends by itself.
     pub(super) fn end(&self) -> Option<Timestamp> {
         self.until.into_iter().chain(self.account.expires).min()
     }
@@ -53,10 +53,10 @@ impl Grant {
 /// The caller lacks a right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
-    /// There is a key, and it does not have the scope.
+    /// The caller's key does not have the scope.
     #[error("this key does not have the scope `{0}`")]
     Scope(Scope),
-    /// There is no key, and without one this cannot be done.
+    /// The caller has no key, and without one this cannot be done.
     #[error("this needs an API key with the scope `{0}`")]
     KeyNeeded(Scope),
 }
@@ -125,8 +125,8 @@ impl Caller {
             .is_none_or(|allowed| allowed.contains(model_name))
     }
 
-    /// How much the caller may use. Nothing is said for a caller without a key, nor for a key of
-    /// the configuration: the server's settings hold.
+    /// The amounts that the caller may use. Nothing is said for a caller without a key, nor for a
+    /// key of the configuration: the server's settings hold.
     #[must_use]
     pub fn allowance(&self) -> &Allowance {
         const UNSAID: &Allowance = &Allowance::UNSAID;

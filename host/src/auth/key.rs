@@ -189,10 +189,10 @@ impl FromStr for ConfiguredKey {
 /// Why a key of the configuration is refused. Nothing of it is repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidConfiguredKey {
-    /// It could be guessed.
+    /// The key could be guessed.
     #[error("a plain key needs at least 16 characters, this one has {characters}")]
     TooShort {
-        /// How many it has.
+        /// The number of characters that it has.
         characters: usize,
     },
     /// No client could send it in a header.

@@ -155,8 +155,8 @@ impl serde::Serialize for Scopes {
     }
 }
 
-/// How much a key may use over time. Kept with the key; the numbers behind the names belong to
-/// the rate limits.
+/// The class of what a key may use over time. Kept with the key; the numbers behind the names
+/// belong to the rate limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Tier {
     /// The smallest allowance.

@@ -39,7 +39,7 @@ pub struct KeyStore(Arc<Inner>);
 struct Inner {
     require_key: bool,
     table: ArcSwap<Table>,
-    /// When something ends by itself next, in milliseconds since the Unix epoch.
+    /// The time at which something ends by itself next, in milliseconds since the Unix epoch.
     next_end_ms: AtomicI64,
     /// One change at a time, so that a change sees the table that the one before has left.
     change: tokio::sync::Mutex<()>,

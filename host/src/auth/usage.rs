@@ -28,7 +28,7 @@ pub struct KeyUsage {
 /// The usage of a key at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct UsageCounts {
-    /// When its last request came; none before the first.
+    /// The time of the last request; none before the first.
     pub last_used: Option<Timestamp>,
     /// Requests that it was let in with, those that failed later included.
     pub requests: u64,
@@ -49,7 +49,7 @@ const NEVER: i64 = i64::MIN;
 const MILLISECONDS_PER_DAY: i64 = 86_400_000;
 
 impl KeyUsage {
-    /// Nothing used yet.
+    /// The use of a key that has used nothing yet.
     pub(super) fn new(clock: Clock) -> Self {
         Self::resumed(clock, &UsageCounts::default())
     }

@@ -15,15 +15,15 @@ use windows::{Log, Windows};
 use super::Violation;
 use crate::net::NetworkList;
 
-/// When violations become bans.
+/// The settings by which violations become bans.
 #[derive(Clone, Debug)]
 pub struct AbuseConfig {
     /// Whether violations are counted and bans refuse anybody. Off: what was stored is kept
     /// until it ends, and nobody is held to it.
     pub enabled: bool,
-    /// How long a violation counts, at least a second; kept to the second.
+    /// The time for which a violation counts, at least a second; kept to the second.
     pub window: Duration,
-    /// How long bans last.
+    /// The lengths of bans.
     pub durations: BanDurations,
     /// Failed authentications that make a ban.
     pub failed_authentications_max: u32,
@@ -40,7 +40,7 @@ pub struct AbuseConfig {
     /// Addresses whose violations are remembered; the one heard of least recently is forgotten
     /// first. At most about 400 bytes each, about 150 for one violation.
     pub addresses_max: usize,
-    /// How often what is over is cleaned away.
+    /// The time between two cleanings of what is over.
     pub cleanup_interval: Duration,
     /// The networks that are never banned.
     pub exempt: NetworkList,
@@ -49,7 +49,7 @@ pub struct AbuseConfig {
     pub count_by_key: bool,
 }
 
-/// How long bans last: the usual one, the longer and the longest.
+/// The lengths of bans: the usual one, the longer and the longest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BanDurations(pub [Duration; 3]);
 
@@ -103,7 +103,7 @@ pub struct Verdict {
     pub reason: Violation,
     /// Violations of all kinds within the window.
     pub violations: u32,
-    /// How long it lasts.
+    /// The length of the ban.
     pub duration: Duration,
 }
 

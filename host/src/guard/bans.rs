@@ -35,11 +35,12 @@ use in_force::InForce;
 /// Bans in force at once. At most about 300 bytes each. Beyond it, those that end first go.
 const BANS_MAX: usize = 100_000;
 
-/// How long a refusal waits for its ban to be on disk, where the disk does not answer. Then it
-/// is given all the same: letting the caller in would be worse than a ban that a crash undoes.
+/// The longest time that a refusal waits for its ban to be on disk, where the disk does not
+/// answer. Then it is given all the same: letting the caller in would be worse than a ban that a
+/// crash undoes.
 const WRITE_PATIENCE: Duration = Duration::from_secs(2);
 
-/// When a write that failed is tried again.
+/// The time before a write that failed is tried again.
 const WRITE_PAUSE: Duration = Duration::from_secs(1);
 
 /// The subject of a ban: an address, or one key at an address.
@@ -60,9 +61,9 @@ pub struct Ban {
     pub reason: Violation,
     /// Violations of all kinds within the window when it was made.
     pub violations: u32,
-    /// When it was made.
+    /// The time at which the ban was made.
     pub started: Timestamp,
-    /// When it ends.
+    /// The time at which the ban ends.
     pub until: Timestamp,
     /// Whether it is on disk.
     written: AtomicBool,
@@ -75,13 +76,13 @@ pub struct Exemption {
     pub network: Network,
     /// Why, in the words of who made it.
     pub note: String,
-    /// When it was made.
+    /// The time at which the exemption was made.
     pub created: Timestamp,
     /// The key that made it.
     pub created_by: Option<KeyId>,
 }
 
-/// Why a change was not made, or bans could not be read.
+/// The reason why a change was not made, or bans could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum BanError {
     /// Nobody at that address is banned.
@@ -96,7 +97,7 @@ pub enum BanError {
         /// The network that was asked for.
         network: Network,
     },
-    /// There are too many exemptions.
+    /// The server keeps no more exemptions.
     #[error(
         "there are {} exemptions already; that is the most this server keeps",
         exemptions::EXEMPTIONS_MAX
@@ -176,7 +177,7 @@ impl Bans {
         })))
     }
 
-    /// How violations become bans.
+    /// The settings by which violations become bans.
     #[must_use]
     pub fn config(&self) -> &AbuseConfig {
         &self.0.config

@@ -4,12 +4,12 @@ use std::fmt;
 
 use belljar_screen::{FieldKind, Hit, Mode, Policies, Screener};
 
-/// How texts are screened.
+/// The settings of the screening.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct InjectionConfig {
     /// Whether they are.
     pub enabled: bool,
-    /// By kind of field.
+    /// The policies, by kind of field.
     pub policies: Policies,
 }
 

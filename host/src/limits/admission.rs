@@ -20,7 +20,7 @@ pub enum Counts {
     Tokens,
 }
 
-/// Why a request is not admitted.
+/// The reason why a request is not admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LimitError {
     /// The caller's minute is used up.

@@ -17,18 +17,18 @@ use crate::clock::Clock;
 
 const NS_PER_MINUTE: u64 = 60_000_000_000;
 
-/// How much is left of one of the two.
+/// The state of one of the two allowances, requests or tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
     /// A minute's worth.
     pub limit: u32,
     /// The amount that could be taken now.
     pub remaining: u32,
-    /// Until the whole of it is there again.
+    /// The time until the whole of it is there again.
     pub reset: Duration,
 }
 
-/// How much is left of both.
+/// The state of both allowances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateStatus {
     /// The window of requests.
@@ -37,7 +37,7 @@ pub struct RateStatus {
     pub tokens: Window,
 }
 
-/// Why nothing was taken.
+/// The reason why nothing was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shortage {
     /// Requests are short: the next one is there after this time.
@@ -78,14 +78,14 @@ impl Requests {
         })
     }
 
-    /// How long the cell is ahead of the time, in nanoseconds: each request that was taken puts
-    /// it ahead by one interval.
+    /// The nanoseconds by which the cell is ahead of the time: each request that was taken puts it
+    /// ahead by one interval.
     fn ahead_ns(&self, cell: &Cell, now: Duration) -> u64 {
         let now = nanoseconds(now.saturating_sub(self.start));
         cell.0.load(Ordering::Acquire).saturating_sub(now)
     }
 
-    /// Until the next request would be taken.
+    /// The time until the next request would be taken.
     fn wait(&self, cell: &Cell, now: Duration) -> Duration {
         let tolerance = self.interval_ns() * u64::from(self.per_minute.get() - 1);
         Duration::from_nanos(self.ahead_ns(cell, now).saturating_sub(tolerance))
@@ -166,10 +166,10 @@ fn nanoseconds(duration: Duration) -> u64 {
 /// A bucket of tokens that fills evenly, a minute's worth a minute.
 struct Tokens {
     per_minute: NonZeroU32,
-    /// In tokens times the nanoseconds of a minute, so that filling is exact: each nanosecond
-    /// adds `per_minute`. Negative where more was used than had been reserved.
+    /// The level, in tokens times the nanoseconds of a minute, so that filling is exact: each
+    /// nanosecond adds `per_minute`. Negative where more was used than had been reserved.
     level: i128,
-    /// When that was the level, in nanoseconds of the clock.
+    /// The moment of that level, in nanoseconds of the clock.
     filled_ns: u64,
 }
 
@@ -196,7 +196,7 @@ impl Tokens {
         self.filled_ns = self.filled_ns.max(now_ns);
     }
 
-    /// Until the level is at `level`.
+    /// The time until the bucket has filled to `level`.
     fn until(&self, level: i128) -> Duration {
         let missing = u128::try_from(level - self.level).unwrap_or(0);
         let ns = missing.div_ceil(u128::from(self.per_minute.get()));

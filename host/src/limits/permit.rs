@@ -12,10 +12,10 @@ use crate::clock::Clock;
 /// The buckets of one caller, held by the table and by the permits of its requests in flight.
 pub(super) type SharedBucket = Arc<Mutex<Bucket>>;
 
-/// Why a request is not let through.
+/// The reason why a request is not let through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RateError {
-    /// There were too many requests.
+    /// The caller made too many requests.
     #[error("over the limit of {limit} requests a minute")]
     Requests {
         /// Requests a minute.
@@ -23,7 +23,7 @@ pub enum RateError {
         /// The time after which the next one is let through.
         wait: Duration,
     },
-    /// There were too many tokens.
+    /// The request needs more tokens than the caller has left.
     #[error("over the limit of {limit} tokens a minute: {asked} were asked for")]
     Tokens {
         /// Tokens a minute.

@@ -26,19 +26,19 @@ pub struct QuotaConfig {
     pub fuel_per_day: Option<u64>,
 }
 
-/// Why a key gets nothing more for now.
+/// The reason why a key gets nothing more for now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OverQuota {
     /// Too many requests at once.
     #[error("this key may have {limit} requests at once, and it has them")]
     Concurrent {
-        /// At once.
+        /// The bound on how many there may be at once.
         limit: u32,
     },
     /// Too many uploads at once.
     #[error("this key may have {limit} uploads at once, and it has them")]
     Uploads {
-        /// At once.
+        /// The bound on how many there may be at once.
         limit: u32,
     },
     /// Too many stored versions.
@@ -64,12 +64,12 @@ pub enum OverQuota {
         limit: u64,
         /// Since midnight, UTC.
         used: u64,
-        /// Until midnight.
+        /// The time until midnight.
         wait: Duration,
     },
 }
 
-/// How much one key may store; none is without bound.
+/// The amounts that one key may store; none is without bound.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StorageQuota {
     /// Versions of models.
@@ -135,7 +135,7 @@ enum Kind {
 }
 
 impl Quotas {
-    /// Nothing is under way yet.
+    /// The quotas of a server on which nothing is under way yet.
     #[must_use]
     pub fn new(config: QuotaConfig) -> Self {
         Self(Arc::new(Inner {
@@ -169,7 +169,7 @@ impl Quotas {
             .map_err(|limit| OverQuota::Uploads { limit })
     }
 
-    /// How much the caller may store.
+    /// The amounts that the caller may store.
     #[must_use]
     pub fn storage(&self, caller: &Caller) -> StorageQuota {
         let own = caller.allowance();

@@ -70,7 +70,7 @@ impl Rate {
 pub struct RouteRate {
     /// The route's template, as the router writes it.
     pub route: String,
-    /// How much.
+    /// The rate of the route.
     pub rate: Rate,
 }
 

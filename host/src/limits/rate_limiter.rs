@@ -27,10 +27,10 @@ struct Inner {
     clock: Clock,
     /// The algorithms of the rates that most callers have.
     common: Vec<Arc<Requests>>,
-    /// By verified key. Bounded by the number of keys there can be: only the key store makes
-    /// callers that have one.
+    /// The buckets by verified key. Bounded by the number of keys there can be: only the key store
+    /// makes callers that have one.
     keys: Mutex<HashMap<(KeyId, RouteIndex), SharedBucket>>,
-    /// By address, each shard bounded; those not seen for longest go first.
+    /// The buckets by address, each shard bounded; those not seen for longest go first.
     addresses: Vec<Mutex<LruCache<(IpAddr, RouteIndex), SharedBucket>>>,
 }
 
@@ -73,7 +73,7 @@ impl RateLimiter {
         self.0.config.enabled
     }
 
-    /// How its answers say when.
+    /// The form in which answers say when.
     #[must_use]
     pub fn reset_format(&self) -> ResetFormat {
         self.0.config.reset

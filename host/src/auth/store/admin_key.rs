@@ -9,7 +9,7 @@ use crate::auth::key::SecretKey;
 use crate::auth::scope::{Scope, Scopes};
 use crate::ids::KeyId;
 
-/// How the start has found the admin key.
+/// The state in which the start has found the admin key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AdminKey {
     /// The file holds a key with the scope `admin` that works.

@@ -14,7 +14,7 @@ pub(super) const MODELS_MAX: usize = 1_000;
 /// Networks in each of the two lists of a key.
 pub const NETWORKS_MAX: usize = 256;
 
-/// How long a replaced secret may go on working.
+/// The longest time that a replaced secret may go on working.
 pub const ROTATION_OVERLAP_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Replaced secrets of one key that work at the same time. A rotation too many ends the oldest.

@@ -10,7 +10,7 @@ use super::bounds::{KEYS_MAX, MODELS_MAX, NAME_CHARACTERS_MAX, ROTATION_OVERLAP_
 use crate::auth::allowance::LIMIT_MAX;
 use crate::ids::KeyId;
 
-/// Why a caller is not let in. What was presented is never part of it.
+/// The reason why a caller is not let in. Nothing that was presented is part of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuthError {
     /// A key is required and none was presented.
@@ -56,7 +56,7 @@ pub enum KeyError {
     /// The store is full.
     #[error("there are {KEYS_MAX} keys already; that is the most this server keeps")]
     TooMany,
-    /// There is no such key.
+    /// No key has that id.
     #[error("there is no key `{id}`")]
     NotFound {
         /// The key that was asked for.

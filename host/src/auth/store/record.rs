@@ -16,7 +16,7 @@ use crate::net::NetworkAcl;
 /// The record of a key; nothing of its secret.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct KeyRecord {
-    /// Its public name.
+    /// The public name of the key.
     pub id: KeyId,
     /// The name that its creator gave it.
     pub name: String,
@@ -24,21 +24,21 @@ pub struct KeyRecord {
     pub scopes: Scopes,
     /// The models it may use; none for all.
     pub models: Option<BTreeSet<String>>,
-    /// How much it may use.
+    /// The amounts that the key may use.
     #[serde(flatten)]
     pub allowance: Allowance,
     /// The networks that it may be used from.
     #[serde(flatten)]
     pub networks: NetworkAcl,
-    /// When it was made; none for a key of the configuration.
+    /// The time at which the key was made; none for a key of the configuration.
     pub created: Option<Timestamp>,
-    /// When its secret was last replaced.
+    /// The time at which the secret was last replaced.
     pub rotated: Option<Timestamp>,
-    /// When replaced secrets that still work stop to; the latest first.
+    /// The times at which replaced secrets that still work will stop to; the latest first.
     pub old_secrets_until: Vec<Timestamp>,
-    /// When it stops working.
+    /// The time at which the key stops working.
     pub expires: Option<Timestamp>,
-    /// When it was revoked.
+    /// The time at which the key was revoked.
     pub revoked: Option<Timestamp>,
     /// Whether the server made it for itself, with its secret in the file of the admin key.
     #[serde(skip)]
@@ -85,15 +85,15 @@ impl KeyRecord {
 pub struct NewKey {
     /// 1 to 100 characters, no control characters.
     pub name: String,
-    /// At least one.
+    /// The scopes that the key is to have, at least one.
     pub scopes: Scopes,
     /// Names of models; none for all.
     pub models: Option<BTreeSet<String>>,
-    /// How much it may use.
+    /// The amounts that the key may use.
     pub allowance: Allowance,
     /// The networks that it may be used from.
     pub networks: NetworkAcl,
-    /// When it stops working; in the future.
+    /// The time at which the key is to stop working; in the future.
     pub expires: Option<Timestamp>,
 }
 

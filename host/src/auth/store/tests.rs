@@ -40,7 +40,7 @@ impl Fixture {
             .unwrap()
     }
 
-    /// As after a restart: another connection, another table.
+    /// The store as after a restart: another connection, another table.
     async fn reopen(&self, store: KeyStore) -> KeyStore {
         store.0.db.clone().close().await;
         drop(store);
@@ -279,7 +279,7 @@ async fn no_secret_is_printed_or_stored() {
     }
 }
 
-/// Which of some secrets work.
+/// The secrets that work, of some.
 fn working(store: &KeyStore, secrets: &[&SecretKey]) -> Vec<bool> {
     let works = |secret: &&SecretKey| store.authenticate(Some(&presented(secret))).is_ok();
     secrets.iter().map(works).collect()

@@ -58,13 +58,13 @@ impl Log {
         u32::try_from(self.0.len()).unwrap_or(u32::MAX)
     }
 
-    /// Those of a kind that have not led to a ban.
+    /// The violations of a kind that have not led to a ban.
     pub(super) fn unspent(&self, violation: Violation) -> u32 {
         let unspent = self.0.iter().filter(|entry| entry.is_unspent(violation));
         u32::try_from(unspent.count()).unwrap_or(u32::MAX)
     }
 
-    /// Those of a kind have led to a ban.
+    /// Notes that the violations of a kind have led to a ban.
     pub(super) fn spend(&mut self, violation: Violation) {
         for entry in &mut self.0 {
             if entry.is_unspent(violation) {

@@ -36,7 +36,7 @@ impl InForce {
         self.by_subject.is_empty()
     }
 
-    /// Those that end first first.
+    /// The bans in force, those that end first at the front.
     pub(super) fn iter(&self) -> impl Iterator<Item = Arc<Ban>> + '_ {
         self.by_end.values().cloned()
     }
