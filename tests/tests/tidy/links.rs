@@ -1,9 +1,10 @@
-//! Files that a document names are there.
+//! Files, types and functions that a document names are there.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::markdown::documents;
-use crate::tree::{expect_none, root};
+use crate::tree::{expect_none, files, root};
 
 /// Folders at the root with which the name of a file in a document begins.
 const FOLDERS: [&str; 6] = [
@@ -15,7 +16,8 @@ const FOLDERS: [&str; 6] = [
     "wit/",
 ];
 
-/// What stands between backticks and begins with a folder of ours, up to a test's name.
+/// What stands between backticks and begins with a folder of ours, up to a test's name. In the map
+/// a file of the server may be named from `host/src` on: `http/serve.rs`.
 #[test]
 fn every_file_that_a_document_names_exists() {
     let mut wrong = Vec::new();
@@ -23,11 +25,13 @@ fn every_file_that_a_document_names_exists() {
     for document in documents() {
         for span in document.spans() {
             let path = span.text.split([' ', ':']).next().unwrap_or_default();
-            if !FOLDERS.iter().any(|folder| path.starts_with(folder)) {
+            let is_short =
+                path.contains('/') && path.ends_with(".rs") && document.name == "ARCHITECTURE.md";
+            if !is_short && !FOLDERS.iter().any(|folder| path.starts_with(folder)) {
                 continue;
             }
             checked += 1;
-            if !exists(&root(), path) {
+            if !exists(&root(), path) && !exists(&root().join("host/src"), path) {
                 wrong.push(format!("{}: `{path}`", span.place));
             }
         }
@@ -66,4 +70,49 @@ fn exists(folder: &Path, path: &str) -> bool {
         fixed
     };
     folder.join(fixed).exists()
+}
+
+/// Types and functions that the map and the guide name, such as `RoutePolicy` or
+/// `Checks::enter`: each part of the name is somewhere in the sources.
+#[test]
+fn every_type_that_the_map_names_exists() {
+    let mut known = BTreeSet::new();
+    for folder in ["host", "guest-models", "tests"] {
+        for file in files(folder, &[".rs"]) {
+            let names = file
+                .text
+                .split(|c: char| !(c.is_alphanumeric() || c == '_'))
+                .map(str::to_owned);
+            known.extend(names);
+        }
+    }
+    let mut wrong = Vec::new();
+    let mut checked = 0;
+    for document in documents() {
+        if !["ARCHITECTURE.md", "CONTRIBUTING.md"].contains(&document.name.as_str()) {
+            continue;
+        }
+        for span in document.spans() {
+            let parts: Vec<&str> = span.text.split("::").collect();
+            let begins = |c: char| span.text.starts_with(c);
+            let is_type = parts.len() > 1 || ('A'..='Z').any(begins);
+            let is_name = |part: &&str| part.chars().all(|c| c.is_alphanumeric() || c == '_');
+            let screams = !span.text.contains(|c: char| c.is_ascii_lowercase());
+            if !is_type || screams || !parts.iter().all(is_name) {
+                continue;
+            }
+            checked += 1;
+            if !parts
+                .iter()
+                .all(|part| part.is_empty() || known.contains(*part))
+            {
+                wrong.push(format!("{}: `{}`", span.place, span.text));
+            }
+        }
+    }
+    expect_none(
+        &wrong,
+        "The map names what is not in the sources; say what it is called now:",
+    );
+    assert!(checked > 10, "only {checked} names were found");
 }
