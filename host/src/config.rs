@@ -2,7 +2,7 @@
 //!
 //! Defaults, then the file, then the environment, then flags: the later wins, and
 //! [`Resolved::effective`] says where each value came from. The only module that reads the
-//! environment. Each module owns its own `Config`; the table in [`table`] says which setting
+//! environment. Each module owns its own `Config`; the table [`SETTINGS`] says which setting
 //! goes where.
 
 mod environment;

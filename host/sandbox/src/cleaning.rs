@@ -26,7 +26,7 @@ pub enum CleaningChoice {
 pub enum Cleaning {
     /// The kernel tells which pages were written.
     PagemapScan,
-    /// The first [`KEEP_RESIDENT_BYTES`] are rewritten, the rest is given back.
+    /// The first `KEEP_RESIDENT_BYTES` are rewritten, the rest is given back.
     KeepResident,
 }
 
