@@ -3,15 +3,13 @@
 
 use crate::{
     RunError,
+    pull::PullSize,
     run::{Call, RunContext},
     wit::text,
 };
-use std::{future::Future, ops::ControlFlow};
+use std::{future::Future, ops::ControlFlow, time::Instant};
 use wasmtime::component::Instance;
 
-/// Chunks asked for in one call of `next`. The bytes in them are bounded by the run's cap on its
-/// output.
-const PULL_CHUNKS: u32 = 64;
 /// Bytes that a token's id, its log-probability and the rest of a chunk count for.
 const CHUNK_BYTES: u64 = 16;
 
@@ -67,17 +65,22 @@ impl<S: ChunkSink> Call for Generate<S> {
             .map_err(|error| context.fault(&error))?
             .map_err(|error| context.guest_error(error))?;
         let resource = guest.generation();
+        let mut size = PullSize::default();
         loop {
+            let since = Instant::now();
             let chunks = resource
-                .call_next(&mut context.store, generation, PULL_CHUNKS)
+                .call_next(&mut context.store, generation, size.chunks())
                 .await;
+            size.follow(since.elapsed());
             let mut chunks = chunks
                 .map_err(|error| context.fault(&error))?
                 .map_err(|error| context.guest_error(error))?;
-            if chunks.len() > PULL_CHUNKS as usize {
+            // A few more than it was asked for do no harm.
+            if chunks.len() > PullSize::MOST as usize {
                 let reason = format!(
-                    "`next` gave {} chunks where {PULL_CHUNKS} were the most",
-                    chunks.len()
+                    "`next` gave {} chunks where {} were the most",
+                    chunks.len(),
+                    PullSize::MOST
                 );
                 return Err(RunError::InvalidOutput { reason });
             }

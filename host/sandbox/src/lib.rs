@@ -28,6 +28,7 @@ mod load_error;
 mod loaded;
 mod model;
 mod pot;
+mod pull;
 mod run;
 mod run_queue;
 mod sandbox;

@@ -1,7 +1,10 @@
 //! Who runs when: admission, moving to the guest threads, cancellation.
 
 use crate::kit::{Kit, budget, config, label, number, request, text_request};
-use belljar_sandbox::{Budget, ChunkSink, RunError, SandboxConfig, Scope, wit::text::Chunk};
+use belljar_sandbox::{
+    Budget, ChunkSink, RunError, SandboxConfig, Scope,
+    wit::{text::Chunk, types::Value},
+};
 use std::{ops::ControlFlow, time::Duration};
 use tokio::sync::mpsc;
 
@@ -120,6 +123,25 @@ async fn a_reader_that_goes_away_ends_its_text() {
         .unwrap();
     assert!(heard.recv().await.is_some());
     assert_eq!(kit.sandbox.stats().running, 1);
+    drop(run);
+    kit.until_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_that_takes_its_time_is_heard_word_by_word() {
+    let kit = Kit::new();
+    let model = kit.model("slow_next").await;
+    // Past the time in which a model counts as quick, on any machine.
+    let dear = text_request([("turns", Value::Integer(10_000_000))]);
+    let (said, mut heard) = mpsc::channel(1);
+    let budget = endless();
+    let run = model
+        .generate(dear, Slow(said), &budget, &label())
+        .await
+        .unwrap();
+    for _ in 0..3 {
+        assert_eq!(heard.recv().await.unwrap().len(), 1);
+    }
     drop(run);
     kit.until_idle().await;
 }
