@@ -20,7 +20,9 @@ use std::time::Instant;
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::config::{ConfigError, Overrides, Resolved, SystemEnvironment, resolve};
+use crate::config::{
+    ConfigError, Overrides, Resolved, SystemEnvironment, resolve, resolve_data_dir,
+};
 
 /// Hosts models that nobody has to trust: each request runs in a fresh WebAssembly sandbox.
 #[derive(Debug, Parser)]
@@ -111,6 +113,11 @@ impl PlaceArgs {
 
     fn resolve(&self) -> Result<Resolved, Failure> {
         Ok(resolve(&self.overrides()?, &SystemEnvironment)?)
+    }
+
+    /// The data directory, whatever the other settings say.
+    fn data_dir(&self) -> Result<PathBuf, Failure> {
+        Ok(resolve_data_dir(&self.overrides()?, &SystemEnvironment)?)
     }
 }
 

@@ -49,7 +49,7 @@ impl Client {
         let data_dir = match (&args.server, &args.admin_key_file) {
             // Everything is said: the settings of this machine do not matter.
             (Some(_), Some(_)) => None,
-            _ => Some(args.place.resolve()?.settings.data_dir),
+            _ => Some(args.place.data_dir()?),
         };
         let base = match (&args.server, &data_dir) {
             (Some(url), _) => url.clone(),

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use super::environment::{Environment, OTHER_VARIABLES};
 use super::file;
 use super::problem::{ConfigError, Problem, Source};
+use super::service_variables::is_of_a_service;
 use super::settings::Settings;
 use super::table::{SETTINGS, Setting};
 use super::values::RawValue;
@@ -36,6 +37,9 @@ impl Overrides {
 pub struct Resolved {
     /// The values.
     pub settings: Settings,
+    /// The variables that look like settings and were put there for a Kubernetes Service or a
+    /// Docker link of this program's name. They mean nothing here.
+    pub passed_over: Vec<String>,
     sources: BTreeMap<&'static str, Source>,
 }
 
@@ -80,31 +84,7 @@ pub fn resolve(
     overrides: &Overrides,
     environment: &dyn Environment,
 ) -> Result<Resolved, ConfigError> {
-    let mut reading = Reading::default();
-    let from_environment = reading.environment(environment);
-    let from_flags = reading.flags(overrides);
-    let data_dir = reading.data_dir(environment, &from_environment, &from_flags);
-    let named = overrides.file.clone();
-    let named = named.or_else(|| environment.variable("BELLJAR_CONFIG").map(PathBuf::from));
-    let from_file = reading.file(named.as_deref(), data_dir.as_deref());
-
-    for given in from_file
-        .into_iter()
-        .chain(from_environment)
-        .chain(from_flags)
-    {
-        reading.apply(given);
-    }
-    if reading.settings.data_dir.as_os_str().is_empty() {
-        match data_dir {
-            Some(path) => reading.settings.data_dir = path,
-            None => reading.problem(
-                Source::Default,
-                "data_dir",
-                "neither HOME nor XDG_DATA_HOME is set: say where with --data-dir".to_owned(),
-            ),
-        }
-    }
+    let mut reading = Reading::of(overrides, environment);
     reading.settings.derive();
     // Contradictions between values that were misread would only confuse.
     if reading.problems.is_empty() {
@@ -116,12 +96,40 @@ pub fn resolve(
     if reading.problems.is_empty() {
         Ok(Resolved {
             settings: reading.settings,
+            passed_over: reading.passed_over,
             sources: reading.sources,
         })
     } else {
         Err(ConfigError(reading.problems))
     }
 }
+
+/// The data directory alone, for commands to which no other setting matters: what a stray
+/// variable or a setting of another version says must not keep anybody from managing a server.
+///
+/// # Errors
+///
+/// When what names the directory cannot be understood, or nothing does.
+pub fn resolve_data_dir(
+    overrides: &Overrides,
+    environment: &dyn Environment,
+) -> Result<PathBuf, ConfigError> {
+    let mut reading = Reading::of(overrides, environment);
+    reading
+        .problems
+        .retain(|problem| matches!(problem.name.as_str(), DATA_DIR | FILE));
+    if reading.problems.is_empty() {
+        Ok(reading.settings.data_dir)
+    } else {
+        Err(ConfigError(reading.problems))
+    }
+}
+
+/// The key of the data directory.
+const DATA_DIR: &str = "data_dir";
+
+/// The name of the file itself in a problem.
+const FILE: &str = "file";
 
 /// A value that somebody gave to a setting.
 struct GivenValue {
@@ -135,9 +143,56 @@ struct Reading {
     settings: Settings,
     sources: BTreeMap<&'static str, Source>,
     problems: Vec<Problem>,
+    passed_over: Vec<String>,
 }
 
 impl Reading {
+    /// Everything that was said, each later place over the one before.
+    fn of(overrides: &Overrides, environment: &dyn Environment) -> Self {
+        let mut reading = Self::default();
+        let from_environment = reading.environment(environment);
+        let from_flags = reading.flags(overrides);
+        let data_dir = reading.data_dir(environment, &from_environment, &from_flags);
+        let named = overrides.file.clone();
+        let named = named.or_else(|| environment.variable("BELLJAR_CONFIG").map(PathBuf::from));
+        let from_file = reading.file(named.as_deref(), data_dir.as_deref());
+        for given in from_file
+            .into_iter()
+            .chain(from_environment)
+            .chain(from_flags)
+        {
+            reading.apply(given);
+        }
+        reading.place_data_dir(data_dir);
+        reading
+    }
+
+    /// Settles where the data directory is. Its path is absolute from here on: the compiling
+    /// process works elsewhere, and a message that names it is read elsewhere.
+    fn place_data_dir(&mut self, found: Option<PathBuf>) {
+        if self.settings.data_dir.as_os_str().is_empty() {
+            let Some(path) = found else {
+                return self.problem(
+                    Source::Default,
+                    DATA_DIR,
+                    "neither HOME nor XDG_DATA_HOME is set: say where with --data-dir".to_owned(),
+                );
+            };
+            self.settings.data_dir = path;
+        }
+        match std::path::absolute(&self.settings.data_dir) {
+            Ok(path) => self.settings.data_dir = path,
+            Err(error) => {
+                let source = self.sources.get(DATA_DIR).cloned();
+                let message = format!(
+                    "{} is relative to the current directory, which cannot be found: {error}",
+                    self.settings.data_dir.display()
+                );
+                self.problem(source.unwrap_or(Source::Default), DATA_DIR, message);
+            }
+        }
+    }
+
     fn problem(&mut self, source: Source, name: &str, message: String) {
         self.problems.push(Problem {
             source,
@@ -182,6 +237,12 @@ impl Reading {
             }
             let source = Source::Environment(name.clone());
             let Some(setting) = by_variable(&name) else {
+                let of_ours = name.strip_prefix("BELLJAR_");
+                let suffix = of_ours.or_else(|| name.strip_prefix("FAKEAI_"));
+                if suffix.is_some_and(|suffix| is_of_a_service(suffix, &value)) {
+                    self.passed_over.push(name);
+                    continue;
+                }
                 self.problem(source, &name, unknown(&name, all_variables()));
                 continue;
             };
@@ -247,7 +308,7 @@ impl Reading {
         let mut given = from_environment
             .iter()
             .chain(from_flags)
-            .filter(|g| g.setting.key == "data_dir");
+            .filter(|g| g.setting.key == DATA_DIR);
         if let Some(GivenValue {
             raw: RawValue::Text(path),
             ..
@@ -278,9 +339,19 @@ impl Reading {
             Err(error) if named.is_none() && error.kind() == io::ErrorKind::NotFound => {
                 return Vec::new();
             }
-            Err(error) => {
+            Err(error) if named.is_some() => {
                 let source = Source::File { path, line: 1 };
-                self.problem(source, "file", format!("cannot be read: {error}"));
+                self.problem(source, FILE, format!("cannot be read: {error}"));
+                return Vec::new();
+            }
+            Err(error) => {
+                let folder = path.parent().unwrap_or(Path::new("."));
+                let message = format!(
+                    "{} cannot be looked into for a {FILE_NAME}: {error}. Run as the user who \
+                     owns it, or name another with --data-dir",
+                    folder.display()
+                );
+                self.problem(Source::Default, DATA_DIR, message);
                 return Vec::new();
             }
         };
@@ -300,7 +371,7 @@ impl Reading {
             match (by_key(&key), value) {
                 (None, _) => self.problem(source, &key, unknown(&key, all_keys())),
                 (Some(_), Err(message)) => self.problem(source, &key, message),
-                (Some(setting), Ok(_)) if setting.key == "data_dir" && named.is_none() => {
+                (Some(setting), Ok(_)) if setting.key == DATA_DIR && named.is_none() => {
                     let message = "this file was found through the data directory and cannot \
                                    move it: name the file with --config, or use --data-dir";
                     self.problem(source, &key, message.to_owned());
