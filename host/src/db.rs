@@ -4,6 +4,8 @@
 //! Nothing on the path of a request reads from here: each module keeps in memory what it needs
 //! and comes here to make a change durable before it acknowledges it.
 
+mod directory;
+
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -11,8 +13,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use directory::MARK_FILE;
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+
+/// The file of the database.
+const DATABASE_FILE: &str = "belljar.db";
 
 /// The store of one data directory. Cheap to clone; the directory stays locked until the last
 /// clone is gone.
@@ -49,6 +55,62 @@ pub enum DbError {
         /// The directory.
         path: PathBuf,
     },
+    /// Somebody else owns the directory.
+    #[error(
+        "the data directory {path} belongs to user {owner} and this is user {user}: its owner could \
+         have any code run here. Run as its owner, or name a folder inside it, which is then made \
+         for this user alone"
+    )]
+    NotOurs {
+        /// The directory.
+        path: PathBuf,
+        /// The number of its owner.
+        owner: u32,
+        /// The number of the user that this process runs as.
+        user: u32,
+    },
+    /// Others can write the directory.
+    #[error(
+        "the data directory {path} can be written by others (mode {mode:04o}), who could have any \
+         code run here: `chmod 700` it, or name a folder inside it, which is then made with that \
+         mode"
+    )]
+    WritableByOthers {
+        /// The directory.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
+    /// The directory was in use and has no database.
+    #[error(
+        "the data directory {path} holds models and has no database ({DATABASE_FILE}). Nothing was \
+         changed. Bring back the whole directory from a backup, or begin with an empty one: move \
+         this one aside, or name another with --data-dir"
+    )]
+    Lost {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The database is that of another directory.
+    #[error(
+        "the database in {path} belongs to another data directory. Nothing was changed. Bring back \
+         the database and the files of one and the same backup. To keep this database all the \
+         same, delete {MARK_FILE} there: files of models that it does not name are deleted then"
+    )]
+    Foreign {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The database is from an earlier time than the files beside it.
+    #[error(
+        "the database in {path} is older than the files beside it. Nothing was changed. Bring back \
+         the database and the files of one and the same backup. To keep this database all the \
+         same, delete {MARK_FILE} there: files of models that it does not name are deleted then"
+    )]
+    Older {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The database is damaged, newer than this program, or the disk fails.
     #[error("the database {path} cannot be opened: {source}")]
     Open {
@@ -73,11 +135,12 @@ impl Db {
     ///
     /// # Errors
     ///
-    /// When the directory is in use, cannot be written, or holds a database that this program
-    /// cannot read.
+    /// When the directory is in use, cannot be written, is open to others, has lost its database,
+    /// or holds one that is not its own or that this program cannot read.
     pub async fn open(data_dir: &Path) -> Result<Self, DbError> {
         let directory = LockedDirectory::lock_patiently(data_dir).await?;
-        let path = data_dir.join("belljar.db");
+        let path = data_dir.join(DATABASE_FILE);
+        directory::check_not_lost(data_dir)?;
         make_private(&path)?;
         let options = SqliteConnectOptions::new()
             .filename(&path)
@@ -105,6 +168,7 @@ impl Db {
             .run(&pool)
             .await
             .map_err(|source| DbError::Migrate { path, source })?;
+        directory::check_agreement(&pool, data_dir).await?;
         Ok(Self {
             pool,
             directory: Arc::new(directory),
@@ -160,6 +224,7 @@ impl LockedDirectory {
             .mode(0o700)
             .create(path)
             .map_err(failed)?;
+        directory::check_owner_and_mode(path)?;
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -242,6 +307,83 @@ mod tests {
             let mode = file.metadata().unwrap().permissions().mode();
             assert_eq!(mode & 0o077, 0, "{:?}", file.file_name());
         }
+    }
+
+    /// Opens and closes the store, and gives the words of a refusal.
+    async fn refusal(path: &Path) -> String {
+        match Db::open(path).await {
+            Ok(db) => {
+                db.close().await;
+                String::new()
+            }
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_lost_database_is_not_made_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(refusal(dir.path()).await, "");
+        fs::remove_file(dir.path().join(DATABASE_FILE)).unwrap();
+        for _ in 0..2 {
+            assert!(refusal(dir.path()).await.contains("has no database"));
+        }
+        assert!(!dir.path().join(DATABASE_FILE).exists());
+        // Models alone say it too: a directory of an earlier version has no mark.
+        let dir = tempfile::tempdir().unwrap();
+        let blobs = dir.path().join("bundles/blobs/sha256");
+        fs::create_dir_all(&blobs).unwrap();
+        fs::write(blobs.join("aa"), b"model").unwrap();
+        assert!(refusal(dir.path()).await.contains("has no database"));
+    }
+
+    #[tokio::test]
+    async fn a_database_from_elsewhere_or_from_before_is_refused() {
+        let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        assert_eq!(refusal(here.path()).await, "");
+        assert_eq!(refusal(there.path()).await, "");
+        let database = |dir: &tempfile::TempDir| dir.path().join(DATABASE_FILE);
+        let own = fs::read(database(&here)).unwrap();
+        fs::copy(database(&there), database(&here)).unwrap();
+        assert!(
+            refusal(here.path())
+                .await
+                .contains("another data directory")
+        );
+        fs::write(database(&here), &own).unwrap();
+        assert_eq!(refusal(here.path()).await, "", "its own, back again");
+        fs::write(database(&here), &own).unwrap();
+        assert!(refusal(here.path()).await.contains("older than the files"));
+        fs::remove_file(here.path().join(MARK_FILE)).unwrap();
+        assert_eq!(refusal(here.path()).await, "", "told to go on");
+    }
+
+    #[tokio::test]
+    async fn a_directory_that_others_can_write_is_refused_and_one_they_can_enter_is_closed() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let parent = tempfile::tempdir().unwrap();
+        let with_mode = |mode: u32| {
+            let dir = parent.path().join(format!("{mode:o}"));
+            fs::create_dir(&dir).unwrap();
+            fs::set_permissions(&dir, fs::Permissions::from_mode(mode)).unwrap();
+            dir
+        };
+        for mode in [0o777, 0o1777, 0o770, 0o702] {
+            let told = refusal(&with_mode(mode)).await;
+            assert!(
+                told.contains("can be written by others"),
+                "{mode:o}: {told}"
+            );
+        }
+        let mode_of = |dir: &Path| fs::metadata(dir).unwrap().permissions().mode() & 0o777;
+        let dir = with_mode(0o755);
+        assert_eq!(refusal(&dir).await, "");
+        assert_eq!(mode_of(&dir), 0o700);
+        // One that has other things in it is somebody else's as well.
+        let dir = with_mode(0o711);
+        fs::write(dir.join("letters"), b"").unwrap();
+        assert_eq!(refusal(&dir).await, "");
+        assert_eq!(mode_of(&dir), 0o711);
     }
 
     #[tokio::test]

@@ -16,6 +16,8 @@ pub enum AdminKey {
     Kept,
     /// No such key worked: there is a fresh one in the file.
     Made(KeyId),
+    /// The file held a secret that no key had, and a key was made of it.
+    Taken(KeyId),
     /// The file was gone, or held nothing that works, and nobody else could manage the keys: the
     /// server's own key has a fresh secret, and the one before is void.
     Renewed(KeyId),
@@ -61,14 +63,23 @@ impl KeyStore {
             }
             match managing.as_slice() {
                 [] => {
-                    let secret = store.write_admin_file(&path)?;
+                    let left_over = store.left_over(&path);
+                    let is_new = left_over.is_none();
+                    let secret = match left_over {
+                        Some(secret) => secret,
+                        None => store.write_admin_file(&path)?,
+                    };
                     let new = NewKey {
                         name: "admin".to_owned(),
                         scopes: Scopes::all(),
                         ..NewKey::default()
                     };
                     let record = store.add(new.record(now, true), &secret).await?;
-                    Ok(AdminKey::Made(record.id))
+                    Ok(if is_new {
+                        AdminKey::Made(record.id)
+                    } else {
+                        AdminKey::Taken(record.id)
+                    })
                 }
                 [own] if own.from_server => {
                     let secret = store.write_admin_file(&path)?;
@@ -89,15 +100,18 @@ impl KeyStore {
     /// without a row and goes on with it; the other way round would leave an admin key that
     /// nobody has ever seen.
     fn write_admin_file(&self, path: &Path) -> Result<SecretKey, KeyError> {
-        let table = self.0.table.load();
-        let left_over =
-            read_private(path).filter(|secret| !table.by_digest.contains_key(&secret.digest()));
-        if let Some(secret) = left_over {
+        if let Some(secret) = self.left_over(path) {
             return Ok(secret);
         }
         let secret = SecretKey::random().map_err(KeyError::Random)?;
         self.write_secret(path, &secret)?;
         Ok(secret)
+    }
+
+    /// The secret in the file, if no key has it.
+    fn left_over(&self, path: &Path) -> Option<SecretKey> {
+        let table = self.0.table.load();
+        read_private(path).filter(|secret| !table.by_digest.contains_key(&secret.digest()))
     }
 
     /// Puts the next secret of a key into the file of the admin key, if that holds the one before.
