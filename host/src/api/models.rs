@@ -244,7 +244,7 @@ async fn accept_upload(
         0
     };
     let limit = state.config().upload_bytes_max.saturating_add(envelope);
-    check_length(request.headers(), limit)?;
+    check_length(request.headers(), limit, "max_upload_size")?;
     let UploadQuery { wait, activate } = query;
     let registry = state.registry();
     let quotas = state.limiter().quotas();

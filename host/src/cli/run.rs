@@ -22,6 +22,7 @@ use crate::api::tensors::infer;
 use crate::app::App;
 use crate::auth::{Authorized, Infer};
 use crate::generation::Event;
+use crate::http::body;
 use crate::http::error::ApiError;
 use crate::http::json as wire_json;
 use crate::ids::RequestId;
@@ -254,7 +255,7 @@ impl<'a> Run<'a> {
         if u64::try_from(body.len()).is_ok_and(|bytes| bytes <= limit) {
             Ok(body)
         } else {
-            Err(refusal(ApiError::too_large(limit)))
+            Err(refusal(ApiError::too_large(limit, body::SETTING)))
         }
     }
 

@@ -7,7 +7,7 @@ pub enum Violation {
     FailedAuthentication,
     /// Content that was refused as an injection.
     Injection,
-    /// A body over its limit.
+    /// A packed body that was made to burst: far over its limit by what its packing hides.
     OversizedBody,
     /// A request over a rate limit.
     RateLimit,

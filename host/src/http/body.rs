@@ -6,8 +6,9 @@ mod packed;
 
 use self::packed::{Coding, Unpacker};
 use super::context::context_of;
-use super::error::ApiError;
+use super::error::{ApiError, TOO_LARGE};
 use super::json::InputConfig;
+use crate::guard::Violation;
 use crate::inference::RequestContext;
 use axum::body::Body;
 use axum::extract::{FromRef, FromRequest, Request};
@@ -45,6 +46,13 @@ where
     }
 }
 
+/// The setting that bounds a body which is read whole.
+pub(crate) const SETTING: &str = "max_request_size";
+
+/// Times its own size that a packed body may come to before it counts as one that was made to
+/// burst. A large picture or a long document is just large, and its sender is told so.
+const BURST_FACTOR: u64 = 100;
+
 /// Reads a body whole.
 pub(crate) async fn whole(
     headers: &HeaderMap,
@@ -53,7 +61,7 @@ pub(crate) async fn whole(
     context: &RequestContext,
 ) -> Result<Bytes, ApiError> {
     let coding = Coding::of(headers)?;
-    check_length(headers, limits.bytes_max)?;
+    check_length(headers, limits.bytes_max, SETTING)?;
     let read = async {
         match coding {
             None => read(body, limits.bytes_max)
@@ -70,13 +78,17 @@ pub(crate) async fn whole(
 }
 
 /// Refuses a body whose announced length is over the limit.
-pub(crate) fn check_length(headers: &HeaderMap, bytes_max: u64) -> Result<(), ApiError> {
+pub(crate) fn check_length(
+    headers: &HeaderMap,
+    bytes_max: u64,
+    setting: &'static str,
+) -> Result<(), ApiError> {
     let announced = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.parse::<u64>().ok());
     match announced {
-        Some(bytes) if bytes > bytes_max => Err(ApiError::too_large(bytes_max)),
+        Some(bytes) if bytes > bytes_max => Err(ApiError::too_large(bytes_max, setting)),
         _ => Ok(()),
     }
 }
@@ -107,7 +119,7 @@ impl Pieces {
             let bytes = u64::try_from(data.len()).unwrap_or(u64::MAX);
             self.bytes = self.bytes.saturating_add(bytes);
             if self.bytes > self.bytes_max {
-                return Err(ApiError::too_large(self.bytes_max));
+                return Err(ApiError::too_large(self.bytes_max, SETTING));
             }
             return Ok(Some(data));
         }
@@ -141,10 +153,23 @@ async fn read_packed(
     let mut pieces = Pieces::of(body, bytes_max);
     let mut unpacker = Unpacker::new(coding, bytes_max);
     while let Some(piece) = pieces.next().await? {
-        unpacker.push(&piece)?;
+        let pushed = unpacker.push(&piece);
+        pushed.map_err(|refusal| judged(refusal, pieces.bytes, bytes_max))?;
     }
     let received = usize::try_from(pieces.bytes).unwrap_or(usize::MAX);
-    Ok((received, unpacker.finish()?.join()))
+    let unpacked = unpacker.finish();
+    let unpacked = unpacked.map_err(|refusal| judged(refusal, pieces.bytes, bytes_max))?;
+    Ok((received, unpacked.join()))
+}
+
+/// Counts a body against its sender that goes over the limit only by what its packing hides.
+fn judged(refusal: ApiError, received: u64, bytes_max: u64) -> ApiError {
+    let is_burst = received.saturating_mul(BURST_FACTOR) < bytes_max;
+    if is_burst && refusal.code() == TOO_LARGE {
+        refusal.counting_as(Violation::OversizedBody)
+    } else {
+        refusal
+    }
 }
 
 /// Bytes of one segment of a body that comes in pieces.
@@ -247,9 +272,9 @@ mod tests {
     #[test]
     fn an_announced_length_is_refused_before_the_body() {
         let mut headers = HeaderMap::new();
-        check_length(&headers, 10).unwrap();
+        check_length(&headers, 10, SETTING).unwrap();
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("10"));
-        check_length(&headers, 10).unwrap();
-        assert!(check_length(&headers, 9).is_err());
+        check_length(&headers, 10, SETTING).unwrap();
+        assert!(check_length(&headers, 9, SETTING).is_err());
     }
 }

@@ -49,6 +49,9 @@ impl ErrorType {
     }
 }
 
+/// The code of a body that is over its limit.
+pub(crate) const TOO_LARGE: &str = "payload_too_large";
+
 /// A refusal or a failure, as the caller reads it.
 #[derive(Debug)]
 pub struct ApiError(Box<Failure>);
@@ -210,18 +213,15 @@ impl ApiError {
         Self::bad_request(code, message)
     }
 
-    /// 413: the body is over its limit.
-    pub(crate) fn too_large(limit_bytes: u64) -> Self {
-        let message = format!("The request body is over the limit of {limit_bytes} bytes.");
-        let kind = ErrorType::InvalidRequest;
-        let mut error = Self::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            kind,
-            "payload_too_large",
-            message,
+    /// 413: the body is over its limit, which is that of a setting.
+    pub(crate) fn too_large(limit_bytes: u64, setting: &'static str) -> Self {
+        let message = format!(
+            "The request body is over the limit of {limit_bytes} bytes (the setting `{setting}`)."
         );
+        let kind = ErrorType::InvalidRequest;
+        let mut error = Self::new(StatusCode::PAYLOAD_TOO_LARGE, kind, TOO_LARGE, message);
         error.0.closes = true;
-        error.counting_as(Violation::OversizedBody)
+        error
     }
 
     /// 400: the body ended before its end.

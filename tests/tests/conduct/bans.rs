@@ -6,7 +6,7 @@ use belljar_tests::TestHost;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::kit::{WRONG_KEY, expect_banned, guess, host_at_rest, local};
+use crate::kit::{WRONG_KEY, burst, expect_banned, guess, host_at_rest, local, send_packed};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -72,15 +72,32 @@ async fn a_ban_binds_connections_that_are_open() {
     assert!(after.starts_with("HTTP/1.1 403"), "{after}");
 }
 
+/// A picture or a document that is over the limit is told so, however often it is sent.
 #[tokio::test]
-async fn ten_oversized_bodies_ban() {
+async fn large_bodies_ban_nobody() {
     let (host, _) = host_at_rest(&[("max_request_size", "1 KiB")]).await;
     let caller = host.anonymous();
     let body = json!({"model": "echo", "inputs": {"x": vec![1; 2000]}});
-    for _ in 0..10 {
-        let _ = caller.post("/infer", &body).await.expect_status(413);
+    for _ in 0..30 {
+        let answer = caller.post("/infer", &body).await.expect_status(413);
+        assert!(
+            answer.text().contains("max_request_size"),
+            "{}",
+            answer.text()
+        );
     }
-    assert_eq!(expect_banned(&caller.post("/infer", &body).await), 300);
+    let _ = caller.get("/v1/models").await.expect_status(200);
+}
+
+#[tokio::test]
+async fn ten_bodies_that_burst_ban() {
+    let (host, _) = host_at_rest(&[("max_request_size", "1 MiB")]).await;
+    let caller = host.anonymous();
+    let body = burst(2 << 20);
+    for _ in 0..10 {
+        assert_eq!(send_packed(&caller, &body).await.status, 413);
+    }
+    assert_eq!(expect_banned(&send_packed(&caller, &body).await), 300);
 }
 
 #[tokio::test]

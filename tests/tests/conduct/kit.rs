@@ -1,5 +1,6 @@
 //! What the tests of conduct share.
 
+use std::io::Write as _;
 use std::net::IpAddr;
 
 use belljar::clock::{Clock, ManualClock};
@@ -50,11 +51,29 @@ pub(crate) fn expect_banned(answer: &Answer) -> u64 {
     assert_eq!(body["error"]["code"], "ip_banned", "{body}");
     assert_eq!(body["error"]["type"], "security_error", "{body}");
     let seconds: u64 = answer.header("retry-after").parse().unwrap();
-    assert_eq!(
-        body["error"]["message"],
-        format!("IP address temporarily banned due to abuse. Retry after {seconds} seconds.")
-    );
+    let message = body["error"]["message"].as_str().unwrap();
+    let documented =
+        format!("IP address temporarily banned due to abuse. Retry after {seconds} seconds.");
+    assert!(message.starts_with(&documented), "{message}");
+    assert!(message.contains("`belljar bans lift "), "{message}");
     seconds
+}
+
+/// A body of gzip that comes to so many bytes, most of them blanks.
+pub(crate) fn burst(bytes: usize) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(&vec![b' '; bytes]).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Sends a body of gzip.
+pub(crate) async fn send_packed(client: &Client, body: &[u8]) -> Answer {
+    let request = client
+        .request(Method::POST, "/infer")
+        .header("content-type", "application/json")
+        .header("content-encoding", "gzip");
+    let sent = client.send(request.body(body.to_vec())).await;
+    sent.expect("the server answers")
 }
 
 /// An address of the loopback network, of which each machine has many.

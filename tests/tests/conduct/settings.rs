@@ -9,7 +9,7 @@ use belljar::config::{Overrides, resolve};
 use belljar_tests::{Client, ServerProcess};
 use serde_json::json;
 
-use crate::kit::{expect_banned, get_with, guess, guess_with, host_at_rest};
+use crate::kit::{burst, expect_banned, get_with, guess, guess_with, host_at_rest, send_packed};
 
 /// Variables that stop the start, and a word that the message has.
 #[track_caller]
@@ -99,19 +99,15 @@ async fn how_many_violations_make_which_ban() {
 #[tokio::test]
 async fn each_kind_has_a_threshold_of_its_own() {
     let settings = [
-        ("max_request_size", "1 KiB"),
+        ("max_request_size", "1 MiB"),
         ("conduct.oversized_bodies_max", "2"),
     ];
     let (host, _) = host_at_rest(&settings).await;
-    let big = json!({"model": "echo", "inputs": {"x": vec![1; 2000]}});
+    let (caller, big) = (host.anonymous(), burst(2 << 20));
     for _ in 0..2 {
-        let _ = host
-            .anonymous()
-            .post("/infer", &big)
-            .await
-            .expect_status(413);
+        assert_eq!(send_packed(&caller, &big).await.status, 413);
     }
-    expect_banned(&host.anonymous().post("/infer", &big).await);
+    expect_banned(&send_packed(&caller, &big).await);
 
     let settings = [
         ("rate_limit.enabled", "true"),

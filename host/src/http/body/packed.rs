@@ -83,7 +83,7 @@ impl Unpacker {
     fn refusal(&mut self) -> ApiError {
         let unpacked = self.unpacked_mut();
         if unpacked.is_over {
-            ApiError::too_large(unpacked.bytes_max)
+            ApiError::too_large(unpacked.bytes_max, super::SETTING)
         } else {
             ApiError::broken_packing()
         }

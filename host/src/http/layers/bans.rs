@@ -98,8 +98,11 @@ fn unrecorded() -> ApiError {
 /// 403: the address is banned, or the key at this address.
 fn banned(ban: &Ban, clock: &Clock) -> ApiError {
     let seconds = ban.seconds_left(clock.now());
-    let message =
-        format!("IP address temporarily banned due to abuse. Retry after {seconds} seconds.");
+    let message = format!(
+        "IP address temporarily banned due to abuse. Retry after {seconds} seconds. Whoever runs the \
+         server ends it sooner with `belljar bans lift {}`.",
+        ban.subject.address
+    );
     let kind = ErrorType::Security;
     ApiError::new(StatusCode::FORBIDDEN, kind, "ip_banned", message).retry_after(seconds)
 }
