@@ -220,7 +220,7 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
 /// A key that the start has made or renewed is one more change of the keys.
 fn record_admin_key(audit: &AuditLog, admin_key: &AdminKey) {
     let (kind, id) = match admin_key {
-        AdminKey::Made(id) => (EventKind::KeyCreated, id),
+        AdminKey::Made(id) | AdminKey::Taken(id) => (EventKind::KeyCreated, id),
         AdminKey::Renewed(id) => (EventKind::KeyRotated, id),
         AdminKey::Kept | AdminKey::Elsewhere => return,
     };
@@ -349,8 +349,9 @@ impl App {
         self.sandbox.cleaning()
     }
 
-    /// Serves until `shutdown` is over, then takes no more connections, lets requests and
-    /// streams in flight end for up to the grace period, and closes everything.
+    /// Serves until `shutdown` is over. Then says that it is not ready, serves on for the delay that
+    /// balancers need to hear of it, takes no more connections, lets requests and streams in flight
+    /// end for up to the grace period, and closes everything.
     pub async fn serve(self, listeners: Listeners, shutdown: impl Future<Output = ()>) {
         let stop = CancellationToken::new();
         let maintenance = maintenance::spawn(maintenance::Maintenance {
@@ -382,7 +383,13 @@ impl App {
             ))
         });
         let config = self.settings.http.clone();
-        http::serve(listeners.main, self.router(), config, shutdown).await;
+        let (state, delay) = (self.state.clone(), config.shutdown_delay);
+        let drained = async move {
+            shutdown.await;
+            state.drain();
+            tokio::time::sleep(delay).await;
+        };
+        http::serve(listeners.main, self.router(), config, drained).await;
         stop.cancel();
         // What the last requests have earned outlives the server.
         let _ = ban_writer.await;

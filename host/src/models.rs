@@ -31,5 +31,5 @@ pub use config::{Config, Defaults, Policy};
 pub use error::ModelError;
 pub use live::LiveModel;
 pub use registry::Registry;
-pub use status::{Failure, Limits, ModelSummary, VersionState, VersionStatus};
+pub use status::{Failure, Limits, ModelSummary, Readiness, VersionState, VersionStatus};
 pub use upload::UploadRequest;

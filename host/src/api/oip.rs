@@ -14,7 +14,7 @@ use crate::http::json::{Json, OptionalJson};
 use crate::http::policy::{RoutePolicy, Routes};
 use crate::inference::RequestContext;
 use crate::limits::Admission;
-use crate::models::{LiveModel, ModelSummary, VersionState, VersionStatus};
+use crate::models::{LiveModel, ModelSummary, Readiness, VersionState, VersionStatus};
 use axum::extract::{Request, State};
 use axum::response::Response;
 use belljar_bundle::{ModelId, ModelName};
@@ -86,12 +86,12 @@ struct Ready {
     tag = "Open Inference Protocol",
     responses(
         (status = 200, body = Ready),
-        (status = 503, description = "Models are still being loaded.", body = Ready),
+        (status = 503, description = "Models are being loaded, an active one could not be, or the server is about to stop.", body = Ready),
         Failures,
     )
 )]
 async fn ready(State(state): State<HttpState>) -> (StatusCode, Json<Ready>) {
-    let ready = state.registry().is_ready();
+    let ready = state.readiness() == Some(Readiness::Ready);
     let status = if ready {
         StatusCode::OK
     } else {

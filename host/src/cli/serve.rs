@@ -1,7 +1,8 @@
 //! `belljar serve`: the server in the foreground, until a signal ends it.
 
+mod banner;
+
 use std::io;
-use std::path::Path;
 use std::time::Instant;
 
 use belljar_bundle::DurationText;
@@ -11,14 +12,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use super::{Failure, SettingArgs, output};
-use belljar_screen::FieldKind;
-
-use crate::app::{self, ADMIN_KEY_FILE, App, DiscoveryFile};
-use crate::auth::AdminKey;
+use crate::app::{self, App, DiscoveryFile};
 use crate::config::{Resolved, SystemEnvironment, resolve};
-use crate::guard::Violation;
-use crate::http::ProxyProtocol;
-use crate::net::NetworkAcl;
+use crate::models::Registry;
 use crate::telemetry;
 
 #[derive(Args, Debug, Default)]
@@ -31,8 +27,7 @@ pub(super) struct ServeArgs {
         long,
         value_name = "WHEN",
         num_args = 0..=1,
-        default_missing_value = "true",
-        require_equals = true
+        default_missing_value = "true"
     )]
     require_api_key: Option<String>,
     /// Allow an address that other machines reach to be served without keys
@@ -73,10 +68,17 @@ impl ServeArgs {
     }
 }
 
-/// Serves until SIGTERM or SIGINT.
+/// Serves until SIGTERM, SIGINT or SIGHUP.
 pub(super) fn serve(args: &ServeArgs, started: Instant) -> Result<(), Failure> {
     let resolved = args.resolve()?;
     let _log = telemetry::init(&resolved.settings.log);
+    if !resolved.passed_over.is_empty() {
+        tracing::info!(
+            "passed over, because Kubernetes and Docker set them for a Service or link of this \
+             name: {}",
+            resolved.passed_over.join(", ")
+        );
+    }
     allow_open_files();
     // Workers: one for each core, which is the default of the runtime.
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -113,8 +115,7 @@ async fn serve_until_signal(resolved: Resolved, started: Instant) -> Result<(), 
         .as_ref()
         .and_then(|listener| listener.local_addr().ok());
     let app = app::build(resolved, std::env::current_exe()?).await?;
-    let discovery = DiscoveryFile::of(address);
-    let published = discovery.publish(&settings.data_dir)?;
+    let published = DiscoveryFile::of(address).publish(&settings.data_dir)?;
 
     let cleaning = app.cleaning();
     tracing::info!(
@@ -125,45 +126,8 @@ async fn serve_until_signal(resolved: Resolved, started: Instant) -> Result<(), 
         start_ms = started.elapsed().as_millis(),
         "serving"
     );
-    let registry = app.registry().clone();
-    tokio::spawn(async move {
-        registry.started().await;
-        tracing::info!(ready_ms = started.elapsed().as_millis(), "ready");
-    });
-    let keys = match (app.keys().key_required(), address.ip().is_loopback()) {
-        (true, _) => "required",
-        (false, true) => "not required to run models (only this machine can reach the server)",
-        (false, false) => "NOT required, and other machines can reach the server (insecure)",
-    };
-    let admin_key = settings.data_dir.join(ADMIN_KEY_FILE);
-    let admin_key_state = match app.admin_key() {
-        AdminKey::Kept => "",
-        AdminKey::Made(_) => " (made just now)",
-        AdminKey::Renewed(_) => {
-            " (made anew: the file was gone or useless; the secret before it is void)"
-        }
-        AdminKey::Elsewhere => " holds no key that works; another admin key does",
-    };
-    let mut banner = format!(
-        "belljar {version}\n  listening   {url}\n  data        {data}\n  admin key   {key}{admin_key_state}\n  keys        {keys}\n  slots       cleaned by {cleaning}",
-        version = env!("CARGO_PKG_VERSION"),
-        url = discovery.url,
-        data = settings.data_dir.display(),
-        key = admin_key.display(),
-    );
-    if let Some(address) = metrics_address {
-        banner.push_str(&format!("\n  metrics     http://{address}/metrics"));
-    }
-    banner.push_str(&guards(&app));
-    banner.push_str(&format!(
-        "\n\n{}\n",
-        first_request(
-            &discovery.url,
-            app.keys().key_required().then_some(&admin_key),
-            &settings.models
-        )
-    ));
-    output::line(banner)?;
+    tokio::spawn(tell_readiness(app.registry().clone(), started));
+    output::line(banner::of(&app, &settings, address, metrics_address))?;
 
     let outcome = serve_and_stop(app, listeners, signals).await;
     drop(published);
@@ -171,96 +135,29 @@ async fn serve_until_signal(resolved: Resolved, started: Instant) -> Result<(), 
     outcome
 }
 
-/// The guards of the server that are on and off, as the running parts say it.
-fn guards(app: &App) -> String {
-    let bans = app.bans().config();
-    let bans = if bans.enabled {
-        let thresholds = Violation::ALL.map(|violation| {
-            let name = violation.name().replace('_', " ");
-            format!("{name} {}", bans.threshold(violation))
-        });
-        let times = bans
-            .durations
-            .0
-            .map(|time| DurationText::from(time).to_string());
-        format!(
-            "for {}, by what comes within {}:\n              {}",
-            times.join(", "),
-            DurationText::from(bans.window),
-            thresholds.join(", ")
-        )
-    } else {
-        "OFF".to_owned()
-    };
-    let audit = app.audit().sinks().names();
-    let audit = if audit.is_empty() {
-        "OFF".to_owned()
-    } else {
-        audit.join(", ")
-    };
-    let http = app.http_config();
-    let proxies = &http.origin.trusted_proxies;
-    let proxies = if proxies.is_empty() {
-        "none trusted: callers are their peers".to_owned()
-    } else {
-        proxies.to_string()
-    };
-    let rates = app.rates();
-    let limits = if rates.is_enabled() {
-        let rate = rates.server_rate();
-        format!(
-            "{} requests and {} tokens a minute",
-            rate.requests, rate.tokens
-        )
-    } else {
-        "OFF".to_owned()
-    };
-    let screening = [FieldKind::Prompt, FieldKind::Identifier, FieldKind::Header]
-        .map(|kind| format!("{kind}s: {}", app.screening().mode(kind)))
-        .join(", ");
-    let mut lines = format!(
-        "\n  limits      {limits}\n  bans        {bans}\n  screening   {screening}\n  audit log   {audit}\n  proxies     {proxies}"
+/// Says once whether every active model runs.
+async fn tell_readiness(registry: Registry, started: Instant) {
+    registry.started().await;
+    let down = registry.active_down();
+    if down.is_empty() {
+        tracing::info!(ready_ms = started.elapsed().as_millis(), "ready");
+        return;
+    }
+    let names: Vec<String> = down.iter().map(ToString::to_string).collect();
+    tracing::error!(
+        "not ready: no requests can be served by {}. `belljar models show` says why; \
+         `belljar models deactivate` and `remove` let the server be ready without them",
+        names.join(", ")
     );
-    if http.proxy_protocol == ProxyProtocol::Required {
-        lines.push_str("; each connection begins with a PROXY header");
-    }
-    let NetworkAcl { allow, deny } = &http.acl;
-    for (name, networks) in [("only from", allow), ("never from", deny)] {
-        if !networks.is_empty() {
-            lines.push_str(&format!("\n  {name:<12}{networks}"));
-        }
-    }
-    lines
-}
-
-/// One command line that works at once.
-fn first_request(
-    url: &str,
-    key: Option<&std::path::PathBuf>,
-    models: &crate::models::Config,
-) -> String {
-    let key = key.map_or_else(String::new, |path| {
-        format!(" -H \"x-api-key: $(cat {})\"", shell_word(path))
-    });
-    if models.fake {
-        format!(
-            "curl -N {url}/v1/chat/completions{key} -H 'content-type: application/json' -d \
-             '{{\"model\":\"fake\",\"stream\":true,\"messages\":[{{\"role\":\"user\",\"content\":\"hi\"}}]}}'"
-        )
-    } else {
-        format!("curl {url}/v1/models{key}")
-    }
-}
-
-/// A path as one word of a shell.
-fn shell_word(path: &Path) -> String {
-    format!("'{}'", path.display().to_string().replace('\'', "'\\''"))
 }
 
 /// The signals that end a server.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    /// A terminal that is closed, or somebody who wants settings to be read anew: they are read
+    /// at a start.
+    hang_up: Signal,
 }
 
 impl Signals {
@@ -268,6 +165,7 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
         })
     }
 
@@ -276,6 +174,7 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
+            _ = self.hang_up.recv() => "SIGHUP",
         }
     }
 }
@@ -287,6 +186,7 @@ async fn serve_and_stop(
     listeners: app::Listeners,
     mut signals: Signals,
 ) -> Result<(), Failure> {
+    let delay = app.http_config().shutdown_delay;
     let (stop, stopped) = oneshot::channel::<()>();
     let mut serving = std::pin::pin!(app.serve(listeners, async {
         let _ = stopped.await;
@@ -295,10 +195,18 @@ async fn serve_and_stop(
         () = &mut serving => return Ok(()),
         name = signals.next() => name,
     };
-    tracing::info!(
-        signal = name,
-        "stopping: no new connections, streams may end"
-    );
+    if delay.is_zero() {
+        tracing::info!(
+            signal = name,
+            "stopping: no new connections, streams may end"
+        );
+    } else {
+        tracing::info!(
+            signal = name,
+            "stopping: not ready from now on, no new connections after {}, streams may end",
+            DurationText::from(delay)
+        );
+    }
     drop(stop);
     tokio::select! {
         () = serving => Ok(()),

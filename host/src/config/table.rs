@@ -186,6 +186,8 @@ pub static SETTINGS: &[Setting] = &[
     setting!("enable_input_validation", http.input.validation: Switch<bool>, "http",
         "Whether JSON is held to the limits `input.*`. Depth, sizes of bodies, types and ranges always hold.")
     .fakeai(),
+    setting!("shutdown_delay", http.shutdown_delay: Time<Duration>, "http",
+        "How long a stop says `not ready` and goes on serving, so that a balancer sends nothing more."),
     setting!(
         "shutdown_grace",
         http.shutdown_grace: Time<Duration>,
@@ -301,7 +303,7 @@ pub static SETTINGS: &[Setting] = &[
     setting!("conduct.injections_max", abuse.injections_max: Positive<u32>, "guard",
         "Injections within the window that make a ban."),
     setting!("conduct.oversized_bodies_max", abuse.oversized_bodies_max: Positive<u32>, "guard",
-        "Oversized bodies within the window that make a ban."),
+        "Packed bodies made to burst over the limit, within the window, that make a ban; large ones do not count."),
     setting!("conduct.rate_violations_max", abuse.rate_violations_max: Positive<u32>, "guard",
         "Requests over a rate limit within the window that make a ban."),
     setting!("conduct.longer_from", abuse.longer_from: Positive<u32>, "guard",

@@ -10,11 +10,13 @@ use crate::clock::Clock;
 use crate::guard::{Bans, Screening};
 use crate::inference::Inference;
 use crate::limits::Limiter;
-use crate::models::Registry;
+use crate::models::{Readiness, Registry};
 use crate::net::{NetworkAcl, OriginRule};
 use crate::telemetry::Metrics;
 use axum::extract::FromRef;
+use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// How the server speaks HTTP.
@@ -50,6 +52,8 @@ pub struct Config {
     pub header_bytes_max: usize,
     /// From the first byte of a body to its last, where it is read whole.
     pub body_read_timeout: Duration,
+    /// How long the server says that it is not ready before it stops taking connections.
+    pub shutdown_delay: Duration,
     /// How long open requests and streams may go on when the server stops.
     pub shutdown_grace: Duration,
     /// Streams of one HTTP/2 connection.
@@ -89,6 +93,7 @@ impl Default for Config {
             connections_per_address_max: 512,
             headers_max: 100,
             header_bytes_max: 64 << 10,
+            shutdown_delay: Duration::ZERO,
             shutdown_grace: Duration::from_secs(30),
             http2_streams_max: 256,
             http2_pending_resets_max: 20,
@@ -105,7 +110,21 @@ impl Default for Config {
 
 /// Everything that requests are served with. Cheap to clone.
 #[derive(Clone)]
-pub struct HttpState(Arc<Parts>);
+pub struct HttpState(Arc<Shared>);
+
+struct Shared {
+    parts: Parts,
+    /// Whether the server is about to stop.
+    is_draining: AtomicBool,
+}
+
+impl Deref for Shared {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.parts
+    }
+}
 
 /// The parts of a server that routes use.
 pub struct Parts {
@@ -147,7 +166,21 @@ impl HttpState {
     /// The state of a server made of these parts.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(parts))
+        Self(Arc::new(Shared {
+            parts,
+            is_draining: AtomicBool::new(false),
+        }))
+    }
+
+    /// Says from now on that the server is not ready, because it is about to stop.
+    pub(crate) fn drain(&self) {
+        self.0.is_draining.store(true, Ordering::Release);
+    }
+
+    /// Whether a balancer may send requests here; none while the server is about to stop.
+    pub(crate) fn readiness(&self) -> Option<Readiness> {
+        let is_draining = self.0.is_draining.load(Ordering::Acquire);
+        (!is_draining).then(|| self.0.registry.readiness())
     }
 
     pub(crate) fn registry(&self) -> &Registry {

@@ -265,6 +265,16 @@ impl Catalog {
         names
     }
 
+    /// The versions that are active and do not run.
+    pub(super) fn active_down(&self) -> impl Iterator<Item = &ModelId> {
+        self.versions()
+            .filter(|(aliases, version)| {
+                aliases.active.as_ref() == Some(&version.record.id.version)
+                    && version.live().is_none()
+            })
+            .map(|(_, version)| &version.record.id)
+    }
+
     /// How many versions are in each state, in the order of [`VersionState::ALL`].
     pub(super) fn counts(&self) -> impl Iterator<Item = (VersionState, usize)> {
         let mut counts = VersionState::ALL.map(|state| (state, 0));

@@ -1,6 +1,7 @@
 //! What the rest of the server asks about models, and asks to be done with them.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use belljar_bundle::{ModelId, ModelName, ModelVersion, Store};
 use belljar_sandbox::{Compiler, Sandbox};
@@ -10,7 +11,7 @@ use super::config::Config;
 use super::live::LiveModel;
 use super::records::Aliases;
 use super::state::Inner;
-use super::status::{ModelSummary, VersionState, VersionStatus};
+use super::status::{ModelSummary, Readiness, VersionState, VersionStatus};
 use super::{ModelError, startup};
 use crate::auth::{Caller, Scope};
 use crate::clock::Clock;
@@ -24,7 +25,7 @@ pub struct Registry(Arc<Inner>);
 impl Registry {
     /// Reads the registry from the store, takes up what was going on when the server ended, and
     /// installs the models that come with the server. Returns before models are loaded: that
-    /// goes on in the background, active versions first, and [`Registry::is_ready`] tells when
+    /// goes on in the background, active versions first, and [`Registry::readiness`] tells when
     /// those are done.
     ///
     /// # Errors
@@ -288,13 +289,25 @@ impl Registry {
             .await
     }
 
-    /// Whether every version that was active at the start has been loaded or has failed.
+    /// Whether requests for the names of all models find one that runs.
     #[must_use]
-    pub fn is_ready(&self) -> bool {
-        *self.0.started.borrow()
+    pub fn readiness(&self) -> Readiness {
+        if !*self.0.started.borrow() {
+            Readiness::Starting
+        } else if self.0.active_down.load(Ordering::Acquire) > 0 {
+            Readiness::Failed
+        } else {
+            Readiness::Ready
+        }
     }
 
-    /// Waits until [`Registry::is_ready`].
+    /// The versions that are active and do not run.
+    #[must_use]
+    pub fn active_down(&self) -> Vec<ModelId> {
+        self.0.catalog.lock().active_down().cloned().collect()
+    }
+
+    /// Waits until every version that was active at the start has been loaded or has failed.
     pub async fn started(&self) {
         let mut started = self.0.started.subscribe();
         // The sender lives as long as `self`: no error can come.

@@ -2,6 +2,7 @@
 //! server, loads what was there, takes up what was going on, and clears what nobody refers to.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use belljar_bundle::{
@@ -175,11 +176,15 @@ pub(super) async fn load_all(inner: Arc<Inner>) {
     }
     let count = active.len();
     settle(&inner, active).await;
+    // Also where there was nothing to load: a version that had failed before is active still.
+    inner.change(|_| {});
     inner.started.send_replace(true);
+    let failed = inner.active_down.load(Ordering::Acquire);
     tracing::info!(
         models = count,
+        failed,
         duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
-        "active models are loaded"
+        "active models have been loaded"
     );
     settle(&inner, ready).await;
     settle(&inner, rest).await;

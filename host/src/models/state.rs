@@ -7,7 +7,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use belljar_bundle::{Digest, ModelName, ModelVersion, Store};
 use belljar_sandbox::{Compiler, Sandbox};
@@ -50,6 +50,9 @@ pub(super) struct Inner {
     pub(super) loads: Semaphore,
     /// Set when every active version has been tried after the start.
     pub(super) started: watch::Sender<bool>,
+    /// Active versions that do not run. Kept beside the catalog: whether the server is ready is
+    /// asked often, and by anybody.
+    pub(super) active_down: AtomicUsize,
     pub(super) collecting: AtomicBool,
     pub(super) tasks: TaskTracker,
     pub(super) closing: CancellationToken,
@@ -90,6 +93,7 @@ impl Inner {
             uploads: Arc::new(Semaphore::new(config.uploads_max)),
             loads: Semaphore::new(cores),
             started: watch::Sender::new(false),
+            active_down: AtomicUsize::new(0),
             collecting: AtomicBool::new(false),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
@@ -130,14 +134,21 @@ impl Inner {
         change(&mut catalog);
         // Under the lock, so that maps are published in the order of the changes.
         self.live.publish(catalog.names());
-        count_states(&catalog);
+        self.count(&catalog);
     }
 
     /// Moves a version between states that requests do not see and the disk does not keep.
     pub(super) fn advance(&self, activation: &Activation, stage: Stage) {
         let mut catalog = self.catalog.lock();
         catalog.advance(activation, stage);
-        count_states(&catalog);
+        self.count(&catalog);
+    }
+
+    /// Notes how many versions are in each state, and how many of the active ones do not run.
+    fn count(&self, catalog: &Catalog) {
+        count_states(catalog);
+        let down = catalog.active_down().count();
+        self.active_down.store(down, Ordering::Release);
     }
 
     /// Stores and shows which version is active. The caller holds `writes`.

@@ -65,6 +65,17 @@ impl fmt::Display for VersionState {
     }
 }
 
+/// How far the models are that requests ask for by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// Models that were active are still being loaded.
+    Starting,
+    /// Every active version runs.
+    Ready,
+    /// An active version does not run, because it could not be loaded.
+    Failed,
+}
+
 /// Why a version failed, for its author.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {

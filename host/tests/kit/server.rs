@@ -108,7 +108,8 @@ impl Server {
         for line in lines.by_ref() {
             let line = line.unwrap();
             if let Some(found) = line.trim().strip_prefix("listening") {
-                url = found.trim().to_owned();
+                let first = found.split_whitespace().next();
+                url = first.unwrap_or_default().to_owned();
             }
             banner.push_str(&line);
             banner.push('\n');
@@ -132,9 +133,14 @@ impl Server {
     }
 
     /// SIGTERM, and what it left on stderr.
-    pub(crate) fn stop(mut self) -> (Option<i32>, String) {
+    pub(crate) fn stop(self) -> (Option<i32>, String) {
+        signal(self.process(), "TERM");
+        self.wait()
+    }
+
+    /// Waits for its end, which somebody has asked for.
+    pub(crate) fn wait(mut self) -> (Option<i32>, String) {
         let process = self.process.take().unwrap();
-        signal(&process, "TERM");
         let output = process.wait_with_output().unwrap();
         (
             output.status.code(),

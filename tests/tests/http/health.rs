@@ -1,5 +1,7 @@
 //! `GET /health*`, `GET /`, `GET /metrics`, `GET /admin/config`.
 
+use belljar_tests::TestHost;
+
 use crate::host::{LOCKED, SHARED};
 
 #[tokio::test]
@@ -76,4 +78,26 @@ async fn the_configuration_is_for_administrators() {
             .code(),
         "missing_api_key"
     );
+}
+
+/// A balancer hears that the server is about to stop while requests are still served.
+#[tokio::test]
+async fn a_server_that_drains_says_so_and_serves_on() {
+    let host = TestHost::start_with(&[("shutdown_delay", "5 s")]).await;
+    let client = host.anonymous();
+    let _ = client.get("/health/ready").await.expect_status(200);
+    let stopping = tokio::spawn(host.stop());
+    loop {
+        let answer = client.get("/health/ready").await;
+        if answer.status == 503 {
+            assert_eq!(answer.json()["status"], "draining");
+            break;
+        }
+    }
+    let _ = client.get("/health").await.expect_status(503);
+    let _ = client.get("/v2/health/ready").await.expect_status(503);
+    let _ = client.get("/health/live").await.expect_status(200);
+    let _ = client.get("/v1/models").await.expect_status(200);
+    let _ = stopping.await.unwrap();
+    assert!(client.try_get("/health/live").await.is_none());
 }

@@ -5,6 +5,7 @@ use super::Failures;
 use crate::http::HttpState;
 use crate::http::json::Json;
 use crate::http::policy::{RoutePolicy, Routes};
+use crate::models::Readiness;
 use axum::extract::State;
 use http::StatusCode;
 use serde::Serialize;
@@ -21,7 +22,8 @@ pub(super) fn routes() -> Routes {
 /// How the server is.
 #[derive(Serialize, ToSchema)]
 struct Health {
-    /// `ok`, `live`, `ready` or `starting`.
+    /// `ok`, `live` or `ready`; `starting` while models are loaded, `failed` while an active model
+    /// could not be, `draining` before the server stops.
     status: &'static str,
 }
 
@@ -31,7 +33,7 @@ async fn live() -> Json<Health> {
     Json(Health { status: "live" })
 }
 
-/// Requests are served: every model that was active has been loaded.
+/// Requests are served: every active model runs, and the server is not about to stop.
 #[utoipa::path(
     get,
     path = "/health/ready",
@@ -39,7 +41,7 @@ async fn live() -> Json<Health> {
     security(()),
     responses(
         (status = 200, body = Health),
-        (status = 503, description = "Models are still being loaded.", body = Health),
+        (status = 503, description = "Models are being loaded, an active one could not be, or the server is about to stop.", body = Health),
         Failures,
     )
 )]
@@ -55,7 +57,7 @@ async fn ready(State(state): State<HttpState>) -> (StatusCode, Json<Health>) {
     security(()),
     responses(
         (status = 200, body = Health),
-        (status = 503, description = "Models are still being loaded.", body = Health),
+        (status = 503, description = "Models are being loaded, an active one could not be, or the server is about to stop.", body = Health),
         Failures,
     )
 )]
@@ -64,12 +66,12 @@ async fn health(State(state): State<HttpState>) -> (StatusCode, Json<Health>) {
 }
 
 fn readiness(state: &HttpState, good: &'static str) -> (StatusCode, Json<Health>) {
-    if state.registry().is_ready() {
-        (StatusCode::OK, Json(Health { status: good }))
-    } else {
-        (
-            StatusCode::SERVICE_UNAVAILABLE,
-            Json(Health { status: "starting" }),
-        )
-    }
+    let bad = match state.readiness() {
+        Some(Readiness::Ready) => return (StatusCode::OK, Json(Health { status: good })),
+        Some(Readiness::Starting) => "starting",
+        Some(Readiness::Failed) => "failed",
+        None => "draining",
+    };
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    (status, Json(Health { status: bad }))
 }

@@ -1,0 +1,217 @@
+//! What a start prints: where the server listens, whom it lets in, what guards are on, and one
+//! command line that works at once.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use belljar_bundle::DurationText;
+use belljar_screen::FieldKind;
+
+use crate::app::{ADMIN_KEY_FILE, App, DiscoveryFile};
+use crate::auth::AdminKey;
+use crate::config::Settings;
+use crate::guard::Violation;
+use crate::http::ProxyProtocol;
+use crate::models;
+use crate::net::NetworkAcl;
+
+/// The columns that a line may have, where its words let it.
+const COLUMNS: usize = 80;
+/// The column at which values begin.
+const INDENT: usize = 14;
+
+/// The whole text, without an end of line.
+pub(super) fn of(
+    app: &App,
+    settings: &Settings,
+    address: SocketAddr,
+    metrics: Option<SocketAddr>,
+) -> String {
+    let url = DiscoveryFile::of(address).url;
+    let admin_key = settings.data_dir.join(ADMIN_KEY_FILE);
+    let key_required = app.keys().key_required();
+    let mut banner = Banner(format!("belljar {}", env!("CARGO_PKG_VERSION")));
+    banner.row("listening", &format!("http://{address}{}", reach(address)));
+    banner.row("data", &settings.data_dir.display().to_string());
+    let state = match app.admin_key() {
+        AdminKey::Kept => "",
+        AdminKey::Made(_) => " (made just now)",
+        AdminKey::Taken(_) => " (that was there already; the server knows it from now on)",
+        AdminKey::Renewed(_) => {
+            " (made anew: the file was gone or useless; the secret before it is void)"
+        }
+        AdminKey::Elsewhere => " holds no key that works; another admin key does",
+    };
+    banner.row("admin key", &format!("{}{state}", admin_key.display()));
+    let keys = match (key_required, address.ip().is_loopback()) {
+        (true, _) => "required",
+        (false, true) => "not required to run models (only this machine can reach the server)",
+        (false, false) => "NOT required, and other machines can reach the server (insecure)",
+    };
+    banner.row("keys", keys);
+    banner.row("slots", &format!("cleaned by {}", app.cleaning()));
+    if let Some(address) = metrics {
+        banner.row("metrics", &format!("http://{address}/metrics"));
+    }
+    guards(app, &mut banner);
+    let key = key_required.then_some(admin_key.as_path());
+    format!(
+        "{}\n\n{}\n",
+        banner.0,
+        first_request(&url, key, &settings.models)
+    )
+}
+
+/// Who can reach an address that stands for many.
+fn reach(address: SocketAddr) -> &'static str {
+    if address.ip().is_unspecified() {
+        " (every address of this machine)"
+    } else {
+        ""
+    }
+}
+
+/// Rows of a name and a value.
+struct Banner(String);
+
+impl Banner {
+    /// Adds a row. A value that is too long for its line goes on below, between words.
+    fn row(&mut self, name: &str, value: &str) {
+        self.0
+            .push_str(&format!("\n  {name:<width$}", width = INDENT - 2));
+        let mut column = INDENT;
+        for (index, word) in value.split(' ').enumerate() {
+            let length = word.chars().count();
+            if index > 0 && column + 1 + length > COLUMNS {
+                self.0.push_str(&format!("\n{:INDENT$}", ""));
+                column = INDENT;
+            } else if index > 0 {
+                self.0.push(' ');
+                column += 1;
+            }
+            self.0.push_str(word);
+            column += length;
+        }
+    }
+}
+
+/// The guards of the server that are on and off, as the running parts say it.
+fn guards(app: &App, banner: &mut Banner) {
+    let rates = app.rates();
+    let limits = if rates.is_enabled() {
+        let rate = rates.server_rate();
+        format!(
+            "{} requests and {} tokens a minute",
+            rate.requests, rate.tokens
+        )
+    } else {
+        "OFF".to_owned()
+    };
+    banner.row("limits", &limits);
+    let bans = app.bans().config();
+    if bans.enabled {
+        let thresholds = Violation::ALL.map(|violation| {
+            let name = violation.name().replace('_', " ");
+            format!("{name} {}", bans.threshold(violation))
+        });
+        let times = bans
+            .durations
+            .0
+            .map(|time| DurationText::from(time).to_string());
+        banner.row(
+            "bans",
+            &format!(
+                "for {}, by what comes within {}:",
+                times.join(", "),
+                DurationText::from(bans.window)
+            ),
+        );
+        banner.row("", &thresholds.join(", "));
+    } else {
+        banner.row("bans", "OFF");
+    }
+    let screening = [FieldKind::Prompt, FieldKind::Identifier, FieldKind::Header]
+        .map(|kind| format!("{kind}s: {}", app.screening().mode(kind)))
+        .join(", ");
+    banner.row("screening", &screening);
+    let audit = app.audit().sinks().names();
+    let audit = if audit.is_empty() {
+        "OFF".to_owned()
+    } else {
+        audit.join(", ")
+    };
+    banner.row("audit log", &audit);
+    let http = app.http_config();
+    let proxies = &http.origin.trusted_proxies;
+    let mut proxies = if proxies.is_empty() {
+        "none trusted: callers are their peers".to_owned()
+    } else {
+        proxies.to_string()
+    };
+    if http.proxy_protocol == ProxyProtocol::Required {
+        proxies.push_str("; each connection begins with a PROXY header");
+    }
+    banner.row("proxies", &proxies);
+    let NetworkAcl { allow, deny } = &http.acl;
+    for (name, networks) in [("only from", allow), ("never from", deny)] {
+        if !networks.is_empty() {
+            banner.row(name, &networks.to_string());
+        }
+    }
+}
+
+/// One command line that works at once.
+fn first_request(url: &str, key: Option<&Path>, models: &models::Config) -> String {
+    let key = key.map_or_else(String::new, |path| {
+        format!(" \\\n  -H \"x-api-key: $(cat {})\"", shell_word(path))
+    });
+    if models.fake {
+        format!(
+            "curl -N {url}/v1/chat/completions{key} \\\n  -H 'content-type: application/json' \\\n  -d \
+             '{{\"model\":\"fake\",\"stream\":true,\"messages\":[{{\"role\":\"user\",\"content\":\"hi\"}}]}}'"
+        )
+    } else {
+        format!("curl {url}/v1/models{key}")
+    }
+}
+
+/// A path as one word of a shell.
+fn shell_word(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_end_between_words_and_within_80_columns() {
+        let mut banner = Banner(String::new());
+        let words = "word ".repeat(40);
+        banner.row("name", &words);
+        banner.row("long", &"x".repeat(200));
+        for line in banner.0.lines() {
+            assert!(line.len() <= COLUMNS || !line.trim().contains(' ') || line.contains("long"));
+            assert!(!line.contains("wor ") && !line.trim_end().ends_with("wor"));
+        }
+        assert!(
+            banner.0.contains(&"x".repeat(200)),
+            "a word is never broken"
+        );
+        let again: Vec<&str> = banner
+            .0
+            .split_whitespace()
+            .filter(|w| *w == "word")
+            .collect();
+        assert_eq!(again.len(), 40);
+    }
+
+    #[test]
+    fn the_first_request_fits_a_terminal() {
+        let models = models::Config::default();
+        let text = first_request("http://127.0.0.1:65535", None, &models);
+        for line in text.lines() {
+            assert!(line.len() <= COLUMNS, "{line}");
+        }
+    }
+}

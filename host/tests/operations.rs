@@ -1,0 +1,215 @@
+//! What an operator does to a server and its directory: start it from anywhere, stop it behind a
+//! balancer, lose half of a backup.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+#[allow(dead_code, reason = "each program of tests uses its own part of it")]
+#[path = "kit/server.rs"]
+mod server;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use server::{Home, Server, http, signal};
+
+/// A server with `echo` as its only model: it compiles in a moment.
+const SMALL: [&str; 2] = ["--set", "embedded.fake=false"];
+
+/// Waits until the server has tried its models, and gives the last answer about it.
+fn settled(server: &Server) -> (u16, String) {
+    let deadline = Instant::now() + Duration::from_secs(120);
+    loop {
+        let answer = server.get("/health/ready");
+        if !answer.1.contains("starting") {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "{answer:?}");
+        std::thread::yield_now();
+    }
+}
+
+/// Whether `echo` answers.
+fn echoes(server: &Server) -> bool {
+    let json = [("content-type", "application/json")];
+    let body = r#"{"model":"echo","inputs":{"x":[1,2]}}"#;
+    http(&server.url, "POST", "/infer", &json, body).0 == 200
+}
+
+#[test]
+fn a_relative_data_directory_works_and_works_again() {
+    let home = Home::new();
+    let arguments = ["--data-dir", "./data", SMALL[0], SMALL[1]];
+    for _ in 0..2 {
+        let server = Server::start(&home, &arguments);
+        assert_eq!(settled(&server).0, 200);
+        assert!(echoes(&server));
+        assert!(
+            server.banner.contains(home.path().to_str().unwrap()),
+            "{}",
+            server.banner
+        );
+        let list = home.ok(&["models", "list", "--data-dir", "data"]);
+        assert!(list.contains("echo"), "{list}");
+        assert_eq!(server.stop().0, Some(0));
+    }
+    // The same place by the file and by a variable.
+    let file = home.path().join("c.toml");
+    fs::write(&file, "data_dir = 'data'\n").unwrap();
+    let server = Server::start(&home, &["--config", "c.toml", SMALL[0], SMALL[1]]);
+    assert_eq!(settled(&server).0, 200);
+    assert!(echoes(&server));
+}
+
+#[test]
+fn a_service_called_like_the_program_stops_neither_a_start_nor_a_command() {
+    let home = Home::new();
+    let variables = [
+        ("BELLJAR_PORT", "tcp://10.96.0.9:8000"),
+        ("BELLJAR_SERVICE_HOST", "10.96.0.9"),
+        ("BELLJAR_SERVICE_PORT", "8000"),
+        ("BELLJAR_SERVICE_PORT_HTTP", "8000"),
+        ("BELLJAR_PORT_8000_TCP", "tcp://10.96.0.9:8000"),
+        ("BELLJAR_PORT_8000_TCP_ADDR", "10.96.0.9"),
+        ("BELLJAR_METRICS_PORT", "tcp://10.96.0.7:9000"),
+        ("FAKEAI_PORT", "tcp://10.96.0.9:8000"),
+        ("FAKEAI_SERVICE_HOST", "10.96.0.9"),
+    ];
+    let mut command = home.command(&["--listen", "127.0.0.1:0", SMALL[0], SMALL[1]]);
+    let server = Server::spawn({
+        command.envs(variables);
+        command
+    });
+    // A stray variable, which would stop a start, is nothing to a command that asks the server.
+    let mut command = home.command(&["models", "list"]);
+    let output = command.envs(variables).env("BELLJAR_API_KEY", "x").output();
+    assert!(output.unwrap().status.success());
+    let log = server.stop().1;
+    let told: Vec<&str> = log.lines().filter(|l| l.contains("passed over")).collect();
+    assert_eq!(told.len(), 1, "{log}");
+    for (name, _) in variables {
+        assert!(told[0].contains(name), "{name}: {log}");
+    }
+    let mut command = home.command(&["--listen", "127.0.0.1:0"]);
+    let output = command.env("BELLJAR_PORT", "8000").output().unwrap();
+    assert_eq!(
+        output.status.code(),
+        Some(2),
+        "a number was meant by somebody"
+    );
+}
+
+#[test]
+fn a_server_whose_active_model_cannot_be_loaded_is_not_ready() {
+    let home = Home::new();
+    let server = Server::start(&home, &SMALL);
+    assert_eq!(settled(&server).0, 200);
+    assert_eq!(server.stop().0, Some(0));
+    fs::remove_dir_all(home.data_dir().join("bundles")).unwrap();
+    let server = Server::start(&home, &SMALL);
+    let (status, body) = settled(&server);
+    assert_eq!((status, body.contains("failed")), (503, true), "{body}");
+    assert_eq!(server.get("/health").0, 503);
+    assert_eq!(server.get("/v2/health/ready").0, 503);
+    assert_eq!(server.get("/health/live").0, 200);
+    home.ok(&["models", "deactivate", "echo"]);
+    assert_eq!(
+        server.get("/health/ready").0,
+        200,
+        "nobody waits for it now"
+    );
+    let log = server.stop().1;
+    assert!(
+        log.contains("not ready: ") && log.contains("echo@"),
+        "{log}"
+    );
+}
+
+#[test]
+fn a_hang_up_drains_like_any_other_stop() {
+    let home = Home::new();
+    let server = Server::start(&home, &SMALL);
+    signal(server.process(), "HUP");
+    let (code, log) = server.wait();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("SIGHUP") && log.contains("stopped"), "{log}");
+    assert!(!home.data_dir().join("server.json").exists());
+}
+
+#[test]
+fn the_banner_names_the_address_that_is_listened_on() {
+    let home = Home::new();
+    let arguments = ["--listen", "0.0.0.0:0", SMALL[0], SMALL[1]];
+    let server = Server::spawn(home.command(&arguments));
+    let first = server.banner.lines().nth(1).unwrap();
+    assert!(first.contains("listening   http://0.0.0.0:"), "{first}");
+    assert!(first.contains("every address"), "{first}");
+    for line in server.banner.lines().filter(|line| !line.contains('/')) {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+    drop(server);
+    // With a space as well as with an equals sign.
+    let open = home.run(&["serve", "--require-api-key", "never"]);
+    let told = String::from_utf8_lossy(&open.stderr).into_owned();
+    assert!(told.contains("true, false or auto"), "{told}");
+}
+
+#[test]
+fn a_lost_database_deletes_no_model_and_replaces_no_key() {
+    let home = Home::new();
+    let server = Server::start(&home, &SMALL);
+    assert_eq!(settled(&server).0, 200);
+    assert_eq!(server.stop().0, Some(0));
+    let data = home.data_dir();
+    let key = fs::read(data.join("admin.key")).unwrap();
+    let bundles = files(&data.join("bundles"));
+    assert!(!bundles.is_empty());
+    for name in ["belljar.db", "belljar.db-wal", "belljar.db-shm"] {
+        let _ = fs::remove_file(data.join(name));
+    }
+    for _ in 0..2 {
+        let told = home.fails(1, &["--listen", "127.0.0.1:0"]);
+        assert!(
+            told.contains("has no database") && told.contains("backup"),
+            "{told}"
+        );
+    }
+    assert_eq!(fs::read(data.join("admin.key")).unwrap(), key);
+    assert_eq!(files(&data.join("bundles")), bundles);
+}
+
+#[test]
+fn a_directory_of_everybodys_is_refused() {
+    let home = Home::new();
+    let open = home.path().join("open");
+    fs::create_dir(&open).unwrap();
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
+    let told = home.fails(1, &["--listen", "127.0.0.1:0", "--data-dir", "open"]);
+    assert!(
+        told.contains("mode 0777") && told.contains("chmod 700"),
+        "{told}"
+    );
+    // What the message advises works.
+    let server = Server::start(&home, &["--data-dir", "open/belljar", SMALL[0], SMALL[1]]);
+    assert_eq!(settled(&server).0, 200);
+    assert_eq!(server.stop().0, Some(0));
+}
+
+/// All files below a folder.
+fn files(folder: &Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        if entry.path().is_dir() {
+            found.extend(files(&entry.path()));
+        } else {
+            found.push(entry.path());
+        }
+    }
+    found.sort();
+    found
+}
