@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use axum::Router;
 use belljar_bundle::{BundleError, Store};
-use belljar_sandbox::{Cleaning, Compiler, CompilerConfig, Sandbox, StartError};
+use belljar_sandbox::{Compiler, CompilerConfig, Sandbox, SlotReset, StartError};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -345,8 +345,8 @@ impl App {
 
     /// How slots are cleaned.
     #[must_use]
-    pub fn cleaning(&self) -> Cleaning {
-        self.sandbox.cleaning()
+    pub fn slot_reset(&self) -> SlotReset {
+        self.sandbox.slot_reset()
     }
 
     /// Serves until `shutdown` is over. Then says that it is not ready, serves on for the delay that

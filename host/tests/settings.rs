@@ -515,7 +515,10 @@ async fn what_an_answer_may_be() {
 #[tokio::test]
 async fn how_slots_are_cleaned() {
     let host = Host::with(&[("BELLJAR_SANDBOX_CLEANING", "keep-resident")]).await;
-    assert_eq!(host.app.cleaning(), belljar_sandbox::Cleaning::KeepResident);
+    assert_eq!(
+        host.app.slot_reset(),
+        belljar_sandbox::SlotReset::KeepResident
+    );
 }
 
 #[tokio::test]

@@ -6,8 +6,8 @@
 #![allow(clippy::unwrap_used, missing_docs, reason = "a measurement")]
 
 use belljar_sandbox::{
-    AssetFile, Budget, COMPILE_COMMAND, CheckedRequest, CleaningChoice, CompileJob, Compiler,
-    CompilerConfig, LoadBudget, ReadyModel, RunLabel, Sandbox, SandboxConfig, SwapEvidence,
+    AssetFile, Budget, COMPILE_COMMAND, CheckedRequest, CompileJob, Compiler, CompilerConfig,
+    LoadBudget, ReadyModel, RunLabel, Sandbox, SandboxConfig, SlotResetChoice, SwapEvidence,
     compile_child,
     wit::{
         tensors::{Datatype, Request, Tensor},
@@ -36,9 +36,9 @@ fn main() -> ExitCode {
         .sample_size(30)
         .measurement_time(Duration::from_secs(3))
         .configure_from_args();
-    let mut ways = vec![("rewriting", CleaningChoice::KeepResident)];
+    let mut ways = vec![("rewriting", SlotResetChoice::KeepResident)];
     if !SwapEvidence::default().swap_is_possible() {
-        ways.push(("page-map scan", CleaningChoice::PagemapScan));
+        ways.push(("page-map scan", SlotResetChoice::PagemapScan));
     }
     for (name, way) in ways {
         round_trips(&runtime, &mut criterion, name, way);
@@ -55,11 +55,11 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(runtime: &Runtime, cleaning: CleaningChoice) -> Self {
+    fn new(runtime: &Runtime, slot_reset: SlotResetChoice) -> Self {
         let _inside = runtime.enter();
         let folder = tempfile::tempdir().unwrap();
         let sandbox = Sandbox::start(SandboxConfig {
-            cleaning,
+            slot_reset,
             ..SandboxConfig::default()
         })
         .unwrap();
@@ -127,7 +127,7 @@ fn embedded(bench: &Bench, name: &str, component: &[u8]) -> PathBuf {
     path
 }
 
-fn round_trips(runtime: &Runtime, criterion: &mut Criterion, name: &str, way: CleaningChoice) {
+fn round_trips(runtime: &Runtime, criterion: &mut Criterion, name: &str, way: SlotResetChoice) {
     let bench = Bench::new(runtime, way);
     let echo = embedded(&bench, "echo.wasm", belljar::embedded::ECHO_COMPONENT);
     let mut group = criterion.benchmark_group(format!("fresh sandbox, {name}"));
@@ -160,7 +160,7 @@ fn round_trips(runtime: &Runtime, criterion: &mut Criterion, name: &str, way: Cl
 }
 
 fn calls(runtime: &Runtime, criterion: &mut Criterion) {
-    let bench = Bench::new(runtime, CleaningChoice::Auto);
+    let bench = Bench::new(runtime, SlotResetChoice::Auto);
     let fake = embedded(&bench, "fake.wasm", belljar::embedded::FAKE_COMPONENT);
     let fake = bench.model(runtime, 1, &fake, 0);
     let caller = bench.model(runtime, 2, &guest("calls_host"), 0);

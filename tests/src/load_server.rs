@@ -50,7 +50,7 @@ async fn serve(resolved: belljar::config::Resolved, data_dir: PathBuf) {
     let app = app::build(resolved, std::env::current_exe().unwrap())
         .await
         .unwrap();
-    let cleaning = app.cleaning();
+    let slot_reset = app.slot_reset();
     let bare = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let bare_address = bare.local_addr().unwrap();
     let routes = Router::new()
@@ -78,7 +78,7 @@ async fn serve(resolved: belljar::config::Resolved, data_dir: PathBuf) {
             "server": format!("http://{server}"),
             "bare": format!("http://{bare_address}"),
             "key": key.trim(),
-            "cleaning": cleaning.to_string(),
+            "cleaning": slot_reset.to_string(),
         })
     );
     serving.await.unwrap();

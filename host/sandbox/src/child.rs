@@ -6,9 +6,10 @@ use crate::{
     SlotCaps,
     compiler::{CompileJob, Order, Phase, Report},
     engine,
+    engine_text::EngineText,
     fault::{classify, short},
     imports, inspect,
-    pot::Pot,
+    memory_pool::MemoryPool,
     run,
     state::{GuestState, ModelFacts},
 };
@@ -135,7 +136,7 @@ fn bind(order: &Order) -> io::Result<()> {
 /// An error of the engine: out of address space, or a component that it does not take.
 fn engine_error(order: &Order, error: &wasmtime::Error) -> CompileError {
     let text = format!("{error:#}");
-    if text.contains("os error 12") || text.contains("Cannot allocate memory") {
+    if EngineText::read(&text) == EngineText::NoAddressSpace {
         let limit = order.address_space_bytes_max;
         return CompileError::Cap(CapHit::used_up(Cap::CompileAddressSpaceBytes, limit));
     }
@@ -147,10 +148,8 @@ fn engine_error(order: &Order, error: &wasmtime::Error) -> CompileError {
 /// An import that the linker does not have, by name where the engine gives one.
 fn unlinked(error: &wasmtime::Error) -> CompileError {
     let text = format!("{error:#}");
-    match text.split('`').nth(1) {
-        Some(name) if text.contains("matching implementation was not found") => {
-            CompileError::RefusedImport { name: short(name) }
-        }
+    match EngineText::read(&text) {
+        EngineText::NoImport(name) => CompileError::RefusedImport { name: short(name) },
         _ => CompileError::Invalid {
             reason: short(&text),
         },
@@ -311,12 +310,12 @@ fn load_state(job: &CompileJob, budget: &Budget) -> GuestState {
         quick: AtomicBool::new(true),
     };
     // The process's own cap on its address space is what binds here.
-    let pot = Pot::new(u64::MAX);
+    let memory_pool = MemoryPool::new(u64::MAX);
     GuestState::new(
         Arc::new(facts),
         RunLabel::new("load"),
         budget,
-        pot,
+        memory_pool,
         Instant::now(),
     )
 }

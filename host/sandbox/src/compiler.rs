@@ -8,7 +8,7 @@
 use crate::{
     Artefact, AssetFile, Budget, Cap, CapHit, Capabilities, Capability, CompileError, Inspection,
     LoadBudget, LoadError, MacKey, RunError, RunLabel, Sandbox, SlotCaps, artefact::Cache, engine,
-    fault::short, inspect, state::asset_sizes_agree,
+    engine_text::EngineText, fault::short, inspect, state::asset_sizes_agree,
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -308,7 +308,9 @@ impl Compiler {
                     reason: error.to_string(),
                 },
                 // What the pool says of a component that needs more than a slot has.
-                LoadError::Engine(text) if text.contains("exceeds the configured maximum") => {
+                LoadError::Engine(text)
+                    if EngineText::read(&text) == EngineText::LargerThanSlot =>
+                {
                     CompileError::TooLargeForPool {
                         reason: short(&text),
                     }

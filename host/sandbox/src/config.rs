@@ -2,7 +2,7 @@
 
 use crate::{
     Budget, SlotCaps,
-    cleaning::{CleaningChoice, SwapEvidence},
+    slot_reset::{SlotResetChoice, SwapEvidence},
 };
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ pub struct SandboxConfig {
     /// How long a run waits for its turn before it is refused.
     pub queue_wait: Duration,
     /// How slots are made clean between two runs.
-    pub cleaning: CleaningChoice,
+    pub slot_reset: SlotResetChoice,
     /// Where it is read whether the process can be swapped.
     pub swap_evidence: SwapEvidence,
     /// Whether relaxed SIMD gives the same bits on every machine, at the price of speed.
@@ -51,7 +51,7 @@ impl Default for SandboxConfig {
             model_runs_max: 256,
             model_queue_max: 512,
             queue_wait: Duration::from_secs(5),
-            cleaning: CleaningChoice::Auto,
+            slot_reset: SlotResetChoice::Auto,
             swap_evidence: SwapEvidence::default(),
             deterministic_simd: false,
         }

@@ -4,8 +4,8 @@
 //! what the compiling one writes the serving one maps.
 
 use crate::{
-    cleaning::{Cleaning, KEEP_RESIDENT_BYTES},
     config::SandboxConfig,
+    slot_reset::{KEEP_RESIDENT_BYTES, SlotReset},
 };
 use wasmparser::WasmFeatures;
 use wasmtime::{
@@ -80,7 +80,7 @@ fn serving_memories(config: &mut Config) -> &mut Config {
 }
 
 /// The engine that serves requests.
-pub(crate) fn serving(sandbox: &SandboxConfig, cleaning: Cleaning) -> wasmtime::Result<Engine> {
+pub(crate) fn serving(sandbox: &SandboxConfig, slot_reset: SlotReset) -> wasmtime::Result<Engine> {
     let slots = sandbox.runs_max.max(1);
     let slot = sandbox.slot;
     let total = |each: u32| slots.saturating_mul(each.max(1));
@@ -102,9 +102,9 @@ pub(crate) fn serving(sandbox: &SandboxConfig, cleaning: Cleaning) -> wasmtime::
         .table_elements(size(slot.table_elements_max))
         .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
         .table_keep_resident(TABLE_KEEP_RESIDENT_BYTES)
-        .pagemap_scan(match cleaning {
-            Cleaning::PagemapScan => Enabled::Yes,
-            Cleaning::KeepResident => Enabled::No,
+        .pagemap_scan(match slot_reset {
+            SlotReset::PagemapScan => Enabled::Yes,
+            SlotReset::KeepResident => Enabled::No,
         });
     let mut config = common(sandbox.deterministic_simd);
     serving_memories(&mut config).allocation_strategy(InstanceAllocationStrategy::Pooling(pool));

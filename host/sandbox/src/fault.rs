@@ -2,6 +2,7 @@
 
 use crate::{
     Budget, Cap, CapHit,
+    engine_text::EngineText,
     state::{GuestState, HostStop},
 };
 use std::fmt;
@@ -112,7 +113,7 @@ pub(crate) fn classify(error: &wasmtime::Error, state: &GuestState) -> RunError 
             retry_after_s: 1,
         };
     }
-    if let Some((taken, limit)) = state.ledger.starved() {
+    if let Some((taken, limit)) = state.limiter.starved() {
         return RunError::Overloaded {
             scope: Scope::Memory,
             waiting: taken,
@@ -143,7 +144,7 @@ pub(crate) fn classify(error: &wasmtime::Error, state: &GuestState) -> RunError 
         ) => RunError::InvalidOutput {
             reason: short(&trap.to_string()),
         },
-        Some(trap) => match state.ledger.refused() {
+        Some(trap) => match state.limiter.refused() {
             Some(hit) => RunError::Cap(hit.clone()),
             None => RunError::Trap {
                 reason: short(trap.to_string().trim_start_matches("wasm trap: ")),
@@ -161,19 +162,20 @@ fn too_many_resources(budget: &Budget) -> CapHit {
 fn untyped(error: &wasmtime::Error, state: &GuestState) -> RunError {
     let budget = state.budget();
     let text = error.root_cause().to_string();
-    if text.contains("fuel allocated for hostcalls") {
-        let limit = budget.hostcall_bytes_max as u64;
-        return RunError::Cap(CapHit::one_more(Cap::HostcallBytes, limit));
+    match EngineText::read(&text) {
+        EngineText::HostcallBytes => {
+            let limit = budget.hostcall_bytes_max as u64;
+            return RunError::Cap(CapHit::one_more(Cap::HostcallBytes, limit));
+        }
+        EngineText::NoHandle => return RunError::Cap(too_many_resources(budget)),
+        EngineText::Count { what, used } => {
+            if let Some(hit) = too_many(what, used, budget) {
+                return RunError::Cap(hit);
+            }
+        }
+        _ => {}
     }
-    if text.contains("store handle limit exceeded")
-        || text.contains("resource table has no free keys")
-    {
-        return RunError::Cap(too_many_resources(budget));
-    }
-    if let Some(hit) = too_many(&text, budget) {
-        return RunError::Cap(hit);
-    }
-    match state.ledger.refused() {
+    match state.limiter.refused() {
         Some(hit) => RunError::Cap(hit.clone()),
         None => RunError::InvalidOutput {
             reason: short(&text),
@@ -181,11 +183,8 @@ fn untyped(error: &wasmtime::Error, state: &GuestState) -> RunError {
     }
 }
 
-/// The store's counts, for example `resource limit exceeded: memory count too high at 9`.
-fn too_many(text: &str, budget: &Budget) -> Option<CapHit> {
-    let (what, used) = text
-        .strip_prefix("resource limit exceeded: ")?
-        .split_once(" count too high at ")?;
+/// The cap of what the store counts.
+fn too_many(what: &str, used: u64, budget: &Budget) -> Option<CapHit> {
     let (cap, limit) = match what {
         "instance" => (Cap::Instances, budget.instances_max),
         "memory" => (Cap::Memories, budget.memories_max),
@@ -195,7 +194,7 @@ fn too_many(text: &str, budget: &Budget) -> Option<CapHit> {
     Some(CapHit {
         cap,
         limit: u64::from(limit),
-        used: used.parse().ok()?,
+        used,
     })
 }
 

@@ -12,13 +12,13 @@ use std::{
 
 /// Linear memory that all runs share, in bytes.
 #[derive(Debug)]
-pub(crate) struct Pot {
+pub(crate) struct MemoryPool {
     taken: AtomicU64,
     limit: u64,
 }
 
-impl Pot {
-    /// A pot of `limit` bytes; 0 stands for half of what this process may use.
+impl MemoryPool {
+    /// A pool of `limit` bytes; 0 stands for half of what this process may use.
     pub(crate) fn new(limit: u64) -> Arc<Self> {
         let limit = if limit == 0 {
             usable_memory() / 2
@@ -88,13 +88,13 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_not_taken() {
-        let pot = Pot::new(10);
-        assert!(pot.take(6));
-        assert!(!pot.take(5));
-        assert_eq!(pot.taken(), 6);
-        assert!(pot.take(4));
-        pot.put_back(10);
-        assert_eq!(pot.taken(), 0);
+        let pool = MemoryPool::new(10);
+        assert!(pool.take(6));
+        assert!(!pool.take(5));
+        assert_eq!(pool.taken(), 6);
+        assert!(pool.take(4));
+        pool.put_back(10);
+        assert_eq!(pool.taken(), 0);
     }
 
     #[test]
@@ -104,6 +104,6 @@ mod tests {
             Some(24_640_000 * 1024)
         );
         assert_eq!(total("nothing"), None);
-        assert!(Pot::new(0).limit() > 0);
+        assert!(MemoryPool::new(0).limit() > 0);
     }
 }

@@ -57,7 +57,7 @@ impl RunContext {
                 .budget()
                 .fuel
                 .saturating_sub(self.store.get_fuel().unwrap_or(0)),
-            memory_bytes: state.ledger.memory_bytes(),
+            memory_bytes: state.limiter.memory_bytes(),
             output_bytes: self.output_bytes,
             wall: self.start.elapsed(),
         }
@@ -156,7 +156,7 @@ pub(crate) fn store(
 ) -> Result<Store<GuestState>, RunError> {
     let budget = *state.budget();
     let mut store = Store::new(engine, state);
-    store.limiter(|state| &mut state.ledger);
+    store.limiter(|state| &mut state.limiter);
     store
         .set_fuel(budget.fuel)
         .map_err(|error| RunError::Host {
@@ -263,7 +263,7 @@ async fn run_call<C: Call>(
         Arc::clone(&model.facts),
         label,
         &budget,
-        Arc::clone(&shared.pot),
+        Arc::clone(&shared.memory_pool),
         start,
     );
     let store = store(&shared.engine, state)?;

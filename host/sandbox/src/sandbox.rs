@@ -2,13 +2,13 @@
 //! makes guests yield, and the queue in front of them all.
 
 use crate::{
-    Artefact, Cleaning, CleaningChoice, LoadError, ReadyModel, Scope, artefact,
+    Artefact, LoadError, ReadyModel, Scope, SlotReset, SlotResetChoice, artefact,
     config::{SandboxConfig, StartError},
     engine,
     epoch::EpochTicker,
     imports,
     loaded::Loaded,
-    pot::Pot,
+    memory_pool::MemoryPool,
     run_queue::RunQueue,
     shared::Shared,
     state::{GuestState, ModelFacts},
@@ -46,7 +46,7 @@ struct Inner {
     shared: Arc<Shared>,
     config: SandboxConfig,
     linker: Linker<GuestState>,
-    cleaning: Cleaning,
+    slot_reset: SlotReset,
     models: AtomicU64,
 }
 
@@ -57,22 +57,24 @@ impl Sandbox {
     /// See [`StartError`].
     pub fn start(config: SandboxConfig) -> Result<Self, StartError> {
         let engine_error = |error: wasmtime::Error| StartError::Engine(format!("{error:#}"));
-        let scan = || engine::serving(&config, Cleaning::PagemapScan);
-        let keep = || engine::serving(&config, Cleaning::KeepResident);
+        let scan = || engine::serving(&config, SlotReset::PagemapScan);
+        let keep = || engine::serving(&config, SlotReset::KeepResident);
         let can_swap = || config.swap_evidence.swap_is_possible();
-        let (engine, cleaning) = match config.cleaning {
-            CleaningChoice::KeepResident => (keep().map_err(engine_error)?, Cleaning::KeepResident),
-            CleaningChoice::PagemapScan if can_swap() => {
+        let (engine, slot_reset) = match config.slot_reset {
+            SlotResetChoice::KeepResident => {
+                (keep().map_err(engine_error)?, SlotReset::KeepResident)
+            }
+            SlotResetChoice::PagemapScan if can_swap() => {
                 return Err(StartError::SwapPossible);
             }
-            CleaningChoice::PagemapScan => (scan().map_err(engine_error)?, Cleaning::PagemapScan),
-            CleaningChoice::Auto if can_swap() => {
-                (keep().map_err(engine_error)?, Cleaning::KeepResident)
+            SlotResetChoice::PagemapScan => (scan().map_err(engine_error)?, SlotReset::PagemapScan),
+            SlotResetChoice::Auto if can_swap() => {
+                (keep().map_err(engine_error)?, SlotReset::KeepResident)
             }
             // Kernels before 6.7 refuse the scan when the engine is made.
-            CleaningChoice::Auto => match scan() {
-                Ok(engine) => (engine, Cleaning::PagemapScan),
-                Err(_) => (keep().map_err(engine_error)?, Cleaning::KeepResident),
+            SlotResetChoice::Auto => match scan() {
+                Ok(engine) => (engine, SlotReset::PagemapScan),
+                Err(_) => (keep().map_err(engine_error)?, SlotReset::KeepResident),
             },
         };
         let mut linker = Linker::new(&engine);
@@ -93,7 +95,7 @@ impl Sandbox {
                 config.queue_max,
                 config.queue_wait,
             ),
-            pot: Pot::new(config.memory_total_bytes_max),
+            memory_pool: MemoryPool::new(config.memory_total_bytes_max),
             moved: AtomicU64::new(0),
             engine,
         };
@@ -101,7 +103,7 @@ impl Sandbox {
             shared: Arc::new(shared),
             config,
             linker,
-            cleaning,
+            slot_reset,
             models: AtomicU64::new(0),
         })))
     }
@@ -112,15 +114,16 @@ impl Sandbox {
 
     /// How slots are made clean.
     #[must_use]
-    pub fn cleaning(&self) -> Cleaning {
-        self.0.cleaning
+    pub fn slot_reset(&self) -> SlotReset {
+        self.0.slot_reset
     }
 
     /// Whether the way of cleaning in use has stopped being safe, because swap has appeared
     /// since the start. The host then starts another sandbox and loads its models there.
     #[must_use]
-    pub fn cleaning_has_become_unsafe(&self) -> bool {
-        self.0.cleaning == Cleaning::PagemapScan && self.0.config.swap_evidence.swap_is_possible()
+    pub fn slot_reset_has_become_unsafe(&self) -> bool {
+        self.0.slot_reset == SlotReset::PagemapScan
+            && self.0.config.swap_evidence.swap_is_possible()
     }
 
     /// The configuration it was started with.
@@ -137,7 +140,7 @@ impl Sandbox {
             running: shared.queue.running(),
             waiting: shared.queue.waiting(),
             slots: config.runs_max,
-            memory_bytes: shared.pot.taken(),
+            memory_bytes: shared.memory_pool.taken(),
             moved: shared.moved.load(Ordering::Relaxed),
         }
     }

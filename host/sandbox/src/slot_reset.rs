@@ -11,7 +11,7 @@ use std::{fmt, fs, path::PathBuf};
 /// What the configuration asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum CleaningChoice {
+pub enum SlotResetChoice {
     /// The page-map scan where it is safe, else the other.
     #[default]
     Auto,
@@ -23,7 +23,7 @@ pub enum CleaningChoice {
 
 /// What is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cleaning {
+pub enum SlotReset {
     /// The kernel tells which pages were written.
     PagemapScan,
     /// The first `KEEP_RESIDENT_BYTES` are rewritten, the rest is given back.
@@ -34,7 +34,7 @@ pub enum Cleaning {
 /// values tried, 2 MiB made the fewest page faults for guests of usual size.
 pub(crate) const KEEP_RESIDENT_BYTES: usize = 2 << 20;
 
-impl fmt::Display for Cleaning {
+impl fmt::Display for SlotReset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::PagemapScan => "page-map scan",

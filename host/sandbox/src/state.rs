@@ -1,8 +1,8 @@
-//! What the host keeps for one run: the ledger of its memory, its captured output, its log
+//! What the host keeps for one run: the limiter of its memory, its captured output, its log
 //! lines, and WASI, made only when a guest first asks for it.
 
 use crate::{
-    Budget, Cap, CapHit, RunLabel, bindings::belljar::model::log::Level, pot::Pot,
+    Budget, Cap, CapHit, RunLabel, bindings::belljar::model::log::Level, memory_pool::MemoryPool,
     slice::TimeSlices,
 };
 use bytes::Bytes;
@@ -68,7 +68,7 @@ pub(crate) struct ModelFacts {
 pub(crate) struct GuestState {
     facts: Arc<ModelFacts>,
     label: RunLabel,
-    pub(crate) ledger: Ledger,
+    pub(crate) limiter: RunLimiter,
     wasi: Option<Box<WasiCtx>>,
     table: ResourceTable,
     stdio: Option<Arc<Mutex<Captured>>>,
@@ -82,13 +82,13 @@ impl GuestState {
         facts: Arc<ModelFacts>,
         label: RunLabel,
         budget: &Budget,
-        pot: Arc<Pot>,
+        memory_pool: Arc<MemoryPool>,
         start: Instant,
     ) -> Self {
         Self {
             facts,
             label,
-            ledger: Ledger::new(budget, pot),
+            limiter: RunLimiter::new(budget, memory_pool),
             wasi: None,
             table: ResourceTable::new(),
             stdio: None,
@@ -100,7 +100,7 @@ impl GuestState {
 
     /// What the run may spend.
     pub(crate) fn budget(&self) -> &Budget {
-        &self.ledger.budget
+        &self.limiter.budget
     }
 
     pub(crate) fn facts(&self) -> &ModelFacts {
@@ -231,10 +231,10 @@ impl WasiView for GuestState {
             wasi,
             table,
             stdio,
-            ledger,
+            limiter,
             ..
         } = self;
-        let budget = &ledger.budget;
+        let budget = &limiter.budget;
         let ctx = wasi.get_or_insert_with(|| {
             let captured = Arc::new(Mutex::new(Captured {
                 bytes: Vec::new(),
@@ -324,11 +324,11 @@ impl Pollable for Stdio {
 }
 
 /// What an instance has taken, and the first cap that it met.
-pub(crate) struct Ledger {
+pub(crate) struct RunLimiter {
     budget: Budget,
     memory_bytes: u64,
     table_elements: u64,
-    pot: Arc<Pot>,
+    memory_pool: Arc<MemoryPool>,
     /// Whether the host, and not the run's own cap, had no memory left.
     starved: bool,
     /// The guest sees a refused growth as -1 and usually traps a moment later. This is how the
@@ -336,13 +336,13 @@ pub(crate) struct Ledger {
     refused: Option<CapHit>,
 }
 
-impl Ledger {
-    fn new(budget: &Budget, pot: Arc<Pot>) -> Self {
+impl RunLimiter {
+    fn new(budget: &Budget, memory_pool: Arc<MemoryPool>) -> Self {
         Self {
             budget: *budget,
             memory_bytes: 0,
             table_elements: 0,
-            pot,
+            memory_pool,
             starved: false,
             refused: None,
         }
@@ -355,7 +355,8 @@ impl Ledger {
 
     /// Where the host's own memory ran out: how much of it is taken, and how much there is.
     pub(crate) fn starved(&self) -> Option<(u64, u64)> {
-        self.starved.then(|| (self.pot.taken(), self.pot.limit()))
+        self.starved
+            .then(|| (self.memory_pool.taken(), self.memory_pool.limit()))
     }
 
     /// The growth that was refused, if any was.
@@ -388,13 +389,13 @@ impl Ledger {
     }
 }
 
-impl Drop for Ledger {
+impl Drop for RunLimiter {
     fn drop(&mut self) {
-        self.pot.put_back(self.memory_bytes);
+        self.memory_pool.put_back(self.memory_bytes);
     }
 }
 
-impl ResourceLimiter for Ledger {
+impl ResourceLimiter for RunLimiter {
     fn memory_growing(
         &mut self,
         current: usize,
@@ -410,7 +411,7 @@ impl ResourceLimiter for Ledger {
         if !Self::grow(&mut self.memory_bytes, limit, Cap::Memory, growth, refused) {
             return Ok(false);
         }
-        if !self.pot.take(growth) {
+        if !self.memory_pool.take(growth) {
             self.memory_bytes -= growth;
             self.starved = true;
             return Ok(false);
@@ -438,7 +439,7 @@ impl ResourceLimiter for Ledger {
     }
 
     fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
-        // The ledger allowed it and the pool's slot did not, which is at least as large as any
+        // The limiter allowed it and the pool's slot did not, which is at least as large as any
         // budget: the system is out of memory. The guest sees -1.
         tracing::debug!("memory growth failed: {error}");
         Ok(())
@@ -490,22 +491,22 @@ mod tests {
             memory_bytes_max: 100,
             ..Budget::default()
         };
-        let mut ledger = Ledger::new(&budget, Pot::new(1000));
-        assert!(ledger.memory_growing(0, 60, None).unwrap());
-        assert!(ledger.memory_growing(0, 40, None).unwrap());
-        assert_eq!(ledger.refused(), None);
-        assert!(!ledger.memory_growing(40, 41, None).unwrap());
-        assert!(!ledger.memory_growing(40, 50, None).unwrap());
+        let mut limiter = RunLimiter::new(&budget, MemoryPool::new(1000));
+        assert!(limiter.memory_growing(0, 60, None).unwrap());
+        assert!(limiter.memory_growing(0, 40, None).unwrap());
+        assert_eq!(limiter.refused(), None);
+        assert!(!limiter.memory_growing(40, 41, None).unwrap());
+        assert!(!limiter.memory_growing(40, 50, None).unwrap());
         assert_eq!(
-            ledger.refused(),
+            limiter.refused(),
             Some(&CapHit {
                 cap: Cap::Memory,
                 limit: 100,
                 used: 101
             })
         );
-        assert_eq!(ledger.memory_bytes(), 100);
-        let mut coped = Ledger::new(&budget, Pot::new(1000));
+        assert_eq!(limiter.memory_bytes(), 100);
+        let mut coped = RunLimiter::new(&budget, MemoryPool::new(1000));
         assert!(!coped.memory_growing(0, 101, None).unwrap());
         assert!(coped.memory_growing(0, 50, None).unwrap());
         assert_eq!(coped.refused(), None);
@@ -513,19 +514,19 @@ mod tests {
 
     #[test]
     fn a_growth_beyond_the_guests_own_maximum_is_not_counted() {
-        let mut ledger = Ledger::new(&Budget::default(), Pot::new(1000));
-        assert!(!ledger.memory_growing(0, 101, Some(100)).unwrap());
-        assert!(!ledger.table_growing(0, 11, Some(10)).unwrap());
-        assert_eq!((ledger.memory_bytes, ledger.table_elements), (0, 0));
-        assert_eq!(ledger.refused(), None);
-        assert!(ledger.memory_growing(0, 100, Some(100)).unwrap());
+        let mut limiter = RunLimiter::new(&Budget::default(), MemoryPool::new(1000));
+        assert!(!limiter.memory_growing(0, 101, Some(100)).unwrap());
+        assert!(!limiter.table_growing(0, 11, Some(10)).unwrap());
+        assert_eq!((limiter.memory_bytes, limiter.table_elements), (0, 0));
+        assert_eq!(limiter.refused(), None);
+        assert!(limiter.memory_growing(0, 100, Some(100)).unwrap());
     }
 
     #[test]
     fn the_memory_of_all_runs_is_shared_and_given_back() {
-        let pot = Pot::new(100);
-        let ledger = || Ledger::new(&Budget::default(), Arc::clone(&pot));
-        let (mut first, mut second) = (ledger(), ledger());
+        let memory_pool = MemoryPool::new(100);
+        let limiter = || RunLimiter::new(&Budget::default(), Arc::clone(&memory_pool));
+        let (mut first, mut second) = (limiter(), limiter());
         assert!(first.memory_growing(0, 60, None).unwrap());
         assert!(!second.memory_growing(0, 41, None).unwrap());
         assert_eq!(second.starved(), Some((60, 100)));
@@ -533,7 +534,7 @@ mod tests {
         drop(first);
         assert!(second.memory_growing(0, 100, None).unwrap());
         drop(second);
-        assert_eq!(pot.taken(), 0);
+        assert_eq!(memory_pool.taken(), 0);
     }
 
     #[test]

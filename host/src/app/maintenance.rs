@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use belljar_sandbox::{CleaningChoice, Sandbox, SandboxConfig};
+use belljar_sandbox::{Sandbox, SandboxConfig, SlotResetChoice};
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -73,7 +73,7 @@ async fn run(mut maintenance: Maintenance) {
         }
         maintenance.metrics.upkeep();
         maintenance.bans.upkeep().await;
-        if maintenance.sandbox.cleaning_has_become_unsafe() {
+        if maintenance.sandbox.slot_reset_has_become_unsafe() {
             maintenance.replace_sandbox().await;
         }
     }
@@ -84,7 +84,7 @@ impl Maintenance {
     /// swap, the scan could leave one tenant's bytes to the next.
     async fn replace_sandbox(&mut self) {
         let config = SandboxConfig {
-            cleaning: CleaningChoice::KeepResident,
+            slot_reset: SlotResetChoice::KeepResident,
             ..self.sandbox.config().clone()
         };
         tracing::warn!(
@@ -100,7 +100,7 @@ impl Maintenance {
         };
         match moved {
             Ok(sandbox) => {
-                tracing::info!(cleaning = %sandbox.cleaning(), "all models have moved");
+                tracing::info!(cleaning = %sandbox.slot_reset(), "all models have moved");
                 self.sandbox = sandbox;
             }
             // Tried again at the next tick.

@@ -117,11 +117,11 @@ async fn serve_until_signal(resolved: Resolved, started: Instant) -> Result<(), 
     let app = app::build(resolved, std::env::current_exe()?).await?;
     let published = DiscoveryFile::of(address).publish(&settings.data_dir)?;
 
-    let cleaning = app.cleaning();
+    let slot_reset = app.slot_reset();
     tracing::info!(
         listen = %address,
         data_dir = %settings.data_dir.display(),
-        %cleaning,
+        cleaning = %slot_reset,
         keys_required = app.keys().key_required(),
         start_ms = started.elapsed().as_millis(),
         "serving"

@@ -95,7 +95,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use belljar_bundle::TrustedKey;
-use belljar_sandbox::CleaningChoice;
+use belljar_sandbox::SlotResetChoice;
 use belljar_screen::{Mode, Threshold};
 
 use crate::audit::{OnFailure, Sinks, SyslogTarget};
@@ -431,7 +431,7 @@ pub static SETTINGS: &[Setting] = &[
         "Runs of one model that wait."),
     setting!("sandbox.queue_wait", sandbox.queue_wait: Time<Duration>, "sandbox",
         "How long a run waits for a slot before it is refused."),
-    setting!("sandbox.cleaning", sandbox.cleaning: FromText<CleaningChoice>, "sandbox",
+    setting!("sandbox.cleaning", sandbox.slot_reset: FromText<SlotResetChoice>, "sandbox",
         "How slots are cleaned. `auto`: by page-map scan where the process cannot be swapped."),
     setting!("sandbox.deterministic_simd", sandbox.deterministic_simd: Switch<bool>, "sandbox",
         "Whether relaxed SIMD gives the same bits on every machine, at a price in speed."),

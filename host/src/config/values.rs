@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use belljar_bundle::{ByteSize, DurationText, Fuel, PublicKey, TrustedKey};
-use belljar_sandbox::CleaningChoice;
+use belljar_sandbox::SlotResetChoice;
 use belljar_screen::{Mode, Threshold};
 use secrecy::zeroize::{Zeroize as _, Zeroizing};
 
@@ -341,26 +341,26 @@ impl ValueParser<LogFormat> for FromText {
     }
 }
 
-impl ValueParser<CleaningChoice> for FromText {
+impl ValueParser<SlotResetChoice> for FromText {
     const ACCEPTS: &'static str = "auto, pagemap-scan or keep-resident";
 
-    fn read(raw: &RawValue) -> Result<CleaningChoice, String> {
+    fn read(raw: &RawValue) -> Result<SlotResetChoice, String> {
         match raw.text()? {
-            "auto" => Ok(CleaningChoice::Auto),
-            "pagemap-scan" => Ok(CleaningChoice::PagemapScan),
-            "keep-resident" => Ok(CleaningChoice::KeepResident),
+            "auto" => Ok(SlotResetChoice::Auto),
+            "pagemap-scan" => Ok(SlotResetChoice::PagemapScan),
+            "keep-resident" => Ok(SlotResetChoice::KeepResident),
             _ => Err(format!(
                 "expected {}",
-                <Self as ValueParser<CleaningChoice>>::ACCEPTS
+                <Self as ValueParser<SlotResetChoice>>::ACCEPTS
             )),
         }
     }
 
-    fn show(value: &CleaningChoice) -> String {
+    fn show(value: &SlotResetChoice) -> String {
         match value {
-            CleaningChoice::Auto => "auto",
-            CleaningChoice::PagemapScan => "pagemap-scan",
-            CleaningChoice::KeepResident => "keep-resident",
+            SlotResetChoice::Auto => "auto",
+            SlotResetChoice::PagemapScan => "pagemap-scan",
+            SlotResetChoice::KeepResident => "keep-resident",
         }
         .to_owned()
     }

@@ -2,7 +2,7 @@
 //! pages, and show one tenant's bytes to the next.
 
 use belljar::clock::Clock;
-use belljar_sandbox::Cleaning;
+use belljar_sandbox::SlotReset;
 use belljar_tests::TestHost;
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ async fn models_move_to_the_other_way_of_cleaning_when_swap_appears() {
         evidence.cgroup = nowhere;
     })
     .await;
-    if host.registry().sandbox().cleaning() != Cleaning::PagemapScan {
+    if host.registry().sandbox().slot_reset() != SlotReset::PagemapScan {
         println!("skipped: this kernel has no page-map scan");
         return;
     }
@@ -34,7 +34,7 @@ async fn models_move_to_the_other_way_of_cleaning_when_swap_appears() {
     let echo = json!({"model":"echo","inputs":{"x":[7]}});
     let begin = Instant::now();
     // Requests are served the whole time; the server looks once a second.
-    while host.registry().sandbox().cleaning() == Cleaning::PagemapScan {
+    while host.registry().sandbox().slot_reset() == SlotReset::PagemapScan {
         caller.post("/infer", &echo).await.expect_status(200);
         assert!(
             begin.elapsed() < Duration::from_secs(60),
@@ -43,5 +43,5 @@ async fn models_move_to_the_other_way_of_cleaning_when_swap_appears() {
     }
     caller.post("/infer", &echo).await.expect_status(200);
     let moved = host.registry().sandbox();
-    assert!(moved.stats().slots > 0 && !moved.cleaning_has_become_unsafe());
+    assert!(moved.stats().slots > 0 && !moved.slot_reset_has_become_unsafe());
 }

@@ -14,8 +14,8 @@ use belljar::models::{
 use belljar_bundle::{ModelId, Store};
 use belljar_sandbox::wit::tensors::{Datatype, Request, Tensor};
 use belljar_sandbox::{
-    CheckedRequest, CleaningChoice, Compiler, CompilerConfig, RunLabel, Sandbox, SandboxConfig,
-    SlotCaps,
+    CheckedRequest, Compiler, CompilerConfig, RunLabel, Sandbox, SandboxConfig, SlotCaps,
+    SlotResetChoice,
 };
 use belljar_tests::{TestBundle, program};
 
@@ -140,7 +140,7 @@ pub(crate) fn sandbox() -> Sandbox {
             ..SandboxConfig::default().slot
         },
         runs_max: 16,
-        cleaning: CleaningChoice::KeepResident,
+        slot_reset: SlotResetChoice::KeepResident,
         ..SandboxConfig::default()
     })
     .unwrap()

@@ -2,8 +2,8 @@
 
 use crate::kit::{Kit, budget, config, job, job_of, label, number, request, request_of};
 use belljar_sandbox::{
-    Budget, Cap, CapHit, CleaningChoice, CompileError, CompileJob, Compiler, LoadBudget, Phase,
-    Sandbox, SandboxConfig, SwapEvidence,
+    Budget, Cap, CapHit, CompileError, CompileJob, Compiler, LoadBudget, Phase, Sandbox,
+    SandboxConfig, SlotResetChoice, SwapEvidence,
     wit::tensors::{Datatype, Tensor},
 };
 use std::time::Duration;
@@ -244,7 +244,7 @@ async fn both_ways_of_cleaning_map_the_same_file() {
         .await
         .unwrap();
     let other = Sandbox::start(SandboxConfig {
-        cleaning: CleaningChoice::KeepResident,
+        slot_reset: SlotResetChoice::KeepResident,
         ..config()
     })
     .unwrap();

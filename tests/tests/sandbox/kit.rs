@@ -1,9 +1,9 @@
 //! A sandbox with a compiler in a folder of its own, and the requests that the tests send.
 
 use belljar_sandbox::{
-    AssetFile, Budget, CheckedRequest, ChunkSink, CleaningChoice, CompileError, CompileJob,
-    Compiler, CompilerConfig, Completed, Generated, LoadBudget, ReadyModel, RunError, RunLabel,
-    Sandbox, SandboxConfig,
+    AssetFile, Budget, CheckedRequest, ChunkSink, CompileError, CompileJob, Compiler,
+    CompilerConfig, Completed, Generated, LoadBudget, ReadyModel, RunError, RunLabel, Sandbox,
+    SandboxConfig, SlotResetChoice,
     wit::{
         tensors::{Datatype, Request, Tensor},
         text,
@@ -82,7 +82,7 @@ pub(crate) fn config() -> SandboxConfig {
         guest_threads: 2,
         runs_max: 16,
         model_runs_max: 16,
-        cleaning: CleaningChoice::Auto,
+        slot_reset: SlotResetChoice::Auto,
         ..SandboxConfig::default()
     }
 }

@@ -3,8 +3,8 @@
 
 use crate::kit::{Kit, budget, config, label, number, request, request_of, scalar};
 use belljar_sandbox::{
-    Budget, CheckedRequest, Cleaning, CleaningChoice, ReadyModel, RunError, SandboxConfig,
-    SlotCaps, SwapEvidence, wit::types::Value,
+    Budget, CheckedRequest, ReadyModel, RunError, SandboxConfig, SlotCaps, SlotReset,
+    SlotResetChoice, SwapEvidence, wit::types::Value,
 };
 use std::time::Duration;
 
@@ -25,14 +25,14 @@ async fn find(finder: &ReadyModel) -> u64 {
     number(&completed.value, "found")
 }
 
-async fn one_slot(cleaning: CleaningChoice) -> (Kit, ReadyModel, ReadyModel) {
+async fn one_slot(slot_reset: SlotResetChoice) -> (Kit, ReadyModel, ReadyModel) {
     let kit = Kit::with(SandboxConfig {
         runs_max: 1,
         slot: SlotCaps {
             memories_max: 1,
             ..config().slot
         },
-        cleaning,
+        slot_reset,
         ..config()
     });
     let writer = kit.model("secret_writer").await;
@@ -40,8 +40,8 @@ async fn one_slot(cleaning: CleaningChoice) -> (Kit, ReadyModel, ReadyModel) {
     (kit, writer, finder)
 }
 
-async fn no_secret_survives(cleaning: CleaningChoice) {
-    let (kit, writer, finder) = one_slot(cleaning).await;
+async fn no_secret_survives(slot_reset: SlotResetChoice) {
+    let (kit, writer, finder) = one_slot(slot_reset).await;
     for round in 0..3 {
         // A normal end.
         let ended = writer
@@ -97,24 +97,24 @@ async fn no_secret_survives(cleaning: CleaningChoice) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_survives_rewriting() {
-    no_secret_survives(CleaningChoice::KeepResident).await;
+    no_secret_survives(SlotResetChoice::KeepResident).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_survives_the_page_map_scan() {
     let kit = Kit::new();
-    if kit.sandbox.cleaning() != Cleaning::PagemapScan {
+    if kit.sandbox.slot_reset() != SlotReset::PagemapScan {
         eprintln!("skipped: this machine can swap or its kernel has no page-map scan");
         return;
     }
     drop(kit);
-    no_secret_survives(CleaningChoice::PagemapScan).await;
+    no_secret_survives(SlotResetChoice::PagemapScan).await;
 }
 
 /// Shows that the two tests above can fail: the finder does see what its own instance holds.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_finder_finds() {
-    let (_kit, _, finder) = one_slot(CleaningChoice::Auto).await;
+    let (_kit, _, finder) = one_slot(SlotResetChoice::Auto).await;
     let asked = request([
         ("bytes", Value::Integer(SECRET_BYTES)),
         ("plant", Value::Integer(3)),
@@ -125,14 +125,14 @@ async fn the_finder_finds() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn globals_tables_and_memory_are_fresh_after_each_way_of_ending() {
-    let mut ways = vec![CleaningChoice::KeepResident];
+    let mut ways = vec![SlotResetChoice::KeepResident];
     if !SwapEvidence::default().swap_is_possible() {
-        ways.push(CleaningChoice::Auto);
+        ways.push(SlotResetChoice::Auto);
     }
-    for cleaning in ways {
+    for slot_reset in ways {
         let kit = Kit::with(SandboxConfig {
             runs_max: 1,
-            cleaning,
+            slot_reset,
             ..config()
         });
         let model = kit.model("leaves_traces").await;
@@ -164,7 +164,7 @@ async fn globals_tables_and_memory_are_fresh_after_each_way_of_ending() {
 async fn the_page_map_scan_is_never_used_where_pages_can_be_swapped() {
     let kit = Kit::new();
     if SwapEvidence::default().swap_is_possible() {
-        assert_eq!(kit.sandbox.cleaning(), Cleaning::KeepResident);
+        assert_eq!(kit.sandbox.slot_reset(), SlotReset::KeepResident);
     }
-    assert!(!kit.sandbox.cleaning_has_become_unsafe());
+    assert!(!kit.sandbox.slot_reset_has_become_unsafe());
 }

@@ -49,7 +49,7 @@ pub(super) fn of(
         (false, false) => "NOT required, and other machines can reach the server (insecure)",
     };
     banner.row("keys", keys);
-    banner.row("slots", &format!("cleaned by {}", app.cleaning()));
+    banner.row("slots", &format!("cleaned by {}", app.slot_reset()));
     if let Some(address) = metrics {
         banner.row("metrics", &format!("http://{address}/metrics"));
     }
