@@ -182,7 +182,7 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
         clock.clone(),
     )
     .await?;
-    let screening = Screening::new(&settings.injection);
+    let screening = Screening::new(&settings.injection, settings.http.input.text_controls());
     let rates = RateLimiter::new(settings.limits.clone(), clock.clone());
     let state = HttpState::new(Parts {
         registry: registry.clone(),

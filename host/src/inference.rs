@@ -24,7 +24,7 @@ use belljar_sandbox::{Completed, RunError};
 pub use calls::{EmbeddingCall, Mark, TensorCall, TextCall};
 pub use context::RequestContext;
 pub use outcome::code;
-pub use screen::Injection;
+pub use screen::ScreenRefusal;
 use settlement::UsageSettlement;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -90,7 +90,7 @@ impl Inference {
         &self,
         context: &RequestContext,
         call: T,
-    ) -> Result<Screened<T>, Injection> {
+    ) -> Result<Screened<T>, ScreenRefusal> {
         context.screen(&self.screening, call)
     }
 

@@ -189,7 +189,7 @@ fn a_text_model_is_run_as_the_server_would() {
     );
     // What the server would block is blocked here.
     let attack = r#"{"input":"1' OR '1'='1' UNION SELECT password FROM users --"}"#;
-    let block = "screening.prompt=block";
+    let block = "screening.document=block";
     let told = home.fails(1, &["run", folder, "--set", block, "--input", attack]);
     assert!(told.contains("(injection_detected)"), "{told}");
 }

@@ -167,7 +167,7 @@ async fn enable_injection_detection() {
 }
 
 #[tokio::test]
-async fn thresholds_and_modes_by_kind() {
+async fn thresholds_and_modes_by_place() {
     const MAYBE: &str = "'; DROP TABLE users; --";
     // Somebody asks about code: unlikely to be an attack, and not as unlikely as small talk.
     const TALK: &str =

@@ -194,6 +194,12 @@ impl Feature {
         self as usize
     }
 
+    /// Whether it counts in a field that nobody talks in: how the text reads does not, nor is
+    /// the name of a command more than a name there.
+    pub const fn counts_strictly(self) -> bool {
+        self.category().is_some() && !matches!(self, Self::CommandLine | Self::CommandOnly)
+    }
+
     /// The feature with this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL

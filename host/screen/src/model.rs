@@ -91,7 +91,7 @@ impl Model {
     /// The log odds with nothing said for the text that it reads as talk: for fields that
     /// nobody talks in.
     pub fn log_odds_strict(&self, found: &Found) -> f32 {
-        let signs = found.features().filter(|feature| counts_strictly(*feature));
+        let signs = found.features().filter(|feature| feature.counts_strictly());
         self.bias + signs.map(|feature| self.weight(feature)).sum::<f32>()
     }
 
@@ -99,7 +99,7 @@ impl Model {
     pub(crate) fn goal(&self, threshold: f32, strict: bool) -> Found {
         let mut weights = self.weights;
         for (feature, weight) in Feature::ALL.iter().zip(&mut weights) {
-            if strict && !counts_strictly(*feature) {
+            if strict && !feature.counts_strictly() {
                 *weight = 0.0;
             }
         }
@@ -126,12 +126,6 @@ impl Model {
             .max_by(|a, b| a.1.total_cmp(&b.1))?;
         (best.1 > 0.0).then_some(*best.0)
     }
-}
-
-/// True for what counts in a field that nobody talks in. Nor is the name of a command more than
-/// a name there.
-fn counts_strictly(feature: Feature) -> bool {
-    feature.category().is_some() && !matches!(feature, Feature::CommandLine | Feature::CommandOnly)
 }
 
 /// The likelihood that log odds stand for, between 0 and 1.

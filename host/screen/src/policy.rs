@@ -55,20 +55,52 @@ impl fmt::Display for Category {
 pub enum FieldKind {
     /// What people write to a model. Talk about code is welcome.
     Prompt,
+    /// What a model said in earlier turns, the arguments of its tool calls included.
+    History,
+    /// What a tool answered.
+    ToolResult,
+    /// What describes tools and the form of answers.
+    Schema,
+    /// A text to be embedded or ranked.
+    Document,
     /// An identifier or a file name.
     Identifier,
-    /// A header or a query string.
+    /// A header, a path or a query string.
     Header,
+    /// A name, an option or a string in a request for tensors.
+    Tensor,
 }
 
 impl FieldKind {
-    /// The stable name, such as `prompt`.
+    /// All places.
+    pub const ALL: [Self; 8] = [
+        Self::Prompt,
+        Self::History,
+        Self::ToolResult,
+        Self::Schema,
+        Self::Document,
+        Self::Identifier,
+        Self::Header,
+        Self::Tensor,
+    ];
+
+    /// The stable name, such as `tool_result`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Prompt => "prompt",
+            Self::History => "history",
+            Self::ToolResult => "tool_result",
+            Self::Schema => "schema",
+            Self::Document => "document",
             Self::Identifier => "identifier",
             Self::Header => "header",
+            Self::Tensor => "tensor",
         }
+    }
+
+    /// Whether nobody talks there, so that nothing speaks for a text but itself.
+    pub const fn is_strict(self) -> bool {
+        matches!(self, Self::Identifier | Self::Header)
     }
 }
 
@@ -80,10 +112,9 @@ impl fmt::Display for FieldKind {
 
 /// What a hit leads to. The screen itself only skips the work for [`Mode::Off`]; refusing is
 /// the caller's part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// The request is refused.
-    #[default]
     Block,
     /// The request goes on; log and response name the hit.
     Report,
@@ -141,6 +172,9 @@ impl Threshold {
     /// Where attack and talk are equally likely.
     pub const EVEN: Self = Self(0.5);
 
+    /// Where an attack is nine times as likely as talk.
+    pub const CLEAR: Self = Self(0.9);
+
     /// A threshold of this likelihood.
     ///
     /// # Errors
@@ -179,7 +213,7 @@ impl fmt::Display for Threshold {
     }
 }
 
-/// How one kind of field is screened.
+/// How one place is screened.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Policy {
     /// What a hit leads to.
@@ -188,34 +222,86 @@ pub struct Policy {
     pub threshold: Threshold,
 }
 
-impl Default for Policy {
+impl Policy {
+    /// The policy of places whose texts their sender can write in another way.
+    pub const BLOCK: Self = Self {
+        mode: Mode::Block,
+        threshold: Threshold::EVEN,
+    };
+
+    /// The policy of places that hold what models, tools and files say: nobody can rewrite that.
+    pub const REPORT: Self = Self {
+        mode: Mode::Report,
+        threshold: Threshold::EVEN,
+    };
+}
+
+/// How each place is screened.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Policies {
+    /// Of what people write to a model.
+    pub prompt: Policy,
+    /// Of what the model said in earlier turns.
+    pub history: Policy,
+    /// Of what tools answered.
+    pub tool_result: Policy,
+    /// Of what describes tools and answers.
+    pub schema: Policy,
+    /// Of texts to be embedded or ranked.
+    pub document: Policy,
+    /// Of identifiers and file names.
+    pub identifier: Policy,
+    /// Of headers, paths and query strings.
+    pub header: Policy,
+    /// Of names, options and strings in requests for tensors.
+    pub tensor: Policy,
+    /// From which likelihood on a hit is no matter of doubt: see [`crate::Hit::is_clear`].
+    pub clear: Threshold,
+}
+
+impl Default for Policies {
     fn default() -> Self {
         Self {
-            mode: Mode::Block,
-            threshold: Threshold::EVEN,
+            prompt: Policy::BLOCK,
+            history: Policy::REPORT,
+            tool_result: Policy::REPORT,
+            schema: Policy::REPORT,
+            document: Policy::REPORT,
+            identifier: Policy::BLOCK,
+            header: Policy::BLOCK,
+            tensor: Policy::REPORT,
+            clear: Threshold::CLEAR,
         }
     }
 }
 
-/// How each kind of field is screened.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Policies {
-    /// Of what people write to a model.
-    pub prompt: Policy,
-    /// Of identifiers and file names.
-    pub identifier: Policy,
-    /// Of headers and query strings.
-    pub header: Policy,
-}
-
 impl Policies {
-    /// The policy of this kind of field.
+    /// The policy of this place.
     pub const fn of(&self, kind: FieldKind) -> Policy {
         match kind {
             FieldKind::Prompt => self.prompt,
+            FieldKind::History => self.history,
+            FieldKind::ToolResult => self.tool_result,
+            FieldKind::Schema => self.schema,
+            FieldKind::Document => self.document,
             FieldKind::Identifier => self.identifier,
             FieldKind::Header => self.header,
+            FieldKind::Tensor => self.tensor,
         }
+    }
+
+    /// The policies of all places.
+    pub const fn all_mut(&mut self) -> [&mut Policy; 8] {
+        [
+            &mut self.prompt,
+            &mut self.history,
+            &mut self.tool_result,
+            &mut self.schema,
+            &mut self.document,
+            &mut self.identifier,
+            &mut self.header,
+            &mut self.tensor,
+        ]
     }
 }
 

@@ -43,21 +43,24 @@ impl Screener {
         }
         let decoded = decode_field(kind, text);
         let model = Model::trained();
-        let strict = kind != FieldKind::Prompt;
-        // In a longer text no more signs are looked for once there are enough for a hit. Its
-        // verdict is the same, its score is a lower bound.
+        let strict = kind.is_strict();
+        let threshold = policy.threshold.likelihood();
+        let clear = threshold.max(self.policies.clear.likelihood());
+        // In a longer text no more signs are looked for once there are enough for a clear hit.
+        // Its verdict is the same, its score is a lower bound.
         let mut found = if decoded.len() > WHOLE_BYTES_MAX {
-            model.goal(policy.threshold.likelihood(), strict)
+            model.goal(clear, strict)
         } else {
             Found::default()
         };
         find_into(text, &decoded, &mut found);
-        let log_odds = match kind {
-            FieldKind::Prompt => model.log_odds(&found),
-            FieldKind::Identifier | FieldKind::Header => model.log_odds_strict(&found),
+        let log_odds = if strict {
+            model.log_odds_strict(&found)
+        } else {
+            model.log_odds(&found)
         };
         let score = likelihood(log_odds);
-        if score < policy.threshold.likelihood() {
+        if score < threshold {
             return None;
         }
         let category = model.category(&found)?;
@@ -65,6 +68,7 @@ impl Screener {
             kind,
             category,
             score,
+            is_clear: score >= clear,
             reasons: reasons(model, &found, category),
             position: 0,
         };
@@ -196,6 +200,8 @@ pub struct Hit {
     pub category: Category,
     /// How likely it is one, between 0 and 1; of a long text at least this.
     pub score: f32,
+    /// Whether that is so likely that nobody is wronged by what follows from it.
+    pub is_clear: bool,
     /// The features of that category with the greatest weights, greatest first.
     pub reasons: Vec<Reason>,
     /// Byte offset of the first of them in the text as given.

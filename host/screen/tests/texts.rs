@@ -329,13 +329,13 @@ fn modes_and_thresholds_are_kept() {
     };
     let off = with(Policy {
         mode: Mode::Off,
-        ..Policy::default()
+        ..Policy::BLOCK
     });
     assert!(off.screen(FieldKind::Prompt, text).is_none());
     assert!(off.screen(FieldKind::Identifier, text).is_some());
     let report = with(Policy {
         mode: Mode::Report,
-        ..Policy::default()
+        ..Policy::BLOCK
     });
     assert!(report.screen(FieldKind::Prompt, text).is_some());
     let score = report.screen(FieldKind::Prompt, text).unwrap().score;

@@ -243,7 +243,7 @@ impl<'a> Run<'a> {
     /// Reads a body by the rules of the server.
     fn read<T: DeserializeOwned>(&self, body: &Value) -> Result<T> {
         let body = self.bytes(body)?;
-        let bounds = self.app.http_config().input.bounds();
+        let bounds = self.app.http_config().input.text_bounds();
         wire_json::check(&body, &bounds).map_err(refusal)?;
         wire_json::parse(&body).map_err(refusal)
     }

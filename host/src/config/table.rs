@@ -100,7 +100,7 @@ use belljar_screen::{Mode, Threshold};
 
 use crate::audit::{OnFailure, Sinks, SyslogTarget};
 use crate::auth::{ConfiguredKey, Tier};
-use crate::guard::BanDurations;
+use crate::guard::{BanDurations, ControlCharacters};
 use crate::http::{AllowedHost, AllowedOrigin, ProxyProtocol};
 use crate::limits::{ResetFormat, RouteRate};
 use crate::net::{ForwardedHeader, NetworkList};
@@ -132,20 +132,47 @@ pub static SETTINGS: &[Setting] = &[
         "Whether texts are screened for injections.")
     .fakeai(),
     setting!("screening.prompt", injection.policies.prompt.mode: FromText<Mode>, "guard",
-        "What a hit in a prompt leads to: prompts are what people write, code in a question included."),
+        "What a hit in a prompt leads to: in what users, systems and developers write to a model."),
+    setting!("screening.history", injection.policies.history.mode: FromText<Mode>, "guard",
+        "What a hit in what the model said in earlier turns leads to, the arguments of its tool calls included."),
+    setting!("screening.tool_result", injection.policies.tool_result.mode: FromText<Mode>, "guard",
+        "What a hit in the result of a tool leads to."),
+    setting!("screening.schema", injection.policies.schema.mode: FromText<Mode>, "guard",
+        "What a hit in the description of a tool or of the form of answers leads to."),
+    setting!("screening.document", injection.policies.document.mode: FromText<Mode>, "guard",
+        "What a hit in a text to be embedded leads to."),
     setting!("screening.identifier", injection.policies.identifier.mode: FromText<Mode>, "guard",
-        "What a hit in an identifier or a file name leads to."),
+        "What a hit in an identifier, a label or a file name leads to."),
     setting!("screening.header", injection.policies.header.mode: FromText<Mode>, "guard",
         "What a hit in a path, a query or a header leads to."),
+    setting!("screening.tensor", injection.policies.tensor.mode: FromText<Mode>, "guard",
+        "What a hit in a name, an option or a string in a request for tensors leads to."),
     setting!("screening.prompt_threshold",
         injection.policies.prompt.threshold: FromText<Threshold>, "guard",
         "How likely a prompt must be an attack to be a hit."),
+    setting!("screening.history_threshold",
+        injection.policies.history.threshold: FromText<Threshold>, "guard",
+        "How likely an earlier turn must be an attack to be a hit."),
+    setting!("screening.tool_result_threshold",
+        injection.policies.tool_result.threshold: FromText<Threshold>, "guard",
+        "How likely a result of a tool must be an attack to be a hit."),
+    setting!("screening.schema_threshold",
+        injection.policies.schema.threshold: FromText<Threshold>, "guard",
+        "How likely a description must be an attack to be a hit."),
+    setting!("screening.document_threshold",
+        injection.policies.document.threshold: FromText<Threshold>, "guard",
+        "How likely a text to be embedded must be an attack to be a hit."),
     setting!("screening.identifier_threshold",
         injection.policies.identifier.threshold: FromText<Threshold>, "guard",
         "How likely an identifier must be an attack to be a hit."),
     setting!("screening.header_threshold",
         injection.policies.header.threshold: FromText<Threshold>, "guard",
         "How likely a path, query or header must be an attack to be a hit."),
+    setting!("screening.tensor_threshold",
+        injection.policies.tensor.threshold: FromText<Threshold>, "guard",
+        "How likely a text beside or in a tensor must be an attack to be a hit."),
+    setting!("screening.ban_threshold", injection.policies.clear: FromText<Threshold>, "guard",
+        "How likely a text must be an attack for its refusal to count towards a ban."),
     setting!("rate_limit.enabled", limit_rates: Switch<Option<bool>>, "limits",
         "Whether requests and tokens a minute are limited. `auto`: not on a loopback address, else yes.")
     .fakeai(),
@@ -204,6 +231,9 @@ pub static SETTINGS: &[Setting] = &[
         "The most keys of an object in a body in JSON."),
     setting!("input.key_bytes_max", http.input.key_bytes_max: Bytes<usize>, "http",
         "The longest key in a body in JSON."),
+    setting!("input.control_characters",
+        http.input.control_characters: FromText<ControlCharacters>, "guard",
+        "What becomes of control characters in texts, tab, line feed and carriage return apart. Identifiers refuse them always."),
     setting!(
         "http.header_read_timeout",
         http.header_read_timeout: PositiveTime<Duration>,
@@ -494,6 +524,7 @@ mod tests {
             "7m,7h,8h",
             "free",
             "report",
+            "block",
             "0.75",
             "duration",
             "/infer=7:7",

@@ -14,6 +14,7 @@ use secrecy::zeroize::{Zeroize as _, Zeroizing};
 
 use crate::audit::SyslogTarget;
 use crate::auth::{ConfiguredKey, Tier};
+use crate::guard::ControlCharacters;
 use crate::http::{AllowedHost, AllowedOrigin};
 use crate::limits::{ResetFormat, RouteRate};
 use crate::telemetry::{LogFilter, LogFormat};
@@ -384,6 +385,7 @@ macro_rules! plain {
 }
 plain!(
     LogFilter: "off, error, warn, info, debug or trace; by module as in `info,belljar=debug`",
+    ControlCharacters: "remove, refuse or keep",
     Mode: "block, report or off",
     ResetFormat: "unix or duration",
     SyslogTarget: "a socket such as `/dev/log`, or `udp:ADDRESS:PORT`",

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use super::control::{
+    ControlCharacters, has_control, has_control_escape, is_control, without_control_escapes,
+};
 use belljar_screen::{FieldKind, Hit, Mode, Policies, Screener};
 
 /// The settings of the screening.
@@ -9,7 +12,7 @@ use belljar_screen::{FieldKind, Hit, Mode, Policies, Screener};
 pub struct InjectionConfig {
     /// Whether they are.
     pub enabled: bool,
-    /// The policies, by kind of field.
+    /// The policies, by place.
     pub policies: Policies,
 }
 
@@ -37,9 +40,24 @@ impl fmt::Display for Finding {
     }
 }
 
+/// Why a value does not pass.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Objection {
+    /// A finding in a place that blocks.
+    Injection(Finding),
+    /// A control character where none is taken.
+    ControlCharacter {
+        /// The place in the request, for example `user`.
+        field: String,
+    },
+}
+
 /// Screens texts. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Screening(Screener);
+pub struct Screening {
+    screener: Screener,
+    controls: ControlCharacters,
+}
 
 /// A value that has been screened: a proof that nothing in it was found that blocks. Only
 /// [`Screening::pass`] makes one, and runs take nothing else.
@@ -55,49 +73,53 @@ impl<T> Screened<T> {
 
 /// A value whose texts can be screened.
 pub trait Texts {
-    /// Shows every text to the inspection, each whole and as the model will read it.
+    /// Shows every text to the inspection, each whole. The inspection cleans it first, so that
+    /// what it sees is what the model reads.
     ///
     /// # Errors
     ///
-    /// The error of the inspection, passed on.
-    fn visit(&self, inspection: &mut Inspection<'_>) -> Result<(), Box<Finding>>;
+    /// The objection of the inspection, passed on.
+    fn visit(&mut self, inspection: &mut Inspection<'_>) -> Result<(), Box<Objection>>;
 }
+
+/// How many findings of one place a request is reported for. A talk of a thousand turns about
+/// code is no thousand lines of a log; further texts of that place are not looked at.
+const REPORTS_MAX: usize = 4;
 
 /// The inspection of one request.
 #[derive(Debug)]
 pub struct Inspection<'a> {
-    screener: &'a Screener,
+    screening: &'a Screening,
     reported: Vec<Finding>,
 }
 
 impl Screening {
     /// Screening as configured.
     #[must_use]
-    pub fn new(config: &InjectionConfig) -> Self {
+    pub fn new(config: &InjectionConfig, controls: ControlCharacters) -> Self {
         let mut policies = config.policies;
         if !config.enabled {
-            for policy in [
-                &mut policies.prompt,
-                &mut policies.identifier,
-                &mut policies.header,
-            ] {
+            for policy in policies.all_mut() {
                 policy.mode = Mode::Off;
             }
         }
-        Self(Screener::new(policies))
+        Self {
+            screener: Screener::new(policies),
+            controls,
+        }
     }
 
-    /// The consequence of a hit in a kind of field.
+    /// The consequence of a hit in a place.
     #[must_use]
     pub fn mode(&self, kind: FieldKind) -> Mode {
-        self.0.mode(kind)
+        self.screener.mode(kind)
     }
 
     /// An inspection that has seen nothing yet.
     #[must_use]
     pub fn inspection(&self) -> Inspection<'_> {
         Inspection {
-            screener: &self.0,
+            screening: self,
             reported: Vec::new(),
         }
     }
@@ -106,8 +128,11 @@ impl Screening {
     ///
     /// # Errors
     ///
-    /// The first finding that blocks.
-    pub fn pass<T: Texts>(&self, value: T) -> Result<(Screened<T>, Vec<Finding>), Box<Finding>> {
+    /// The first objection.
+    pub fn pass<T: Texts>(
+        &self,
+        mut value: T,
+    ) -> Result<(Screened<T>, Vec<Finding>), Box<Objection>> {
         let mut inspection = self.inspection();
         value.visit(&mut inspection)?;
         Ok((Screened(value), inspection.reported))
@@ -115,49 +140,62 @@ impl Screening {
 }
 
 impl Inspection<'_> {
-    /// Screens one text. `field` says where it stands, and is asked only where it matters.
+    /// Cleans one text and screens it. `field` says where it stands, and is asked only where it
+    /// matters.
     ///
     /// # Errors
     ///
-    /// A finding that blocks the request.
+    /// A finding that blocks the request, or a control character where they are refused.
     pub fn text(
         &mut self,
         kind: FieldKind,
-        field: impl FnOnce() -> String,
-        text: &str,
-    ) -> Result<(), Box<Finding>> {
-        let Some(hit) = self.screener.screen(kind, text) else {
-            return Ok(());
-        };
-        let finding = Finding {
-            field: field(),
-            hit,
-        };
-        match self.screener.mode(kind) {
-            Mode::Block => Err(Box::new(finding)),
-            Mode::Report => {
-                self.reported.push(finding);
-                Ok(())
-            }
-            Mode::Off => Ok(()),
-        }
+        field: impl Fn() -> String,
+        text: &mut String,
+    ) -> Result<(), Box<Objection>> {
+        self.clean(&field, text)?;
+        self.screen(kind, field, text)
     }
 
-    /// Screens every string of a JSON text, or the text as a whole where it is no JSON.
+    /// Screens a name, which holds no control character.
     ///
     /// # Errors
     ///
-    /// A finding that blocks the request.
+    /// A finding that blocks the request, or a control character.
+    pub fn name(
+        &mut self,
+        kind: FieldKind,
+        field: impl Fn() -> String,
+        name: &str,
+    ) -> Result<(), Box<Objection>> {
+        if has_control(name) {
+            return Err(Box::new(Objection::ControlCharacter { field: field() }));
+        }
+        self.screen(kind, field, name)
+    }
+
+    /// Cleans and screens every string of a JSON text, or the text as a whole where it is no
+    /// JSON.
+    ///
+    /// # Errors
+    ///
+    /// A finding that blocks the request, or a control character where they are refused.
     pub fn json(
         &mut self,
         kind: FieldKind,
         field: impl Fn() -> String,
-        text: &str,
-    ) -> Result<(), Box<Finding>> {
+        text: &mut String,
+    ) -> Result<(), Box<Objection>> {
+        self.clean(&field, text)?;
+        if self.screening.controls != ControlCharacters::Keep && has_control_escape(text) {
+            if self.screening.controls == ControlCharacters::Refuse {
+                return Err(Box::new(Objection::ControlCharacter { field: field() }));
+            }
+            *text = without_control_escapes(text);
+        }
         // The parser bounds the depth, so the walk below is bounded, too.
         match serde_json::from_str::<serde_json::Value>(text) {
             Ok(value) => self.value(kind, &field, &value),
-            Err(_) => self.text(kind, field, text),
+            Err(_) => self.screen(kind, field, text),
         }
     }
 
@@ -166,25 +204,75 @@ impl Inspection<'_> {
         kind: FieldKind,
         field: &impl Fn() -> String,
         value: &serde_json::Value,
-    ) -> Result<(), Box<Finding>> {
+    ) -> Result<(), Box<Objection>> {
         use serde_json::Value;
         match value {
-            Value::String(text) => self.text(kind, field, text),
+            Value::String(text) => self.screen(kind, field, text),
             Value::Array(items) => items
                 .iter()
                 .try_for_each(|item| self.value(kind, field, item)),
             Value::Object(entries) => entries.iter().try_for_each(|(key, value)| {
-                self.text(FieldKind::Prompt, field, key)?;
+                self.screen(kind, field, key)?;
                 self.value(kind, field, value)
             }),
             Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
         }
     }
 
-    /// The findings that are only to be reported.
-    #[must_use]
-    pub fn into_reported(self) -> Vec<Finding> {
-        self.reported
+    /// Screens a text that is checked elsewhere for the characters it may hold, or is data and
+    /// may hold any.
+    ///
+    /// # Errors
+    ///
+    /// A finding that blocks the request.
+    pub fn screen(
+        &mut self,
+        kind: FieldKind,
+        field: impl Fn() -> String,
+        text: &str,
+    ) -> Result<(), Box<Objection>> {
+        if self.is_full(kind) {
+            return Ok(());
+        }
+        let Some(hit) = self.screening.screener.screen(kind, text) else {
+            return Ok(());
+        };
+        let finding = Finding {
+            field: field(),
+            hit,
+        };
+        match self.screening.mode(kind) {
+            Mode::Block => Err(Box::new(Objection::Injection(finding))),
+            Mode::Report => {
+                self.reported.push(finding);
+                Ok(())
+            }
+            Mode::Off => Ok(()),
+        }
+    }
+
+    /// Whether enough is reported about a place.
+    fn is_full(&self, kind: FieldKind) -> bool {
+        let of_kind = self.reported.iter().filter(|found| found.hit.kind == kind);
+        of_kind.count() >= REPORTS_MAX
+    }
+
+    fn clean(
+        &self,
+        field: impl FnOnce() -> String,
+        text: &mut String,
+    ) -> Result<(), Box<Objection>> {
+        match self.screening.controls {
+            ControlCharacters::Keep => {}
+            ControlCharacters::Remove if has_control(text) => {
+                text.retain(|character| !is_control(character));
+            }
+            ControlCharacters::Refuse if has_control(text) => {
+                return Err(Box::new(Objection::ControlCharacter { field: field() }));
+            }
+            ControlCharacters::Remove | ControlCharacters::Refuse => {}
+        }
+        Ok(())
     }
 }
 
@@ -197,51 +285,106 @@ mod tests {
     const ATTACK: &str = "'; DROP TABLE users; --";
 
     #[derive(Debug)]
-    struct One(&'static str);
+    struct One(FieldKind, String);
 
     impl Texts for One {
-        fn visit(&self, inspection: &mut Inspection<'_>) -> Result<(), Box<Finding>> {
-            inspection.text(FieldKind::Prompt, || "text".to_owned(), self.0)
+        fn visit(&mut self, inspection: &mut Inspection<'_>) -> Result<(), Box<Objection>> {
+            inspection.text(self.0, || "text".to_owned(), &mut self.1)
         }
+    }
+
+    fn one(text: &str) -> One {
+        One(FieldKind::Prompt, text.to_owned())
     }
 
     fn screening(mode: Mode) -> Screening {
         let mut config = InjectionConfig::default();
         config.policies.prompt = Policy {
             mode,
-            ..Policy::default()
+            ..Policy::BLOCK
         };
-        Screening::new(&config)
+        Screening::new(&config, ControlCharacters::Remove)
     }
 
     #[test]
     fn a_mode_decides_what_a_hit_leads_to_and_no_finding_repeats_the_text() {
-        let blocked = screening(Mode::Block).pass(One(ATTACK)).unwrap_err();
+        let blocked = screening(Mode::Block).pass(one(ATTACK)).unwrap_err();
+        let Objection::Injection(blocked) = *blocked else {
+            panic!("{blocked:?}");
+        };
         assert_eq!(blocked.field, "text");
         assert!(!blocked.to_string().contains("DROP"));
-        let (passed, reported) = screening(Mode::Report).pass(One(ATTACK)).unwrap();
-        assert_eq!((passed.into_inner().0, reported.len()), (ATTACK, 1));
-        let (_, reported) = screening(Mode::Off).pass(One(ATTACK)).unwrap();
+        let (passed, reported) = screening(Mode::Report).pass(one(ATTACK)).unwrap();
+        assert_eq!((&*passed.into_inner().1, reported.len()), (ATTACK, 1));
+        let (_, reported) = screening(Mode::Off).pass(one(ATTACK)).unwrap();
         assert!(reported.is_empty());
         let off = InjectionConfig {
             enabled: false,
             ..InjectionConfig::default()
         };
-        assert!(Screening::new(&off).pass(One(ATTACK)).is_ok());
+        let off = Screening::new(&off, ControlCharacters::Remove);
+        for kind in FieldKind::ALL {
+            let (_, reported) = off.pass(One(kind, ATTACK.to_owned())).unwrap();
+            assert!(reported.is_empty(), "{kind}");
+        }
     }
 
     #[test]
-    fn strings_inside_of_arguments_are_seen_decoded() {
+    fn what_models_tools_and_files_say_is_reported_by_default_and_no_more_than_a_few_times() {
+        use FieldKind::{
+            Document, Header, History, Identifier, Prompt, Schema, Tensor, ToolResult,
+        };
+        let screening = Screening::new(&InjectionConfig::default(), ControlCharacters::Remove);
+        for kind in [Prompt, Identifier, Header] {
+            assert!(
+                screening.pass(One(kind, ATTACK.to_owned())).is_err(),
+                "{kind}"
+            );
+        }
+        for kind in [History, ToolResult, Schema, Document, Tensor] {
+            let mut inspection = screening.inspection();
+            for _ in 0..100 {
+                inspection.screen(kind, String::new, ATTACK).unwrap();
+            }
+            assert_eq!(inspection.reported.len(), REPORTS_MAX, "{kind}");
+        }
+    }
+
+    #[test]
+    fn control_characters_are_removed_before_a_text_is_screened_and_refused_in_names() {
+        let dirty = "'; DR\0OP\u{1b} TA\u{9f}BLE users; --\x7f";
+        assert!(screening(Mode::Block).pass(one(dirty)).is_err());
+        let colours = "\u{1b}[31mred\u{1b}[0m\n\tpage one\x0cpage two \u{e9}\u{a0}";
+        let (passed, _) = screening(Mode::Block).pass(one(colours)).unwrap();
+        let clean = "[31mred[0m\n\tpage onepage two \u{e9}\u{a0}";
+        assert_eq!(passed.into_inner().1, clean);
+        let with = |controls| Screening::new(&InjectionConfig::default(), controls);
+        let (passed, _) = with(ControlCharacters::Keep).pass(one(colours)).unwrap();
+        assert_eq!(passed.into_inner().1, colours);
+        let refused = with(ControlCharacters::Refuse).pass(one(colours));
+        let field = "text".to_owned();
+        assert_eq!(*refused.unwrap_err(), Objection::ControlCharacter { field });
         let screening = screening(Mode::Block);
-        let place = || "arguments".to_owned();
-        let escaped = r#"{"q":["\u0027; DROP TABLE users; --"]}"#;
         let mut inspection = screening.inspection();
-        assert!(inspection.json(FieldKind::Prompt, place, escaped).is_err());
-        assert!(
-            inspection
-                .json(FieldKind::Prompt, place, r#"{"city":"Paris"}"#)
-                .is_ok()
-        );
-        assert!(inspection.json(FieldKind::Prompt, place, ATTACK).is_err());
+        let name = inspection.name(FieldKind::Identifier, || "user".to_owned(), "a\x07b");
+        let field = "user".to_owned();
+        assert_eq!(*name.unwrap_err(), Objection::ControlCharacter { field });
+    }
+
+    #[test]
+    fn strings_inside_of_arguments_are_seen_decoded_and_cleaned() {
+        let screening = screening(Mode::Block);
+        let mut inspection = screening.inspection();
+        let mut see = |text: &str| {
+            let mut text = text.to_owned();
+            let found = inspection.json(FieldKind::Prompt, || "arguments".to_owned(), &mut text);
+            found.map(|()| text)
+        };
+        assert!(see(r#"{"q":["\u0027; DROP TABLE users; --"]}"#).is_err());
+        let plain = r#"{ "city" : "Paris" }"#;
+        assert_eq!(see(plain).unwrap(), plain);
+        let coloured = r#"{"city":"\u001b[1mParis","n":1.50}"#;
+        assert_eq!(see(coloured).unwrap(), r#"{"city":"[1mParis","n":1.50}"#);
+        assert!(see(ATTACK).is_err());
     }
 }

@@ -6,7 +6,7 @@ pub fn is_plain(text: &[u8]) -> bool {
     let mut before = 0;
     text.iter().all(|&byte| {
         let is_mark = matches!(byte, b'-' | b'_' | b'.' | b'/' | b':');
-        let doubled = is_mark && matches!(before, b'.' | b'-');
+        let doubled = is_mark && matches!(before, b'.' | b'-' | b'/');
         before = byte;
         (byte.is_ascii_alphanumeric() || is_mark) && !doubled
     }) && !text.starts_with(b"/etc")
@@ -30,6 +30,7 @@ mod tests {
         for other in [
             "../x",
             "a--b",
+            "file:///x",
             "a b",
             "a'b",
             "%2e",

@@ -1,6 +1,6 @@
 //! The texts in the head of a request, for the screening.
 
-use crate::guard::{Finding, Inspection, Texts, is_plain};
+use crate::guard::{Inspection, Objection, Texts, is_plain};
 use belljar_screen::FieldKind;
 use http::{HeaderMap, HeaderName, Uri, header};
 
@@ -32,18 +32,18 @@ const CHECKED_HEADERS: [HeaderName; 16] = [
 ];
 
 impl Texts for HeadTexts<'_> {
-    fn visit(&self, see: &mut Inspection<'_>) -> Result<(), Box<Finding>> {
+    fn visit(&mut self, see: &mut Inspection<'_>) -> Result<(), Box<Objection>> {
         if let Some(query) = self.uri.query() {
-            see.text(FieldKind::Header, || "query".to_owned(), query)?;
+            see.screen(FieldKind::Header, || "query".to_owned(), query)?;
             // A value is also seen alone: what is harmless in the middle of a query can be an
             // attack where it ends up.
             for (name, value) in pairs(query) {
-                see.text(FieldKind::Header, || format!("query.{name}"), value)?;
+                see.screen(FieldKind::Header, || format!("query.{name}"), value)?;
             }
         }
         let path = self.uri.path();
         if !is_plain(path.as_bytes()) {
-            see.text(FieldKind::Header, || "path".to_owned(), path)?;
+            see.screen(FieldKind::Header, || "path".to_owned(), path)?;
         }
         for (name, value) in self.headers {
             if is_plain(value.as_bytes()) || CHECKED_HEADERS.contains(name) {
@@ -58,7 +58,7 @@ impl Texts for HeadTexts<'_> {
                     "header".to_owned()
                 }
             };
-            see.text(FieldKind::Header, place, &text)?;
+            see.screen(FieldKind::Header, place, &text)?;
         }
         Ok(())
     }

@@ -32,12 +32,14 @@ where
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let SizedJson { value, .. } = SizedJson::from_request(request, state).await?;
-        Ok(Self(value))
+        let body = read_body(request, state).await?;
+        let bounds = body::Limits::from_ref(state).json.bounds();
+        read(body, bounds).await.map(Self)
     }
 }
 
-/// A JSON body with its size, for routes whose own work grows with it.
+/// A JSON body of texts for a model, with its size, because the route's own work grows with it.
+/// Control characters in it are left to the screening, which every such text goes through.
 pub(crate) struct SizedJson<T> {
     pub(crate) value: T,
     /// Of the body as it was read.
@@ -53,17 +55,10 @@ where
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let content_type = request.headers().get(http::header::CONTENT_TYPE);
-        if let Some(content_type) = content_type
-            && !is_json(content_type.as_bytes())
-        {
-            return Err(ApiError::unsupported_media_type(
-                "send the body as application/json",
-            ));
-        }
-        let RequestBody(body) = RequestBody::from_request(request, state).await?;
+        let body = read_body(request, state).await?;
         let bytes = body.len();
-        let value = read(body, state).await?;
+        let bounds = body::Limits::from_ref(state).json.text_bounds();
+        let value = read(body, bounds).await?;
         Ok(Self { value, bytes })
     }
 }
@@ -85,17 +80,34 @@ where
         if body.is_empty() {
             return Ok(Self(T::default()));
         }
-        read(body, state).await.map(Self)
+        let bounds = body::Limits::from_ref(state).json.bounds();
+        read(body, bounds).await.map(Self)
     }
 }
 
-/// Checks a whole body and makes of it what a route wants.
-async fn read<T, S>(body: Bytes, state: &S) -> Result<T, ApiError>
+/// The whole body of a request that says nothing else than that it is JSON.
+async fn read_body<S>(request: Request, state: &S) -> Result<Bytes, ApiError>
 where
-    T: DeserializeOwned + Send + 'static,
+    S: Send + Sync,
     body::Limits: FromRef<S>,
 {
-    let bounds = body::Limits::from_ref(state).json.bounds();
+    let content_type = request.headers().get(http::header::CONTENT_TYPE);
+    if let Some(content_type) = content_type
+        && !is_json(content_type.as_bytes())
+    {
+        return Err(ApiError::unsupported_media_type(
+            "send the body as application/json",
+        ));
+    }
+    let RequestBody(body) = RequestBody::from_request(request, state).await?;
+    Ok(body)
+}
+
+/// Checks a whole body and makes of it what a route wants.
+async fn read<T>(body: Bytes, bounds: Bounds) -> Result<T, ApiError>
+where
+    T: DeserializeOwned + Send + 'static,
+{
     workers::run(body.len(), move || {
         check(&body, &bounds)?;
         parse(&body)

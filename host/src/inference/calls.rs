@@ -2,9 +2,10 @@
 //! screening.
 
 use crate::generation::OutputLimits;
-use crate::guard::{Finding, Inspection, Texts};
+use crate::guard::{Inspection, Objection, Texts};
 use belljar_sandbox::CheckedRequest;
 use belljar_sandbox::wit::tensors::MetadataInfo;
+use belljar_sandbox::wit::types::Value;
 use belljar_sandbox::wit::{embeddings::Input, text};
 use belljar_screen::FieldKind;
 
@@ -55,49 +56,89 @@ pub struct Mark {
 }
 
 impl Texts for TextCall {
-    fn visit(&self, see: &mut Inspection<'_>) -> Result<(), Box<Finding>> {
-        see.text(FieldKind::Identifier, || "model".to_owned(), &self.model)?;
-        match &self.request.prompt {
+    fn visit(&mut self, see: &mut Inspection<'_>) -> Result<(), Box<Objection>> {
+        see.name(FieldKind::Identifier, || "model".to_owned(), &self.model)?;
+        match &mut self.request.prompt {
             text::Prompt::Messages(messages) => {
-                for (index, message) in messages.iter().enumerate() {
+                for (index, message) in messages.iter_mut().enumerate() {
                     visit_message(see, index, message)?;
                 }
             }
             text::Prompt::Text(prompt) => {
-                see.text(FieldKind::Prompt, || "prompt".to_owned(), &prompt.text)?;
-                if let Some(suffix) = &prompt.suffix {
+                see.text(FieldKind::Prompt, || "prompt".to_owned(), &mut prompt.text)?;
+                if let Some(suffix) = &mut prompt.suffix {
                     see.text(FieldKind::Prompt, || "suffix".to_owned(), suffix)?;
                 }
             }
             text::Prompt::Tokens(_) => {}
         }
-        for (index, tool) in self.request.tools.iter().enumerate() {
+        for (index, tool) in self.request.tools.iter_mut().enumerate() {
             let place = |field: &str| format!("tools[{index}].function.{field}");
-            see.text(FieldKind::Identifier, || place("name"), &tool.name)?;
-            if let Some(description) = &tool.description {
-                see.text(FieldKind::Prompt, || place("description"), description)?;
+            see.name(FieldKind::Identifier, || place("name"), &tool.name)?;
+            if let Some(description) = &mut tool.description {
+                see.text(FieldKind::Schema, || place("description"), description)?;
             }
-            if let Some(parameters) = &tool.parameters {
-                see.json(FieldKind::Prompt, || place("parameters"), parameters)?;
+            if let Some(parameters) = &mut tool.parameters {
+                see.json(FieldKind::Schema, || place("parameters"), parameters)?;
             }
         }
-        self.marks
-            .iter()
-            .try_for_each(|mark| see.text(mark.kind, || mark.field.clone(), &mark.text))
+        self.visit_options(see)?;
+        visit_marks(see, &self.marks)
+    }
+}
+
+impl TextCall {
+    /// What says how the answer is to be.
+    fn visit_options(&mut self, see: &mut Inspection<'_>) -> Result<(), Box<Objection>> {
+        if let text::ResponseFormat::JsonSchema(format) = &mut self.request.response_format {
+            let place = |field: &str| format!("response_format.json_schema.{field}");
+            see.name(FieldKind::Identifier, || place("name"), &format.name)?;
+            see.json(FieldKind::Schema, || place("schema"), &mut format.schema)?;
+        }
+        for parameter in &mut self.request.parameters {
+            let place = || "parameters".to_owned();
+            see.name(FieldKind::Schema, place, &parameter.name)?;
+            if let Value::Text(text) = &mut parameter.value {
+                see.text(FieldKind::Schema, place, text)?;
+            }
+        }
+        // The model and the host each have these; they stay the same.
+        for (index, stop) in self.request.stop.iter_mut().enumerate() {
+            see.text(FieldKind::Schema, || format!("stop[{index}]"), stop)?;
+        }
+        self.request.stop.retain(|stop| !stop.is_empty());
+        self.limits.stop.clone_from(&self.request.stop);
+        Ok(())
+    }
+}
+
+fn visit_marks(see: &mut Inspection<'_>, marks: &[Mark]) -> Result<(), Box<Objection>> {
+    marks
+        .iter()
+        .try_for_each(|mark| see.name(mark.kind, || mark.field.clone(), &mark.text))
+}
+
+/// Who says what is in a message: what the caller did not write cannot be written otherwise.
+const fn place_of(role: text::Role) -> FieldKind {
+    match role {
+        text::Role::System | text::Role::Developer | text::Role::User => FieldKind::Prompt,
+        text::Role::Assistant => FieldKind::History,
+        text::Role::Tool => FieldKind::ToolResult,
     }
 }
 
 fn visit_message(
     see: &mut Inspection<'_>,
     index: usize,
-    message: &text::Message,
-) -> Result<(), Box<Finding>> {
+    message: &mut text::Message,
+) -> Result<(), Box<Objection>> {
     let place = |field: &str| format!("messages[{index}].{field}");
     if let Some(name) = &message.name {
-        see.text(FieldKind::Identifier, || place("name"), name)?;
+        see.name(FieldKind::Identifier, || place("name"), name)?;
     }
+    let kind = place_of(message.role);
     let alone = message.content.len() == 1;
-    for (at, part) in message.content.iter().enumerate() {
+    for (at, part) in message.content.iter_mut().enumerate() {
         let part_place = || {
             if alone {
                 place("content")
@@ -106,30 +147,26 @@ fn visit_message(
             }
         };
         match part {
-            text::Part::Text(text) | text::Part::Refusal(text) => {
-                see.text(FieldKind::Prompt, part_place, text)?;
-            }
+            text::Part::Text(text) => see.text(kind, part_place, text)?,
+            text::Part::Refusal(text) => see.text(FieldKind::History, part_place, text)?,
             text::Part::File(file) => {
                 if let Some(name) = &file.name {
-                    see.text(FieldKind::Identifier, part_place, name)?;
+                    see.name(FieldKind::Identifier, part_place, name)?;
                 }
             }
             text::Part::Image(text::Image { .. }) | text::Part::Audio(_) => {}
         }
     }
-    for (at, call) in message.tool_calls.iter().enumerate() {
+    for (at, call) in message.tool_calls.iter_mut().enumerate() {
         let call_place = |field: &str| place(&format!("tool_calls[{at}].{field}"));
-        see.text(FieldKind::Identifier, || call_place("id"), &call.id)?;
-        see.text(
-            FieldKind::Identifier,
-            || call_place("function.name"),
-            &call.name,
-        )?;
+        see.name(FieldKind::Identifier, || call_place("id"), &call.id)?;
+        let name = || call_place("function.name");
+        see.name(FieldKind::Identifier, name, &call.name)?;
         let arguments = || call_place("function.arguments");
-        see.json(FieldKind::Prompt, arguments, &call.arguments)?;
+        see.json(FieldKind::History, arguments, &mut call.arguments)?;
     }
     if let Some(id) = &message.tool_call_id {
-        see.text(FieldKind::Identifier, || place("tool_call_id"), id)?;
+        see.name(FieldKind::Identifier, || place("tool_call_id"), id)?;
     }
     Ok(())
 }
@@ -152,10 +189,10 @@ pub struct EmbeddingCall {
 }
 
 impl Texts for EmbeddingCall {
-    fn visit(&self, see: &mut Inspection<'_>) -> Result<(), Box<Finding>> {
-        see.text(FieldKind::Identifier, || "model".to_owned(), &self.model)?;
+    fn visit(&mut self, see: &mut Inspection<'_>) -> Result<(), Box<Objection>> {
+        see.name(FieldKind::Identifier, || "model".to_owned(), &self.model)?;
         let alone = self.inputs.len() == 1;
-        for (index, input) in self.inputs.iter().enumerate() {
+        for (index, input) in self.inputs.iter_mut().enumerate() {
             let place = || {
                 if alone {
                     "input".to_owned()
@@ -164,13 +201,11 @@ impl Texts for EmbeddingCall {
                 }
             };
             match input {
-                Input::Text(text) => see.text(FieldKind::Prompt, place, text)?,
+                Input::Text(text) => see.text(FieldKind::Document, place, text)?,
                 Input::Tokens(_) => {}
             }
         }
-        self.marks
-            .iter()
-            .try_for_each(|mark| see.text(mark.kind, || mark.field.clone(), &mark.text))
+        visit_marks(see, &self.marks)
     }
 }
 

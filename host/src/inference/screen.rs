@@ -3,15 +3,26 @@
 
 use super::RequestContext;
 use crate::audit::EventKind;
-use crate::guard::{Finding, Screened, Screening, Texts};
+use crate::guard::{Finding, Objection, Screened, Screening, Texts};
 use crate::telemetry::metrics;
 
-/// A finding that blocks a request. Holds nothing of the text.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("an injection was found at {field}")]
-pub struct Injection {
-    /// The place in the request, for example `messages[2].content`.
-    pub field: String,
+/// Why a request is refused for a text. Holds nothing of the text.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ScreenRefusal {
+    /// An injection where injections are blocked.
+    #[error("an injection was found at {field}")]
+    Injection {
+        /// The place in the request, for example `messages[2].content`.
+        field: String,
+        /// Whether it is so clear that it counts towards a ban.
+        is_clear: bool,
+    },
+    /// A control character where none is taken.
+    #[error("{field} holds a control character")]
+    ControlCharacter {
+        /// The place in the request, for example `user`.
+        field: String,
+    },
 }
 
 impl RequestContext {
@@ -20,18 +31,24 @@ impl RequestContext {
     ///
     /// # Errors
     ///
-    /// The first finding that blocks.
+    /// The first finding that blocks, or a control character where none is taken.
     pub fn screen<T: Texts>(
         &self,
         screening: &Screening,
         value: T,
-    ) -> Result<Screened<T>, Injection> {
-        let (screened, reported) = screening.pass(value).map_err(|finding| {
-            self.note_finding(&finding, "block");
-            Injection {
-                field: finding.field,
-            }
-        })?;
+    ) -> Result<Screened<T>, ScreenRefusal> {
+        let (screened, reported) = screening
+            .pass(value)
+            .map_err(|objection| match *objection {
+                Objection::Injection(finding) => {
+                    self.note_finding(&finding, "block");
+                    ScreenRefusal::Injection {
+                        field: finding.field,
+                        is_clear: finding.hit.is_clear,
+                    }
+                }
+                Objection::ControlCharacter { field } => ScreenRefusal::ControlCharacter { field },
+            })?;
         for finding in reported {
             self.note_finding(&finding, "report");
             self.report(finding.to_string());

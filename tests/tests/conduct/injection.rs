@@ -36,56 +36,201 @@ async fn the_documented_attack_gets_the_documented_answer() {
     assert!(!answer.text().contains("DROP"));
 }
 
-#[tokio::test]
-async fn every_place_of_a_text_is_screened() {
-    let host = TestHost::start_with(&[NO_BANS]).await;
-    let caller = host.anonymous();
+/// Places whose hits are reported unless a setting says other.
+const REPORTED: [&str; 5] = ["history", "tool_result", "schema", "document", "tensor"];
+
+/// Bodies with an attack: the route, the field that is named, the place, the body.
+fn attacks_by_place() -> Vec<(&'static str, &'static str, &'static str, Value)> {
+    let chat_route = "/v1/chat/completions";
     let hello = json!({"role":"user","content":"Hello, how are you?"});
     let with = |field: &str, value: Value| {
         let mut body = chat(hello.clone());
         body[field] = value;
         body
     };
-    let call = |arguments: &str| {
+    let call = |name: &str, arguments: &str| {
         json!({"role":"assistant","content":null,"tool_calls":[
-            {"id":"c","type":"function","function":{"name":"f","arguments":arguments}}]})
+            {"id":"c","type":"function","function":{"name":name,"arguments":arguments}}]})
     };
-    let tool = |description: &str| json!([{"type":"function","function":{"name":"f","description":description}}]);
-    let two = |message: Value| json!({"model":"fake","messages":[hello.clone(), message]});
-    let bodies = [
+    let tool = |function: Value| json!([{"type":"function","function":function}]);
+    let two =
+        |message: Value| json!({"model":"fake","max_tokens":1,"messages":[hello.clone(), message]});
+    let answered = |content: Value| {
+        json!({"model":"fake","max_tokens":1,"messages":[
+            hello.clone(), call("f", "{}"), {"role":"tool","tool_call_id":"c","content":content}]})
+    };
+    let schema = |format: Value| json!({"type":"json_schema","json_schema":format});
+    let described =
+        json!({"type":"object","properties":{"q":{"type":"string","description":ATTACK}}});
+    let named = json!({"type":"object","properties":{ATTACK:{"type":"string"}}});
+    let input = |name: &str| json!({"name":name,"datatype":"FP32","shape":[1],"data":[1.0]});
+    let strings = json!({"name":"s","datatype":"BYTES","shape":[2],"data":["Hello there", ATTACK]});
+    let infer = "/infer";
+    let parameters = "tools[0].function.parameters";
+    vec![
         (
+            chat_route,
+            "messages[0].content",
+            "prompt",
+            chat(json!({"role":"user","content":ATTACK})),
+        ),
+        (
+            chat_route,
             "messages[1].content",
+            "prompt",
             two(json!({"role":"system","content":ATTACK})),
         ),
         (
+            chat_route,
             "messages[1].content",
+            "prompt",
+            two(json!({"role":"developer","content":ATTACK})),
+        ),
+        (
+            chat_route,
+            "messages[1].content[1]",
+            "prompt",
+            two(json!({"role":"user","content":[
+            {"type":"text","text":"Hello there"},{"type":"text","text":ATTACK}]})),
+        ),
+        (
+            chat_route,
+            "messages[1].content",
+            "history",
             two(json!({"role":"assistant","content":ATTACK})),
         ),
         (
-            "messages[1].content[1]",
-            two(json!({"role":"user","content":[
-                {"type":"text","text":"Hello there"},{"type":"text","text":ATTACK}]})),
+            chat_route,
+            "messages[1].tool_calls[0].function.arguments",
+            "history",
+            two(call("f", &json!({"query":[ATTACK]}).to_string())),
         ),
         (
+            chat_route,
             "messages[1].tool_calls[0].function.arguments",
-            two(call(&json!({"query":[ATTACK]}).to_string())),
+            "history",
+            two(call("f", &json!({ATTACK:1}).to_string())),
         ),
-        ("tools[0].function.description", with("tools", tool(ATTACK))),
-        ("metadata[0]", with("metadata", json!({"note":ATTACK}))),
-        ("user", with("user", json!("../../etc/passwd"))),
-        ("model", with("model", json!("../../etc/passwd"))),
-    ];
-    for (param, body) in bodies {
-        let answer = ask(&caller, &body).await.expect_status(400);
+        (
+            chat_route,
+            "messages[2].content",
+            "tool_result",
+            answered(json!(ATTACK)),
+        ),
+        (
+            chat_route,
+            "tools[0].function.description",
+            "schema",
+            with("tools", tool(json!({"name":"f","description":ATTACK}))),
+        ),
+        (
+            chat_route,
+            parameters,
+            "schema",
+            with("tools", tool(json!({"name":"f","parameters":described}))),
+        ),
+        (
+            chat_route,
+            parameters,
+            "schema",
+            with("tools", tool(json!({"name":"f","parameters":named}))),
+        ),
+        (
+            chat_route,
+            "response_format.json_schema.schema",
+            "schema",
+            with(
+                "response_format",
+                schema(json!({"name":"f","schema":described})),
+            ),
+        ),
+        (
+            chat_route,
+            "stop[1]",
+            "schema",
+            with("stop", json!(["x", ATTACK])),
+        ),
+        (
+            chat_route,
+            "metadata[0]",
+            "identifier",
+            with("metadata", json!({"note":ATTACK})),
+        ),
+        (
+            chat_route,
+            "user",
+            "identifier",
+            with("user", json!("../../etc/passwd")),
+        ),
+        (
+            chat_route,
+            "model",
+            "identifier",
+            with("model", json!("../../etc/passwd")),
+        ),
+        (
+            "/v1/embeddings",
+            "input[1]",
+            "document",
+            json!({"model":"fake","input":["Hello there", ATTACK]}),
+        ),
+        (
+            infer,
+            "model",
+            "identifier",
+            json!({"model":ATTACK,"inputs":{"x":[1]}}),
+        ),
+        (
+            infer,
+            "inputs[1]",
+            "tensor",
+            json!({"model":"echo","inputs":[input("x"), input(ATTACK)]}),
+        ),
+        (
+            infer,
+            "inputs[0].data[1]",
+            "tensor",
+            json!({"model":"echo","inputs":[strings]}),
+        ),
+        (
+            infer,
+            "inputs[0].data[0]",
+            "tensor",
+            json!({"model":"echo","inputs":{"t":[ATTACK]}}),
+        ),
+        (
+            infer,
+            "id",
+            "tensor",
+            json!({"model":"echo","id":ATTACK,"inputs":[input("x")]}),
+        ),
+        (
+            infer,
+            "outputs[0]",
+            "tensor",
+            json!({"model":"echo","inputs":[input("x")],"outputs":[{"name":ATTACK}]}),
+        ),
+        (
+            infer,
+            "parameters[0]",
+            "tensor",
+            json!({"model":"echo","inputs":[input("x")],"parameters":{"style":ATTACK}}),
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn every_place_of_a_text_is_screened() {
+    let names = REPORTED.map(|place| format!("screening.{place}"));
+    let mut settings: Vec<_> = names.iter().map(|name| (&**name, "block")).collect();
+    settings.push(NO_BANS);
+    let host = TestHost::start_with(&settings).await;
+    let caller = host.anonymous();
+    for (route, param, _, body) in attacks_by_place() {
+        let answer = caller.post(route, &body).await.expect_status(400);
         assert_eq!(answer.code(), "injection_detected", "{body}");
         assert_eq!(answer.json()["error"]["param"], param);
     }
-    let input = json!({"model":"fake","input":["Hello there", ATTACK]});
-    let answer = caller
-        .post("/v1/embeddings", &input)
-        .await
-        .expect_status(400);
-    assert_eq!(answer.json()["error"]["param"], "input[1]");
     let answer = caller
         .get("/v1/models?x=%27%20OR%201%3D1%20--%20")
         .await
@@ -95,9 +240,31 @@ async fn every_place_of_a_text_is_screened() {
     let request = request.header("x-note", "<script>alert(1)</script>");
     let answer = caller.send(request).await.unwrap().expect_status(400);
     assert_eq!(answer.json()["error"]["param"], "header x-note");
-    let infer = json!({"model":"../../etc/passwd","inputs":{"x":[1]}});
-    let answer = caller.post("/infer", &infer).await.expect_status(400);
-    assert_eq!(answer.code(), "injection_detected");
+}
+
+#[tokio::test]
+async fn what_models_tools_and_files_say_is_reported_and_never_counts() {
+    let host = TestHost::start().await;
+    let caller = host.anonymous();
+    let mut reports = 0;
+    for (route, param, place, body) in attacks_by_place() {
+        if !REPORTED.contains(&place) {
+            continue;
+        }
+        let answer = caller.post(route, &body).await;
+        // Some of these name what `echo` does not have; none is refused for its text.
+        assert_ne!(answer.code(), "injection_detected", "{body}");
+        let report = answer.header("x-belljar-report");
+        assert!(
+            report.starts_with(&format!("{param}: sql in {place} ")),
+            "{report}"
+        );
+        assert!(!report.contains("DROP"), "{report}");
+        reports += 1;
+    }
+    assert!(reports > 10, "{reports}");
+    let hello = chat(json!({"role":"user","content":"Hello, you."}));
+    let _ = ask(&caller, &hello).await.expect_status(200);
 }
 
 #[tokio::test]
@@ -147,10 +314,11 @@ async fn a_report_names_what_was_found_and_lets_it_pass() {
 }
 
 #[tokio::test]
-async fn it_can_be_turned_off_whole_or_by_kind() {
+async fn it_can_be_turned_off_whole_or_by_place() {
     for settings in [
         ("enable_injection_detection", "false"),
         ("screening.prompt", "off"),
+        ("screening.prompt_threshold", "0.9999999"),
     ] {
         let host = TestHost::start_with(&[settings]).await;
         let answer = ask(
@@ -178,37 +346,26 @@ async fn three_injections_are_a_ban() {
     assert_eq!(answer.expect_status(403).code(), "ip_banned");
 }
 
-/// Names and options of a request for tensors are texts as well.
 #[tokio::test]
-async fn names_and_options_of_tensors_are_screened() {
-    let host = TestHost::start_with(&[NO_BANS]).await;
+async fn a_doubtful_hit_refuses_a_request_and_locks_out_nobody() {
+    let host = TestHost::start_with(&[("screening.ban_threshold", "0.9999999")]).await;
     let caller = host.anonymous();
-    let input = |name: &str| json!({"name":name,"datatype":"FP32","shape":[1],"data":[1.0]});
-    let bodies = [
-        ("model", json!({"model":ATTACK,"inputs":{"x":[1]}})),
-        (
-            "inputs[1]",
-            json!({"model":"echo","inputs":[input("x"), input(ATTACK)]}),
-        ),
-        (
-            "id",
-            json!({"model":"echo","id":ATTACK,"inputs":[input("x")]}),
-        ),
-        (
-            "outputs[0]",
-            json!({"model":"echo","inputs":[input("x")],"outputs":[{"name":ATTACK}]}),
-        ),
-        (
-            "parameters[0]",
-            json!({"model":"echo","inputs":[input("x")],"parameters":{"style":ATTACK}}),
-        ),
-    ];
-    for (place, body) in bodies {
-        let answer = caller.post("/infer", &body).await.expect_status(400);
-        assert_eq!(answer.code(), "injection_detected", "{body}");
-        assert_eq!(answer.json()["error"]["param"], place);
+    for _ in 0..6 {
+        let answer = ask(&caller, &chat(json!({"role":"user","content":ATTACK}))).await;
+        assert_eq!(answer.expect_status(400).code(), "injection_detected");
     }
-    let plain = json!({"model":"echo","id":"a-1","inputs":[input("serving_default_x:0")],
-        "parameters":{"style":"plain words"}});
-    let _ = caller.post("/infer", &plain).await.expect_status(200);
+    let hello = chat(json!({"role":"user","content":"Hello, you."}));
+    let _ = ask(&caller, &hello).await.expect_status(200);
+}
+
+/// Strings of bytes that are no text are data, and so is a tensor of other numbers.
+#[tokio::test]
+async fn tensors_of_plain_words_and_of_bytes_pass_without_a_report() {
+    let host = TestHost::start_with(&[("screening.tensor", "block")]).await;
+    let caller = host.anonymous();
+    let body = json!({"model":"echo","id":"a-1","parameters":{"style":"plain words"},"inputs":[
+        {"name":"serving_default_x:0","datatype":"FP32","shape":[1],"data":[1.0]},
+        {"name":"s","datatype":"BYTES","shape":[2],"data":["a cat", "/m/0x/y"]}]});
+    let answer = caller.post("/infer", &body).await.expect_status(200);
+    assert_eq!(answer.header("x-belljar-report"), "");
 }

@@ -46,24 +46,19 @@ async fn a_conversation_is_checked_before_a_model_sees_it() {
     let key = format!(r#"{{"role":"user","content":"x","{}":1}}"#, "k".repeat(600));
     for (message, param, words) in [
         (
-            r#"{"role":"user","content":"a\u0000b"}"#,
-            "messages[2].content",
+            r#"{"role":"user","content":"a","na\u0000me":"b"}"#,
+            "messages[2].na\u{fffd}me",
             "NUL",
         ),
         (
-            r#"{"role":"user","content":"a\u001b[2J"}"#,
-            "messages[2].content",
+            r#"{"role":"user","content":"a","name":"b\u001b[2J"}"#,
+            "messages[2].name",
             "control character",
         ),
         (
             r#"{"role":"user","content":"a\ud83d"}"#,
             "messages[2].content",
             "surrogate",
-        ),
-        (
-            r#"{"role":"user","content":[{"type":"text","text":"\u0000"}]}"#,
-            "messages[2].content[0].text",
-            "NUL",
         ),
         (
             r#"{"role":"system","role":"user","content":"x"}"#,
@@ -109,8 +104,8 @@ async fn a_conversation_is_checked_before_a_model_sees_it() {
         (r#""stream":"yes""#, "stream"),
         (r#""logit_bias":{"1":1000}"#, "logit_bias.1"),
         (r#""tools":{}"#, "tools"),
-        (r#""stop":["a\u0000"]"#, "stop[0]"),
         (r#""user":"\u0007""#, "user"),
+        (r#""metadata":{"k":"\u0007"}"#, "metadata[0]"),
         (r#""metadata":{"k":7}"#, "metadata.k"),
     ] {
         let body =
@@ -142,7 +137,7 @@ async fn every_route_that_reads_json_checks_it() {
     for (path, body, param) in [
         (
             "/v1/embeddings",
-            r#"{"model":"fake","input":["a","\u0000"]}"#,
+            r#"{"model":"fake","input":["a","\ud800"]}"#,
             "input[1]",
         ),
         (
@@ -187,8 +182,8 @@ async fn every_route_that_reads_json_checks_it() {
         ),
         (
             "/infer",
-            r#"{"model":"echo","inputs":{"x":[1]},"parameters":{"p":"\u0001"}}"#,
-            "parameters.p",
+            r#"{"model":"echo","inputs":{"x":[1]},"parameters":{"p\u0001":"a"}}"#,
+            "parameters.p\u{fffd}",
         ),
         (
             "/v2/models/echo/infer",
@@ -215,4 +210,92 @@ async fn every_route_that_reads_json_checks_it() {
         .post("/infer", &body)
         .await
         .expect_status(200);
+}
+
+/// Texts as agents have them: colours of a terminal, page breaks, backspaces, in every member
+/// that is text.
+fn dirty_talk() -> String {
+    r#"{"model":"fake","max_tokens":1,"stop":["\u001b[0m","\u0007"],"messages":[
+        {"role":"system","content":"page one\fpage two"},
+        {"role":"user","content":[{"type":"text","text":"a\u0000\u0007b\u009f"}]},
+        {"role":"assistant","content":null,"tool_calls":[{"id":"c","type":"function",
+            "function":{"name":"run","arguments":"{\"command\":\"\\u001b[1mls\"}"}}]},
+        {"role":"tool","tool_call_id":"c","content":"\u001b[31m10 %\b\b\b\b20 %\u007f"}],
+        "tools":[{"type":"function","function":{"name":"run","description":"Runs\u0001.",
+            "parameters":{"type":"object","properties":{"command":{"type":"string","description":"\u001b[1mAll"}}}}}]}"#
+        .to_owned()
+}
+
+#[tokio::test]
+async fn control_characters_in_texts_cost_nothing() {
+    let host = TestHost::start().await;
+    let caller = host.anonymous();
+    let body = dirty_talk().into_bytes();
+    let answer = caller.post_bytes("/v1/chat/completions", "application/json", body);
+    let _ = answer.await.expect_status(200);
+    // The model gets what is left: the same text, the same vector.
+    let embed = async |text: &str| {
+        let body = json!({"model":"fake","input":text});
+        let answer = caller
+            .post("/v1/embeddings", &body)
+            .await
+            .expect_status(200);
+        answer.json()["data"][0]["embedding"].clone()
+    };
+    let bold = embed("\u{1b}[1mbold\u{7f}\u{0}\u{85} and\tplain\r\n").await;
+    assert_eq!(bold, embed("[1mbold and\tplain\r\n").await);
+    assert_ne!(bold, embed("[1mbold and plain").await);
+    let body = json!({"model":"echo","inputs":{"x":[1]},"parameters":{"p":"a\u{1b}b"}});
+    let _ = caller.post("/infer", &body).await.expect_status(200);
+}
+
+#[tokio::test]
+async fn control_characters_are_refused_or_kept_where_that_is_asked_for() {
+    let host = TestHost::start_with(&[("input.control_characters", "refuse")]).await;
+    for (member, param) in [
+        (r#""content":"a\fb""#, "messages[0].content"),
+        (r#""content":"a\u009fb""#, "messages[0].content"),
+        (r#""content":"a\u007fb""#, "messages[0].content"),
+    ] {
+        let body = format!(r#"{{"model":"fake","messages":[{{"role":"user",{member}}}]}}"#);
+        assert_refused(
+            &host,
+            "/v1/chat/completions",
+            &body,
+            param,
+            "control character",
+        )
+        .await;
+    }
+    let input = r#"{"model":"fake","input":["a","\u001b[1m"]}"#;
+    assert_refused(
+        &host,
+        "/v1/embeddings",
+        input,
+        "input[1]",
+        "control character",
+    )
+    .await;
+    let option = r#"{"model":"echo","inputs":{"x":[1]},"parameters":{"p":"\u0001"}}"#;
+    assert_refused(
+        &host,
+        "/infer",
+        option,
+        "parameters[0]",
+        "control character",
+    )
+    .await;
+    let host = TestHost::start_with(&[("input.control_characters", "keep")]).await;
+    let caller = host.anonymous();
+    let embed = async |text: &str| {
+        let body = json!({"model":"fake","input":text});
+        let answer = caller
+            .post("/v1/embeddings", &body)
+            .await
+            .expect_status(200);
+        answer.json()["data"][0]["embedding"].clone()
+    };
+    assert_ne!(embed("a\u{7}b").await, embed("ab").await);
+    let user = r#"{"model":"fake","input":"a","user":"a\u0007b"}"#;
+    assert_refused(&host, "/v1/embeddings", user, "user", "control character").await;
 }

@@ -84,6 +84,16 @@ impl Elements {
         self.declared.is_some()
     }
 
+    /// The elements that are texts, each with its index: strings of bytes that are UTF-8.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = (u64, &str)> {
+        let is_bytes = self.datatype() == Datatype::Bytes;
+        let data = if is_bytes { &*self.data } else { &[] };
+        (0..).zip(byte_strings(data)).filter_map(|(at, bytes)| {
+            let text = std::str::from_utf8(bytes).ok()?;
+            Some((at, text))
+        })
+    }
+
     /// Adds a number.
     pub(super) fn push_number(&mut self, number: Number) -> Result<(), String> {
         if let Some(datatype) = self.declared {
@@ -212,6 +222,17 @@ impl Elements {
     fn numbers(&self) -> impl Iterator<Item = &[u8; 8]> {
         self.data.as_chunks::<8>().0.iter()
     }
+}
+
+/// Strings of bytes, each behind its length; the last one is left out where it is cut.
+fn byte_strings(mut rest: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let (length, behind) = rest.split_first_chunk()?;
+        let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+        let (bytes, behind) = behind.split_at_checked(length)?;
+        rest = behind;
+        Some(bytes)
+    })
 }
 
 fn mixed(what: &str) -> String {

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::api::{Binary, Failures};
 use crate::auth::{Authorized, Infer, Scope};
-use crate::guard::{Finding, Inspection, Texts, is_plain};
+use crate::guard::{Inspection, Objection, Texts, is_plain};
 use crate::http::HttpState;
 use crate::http::body::{self, Limits};
 use crate::http::error::ApiError;
@@ -110,9 +110,15 @@ pub(crate) async fn serve(
     let body = body::whole(&parts.headers, body, limits, &context).await?;
     let bounds = limits.json.tensor_bounds();
     let bytes = body.len();
-    let decode = move || Head::read(&parts.headers)?.decode(&body, model, &bounds);
-    let (call, style) = workers::run(bytes, decode).await?;
-    let call = state.inference().screen(&context, call)?;
+    let (call, style) = {
+        let (state, context) = (state.clone(), context.clone());
+        let prepare = move || {
+            let (call, style) = Head::read(&parts.headers)?.decode(&body, model, &bounds)?;
+            let call = state.inference().screen(&context, call)?;
+            Ok::<_, ApiError>((call, style))
+        };
+        workers::run(bytes, prepare).await?
+    };
     let answered = state.inference().infer(caller, call, admission, &context);
     let answered = answered.await?;
     let outputs = answered.answer.outputs.iter();
@@ -146,44 +152,53 @@ pub(crate) struct NamedRequest {
 }
 
 impl Texts for NamedRequest {
-    fn visit(&self, see: &mut Inspection<'_>) -> Result<(), Box<Finding>> {
+    fn visit(&mut self, see: &mut Inspection<'_>) -> Result<(), Box<Objection>> {
         let TensorRequest {
             id,
             inputs,
             outputs,
             parameters,
             ..
-        } = &self.request;
-        identifier(see, || "model".to_owned(), &self.model)?;
+        } = &mut self.request;
+        see.name(FieldKind::Identifier, || "model".to_owned(), &self.model)?;
+        let kind = FieldKind::Tensor;
         if let Some(id) = id {
-            identifier(see, || "id".to_owned(), id)?;
-        }
-        for (index, input) in inputs.iter().enumerate() {
-            identifier(see, || format!("inputs[{index}]"), &input.name)?;
+            name(see, || "id".to_owned(), id)?;
         }
         for (index, output) in outputs.iter().enumerate() {
-            identifier(see, || format!("outputs[{index}]"), &output.name)?;
+            name(see, || format!("outputs[{index}]"), &output.name)?;
         }
-        for (index, parameter) in parameters.iter().enumerate() {
+        for (index, parameter) in parameters.iter_mut().enumerate() {
             let place = || format!("parameters[{index}]");
-            identifier(see, place, &parameter.name)?;
-            if let Value::Text(text) = &parameter.value {
-                see.text(FieldKind::Prompt, place, text)?;
+            name(see, place, &parameter.name)?;
+            if let Value::Text(text) = &mut parameter.value {
+                see.text(kind, place, text)?;
+            }
+        }
+        for (index, input) in inputs.iter().enumerate() {
+            let place = || format!("inputs[{index}]");
+            name(see, place, &input.name)?;
+            // Elements are data: they may hold any character, and reach the model as they are.
+            for (at, text) in input.elements.texts() {
+                if !is_plain(text.as_bytes()) {
+                    see.screen(kind, || format!("inputs[{index}].data[{at}]"), text)?;
+                }
             }
         }
         Ok(())
     }
 }
 
-fn identifier(
+/// Screens a name beside tensors, unless there is nothing in it to look at: there can be many.
+fn name(
     see: &mut Inspection<'_>,
-    place: impl FnOnce() -> String,
+    place: impl Fn() -> String,
     name: &str,
-) -> Result<(), Box<Finding>> {
+) -> Result<(), Box<Objection>> {
     if is_plain(name.as_bytes()) {
         return Ok(());
     }
-    see.text(FieldKind::Identifier, place, name)
+    see.name(FieldKind::Tensor, place, name)
 }
 
 impl TensorCall for NamedRequest {

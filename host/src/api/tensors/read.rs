@@ -367,7 +367,8 @@ impl<'de> Visitor<'de> for Options<'_> {
                 ("binary_data_size", _) => {
                     return Err(self.stash.fail(place(), "must be a number of bytes"));
                 }
-                (_, Some(Value::Text(text))) if has_control(&text) || has_control(&name) => {
+                // Of a text they are removed or refused where it is screened.
+                (_, Some(Value::Text(_))) if has_control(&name) => {
                     return Err(self.stash.fail(place(), "holds a control character"));
                 }
                 (_, Some(value)) if options.parameters.len() < PARAMETERS_MAX => {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use belljar_bundle::DurationText;
-use belljar_screen::FieldKind;
+use belljar_screen::{FieldKind, Mode};
 
 use crate::app::{ADMIN_KEY_FILE, App, DiscoveryFile};
 use crate::auth::AdminKey;
@@ -130,9 +130,16 @@ fn guards(app: &App, banner: &mut Banner) {
     } else {
         banner.row("bans", "OFF");
     }
-    let screening = [FieldKind::Prompt, FieldKind::Identifier, FieldKind::Header]
-        .map(|kind| format!("{kind}s: {}", app.screening().mode(kind)))
-        .join(", ");
+    let screening = [Mode::Block, Mode::Report, Mode::Off]
+        .into_iter()
+        .filter_map(|mode| {
+            let of_mode = |kind: &FieldKind| app.screening().mode(*kind) == mode;
+            let places = FieldKind::ALL.into_iter().filter(of_mode);
+            let places: Vec<_> = places.map(FieldKind::name).collect();
+            (!places.is_empty()).then(|| format!("{mode}: {}", places.join(", ")))
+        })
+        .collect::<Vec<_>>()
+        .join("; ");
     banner.row("screening", &screening);
     let audit = app.audit().sinks().names();
     let audit = if audit.is_empty() {

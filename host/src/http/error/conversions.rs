@@ -4,7 +4,7 @@
 use super::{ApiError, ErrorType};
 use crate::auth::{Denied, KeyError};
 use crate::guard::{BanError, Violation};
-use crate::inference::{self, InferenceError, Injection};
+use crate::inference::{self, InferenceError, ScreenRefusal};
 use crate::limits::{LimitError, OverQuota, RateError};
 use crate::models::ModelError;
 use belljar_sandbox::{CapHit, GuestError, RunError, Scope, Unit};
@@ -25,16 +25,28 @@ impl From<BanError> for ApiError {
     }
 }
 
-impl From<Injection> for ApiError {
-    fn from(Injection { field }: Injection) -> Self {
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            ErrorType::Security,
-            "injection_detected",
-            "Potential injection attack detected in request.",
-        )
-        .at(field)
-        .counting_as(Violation::Injection)
+impl From<ScreenRefusal> for ApiError {
+    fn from(refusal: ScreenRefusal) -> Self {
+        match refusal {
+            ScreenRefusal::Injection { field, is_clear } => {
+                let error = Self::new(
+                    StatusCode::BAD_REQUEST,
+                    ErrorType::Security,
+                    "injection_detected",
+                    "Potential injection attack detected in request.",
+                )
+                .at(field);
+                // A doubtful hit refuses one request and locks out nobody.
+                if is_clear {
+                    error.counting_as(Violation::Injection)
+                } else {
+                    error
+                }
+            }
+            ScreenRefusal::ControlCharacter { field } => {
+                Self::invalid_argument(field, "holds a control character")
+            }
+        }
     }
 }
 

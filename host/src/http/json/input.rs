@@ -1,5 +1,6 @@
 //! What a body of JSON may be like.
 
+use crate::guard::ControlCharacters;
 use belljar_screen::json::Bounds;
 
 /// What JSON may be like, whichever route reads it. Types and ranges of fields are checked
@@ -20,6 +21,8 @@ pub struct InputConfig {
     pub keys_max: usize,
     /// Bytes of one key.
     pub key_bytes_max: usize,
+    /// The fate of control characters in texts.
+    pub control_characters: ControlCharacters,
 }
 
 impl Default for InputConfig {
@@ -32,6 +35,7 @@ impl Default for InputConfig {
             array_items_max: 100_000,
             keys_max: 1_024,
             key_bytes_max: 512,
+            control_characters: ControlCharacters::Remove,
         }
     }
 }
@@ -41,7 +45,7 @@ impl Default for InputConfig {
 pub const PARSER_DEPTH_MAX: usize = 127;
 
 impl InputConfig {
-    /// The bounds of a body whose strings are text.
+    /// The bounds of a body whose strings are names and settings.
     pub(crate) fn bounds(&self) -> Bounds {
         if !self.validation {
             return Bounds {
@@ -64,6 +68,23 @@ impl InputConfig {
             duplicate_keys: false,
             control_characters: false,
             lists_are_data: false,
+        }
+    }
+
+    /// The bounds of a body whose texts the screening cleans, or refuses where it may not.
+    pub(crate) fn text_bounds(&self) -> Bounds {
+        Bounds {
+            control_characters: true,
+            ..self.bounds()
+        }
+    }
+
+    /// The fate of control characters in texts.
+    pub(crate) fn text_controls(&self) -> ControlCharacters {
+        if self.validation {
+            self.control_characters
+        } else {
+            ControlCharacters::Keep
         }
     }
 

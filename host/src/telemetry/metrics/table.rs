@@ -80,7 +80,7 @@ metrics! {
     INJECTIONS: Counter, "belljar_injections_total", Count,
         "Injections found in requests.",
         [
-            "kind": "the kind of field",
+            "kind": "the place of the text",
             "category": "the kind of attack",
             "outcome": "`block` or `report`",
         ];

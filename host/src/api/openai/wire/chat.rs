@@ -305,7 +305,7 @@ pub(super) fn marks<const N: usize>(
     let entries = entries.flat_map(|(index, (key, value))| {
         [key, value].map(|text| Mark {
             field: format!("metadata[{index}]"),
-            kind: FieldKind::Prompt,
+            kind: FieldKind::Identifier,
             text,
         })
     });
