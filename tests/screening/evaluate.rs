@@ -2,6 +2,7 @@
 //!
 //!     cargo run -p belljar-screen --release --example evaluate -- --corpus DIR [--misses] [--without-own]
 //!     … -- --corpus DIR --times [--shape NAME]
+//!     … -- --corpus DIR --features
 
 #![expect(
     clippy::print_stdout,
@@ -38,7 +39,16 @@ fn main() -> Result<(), Box<dyn Error>> {
         );
         return Ok(());
     };
-    let samples = corpus::read(&folder)?;
+    let mut samples = corpus::read(&folder)?;
+    let everyday = corpus::read_everyday(&folder)?;
+    if everyday.is_empty() {
+        println!("skipped: there are no everyday texts in that folder");
+    }
+    samples.extend(everyday);
+    if std::env::args().any(|argument| argument == "--features") {
+        features(&samples);
+        return Ok(());
+    }
     if std::env::args().any(|argument| argument == "--times") {
         times(&samples);
         return Ok(());
@@ -82,6 +92,22 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     times(&samples);
     Ok(())
+}
+
+/// Prints what is found in each text, a line of JSON each.
+fn features(samples: &[Sample]) {
+    let (own, unseen) = (own::samples(), unseen::samples());
+    for sample in samples.iter().chain(&own).chain(&unseen) {
+        let names: Vec<_> = sample.features.iter().map(|found| found.name()).collect();
+        let line = serde_json::json!({
+            "class": sample.class(),
+            "source": sample.source,
+            "place": sample.kind.name(),
+            "text": sample.text,
+            "features": names,
+        });
+        println!("{line}");
+    }
 }
 
 /// Prints how long texts take.

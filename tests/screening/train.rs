@@ -22,6 +22,7 @@ use support::{corpus, fit, own};
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = corpus::folder().ok_or("no corpus: name its folder with --corpus")?;
     let mut samples = corpus::read(&folder)?;
+    samples.extend(corpus::read_everyday(&folder)?);
     samples.extend(own::samples());
     let model = fit::fit(&samples.iter().collect::<Vec<_>>());
     print!("{}", model.render());

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use belljar_screen::{Feature, find};
+use belljar_screen::{Feature, FieldKind, Mode, Screener, find};
 use serde::Deserialize;
 
 /// The variable that names the folder of the corpus.
@@ -17,7 +17,9 @@ pub(crate) struct Sample {
     pub(crate) text: String,
     pub(crate) label: Label,
     pub(crate) source: String,
-    /// The features found in it.
+    /// The place that it is screened as.
+    pub(crate) kind: FieldKind,
+    /// The features that count there.
     pub(crate) features: Vec<Feature>,
 }
 
@@ -26,15 +28,23 @@ pub(crate) struct Sample {
 pub(crate) enum Label {
     Attack { category: String, encoded: bool },
     Benign { tier: String, group: String },
+    Everyday { place: String, group: String },
 }
 
 impl Sample {
     pub(crate) fn new(text: String, label: Label, source: String) -> Self {
-        let features = find(&text).features().collect();
+        Self::placed(FieldKind::Prompt, text, label, source)
+    }
+
+    fn placed(kind: FieldKind, text: String, label: Label, source: String) -> Self {
+        let found = find(&text);
+        let counts = |feature: &Feature| !kind.is_strict() || feature.counts_strictly();
+        let features = found.features().filter(counts).collect();
         Self {
             text,
             label,
             source,
+            kind,
             features,
         }
     }
@@ -43,9 +53,15 @@ impl Sample {
         matches!(self.label, Label::Attack { .. })
     }
 
+    /// Whether a hit refuses a request with it, unless a setting says other.
+    pub(crate) fn is_blocked(&self) -> bool {
+        Screener::default().mode(self.kind) == Mode::Block
+    }
+
     /// The category of an attack, the tier of another text.
     pub(crate) fn class(&self) -> &str {
         match &self.label {
+            Label::Everyday { .. } => EVERYDAY,
             Label::Attack { category, .. } => category,
             Label::Benign { tier, .. } => tier,
         }
@@ -66,6 +82,40 @@ struct BenignLine {
     group: String,
     text: String,
     source: String,
+}
+
+#[derive(Deserialize)]
+struct EverydayLine {
+    place: String,
+    kind: String,
+    text: String,
+}
+
+/// The class of honest texts that are known by their place.
+pub(crate) const EVERYDAY: &str = "everyday";
+
+/// Honest texts of every place, as people and their tools send them; nothing where the folder
+/// has none.
+pub(crate) fn read_everyday(folder: &Path) -> Result<Vec<Sample>, Box<dyn Error>> {
+    let Ok(lines) = fs::read_to_string(folder.join("everyday.dev.jsonl")) else {
+        return Ok(Vec::new());
+    };
+    let mut samples = Vec::new();
+    for line in lines.lines() {
+        let EverydayLine { place, kind, text } = serde_json::from_str(line)?;
+        let field = match place.as_str() {
+            // Arguments of tool calls are what a model said.
+            "tool_args" => FieldKind::History,
+            name => *FieldKind::ALL
+                .iter()
+                .find(|field| field.name() == name)
+                .ok_or_else(|| format!("there is no place {name}"))?,
+        };
+        let source = format!("everyday: {place} {kind}");
+        let label = Label::Everyday { place, group: kind };
+        samples.push(Sample::placed(field, text, label, source));
+    }
+    Ok(samples)
 }
 
 /// The folder of the corpus: after `--corpus`, or in the variable; nothing when neither names

@@ -30,6 +30,8 @@ impl Count {
 pub(crate) fn print(title: &str, samples: &[Sample], odds: &[f32]) {
     let mut categories: BTreeMap<&str, (Count, Count)> = BTreeMap::new();
     let mut tiers: BTreeMap<&str, Count> = BTreeMap::new();
+    let mut places: BTreeMap<&str, Count> = BTreeMap::new();
+    let mut refused = Count::default();
     let mut groups: BTreeMap<(&str, &str), Count> = BTreeMap::new();
     for (sample, odds) in samples.iter().zip(odds) {
         let hit = *odds >= 0.0;
@@ -41,6 +43,15 @@ pub(crate) fn print(title: &str, samples: &[Sample], odds: &[f32]) {
                     counts.1.add(hit);
                 }
             }
+            Label::Everyday { place, group } => {
+                if sample.is_blocked() {
+                    refused.add(hit);
+                } else {
+                    refused.add(false);
+                }
+                places.entry(place).or_default().add(hit);
+                groups.entry((place, group)).or_default().add(hit);
+            }
             Label::Benign { tier, group } => {
                 tiers.entry(tier).or_default().add(hit);
                 groups.entry((tier, group)).or_default().add(hit);
@@ -48,6 +59,22 @@ pub(crate) fn print(title: &str, samples: &[Sample], odds: &[f32]) {
         }
     }
     println!("{title}");
+    for (place, count) in &places {
+        println!(
+            "  everyday, hit as {place:12} {:5.2} % ({} of {})",
+            count.percent(),
+            count.hit,
+            count.all
+        );
+    }
+    if refused.all > 0 {
+        println!(
+            "  everyday, refused with default settings {:5.2} % ({} of {})",
+            refused.percent(),
+            refused.hit,
+            refused.all
+        );
+    }
     let mean = categories
         .values()
         .map(|counts| counts.0.percent())

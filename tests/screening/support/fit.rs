@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use belljar_screen::{FEATURES, Feature, Model, Sign};
 
-use super::corpus::Sample;
+use super::corpus::{self, Sample};
 
 /// Steps of gradient descent.
 const STEPS: u32 = 1_500;
@@ -164,6 +164,9 @@ fn masses(samples: &[&Sample]) -> Vec<f32> {
                 "easy" | "hard" => 1.0,
                 // Texts on security are asked to pass where that costs nothing.
                 "security_talk" => 0.25,
+                // What is only reported is asked to pass as well, and costs less.
+                corpus::EVERYDAY if sample.is_blocked() => 1.0,
+                corpus::EVERYDAY => 0.25,
                 category => totals[category].powf(-0.4),
             };
             class_factor * count.powf(-0.25)
