@@ -13,7 +13,7 @@ mod store;
 mod usage;
 
 pub use allowance::{Allowance, LIMIT_MAX};
-pub use authorized::{Administer, Authorized, Infer, ReadModels, Right, WriteModels};
+pub use authorized::{Administer, Authorized, Infer, ListModels, ReadModels, Right, WriteModels};
 pub use caller::{Caller, Denied};
 pub use key::{
     ConfiguredKey, InvalidConfiguredKey, MalformedAuthorization, MalformedKey, PresentedKey,

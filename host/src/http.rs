@@ -17,6 +17,7 @@ mod proxy_protocol;
 mod router;
 mod serve;
 mod state;
+mod surface;
 pub(crate) mod workers;
 
 pub use host_name::{AllowedHost, InvalidHost};

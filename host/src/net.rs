@@ -11,4 +11,4 @@ mod origin;
 pub use acl::{NetworkAcl, NetworkList, TooManyNetworks};
 pub use address::ClientAddress;
 pub use network::{InvalidNetwork, Network};
-pub use origin::{ConflictingOrigins, ForwardedHeader, OriginRule};
+pub use origin::{ConflictingOrigins, ForwardedHeader, Origin, OriginRule};

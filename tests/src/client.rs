@@ -179,7 +179,9 @@ impl Answer {
     #[must_use]
     pub fn code(&self) -> String {
         let body: serde_json::Value = serde_json::from_slice(&self.body).unwrap_or_default();
+        // The Open Inference Protocol has it beside the text.
         body.pointer("/error/code")
+            .or(body.pointer("/code"))
             .and_then(|code| code.as_str())
             .unwrap_or_default()
             .to_owned()

@@ -18,6 +18,7 @@ fuzz_target!(|value: &[u8]| {
         assert_eq!(host_name(name), Some(name));
         assert!(!name.iter().any(|byte| b" /\\@?#%,\"\0\r\n".contains(byte)));
         let port = &value[name.len()..];
+        let port = port.strip_prefix(b".").unwrap_or(port);
         assert!(port.is_empty() || port[0] == b':');
     }
     if let Ok(text) = std::str::from_utf8(value)

@@ -1,12 +1,12 @@
 //! `/v2/*`: the Open Inference Protocol, for clients of KServe, Triton and their like.
 //!
-//! Shapes are the protocol's; errors are ours, as everywhere. Loading a model makes its newest
+//! Shapes are the protocol's, those of errors too. Loading a model makes its newest
 //! ready version the active one, and unloading leaves it without an active version.
 
 use super::tensors::infer;
 use super::{Binary, Failures};
 use crate::audit::EventKind;
-use crate::auth::{Authorized, Caller, Infer, ReadModels, Scope, WriteModels};
+use crate::auth::{Authorized, Caller, Infer, ListModels, ReadModels, Scope, WriteModels};
 use crate::http::HttpState;
 use crate::http::error::ApiError;
 use crate::http::extract::Path;
@@ -28,16 +28,19 @@ use utoipa_axum::routes;
 
 pub(super) fn routes() -> Routes {
     let read = RoutePolicy::scope(Scope::ModelsRead);
+    // Clients look at the tensors of a model before they run it.
+    let look = RoutePolicy::either_scope(Scope::ModelsRead, Scope::Infer);
     let write = RoutePolicy::scope(Scope::ModelsWrite);
     let run = RoutePolicy::scope(Scope::Infer);
     Routes::default()
         .add(RoutePolicy::any_caller(), routes!(server))
-        .add(RoutePolicy::any_caller(), routes!(live))
-        .add(RoutePolicy::any_caller(), routes!(ready))
-        .add(read, routes!(model))
-        .add(read, routes!(version))
-        .add(read, routes!(model_ready))
-        .add(read, routes!(version_ready))
+        // Probes have no key, here as on `/health/*`.
+        .add(RoutePolicy::open(), routes!(live))
+        .add(RoutePolicy::open(), routes!(ready))
+        .add(look, routes!(model))
+        .add(look, routes!(version))
+        .add(look, routes!(model_ready))
+        .add(look, routes!(version_ready))
         .add(run, routes!(infer_model))
         .add(run, routes!(infer_version))
         .add(read, routes!(index))
@@ -137,7 +140,7 @@ impl From<&TensorInfo> for TensorMetadata {
     responses((status = 200, body = ModelMetadata), Failures)
 )]
 async fn model(
-    Authorized { caller, .. }: Authorized<ReadModels>,
+    Authorized { caller, .. }: Authorized<ListModels>,
     State(state): State<HttpState>,
     Path(name): Path<String>,
 ) -> Result<Json<ModelMetadata>, ApiError> {
@@ -153,7 +156,7 @@ async fn model(
     responses((status = 200, body = ModelMetadata), Failures)
 )]
 async fn version(
-    Authorized { caller, .. }: Authorized<ReadModels>,
+    Authorized { caller, .. }: Authorized<ListModels>,
     State(state): State<HttpState>,
     Path((name, version)): Path<(String, String)>,
 ) -> Result<Json<ModelMetadata>, ApiError> {
@@ -207,7 +210,7 @@ struct ModelReady {
     responses((status = 200, body = ModelReady), Failures)
 )]
 async fn model_ready(
-    Authorized { caller, .. }: Authorized<ReadModels>,
+    Authorized { caller, .. }: Authorized<ListModels>,
     State(state): State<HttpState>,
     Path(name): Path<String>,
 ) -> Result<Json<ModelReady>, ApiError> {
@@ -224,7 +227,7 @@ async fn model_ready(
     responses((status = 200, body = ModelReady), Failures)
 )]
 async fn version_ready(
-    Authorized { caller, .. }: Authorized<ReadModels>,
+    Authorized { caller, .. }: Authorized<ListModels>,
     State(state): State<HttpState>,
     Path((name, version)): Path<(String, String)>,
 ) -> Result<Json<ModelReady>, ApiError> {
@@ -284,8 +287,7 @@ async fn infer_version(
 #[derive(Default, Deserialize, ToSchema)]
 struct IndexRequest {
     /// Whether to list only versions that can be run.
-    #[serde(default)]
-    ready: bool,
+    ready: Option<bool>,
 }
 
 /// One version of a model.
@@ -319,7 +321,7 @@ async fn index(
         .flat_map(|model| model.versions);
     Ok(Json(
         entries
-            .filter(|version| !ready || serves(version))
+            .filter(|version| !ready.unwrap_or(false) || serves(version))
             .map(entry)
             .collect(),
     ))

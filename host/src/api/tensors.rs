@@ -16,7 +16,7 @@ mod pickle;
 mod read;
 mod safetensors;
 
-pub(crate) use negotiate::{BodyFormat, Format, UnsupportedBody, accepted, body_format};
+pub(crate) use negotiate::{BodyFormat, Format, UnsupportedBody, accepted, allows, body_format};
 pub(crate) use oip::{HEADER_LENGTH, OIP_HEADER_LENGTH_HEADER};
 
 use crate::http::error::ApiError;
@@ -102,7 +102,7 @@ pub(crate) struct TensorRequest {
     /// How it was written.
     pub(crate) form: Form,
     /// Whether outputs are wanted as binary where they do not say themselves.
-    pub(crate) binary_outputs: bool,
+    pub(crate) binary_outputs: Option<bool>,
 }
 
 /// One tensor of a request.
@@ -152,7 +152,10 @@ pub(crate) struct Answer<'a> {
     pub(crate) form: Form,
     /// The outputs wanted, for their `binary` marks.
     pub(crate) wanted: &'a [WantedOutput],
-    pub(crate) binary_outputs: bool,
+    /// Whether outputs are wanted as binary where they do not say themselves.
+    pub(crate) binary_outputs: Option<bool>,
+    /// Whether the caller takes binary tensors behind JSON.
+    pub(crate) binary_allowed: bool,
 }
 
 /// A written answer.
@@ -163,6 +166,22 @@ pub(crate) struct Written {
 }
 
 impl Answer<'_> {
+    /// Whether an output is to come as binary: by its own mark, else by the request's, else by
+    /// what `unless_said` says.
+    fn is_binary(&self, output: &str, unless_said: bool) -> bool {
+        let marked = self.wanted.iter().find(|wanted| wanted.name == output);
+        let said = marked.and_then(|wanted| wanted.binary);
+        self.binary_allowed && said.or(self.binary_outputs).unwrap_or(unless_said)
+    }
+
+    /// Whether any output is asked for as binary: our own form has no room for one.
+    fn has_binary(&self) -> bool {
+        let outputs = self.response.outputs.iter();
+        outputs
+            .map(|output| output.name.as_str())
+            .any(|name| self.is_binary(name, false))
+    }
+
     /// Writes the answer in `format`.
     pub(crate) fn write(&self, format: Format) -> Result<Written, FormatError> {
         let plain = |body| Written {
@@ -170,7 +189,7 @@ impl Answer<'_> {
             json_bytes: None,
         };
         match format {
-            Format::Json if self.form == Form::Oip => oip::write_json(self),
+            Format::Json if self.form == Form::Oip || self.has_binary() => oip::write_json(self),
             Format::Json => json::write(self).map(plain),
             Format::OipBinary => oip::write_binary(self),
             Format::Msgpack => msgpack::write(self).map(plain),

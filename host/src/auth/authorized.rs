@@ -15,6 +15,8 @@ pub struct Authorized<R> {
 pub trait Right {
     /// The scope that gives it.
     const SCOPE: Scope;
+    /// Another scope that gives it as well.
+    const OR: Option<Scope> = None;
 }
 
 macro_rules! rights {
@@ -40,6 +42,16 @@ rights! {
     Administer => Admin,
 }
 
+/// The right to list the models that can be run, and what they take: whoever may run models or
+/// read their state has it.
+#[derive(Clone, Copy, Debug)]
+pub struct ListModels;
+
+impl Right for ListModels {
+    const SCOPE: Scope = Scope::ModelsRead;
+    const OR: Option<Scope> = Some(Scope::Infer);
+}
+
 impl<R: Right> Authorized<R> {
     /// The caller, if it has the right.
     ///
@@ -47,7 +59,7 @@ impl<R: Right> Authorized<R> {
     ///
     /// When it does not have it.
     pub fn check(caller: Caller) -> Result<Self, Denied> {
-        caller.require(R::SCOPE)?;
+        caller.require_either(R::SCOPE, R::OR)?;
         Ok(Self {
             caller,
             right: PhantomData,

@@ -117,6 +117,19 @@ impl Caller {
         }
     }
 
+    /// Insists on a right that one of two scopes gives, where there are two. Who has neither is told
+    /// of the first.
+    ///
+    /// # Errors
+    ///
+    /// When the caller has neither.
+    pub fn require_either(&self, scope: Scope, or: Option<Scope>) -> Result<(), Denied> {
+        if or.is_some_and(|or| self.has(or)) {
+            return Ok(());
+        }
+        self.require(scope)
+    }
+
     /// Whether the caller may know of the model of that name. For others it does not exist.
     #[must_use]
     pub fn may_use(&self, model_name: &str) -> bool {

@@ -134,6 +134,12 @@ impl PresentedKey {
         }
     }
 
+    /// Whether it looks like a key that this server made.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        self.ours
+    }
+
     /// Whether two presented keys are the same, in constant time.
     #[must_use]
     pub fn same_as(&self, other: &Self) -> bool {

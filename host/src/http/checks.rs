@@ -78,10 +78,13 @@ impl Checks {
         exit.is_for_browsers = true;
         exit.granted = self.origins.grant(request.headers());
         // Whose request it is has to be known before anybody can be held to anything.
-        self.address
+        let is_caller = self
+            .address
             .check(request, |address| context.set_address(address))?;
-        // Before a key is looked at, or a ban would not keep guesses of keys away.
-        exit.watched = self.bans.check(policy, context, request.headers())?;
+        // Before a key is looked at, or a ban would not keep guesses of keys away. A proxy of ours
+        // that cannot say for whom it speaks does not answer for them.
+        let watched = self.bans.check(policy, context, request.headers())?;
+        exit.watched = watched.filter(|_| is_caller);
         // Which server is meant comes before what it is asked.
         self.names.check(request)?;
         // Browsers ask without a key whether they may ask with one.

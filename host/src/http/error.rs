@@ -10,7 +10,8 @@
 //! | `model_error` | 502, 504 | the model's: it hit a cap, trapped or broke the contract |
 //! | `server_error` | 500, 503, 507 | ours |
 //!
-//! The envelope is `{"error":{"message","type","param","code"}}` on every path. An unknown
+//! The envelope is `{"error":{"message","type","param","code"}}`, but on the paths of the Open
+//! Inference Protocol `{"error":"message","type","param","code"}`: see `surface.rs`. An unknown
 //! model is 404 `model_not_found` of the type `invalid_request_error`, as with OpenAI. What
 //! only the operator may read goes to the log, under the request's id.
 
@@ -59,10 +60,7 @@ pub struct ApiError(Box<Failure>);
 #[derive(Debug)]
 struct Failure {
     status: StatusCode,
-    kind: ErrorType,
-    code: &'static str,
-    message: Cow<'static, str>,
-    param: Option<String>,
+    text: ErrorText,
     retry_after_s: Option<u64>,
     /// For the log, and never for the caller.
     detail: Option<String>,
@@ -70,6 +68,16 @@ struct Failure {
     closes: bool,
     /// What it counts as against the caller's address.
     violation: Option<Violation>,
+}
+
+/// What an error says to its caller; carried by the response to the place that knows which
+/// protocol the caller speaks.
+#[derive(Clone, Debug)]
+pub(crate) struct ErrorText {
+    kind: ErrorType,
+    code: &'static str,
+    message: Cow<'static, str>,
+    param: Option<String>,
 }
 
 /// What the log gets to know about a failed request; carried by the response to the layer that
@@ -87,10 +95,12 @@ impl ApiError {
     ) -> Self {
         Self(Box::new(Failure {
             status,
-            kind,
-            code,
-            message: message.into(),
-            param: None,
+            text: ErrorText {
+                kind,
+                code,
+                message: message.into(),
+                param: None,
+            },
             retry_after_s: None,
             detail: None,
             closes: false,
@@ -100,7 +110,7 @@ impl ApiError {
 
     /// Names the field that the error is about.
     pub(crate) fn at(mut self, param: impl Into<Option<String>>) -> Self {
-        self.0.param = param.into();
+        self.0.text.param = param.into();
         self
     }
 
@@ -151,12 +161,12 @@ impl ApiError {
 
     /// The code that a program can match.
     pub(crate) fn code(&self) -> &'static str {
-        self.0.code
+        self.0.text.code
     }
 
     /// What people read.
     pub(crate) fn message(&self) -> &str {
-        &self.0.message
+        &self.0.text.message
     }
 
     /// What the log gets to know.
@@ -364,49 +374,62 @@ impl ApiError {
 
     /// The envelope.
     pub(crate) fn body(&self) -> Vec<u8> {
-        let Failure {
-            message,
+        let mut out = b"{\"error\":{\"message\":".to_vec();
+        self.0.text.write(&mut out);
+        out.extend_from_slice(b"}}");
+        out
+    }
+}
+
+impl ErrorText {
+    /// The body of an error of the Open Inference Protocol, with more beside the text.
+    pub(crate) fn for_open_inference(&self) -> Vec<u8> {
+        let mut out = b"{\"error\":".to_vec();
+        self.write(&mut out);
+        out.push(b'}');
+        out
+    }
+
+    /// Writes the message, and the other members after it.
+    fn write(&self, out: &mut Vec<u8>) {
+        let Self {
             kind,
-            param,
             code,
-            ..
-        } = &*self.0;
-        let mut out = Vec::with_capacity(128 + message.len());
-        out.extend_from_slice(b"{\"error\":{\"message\":");
-        write_string(&mut out, message);
+            message,
+            param,
+        } = self;
+        write_string(out, message);
         out.extend_from_slice(b",\"type\":\"");
         out.extend_from_slice(kind.name().as_bytes());
         out.extend_from_slice(b"\",\"param\":");
         match param {
-            Some(param) => write_string(&mut out, param),
+            Some(param) => write_string(out, param),
             None => out.extend_from_slice(b"null"),
         }
         out.extend_from_slice(b",\"code\":\"");
         out.extend_from_slice(code.as_bytes());
-        out.extend_from_slice(b"\"}}");
-        out
+        out.push(b'"');
     }
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         metrics::REFUSALS
-            .with([("reason", self.0.code.into())])
+            .with([("reason", self.code().into())])
             .increment(1);
         let mut response = self.body().into_response();
         let Failure {
             status,
-            kind,
+            text,
             retry_after_s,
             detail,
             closes,
             violation,
-            ..
         } = *self.0;
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, super::json::APPLICATION_JSON);
-        if kind == ErrorType::Authentication {
+        if text.kind == ErrorType::Authentication {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if let Some(seconds) = retry_after_s {
@@ -415,6 +438,7 @@ impl IntoResponse for ApiError {
         if closes {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
+        response.extensions_mut().insert(text);
         if let Some(detail) = detail {
             response.extensions_mut().insert(LogDetail(detail));
         }

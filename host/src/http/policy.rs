@@ -35,6 +35,8 @@ pub enum Access {
     Caller,
     /// Callers with a scope.
     Scope(Scope),
+    /// Callers with either of two scopes.
+    EitherScope(Scope, Scope),
     /// Callers with a scope where keys are required or one was presented; else everybody.
     ScopeOfKeys(Scope),
 }
@@ -92,6 +94,11 @@ impl RoutePolicy {
         Self::new(Access::Scope(scope))
     }
 
+    /// A route for callers with either of two scopes.
+    pub(crate) const fn either_scope(scope: Scope, or: Scope) -> Self {
+        Self::new(Access::EitherScope(scope, or))
+    }
+
     /// A route for callers with a scope, and for everybody where no keys are required and none
     /// was presented.
     pub(crate) const fn scope_of_keys(scope: Scope) -> Self {
@@ -126,6 +133,7 @@ impl fmt::Display for RoutePolicy {
             Access::Open => f.write_str("open")?,
             Access::Caller => f.write_str("any caller")?,
             Access::Scope(scope) => write!(f, "scope {scope}")?,
+            Access::EitherScope(scope, or) => write!(f, "scope {scope} or {or}")?,
             Access::ScopeOfKeys(scope) => write!(f, "scope {scope} of keys")?,
         }
         f.write_str(match self.counts {

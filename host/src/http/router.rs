@@ -45,7 +45,7 @@ pub(crate) fn operators_router(
             let (origins, names, address) = &*checks;
             let granted = origins.grant(request.headers());
             let checked = address.check(&request, drop);
-            let checked = checked.and_then(|()| names.check(&request));
+            let checked = checked.and_then(|_| names.check(&request));
             let mut response = match checked {
                 Ok(()) => next.run(request).await,
                 Err(Refusal::Now(answer)) => *answer,

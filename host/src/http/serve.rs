@@ -65,6 +65,8 @@ const HEADERS_ON_STACK: usize = 100;
 /// open requests and streams finish within the grace period, and ends the rest.
 ///
 /// A caller that goes away takes its handler with it: the future is dropped, and with it the run.
+/// Over HTTP/1 that is noticed when something is written to it: before, nobody can tell it from a
+/// caller that has only ended its sending side and waits for its answer.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -200,6 +202,7 @@ async fn serve_http1(
     builder
         // The watchdog keeps the time of heads, which it can tell from the time without any.
         .header_read_timeout(None)
+        .half_close(config.half_close)
         .max_buf_size(config.header_bytes_max.saturating_add(BUFFER_BYTES))
         .max_header_size(config.header_bytes_max);
     if config.headers_max != HEADERS_ON_STACK {

@@ -42,6 +42,8 @@ pub struct Config {
     pub request_timeout: Duration,
     /// How long a peer may take nothing of what it is sent.
     pub write_stall_timeout: Duration,
+    /// Whether a peer of HTTP/1 that has ended its sending side is taken to wait for its answer.
+    pub half_close: bool,
     /// Connections at once.
     pub connections_max: usize,
     /// Connections at once from one address; 0 is no limit.
@@ -89,6 +91,7 @@ impl Default for Config {
             idle_timeout: Duration::from_secs(90),
             request_timeout: Duration::from_secs(600),
             write_stall_timeout: Duration::from_secs(30),
+            half_close: true,
             connections_max: 4_096,
             connections_per_address_max: 512,
             headers_max: 100,

@@ -3,8 +3,9 @@
 //!
 //! What a caller writes about itself never counts. Proxies append what they have seen at the
 //! right, so the chain is walked from there: each hop is believed as long as the one that
-//! reported it is trusted, and the first that is not trusted is the caller. What cannot be read
-//! ends the walk at the last hop that is known, which is a proxy of ours and nobody's customer.
+//! reported it is trusted, and the first that is not trusted is the caller. Empty elements and
+//! pairs are legal and say nothing. What cannot be read ends the walk at the last hop that is
+//! known, which is a proxy of ours and nobody's customer: it is not held to what its callers do.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -59,6 +60,24 @@ impl ForwardedHeader {
     }
 }
 
+/// Whose request it is, as far as that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The address that the request is held to.
+    pub address: ClientAddress,
+    /// Whether that is the caller. Where it is not, it is a trusted proxy whose header cannot be
+    /// read, and a ban of it would lock out everybody behind it.
+    pub is_caller: bool,
+}
+
+impl Origin {
+    /// The address itself.
+    #[must_use]
+    pub fn ip(self) -> IpAddr {
+        self.address.ip()
+    }
+}
+
 /// The two headers name two callers, and one of them is made up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the headers X-Forwarded-For and Forwarded name different callers")]
@@ -89,42 +108,55 @@ impl OriginRule {
         peer: IpAddr,
         x_forwarded_for: impl DoubleEndedIterator<Item = &'a [u8]>,
         forwarded: impl DoubleEndedIterator<Item = &'a [u8]>,
-    ) -> Result<ClientAddress, ConflictingOrigins> {
+    ) -> Result<Origin, ConflictingOrigins> {
+        let of = |(ip, is_caller)| Origin {
+            address: self.peer(ip),
+            is_caller,
+        };
         if !self.trusts(peer) {
-            return Ok(self.peer(peer));
+            return Ok(of((peer, true)));
         }
         let first = self.walk(peer, x_forwarded_for.rev().flat_map(items), plain_hop);
         let second = self.walk(peer, forwarded.rev().flat_map(items), forwarded_hop);
-        let ip = match (self.header, first, second) {
+        let found = match (self.header, first, second) {
             (ForwardedHeader::XForwardedFor, first, _) => first,
             (ForwardedHeader::Forwarded, _, second) => second,
-            (ForwardedHeader::Auto, Some(first), Some(second)) if first != second => {
+            (ForwardedHeader::Auto, Some(first), Some(second)) if first.0 != second.0 => {
                 return Err(ConflictingOrigins);
             }
             (ForwardedHeader::Auto, first, second) => first.or(second),
         };
-        Ok(self.peer(ip.unwrap_or(peer)))
+        Ok(of(found.unwrap_or((peer, true))))
     }
 
-    /// Walks from the nearest hop outwards. None where there is no header at all.
+    /// Walks from the nearest hop outwards, and says also whether it came to its end. None where
+    /// there is no header at all, or one that says nothing.
     fn walk<'a>(
         &self,
         peer: IpAddr,
         hops: impl Iterator<Item = &'a [u8]>,
         read: impl Fn(&[u8]) -> Option<IpAddr>,
-    ) -> Option<IpAddr> {
+    ) -> Option<(IpAddr, bool)> {
         let mut last = None;
-        for hop in hops {
+        for hop in hops.filter(|hop| !is_empty(hop)) {
             let Some(ip) = read(hop) else {
-                return last.or(Some(peer));
+                return Some((last.unwrap_or(peer), false));
             };
             last = Some(ip);
             if !self.trusts(ip) {
                 break;
             }
         }
-        last
+        last.map(|ip| (ip, true))
     }
+}
+
+/// Whether an element of a list is one that is to be ignored (RFC 9110, section 5.6.1), with the
+/// pairs of `Forwarded` that may be empty, too.
+fn is_empty(element: &[u8]) -> bool {
+    element
+        .iter()
+        .all(|byte| matches!(byte, b' ' | b'\t' | b';'))
 }
 
 /// The items of one header line, the last first. A comma inside quotes does not count, and
@@ -160,7 +192,10 @@ fn plain_hop(text: &[u8]) -> Option<IpAddr> {
 fn forwarded_hop(element: &[u8]) -> Option<IpAddr> {
     let element = std::str::from_utf8(element).ok()?;
     let mut found = None;
-    for pair in element.split(';') {
+    for pair in element
+        .split(';')
+        .filter(|pair| !pair.trim_ascii().is_empty())
+    {
         let (name, value) = pair.split_once('=')?;
         if !name.trim_ascii().eq_ignore_ascii_case("for") {
             continue;

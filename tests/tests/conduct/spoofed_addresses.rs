@@ -66,6 +66,60 @@ async fn behind_a_proxy_each_caller_is_held_to_its_own_address() {
     expect_banned(&appended(&proxy, &two).await);
 }
 
+#[tokio::test]
+async fn legal_headers_with_nothing_in_them_name_the_caller() {
+    let (host, _) = host_at_rest(&[
+        ("trusted_proxies", "127.0.0.1, 10.0.0.0/8"),
+        ("conduct.failed_authentications_max", "1"),
+    ])
+    .await;
+    let proxy = host.anonymous();
+    for (number, (name, value)) in [
+        ("x-forwarded-for", "A,,10.0.0.1"),
+        ("x-forwarded-for", ",A"),
+        ("x-forwarded-for", "A, ,"),
+        ("forwarded", "for=A;"),
+        ("forwarded", "for=A;;proto=http"),
+        ("forwarded", ";for=A, ,for=10.0.0.1"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let caller = format!("203.0.113.{}", number + 1);
+        let value = value.replace('A', &caller);
+        guess_with(&proxy, 1, &[(name, value.as_str())]).await;
+        let headers = [(name, value.as_str())];
+        expect_banned(&get_with(&proxy, "/v1/models", &headers).await);
+        let other = [("x-forwarded-for", "192.0.2.99")];
+        let answer = get_with(&proxy, "/v1/models", &other).await;
+        let _ = answer.expect_status(200);
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_whose_header_cannot_be_read_is_not_banned_for_its_callers() {
+    let (host, _) = host_at_rest(&[("trusted_proxies", "127.0.0.1, 10.0.0.0/8")]).await;
+    let proxy = host.anonymous();
+    for (name, value) in [
+        ("x-forwarded-for", "unknown"),
+        ("x-forwarded-for", "203.0.113.1, what, 10.0.0.1"),
+        ("forwarded", "for=_hidden"),
+        ("forwarded", "proto=https"),
+        ("forwarded", "for=203.0.113.1;for=203.0.113.2"),
+    ] {
+        guess_with(&proxy, 6, &[(name, value)]).await;
+        let answer = get_with(&proxy, "/v1/models", &[(name, value)]).await;
+        let _ = answer.expect_status(200);
+    }
+    let bans = host.admin();
+    let headers = [("forwarded", "for=192.0.2.99")];
+    let bans = get_with(&bans, "/admin/bans", &headers).await;
+    assert_eq!(
+        bans.expect_status(200).json()["data"],
+        serde_json::json!([])
+    );
+}
+
 /// `GET` with several lines of one header.
 async fn appended(client: &Client, headers: &[(&str, &str)]) -> belljar_tests::Answer {
     let mut request = client.request(Method::GET, "/v1/models");

@@ -2,7 +2,7 @@
 
 use crate::host::PATIENCE;
 use crate::host::{LOCKED, SHARED};
-use belljar_tests::RawConnection;
+use belljar_tests::{RawConnection, TestHost};
 use reqwest::Method;
 use serde_json::json;
 
@@ -28,7 +28,8 @@ pub(crate) fn routes() -> Vec<(String, String)> {
 #[tokio::test]
 async fn every_route_in_every_spelling_wants_a_key() {
     for (method, path) in routes() {
-        if path.starts_with("/health") {
+        // Probes have none.
+        if path.starts_with("/health") || path.starts_with("/v2/health") {
             continue;
         }
         let tail = path.trim_start_matches('/');
@@ -72,7 +73,7 @@ async fn refusals_say_what_to_do() {
         .expect_status(401);
     assert_eq!(answer.header("www-authenticate"), "Bearer");
     assert_eq!(answer.json()["error"]["type"], "authentication_error");
-    assert_eq!(answer.code(), "missing_api_key");
+    assert_eq!(answer.code(), "invalid_api_key");
     let unknown = format!("sk-belljar-{}", "0".repeat(64));
     let answer = LOCKED
         .anonymous()
@@ -121,6 +122,76 @@ async fn a_key_comes_in_either_header_and_not_in_two_that_differ() {
     assert_eq!(refused, (400, "conflicting_credentials".to_owned()));
     let refused = ask(&[("authorization", "Basic YTpi")]).await;
     assert_eq!(refused, (401, "invalid_authorization".to_owned()));
+    let ours = format!("Bearer sk-belljar-{}", "0".repeat(64));
+    let refused = ask(&[("authorization", &ours), ("x-api-key", &key)]).await;
+    assert_eq!(refused, (400, "conflicting_credentials".to_owned()));
+}
+
+#[tokio::test]
+async fn a_good_key_stands_beside_credentials_of_another_layer() {
+    let key = LOCKED.admin().key().unwrap().to_owned();
+    let plain = LOCKED.anonymous();
+    for foreign in [
+        &["Basic YTpi"][..],
+        &["Bearer"],
+        &["Bearer "],
+        &["Bearer eyJhbGciOiJub25lIn0.e30."],
+        &["Negotiate YIIZ", "Basic YTpi"],
+        &["AWS4-HMAC-SHA256 Credential=x"],
+    ] {
+        let mut request = plain.request(Method::GET, "/admin/keys");
+        for line in foreign {
+            request = request.header("authorization", *line);
+        }
+        let answer = plain.send(request.header("x-api-key", &key)).await.unwrap();
+        assert_eq!(answer.status, 200, "{foreign:?}: {}", answer.text());
+    }
+    // An empty header beside a good one says nothing.
+    let request = plain.request(Method::GET, "/admin/keys");
+    let request = request.bearer_auth(&key).header("x-api-key", "");
+    assert_eq!(plain.send(request).await.unwrap().status, 200);
+    // And a wrong key is a wrong key, whatever stands beside it.
+    let request = plain.request(Method::GET, "/v1/models");
+    let request = request
+        .header("authorization", "Basic YTpi")
+        .header("x-api-key", "wrong");
+    let answer = plain.send(request).await.unwrap().expect_status(401);
+    assert_eq!(answer.code(), "invalid_api_key");
+}
+
+#[tokio::test]
+async fn where_no_key_is_needed_what_is_no_key_is_none() {
+    // Addresses are banned here after one failed authentication.
+    let host = TestHost::start_with(&[("conduct.failed_authentications_max", "1")]).await;
+    let plain = host.anonymous();
+    for (name, lines) in [
+        ("authorization", &["Bearer"][..]),
+        ("authorization", &["Bearer "]),
+        ("authorization", &[""]),
+        ("authorization", &["Basic YTpi"]),
+        ("authorization", &["Digest username=\"a\""]),
+        ("authorization", &["Basic YTpi", "Bearer x"]),
+        ("authorization", &["Bearer x", "Bearer y"]),
+        ("x-api-key", &[""]),
+        ("x-api-key", &["a b"]),
+        ("x-api-key", &["a", "b"]),
+    ] {
+        let mut request = plain.request(Method::GET, "/v1/models");
+        for line in lines {
+            request = request.header(name, *line);
+        }
+        let answer = plain.send(request).await.unwrap();
+        assert_eq!(answer.status, 200, "{name} {lines:?}: {}", answer.text());
+    }
+    let request = host.admin().request(Method::GET, "/admin/keys");
+    let request = request.header("x-api-key", "");
+    let answer = plain.send(request).await.unwrap();
+    assert_eq!(
+        answer.status,
+        200,
+        "a key among what is none: {}",
+        answer.text()
+    );
 }
 
 #[tokio::test]

@@ -3,8 +3,8 @@
 use crate::host::PATIENCE;
 use crate::host::{Host, SHARED};
 use belljar_tests::RawConnection;
-use flate2::Compression;
 use flate2::write::GzEncoder;
+use flate2::{Compression, GzBuilder};
 use reqwest::Method;
 use serde_json::json;
 use std::io::Write;
@@ -248,6 +248,46 @@ async fn a_packed_body_is_unpacked() {
             "{path}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_gzip_body_may_have_several_members() {
+    let body = json!({"model":"fake","max_tokens":1,"messages":[{"role":"user","content":"x"}]});
+    let body = body.to_string();
+    let (front, back) = body.as_bytes().split_at(17);
+    let named = |bytes: &[u8]| {
+        let mut encoder = GzBuilder::new()
+            .filename("a.json")
+            .comment("half of it")
+            .extra(*b"BC\x02\0\0\0")
+            .write(Vec::new(), Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    };
+    let path = "/v1/chat/completions";
+    let one_a_byte: Vec<u8> = body.bytes().flat_map(|byte| gzip(&[byte])).collect();
+    for good in [
+        [gzip(front), gzip(back)].concat(),
+        [gzip(b""), gzip(front), gzip(b""), gzip(back), gzip(b"")].concat(),
+        [named(front), named(back)].concat(),
+        one_a_byte,
+    ] {
+        let answer = packed(&SHARED, path, "gzip", good).await;
+        assert_eq!(answer, (200, String::new()));
+    }
+    let broken = (400, "invalid_content_encoding".to_owned());
+    let (whole, other) = (gzip(body.as_bytes()), gzip(b" "));
+    for bad in [
+        [&whole[..], b"\0"].concat(),
+        [&whole[..], b"garbage"].concat(),
+        [&whole[..], &other[..other.len() - 1]].concat(),
+        [&whole[..], &other[..9]].concat(),
+    ] {
+        assert_eq!(packed(&SHARED, path, "gzip", bad).await, broken);
+    }
+    // Each costs a decoder: a body of nothing but empty members is no body.
+    let empty = gzip(b"").repeat(3_000);
+    assert_eq!(packed(&SHARED, path, "gzip", empty).await, broken);
 }
 
 #[tokio::test]

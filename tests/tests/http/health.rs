@@ -3,6 +3,7 @@
 use belljar_tests::TestHost;
 
 use crate::host::{LOCKED, SHARED};
+use reqwest::Method;
 
 #[tokio::test]
 async fn health_needs_no_key() {
@@ -14,6 +15,24 @@ async fn health_needs_no_key() {
         ] {
             let answer = host.anonymous().get(path).await.expect_status(200);
             assert_eq!(answer.json()["status"], status);
+        }
+    }
+}
+
+#[tokio::test]
+async fn probes_of_the_open_inference_protocol_need_no_key_either() {
+    for host in [&*SHARED, &*LOCKED] {
+        let client = host.anonymous();
+        for (path, member) in [("/v2/health/live", "live"), ("/v2/health/ready", "ready")] {
+            let answer = client.get(path).await.expect_status(200);
+            assert_eq!(answer.json()[member], true);
+            assert_eq!(answer.header("x-ratelimit-limit-requests"), "");
+            let head = client.request(Method::HEAD, path);
+            let answer = client.send(head).await.unwrap();
+            assert_eq!((answer.status, answer.body.len()), (200, 0));
+            // A wrong key is not looked at, either.
+            let wrong = client.with_key("sk-belljar-wrong").get(path).await;
+            let _ = wrong.expect_status(200);
         }
     }
 }
@@ -76,7 +95,7 @@ async fn the_configuration_is_for_administrators() {
             .await
             .expect_status(401)
             .code(),
-        "missing_api_key"
+        "invalid_api_key"
     );
 }
 

@@ -143,7 +143,7 @@ async fn slips_name_their_place() {
 #[tokio::test]
 async fn binary_tensors_go_both_ways() {
     let client = SHARED.anonymous();
-    let head = json!({"id":"42","inputs":[
+    let head = json!({"id":"42","parameters":{"binary_data_output":true},"inputs":[
         {"name":"x","datatype":"FP32","shape":[2],"parameters":{"binary_data_size":8}}]})
     .to_string();
     let tensor: Vec<u8> = [1.5_f32, -2.0]

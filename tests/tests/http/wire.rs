@@ -58,11 +58,15 @@ async fn nonsense_is_400_and_the_connection_ends() {
 
 #[tokio::test]
 async fn a_caller_that_leaves_frees_its_slot() {
-    let model = SHARED
-        .guest("burns_fuel", "deadline = \"9 s\"\nfuel = 20_000_000_000")
-        .await;
+    // Where nobody is waited for that has ended its sending side.
+    let host = TestHost::start_with(&[("http.half_close", "false")]).await;
+    let component = belljar_test_guests::bytes("burns_fuel");
+    let bundle = TestBundle::new("burns", "1.0.0", &component);
+    let bundle = bundle.with_limits("deadline = \"9 s\"\nfuel = 20_000_000_000");
+    let _ = host.admin().upload(bundle.tar()).await.expect_status(201);
+    let model = "burns";
     let running = async || {
-        let text = SHARED.anonymous().get("/metrics").await.text();
+        let text = host.anonymous().get("/metrics").await.text();
         let line = text
             .lines()
             .find(|line| line.starts_with("belljar_sandbox_running "))
@@ -77,7 +81,7 @@ async fn a_caller_that_leaves_frees_its_slot() {
     );
     let mut connections = Vec::new();
     for _ in 0..8 {
-        let mut connection = RawConnection::open(SHARED.address()).await;
+        let mut connection = host.raw().await;
         assert!(connection.write(head.as_bytes()).await);
         connections.push(connection);
     }
@@ -92,6 +96,75 @@ async fn a_caller_that_leaves_frees_its_slot() {
             "the runs go on without their callers"
         );
         tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// By default, too: the next piece of the stream cannot be written to it.
+#[tokio::test]
+async fn a_caller_that_leaves_its_stream_frees_its_slot() {
+    let host = TestHost::start().await;
+    let component = belljar_test_guests::bytes("endless_generation");
+    let bundle = TestBundle::new("endless", "1.0.0", &component);
+    let bundle = bundle.with_limits("deadline = \"50 s\"\nfuel = 900_000_000_000");
+    let _ = host.admin().upload(bundle.tar()).await.expect_status(201);
+    let body = json!({"model":"endless","stream":true,"max_tokens":100_000,
+        "messages":[{"role":"user","content":"hi"}]})
+    .to_string();
+    let head = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let is_running = async || {
+        let text = host.anonymous().get("/metrics").await.text();
+        !text.contains("\nbelljar_sandbox_running 0\n")
+    };
+    let mut connection = host.raw().await;
+    let begun = connection.exchange_some(head.as_bytes(), PATIENCE).await;
+    assert!(begun.starts_with(b"HTTP/1.1 200"), "{begun:?}");
+    drop(connection);
+    let left = Instant::now();
+    while is_running().await {
+        assert!(left.elapsed() < Duration::from_secs(5), "the run goes on");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_caller_that_has_finished_sending_gets_its_answer() {
+    let post = |path: &str, body: &str| {
+        format!(
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+             connection: close\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    };
+    let model = SHARED.guest("slow_infer", "deadline = \"60 s\"").await;
+    let slow = json!({"model":model,"inputs":{"n":[100_000_000]}}).to_string();
+    let stream = json!({"model":"fake","stream":true,"max_tokens":50,
+        "messages":[{"role":"user","content":"hi"}]})
+    .to_string();
+    let get = "GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n".to_owned();
+    for (request, times, end) in [
+        (get, 50, "}"),
+        (
+            post("/v1/chat/completions", &stream),
+            20,
+            "data: [DONE]\n\n\r\n0\r\n\r\n",
+        ),
+        (post("/infer", &slow), 2, "}"),
+    ] {
+        for _ in 0..times {
+            let mut connection = RawConnection::open(SHARED.address()).await;
+            assert!(connection.write(request.as_bytes()).await);
+            connection.finish().await;
+            let answer = connection.read_all(PATIENCE).await;
+            let answer = String::from_utf8_lossy(&answer);
+            assert!(
+                answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with(end),
+                "{request}: {answer:?}"
+            );
+        }
     }
 }
 

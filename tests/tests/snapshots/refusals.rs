@@ -54,6 +54,7 @@ fn compare(name: &str, request: &str, answer: &str) {
         .map(|header| match header.split_once(": ").unwrap() {
             ("x-request-id", _) => "x-request-id: [id]".to_owned(),
             ("date", _) => "date: [date]".to_owned(),
+            ("openai-processing-ms", _) => "openai-processing-ms: [ms]".to_owned(),
             _ => header.to_owned(),
         })
         .collect();
@@ -72,6 +73,8 @@ async fn what_is_not_there() {
     check(&host, "refusal-404-route", &get("/nothing", "")).await;
     let body = ECHO.replace("echo", "nobody");
     check(&host, "refusal-404-model", &json("/infer", &body)).await;
+    let model = get("/v2/models/nobody", "");
+    check(&host, "refusal-404-open-inference", &model).await;
     check(&host, "refusal-405", &get("/infer", "")).await;
 }
 

@@ -38,6 +38,37 @@ async fn no_site_may_call_by_default() {
 }
 
 #[tokio::test]
+async fn a_site_may_spell_its_name_in_full() {
+    let settings = [(
+        "cors_allowed_origins",
+        "https://app.example, https://dotted.example.",
+    )];
+    let host = TestHost::start_with(&settings).await;
+    let client = host.anonymous();
+    for origin in [
+        "https://app.example",
+        "https://app.example.",
+        "https://app.example:",
+        "https://dotted.example",
+        "https://dotted.example.",
+    ] {
+        // Browsers compare it with what they have sent.
+        let answer = get(&client, "/v1/models", origin).await.expect_status(200);
+        assert_eq!(answer.header("access-control-allow-origin"), origin);
+        let answer = preflight(&client, origin).await;
+        assert_eq!(answer.status, 204, "{origin}");
+    }
+    for origin in [
+        "https://app.example..",
+        "http://app.example.",
+        "https://x.app.example.",
+    ] {
+        let answer = get(&client, "/v1/models", origin).await;
+        assert_eq!(answer.header("access-control-allow-origin"), "", "{origin}");
+    }
+}
+
+#[tokio::test]
 async fn a_listed_site_may_call_and_reads_refusals_too() {
     let settings = [
         (

@@ -23,6 +23,17 @@ async fn a_host_is_named_once_and_well() {
     for (head, status, code) in [
         ("HTTP/1.1\r\nhost: localhost\r\n", 200, ""),
         ("HTTP/1.1\r\nHOST: 127.0.0.1:8000\r\n", 200, ""),
+        ("HTTP/1.1\r\nhost: localhost.\r\n", 200, ""),
+        ("HTTP/1.1\r\nhost: localhost.:80\r\n", 200, ""),
+        ("HTTP/1.1\r\nhost: localhost:\r\n", 200, ""),
+        ("HTTP/1.1\r\nhost: [::1]:\r\n", 200, ""),
+        ("HTTP/1.1\r\nhost: localhost..\r\n", 400, "invalid_host"),
+        ("HTTP/1.1\r\nhost: .\r\n", 400, "invalid_host"),
+        (
+            "HTTP/1.1\r\nhost: evil.example.:\r\n",
+            403,
+            "host_not_allowed",
+        ),
         ("HTTP/1.0\r\n", 200, ""),
         ("HTTP/1.1\r\n", 400, "invalid_host"),
         ("HTTP/1.1\r\nhost:\r\n", 400, "invalid_host"),
@@ -53,6 +64,12 @@ async fn a_host_is_named_once_and_well() {
         let found = status_and_code(&host, &get(head)).await;
         assert_eq!(found, (status, code.to_owned()), "{head:?}");
     }
+    for target in ["http://localhost.", "http://localhost:", "http://LOCALHOST"] {
+        let absolute =
+            format!("GET {target}/health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        let found = status_and_code(&host, &absolute).await;
+        assert_eq!(found, (200, String::new()), "{target}");
+    }
     let absolute =
         "GET http://evil.example/health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
     let found = status_and_code(&host, absolute).await;
@@ -61,11 +78,18 @@ async fn a_host_is_named_once_and_well() {
 
 #[tokio::test]
 async fn names_can_be_allowed() {
-    let host =
-        TestHost::start_with(&[("http.allowed_hosts", "models.example, [2001:db8::1]")]).await;
+    let host = TestHost::start_with(&[(
+        "http.allowed_hosts",
+        "models.example, dotted.example., [2001:db8::1]",
+    )])
+    .await;
     for (name, status) in [
         ("models.example", 200),
         ("MODELS.example:8080", 200),
+        ("models.example.", 200),
+        ("models.example.:", 200),
+        ("dotted.example", 200),
+        ("dotted.example.", 200),
         ("[2001:db8::1]:80", 200),
         ("localhost", 200),
         ("evil.example", 403),

@@ -1,7 +1,7 @@
 //! `GET /v1/models`: the active models, as OpenAI lists them.
 
 use super::Failures;
-use crate::auth::{Authorized, ReadModels, Scope};
+use crate::auth::{Authorized, ListModels, Scope};
 use crate::http::HttpState;
 use crate::http::error::ApiError;
 use crate::http::extract::Path;
@@ -14,7 +14,8 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 pub(super) fn routes() -> Routes {
-    let policy = RoutePolicy::scope(Scope::ModelsRead);
+    // Clients list the models before they run one, and ask for no other key to do so.
+    let policy = RoutePolicy::either_scope(Scope::ModelsRead, Scope::Infer);
     Routes::default()
         .add(policy, routes!(list))
         .add(policy, routes!(show))
@@ -52,7 +53,7 @@ struct ModelList {
 /// The models that can be asked for by name.
 #[utoipa::path(get, path = "/v1/models", tag = "OpenAI", responses((status = 200, body = ModelList), Failures))]
 async fn list(
-    Authorized { caller, .. }: Authorized<ReadModels>,
+    Authorized { caller, .. }: Authorized<ListModels>,
     State(state): State<HttpState>,
 ) -> Json<ModelList> {
     let models = state.registry().list(&caller);
@@ -76,7 +77,7 @@ async fn list(
     responses((status = 200, body = Model), Failures)
 )]
 async fn show(
-    Authorized { caller, .. }: Authorized<ReadModels>,
+    Authorized { caller, .. }: Authorized<ListModels>,
     State(state): State<HttpState>,
     Path(id): Path<String>,
 ) -> Result<Json<Model>, ApiError> {

@@ -13,7 +13,7 @@
 use super::fit::fit;
 use super::{
     Answer, BodyFormat, Form, Format, FormatError, HEADER_LENGTH, OIP_HEADER_LENGTH_HEADER,
-    TensorRequest, UnsupportedBody, WantedOutput, Written, accepted, body_format,
+    TensorRequest, UnsupportedBody, WantedOutput, Written, accepted, allows, body_format,
 };
 use crate::api::{Binary, Failures};
 use crate::auth::{Authorized, Infer, Scope};
@@ -140,7 +140,8 @@ pub(crate) struct AnswerStyle {
     form: Form,
     id: Option<String>,
     wanted: Vec<WantedOutput>,
-    binary_outputs: bool,
+    binary_outputs: Option<bool>,
+    binary_allowed: bool,
 }
 
 /// A request whose model has a name, wherever that stood.
@@ -244,7 +245,7 @@ impl<'a> Head<'a> {
     ) -> Result<(NamedRequest, AnswerStyle), ApiError> {
         let format = body_format(self.content_type, self.header_length, body);
         let format = format.map_err(unsupported)?;
-        let answer_format = self.accepted(format)?;
+        let (answer_format, binary_allowed) = self.accepted(format)?;
         let mut request = read(format, body, bounds)?;
         let named = text(self.headers, &X_BELLJAR_MODEL);
         let model = model_name(route, named, request.model.take())?;
@@ -254,6 +255,7 @@ impl<'a> Head<'a> {
             id: request.id.clone(),
             wanted: request.outputs.clone(),
             binary_outputs: request.binary_outputs,
+            binary_allowed,
         };
         let bytes = body.len();
         let named = NamedRequest {
@@ -264,15 +266,18 @@ impl<'a> Head<'a> {
         Ok((named, style))
     }
 
-    fn accepted(&self, format: BodyFormat) -> Result<Format, ApiError> {
+    /// The format to answer in, and whether tensors in it may be binary where it is JSON.
+    fn accepted(&self, format: BodyFormat) -> Result<(Format, bool), ApiError> {
         let accept = self.headers.get_all(header::ACCEPT);
         let accept = accept.iter().filter_map(|value| value.to_str().ok());
-        accepted(&accept.collect::<Vec<_>>(), format.answer()).ok_or_else(|| {
+        let accept: Vec<_> = accept.collect();
+        let answer = accepted(&accept, format.answer()).ok_or_else(|| {
             ApiError::not_acceptable(
                 "The answer can be had as application/json, application/octet-stream, \
              application/msgpack or application/vnd.safetensors.",
             )
-        })
+        })?;
+        Ok((answer, allows(&accept, Format::OipBinary)))
     }
 }
 
@@ -286,9 +291,9 @@ fn encode(
     let media_type = match written.json_bytes {
         Some(json_bytes) => {
             headers.insert(HEADER_LENGTH, HeaderValue::from(json_bytes));
-            "application/octet-stream"
+            Format::OipBinary.media_type()
         }
-        None => style.format.media_type_of_text(),
+        None => style.format.media_type(),
     };
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     Ok(response)
@@ -322,6 +327,7 @@ pub(crate) fn write(
         form: style.form,
         wanted: &style.wanted,
         binary_outputs: style.binary_outputs,
+        binary_allowed: style.binary_allowed,
     };
     answer.write(style.format)
 }

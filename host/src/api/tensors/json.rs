@@ -1,8 +1,8 @@
 //! Answers as JSON, written straight into the body's buffer.
 //!
-//! A number that is NaN or infinite becomes `null`, as JavaScript does it: JSON has no word for
-//! it, and a model whose logits hold one minus infinity has not failed. The binary formats keep
-//! such numbers.
+//! JSON has no word for a number that is NaN or infinite. An answer with one is refused with the
+//! names of the formats that keep it: `null` would be read back as another number, and nobody
+//! would be told.
 
 use super::{Answer, Form, FormatError, check_nesting};
 use crate::http::json::write_string;
@@ -39,7 +39,7 @@ pub(super) fn write(answer: &Answer<'_>) -> Result<Vec<u8>, FormatError> {
         }
     }
     out.push(b'}');
-    parameters(&mut out, &answer.response.parameters);
+    parameters(&mut out, &answer.response.parameters)?;
     out.push(b'}');
     Ok(out)
 }
@@ -79,9 +79,9 @@ pub(super) fn data(out: &mut Vec<u8>, tensor: &Tensor) -> Result<(), FormatError
 }
 
 /// Writes `,"parameters":{…}`, or nothing where there are none.
-pub(super) fn parameters(out: &mut Vec<u8>, parameters: &[Parameter]) {
+pub(super) fn parameters(out: &mut Vec<u8>, parameters: &[Parameter]) -> Result<(), FormatError> {
     if parameters.is_empty() {
-        return;
+        return Ok(());
     }
     out.extend_from_slice(b",\"parameters\":{");
     for (index, parameter) in parameters.iter().enumerate() {
@@ -95,11 +95,20 @@ pub(super) fn parameters(out: &mut Vec<u8>, parameters: &[Parameter]) {
             Value::Integer(value) => {
                 out.extend_from_slice(itoa::Buffer::new().format(*value).as_bytes());
             }
-            Value::Number(value) => float(out, &mut zmij::Buffer::new(), *value),
+            Value::Number(value) => {
+                if !float(out, &mut zmij::Buffer::new(), *value) {
+                    return Err(FormatError::not_representable(format!(
+                        "parameter `{}` of the answer is NaN or infinite, which JSON cannot carry; \
+                         ask for application/msgpack",
+                        parameter.name
+                    )));
+                }
+            }
             Value::Text(value) => write_string(out, value),
         }
     }
     out.push(b'}');
+    Ok(())
 }
 
 fn nest(
@@ -150,10 +159,19 @@ fn list(
     macro_rules! floats {
         ($read:expr) => {{
             let mut buffer = zmij::Buffer::new();
+            let mut all_finite = true;
             separated(out, elements, |out, bytes| {
                 let bytes = bytes.first_chunk().copied().unwrap_or_default();
-                float(out, &mut buffer, $read(bytes));
+                all_finite &= float(out, &mut buffer, $read(bytes));
             });
+            if !all_finite {
+                return Err(FormatError::not_representable(format!(
+                    "output `{}` holds numbers that are NaN or infinite, which JSON cannot carry; ask \
+                     for it as binary (`binary_data` of the Open Inference Protocol), or for \
+                     application/msgpack or application/vnd.safetensors",
+                    tensor.name
+                )));
+            }
         }};
     }
     match tensor.datatype {
@@ -209,15 +227,16 @@ fn separated<'a>(
     }
 }
 
+/// Writes a number; false where JSON has none for it.
 #[inline]
 fn float<F: zmij::Float + Into<f64> + Copy>(
     out: &mut Vec<u8>,
     buffer: &mut zmij::Buffer,
     value: F,
-) {
-    if value.into().is_finite() {
+) -> bool {
+    let is_finite = value.into().is_finite();
+    if is_finite {
         out.extend_from_slice(buffer.format_finite(value).as_bytes());
-    } else {
-        out.extend_from_slice(b"null");
     }
+    is_finite
 }

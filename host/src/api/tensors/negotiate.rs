@@ -42,11 +42,12 @@ const PICKLE_MEDIA_TYPES: [&str; 7] = [
 ];
 
 impl Format {
-    /// The media type of an answer in this format that has no binary tensors behind its JSON: an
-    /// answer without outputs is JSON, even where the caller asked for binary ones.
-    pub(crate) fn media_type_of_text(self) -> &'static str {
+    /// The media type of an answer in this format. JSON with binary tensors behind it has that of
+    /// [`Format::OipBinary`].
+    pub(crate) fn media_type(self) -> &'static str {
         match self {
-            Self::Json | Self::OipBinary => "application/json",
+            Self::Json => "application/json",
+            Self::OipBinary => "application/octet-stream",
             Self::Msgpack => "application/msgpack",
             Self::Safetensors => "application/vnd.safetensors",
         }
@@ -67,10 +68,9 @@ impl BodyFormat {
     /// The format to answer in when `Accept` leaves the choice.
     pub(crate) fn answer(self) -> Format {
         match self {
-            Self::Json => Format::Json,
-            // A caller with binary inputs says per output, or for all, whether it wants them
-            // binary; the default of the protocol is binary.
-            Self::JsonWithTail(_) => Format::OipBinary,
+            // Binary inputs say nothing about outputs: those come as JSON unless the request
+            // asks for binary ones.
+            Self::Json | Self::JsonWithTail(_) => Format::Json,
             Self::Msgpack => Format::Msgpack,
             Self::Safetensors => Format::Safetensors,
         }
@@ -165,6 +165,21 @@ pub(crate) fn accepted(accept: &[&str], same: Format) -> Option<Format> {
     }
 }
 
+/// Whether `Accept` allows a format at all.
+pub(crate) fn allows(accept: &[&str], format: Format) -> bool {
+    let names = MEDIA_TYPES.iter().find(|(known, _)| *known == format);
+    let names = names.map(|(_, names)| *names).unwrap_or_default();
+    let ranges = accept.iter().flat_map(|value| value.split(','));
+    let ranges = ranges.filter(|range| !range.trim().is_empty());
+    let mut ranges = ranges.peekable();
+    if ranges.peek().is_none() {
+        return true;
+    }
+    let of_it = ranges.filter_map(|range| Some((specificity(essence(range), names)?, range)));
+    let most_exact = of_it.max_by_key(|(specificity, _)| *specificity);
+    most_exact.is_some_and(|(_, range)| weight(range) > 0)
+}
+
 /// How exactly a media range names one of `names`: 0 `*/*`, 1 `application/*`, 2 in full.
 fn specificity(range: &str, names: &[&str]) -> Option<u8> {
     if range == "*/*" {
@@ -243,6 +258,18 @@ mod tests {
         check_accept(&["application/*"], Msgpack, Some(Msgpack));
         check_accept(&["APPLICATION/JSON; charset=utf-8"], Msgpack, Some(Json));
         check_accept(&["application/json;q=lots"], Msgpack, Some(Json));
+    }
+
+    #[test]
+    fn accept_allows_or_not() {
+        let binary = |accept: &[&str]| allows(accept, Format::OipBinary);
+        assert!(binary(&[]));
+        assert!(binary(&["", " , "]));
+        assert!(binary(&["application/json, */*;q=0.1"]));
+        assert!(binary(&["application/json", "application/octet-stream"]));
+        assert!(!binary(&["application/json"]));
+        assert!(!binary(&["application/octet-stream;q=0, */*"]));
+        assert!(!binary(&["*/*", "application/octet-stream;q=0"]));
     }
 
     #[test]

@@ -46,19 +46,41 @@ pub(super) fn attach(
     Ok(())
 }
 
-/// Writes the answer as JSON, with the data of each output in it.
-///
-/// Outputs that were asked for as binary come as such: the caller has said so in the request.
+/// Writes the answer as JSON, with the data of each output in it but for those that were asked for
+/// as binary.
 pub(super) fn write_json(answer: &Answer<'_>) -> Result<Written, FormatError> {
-    write(answer, answer.binary_outputs)
+    let Frame {
+        body,
+        json_bytes,
+        has_binary,
+    } = write(answer, false)?;
+    Ok(Written {
+        body,
+        json_bytes: has_binary.then_some(json_bytes),
+    })
 }
 
-/// Writes the answer with every output as binary, but for those that were refused it by name.
+/// Writes the answer for a caller who takes no plain JSON: every output is binary, but for those
+/// that were refused it. Without any it is framed all the same.
 pub(super) fn write_binary(answer: &Answer<'_>) -> Result<Written, FormatError> {
-    write(answer, true)
+    let Frame {
+        body, json_bytes, ..
+    } = write(answer, true)?;
+    Ok(Written {
+        body,
+        json_bytes: Some(json_bytes),
+    })
 }
 
-fn write(answer: &Answer<'_>, binary_by_default: bool) -> Result<Written, FormatError> {
+/// JSON with the tensors that belong to it behind it.
+struct Frame {
+    body: Vec<u8>,
+    json_bytes: usize,
+    /// Whether any tensor is binary, be it one of no bytes.
+    has_binary: bool,
+}
+
+fn write(answer: &Answer<'_>, binary_by_default: bool) -> Result<Frame, FormatError> {
     let mut out = Vec::with_capacity(json::capacity(answer));
     out.extend_from_slice(b"{\"model_name\":");
     write_string(&mut out, answer.model);
@@ -68,7 +90,7 @@ fn write(answer: &Answer<'_>, binary_by_default: bool) -> Result<Written, Format
         out.extend_from_slice(b",\"id\":");
         write_string(&mut out, id);
     }
-    json::parameters(&mut out, &answer.response.parameters);
+    json::parameters(&mut out, &answer.response.parameters)?;
     out.extend_from_slice(b",\"outputs\":[");
     let mut tail: Vec<&[u8]> = Vec::new();
     for (index, tensor) in answer.response.outputs.iter().enumerate() {
@@ -80,14 +102,7 @@ fn write(answer: &Answer<'_>, binary_by_default: bool) -> Result<Written, Format
         write_string(&mut out, &tensor.name);
         out.push(b',');
         json::description(&mut out, tensor);
-        let marked = answer
-            .wanted
-            .iter()
-            .find(|wanted| wanted.name == tensor.name);
-        if marked
-            .and_then(|wanted| wanted.binary)
-            .unwrap_or(binary_by_default)
-        {
+        if answer.is_binary(&tensor.name, binary_by_default) {
             out.extend_from_slice(b",\"parameters\":{\"binary_data_size\":");
             let mut buffer = itoa::Buffer::new();
             out.extend_from_slice(buffer.format(tensor.data.len()).as_bytes());
@@ -100,11 +115,12 @@ fn write(answer: &Answer<'_>, binary_by_default: bool) -> Result<Written, Format
     }
     out.extend_from_slice(b"]}");
     let json_bytes = out.len();
-    let is_binary = !tail.is_empty();
+    let has_binary = !tail.is_empty();
     tail.into_iter()
         .for_each(|data| out.extend_from_slice(data));
-    Ok(Written {
+    Ok(Frame {
         body: out,
-        json_bytes: is_binary.then_some(json_bytes),
+        json_bytes,
+        has_binary,
     })
 }

@@ -133,13 +133,13 @@ impl<'de> Visitor<'de> for Body<'_> {
         while let Some(Key(key)) = map.next_key()? {
             match key.as_str() {
                 "model" if inference.model.is_none() => {
-                    inference.model = Some(map.next_value_seed(Text {
+                    inference.model = map.next_value_seed(OptionalText {
                         stash,
                         place: "model",
-                    })?);
+                    })?;
                 }
                 "id" if inference.id.is_none() => {
-                    inference.id = Some(map.next_value_seed(Text { stash, place: "id" })?);
+                    inference.id = map.next_value_seed(OptionalText { stash, place: "id" })?;
                 }
                 "inputs" if !seen_inputs => {
                     seen_inputs = true;
@@ -156,14 +156,16 @@ impl<'de> Visitor<'de> for Body<'_> {
                         place: Place::Parameters,
                     })?;
                     inference.parameters = options.parameters;
-                    inference.binary_outputs = options.binary_data_output.unwrap_or(false);
+                    inference.binary_outputs = options.binary_data_output;
                 }
                 "model" | "id" | "inputs" | "outputs" | "parameters" => {
                     return Err(stash.fail(key, "appears twice"));
                 }
                 _ => {
-                    map.next_value::<IgnoredAny>()?;
-                    unknown.get_or_insert(key);
+                    // What is null is as if it were not there.
+                    if !matches!(map.next_value_seed(Plain)?, Scalar::Null) {
+                        unknown.get_or_insert(key);
+                    }
                 }
             }
         }
@@ -208,90 +210,108 @@ impl<'de> DeserializeSeed<'de> for Text<'_> {
     type Value = String;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
-        let mut text = None;
-        deserializer.deserialize_any(Scalar(&mut text))?;
-        match text {
-            Some(Value::Text(text)) if has_control(&text) => Err(self
+        let Self { stash, place } = self;
+        let text = OptionalText { stash, place }.deserialize(deserializer)?;
+        text.ok_or_else(|| stash.fail(place.to_owned(), "must be a string"))
+    }
+}
+
+/// Text at a fixed place that may be null, which is no text.
+struct OptionalText<'a> {
+    stash: &'a Stash,
+    place: &'a str,
+}
+
+impl<'de> DeserializeSeed<'de> for OptionalText<'_> {
+    type Value = Option<String>;
+
+    fn deserialize<D: Deserializer<'de>>(
+        self,
+        deserializer: D,
+    ) -> Result<Option<String>, D::Error> {
+        match Plain.deserialize(deserializer)? {
+            Scalar::Null => Ok(None),
+            Scalar::Plain(Value::Text(text)) if has_control(&text) => Err(self
                 .stash
                 .fail(self.place.to_owned(), "holds a control character")),
-            Some(Value::Text(text)) => Ok(text),
-            _ => Err(self.stash.fail(self.place.to_owned(), "must be a string")),
+            Scalar::Plain(Value::Text(text)) => Ok(Some(text)),
+            Scalar::Plain(_) | Scalar::Nested => {
+                Err(self.stash.fail(self.place.to_owned(), "must be a string"))
+            }
         }
     }
 }
 
-/// Reads one value and keeps it where it is a plain one.
-struct Scalar<'a>(&'a mut Option<Value>);
+/// One value, kept where it is a plain one.
+enum Scalar {
+    Null,
+    Plain(Value),
+    /// A list, an object, or bytes that are no text.
+    Nested,
+}
 
-impl<'de> Visitor<'de> for Scalar<'_> {
-    type Value = ();
+/// A seed that reads one value of any kind.
+struct Plain;
+
+impl<'de> DeserializeSeed<'de> for Plain {
+    type Value = Scalar;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Scalar, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Plain {
+    type Value = Scalar;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a plain value")
     }
 
-    fn visit_bool<E: de::Error>(self, value: bool) -> Result<(), E> {
-        *self.0 = Some(Value::Boolean(value));
-        Ok(())
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Scalar, E> {
+        Ok(Scalar::Plain(Value::Boolean(value)))
     }
 
-    fn visit_i64<E: de::Error>(self, value: i64) -> Result<(), E> {
-        *self.0 = Some(Value::Integer(value));
-        Ok(())
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Scalar, E> {
+        Ok(Scalar::Plain(Value::Integer(value)))
     }
 
-    fn visit_u64<E: de::Error>(self, value: u64) -> Result<(), E> {
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Scalar, E> {
         #[expect(
             clippy::cast_precision_loss,
             reason = "past the largest integer of the contract"
         )]
         let number = || Value::Number(value as f64);
-        *self.0 = Some(i64::try_from(value).map_or_else(|_| number(), Value::Integer));
-        Ok(())
+        let value = i64::try_from(value).map_or_else(|_| number(), Value::Integer);
+        Ok(Scalar::Plain(value))
     }
 
-    fn visit_f64<E: de::Error>(self, value: f64) -> Result<(), E> {
-        *self.0 = Some(Value::Number(value));
-        Ok(())
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Scalar, E> {
+        Ok(Scalar::Plain(Value::Number(value)))
     }
 
-    fn visit_str<E: de::Error>(self, value: &str) -> Result<(), E> {
-        *self.0 = Some(Value::Text(value.to_owned()));
-        Ok(())
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<Scalar, E> {
+        Ok(Scalar::Plain(Value::Text(value.to_owned())))
     }
 
-    fn visit_bytes<E: de::Error>(self, value: &[u8]) -> Result<(), E> {
-        *self.0 = std::str::from_utf8(value)
-            .ok()
-            .map(|text| Value::Text(text.to_owned()));
-        Ok(())
+    fn visit_bytes<E: de::Error>(self, value: &[u8]) -> Result<Scalar, E> {
+        Ok(std::str::from_utf8(value).map_or(Scalar::Nested, |text| {
+            Scalar::Plain(Value::Text(text.to_owned()))
+        }))
     }
 
-    fn visit_unit<E: de::Error>(self) -> Result<(), E> {
-        Ok(())
+    fn visit_unit<E: de::Error>(self) -> Result<Scalar, E> {
+        Ok(Scalar::Null)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Scalar, A::Error> {
         while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(())
+        Ok(Scalar::Nested)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Scalar, A::Error> {
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(())
-    }
-}
-
-/// A seed that keeps a plain value.
-struct Plain;
-
-impl<'de> DeserializeSeed<'de> for Plain {
-    type Value = Option<Value>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        let mut value = None;
-        deserializer.deserialize_any(Scalar(&mut value))?;
-        Ok(value)
+        Ok(Scalar::Nested)
     }
 }
 
@@ -353,6 +373,12 @@ impl<'de> Visitor<'de> for Options<'_> {
         while let Some(Key(name)) = map.next_key()? {
             let place = || format!("{}.{}", self.place, short(name.clone()));
             let value = map.next_value_seed(Plain)?;
+            let value = match value {
+                // What is null is as if it were not there.
+                Scalar::Null => continue,
+                Scalar::Plain(value) => Some(value),
+                Scalar::Nested => None,
+            };
             match (name.as_str(), value) {
                 ("binary_data_output", Some(Value::Boolean(wanted))) => {
                     options.binary_data_output = Some(wanted);

@@ -34,9 +34,15 @@ impl Coding {
     }
 }
 
+/// Members of a gzip body whatever its size.
+const GZIP_MEMBERS_MIN: u64 = 1_024;
+/// Bytes of the largest body for each further member: tools that pack in blocks take larger ones. Each
+/// member costs a fresh decoder, so that a body of empty members would cost more than it sends.
+const GZIP_MEMBER_BYTES: u64 = 16 << 10;
+
 /// Unpacks a body piece by piece.
 pub(super) enum Unpacker {
-    Gzip(GzDecoder<Unpacked>),
+    Gzip(GzipMembers),
     Deflate(ZlibDecoder<Unpacked>),
 }
 
@@ -49,7 +55,10 @@ impl Unpacker {
             is_over: false,
         };
         match coding {
-            Coding::Gzip => Self::Gzip(GzDecoder::new(unpacked)),
+            Coding::Gzip => Self::Gzip(GzipMembers {
+                members_left: GZIP_MEMBERS_MIN + bytes_max / GZIP_MEMBER_BYTES,
+                decoder: GzDecoder::new(unpacked),
+            }),
             Coding::Deflate => Self::Deflate(ZlibDecoder::new(unpacked)),
         }
     }
@@ -57,7 +66,7 @@ impl Unpacker {
     /// Unpacks the next piece.
     pub(super) fn push(&mut self, piece: &[u8]) -> Result<(), ApiError> {
         let written = match self {
-            Self::Gzip(decoder) => decoder.write_all(piece),
+            Self::Gzip(members) => members.write_all(piece),
             Self::Deflate(decoder) => decoder.write_all(piece),
         };
         written.map_err(|_| self.refusal())
@@ -66,7 +75,7 @@ impl Unpacker {
     /// The body, which must have ended where its packing does.
     pub(super) fn finish(mut self) -> Result<Segments, ApiError> {
         let ended = match &mut self {
-            Self::Gzip(decoder) => decoder.try_finish(),
+            Self::Gzip(members) => members.decoder.try_finish(),
             // A decoder whose stream has ended takes not a byte more; another does.
             Self::Deflate(decoder) => match decoder.write(&[0]) {
                 Ok(0) => Ok(()),
@@ -91,13 +100,46 @@ impl Unpacker {
 
     fn unpacked_mut(&mut self) -> &mut Unpacked {
         match self {
-            Self::Gzip(decoder) => decoder.get_mut(),
+            Self::Gzip(members) => members.decoder.get_mut(),
             Self::Deflate(decoder) => decoder.get_mut(),
         }
     }
 }
 
+/// The members of a gzip body, one after the other (RFC 1952, section 2.2).
+pub(super) struct GzipMembers {
+    decoder: GzDecoder<Unpacked>,
+    /// How many may follow the one that is read.
+    members_left: u64,
+}
+
+impl GzipMembers {
+    fn write_all(&mut self, mut piece: &[u8]) -> io::Result<()> {
+        while !piece.is_empty() {
+            let taken = self.decoder.write(piece)?;
+            piece = piece.get(taken..).unwrap_or_default();
+            // A decoder whose member has ended takes not a byte more.
+            if taken == 0 {
+                self.next_member()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn next_member(&mut self) -> io::Result<()> {
+        self.decoder.try_finish()?;
+        self.members_left = self
+            .members_left
+            .checked_sub(1)
+            .ok_or(io::ErrorKind::InvalidData)?;
+        let unpacked = std::mem::take(self.decoder.get_mut());
+        self.decoder = GzDecoder::new(unpacked);
+        Ok(())
+    }
+}
+
 /// What came out so far.
+#[derive(Default)]
 pub(super) struct Unpacked {
     segments: Segments,
     bytes_max: u64,

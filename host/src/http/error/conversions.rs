@@ -148,7 +148,7 @@ impl From<Denied> for ApiError {
             Denied::KeyNeeded(scope) => Self::new(
                 StatusCode::UNAUTHORIZED,
                 ErrorType::Authentication,
-                "missing_api_key",
+                "invalid_api_key",
                 format!(
                     "This needs an API key with the scope `{scope}`. Send it as `Authorization: Bearer \
                      KEY` or `X-API-Key: KEY`."

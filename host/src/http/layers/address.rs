@@ -3,7 +3,7 @@
 
 use super::check::Refusal;
 use crate::http::error::{ApiError, ErrorType};
-use crate::net::{ClientAddress, ConflictingOrigins, NetworkAcl, OriginRule};
+use crate::net::{ClientAddress, ConflictingOrigins, NetworkAcl, Origin, OriginRule};
 use axum::extract::Request;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use std::net::{IpAddr, Ipv4Addr};
@@ -23,30 +23,33 @@ pub(crate) struct Address {
 
 impl Address {
     /// The address that a request is held to, if its network is let in. `found` is told of it
-    /// either way.
+    /// either way. Gives whether it is the caller's own.
     pub(crate) fn check(
         &self,
         request: &Request,
         found: impl FnOnce(ClientAddress),
-    ) -> Result<(), Refusal> {
+    ) -> Result<bool, Refusal> {
         // A request without a socket comes from this process, as in tests.
         let peer = request.extensions().get::<Peer>();
         let peer = peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |Peer(ip)| *ip);
-        let address = self.resolve(peer, request.headers());
-        let address = address.map_err(Refusal::now)?;
+        let origin = self.resolve(peer, request.headers());
+        let Origin { address, is_caller } = origin.map_err(Refusal::now)?;
         found(address);
         if self.acl.admits(address.ip()) {
-            return Ok(());
+            return Ok(is_caller);
         }
         Err(Refusal::now(not_allowed(
             "This server does not serve your network.",
         )))
     }
 
-    fn resolve(&self, peer: IpAddr, headers: &HeaderMap) -> Result<ClientAddress, ApiError> {
+    fn resolve(&self, peer: IpAddr, headers: &HeaderMap) -> Result<Origin, ApiError> {
         // Without a proxy of ours there is nothing to read.
         if !self.rule.trusts(peer) {
-            return Ok(self.rule.peer(peer));
+            return Ok(Origin {
+                address: self.rule.peer(peer),
+                is_caller: true,
+            });
         }
         let lines = |name| headers.get_all(name).into_iter().map(HeaderValue::as_bytes);
         let (plain, standard) = (lines(&X_FORWARDED_FOR), lines(&header::FORWARDED));

@@ -33,12 +33,13 @@ impl Authentication {
             return Ok(Revocation::default());
         }
         let caller = authenticate(headers, &self.keys).map_err(|refusal| {
+            let AuthRefusal { reason, error } = refusal;
             metrics::AUTH_FAILURES
-                .with([("reason", refusal.code().into())])
+                .with([("reason", reason.into())])
                 .increment(1);
-            let about = [("reason", refusal.code().into())];
+            let about = [("reason", reason.into())];
             context.security_event(EventKind::AuthenticationFailed, &about);
-            Refusal::now(refusal)
+            Refusal::now(*error)
         })?;
         forget_credentials(headers);
         if let Some(usage) = caller.usage() {
@@ -61,70 +62,171 @@ fn forget_credentials(headers: &mut HeaderMap) {
     headers.remove(X_API_KEY);
 }
 
-fn authenticate(headers: &HeaderMap, keys: &KeyStore) -> Result<Caller, ApiError> {
-    let key = presented(headers)?;
-    keys.authenticate(key.as_ref()).map_err(|error| match error {
-        // Does not count against the address: a client that was never given a key guesses none.
-        AuthError::Missing => unauthorized(
-            "missing_api_key",
-            "You did not provide an API key. Send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`.",
-        ),
-        AuthError::Unknown => invalid("The API key is not valid."),
-        AuthError::Revoked => invalid("The API key has been revoked."),
-        AuthError::Expired => invalid("The API key has expired."),
-    })
+/// Why a caller is not let in.
+struct AuthRefusal {
+    /// The name in metrics and in the audit log.
+    reason: &'static str,
+    error: Box<ApiError>,
 }
 
-/// The key of a request, from either header.
-fn presented(headers: &HeaderMap) -> Result<Option<PresentedKey>, ApiError> {
-    let bearer = single(headers, &header::AUTHORIZATION)?
-        .map(bearer)
-        .transpose()?;
-    let plain = single(headers, &X_API_KEY)?.map(plain).transpose()?;
-    match (bearer, plain) {
-        (Some(bearer), Some(plain)) if !bearer.same_as(&plain) => Err(ApiError::invalid_request(
-            "conflicting_credentials",
-            "The request has two API keys, and they differ; send one.",
-        )),
-        (bearer, plain) => Ok(bearer.or(plain)),
+impl From<ApiError> for AuthRefusal {
+    fn from(error: ApiError) -> Self {
+        Self {
+            reason: error.code(),
+            error: Box::new(error),
+        }
+    }
+}
+
+impl From<AuthError> for AuthRefusal {
+    fn from(error: AuthError) -> Self {
+        Self::from(match error {
+            AuthError::Missing => {
+                // Does not count against the address: a client that was never given a key guesses
+                // none. OpenAI has one code for a key that is missing and one that is wrong.
+                let message = "You did not provide an API key. Send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`.";
+                return Self {
+                    reason: "missing_api_key",
+                    error: Box::new(unauthorized("invalid_api_key", message)),
+                };
+            }
+            AuthError::Unknown => invalid("The API key is not valid."),
+            AuthError::Revoked => invalid("The API key has been revoked."),
+            AuthError::Expired => invalid("The API key has expired."),
+        })
+    }
+}
+
+/// Who calls, by the credentials of a request.
+///
+/// `X-API-Key` is this server's own. `Authorization` is anybody's: a proxy with a login page in
+/// front of it, or the platform below, may have put in what it needs itself. So a good key in the
+/// first makes the second another layer's, unless that is in the form of a key of ours.
+fn authenticate(headers: &HeaderMap, keys: &KeyStore) -> Result<Caller, AuthRefusal> {
+    let own = Credential::of(headers, &X_API_KEY, PresentedKey::parse);
+    let shared = Credential::of(headers, &header::AUTHORIZATION, bearer);
+    if let (Credential::Key(own), Some(others)) = (&own, shared.of_another_layer())
+        && let Ok(caller) = keys.authenticate(Some(own))
+        && caller.key_id().is_some()
+        && !others
+            .iter()
+            .any(|other| other.is_ours() && !other.same_as(own))
+    {
+        return Ok(caller);
+    }
+    if keys.key_required() {
+        let key = match (&own, &shared) {
+            (Credential::Key(key), Credential::Unusable(_))
+            | (Credential::Unusable(_), Credential::Key(key)) => Some(*key),
+            _ => agreed(own.key()?, shared.key()?)?,
+        };
+        return Ok(keys.authenticate(key.as_ref())?);
+    }
+    // Where no key is needed, what is no key is none. One that is known counts, and one that has
+    // our form and does not hold is refused, so that a mistake shows.
+    let mut known: Option<(PresentedKey, Caller)> = None;
+    for key in own.keys().iter().chain(shared.keys()) {
+        let caller = keys.authenticate(Some(key))?;
+        if caller.key_id().is_none() {
+            continue;
+        }
+        if known.as_ref().is_some_and(|(other, _)| !other.same_as(key)) {
+            return Err(conflict().into());
+        }
+        known = Some((*key, caller));
+    }
+    Ok(known.map_or_else(Caller::anonymous, |(_, caller)| caller))
+}
+
+/// The one key that both headers name.
+fn agreed(
+    own: Option<PresentedKey>,
+    shared: Option<PresentedKey>,
+) -> Result<Option<PresentedKey>, ApiError> {
+    match (own, shared) {
+        (Some(own), Some(shared)) if !own.same_as(&shared) => Err(conflict()),
+        (own, shared) => Ok(own.or(shared)),
     }
 }
 
 const X_API_KEY: http::HeaderName = http::HeaderName::from_static("x-api-key");
 
-/// The value of a header that must not come twice: a proxy and we could each read another one.
-fn single<'a>(
-    headers: &'a HeaderMap,
-    name: &http::HeaderName,
-) -> Result<Option<&'a [u8]>, ApiError> {
-    let mut values = headers.get_all(name).iter();
-    let first = values.next().map(http::HeaderValue::as_bytes);
-    if values.any(|value| Some(value.as_bytes()) != first) {
-        return Err(ApiError::invalid_request(
-            "conflicting_credentials",
-            "The request has two API keys, and they differ; send one.",
-        ));
+/// What one header says, in all of its lines.
+#[derive(Debug)]
+enum Credential {
+    /// There is no such header.
+    None,
+    /// One key, in each line.
+    Key(PresentedKey),
+    /// Lines that differ, the keys among them.
+    Many(Vec<PresentedKey>),
+    /// No key.
+    Unusable(MalformedAuthorization),
+}
+
+impl Credential {
+    fn of<E: Into<MalformedAuthorization>>(
+        headers: &HeaderMap,
+        name: &http::HeaderName,
+        read: impl Fn(&[u8]) -> Result<PresentedKey, E>,
+    ) -> Self {
+        let lines = headers.get_all(name);
+        let mut others = lines.iter();
+        let Some(first) = others.next() else {
+            return Self::None;
+        };
+        if others.any(|other| other != first) {
+            let keys = lines.iter().filter_map(|line| read(line.as_bytes()).ok());
+            return Self::Many(keys.collect());
+        }
+        match read(first.as_bytes()) {
+            Ok(key) => Self::Key(key),
+            Err(malformed) => Self::Unusable(malformed.into()),
+        }
     }
-    Ok(first)
+
+    /// The keys in it, usable or not.
+    fn keys(&self) -> &[PresentedKey] {
+        match self {
+            Self::Key(key) => std::slice::from_ref(key),
+            Self::Many(keys) => keys,
+            Self::None | Self::Unusable(_) => &[],
+        }
+    }
+
+    /// The keys in it where the header is there and may be another layer's.
+    fn of_another_layer(&self) -> Option<&[PresentedKey]> {
+        (!matches!(self, Self::None)).then(|| self.keys())
+    }
+
+    /// The one key in it. A header that must not come twice is refused: a proxy and we could each
+    /// read another one.
+    fn key(&self) -> Result<Option<PresentedKey>, ApiError> {
+        match self {
+            Self::None => Ok(None),
+            Self::Key(key) => Ok(Some(*key)),
+            Self::Many(_) => Err(conflict()),
+            Self::Unusable(MalformedAuthorization::NotBearer) => Err(unauthorized(
+                "invalid_authorization",
+                "The Authorization header is not of the form `Bearer KEY`.",
+            )
+            .counting_as(Violation::FailedAuthentication)),
+            Self::Unusable(MalformedAuthorization::Key(MalformedKey)) => {
+                Err(invalid("The API key is malformed."))
+            }
+        }
+    }
 }
 
-fn bearer(value: &[u8]) -> Result<PresentedKey, ApiError> {
-    PresentedKey::from_authorization(value).map_err(|error| match error {
-        MalformedAuthorization::NotBearer => unauthorized(
-            "invalid_authorization",
-            "The Authorization header is not of the form `Bearer KEY`.",
-        )
-        .counting_as(Violation::FailedAuthentication),
-        MalformedAuthorization::Key(malformed) => refused(malformed),
-    })
+fn bearer(value: &[u8]) -> Result<PresentedKey, MalformedAuthorization> {
+    PresentedKey::from_authorization(value)
 }
 
-fn plain(value: &[u8]) -> Result<PresentedKey, ApiError> {
-    PresentedKey::parse(value).map_err(refused)
-}
-
-fn refused(_: MalformedKey) -> ApiError {
-    invalid("The API key is malformed.")
+fn conflict() -> ApiError {
+    ApiError::invalid_request(
+        "conflicting_credentials",
+        "The request has two API keys, and they differ; send one.",
+    )
 }
 
 /// A credential was presented, and it does not hold: what guessing looks like.
@@ -158,7 +260,9 @@ mod tests {
                 )
             })
             .collect();
-        let found = presented(&headers);
+        let own = Credential::of(&headers, &X_API_KEY, PresentedKey::parse);
+        let shared = Credential::of(&headers, &header::AUTHORIZATION, bearer);
+        let found = own.key().and_then(|own| agreed(own, shared.key()?));
         match expect {
             Ok(some) => assert_eq!(found.unwrap().is_some(), some),
             Err(code) => assert_eq!(found.unwrap_err().code(), code),
@@ -204,9 +308,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.append("authorization", HeaderValue::from_static("Bearer abc"));
         headers.append("authorization", HeaderValue::from_static("Bearer abd"));
-        assert_eq!(
-            presented(&headers).unwrap_err().code(),
-            "conflicting_credentials"
-        );
+        let shared = Credential::of(&headers, &header::AUTHORIZATION, bearer);
+        assert_eq!(shared.key().unwrap_err().code(), "conflicting_credentials");
     }
 }

@@ -34,6 +34,7 @@ impl Authorize {
         match access {
             Access::Open | Access::Caller => Ok(()),
             Access::Scope(scope) => caller.require(scope),
+            Access::EitherScope(scope, or) => caller.require_either(scope, Some(or)),
             Access::ScopeOfKeys(scope) if self.keys.key_required() || caller.key_id().is_some() => {
                 caller.require(scope)
             }

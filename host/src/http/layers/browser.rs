@@ -7,6 +7,7 @@
 
 use super::check::Refusal;
 use crate::http::error::{ApiError, ErrorType};
+use crate::http::host_name::host_and_port;
 use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -51,7 +52,7 @@ impl FromStr for AllowedOrigin {
         if text == "*" {
             return Ok(Self::Any);
         }
-        let origin = text.to_ascii_lowercase();
+        let origin = spelt_plainly(text).ok_or(InvalidOrigin)?;
         let (scheme, authority) = origin.split_once("://").ok_or(InvalidOrigin)?;
         let is_scheme = scheme.starts_with(|first: char| first.is_ascii_lowercase())
             && scheme
@@ -60,8 +61,7 @@ impl FromStr for AllowedOrigin {
         // Browsers leave out the usual port, so one that has it would never match.
         let usual = (scheme == "https" && authority.ends_with(":443"))
             || (scheme == "http" && authority.ends_with(":80"));
-        if !is_scheme || usual || crate::http::host_name::host_name(authority.as_bytes()).is_none()
-        {
+        if !is_scheme || usual {
             return Err(InvalidOrigin);
         }
         HeaderValue::from_str(&origin)
@@ -77,6 +77,19 @@ impl fmt::Display for AllowedOrigin {
             Self::Exact(origin) => f.write_str(origin.to_str().unwrap_or_default()),
         }
     }
+}
+
+/// An origin in lower case, without the dot that may end a name and without an empty port. None
+/// where it has no host.
+fn spelt_plainly(origin: &str) -> Option<String> {
+    let origin = origin.to_ascii_lowercase();
+    let (scheme, authority) = origin.split_once("://")?;
+    let (name, port) = host_and_port(authority.as_bytes())?;
+    let name = std::str::from_utf8(name).ok()?;
+    Some(match port {
+        Some(port) => format!("{scheme}://{name}:{port}"),
+        None => format!("{scheme}://{name}"),
+    })
 }
 
 /// Which origins may call, as the layers share it.
@@ -119,7 +132,15 @@ impl Origins {
         if self.0.any {
             return Some(HeaderValue::from_static("*"));
         }
-        self.0.exact.iter().find(|exact| *exact == origin).cloned()
+        // Browsers compare what they are told with what they have sent, so that is given back.
+        let is_listed = |origin: &[u8]| self.0.exact.iter().any(|exact| exact.as_bytes() == origin);
+        let is_allowed = is_listed(origin.as_bytes())
+            || origin
+                .to_str()
+                .ok()
+                .and_then(spelt_plainly)
+                .is_some_and(|plain| is_listed(plain.as_bytes()));
+        is_allowed.then(|| origin.clone())
     }
 }
 
@@ -147,7 +168,8 @@ const EXPOSED: HeaderValue = HeaderValue::from_static(
     "x-request-id, retry-after, www-authenticate, location, allow, \
      inference-header-content-length, x-ratelimit-limit-requests, \
      x-ratelimit-remaining-requests, x-ratelimit-reset-requests, x-ratelimit-limit-tokens, \
-     x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens",
+     x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens, openai-processing-ms, \
+     x-belljar-report, x-belljar-ignored",
 );
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE");

@@ -9,7 +9,7 @@
 use super::browser::BrowserConfig;
 use super::check::Refusal;
 use crate::http::error::{ApiError, ErrorType};
-use crate::http::host_name::host_name;
+use crate::http::host_name::{host_and_port, host_name};
 use axum::extract::Request;
 use http::{StatusCode, Version, header};
 use std::net::IpAddr;
@@ -62,7 +62,7 @@ impl HostNames {
             .authority()
             .map(|name| name.as_str().as_bytes());
         let host = match (authority, host) {
-            (Some(authority), Some(host)) if !authority.eq_ignore_ascii_case(host) => {
+            (Some(authority), Some(host)) if !is_same(authority, host) => {
                 return Err(invalid("The request names two different hosts."));
             }
             (Some(name), _) | (None, Some(name)) => name,
@@ -80,6 +80,16 @@ impl HostNames {
             "The server is not called by this name; the setting `http.allowed_hosts` lists those \
              that it is called by.",
         ))
+    }
+}
+
+/// Whether two spellings name one host and one port.
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    match (host_and_port(one), host_and_port(other)) {
+        (Some((one, one_port)), Some((other, other_port))) => {
+            one.eq_ignore_ascii_case(other) && one_port == other_port
+        }
+        _ => false,
     }
 }
 
@@ -121,6 +131,11 @@ mod tests {
         let any = on("127.0.0.1", &["*"]);
         let v11 = Version::HTTP_11;
         for good in [
+            "localhost.",
+            "localhost.:80",
+            "localhost:",
+            "[::1]:",
+            "127.0.0.1.:",
             "localhost",
             "LOCALHOST:1",
             "127.0.0.1:8000",
@@ -139,6 +154,10 @@ mod tests {
         );
         check(&set, v11, "/", &["my.example:80"], "");
         check(&set, v11, "/", &["[::2]"], "");
+        check(&set, v11, "/", &["my.example.:"], "");
+        let dotted = on("127.0.0.1", &["My.Example."]);
+        check(&dotted, v11, "/", &["my.example"], "");
+        check(&dotted, v11, "/", &["my.example."], "");
         check(&outside, v11, "/", &["anything.example"], "");
         check(
             &outside_set,
@@ -169,6 +188,16 @@ mod tests {
             "host_not_allowed",
         );
         check(&local, v11, "http://localhost/", &["localhost"], "");
+        check(&local, v11, "http://localhost./", &["localhost"], "");
+        check(&local, v11, "http://localhost:80/", &["localhost.:80"], "");
+        check(
+            &local,
+            v11,
+            "http://localhost:81/",
+            &["localhost"],
+            "invalid_host",
+        );
         check(&local, Version::HTTP_2, "http://localhost/", &[], "");
+        check(&local, Version::HTTP_2, "http://localhost./", &[], "");
     }
 }

@@ -4,6 +4,7 @@
 use crate::audit::AuditLog;
 use crate::http::error::LogDetail;
 use crate::http::policy::{MethodPolicies, RoutePolicies, RoutePolicy};
+use crate::http::surface::Surface;
 use crate::ids::RequestId;
 use crate::inference::RequestContext;
 use crate::telemetry::AccessRecord;
@@ -24,6 +25,9 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// What was found in the request and let through all the same.
 const X_BELLJAR_REPORT: HeaderName = HeaderName::from_static("x-belljar-report");
 
+/// How long the answer took to begin, in milliseconds, as clients of OpenAI read it.
+const OPENAI_PROCESSING_MS: HeaderName = HeaderName::from_static("openai-processing-ms");
+
 /// What is logged as the status where the caller left before there was one. Never sent.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
@@ -33,6 +37,7 @@ pub(crate) struct Observation {
     policy: RoutePolicy,
     route: Arc<OnceLock<Route>>,
     method: MethodLabel,
+    surface: Surface,
     started: Instant,
     status: u16,
     bytes_out: u64,
@@ -64,6 +69,7 @@ impl Observation {
             policy,
             route: Arc::clone(route),
             method: MethodLabel::of(request.method()),
+            surface: Surface::of(request.uri().path()),
             started,
             status: CLIENT_CLOSED_REQUEST,
             bytes_out: 0,
@@ -83,6 +89,12 @@ impl Observation {
     /// Puts the request's id on its answer, which ends the request with its last byte.
     pub(super) fn finish(mut self, mut response: Response) -> Response {
         self.status = response.status().as_u16();
+        response = self.surface.retell(response);
+        if self.surface == Surface::OpenAi {
+            let took = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let headers = response.headers_mut();
+            headers.insert(OPENAI_PROCESSING_MS, HeaderValue::from(took));
+        }
         if let Some(LogDetail(detail)) = response.extensions().get() {
             tracing::error!(
                 request.id = %self.context.id(),

@@ -23,7 +23,11 @@ fn resolve(rule: &OriginRule, peer: &str, xff: &[&str], forwarded: &[&str]) -> S
     );
     resolved.map_or_else(
         |ConflictingOrigins| "conflict".to_owned(),
-        |address| address.ip().to_string(),
+        |origin| {
+            // Whom nobody can be held to is marked.
+            let mark = if origin.is_caller { "" } else { "?" };
+            format!("{}{mark}", origin.ip())
+        },
     )
 }
 
@@ -51,13 +55,42 @@ fn the_right_most_untrusted_hop_is_the_caller() {
 
 #[test]
 fn garbage_ends_the_walk_at_the_last_known_hop() {
-    check_xff(&["192.0.2.7, unknown, 10.0.0.2"], "10.0.0.2");
-    check_xff(&["192.0.2.7, unknown"], "10.0.0.1");
-    check_xff(&["192.0.2.7,"], "10.0.0.1");
-    check_xff(&[""], "10.0.0.1");
-    check_xff(&["192.0.2.7, 10.0.0.2, \u{fe}"], "10.0.0.1");
-    check_xff(&["fe80::1%eth0"], "10.0.0.1");
-    check_xff(&["192.0.2.777"], "10.0.0.1");
+    check_xff(&["192.0.2.7, unknown, 10.0.0.2"], "10.0.0.2?");
+    check_xff(&["192.0.2.7, unknown"], "10.0.0.1?");
+    check_xff(&["192.0.2.7, 10.0.0.2, \u{fe}"], "10.0.0.1?");
+    check_xff(&["fe80::1%eth0"], "10.0.0.1?");
+    check_xff(&["192.0.2.777"], "10.0.0.1?");
+}
+
+#[test]
+fn empty_elements_and_pairs_say_nothing() {
+    for line in [
+        "192.0.2.7,",
+        ",192.0.2.7",
+        "192.0.2.7, ,\t,10.0.0.2",
+        " , 192.0.2.7 , ,",
+        "192.0.2.7,,10.0.0.2,",
+    ] {
+        check_xff(&[line], "192.0.2.7");
+        check_xff(&[line, ""], "192.0.2.7");
+        check_xff(&["198.51.100.1", line], "192.0.2.7");
+    }
+    for nothing in [&[""][..], &[","], &["", " , "]] {
+        check_xff(nothing, "10.0.0.1");
+    }
+    let rule = rule(ForwardedHeader::Forwarded);
+    for line in [
+        "for=192.0.2.7;",
+        ";for=192.0.2.7",
+        "for=192.0.2.7;;proto=http",
+        "for=192.0.2.7; ;proto=http; ",
+        "for=192.0.2.7,",
+        ",for=192.0.2.7,,for=10.0.0.2;",
+        "for=192.0.2.7, ; ,",
+    ] {
+        let found = resolve(&rule, "10.0.0.1", &[], &[line]);
+        assert_eq!(found, "192.0.2.7", "{line}");
+    }
 }
 
 #[test]
@@ -79,10 +112,10 @@ fn forwarded_is_read_as_the_standard_says() {
         &["for=198.51.100.1, for=192.0.2.7", "for=10.0.0.2"],
         "192.0.2.7",
     );
-    check(&["for=192.0.2.7, for=unknown"], "10.0.0.1");
-    check(&["for=192.0.2.7, for=_hidden"], "10.0.0.1");
-    check(&["for=192.0.2.7;for=192.0.2.8"], "10.0.0.1");
-    check(&["proto=https"], "10.0.0.1");
+    check(&["for=192.0.2.7, for=unknown"], "10.0.0.1?");
+    check(&["for=192.0.2.7, for=_hidden"], "10.0.0.1?");
+    check(&["for=192.0.2.7;for=192.0.2.8"], "10.0.0.1?");
+    check(&["proto=https"], "10.0.0.1?");
     // A quote that the caller has left open does not swallow what the proxy has appended.
     check(&["for=\"198.51.100.1, for=192.0.2.7"], "192.0.2.7");
     check(&["for=\"198.51.100.1;x=, for=\"192.0.2.7\""], "192.0.2.7");
@@ -121,7 +154,7 @@ proptest! {
             xff.iter().map(Vec::as_slice),
             forwarded.iter().map(Vec::as_slice),
         );
-        prop_assert_eq!(resolved.map(ClientAddress::ip), Ok(peer));
+        prop_assert_eq!(resolved.map(Origin::ip), Ok(peer));
     }
 
     /// Whatever a caller writes to the left of what a proxy appends, the caller is found.
@@ -137,7 +170,7 @@ proptest! {
             let none = std::iter::empty::<&[u8]>();
             let peer = "10.0.0.1".parse().unwrap();
             let resolved = rule.resolve(peer, lines.iter().map(Vec::as_slice), none);
-            prop_assert_eq!(resolved.map(ClientAddress::ip), Ok(caller));
+            prop_assert_eq!(resolved.map(Origin::ip), Ok(caller));
         }
     }
 
@@ -152,6 +185,6 @@ proptest! {
         let none = std::iter::empty::<&[u8]>();
         let peer = "10.0.0.1".parse().unwrap();
         let resolved = rule.resolve(peer, none, [joined.as_slice()].into_iter());
-        prop_assert_eq!(resolved.map(ClientAddress::ip), Ok(caller));
+        prop_assert_eq!(resolved.map(Origin::ip), Ok(caller));
     }
 }

@@ -4,7 +4,7 @@
 use super::super::elements::Elements;
 use super::super::{Form, Input};
 use super::walk::{Data, Node, Walk};
-use super::{Key, Options, Place, Plain, Stash, Text, has_control};
+use super::{Key, OptionalText, Options, Place, Plain, Scalar, Stash, Text, has_control};
 use belljar_sandbox::tensor::{
     TENSOR_DIMENSIONS_MAX, TENSORS_MAX, datatype_named, datatype_names, element_bytes,
     element_count,
@@ -155,16 +155,16 @@ impl<'de> Visitor<'de> for Tensor<'_> {
                     })?);
                 }
                 "datatype" => {
-                    let name = map.next_value_seed(Text {
-                        stash,
-                        place: &field,
-                    })?;
+                    let place = &field;
+                    let Some(name) = map.next_value_seed(OptionalText { stash, place })? else {
+                        continue;
+                    };
                     fields.datatype = Some(datatype_named(&name).ok_or_else(|| {
                         let all = datatype_names().collect::<Vec<_>>().join(", ");
                         stash.fail(field, format!("unknown datatype; there are {all}"))
                     })?);
                 }
-                "shape" => fields.shape = Some(map.next_value_seed(Shape { stash, place })?),
+                "shape" => fields.shape = map.next_value_seed(Shape { stash, place })?,
                 "data" => {
                     let mut walk = Walk::new(stash, place, "data", fields.datatype);
                     stash.single.set(fields.datatype == Some(Datatype::Fp32));
@@ -173,7 +173,7 @@ impl<'de> Visitor<'de> for Tensor<'_> {
                         depth: 0,
                     })?;
                     stash.single.set(false);
-                    fields.data = Some(walk.end());
+                    fields.data = walk.end();
                 }
                 "parameters" => {
                     let options = map.next_value_seed(Options { stash, place })?;
@@ -182,17 +182,21 @@ impl<'de> Visitor<'de> for Tensor<'_> {
                 // What follows is how msgpack-numpy packs an array.
                 "nd" => {
                     let value = map.next_value_seed(Plain)?;
-                    fields.numpy = matches!(value, Some(Value::Boolean(_)));
+                    fields.numpy = matches!(value, Scalar::Plain(Value::Boolean(_)));
                     // A scalar of NumPy is packed without a shape.
-                    if matches!(value, Some(Value::Boolean(false))) {
+                    if matches!(value, Scalar::Plain(Value::Boolean(false))) {
                         fields.shape.get_or_insert_default();
                     }
                 }
                 "type" => {
-                    let Some(Value::Text(name)) = map.next_value_seed(Plain)? else {
-                        return Err(stash.fail(field, "structured arrays are not supported"));
+                    fields.numpy_type = match map.next_value_seed(Plain)? {
+                        Scalar::Plain(Value::Text(name)) => Some(name),
+                        Scalar::Null => None,
+                        Scalar::Plain(_) | Scalar::Nested => {
+                            let message = "structured arrays are not supported";
+                            return Err(stash.fail(field, message));
+                        }
                     };
-                    fields.numpy_type = Some(name);
                 }
                 _ => {
                     map.next_value::<IgnoredAny>()?;
@@ -218,9 +222,12 @@ impl<'a> Tensor<'a> {
             walk: &mut walk,
             depth: 0,
         })?;
-        let Data {
+        let Some(Data {
             elements, shape, ..
-        } = walk.end();
+        }) = walk.end()
+        else {
+            return Err(self.stash.fail(self.place.to_string(), "is missing"));
+        };
         let input = Input {
             name: String::new(),
             shape,
@@ -371,25 +378,29 @@ struct Shape<'a> {
 }
 
 impl<'de> DeserializeSeed<'de> for Shape<'_> {
-    type Value = Vec<u64>;
+    type Value = Option<Vec<u64>>;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Vec<u64>, D::Error> {
-        deserializer.deserialize_seq(self)
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for Shape<'_> {
-    type Value = Vec<u64>;
+    type Value = Option<Vec<u64>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a list of dimensions")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<u64>, A::Error> {
+    fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         let mut shape = Vec::new();
         while let Some(dimension) = seq.next_element_seed(Plain)? {
             let place = || format!("{}.shape[{}]", self.place, shape.len());
-            let Some(Value::Integer(dimension)) = dimension else {
+            let Scalar::Plain(Value::Integer(dimension)) = dimension else {
                 return Err(self.stash.fail(place(), "must be a whole number"));
             };
             let Ok(dimension) = u64::try_from(dimension) else {
@@ -406,6 +417,6 @@ impl<'de> Visitor<'de> for Shape<'_> {
             }
             shape.push(dimension);
         }
-        Ok(shape)
+        Ok(Some(shape))
     }
 }

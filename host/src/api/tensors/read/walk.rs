@@ -28,8 +28,9 @@ pub(super) struct Walk<'a> {
     /// The place of the current element, for the message.
     path: Vec<u64>,
     raw: Option<Vec<u8>>,
-    /// Whether bytes at depth 0 are the whole tensor and not one element of it.
+    /// Whether bytes at depth 0 are the whole tensor and not one element of it, and null is none.
     pub(super) is_whole_tensor: bool,
+    is_null: bool,
 }
 
 impl<'a> Walk<'a> {
@@ -49,10 +50,15 @@ impl<'a> Walk<'a> {
             path: Vec::with_capacity(4),
             raw: None,
             is_whole_tensor: true,
+            is_null: false,
         }
     }
 
-    pub(super) fn end(self) -> Data {
+    /// What was found; none where there was null in the place of a whole tensor.
+    pub(super) fn end(self) -> Option<Data> {
+        if self.is_null {
+            return None;
+        }
         let depth = self.leaf_depth.unwrap_or(TENSOR_DIMENSIONS_MAX);
         let shape = self
             .lengths
@@ -61,12 +67,12 @@ impl<'a> Walk<'a> {
             .map_while(|length| length)
             .collect();
         let is_raw = self.raw.is_some();
-        Data {
+        Some(Data {
             elements: self.elements,
             shape,
             raw: self.raw,
             is_raw,
-        }
+        })
     }
 
     fn fail<E: de::Error>(&self, message: impl Into<String>) -> E {
@@ -171,6 +177,10 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
     }
 
     fn visit_unit<E: de::Error>(self) -> Result<(), E> {
+        if self.depth == 0 && self.walk.is_whole_tensor {
+            self.walk.is_null = true;
+            return Ok(());
+        }
         Err(self
             .walk
             .fail("null is no element; a binary format can say NaN"))

@@ -1,0 +1,70 @@
+//! The protocol that a path belongs to: its errors have the shape that its clients read.
+
+use super::error::ErrorText;
+use axum::body::Body;
+use axum::response::Response;
+use http::header;
+
+/// The protocol of a path. Known from the path alone, so that refusals of requests that no route
+/// has seen have the right shape, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Surface {
+    /// `/v1`: OpenAI's API.
+    OpenAi,
+    /// `/v2`: the Open Inference Protocol, whose errors are `{"error":"text"}`.
+    OpenInference,
+    /// Everything else.
+    Own,
+}
+
+impl Surface {
+    /// The protocol of a path.
+    pub(crate) fn of(path: &str) -> Self {
+        let is_under = |root: &str| {
+            let rest = path.strip_prefix(root);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        if is_under("/v1") {
+            Self::OpenAi
+        } else if is_under("/v2") {
+            Self::OpenInference
+        } else {
+            Self::Own
+        }
+    }
+
+    /// An answer in the words of the protocol. Errors are written in OpenAI's, which are our own,
+    /// by whoever refuses; only here is it known who asked.
+    pub(crate) fn retell(self, mut response: Response) -> Response {
+        if self != Self::OpenInference {
+            return response;
+        }
+        let Some(error) = response.extensions_mut().remove::<ErrorText>() else {
+            return response;
+        };
+        response.headers_mut().remove(header::CONTENT_LENGTH);
+        response.map(|_| Body::from(error.for_open_inference()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Surface;
+
+    #[test]
+    fn a_path_belongs_to_the_protocol_of_its_first_part() {
+        for (path, surface) in [
+            ("/v1", Surface::OpenAi),
+            ("/v1/models", Surface::OpenAi),
+            ("/v2", Surface::OpenInference),
+            ("/v2/", Surface::OpenInference),
+            ("/v2/models/x/infer", Surface::OpenInference),
+            ("/v22", Surface::Own),
+            ("/", Surface::Own),
+            ("/infer", Surface::Own),
+            ("*", Surface::Own),
+        ] {
+            assert_eq!(Surface::of(path), surface, "{path}");
+        }
+    }
+}
