@@ -12,7 +12,9 @@ use std::path::{Path, PathBuf};
 
 use axum::Router;
 use belljar_bundle::{BundleError, Store};
-use belljar_sandbox::{Compiler, CompilerConfig, Sandbox, SlotReset, StartError};
+use belljar_sandbox::{
+    Compiler, CompilerConfig, MacKey, Sandbox, SharedCache, SlotReset, StartError,
+};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -258,14 +260,29 @@ fn compiler(
         let path = path.to_owned();
         move |source| AppError::File { path, source }
     };
+    let cache_of = settings.compiler.cache_of.as_deref();
     let key = data_dir.join(CompilerConfig::KEY_FILE);
+    let shared = SharedCache {
+        folder: cache_of.unwrap_or(data_dir).join("compiled"),
+        is_filled: cache_of.is_some(),
+    };
+    let own = CompilerConfig::in_folder(program, data_dir).map_err(failed(&key))?;
+    let mac_key = match cache_of {
+        Some(folder) => {
+            let key = folder.join(CompilerConfig::KEY_FILE);
+            MacKey::open(&key).map_err(failed(&key))?
+        }
+        None => own.mac_key.clone(),
+    };
     let config = CompilerConfig {
         concurrency: settings.compiler.concurrency,
         wall_time: settings.compiler.wall_time,
         cpu_time: settings.compiler.cpu_time,
         address_space_bytes_max: settings.compiler.address_space_bytes_max,
         component_bytes_max: settings.models.archive.component_bytes_max,
-        ..CompilerConfig::in_folder(program, data_dir).map_err(failed(&key))?
+        mac_key,
+        shared: Some(shared),
+        ..own
     };
     let artefacts = config.artefacts.clone();
     Compiler::new(config, sandbox).map_err(failed(&artefacts))

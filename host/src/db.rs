@@ -194,6 +194,28 @@ impl Db {
     }
 }
 
+/// Makes a data directory if it is not there, and checks that nobody else owns or writes it. For
+/// commands that keep something there and open no store.
+///
+/// # Errors
+///
+/// When it cannot be made, or others have a hand in it.
+pub fn private_directory(path: &Path) -> Result<(), DbError> {
+    make_directory(path)?;
+    directory::check_owner_and_mode(path)
+}
+
+fn make_directory(path: &Path) -> Result<(), DbError> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|source| DbError::Directory {
+            path: path.to_owned(),
+            source,
+        })
+}
+
 /// The longest wait for another process to let go of the directory. One that was killed may have
 /// been starting a child at that moment, which has a copy of the lock until it has become another
 /// program.
@@ -219,11 +241,7 @@ impl LockedDirectory {
             path: path.to_owned(),
             source,
         };
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(path)
-            .map_err(failed)?;
+        make_directory(path)?;
         directory::check_owner_and_mode(path)?;
         let file = OpenOptions::new()
             .create(true)

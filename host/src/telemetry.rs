@@ -8,6 +8,7 @@ mod line;
 mod lines;
 mod logs;
 pub mod metrics;
+mod one_line;
 
 pub use access::AccessRecord;
 pub use logs::{

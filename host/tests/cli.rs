@@ -162,7 +162,11 @@ fn a_project_is_packed_checked_and_run_without_a_server() {
         home.fails(1, &["run", folder, "--prompt", "hi"])
             .contains("--input")
     );
-    assert!(!home.data_dir().exists(), "nothing is left behind");
+    // What was compiled is kept for the next command, with the key of its seals, and nothing else.
+    let left = fs::read_dir(home.data_dir()).unwrap().flatten();
+    let mut left: Vec<_> = left.map(|entry| entry.file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["artefacts.key", "compiled"]);
 }
 
 #[test]

@@ -213,3 +213,100 @@ fn files(folder: &Path) -> Vec<std::path::PathBuf> {
     found.sort();
     found
 }
+
+/// A crash costs the log a line, whatever its functions are called, and so many a minute.
+#[test]
+fn a_model_that_crashes_neither_forges_nor_floods_the_log() {
+    let home = Home::new();
+    let component = fs::read(belljar_test_guests::path("forged_names")).unwrap();
+    let project = home.project_of(&component, "project", PROJECT);
+    home.ok(&["pack", project.to_str().unwrap(), "-o", "m.tar"]);
+    let mut command = home.command(&["--listen", "127.0.0.1:0", SMALL[0], SMALL[1]]);
+    command
+        .env("RUST_BACKTRACE", "1")
+        .env("BELLJAR_LOG_ACCESS", "false");
+    command.env("BELLJAR_LOG_LEVEL", "info,belljar_sandbox=debug");
+    let server = Server::spawn(command);
+    home.ok(&["push", "m.tar"]);
+    let json = [("content-type", "application/json")];
+    let body = r#"{"model":"mine","inputs":{"x":[1]}}"#;
+    const RUNS: usize = 200;
+    for _ in 0..RUNS {
+        assert_eq!(http(&server.url, "POST", "/infer", &json, body).0, 502);
+    }
+    let log = server.stop().1;
+    let failed = log
+        .lines()
+        .filter(|line| line.contains("a run failed"))
+        .count();
+    assert!((1..RUNS / 2).contains(&failed), "{failed} lines");
+    assert!(log.contains("it failed in"), "{log}");
+    for line in log.lines() {
+        assert!(!line.starts_with("2026-11-28T00:00:00"), "{line}");
+        assert!(!line.contains(['\u{202e}', '\u{2028}', '\u{1b}']), "{line}");
+        assert!(!line.contains("wasmtime::"), "a frame of the host: {line}");
+    }
+}
+
+/// Whoever uploads a model reads why its `load` failed, from whichever command.
+#[test]
+fn what_load_says_reaches_its_author() {
+    let home = Home::new();
+    let component = fs::read(belljar_test_guests::path("panics_in_load")).unwrap();
+    let project = home.project_of(&component, "project", PROJECT);
+    let project = project.to_str().unwrap();
+    let words = ["reading the weights", "weights.bin is of another model"];
+    let told = home.fails(1, &["check", project]);
+    let ran = home.fails(1, &["run", project, "--input", "{\"x\":[1]}"]);
+    home.ok(&["pack", project, "-o", "m.tar"]);
+    let server = Server::start(&home, &SMALL);
+    let pushed = home.fails(1, &["push", "m.tar"]);
+    let shown = home.ok(&["models", "show", "mine@1.2.3", "--json"]);
+    let log = server.stop().1;
+    for word in words {
+        for text in [&told, &ran, &pushed, &shown, &log] {
+            assert!(text.contains(word), "{word}: {text}");
+        }
+    }
+    assert!(
+        log.lines().all(|line| !line.starts_with("2026-11-28T00")),
+        "{log}"
+    );
+}
+
+/// What was checked is not compiled again to be run or served.
+#[test]
+fn check_run_and_push_share_what_was_compiled() {
+    let home = Home::new();
+    let project = home.project("project", PROJECT);
+    let project = project.to_str().unwrap();
+    home.ok(&["check", project]);
+    let again = home.run(&["check", "-v", project]);
+    let log = String::from_utf8_lossy(&again.stderr).into_owned();
+    assert!(
+        again.status.success() && !log.contains("compiled a version"),
+        "{log}"
+    );
+    let ran = home.run(&["run", "-v", project, "--input", "{\"x\":[1]}"]);
+    let log = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert!(
+        ran.status.success() && !log.contains("compiled a version"),
+        "{log}"
+    );
+    assert!(log.contains("fuel ") && log.contains("memory "), "{log}");
+    home.ok(&["pack", project, "-o", "m.tar"]);
+    let server = Server::start(
+        &home,
+        &[
+            "--set",
+            "embedded.fake=false",
+            "--set",
+            "embedded.echo=false",
+        ],
+    );
+    home.ok(&["push", "m.tar"]);
+    let log = server.stop().1;
+    assert!(!log.contains("compiled a version"), "{log}");
+}
+
+const PROJECT: &str = "schema = 1\nname = 'mine'\nversion = '1.2.3'\ncomponent = 'model.wasm'\n";

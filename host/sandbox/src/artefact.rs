@@ -12,7 +12,7 @@ use std::{
     fs::{self, File},
     hash::{DefaultHasher, Hash as _, Hasher as _},
     io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 use wasmtime::{Engine, component::Component};
@@ -142,13 +142,10 @@ struct Seal {
 
 impl Cache {
     pub(crate) fn new(folder: PathBuf, key: MacKey, engine: &Engine) -> io::Result<Self> {
-        let mut hasher = DefaultHasher::new();
-        FORMAT.hash(&mut hasher);
-        engine.precompile_compatibility_hash().hash(&mut hasher);
         let cache = Self {
             folder,
             key,
-            engine_id: format!("{:016x}", hasher.finish()),
+            engine_id: engine_id(engine),
         };
         fs::create_dir_all(&cache.folder)?;
         fs::set_permissions(
@@ -167,6 +164,65 @@ impl Cache {
             }
         }
         Ok(cache)
+    }
+
+    /// The folder of artefacts that several processes write, made when there is something to put
+    /// in.
+    pub(crate) fn of_others(folder: PathBuf, key: MacKey, engine: &Engine) -> Self {
+        Self {
+            folder,
+            key,
+            engine_id: engine_id(engine),
+        }
+    }
+
+    /// Takes in an artefact that lies elsewhere and whose MAC was checked.
+    pub(crate) fn copy_in(&self, content: &[u8; 32], artefact: &Artefact) -> io::Result<Artefact> {
+        let staging = self.staging_path();
+        fs::copy(&artefact.path, &staging)?;
+        let path = staging.clone();
+        let sealed = self.seal(
+            content,
+            Artefact {
+                path,
+                ..artefact.clone()
+            },
+        );
+        if sealed.is_err() {
+            let _ = fs::remove_file(&staging);
+        }
+        sealed
+    }
+
+    /// Takes in an artefact for other processes, and removes the oldest of those there are too
+    /// many of.
+    pub(crate) fn share(&self, content: &[u8; 32], artefact: &Artefact) -> io::Result<()> {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.folder)?;
+        self.copy_in(content, artefact)?;
+        self.prune(SHARED_BYTES_MAX)
+    }
+
+    fn prune(&self, bytes_max: u64) -> io::Result<()> {
+        let mut files = Vec::new();
+        for entry in fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            let facts = entry.metadata()?;
+            files.push((facts.modified()?, facts.len(), entry.path()));
+        }
+        files.sort_unstable();
+        let mut bytes: u64 = files.iter().map(|(_, length, _)| length).sum();
+        for (_, length, path) in files {
+            if bytes <= bytes_max {
+                break;
+            }
+            // Another process may have removed it.
+            let _ = fs::remove_file(path);
+            bytes = bytes.saturating_sub(length);
+        }
+        Ok(())
     }
 
     fn compiled_path(&self, content: &[u8; 32]) -> PathBuf {
@@ -268,6 +324,17 @@ impl Cache {
 
 const STAGING_PREFIX: &str = "staging-";
 
+/// Bytes of the artefacts that processes keep for one another.
+const SHARED_BYTES_MAX: u64 = 2 << 30;
+
+/// What tells the artefacts of one engine from those of another.
+fn engine_id(engine: &Engine) -> String {
+    let mut hasher = DefaultHasher::new();
+    FORMAT.hash(&mut hasher);
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -357,6 +424,23 @@ mod tests {
         assert_eq!(format!("{first:?}"), "MacKey(…)");
         fs::write(&path, b"short").unwrap();
         assert!(MacKey::open(&path).is_err());
+    }
+
+    #[test]
+    fn artefacts_of_others_are_taken_in_whole_and_the_oldest_go_first() {
+        let (folder, cache, content) = sealed();
+        let key = MacKey::open(&folder.path().join("key")).unwrap();
+        let shared = Cache::of_others(folder.path().join("shared"), key, &Engine::default());
+        let other = [9; 32];
+        assert!(shared.open(&other, &[]).is_none());
+        let artefact = cache.open(&content, &[]).unwrap();
+        shared.share(&other, &artefact).unwrap();
+        let theirs = shared.open(&other, &[]).unwrap();
+        let taken = cache.copy_in(&[10; 32], &theirs).unwrap();
+        assert_eq!(taken.inspection(), &inspection());
+        assert!(cache.open(&[10; 32], &[]).is_some());
+        shared.prune(0).unwrap();
+        assert!(shared.open(&other, &[]).is_none());
     }
 
     #[test]

@@ -145,7 +145,7 @@ impl fmt::Display for Unit {
 }
 
 macro_rules! caps {
-    ($($(#[$doc:meta])* $cap:ident $name:literal $unit:expr, $code:literal;)*) => {
+    ($($(#[$doc:meta])* $cap:ident $name:literal $unit:expr, $code:literal, $raised:literal;)*) => {
         /// A dimension in which a run, `load` or a compilation is bounded.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
         #[serde(rename_all = "snake_case")]
@@ -171,6 +171,13 @@ macro_rules! caps {
             pub const fn code(self) -> &'static str {
                 match self { $(Self::$cap => $code,)* }
             }
+
+            /// What moves the cap, for whoever hit it: the key of a manifest, the setting of the
+            /// server, or both.
+            #[must_use]
+            pub const fn raised_by(self) -> &'static str {
+                match self { $(Self::$cap => $raised,)* }
+            }
         }
     };
 }
@@ -178,44 +185,64 @@ macro_rules! caps {
 caps! {
     /// Instructions of one request or of `load`. Not covered: what host functions do meanwhile,
     /// and time in which the guest waits; the wall time is for those.
-    Fuel "fuel" Unit::Fuel, "fuel_exhausted";
+    Fuel "fuel" Unit::Fuel, "fuel_exhausted",
+        "`limits.fuel` (for `load`: `limits.load_fuel`) in model.toml raises it, up to the server's `policy.fuel_max`";
     /// Linear memory over all memories. Not covered: what the host keeps for the run besides
     /// (tables, instances, strings on their way), which has caps of its own, and the native
     /// stack.
-    Memory "memory" Unit::Bytes, "memory_exceeded";
+    Memory "memory" Unit::Bytes, "memory_exceeded",
+        "`limits.memory` in model.toml raises it, up to the server's `policy.memory_max`";
     /// Elements over all tables. Not covered: what the elements refer to.
-    TableElements "table_elements" Unit::Count("elements"), "table_elements_exceeded";
+    TableElements "table_elements" Unit::Count("elements"), "table_elements_exceeded",
+        "the server's `policy.table_elements_max` decides";
     /// Core instances of one component. Not covered: their size, which the pool bounds.
-    Instances "instances" Unit::Count("core instances"), "instances_exceeded";
+    Instances "instances" Unit::Count("core instances"), "instances_exceeded",
+        "the server's `policy.instances_max` decides";
     /// Linear memories of one component. Not covered: their size.
-    Memories "memories" Unit::Count("memories"), "memories_exceeded";
+    Memories "memories" Unit::Count("memories"), "memories_exceeded",
+        "the server's `policy.memories_max` decides";
     /// Tables of one component. Not covered: their size.
-    Tables "tables" Unit::Count("tables"), "tables_exceeded";
+    Tables "tables" Unit::Count("tables"), "tables_exceeded",
+        "the server's `policy.tables_max` decides";
     /// Strings and lists that the host allocates in one crossing from the guest. Not covered: the
     /// sum over many crossings, of which each is freed or counted as output, and what the host
     /// gives to the guest, which lies in the guest's memory.
-    HostcallBytes "hostcall_bytes" Unit::Bytes, "hostcall_bytes_exceeded";
+    HostcallBytes "hostcall_bytes" Unit::Bytes, "hostcall_bytes_exceeded",
+        "the server's `policy.hostcall_max` decides";
     /// Resource handles that are open at one time. Not covered: how many there were in all.
-    Resources "resources" Unit::Count("handles"), "resources_exceeded";
+    Resources "resources" Unit::Count("handles"), "resources_exceeded",
+        "the server's `policy.resources_max` decides";
     /// The guest's stack. Not covered: what host functions need above it.
-    Stack "stack" Unit::Bytes, "stack_exhausted";
+    Stack "stack" Unit::Bytes, "stack_exhausted",
+        "it is the same for all models: a recursion is too deep";
     /// Captured stdout and stderr together. Not covered: the lines they make in the log, which
     /// count as log lines.
-    StdioBytes "stdio_bytes" Unit::Bytes, "stdio_exceeded";
+    StdioBytes "stdio_bytes" Unit::Bytes, "stdio_exceeded",
+        "the server's `policy.stdio_max` decides";
     /// Lines written to the log. Not covered: their length, which is cut instead.
-    LogLines "log_lines" Unit::Count("lines"), "log_lines_exceeded";
+    LogLines "log_lines" Unit::Count("lines"), "log_lines_exceeded",
+        "the server's `policy.log_lines_max` decides";
     /// The answer. Not covered: what becomes of it on the wire, as JSON for example.
-    OutputBytes "output_bytes" Unit::Bytes, "output_too_large";
+    OutputBytes "output_bytes" Unit::Bytes, "output_too_large",
+        "`limits.output` in model.toml raises it, up to the server's `policy.output_max`";
     /// Time on the wall clock. Not covered: the wait for a slot before the run, and the pauses
     /// of a stream that its reader asks for.
-    WallTimeMs "deadline" Unit::Milliseconds, "deadline_exceeded";
+    WallTimeMs "deadline" Unit::Milliseconds, "deadline_exceeded",
+        "`limits.deadline` in model.toml raises it, up to the server's `policy.deadline_max`; that of `load` is `policy.load_time_max`";
     /// The component as uploaded. Not covered: the assets, which the archive's limits bound.
-    ComponentBytes "component_bytes" Unit::Bytes, "component_too_large";
-    /// Compilation and load together, in time on the wall clock or of the processor. Not
-    /// covered: the wait for other compilations.
-    CompileTimeMs "compile_time" Unit::Milliseconds, "compile_time_exceeded";
+    ComponentBytes "component_bytes" Unit::Bytes, "component_too_large",
+        "the server's `archive.component_max` decides";
+    /// Compilation and load together, in processor time, which other programs on the machine do
+    /// not take from it. Not covered: the wait for other compilations.
+    CompileTimeMs "compile_time" Unit::Milliseconds, "compile_time_exceeded",
+        "the server's `compiler.cpu_time` decides";
+    /// Compilation and load together, on the wall clock: the end of one that does not compute and
+    /// does not end. Not covered: the wait for other compilations.
+    CompileWallTimeMs "compile_wall_time" Unit::Milliseconds, "compile_time_exceeded",
+        "the server's `compiler.wall_time` decides";
     /// Address space of the compiling process. Not covered: its files, of which it writes one.
-    CompileAddressSpaceBytes "compile_address_space" Unit::Bytes, "compile_memory_exceeded";
+    CompileAddressSpaceBytes "compile_address_space" Unit::Bytes, "compile_memory_exceeded",
+        "the server's `compiler.address_space_max` decides";
 }
 
 /// A cap that was hit: which, what it stood at, and what was used or asked for.
@@ -253,7 +280,11 @@ impl fmt::Display for CapHit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { cap, limit, used } = self;
         let (name, unit) = (cap.name(), cap.unit());
-        write!(f, "{name} cap of {limit} {unit} hit ({used} used)")
+        let raised = cap.raised_by();
+        write!(
+            f,
+            "{name} cap of {limit} {unit} hit ({used} used); {raised}"
+        )
     }
 }
 
@@ -264,9 +295,14 @@ mod tests {
     #[test]
     fn a_hit_names_its_cap_with_both_numbers() {
         let hit = CapHit::one_more(Cap::Resources, 15);
-        assert_eq!(hit.to_string(), "resources cap of 15 handles hit (16 used)");
-        let hit = CapHit::used_up(Cap::WallTimeMs, 100);
-        assert_eq!(hit.to_string(), "deadline cap of 100 ms hit (100 used)");
+        let text = "resources cap of 15 handles hit (16 used); the server's `policy.resources_max` decides";
+        assert_eq!(hit.to_string(), text);
+        let hit = CapHit::used_up(Cap::Memory, 100).to_string();
+        assert!(
+            hit.starts_with("memory cap of 100 bytes hit (100 used); "),
+            "{hit}"
+        );
+        assert!(hit.contains("`limits.memory` in model.toml"), "{hit}");
     }
 
     #[test]

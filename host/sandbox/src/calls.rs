@@ -4,7 +4,7 @@ use crate::{
     CheckedRequest, RunError,
     fault::short,
     run::{Call, RunContext},
-    tensor::{check_metadata, check_tensors},
+    tensor::{check_metadata, check_tensors, datatype_name},
     wit::{embeddings, tensors, types},
 };
 use wasmtime::component::Instance;
@@ -36,9 +36,53 @@ impl Call for Infer {
         check_tensors(&response.outputs).map_err(|error| RunError::InvalidOutput {
             reason: short(&error.to_string()),
         })?;
+        if let Some(declared) = &context.model.inspection.tensors {
+            check_declared(&response.outputs, &declared.outputs)?;
+        }
         context.add_output(response_bytes(&response))?;
         Ok(response)
     }
+}
+
+/// Holds outputs to what the model itself has declared: who reads its metadata must be able to
+/// rely on it. A model that declares no outputs may give any; one that gives fewer may.
+fn check_declared(
+    outputs: &[tensors::Tensor],
+    declared: &[tensors::TensorInfo],
+) -> Result<(), RunError> {
+    if declared.is_empty() {
+        return Ok(());
+    }
+    for output in outputs {
+        let invalid = |what: String| {
+            Err(RunError::InvalidOutput {
+                reason: short(&format!("the output `{}` {what}", output.name)),
+            })
+        };
+        let Some(info) = declared.iter().find(|info| info.name == output.name) else {
+            return invalid("is none of those that `metadata` declares".to_owned());
+        };
+        if info.datatype != output.datatype {
+            return invalid(format!(
+                "is {} and `metadata` declares {}",
+                datatype_name(output.datatype),
+                datatype_name(info.datatype)
+            ));
+        }
+        let fits = info.shape.len() == output.shape.len()
+            && info
+                .shape
+                .iter()
+                .zip(&output.shape)
+                .all(|(declared, got)| *declared < 0 || u64::try_from(*declared) == Ok(*got));
+        if !fits {
+            return invalid(format!(
+                "has the shape {:?} and `metadata` declares {:?}",
+                output.shape, info.shape
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn response_bytes(response: &tensors::Response) -> u64 {
@@ -151,6 +195,39 @@ impl Call for Probe {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn outputs_are_those_that_were_declared() {
+        use tensors::{Datatype, Tensor, TensorInfo};
+        let declared = [TensorInfo {
+            name: "y".into(),
+            datatype: Datatype::Fp32,
+            shape: vec![-1, 3],
+        }];
+        let given = |name: &str, datatype, shape: &[u64]| {
+            let output = Tensor {
+                name: name.into(),
+                datatype,
+                shape: shape.to_vec(),
+                data: Vec::new(),
+            };
+            match check_declared(&[output], &declared) {
+                Ok(()) => String::new(),
+                Err(error) => error.to_string(),
+            }
+        };
+        assert_eq!(given("y", Datatype::Fp32, &[7, 3]), "");
+        assert!(given("z", Datatype::Fp32, &[7, 3]).contains("`z` is none of those"));
+        assert!(
+            given("y", Datatype::Fp64, &[7, 3]).contains("is FP64 and `metadata` declares FP32")
+        );
+        assert!(given("y", Datatype::Fp32, &[7, 4]).contains("[7, 4]"));
+        assert!(given("y", Datatype::Fp32, &[3]).contains("[3]"));
+        assert!(
+            check_declared(&[], &declared).is_ok(),
+            "fewer may be asked for"
+        );
+    }
 
     #[test]
     fn vectors_are_as_many_as_the_inputs_alike_and_finite() {

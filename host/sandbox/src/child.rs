@@ -2,12 +2,13 @@
 //! `load` and keep its memory, compile, write.
 
 use crate::{
-    Budget, Cap, CapHit, Capabilities, Capability, CompileError, Inspection, RunError, RunLabel,
-    SlotCaps,
+    Budget, Cap, CapHit, Capabilities, Capability, CompileError, GuestLine, Inspection, Loudness,
+    RunError, RunLabel, SlotCaps,
     compiler::{CompileJob, Order, Phase, Report},
     engine,
     engine_text::EngineText,
     fault::{classify, short},
+    guest_log::LogShare,
     imports, inspect,
     memory_pool::MemoryPool,
     run,
@@ -19,7 +20,10 @@ use std::{
     io::{self, Read as _, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     process::ExitCode,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -240,7 +244,10 @@ async fn loaded(order: &Order, component: Vec<u8>) -> Result<Vec<u8>, CompileErr
     tick(&engine);
     let instance = match pre.instantiate_async(&mut store).await {
         Ok(instance) => instance,
-        Err(error) => return Err(failed(classify(&error, store.data()))),
+        Err(error) => {
+            store.data_mut().flush_stdio();
+            return Err(failed(classify(&error, store.data())));
+        }
     };
     let load = instance
         .get_export_index(&mut store, None, LIFECYCLE)
@@ -257,6 +264,15 @@ async fn loaded(order: &Order, component: Vec<u8>) -> Result<Vec<u8>, CompileErr
         })?;
     let called = tokio::time::timeout(budget.wall_time, load.call_async(&mut store, ())).await;
     store.data_mut().flush_stdio();
+    if let Ok(Err(error)) = &called {
+        // Nobody reads this but the author: the functions are named, as the log does at its
+        // closest.
+        heard(&GuestLine::new(
+            Loudness::Error,
+            "trap",
+            &format!("it failed in {}", run::functions(error)),
+        ));
+    }
     match called {
         Err(_) => {
             let hit = CapHit::used_up(Cap::WallTimeMs, budget.wall_time_ms());
@@ -308,6 +324,7 @@ fn load_state(job: &CompileJob, budget: &Budget) -> GuestState {
         label: "load".into(),
         assets: job.assets.clone(),
         quick: AtomicBool::new(true),
+        log_share: LogShare::default(),
     };
     // The process's own cap on its address space is what binds here.
     let memory_pool = MemoryPool::new(u64::MAX);
@@ -318,6 +335,22 @@ fn load_state(job: &CompileJob, budget: &Budget) -> GuestState {
         memory_pool,
         Instant::now(),
     )
+    .heard_by(Box::new(|line| heard(&line)))
+}
+
+/// Bytes of what `load` says that are told to the host, which reads no more of this process than
+/// a report may have.
+const SAID_BYTES_MAX: usize = 256 << 10;
+
+static SAID_BYTES: AtomicUsize = AtomicUsize::new(0);
+
+/// Tells the host what the guest has said in `load`: the log of this process is read by nobody.
+fn heard(line: &GuestLine) {
+    let before = SAID_BYTES.fetch_add(line.text.len(), Ordering::Relaxed);
+    if before < SAID_BYTES_MAX {
+        // A host that is gone needs no report.
+        let _ = say(&Report::Said(line.clone()));
+    }
 }
 
 fn failed(error: RunError) -> CompileError {

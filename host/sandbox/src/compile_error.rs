@@ -67,9 +67,10 @@ impl CompileError {
             Self::NotServed { .. } => "capability_not_served",
             Self::Unsupported { .. } => "unsupported_feature",
             Self::Cap(hit) => match hit.cap {
-                Cap::ComponentBytes | Cap::CompileTimeMs | Cap::CompileAddressSpaceBytes => {
-                    hit.cap.code()
-                }
+                Cap::ComponentBytes
+                | Cap::CompileTimeMs
+                | Cap::CompileWallTimeMs
+                | Cap::CompileAddressSpaceBytes => hit.cap.code(),
                 _ => "load_budget_exceeded",
             },
             Self::TooLargeForPool { .. } => "component_too_large_for_pool",

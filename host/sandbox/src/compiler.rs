@@ -6,9 +6,10 @@
 //! end with the process.
 
 use crate::{
-    Artefact, AssetFile, Budget, Cap, CapHit, Capabilities, Capability, CompileError, Inspection,
-    LoadBudget, LoadError, MacKey, RunError, RunLabel, Sandbox, SlotCaps, artefact::Cache, engine,
-    engine_text::EngineText, fault::short, inspect, state::asset_sizes_agree,
+    Artefact, AssetFile, Budget, Cap, CapHit, Capabilities, Capability, CompileError, GuestLine,
+    Inspection, LoadBudget, LoadError, MacKey, RunError, RunLabel, Sandbox, SlotCaps,
+    artefact::Cache, engine, engine_text::EngineText, fault::short, inspect,
+    state::asset_sizes_agree,
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -52,16 +53,29 @@ pub struct CompilerConfig {
     pub artefacts: PathBuf,
     /// Compilations at once; further ones wait.
     pub concurrency: usize,
-    /// Time on the wall clock of one compilation, with `load`.
-    pub wall_time: Duration,
-    /// CPU time of one compilation, with `load`.
+    /// CPU time of one compilation, with `load`: what it may cost.
     pub cpu_time: Duration,
+    /// Time on the wall clock of one compilation, with `load`. Far longer than the CPU time: a busy
+    /// machine is nobody's fault.
+    pub wall_time: Duration,
     /// Address space of the compiling process, in bytes.
     pub address_space_bytes_max: u64,
     /// Size of a component, in bytes.
     pub component_bytes_max: u64,
     /// The key of the seals.
     pub mac_key: MacKey,
+    /// The artefacts of other processes of the same user, if there are any.
+    pub shared: Option<SharedCache>,
+}
+
+/// A folder of artefacts beside a compiler's own, sealed with the same key: what a bundle was
+/// checked with need not be compiled again where it is served.
+#[derive(Clone, Debug)]
+pub struct SharedCache {
+    /// The folder.
+    pub folder: PathBuf,
+    /// Whether this compiler adds to it, or only takes from it.
+    pub is_filled: bool,
 }
 
 impl CompilerConfig {
@@ -78,11 +92,12 @@ impl CompilerConfig {
             program,
             artefacts: folder.join("artefacts"),
             concurrency: 2,
-            wall_time: Duration::from_secs(120),
+            wall_time: Duration::from_secs(900),
             cpu_time: Duration::from_secs(240),
             address_space_bytes_max: 16 << 30,
             component_bytes_max: 64 << 20,
             mac_key: MacKey::open(&folder.join(Self::KEY_FILE))?,
+            shared: None,
         })
     }
 }
@@ -112,6 +127,15 @@ pub enum Phase {
     Loading,
 }
 
+/// What is heard of a job while it goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// It has come to the next phase.
+    Phase(Phase),
+    /// The guest has written a line in `load`.
+    Said(GuestLine),
+}
+
 /// What the child is told.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Order {
@@ -129,6 +153,7 @@ pub(crate) struct Order {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Report {
     Phase(Phase),
+    Said(GuestLine),
     Done(Inspection),
     Failed(CompileError),
 }
@@ -138,6 +163,7 @@ pub(crate) enum Report {
 pub struct Compiler {
     config: Arc<CompilerConfig>,
     cache: Arc<Cache>,
+    shared: Option<Arc<Cache>>,
     turns: Arc<Semaphore>,
 }
 
@@ -152,8 +178,13 @@ impl Compiler {
             config.mac_key.clone(),
             sandbox.engine(),
         )?;
+        let shared = config.shared.as_ref().map(|shared| {
+            let (folder, key) = (shared.folder.clone(), config.mac_key.clone());
+            Arc::new(Cache::of_others(folder, key, sandbox.engine()))
+        });
         Ok(Self {
             cache: Arc::new(cache),
+            shared,
             turns: Arc::new(Semaphore::new(config.concurrency.max(1))),
             config: Arc::new(config),
         })
@@ -164,7 +195,29 @@ impl Compiler {
     #[must_use]
     pub fn cached(&self, job: &CompileJob) -> Option<Artefact> {
         asset_sizes_agree(&job.assets).ok()?;
-        self.cache.open(&job.content, &job.assets)
+        self.cache
+            .open(&job.content, &job.assets)
+            .or_else(|| self.taken(job))
+    }
+
+    /// The artefact that another process has made of the same job, now among this one's own.
+    fn taken(&self, job: &CompileJob) -> Option<Artefact> {
+        let theirs = self
+            .shared
+            .as_ref()?
+            .open(&shared_content(job)?, &job.assets)?;
+        self.cache.copy_in(&job.content, &theirs).ok()
+    }
+
+    /// Leaves a copy of an artefact for other processes.
+    fn give(&self, job: &CompileJob, artefact: &Artefact) {
+        let is_filled = self.config.shared.as_ref().is_some_and(|it| it.is_filled);
+        if let Some(shared) = self.shared.as_ref().filter(|_| is_filled)
+            && let Some(content) = shared_content(job)
+            && let Err(error) = shared.share(&content, artefact)
+        {
+            tracing::debug!("the compiled model is not kept for other commands: {error}");
+        }
     }
 
     /// Compiles, runs `load` once and keeps its memory, tries the result in `sandbox`, and
@@ -177,7 +230,7 @@ impl Compiler {
         &self,
         job: &CompileJob,
         sandbox: &Sandbox,
-        mut progress: impl FnMut(Phase) + Send,
+        mut progress: impl FnMut(Progress) + Send,
     ) -> Result<Artefact, CompileError> {
         self.check_sizes(job)?;
         let _turn = self
@@ -190,11 +243,15 @@ impl Compiler {
             .in_child(job, sandbox, &output.0, &mut progress)
             .await?;
         let artefact = self.tried(job, sandbox, &output.0, inspection).await?;
-        let (cache, content) = (Arc::clone(&self.cache), job.content);
-        tokio::task::spawn_blocking(move || cache.seal(&content, artefact))
-            .await
-            .map_err(|error| CompileError::host("sealing", error))?
-            .map_err(|error| CompileError::host("sealing", error))
+        let (compiler, job) = (self.clone(), job.clone());
+        tokio::task::spawn_blocking(move || {
+            let artefact = compiler.cache.seal(&job.content, artefact)?;
+            compiler.give(&job, &artefact);
+            io::Result::Ok(artefact)
+        })
+        .await
+        .map_err(|error| CompileError::host("sealing", error))?
+        .map_err(|error| CompileError::host("sealing", error))
     }
 
     /// Deletes the artefacts of the contents that `keep` refuses; returns the bytes freed.
@@ -226,12 +283,13 @@ impl Compiler {
         job: &CompileJob,
         sandbox: &Sandbox,
         output: &Path,
-        progress: &mut (impl FnMut(Phase) + Send),
+        progress: &mut (impl FnMut(Progress) + Send),
     ) -> Result<Inspection, CompileError> {
         let config = sandbox.config();
         let order = Order {
-            job: job.clone(),
-            output: output.to_owned(),
+            job: absolute(job).map_err(|error| CompileError::host("a relative path", error))?,
+            output: std::path::absolute(output)
+                .map_err(|error| CompileError::host("a relative path", error))?,
             address_space_bytes_max: self.config.address_space_bytes_max,
             cpu_time_s: self.config.cpu_time.as_secs().max(1),
             slot: config.slot,
@@ -252,7 +310,7 @@ impl Compiler {
         let wall_time = self.config.wall_time;
         let talk = converse(&mut child, &text, progress);
         let Ok(talked) = tokio::time::timeout(wall_time, talk).await else {
-            let hit = CapHit::used_up(Cap::CompileTimeMs, millis(wall_time));
+            let hit = CapHit::used_up(Cap::CompileWallTimeMs, millis(wall_time));
             return Err(CompileError::Cap(hit));
         };
         let (report, stderr, status) =
@@ -338,6 +396,15 @@ impl Compiler {
     }
 }
 
+/// What identifies a job for other processes, whose caps may be others: what was compiled within
+/// wider ones must not come to where they are narrower.
+fn shared_content(job: &CompileJob) -> Option<[u8; 32]> {
+    let caps = serde_json::to_vec(&(&job.load, &job.budget)).ok()?;
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&job.content).update(&caps);
+    Some(*hasher.finalize().as_bytes())
+}
+
 /// The first instance of a new version failed.
 fn trial(error: RunError) -> CompileError {
     match error {
@@ -362,6 +429,16 @@ impl Drop for Staged {
     }
 }
 
+/// The same job for a process that works in another folder.
+fn absolute(job: &CompileJob) -> io::Result<CompileJob> {
+    let mut job = job.clone();
+    job.component = std::path::absolute(&job.component)?;
+    for asset in &mut job.assets {
+        asset.path = std::path::absolute(&asset.path)?;
+    }
+    Ok(job)
+}
+
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
@@ -370,7 +447,7 @@ fn millis(duration: Duration) -> u64 {
 async fn converse(
     child: &mut Child,
     order: &[u8],
-    progress: &mut (impl FnMut(Phase) + Send),
+    progress: &mut (impl FnMut(Progress) + Send),
 ) -> io::Result<(Option<Report>, String, ExitStatus)> {
     let gone = || io::Error::other("a pipe to the child is missing");
     let mut stdin = child.stdin.take().ok_or_else(gone)?;
@@ -386,7 +463,8 @@ async fn converse(
         let mut lines = BufReader::new(stdout.take(REPORT_BYTES_MAX)).lines();
         while let Some(line) = lines.next_line().await? {
             match serde_json::from_str(&line) {
-                Ok(Report::Phase(phase)) => progress(phase),
+                Ok(Report::Phase(phase)) => progress(Progress::Phase(phase)),
+                Ok(Report::Said(line)) => progress(Progress::Said(line.received())),
                 Ok(report) => last = Some(report),
                 Err(_) => {}
             }

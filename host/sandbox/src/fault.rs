@@ -3,6 +3,7 @@
 use crate::{
     Budget, Cap, CapHit,
     engine_text::EngineText,
+    printable::replaced,
     state::{GuestState, HostStop},
 };
 use std::fmt;
@@ -147,10 +148,22 @@ pub(crate) fn classify(error: &wasmtime::Error, state: &GuestState) -> RunError 
         Some(trap) => match state.limiter.refused() {
             Some(hit) => RunError::Cap(hit.clone()),
             None => RunError::Trap {
-                reason: short(trap.to_string().trim_start_matches("wasm trap: ")),
+                reason: reason_of(*trap),
             },
         },
         None => untyped(error, state),
+    }
+}
+
+/// The kind of a trap, with a hint where authors are misled by it.
+fn reason_of(trap: Trap) -> String {
+    let text = trap.to_string();
+    let text = short(text.trim_start_matches("wasm trap: "));
+    if trap == Trap::MemoryOutOfBounds {
+        // Languages that compile to WebAssembly keep a stack of their own in the memory.
+        format!("{text} (a recursion without end does that, too)")
+    } else {
+        text
     }
 }
 
@@ -198,14 +211,7 @@ fn too_many(what: &str, used: u64, budget: &Budget) -> Option<CapHit> {
     })
 }
 
-/// A text of the guest's or about it, cut to a size and freed of control characters.
+/// A text of the guest's or about it, cut to a size and freed of what deceives.
 pub(crate) fn short(text: &str) -> String {
-    let mut cut = text.len().min(GUEST_TEXT_BYTES_MAX);
-    while !text.is_char_boundary(cut) {
-        cut -= 1;
-    }
-    let (kept, _) = text.split_at(cut);
-    kept.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
+    replaced(text, GUEST_TEXT_BYTES_MAX, ' ')
 }

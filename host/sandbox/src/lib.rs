@@ -20,6 +20,7 @@ mod engine_text;
 mod epoch;
 mod fault;
 mod generation;
+mod guest_log;
 mod imports;
 mod inspect;
 mod inspection;
@@ -28,6 +29,7 @@ mod load_error;
 mod loaded;
 mod memory_pool;
 mod model;
+mod printable;
 mod pull;
 mod run;
 mod run_queue;
@@ -45,15 +47,18 @@ pub use capabilities::{Capabilities, Capability, Reach};
 pub use child::compile_child;
 pub use compile_error::CompileError;
 pub use compiler::{
-    COMPILE_COMMAND, CompileJob, Compiler, CompilerConfig, Phase, inspect_component,
+    COMPILE_COMMAND, CompileJob, Compiler, CompilerConfig, Phase, Progress, SharedCache,
+    inspect_component,
 };
 pub use config::{SandboxConfig, StartError};
 pub use fault::{GuestError, RunError, Scope};
 pub use generation::{ChunkSink, Generated};
+pub use guest_log::{GuestLine, Loudness};
 pub use inspection::Inspection;
 pub use label::{RunCost, RunLabel, RunReport};
 pub use load_error::LoadError;
 pub use model::ReadyModel;
+pub use printable::{deceives, printable};
 pub use run::{Completed, RunHandle};
 pub use sandbox::{Sandbox, SandboxStats};
 pub use slot_reset::{SlotReset, SlotResetChoice, SwapEvidence};

@@ -5,6 +5,7 @@ use crate::{
     Budget, Cap, CapHit, GuestError, RunCost, RunError, RunLabel,
     fault::{classify, short},
     loaded::{Admitted, Loaded},
+    printable::printable,
     state::{GuestState, HostStop},
     threads::GuestTask,
     wit::{embeddings, tensors, text, types},
@@ -16,7 +17,7 @@ use std::{
     task::{Context, Poll},
     time::Instant,
 };
-use wasmtime::{Store, UpdateDeadline, component::Instance};
+use wasmtime::{Store, UpdateDeadline, WasmBacktrace, component::Instance};
 
 /// Ticks after which a run is looked at.
 const LOOK_TICKS: u64 = 1;
@@ -90,11 +91,14 @@ impl RunContext {
             types::Error::Failed(text) => {
                 let text = short(&text);
                 let state = self.store.data();
-                tracing::info!(
-                    model.id = &*state.facts().label,
-                    request.id = state.request_id(),
-                    "the model failed: {text}"
-                );
+                let model = &*state.facts().label;
+                if state.facts().log_share.admits_fault(model) {
+                    tracing::info!(
+                        model.id = model,
+                        request.id = state.request_id(),
+                        "the model failed: {text}"
+                    );
+                }
                 GuestError::Failed(text)
             }
         })
@@ -124,18 +128,49 @@ impl RunContext {
         guest.map_err(|error| self.fault(&error))
     }
 
-    /// Whose fault a failed call is. The whole story goes to the log, with the backtrace.
+    /// Whose fault a failed call is. Costs the log a line, and for whoever looks closer another
+    /// with the functions that led there.
     pub(crate) fn fault(&self, error: &wasmtime::Error) -> RunError {
         let state = self.store.data();
         let fault = classify(error, state);
-        tracing::info!(
-            model.id = &*state.facts().label,
-            request.id = state.request_id(),
-            fault = %fault,
-            "a run failed: {error:?}"
-        );
+        let (model, request) = (&*state.facts().label, state.request_id());
+        if state.facts().log_share.admits_fault(model) {
+            tracing::info!(
+                model.id = model,
+                request.id = request,
+                "a run failed: {fault}"
+            );
+            if tracing::enabled!(tracing::Level::DEBUG) {
+                let way = functions(error);
+                tracing::debug!(model.id = model, request.id = request, "it failed in {way}");
+            }
+        }
         fault
     }
+}
+
+/// Functions of the guest that are named when a run has failed.
+const FUNCTIONS_MAX: usize = 32;
+/// Bytes of the name of one.
+const FUNCTION_BYTES_MAX: usize = 256;
+
+/// The functions of the guest that led to a failure, the innermost first, on one line. Their
+/// names are the guest's own, and no frame of the host is among them.
+pub(crate) fn functions(error: &wasmtime::Error) -> String {
+    let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else {
+        return "no function".to_owned();
+    };
+    let frames = backtrace.frames().iter().take(FUNCTIONS_MAX).map(|frame| {
+        let name = match frame.func_name() {
+            Some(name) => printable(name, FUNCTION_BYTES_MAX),
+            None => format!("function {}", frame.func_index()),
+        };
+        match frame.symbols().first().and_then(|symbol| symbol.line()) {
+            Some(line) => format!("{name}:{line}"),
+            None => name,
+        }
+    });
+    frames.collect::<Vec<_>>().join(" < ")
 }
 
 impl Drop for RunContext {

@@ -6,6 +6,7 @@ use crate::{
     config::{SandboxConfig, StartError},
     engine,
     epoch::EpochTicker,
+    guest_log::LogShare,
     imports,
     loaded::Loaded,
     memory_pool::MemoryPool,
@@ -173,6 +174,7 @@ impl Sandbox {
             label: label.into(),
             assets: artefact.assets().to_vec(),
             quick: AtomicBool::new(true),
+            log_share: LogShare::default(),
         });
         let inspection = artefact.inspection().clone();
         let loaded = Loaded::new(Arc::clone(shared), pre, inspection, facts, queue, queue_id)?;

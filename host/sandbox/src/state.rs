@@ -2,8 +2,8 @@
 //! lines, and WASI, made only when a guest first asks for it.
 
 use crate::{
-    Budget, Cap, CapHit, RunLabel, bindings::belljar::model::log::Level, memory_pool::MemoryPool,
-    slice::TimeSlices,
+    Budget, Cap, CapHit, GuestLine, Loudness, RunLabel, bindings::belljar::model::log::Level,
+    guest_log::LogShare, memory_pool::MemoryPool, slice::TimeSlices,
 };
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -24,8 +24,6 @@ use wasmtime_wasi::{
 
 /// Bytes that one `assets.read` returns at most.
 const ASSET_READ_BYTES_MAX: u64 = 16 << 20;
-/// Bytes of a guest's log line that are kept.
-const LOG_LINE_BYTES_MAX: usize = 4 << 10;
 /// Bytes that one write to stdout or stderr may hold.
 const STDIO_WRITE_BYTES_MAX: usize = 64 << 10;
 /// Random bytes that one call may ask for.
@@ -62,7 +60,12 @@ pub(crate) struct ModelFacts {
     /// on the guest threads: a crowd of endless ones would else take a tick each from the
     /// threads that serve HTTP.
     pub(crate) quick: AtomicBool,
+    /// Its share of the host's log.
+    pub(crate) log_share: LogShare,
 }
+
+/// Whoever hears what a guest says in place of the log.
+pub(crate) type Hearing = Box<dyn Fn(GuestLine) + Send + Sync>;
 
 /// The state of a store.
 pub(crate) struct GuestState {
@@ -73,6 +76,7 @@ pub(crate) struct GuestState {
     table: ResourceTable,
     stdio: Option<Arc<Mutex<Captured>>>,
     log_lines: u32,
+    hearing: Option<Hearing>,
     pub(crate) deadline: Instant,
     pub(crate) slices: TimeSlices,
 }
@@ -93,8 +97,17 @@ impl GuestState {
             table: ResourceTable::new(),
             stdio: None,
             log_lines: 0,
+            hearing: None,
             deadline: start.checked_add(budget.wall_time).unwrap_or(start),
             slices: TimeSlices::default(),
+        }
+    }
+
+    /// The same with somebody who hears what the guest says.
+    pub(crate) fn heard_by(self, hearing: Hearing) -> Self {
+        Self {
+            hearing: Some(hearing),
+            ..self
         }
     }
 
@@ -173,29 +186,18 @@ impl GuestState {
             })
             .into());
         }
-        self.emit(level, "log", message);
+        self.emit(level.into(), "log", message);
         Ok(())
     }
 
-    fn emit(&self, level: Level, source: &str, message: &str) {
-        let line = printable(message);
-        let (model, request) = (&*self.facts.label, self.request_id());
-        match level {
-            Level::Trace => {
-                tracing::trace!(target: "guest", { model.id = model, request.id = request, origin = source }, "{line}")
+    fn emit(&self, loudness: Loudness, origin: &str, message: &str) {
+        let model = &*self.facts.label;
+        match &self.hearing {
+            Some(hearing) => hearing(GuestLine::new(loudness, origin, message)),
+            None if self.facts.log_share.admits_line(model) => {
+                GuestLine::new(loudness, origin, message).log(model, self.request_id());
             }
-            Level::Debug => {
-                tracing::debug!(target: "guest", { model.id = model, request.id = request, origin = source }, "{line}")
-            }
-            Level::Info => {
-                tracing::info!(target: "guest", { model.id = model, request.id = request, origin = source }, "{line}")
-            }
-            Level::Warn => {
-                tracing::warn!(target: "guest", { model.id = model, request.id = request, origin = source }, "{line}")
-            }
-            Level::Error => {
-                tracing::error!(target: "guest", { model.id = model, request.id = request, origin = source }, "{line}")
-            }
+            None => {}
         }
     }
 
@@ -207,22 +209,9 @@ impl GuestState {
         let text = String::from_utf8_lossy(&bytes);
         let left = self.budget().log_lines_max.saturating_sub(self.log_lines) as usize;
         for line in text.lines().filter(|line| !line.is_empty()).take(left) {
-            self.emit(Level::Info, "stdio", line);
+            self.emit(Loudness::Info, "stdio", line);
         }
     }
-}
-
-/// Cut to size, with control characters replaced: a guest must not be able to forge lines of
-/// the host's log or to drive the operator's terminal.
-fn printable(message: &str) -> String {
-    let mut cut = message.len().min(LOG_LINE_BYTES_MAX);
-    while !message.is_char_boundary(cut) {
-        cut -= 1;
-    }
-    let (kept, _) = message.split_at(cut);
-    kept.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
 }
 
 impl WasiView for GuestState {
@@ -535,16 +524,6 @@ mod tests {
         assert!(second.memory_growing(0, 100, None).unwrap());
         drop(second);
         assert_eq!(memory_pool.taken(), 0);
-    }
-
-    #[test]
-    fn a_guest_cannot_forge_a_line() {
-        assert_eq!(
-            printable("a\nlevel=ERROR \u{1b}[2J"),
-            "a\u{fffd}level=ERROR \u{fffd}[2J"
-        );
-        let long = "é".repeat(LOG_LINE_BYTES_MAX);
-        assert!(printable(&long).len() <= LOG_LINE_BYTES_MAX);
     }
 
     #[test]

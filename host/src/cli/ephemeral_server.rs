@@ -12,6 +12,7 @@ use super::SettingArgs;
 use super::output;
 use crate::app::{self, App};
 use crate::auth::{Caller, PresentedKey};
+use crate::db;
 use crate::models::{UploadRequest, VersionState, VersionStatus};
 use crate::telemetry;
 
@@ -28,6 +29,9 @@ impl EphemeralServer {
         let mut resolved = settings.resolve()?;
         let folder = tempfile::Builder::new().prefix("belljar-").tempdir()?;
         let own = &mut resolved.settings;
+        own.compiler.cache_of = db::private_directory(&own.data_dir)
+            .ok()
+            .map(|()| own.data_dir.clone());
         own.data_dir = folder.path().to_owned();
         own.auth.require_key = false;
         own.models.fake = false;
@@ -69,7 +73,10 @@ impl EphemeralServer {
         spinner.finish_and_clear();
         match (&status.state, &status.error) {
             (VersionState::Ready | VersionState::Active, _) => Ok(status),
-            (_, Some(failure)) => bail!("{}: {} ({})", status.id, failure.message, failure.code),
+            (_, Some(failure)) => {
+                let reason = output::with_code(&failure.message, &failure.code);
+                bail!("{}: {reason}", status.id)
+            }
             (state, None) => Err(anyhow!("{} ended as {state}", status.id)),
         }
     }
@@ -99,7 +106,7 @@ impl EphemeralServer {
     }
 }
 
-/// Logs what matters to somebody at a terminal, or everything that is set up.
+/// Logs what matters to somebody who tries a model, or everything that is set up.
 pub(super) fn log(
     verbose: bool,
     settings: &SettingArgs,
@@ -107,7 +114,8 @@ pub(super) fn log(
     let mut config = settings.resolve()?.settings.log;
     config.access_log = false;
     if !verbose {
-        config.filter = "warn".parse()?;
+        // What a model says, and why its run failed, is what its author tries it for.
+        config.filter = "warn,guest=info,belljar_sandbox::run=info".parse()?;
     }
     Ok(telemetry::init(&config))
 }

@@ -135,7 +135,7 @@ pub(super) fn push(args: &PushArgs) -> Result<(), Failure> {
             "failed" => {
                 let failure = version.get("error").unwrap_or(&Value::Null);
                 let (message, code) = (text(failure, "message"), text(failure, "code"));
-                return Err(anyhow!("{id} failed: {message} ({code})").into());
+                return Err(anyhow!("{id} failed: {}", output::with_code(message, code)).into());
             }
             _ if args.json => {}
             "active" => output::line(format!("{id} is active"))?,
@@ -289,7 +289,7 @@ fn details(version: &Value) -> Result<()> {
     if !failure.is_null() {
         add(
             "reason",
-            format!("{} ({})", text(failure, "message"), text(failure, "code")),
+            output::with_code(text(failure, "message"), text(failure, "code")),
         );
     }
     for field in ["description", "license", "digest", "created"] {

@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use anyhow::Result;
+use belljar_sandbox::deceives;
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
@@ -22,20 +23,43 @@ pub(super) fn width() -> usize {
         .min(COLUMNS)
 }
 
+/// Text as a person may be shown it: what a stranger wrote into it drives no terminal and turns
+/// nothing around. Lines stay lines.
+fn shown(text: &str) -> String {
+    text.chars()
+        .map(|c| {
+            if c != '\n' && c != '\t' && deceives(c) {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
+        .collect()
+}
+
+/// Text for stdout: as it is for a program, and safe for a person.
+fn for_stdout(text: String) -> String {
+    if io::stdout().is_terminal() {
+        shown(&text)
+    } else {
+        text
+    }
+}
+
 /// Writes text and a line end to stdout. A reader that has gone away, as with `| head`, is not
 /// a failure.
 pub(super) fn line(text: impl std::fmt::Display) -> Result<()> {
-    match writeln!(io::stdout().lock(), "{text}") {
+    match writeln!(io::stdout().lock(), "{}", for_stdout(text.to_string())) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         outcome => Ok(outcome?),
     }
 }
 
-/// Writes text to stdout as it is, at once.
+/// Writes text to stdout, at once.
 pub(super) fn text(text: &str) -> Result<()> {
     let mut stdout = io::stdout().lock();
     match stdout
-        .write_all(text.as_bytes())
+        .write_all(for_stdout(text.to_owned()).as_bytes())
         .and_then(|()| stdout.flush())
     {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -48,15 +72,24 @@ pub(super) fn json(value: &impl Serialize) -> Result<()> {
     line(serde_json::to_string_pretty(value)?)
 }
 
+/// The reason of a failure with its code behind the first line; what a model has written comes
+/// below.
+pub(super) fn with_code(message: &str, code: &str) -> String {
+    match message.split_once('\n') {
+        Some((first, rest)) => format!("{first} ({code})\n{rest}"),
+        None => format!("{message} ({code})"),
+    }
+}
+
 /// Tells a person on stderr what went wrong.
 pub(super) fn error(message: &str) {
     // Nothing is left to tell anybody about a stderr that fails.
-    let _ = writeln!(io::stderr().lock(), "error: {message}");
+    let _ = writeln!(io::stderr().lock(), "error: {}", shown(message));
 }
 
 /// Tells a person on stderr something that scripts do not read.
 pub(super) fn note(message: &str) {
-    let _ = writeln!(io::stderr().lock(), "{message}");
+    let _ = writeln!(io::stderr().lock(), "{}", shown(message));
 }
 
 /// A table on stdout that fits the terminal.

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::bundles::size;
 use super::ephemeral_server::{self, EphemeralServer};
 use super::{Failure, SettingArgs, block_on, output};
 use crate::api::openai::wire::{
@@ -163,6 +164,21 @@ fn naming(mut json: Value, model: String) -> Value {
 /// Asks the model as a request to the server would, and prints the answer.
 async fn answer(app: &App, status: &VersionStatus, question: Question) -> Result<()> {
     let run = Run::new(app)?;
+    let context = run.context.clone();
+    let answered = ask(run, status, question).await;
+    if let Some(cost) = context.cost() {
+        output::note(&format!(
+            "fuel {}, memory {}, output {}, time {:.1} ms",
+            cost.fuel,
+            size(cost.memory_bytes),
+            size(cost.output_bytes),
+            cost.wall.as_secs_f64() * 1e3
+        ));
+    }
+    answered
+}
+
+async fn ask(run: Run<'_>, status: &VersionStatus, question: Question) -> Result<()> {
     match question.into_call(status)? {
         Call::Chat(body) => run.chat(&body).await,
         Call::Embeddings(body) => run.embeddings(&body).await,

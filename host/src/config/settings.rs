@@ -63,6 +63,9 @@ pub struct CompilerSettings {
     pub cpu_time: Duration,
     /// Address space of the compiling process, in bytes.
     pub address_space_bytes_max: u64,
+    /// The data directory whose compiled models are used and added to, where it is not the
+    /// server's own: that of commands which try a bundle.
+    pub cache_of: Option<PathBuf>,
 }
 
 impl Default for Settings {
@@ -92,9 +95,10 @@ impl Default for CompilerSettings {
     fn default() -> Self {
         Self {
             concurrency: 2,
-            wall_time: Duration::from_secs(120),
+            wall_time: Duration::from_secs(900),
             cpu_time: Duration::from_secs(240),
             address_space_bytes_max: 16 << 30,
+            cache_of: None,
         }
     }
 }

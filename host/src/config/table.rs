@@ -470,7 +470,7 @@ pub static SETTINGS: &[Setting] = &[
     setting!("compiler.concurrency", compiler.concurrency: Positive<usize>, "sandbox",
         "Compilations at once."),
     setting!("compiler.wall_time", compiler.wall_time: PositiveTime<Duration>, "sandbox",
-        "The longest time one compilation may take, with its load."),
+        "The longest time one compilation may take on the wall clock, with its load: the end of one that hangs."),
     setting!("compiler.cpu_time", compiler.cpu_time: PositiveTime<Duration>, "sandbox",
         "The most CPU time one compilation may take, with its load."),
     setting!("compiler.address_space_max", compiler.address_space_bytes_max: Bytes<u64>, "sandbox",

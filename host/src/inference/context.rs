@@ -8,7 +8,7 @@ use crate::ids::{KeyId, RequestId};
 use crate::limits::{Admitted, Slot};
 use crate::models::LiveModel;
 use crate::net::ClientAddress;
-use belljar_sandbox::RunLabel;
+use belljar_sandbox::{RunCost, RunLabel};
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -158,6 +158,11 @@ impl RequestContext {
     /// The model that was found for the request, as `name@version`.
     pub(crate) fn model(&self) -> Option<&Arc<str>> {
         self.0.model.get().map(|model| &model.label)
+    }
+
+    /// What all runs that have ended by now have cost together; none where nothing ran.
+    pub(crate) fn cost(&self) -> Option<RunCost> {
+        self.0.runs.get().map(RunLabel::cost)
     }
 
     /// Fuel of all runs that have ended by now, failed ones included; none where nothing ran. A

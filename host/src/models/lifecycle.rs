@@ -5,11 +5,14 @@
 //! cheap where it had been done. A failure that is the model's own is stored; one of the host's
 //! is not, so the next start tries again.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
 use belljar_bundle::{BundleError, ModelId, StoredBundle};
-use belljar_sandbox::{Artefact, AssetFile, CompileError, CompileJob, LoadError, Phase};
+use belljar_sandbox::{
+    Artefact, AssetFile, CompileError, CompileJob, GuestLine, LoadError, Phase, Progress, printable,
+};
 
 use super::catalog::{Activation, FILES_DAMAGED, ManifestSummary, Stage};
 use super::live::LiveModel;
@@ -111,6 +114,8 @@ async fn end(inner: &Arc<Inner>, activation: &Activation, error: PrepareError) {
         PrepareError::Overtaken | PrepareError::Stale => {}
         PrepareError::Model(failure) => {
             let Failure { code, message } = &failure;
+            // What it wrote before has lines of its own.
+            let message = message.lines().next().unwrap_or_default();
             tracing::info!(model.id = %activation.id, code, "version failed: {message}");
             become_failed(inner, activation, failure).await;
         }
@@ -219,15 +224,18 @@ async fn compile(
         .map_err(|error| damaged(activation, error))?;
     inner.advance(activation, Stage::Compiling);
     let started = Instant::now();
+    let label = activation.id.to_string();
+    let mut said = SaidInLoad::default();
     let sandbox = inner.sandbox.lock().sandbox.clone();
     let compiled = inner
         .compiler
-        .compile(job, &sandbox, |phase| {
-            let stage = match phase {
-                Phase::Compiling => Stage::Compiling,
-                Phase::Loading => Stage::Loading,
-            };
-            inner.advance(activation, stage);
+        .compile(job, &sandbox, |progress| match progress {
+            Progress::Phase(Phase::Compiling) => inner.advance(activation, Stage::Compiling),
+            Progress::Phase(Phase::Loading) => inner.advance(activation, Stage::Loading),
+            Progress::Said(line) => {
+                line.log(&label, "load");
+                said.add(line);
+            }
         })
         .await;
     let outcome = compiled.as_ref().map_or_else(CompileError::code, |_| "ok");
@@ -241,9 +249,41 @@ async fn compile(
         CompileError::Host { detail } => PrepareError::Host(detail),
         error => PrepareError::Model(Failure {
             code: error.code().to_owned(),
-            message: error.to_string(),
+            message: said.after(&error.to_string()),
         }),
     })
+}
+
+/// Lines of `load` that its author reads with a failure: the last ones, because a panic or a
+/// traceback comes at the end.
+#[derive(Default)]
+struct SaidInLoad(VecDeque<String>);
+
+/// Lines that are kept.
+const SAID_LINES_MAX: usize = 40;
+/// Bytes of one of them.
+const SAID_LINE_BYTES_MAX: usize = 400;
+
+impl SaidInLoad {
+    fn add(&mut self, line: GuestLine) {
+        if self.0.len() == SAID_LINES_MAX {
+            self.0.pop_front();
+        }
+        self.0.push_back(printable(&line.text, SAID_LINE_BYTES_MAX));
+    }
+
+    /// The message of a failure, followed by what the guest said before it, a line each.
+    fn after(&self, message: &str) -> String {
+        let mut text = message.to_owned();
+        if !self.0.is_empty() {
+            text.push_str("\nIn `load` it wrote:");
+        }
+        for line in &self.0 {
+            text.push_str("\n  ");
+            text.push_str(line);
+        }
+        text
+    }
 }
 
 /// Stores that a compilation begins, so that one that takes the server down is known by it.

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::sync::OnceLock;
 
 use super::lines::{Lines, LinesGuard};
+use super::one_line::OneLine;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -138,13 +139,17 @@ pub fn init(config: &Config) -> LogGuard {
     }
     let _ = ACCESS.set(config.access_log);
     let filter = EnvFilter::builder().parse_lossy(config.filter.to_string());
-    let lines = tracing_subscriber::fmt::layer().with_writer(move || writer.clone());
+    let is_json = config.format == LogFormat::Json;
+    let is_coloured = !is_json && io::stderr().is_terminal();
+    let lines = tracing_subscriber::fmt::layer().with_writer(move || OneLine {
+        lines: writer.clone(),
+        is_json,
+        is_coloured,
+    });
     let registry = tracing_subscriber::registry().with(filter);
     let installed = match config.format {
         LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init(),
-        LogFormat::Text => registry
-            .with(lines.with_ansi(io::stderr().is_terminal()))
-            .try_init(),
+        LogFormat::Text => registry.with(lines.with_ansi(is_coloured)).try_init(),
     };
     // A test harness may have a subscriber of its own; its lines are as good.
     drop(installed);

@@ -2,8 +2,8 @@
 
 use crate::kit::{Kit, budget, config, job, job_of, label, number, request, request_of};
 use belljar_sandbox::{
-    Budget, Cap, CapHit, CompileError, CompileJob, Compiler, LoadBudget, Phase, Sandbox,
-    SandboxConfig, SlotResetChoice, SwapEvidence,
+    Budget, Cap, CapHit, CompileError, CompileJob, Compiler, LoadBudget, Phase, Progress, Sandbox,
+    SandboxConfig, SharedCache, SlotResetChoice, SwapEvidence,
     wit::tensors::{Datatype, Tensor},
 };
 use std::time::Duration;
@@ -145,6 +145,78 @@ async fn load_that_fails_says_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_load_says_is_heard_also_when_it_panics() {
+    let kit = Kit::new();
+    let mut said = Vec::new();
+    let compiled = kit
+        .compiler()
+        .compile(&job("panics_in_load"), &kit.sandbox, |progress| {
+            if let Progress::Said(line) = progress {
+                said.push(line.text);
+            }
+        })
+        .await;
+    assert_eq!(compiled.unwrap_err().code(), "load_failed");
+    let all = said.join("\n");
+    for words in [
+        "reading the weights",
+        "by log",
+        "weights.bin is of another model",
+        "it failed in ",
+    ] {
+        assert!(all.contains(words), "{words}: {all}");
+    }
+    assert!(
+        !said
+            .iter()
+            .any(|line| line.contains(['\n', '\u{1b}', '\u{202e}'])),
+        "{said:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_process_has_compiled_another_need_not() {
+    let kit = Kit::new();
+    let folder = kit.folder.path().join("compiled");
+    let with = |is_filled: bool, artefacts: &str| {
+        let mut config = kit.compiler_config.clone();
+        config.artefacts = kit.folder.path().join(artefacts);
+        config.shared = Some(SharedCache {
+            folder: folder.clone(),
+            is_filled,
+        });
+        Compiler::new(config, &kit.sandbox).unwrap()
+    };
+    let (taker, giver) = (with(false, "taker"), with(true, "giver"));
+    let job = job("counter");
+    assert!(taker.cached(&job).is_none());
+    giver.compile(&job, &kit.sandbox, |_| {}).await.unwrap();
+    let taken = taker.cached(&job).expect("it was compiled already");
+    let model = kit.sandbox.load(&taken, "test").unwrap();
+    assert!(model.infer(request([]), &budget(), &label()).await.is_ok());
+    // It is its own from now on.
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert!(taker.cached(&job).is_some());
+    // What was compiled within other caps is another thing.
+    let (taker, wider) = (
+        with(false, "other"),
+        CompileJob {
+            budget: Budget {
+                memories_max: 3,
+                ..budget()
+            },
+            ..job
+        },
+    );
+    giver.compile(&wider, &kit.sandbox, |_| {}).await.unwrap();
+    let narrow = CompileJob {
+        budget: budget(),
+        ..wider
+    };
+    assert!(taker.cached(&narrow).is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_compiling_process_has_caps() {
     let kit = Kit::new();
     let attempt = async |change: &dyn Fn(&mut belljar_sandbox::CompilerConfig)| {
@@ -175,7 +247,11 @@ async fn what_load_leaves_behind_is_where_each_request_starts() {
     let mut phases = Vec::new();
     let compiler = kit.compiler();
     let artefact = compiler
-        .compile(&job, &kit.sandbox, |phase| phases.push(phase))
+        .compile(&job, &kit.sandbox, |progress| {
+            if let Progress::Phase(phase) = progress {
+                phases.push(phase);
+            }
+        })
         .await
         .unwrap();
     assert_eq!(phases, [Phase::Compiling, Phase::Loading]);

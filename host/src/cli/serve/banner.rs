@@ -170,11 +170,11 @@ fn guards(app: &App, banner: &mut Banner) {
 /// One command line that works at once.
 fn first_request(url: &str, key: Option<&Path>, models: &models::Config) -> String {
     let key = key.map_or_else(String::new, |path| {
-        format!(" \\\n  -H \"x-api-key: $(cat {})\"", shell_word(path))
+        format!(" \\\n -H \"x-api-key: $(cat {})\"", shell_word(path))
     });
     if models.fake {
         format!(
-            "curl -N {url}/v1/chat/completions{key} \\\n  -H 'content-type: application/json' \\\n  -d \
+            "curl -N {url}/v1/chat/completions{key} \\\n -H 'content-type: application/json' \\\n -d \
              '{{\"model\":\"fake\",\"stream\":true,\"messages\":[{{\"role\":\"user\",\"content\":\"hi\"}}]}}'"
         )
     } else {

@@ -92,9 +92,10 @@ impl From<RunError> for ApiError {
             RunError::Guest(
                 GuestError::InvalidInput(message) | GuestError::Unsupported(message),
             ) => Self::bad_request(code, message),
-            RunError::Guest(GuestError::Failed(detail)) => {
+            // The sandbox has told the log what the model said.
+            RunError::Guest(GuestError::Failed(_)) => {
                 let message = "The model failed to answer this request.";
-                Self::model_fault(StatusCode::BAD_GATEWAY, code, message).because(detail)
+                Self::model_fault(StatusCode::BAD_GATEWAY, code, message)
             }
             RunError::NoCapability { interface } => {
                 let message = format!(
@@ -128,9 +129,10 @@ impl From<CapHit> for ApiError {
             Unit::Fuel | Unit::Bytes | Unit::Count(_) => StatusCode::BAD_GATEWAY,
         };
         let message = format!(
-            "The model hit its {} cap of {limit} {} ({used} used).",
+            "The model hit its {} cap of {limit} {} ({used} used); {}.",
             cap.name(),
-            cap.unit()
+            cap.unit(),
+            cap.raised_by()
         );
         Self::model_fault(status, cap.code(), message)
     }
