@@ -321,13 +321,22 @@ impl From<ModelError> for ApiError {
     }
 }
 
-/// A domain's error text begins small and ends without a stop; the API speaks in sentences.
+/// A domain's error text begins small and ends without a stop; the API speaks in sentences. What
+/// is a name and no word, such as that of a file, stays as it is.
 fn sentence(text: &str) -> String {
     let mut characters = text.chars();
     let Some(first) = characters.next() else {
         return String::new();
     };
-    let mut sentence: String = first.to_uppercase().chain(characters).collect();
+    let word = text.split_whitespace().next().unwrap_or_default();
+    let is_name = word
+        .trim_end_matches([':', ',', ';'])
+        .contains(|c: char| !c.is_alphabetic() && !matches!(c, '\'' | '-'));
+    let mut sentence: String = if is_name {
+        text.to_owned()
+    } else {
+        first.to_uppercase().chain(characters).collect()
+    };
     if !sentence.ends_with('.') {
         sentence.push('.');
     }
@@ -337,4 +346,27 @@ fn sentence(text: &str) -> String {
 /// Seconds for a `Retry-After`: whole, and at least one.
 fn whole_seconds(duration: Duration) -> u64 {
     duration.as_secs().max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sentence_leaves_names_as_they_are() {
+        for (text, expect) in [
+            ("the archive is empty", "The archive is empty."),
+            (
+                "model.toml: \"name\": too long",
+                "model.toml: \"name\": too long.",
+            ),
+            ("a, b and c", "A, b and c."),
+            ("don't", "Don't."),
+            ("m@1.0.0 is there", "m@1.0.0 is there."),
+            ("max_tokens: too large", "max_tokens: too large."),
+            ("", ""),
+        ] {
+            assert_eq!(sentence(text), expect);
+        }
+    }
 }
