@@ -5,18 +5,22 @@
 //! at what follows: the very places where two readers can be made to see two different
 //! archives. The `tar` crate gives the layout of the headers.
 
+mod apple;
 mod header;
 mod pax;
+mod stand_in;
 
 use std::io::Read;
 
 use crate::decode::Decoded;
-use crate::error::BundleError;
+use crate::error::{BundleError, Place};
 use crate::limits::ArchiveLimits;
 use crate::path::{AssetName, Collision, PathSet, shown, without_decoration};
 use crate::text::quotable_bytes;
 use header::{Block, EntryKind, RawHeader};
 use pax::Extensions;
+
+pub(crate) use apple::is_companion;
 
 pub(crate) const BLOCK_BYTES: usize = 512;
 
@@ -45,6 +49,18 @@ pub(crate) struct Archive<'a, R: Read> {
     current: Option<AssetName>,
     content_left: u64,
     padding_left: usize,
+    /// What is being read, for a refusal.
+    place: Place,
+    stand_ins: Vec<StandIn>,
+}
+
+/// A file whose header has a name of its own, which only fills the field.
+pub(crate) struct StandIn {
+    /// In the header.
+    pub(crate) name: AssetName,
+    /// The name that its extension gives it.
+    pub(crate) file: AssetName,
+    pub(crate) place: Place,
 }
 
 impl<'a, R: Read> Archive<'a, R> {
@@ -57,6 +73,8 @@ impl<'a, R: Read> Archive<'a, R> {
             current: None,
             content_left: 0,
             padding_left: 0,
+            place: Place::default(),
+            stand_ins: Vec::new(),
         })
     }
 
@@ -64,6 +82,8 @@ impl<'a, R: Read> Archive<'a, R> {
     /// been read. Directories are checked and passed over.
     pub(crate) fn next_file(&mut self) -> Result<Option<Entry>, BundleError> {
         self.skip_content()?;
+        self.place.entry += 1;
+        self.place.name = None;
         let mut extensions = Extensions::default();
         loop {
             let Some(header) = self.next_header()? else {
@@ -77,11 +97,20 @@ impl<'a, R: Read> Archive<'a, R> {
                     let content = self.read_extension(&header)?;
                     extensions.add(header.kind, &content)?;
                 }
+                EntryKind::PaxGlobal => {
+                    if !extensions.is_empty() {
+                        return Err(BundleError::ExtensionDangling);
+                    }
+                    let content = self.read_extension(&header)?;
+                    pax::check_global(&content)?;
+                }
                 EntryKind::File | EntryKind::Directory => {
                     let extensions = std::mem::take(&mut extensions);
                     if let Some(entry) = self.begin_entry(&header, &extensions)? {
                         return Ok(Some(entry));
                     }
+                    self.place.entry += 1;
+                    self.place.name = None;
                 }
             }
         }
@@ -121,6 +150,17 @@ impl<'a, R: Read> Archive<'a, R> {
         self.stream.unpacked_bytes()
     }
 
+    /// The entry that was read last, and where its header is.
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The files whose headers have names of their own. Those must not be the names of others;
+    /// which names there are is known when the manifest is.
+    pub(crate) fn stand_ins(&self) -> &[StandIn] {
+        &self.stand_ins
+    }
+
     fn skip_content(&mut self) -> Result<(), BundleError> {
         let mut buffer = [0; 4096];
         while self.read(&mut buffer)? > 0 {}
@@ -131,6 +171,7 @@ impl<'a, R: Read> Archive<'a, R> {
     /// The next header, or `None` once the end marker has been read and nothing follows it.
     fn next_header(&mut self) -> Result<Option<RawHeader>, BundleError> {
         let mut block: Block = [0; BLOCK_BYTES];
+        self.place.offset = self.stream.unpacked_bytes();
         match self.stream.read_full(&mut block)? {
             0 => return Err(BundleError::EndMarkerMissing),
             BLOCK_BYTES => {}
@@ -139,6 +180,8 @@ impl<'a, R: Read> Archive<'a, R> {
         if is_zero(&block) {
             return self.expect_end().map(|()| None);
         }
+        // The name of the field, until an extension gives a better one.
+        self.place.name = header::name(&block);
         header::read(&block).map(Some)
     }
 
@@ -195,7 +238,8 @@ impl<'a, R: Read> Archive<'a, R> {
         header: &RawHeader,
         extensions: &Extensions,
     ) -> Result<Option<Entry>, BundleError> {
-        let path = extensions.path(header)?;
+        let pax::EntryPath { path, stand_in } = extensions.path(header)?;
+        self.place.name = Some(quotable_bytes(path));
         let size = extensions.size(header, path)?;
         let directory = header.kind == EntryKind::Directory;
         let bare = without_decoration(path, directory);
@@ -216,6 +260,17 @@ impl<'a, R: Read> Archive<'a, R> {
         };
         added.map_err(|collision| collision.at(&name))?;
         self.count_entries()?;
+        if let Some(stand_in) = stand_in {
+            // What is no name of ours cannot be one that the manifest has.
+            let bare = without_decoration(stand_in, directory);
+            if let Ok(stand_in) = AssetName::from_bytes(bare, self.limits.path_bounds()) {
+                self.stand_ins.push(StandIn {
+                    name: stand_in,
+                    file: name.clone(),
+                    place: self.place.clone(),
+                });
+            }
+        }
         if directory {
             return Ok(None);
         }

@@ -3,18 +3,23 @@
 //!
 //! The place for every cap that is about amounts of bytes. It knows nothing of tar.
 
+mod frames;
+
 use std::io::{self, BufRead, Read};
 
 use flate2::bufread::GzDecoder;
-use zstd::stream::read::Decoder as ZstdDecoder;
 
 use crate::error::BundleError;
 use crate::limits::ArchiveLimits;
+use frames::ZstdFrames;
 
-/// What the decompressor may look back at: 2^23 bytes = 8 MiB, which the zstd format asks every
-/// decoder to support. A stream chooses its window itself, so without this cap a few bytes of
-/// upload would make us allocate gigabytes.
-const ZSTD_WINDOW_LOG_MAX: u32 = 23;
+/// `pzstd` and `bgzip` write a stream in pieces that are complete in themselves, the smallest of
+/// them 64 KiB. Each costs a decoder to set up, so without this floor on their average an upload
+/// of nothing but empty pieces would cost minutes.
+const PIECE_BYTES_MIN: u64 = 512;
+
+/// Pieces of any size that every stream may have: small archives are cut small.
+const PIECES_FREE: u64 = 64;
 
 /// Up to here a good ratio proves nothing: a small tar is mostly padding.
 const RATIO_FREE_BYTES: u64 = 1 << 20;
@@ -28,12 +33,15 @@ pub(crate) struct Decoded<R: Read> {
     unpacked_bytes: u64,
     unpacked_bytes_max: u64,
     ratio_max: u32,
+    /// Gzip members or zstd frames that have begun.
+    pieces: u64,
 }
 
 enum Stream<R: Read> {
     Plain(Source<R>),
-    Gzip(Box<GzDecoder<Source<R>>>),
-    Zstd(ZstdDecoder<'static, Source<R>>),
+    /// The decoder of the present member; absent only while it is replaced.
+    Gzip(Option<Box<GzDecoder<Source<R>>>>),
+    Zstd(Box<ZstdFrames<R>>),
 }
 
 impl<R: Read> Decoded<R> {
@@ -43,8 +51,10 @@ impl<R: Read> Decoded<R> {
         let magic = source.peek().map_err(|error| damaged("tar", error))?;
         let stream = match magic {
             [] => return Err(BundleError::Empty),
-            [0x1f, 0x8b, ..] => Stream::Gzip(Box::new(GzDecoder::new(source))),
-            [0x28, 0xb5, 0x2f, 0xfd, ..] => Stream::Zstd(zstd_decoder(source)?),
+            [0x1f, 0x8b, ..] => Stream::Gzip(Some(Box::new(GzDecoder::new(source)))),
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | frames::skippable!() => {
+                Stream::Zstd(Box::new(ZstdFrames::new(source)?))
+            }
             other => match refused_format(other) {
                 Some(format) => return Err(BundleError::FormatRefused { format }),
                 None => Stream::Plain(source),
@@ -55,6 +65,7 @@ impl<R: Read> Decoded<R> {
             unpacked_bytes: 0,
             unpacked_bytes_max: limits.unpacked_bytes_max,
             ratio_max: limits.ratio_max,
+            pieces: 1,
         })
     }
 
@@ -62,15 +73,13 @@ impl<R: Read> Decoded<R> {
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, BundleError> {
         let count = loop {
             match self.stream.read(buffer) {
+                Ok(0) if !buffer.is_empty() && self.stream.next_piece()? => self.count_piece()?,
                 Ok(count) => break count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(damaged(self.stream.format(), error)),
             }
         };
         if count == 0 {
-            if !buffer.is_empty() {
-                self.stream.expect_end()?;
-            }
             return Ok(0);
         }
         self.unpacked_bytes = self.unpacked_bytes.saturating_add(count as u64);
@@ -105,12 +114,25 @@ impl<R: Read> Decoded<R> {
         Ok(filled)
     }
 
+    fn count_piece(&mut self) -> Result<(), BundleError> {
+        self.pieces += 1;
+        if self.pieces > PIECES_FREE.max(self.unpacked_bytes / PIECE_BYTES_MIN) {
+            return Err(BundleError::SeveralStreams {
+                format: self.stream.format(),
+                limit: PIECE_BYTES_MIN,
+            });
+        }
+        Ok(())
+    }
+
     /// Bytes of the stream as sent, so far.
     pub(crate) fn compressed_bytes(&self) -> u64 {
         match &self.stream {
             Stream::Plain(source) => source.consumed_bytes,
-            Stream::Gzip(decoder) => decoder.get_ref().consumed_bytes,
-            Stream::Zstd(decoder) => decoder.get_ref().consumed_bytes,
+            Stream::Gzip(decoder) => decoder
+                .as_ref()
+                .map_or(0, |decoder| decoder.get_ref().consumed_bytes),
+            Stream::Zstd(frames) => frames.source().consumed_bytes,
         }
     }
 
@@ -129,26 +151,30 @@ impl<R: Read> Stream<R> {
         }
     }
 
-    /// After the last byte of a compressed stream, the sender's stream must end too. Decoders
-    /// disagree on whether to go on, and a second archive hidden there would be seen by some
-    /// tools and not by us.
-    fn expect_end(&mut self) -> Result<(), BundleError> {
-        let format = self.format();
-        let source = match self {
-            Self::Plain(_) => return Ok(()),
-            Self::Gzip(decoder) => decoder.get_mut(),
-            Self::Zstd(decoder) => decoder.get_mut(),
-        };
-        match source.peek().map_err(|error| damaged(format, error))? {
-            [] => Ok(()),
-            [0x1f, 0x8b, ..] if format == "gzip" => Err(BundleError::SeveralStreams { format }),
-            // A further frame, or a frame that decoders skip.
-            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..]
-                if format == "zstd" =>
-            {
-                Err(BundleError::SeveralStreams { format })
+    /// Goes on to the next member or frame; `false` where the sender's stream ends with this one.
+    /// What follows must be another one: some tools read on behind other bytes and some do not.
+    /// Further pieces are part of the same tar, which ends only once.
+    fn next_piece(&mut self) -> Result<bool, BundleError> {
+        match self {
+            Self::Plain(_) => Ok(false),
+            Self::Gzip(slot) => {
+                let Some(decoder) = slot else {
+                    return Ok(false);
+                };
+                let format = "gzip";
+                let next = decoder.get_mut().peek();
+                match next.map_err(|error| damaged(format, error))? {
+                    [] => Ok(false),
+                    [0x1f, 0x8b, ..] => {
+                        *slot = slot
+                            .take()
+                            .map(|decoder| Box::new(GzDecoder::new(decoder.into_inner())));
+                        Ok(true)
+                    }
+                    _ => Err(BundleError::CompressedTrailing { format }),
+                }
             }
-            _ => Err(BundleError::CompressedTrailing { format }),
+            Self::Zstd(frames) => frames.next_frame(),
         }
     }
 }
@@ -157,23 +183,13 @@ impl<R: Read> Read for Stream<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(source) => source.read(buffer),
-            Self::Gzip(decoder) => decoder.read(buffer),
-            Self::Zstd(decoder) => decoder.read(buffer),
+            Self::Gzip(decoder) => match decoder {
+                Some(decoder) => decoder.read(buffer),
+                None => Ok(0),
+            },
+            Self::Zstd(frames) => frames.read(buffer),
         }
     }
-}
-
-fn zstd_decoder<R: Read>(
-    source: Source<R>,
-) -> Result<ZstdDecoder<'static, Source<R>>, BundleError> {
-    // Setting up the decoder reads nothing: what fails here is memory, and that is ours.
-    const ACTION: &str = "setting up the zstd decoder";
-    let decoder = ZstdDecoder::with_buffer(source).map_err(BundleError::store(ACTION))?;
-    let mut decoder = decoder.single_frame();
-    decoder
-        .window_log_max(ZSTD_WINDOW_LOG_MAX)
-        .map_err(BundleError::store(ACTION))?;
-    Ok(decoder)
 }
 
 /// Formats that people send by mistake, told by their first bytes.
@@ -214,7 +230,7 @@ fn damaged(format: &'static str, error: io::Error) -> BundleError {
     // zstd's only way of saying so is this text; a test holds it to that.
     if format == "zstd" && reason.contains("too much memory") {
         return BundleError::WindowTooLarge {
-            limit: 1 << ZSTD_WINDOW_LOG_MAX,
+            limit: 1 << frames::WINDOW_LOG_MAX,
         };
     }
     BundleError::DecodeFailed { format, reason }
@@ -257,6 +273,20 @@ impl<R: Read> Source<R> {
             while self.end < MAGIC_BYTES && self.read_more()? > 0 {}
         }
         self.available()
+    }
+
+    /// Takes `count` bytes and drops them. `false` where there are fewer.
+    fn skip(&mut self, mut count: u64) -> io::Result<bool> {
+        while count > 0 {
+            let here = self.fill_buf()?.len() as u64;
+            if here == 0 {
+                return Ok(false);
+            }
+            let step = here.min(count);
+            self.consume(usize::try_from(step).unwrap_or(usize::MAX));
+            count -= step;
+        }
+        Ok(true)
     }
 
     /// Reads behind what is there. 0 means that the sender is done.

@@ -2,6 +2,8 @@
 //! the values that matter, a stable code for programs, and the answer to whose fault it is.
 //! It knows no status codes.
 
+mod place;
+
 use std::io;
 
 use thiserror::Error;
@@ -9,6 +11,8 @@ use thiserror::Error;
 use crate::digest::Digest;
 use crate::path::PathError;
 use crate::text::did_you_mean;
+
+pub use place::Place;
 
 /// Why a bundle was not taken, made, opened or removed.
 ///
@@ -56,11 +60,16 @@ pub enum BundleError {
         /// `gzip` or `zstd`.
         format: &'static str,
     },
-    /// Several compressed streams in a row.
-    #[error("the archive is made of several {format} streams: compress it in one piece")]
+    /// The compressed stream is cut into more pieces than any tool cuts it.
+    #[error(
+        "the archive is made of {format} streams of less than {limit} bytes each: compress it in \
+         one piece"
+    )]
     SeveralStreams {
         /// `gzip` or `zstd`.
         format: &'static str,
+        /// Unpacked bytes a stream, on average.
+        limit: u64,
     },
     /// More bytes were sent than allowed.
     #[error("the archive is larger than {limit} bytes as sent")]
@@ -82,6 +91,14 @@ pub enum BundleError {
     },
 
     // The tar.
+    /// A refusal, and where in the archive its reason stands.
+    #[error("{error} ({place}{advice})", advice = advised(.error))]
+    At {
+        /// What is wrong.
+        error: Box<BundleError>,
+        /// The entry and its header.
+        place: Place,
+    },
     /// The stream ended in the middle.
     #[error("the archive is cut off: it ends inside {inside}")]
     Truncated {
@@ -173,9 +190,12 @@ pub enum BundleError {
         /// The second one.
         path: String,
     },
-    /// A pax header for the whole archive.
-    #[error("the archive has a global pax header: write it without global options")]
-    PaxGlobal,
+    /// A pax record for the whole archive that changes what its files are.
+    #[error("a global pax header says \"{key}\" for all files")]
+    PaxGlobal {
+        /// The record's key.
+        key: String,
+    },
     /// A pax header that cannot be read.
     #[error("a pax header is malformed: {reason}")]
     PaxMalformed {
@@ -189,12 +209,17 @@ pub enum BundleError {
         key: String,
     },
     /// An extension header says something else than the header that it belongs to.
-    #[error("the {field} of \"{path}\" differs between its header and its extended header")]
+    #[error(
+        "the {field} of \"{path}\" differs between its header, which has \"{header}\", and its \
+         extended header"
+    )]
     HeadersDisagree {
         /// As the extension has it.
         path: String,
         /// Which field.
         field: &'static str,
+        /// As the header has it.
+        header: String,
     },
     /// An extension header over its bound.
     #[error("an extended header is larger than {limit} bytes")]
@@ -318,7 +343,7 @@ pub enum BundleError {
 
     // The files against the manifest.
     /// A file that the manifest does not name.
-    #[error("\"{path}\" is in the archive, but neither [assets] nor [digests] names it{}", apple(.path))]
+    #[error("\"{path}\" is in the archive, but neither [assets] nor [digests] names it")]
     FileUnnamed {
         /// The file.
         path: String,
@@ -423,6 +448,7 @@ impl BundleError {
     /// A stable name of the failure for programs, in `snake_case`.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::At { error, .. } => error.code(),
             Self::SenderBroke { .. } => "upload_broke_off",
             Self::Empty => "archive_empty",
             Self::FormatRefused { .. } => "format_refused",
@@ -449,7 +475,7 @@ impl BundleError {
             Self::PathDuplicate { .. } => "path_duplicate",
             Self::PathCollision { .. } => "path_collision",
             Self::PathFileAndDirectory { .. } => "path_file_and_directory",
-            Self::PaxGlobal => "pax_global",
+            Self::PaxGlobal { .. } => "pax_global",
             Self::PaxMalformed { .. } => "pax_malformed",
             Self::PaxRefused { .. } => "pax_refused",
             Self::HeadersDisagree { .. } => "headers_disagree",
@@ -502,6 +528,9 @@ impl BundleError {
 
     /// Whether the archive is too large in some dimension, as opposed to wrong.
     pub fn is_too_large(&self) -> bool {
+        if let Self::At { error, .. } = self {
+            return error.is_too_large();
+        }
         matches!(
             self,
             Self::WindowTooLarge { .. }
@@ -513,6 +542,23 @@ impl BundleError {
                 | Self::ComponentTooLarge { .. }
                 | Self::ManifestTooLarge { .. }
         )
+    }
+
+    /// The same refusal with the place of its reason, if it is one of the archive's own.
+    pub(crate) fn at(self, place: &Place) -> Self {
+        if self.is_host_fault() || matches!(self, Self::At { .. } | Self::SenderBroke { .. }) {
+            return self;
+        }
+        let mut place = place.clone();
+        // Many messages name their file already.
+        let message = self.to_string();
+        place.name = place
+            .name
+            .filter(|name| !message.contains(&format!("\"{name}\"")));
+        Self::At {
+            error: Box::new(self),
+            place,
+        }
     }
 
     /// A failure of our own disk: full, or anything else.
@@ -527,14 +573,11 @@ impl BundleError {
     }
 }
 
-/// `tar` on macOS adds a hidden companion to files that have attributes.
-fn apple(path: &str) -> &'static str {
-    let file = path.rsplit('/').next().unwrap_or(path);
-    if file.starts_with("._") {
-        "; macOS adds such files: set COPYFILE_DISABLE=1 for tar"
-    } else {
-        ""
-    }
+fn advised(error: &BundleError) -> String {
+    error
+        .advice()
+        .map(|advice| format!("; {advice}"))
+        .unwrap_or_default()
 }
 
 fn found_at(found: &Option<String>) -> String {

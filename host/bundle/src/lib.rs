@@ -46,7 +46,7 @@ mod units;
 mod unpack;
 
 pub use digest::{Digest, DigestError, Hasher};
-pub use error::BundleError;
+pub use error::{BundleError, Place};
 pub use limits::ArchiveLimits;
 pub use manifest::{MANIFEST_PATH, Manifest, RequestedLimits};
 pub use names::{ModelId, ModelName, ModelVersion, NameError};

@@ -316,7 +316,7 @@ impl PathSet {
 
 /// The Unicode compatibility caseless form (definition D146): equal for all spellings that any
 /// common file system takes for the same name, and for look-alikes such as `ﬁ` and `fi`.
-fn folded(path: &str) -> String {
+pub(crate) fn folded(path: &str) -> String {
     let fold = CaseMapper::new();
     let first: String = path.nfd().collect();
     let second: String = fold.fold_string(&first).nfkd().collect();

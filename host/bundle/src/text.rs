@@ -42,9 +42,9 @@ pub(crate) fn quotable(text: &str) -> String {
     out
 }
 
-/// The same for bytes that need not be UTF-8.
+/// The same for bytes that need not be UTF-8, without the zeros that fill fields up.
 pub(crate) fn quotable_bytes(bytes: &[u8]) -> String {
-    quotable(&String::from_utf8_lossy(bytes))
+    quotable(&String::from_utf8_lossy(bytes).replace('\0', ""))
 }
 
 /// The word of `known` that a writer most likely meant by `word`, if one is near enough.

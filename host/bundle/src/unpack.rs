@@ -8,7 +8,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 
-use crate::archive::{Archive, Entry};
+use crate::archive::{Archive, Entry, is_companion};
 use crate::digest::{Digest, Hasher};
 use crate::error::BundleError;
 use crate::limits::ArchiveLimits;
@@ -28,6 +28,7 @@ pub struct CheckedBundle {
     signed_by: Option<String>,
     compressed_bytes: u64,
     unpacked_bytes: u64,
+    passed_over: Vec<String>,
     files: Vec<StagedFile>,
     staged_manifest: StagedFile,
     // Before the hold: the staged files go while the store is still there.
@@ -59,6 +60,12 @@ impl CheckedBundle {
     /// Bytes of the tar that it unpacks to.
     pub fn unpacked_bytes(&self) -> u64 {
         self.unpacked_bytes
+    }
+
+    /// The files of the archive that are no part of the bundle and were passed over, since no
+    /// sender means to send them: what macOS puts beside files. Their names are safe to print.
+    pub fn passed_over(&self) -> &[String] {
+        &self.passed_over
     }
 
     /// Makes the bundle visible in its store. When this returns, it is on disk: a power cut
@@ -108,12 +115,14 @@ impl Store {
             staging: self.stage()?,
             buffer: vec![0; COPY_BUFFER_BYTES].into_boxed_slice(),
             files: BTreeMap::new(),
+            staged: 0,
             manifest: None,
             misplaced_manifest: None,
+            passed_over: Vec::new(),
         };
-        while let Some(entry) = unpacker.archive.next_file()? {
-            unpacker.take(entry)?;
-        }
+        unpacker
+            .take_all()
+            .map_err(|error| error.at(unpacker.archive.place()))?;
         unpacker.finish(self)
     }
 }
@@ -125,12 +134,22 @@ struct Unpacker<'a, R: Read> {
     staging: Staging,
     buffer: Box<[u8]>,
     files: BTreeMap<AssetName, StagedFile>,
+    /// Files written to the staging area, those passed over later included.
+    staged: u64,
     /// With the name of the trusted key that signed it.
     manifest: Option<(Manifest, Option<String>)>,
     misplaced_manifest: Option<String>,
+    passed_over: Vec<String>,
 }
 
 impl<R: Read> Unpacker<'_, R> {
+    fn take_all(&mut self) -> Result<(), BundleError> {
+        while let Some(entry) = self.archive.next_file()? {
+            self.take(entry)?;
+        }
+        Ok(())
+    }
+
     fn take(&mut self, entry: Entry) -> Result<(), BundleError> {
         if entry.name.as_str() == MANIFEST_PATH {
             return self.take_manifest(entry.size);
@@ -147,6 +166,10 @@ impl<R: Read> Unpacker<'_, R> {
         // Where the manifest came first, as it does from our own packer, a file that nobody
         // asked for is refused before it is written.
         if let Some((manifest, _)) = &self.manifest {
+            if is_foreign(manifest, &entry.name) {
+                self.passed_over.push(shown(&entry.name));
+                return Ok(());
+            }
             check_named(manifest, &entry.name)?;
             check_component_size(manifest, &entry.name, entry.size, self.limits)?;
         }
@@ -173,6 +196,12 @@ impl<R: Read> Unpacker<'_, R> {
         }
         let manifest = Manifest::parse_bytes(&text)?;
         let signed_by = self.policy.check(&manifest)?.map(str::to_owned);
+        for (name, _) in self
+            .files
+            .extract_if(.., |name, _| is_foreign(&manifest, name))
+        {
+            self.passed_over.push(shown(&name));
+        }
         for (name, staged) in &self.files {
             check_named(&manifest, name)?;
             check_component_size(&manifest, name, staged.bytes, self.limits)?;
@@ -184,7 +213,8 @@ impl<R: Read> Unpacker<'_, R> {
 
     /// Writes a file to the staging area under a number: its own name never reaches the disk.
     fn write(&mut self, entry: &Entry) -> Result<StagedFile, BundleError> {
-        let path = self.staging.path().join(self.files.len().to_string());
+        let path = self.staging.path().join(self.staged.to_string());
+        self.staged += 1;
         let mut file = create(&path)?;
         let mut hasher = Hasher::new();
         loop {
@@ -216,6 +246,18 @@ impl<R: Read> Unpacker<'_, R> {
         {
             return Err(BundleError::FileMissing { path: shown(name) });
         }
+        // Readers that know no extension see these names, and must not take one for another file.
+        for stand_in in self.archive.stand_ins() {
+            let name = stand_in.name.as_str();
+            if name == MANIFEST_PATH || manifest.digest_of(name).is_some() {
+                let error = BundleError::HeadersDisagree {
+                    path: shown(&stand_in.file),
+                    field: "path",
+                    header: shown(&stand_in.name),
+                };
+                return Err(error.at(&stand_in.place));
+            }
+        }
         let text = manifest.to_canonical();
         let digest = Digest::of(text.as_bytes());
         let path = self.staging.path().join(MANIFEST_PATH);
@@ -226,6 +268,7 @@ impl<R: Read> Unpacker<'_, R> {
             signed_by,
             compressed_bytes: self.archive.compressed_bytes(),
             unpacked_bytes: self.archive.unpacked_bytes(),
+            passed_over: self.passed_over,
             files: self.files.into_values().collect(),
             staged_manifest: StagedFile {
                 path,
@@ -247,6 +290,11 @@ fn create(path: &std::path::Path) -> Result<File, BundleError> {
         .mode(0o600)
         .open(path)
         .map_err(BundleError::store("creating a staged file"))
+}
+
+/// Whether the file is what macOS adds by itself, and the manifest does not ask for it.
+fn is_foreign(manifest: &Manifest, name: &AssetName) -> bool {
+    is_companion(name.as_str()) && manifest.digest_of(name.as_str()).is_none()
 }
 
 fn check_named(manifest: &Manifest, name: &AssetName) -> Result<(), BundleError> {

@@ -97,11 +97,14 @@ fn entry() -> impl Strategy<Value = Entry> {
         Just("model.toml".to_owned()),
         Just("model.wasm".to_owned()),
         Just("d/".to_owned()),
+        Just("._a".to_owned()),
+        Just("PaxHeader".to_owned()),
         Just("x".repeat(100)),
         path(),
     ];
     let kind = prop_oneof![
-        6 => Just(b'0'), 2 => Just(b'5'), 2 => Just(b'x'), 2 => Just(b'L'), 1 => any::<u8>(),
+        6 => Just(b'0'), 2 => Just(b'5'), 2 => Just(b'x'), 2 => Just(b'L'), 1 => Just(b'g'),
+        1 => any::<u8>(),
     ];
     let content = prop_oneof![
         Just(b"x".to_vec()),
@@ -135,6 +138,12 @@ fn entry() -> impl Strategy<Value = Entry> {
                 None => entry,
             }
         })
+}
+
+/// What macOS puts beside files, which is no part of a bundle.
+fn is_passed_over(path: &str) -> bool {
+    let file = path.rsplit('/').next().unwrap();
+    file.starts_with("._") || file == ".DS_Store" || path.split('/').any(|part| part == "__MACOSX")
 }
 
 /// Few cases, so that everybody runs them; `PROPTEST_CASES=100000` looks harder.
@@ -250,10 +259,11 @@ proptest! {
             let mut theirs = BTreeMap::new();
             for entry in tar::Archive::new(&bytes[..]).entries().unwrap() {
                 let mut entry = entry.unwrap();
-                if entry.header().entry_type().is_dir() {
+                let path = entry.path().unwrap().to_str().unwrap().to_owned();
+                let kind = entry.header().entry_type();
+                if kind.is_dir() || kind.is_pax_global_extensions() || is_passed_over(&path) {
                     continue;
                 }
-                let path = entry.path().unwrap().to_str().unwrap().to_owned();
                 let mut content = Vec::new();
                 entry.read_to_end(&mut content).unwrap();
                 let path = path.strip_prefix("./").unwrap_or(&path).to_owned();

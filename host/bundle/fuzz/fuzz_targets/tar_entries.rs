@@ -93,6 +93,12 @@ fn build(entry: &Entry) -> hostile::Entry {
     built
 }
 
+/// What macOS puts beside files, which is no part of a bundle.
+fn is_passed_over(path: &str) -> bool {
+    let file = path.rsplit('/').next().expect("a last part");
+    file.starts_with("._") || file == ".DS_Store" || path.split('/').any(|part| part == "__MACOSX")
+}
+
 fuzz_target!(|archive: Archive| {
     let assets: &[(&str, &[u8])] = &[("a", b"x")];
     let tar = archive
@@ -116,15 +122,23 @@ fuzz_target!(|archive: Archive| {
     let mut theirs = BTreeMap::new();
     for entry in tar::Archive::new(&bytes[..]).entries().expect("entries") {
         let mut entry = entry.expect("an entry");
-        if entry.header().entry_type().is_dir() {
-            continue;
-        }
         let path = entry
             .path()
             .expect("a path")
             .to_str()
             .expect("UTF-8")
             .to_owned();
+        // A header from before ustar tells a directory by the end of its name.
+        let header = entry.header();
+        let ancient = header.as_ustar().is_none() && header.as_gnu().is_none();
+        let kind = header.entry_type();
+        if kind.is_dir()
+            || kind.is_pax_global_extensions()
+            || (ancient && path.ends_with('/'))
+            || is_passed_over(&path)
+        {
+            continue;
+        }
         let mut content = Vec::new();
         entry.read_to_end(&mut content).expect("content");
         let path = path.strip_prefix("./").unwrap_or(&path).to_owned();

@@ -2,9 +2,8 @@
 
 use tar::{EntryType, Header};
 
-use super::BLOCK_BYTES;
+use super::{BLOCK_BYTES, is_zero};
 use crate::error::BundleError;
-use crate::path::{PathError, PathRule};
 use crate::text::quotable_bytes;
 
 pub(super) type Block = [u8; BLOCK_BYTES];
@@ -16,6 +15,8 @@ pub(super) enum EntryKind {
     Directory,
     /// Extended header for the next entry, in pax form.
     PaxLocal,
+    /// Extended header for all entries that follow, in pax form.
+    PaxGlobal,
     /// Long path for the next entry, in GNU form.
     GnuLongName,
 }
@@ -28,15 +29,22 @@ pub(super) struct RawHeader {
     pub(super) size: u64,
 }
 
+/// What a block has where names are, for a message about it.
+pub(super) fn name(block: &Block) -> Option<String> {
+    let name = until_nul(&Header::from_byte_slice(block).as_old().name);
+    (!name.is_empty()).then(|| quotable_bytes(name))
+}
+
 /// Reads and checks a block that is not all zero.
 pub(super) fn read(block: &Block) -> Result<RawHeader, BundleError> {
     let header = Header::from_byte_slice(block);
     check_sum(header)?;
-    // A header of the time before ustar has no magic, and readers guess what its fields mean.
+    let old = header.as_old();
     let path = match (header.as_ustar(), header.as_gnu()) {
+        // star and the tar of npm keep times in the last bytes of the prefix, behind a zero.
         (Some(ustar), _) => {
-            let prefix = until_nul(&ustar.prefix)?;
-            let name = until_nul(&ustar.name)?;
+            let prefix = until_nul(&ustar.prefix);
+            let name = until_nul(&ustar.name);
             if prefix.is_empty() {
                 name.to_vec()
             } else {
@@ -44,11 +52,17 @@ pub(super) fn read(block: &Block) -> Result<RawHeader, BundleError> {
             }
         }
         // GNU keeps times and sparse maps where ustar has the prefix.
-        (None, Some(gnu)) => until_nul(&gnu.name)?.to_vec(),
+        (None, Some(gnu)) => until_nul(&gnu.name).to_vec(),
+        (None, None) if is_without_prefix(block) => until_nul(&old.name).to_vec(),
         (None, None) => return Err(BundleError::HeaderUnknown),
     };
     let shown = || quotable_bytes(&path);
-    let kind = kind(header.entry_type()).map_err(|refusal| refusal.at(shown()))?;
+    let mut kind = kind(header.entry_type()).map_err(|refusal| refusal.at(shown()))?;
+    // Before ustar a directory was told by the end of its name.
+    let is_ancient = header.as_ustar().is_none() && header.as_gnu().is_none();
+    if is_ancient && kind == EntryKind::File && path.ends_with(b"/") {
+        kind = EntryKind::Directory;
+    }
     if let Some(gnu) = header.as_gnu() {
         let map = gnu
             .sparse
@@ -59,11 +73,21 @@ pub(super) fn read(block: &Block) -> Result<RawHeader, BundleError> {
             return Err(BundleError::Sparse { path: shown() });
         }
     }
-    let size = number(&header.as_old().size).ok_or_else(|| BundleError::HeaderField {
+    let size = number(&old.size).ok_or_else(|| BundleError::HeaderField {
         path: shown(),
         field: "size",
     })?;
     Ok(RawHeader { kind, path, size })
+}
+
+/// Whether every reader takes the name for the whole path, although the magic is none that we
+/// know by heart: a header of the time before ustar, or one without a version, as JTar writes
+/// it, with nothing where ustar has the prefix.
+fn is_without_prefix(block: &Block) -> bool {
+    const MAGIC: std::ops::Range<usize> = 257..265;
+    const PREFIX: usize = 345;
+    let magic = block.get(MAGIC).unwrap_or_default();
+    (is_zero(magic) || magic == b"ustar\0\0\0") && block.get(PREFIX..).is_some_and(is_zero)
 }
 
 fn check_sum(header: &Header) -> Result<(), BundleError> {
@@ -86,7 +110,6 @@ fn check_sum(header: &Header) -> Result<(), BundleError> {
 enum Refusal {
     Kind(&'static str),
     Sparse,
-    PaxGlobal,
 }
 
 impl Refusal {
@@ -94,7 +117,6 @@ impl Refusal {
         match self {
             Self::Kind(kind) => BundleError::EntryKind { path, kind },
             Self::Sparse => BundleError::Sparse { path },
-            Self::PaxGlobal => BundleError::PaxGlobal,
         }
     }
 }
@@ -105,7 +127,7 @@ fn kind(entry_type: EntryType) -> Result<EntryKind, Refusal> {
         b'5' => Ok(EntryKind::Directory),
         b'x' => Ok(EntryKind::PaxLocal),
         b'L' => Ok(EntryKind::GnuLongName),
-        b'g' => Err(Refusal::PaxGlobal),
+        b'g' => Ok(EntryKind::PaxGlobal),
         b'S' => Err(Refusal::Sparse),
         b'1' => Err(Refusal::Kind("a hard link")),
         b'2' => Err(Refusal::Kind("a symbolic link")),
@@ -152,21 +174,10 @@ fn octal(field: &[u8]) -> Option<u64> {
     })
 }
 
-/// The text of a field. What follows its first zero byte must be zero too: text hidden there
-/// would be seen by readers that take the field's whole width.
-fn until_nul(field: &[u8]) -> Result<&[u8], PathError> {
-    let end = field
-        .iter()
-        .position(|byte| *byte == 0)
-        .unwrap_or(field.len());
-    let (text, rest) = field.split_at_checked(end).unwrap_or((field, &[]));
-    if rest.iter().any(|byte| *byte != 0) {
-        return Err(PathError {
-            path: quotable_bytes(field),
-            rule: PathRule::Nul,
-        });
-    }
-    Ok(text)
+/// The text of a field, which ends at its first zero byte for every reader: writers leave there
+/// what the field held before, or keep values of their own behind it.
+fn until_nul(field: &[u8]) -> &[u8] {
+    field.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
 #[cfg(test)]

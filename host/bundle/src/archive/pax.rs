@@ -3,15 +3,9 @@
 //! same files.
 
 use super::header::{EntryKind, RawHeader};
+use super::stand_in::{Likeness, likeness};
 use crate::error::BundleError;
 use crate::text::quotable_bytes;
-
-/// The width of a header's `name` field.
-const HEADER_NAME_BYTES: usize = 100;
-
-/// A path that its header has cut short must still show this many bytes of it: the whole field,
-/// but for a character that would not fit.
-const CUT_PATH_BYTES_MIN: usize = HEADER_NAME_BYTES - 4;
 
 /// The largest size that a header can say in octal: 8 GiB - 1.
 const OCTAL_SIZE_MAX: u64 = 0o77_777_777_777;
@@ -36,20 +30,20 @@ impl Extensions {
             if self.gnu_path.is_some() {
                 return Err(BundleError::ExtensionRepeated);
             }
-            // The path ends with a zero byte, which the size counts.
-            let path = content.strip_suffix(&[0]).unwrap_or(content);
-            self.gnu_path = Some(path.to_vec());
+            // The path ends with a zero byte, which the size counts; some writers count the
+            // padding as well.
+            let end = content.iter().rposition(|byte| *byte != 0);
+            let path = content.get(..end.map_or(0, |end| end + 1));
+            self.gnu_path = Some(path.unwrap_or_default().to_vec());
             return Ok(());
         }
         if self.pax_seen {
             return Err(BundleError::ExtensionRepeated);
         }
         self.pax_seen = true;
-        let mut rest = content;
-        while !rest.is_empty() {
-            let record = record(rest)?;
+        for record in records(content) {
+            let record = record?;
             self.add_record(record.key, record.value)?;
-            rest = record.rest;
         }
         Ok(())
     }
@@ -71,12 +65,7 @@ impl Extensions {
                 self.pax_size = Some(size);
                 Ok(())
             }
-            // Each of these changes what the content is, or in which charset the path is. Times,
-            // owners, comments and vendors' attributes change nothing that we keep.
-            b"linkpath" | b"hdrcharset" | b"SCHILY.realsize" => Err(BundleError::PaxRefused {
-                key: quotable_bytes(key),
-            }),
-            _ if key.starts_with(b"GNU.") => Err(BundleError::PaxRefused {
+            _ if is_decisive(key, value) => Err(BundleError::PaxRefused {
                 key: quotable_bytes(key),
             }),
             _ => Ok(()),
@@ -84,20 +73,32 @@ impl Extensions {
     }
 
     /// The entry's path: of all places that say it, after checking that they agree.
-    pub(super) fn path<'a>(&'a self, header: &'a RawHeader) -> Result<&'a [u8], BundleError> {
+    pub(super) fn path<'a>(&'a self, header: &'a RawHeader) -> Result<EntryPath<'a>, BundleError> {
         let disagree = |path: &[u8]| BundleError::HeadersDisagree {
             path: quotable_bytes(path),
             field: "path",
+            header: quotable_bytes(&header.path),
         };
         let long = match (&self.pax_path, &self.gnu_path) {
-            (None, None) => return Ok(&header.path),
+            (None, None) => {
+                return Ok(EntryPath {
+                    path: &header.path,
+                    stand_in: None,
+                });
+            }
             (Some(pax), Some(gnu)) if pax != gnu => return Err(disagree(pax)),
             (Some(long), _) | (None, Some(long)) => long,
         };
-        if is_short_form(&header.path, long) {
-            Ok(long)
-        } else {
-            Err(disagree(long))
+        match likeness(&header.path, long) {
+            Likeness::Form => Ok(EntryPath {
+                path: long,
+                stand_in: None,
+            }),
+            Likeness::StandIn => Ok(EntryPath {
+                path: long,
+                stand_in: Some(&header.path),
+            }),
+            Likeness::Other => Err(disagree(long)),
         }
     }
 
@@ -113,45 +114,56 @@ impl Extensions {
             Some(_) => Err(BundleError::HeadersDisagree {
                 path: quotable_bytes(path),
                 field: "size",
+                header: header.size.to_string(),
             }),
         }
     }
 }
 
-/// Whether a writer that means `long` could have put `short` into the header: the same, or cut
-/// off, after having replaced (Python) or dropped (Go) what is not ASCII, or with folders in the
-/// middle left out (bsdtar).
-fn is_short_form(short: &[u8], long: &[u8]) -> bool {
-    let cut = |full: &[u8]| {
-        full == short || (short.len() >= CUT_PATH_BYTES_MIN && full.starts_with(short))
-    };
-    if cut(long) || is_without_middle(short, long) {
-        return true;
-    }
-    let Ok(text) = std::str::from_utf8(long) else {
-        return false;
-    };
-    let replaced: String = text
-        .chars()
-        .map(|c| if c.is_ascii() { c } else { '?' })
-        .collect();
-    let dropped: String = text.chars().filter(char::is_ascii).collect();
-    cut(replaced.as_bytes()) || cut(dropped.as_bytes())
+/// An entry's path, and what its own header says instead, if that is only a stand-in for it.
+pub(super) struct EntryPath<'a> {
+    pub(super) path: &'a [u8],
+    pub(super) stand_in: Option<&'a [u8]>,
 }
 
-/// Whether `short` is `long` without some folders between the first one and the file's name.
-fn is_without_middle(short: &[u8], long: &[u8]) -> bool {
-    // What fits into the field is never shortened.
-    if long.len() <= HEADER_NAME_BYTES {
-        return false;
+/// Checks a header for all entries that follow. Comments, times, owners and vendors' records say
+/// nothing about what a file is; a path or a size for all of them is used by some readers and
+/// not by others.
+pub(super) fn check_global(content: &[u8]) -> Result<(), BundleError> {
+    for record in records(content) {
+        let Record { key, value, .. } = record?;
+        if matches!(key, b"path" | b"size") || is_decisive(key, value) {
+            return Err(BundleError::PaxGlobal {
+                key: quotable_bytes(key),
+            });
+        }
     }
-    (0..short.len())
-        .filter(|at| short.get(*at) == Some(&b'/'))
-        .any(|at| {
-            let (lead, tail) = short.split_at_checked(at + 1).unwrap_or((short, &[]));
-            let name = [b"/", tail].concat();
-            !tail.is_empty() && long.starts_with(lead) && long.ends_with(&name)
-        })
+    Ok(())
+}
+
+/// Whether a record changes what the content is, or in which charset the path is. Times, owners,
+/// comments, labels and vendors' attributes change nothing that we keep, and paths must be UTF-8
+/// whatever they are marked as.
+fn is_decisive(key: &[u8], value: &[u8]) -> bool {
+    const CHARSETS: [&[u8]; 2] = [b"BINARY", b"ISO-IR 10646 2000 UTF-8"];
+    match key {
+        b"linkpath" | b"SCHILY.realsize" => true,
+        b"hdrcharset" => !CHARSETS.contains(&value),
+        _ => key.starts_with(b"GNU."),
+    }
+}
+
+/// The records of a pax header, up to the first that cannot be read.
+fn records(content: &[u8]) -> impl Iterator<Item = Result<Record<'_>, BundleError>> {
+    let mut rest = content;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let record = record(rest);
+        rest = record.as_ref().map_or(&[], |record| record.rest);
+        Some(record)
+    })
 }
 
 /// One record, and what comes after it.
@@ -241,31 +253,5 @@ mod tests {
         ] {
             assert!(record(bad).is_err(), "{bad:?}");
         }
-    }
-
-    #[test]
-    fn short_forms() {
-        let long = "d/".to_owned() + &"x".repeat(150);
-        assert!(is_short_form(&long.as_bytes()[..100], long.as_bytes()));
-        assert!(!is_short_form(&long.as_bytes()[..50], long.as_bytes()));
-        assert!(is_short_form(b"na?ve", "naïve".as_bytes()));
-        assert!(is_short_form(b"nave", "naïve".as_bytes()));
-        assert!(!is_short_form(b"evil", b"good"));
-        assert!(!is_short_form(b"", b"good"));
-        let deep = format!("{}/{}/file", "a".repeat(60), "b".repeat(60));
-        assert!(is_short_form(
-            format!("{}/file", "a".repeat(60)).as_bytes(),
-            deep.as_bytes()
-        ));
-        assert!(!is_short_form(
-            format!("{}/ile", "a".repeat(60)).as_bytes(),
-            deep.as_bytes()
-        ));
-        assert!(!is_short_form(
-            format!("{}/", "a".repeat(60)).as_bytes(),
-            deep.as_bytes()
-        ));
-        assert!(!is_short_form(b"c/file", deep.as_bytes()));
-        assert!(!is_short_form(b"a/c", b"a/b/c"));
     }
 }

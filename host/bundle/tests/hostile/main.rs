@@ -118,6 +118,66 @@ fn compression_and_order_do_not_change_the_identity() {
     assert_eq!(digest(&first), digest(&zstd(&second)));
 }
 
+/// Somebody whose tool wrote the archive finds the place, and what to tell the tool.
+#[test]
+fn a_refusal_names_the_entry_its_place_and_the_way_out() {
+    let store = Store::temporary().unwrap();
+    let link = || Entry::of_kind(b'2', "d/a");
+    let told = |bytes: &[u8]| unpack(&store, bytes).unwrap_err().to_string();
+    let tar = begin(WASM, &[]).entry(link()).end();
+    let expect = "\"d/a\" is a symbolic link: a bundle holds regular files and directories only \
+                  (entry 3, header at byte 2048 of the tar; GNU tar: `--dereference` (`-h`); \
+                  bsdtar: `-L`; to pack what the link leads to)";
+    assert_eq!(told(&tar), expect);
+    assert_eq!(told(&gzip(&tar)), expect);
+    let extended = begin(WASM, &[])
+        .directory("d/")
+        .entry(Entry::pax(&[("mtime", b"1"), ("linkpath", b"x")]))
+        .file("d/a", *b"x")
+        .end();
+    let text = told(&extended);
+    assert!(
+        text.contains("entry 4, \"PaxHeaders/0\", header at byte 2560"),
+        "{text}"
+    );
+    let global = Tar::new()
+        .entry(Entry {
+            kind: b'g',
+            ..Entry::pax(&[("path", b"x")])
+        })
+        .end();
+    let text = told(&global);
+    assert!(text.contains("`--pax-option=globexthdr`"), "{text}");
+    let nul = begin(WASM, &[("a", b"x")])
+        .entry(Entry::pax(&[("path", b"a\0b")]))
+        .file("a", *b"x")
+        .end();
+    let text = told(&nul);
+    assert!(!text.contains("\\0") && !text.contains('\0'), "{text}");
+}
+
+#[test]
+fn what_macos_adds_is_passed_over_and_named() {
+    let root = tempfile::tempdir().unwrap();
+    let store = Store::open(root.path()).unwrap();
+    let names = |bytes: &[u8]| {
+        let checked = unpack(&store, bytes).unwrap();
+        let names = checked.passed_over().to_vec();
+        checked.commit().unwrap().verify().unwrap();
+        names
+    };
+    let bytes = Tar::new()
+        .file("._model.toml", *b"attributes of macOS")
+        .raw(begin(WASM, &[("._b", b"y")]).cut())
+        .file("._b", *b"y")
+        .file("__MACOSX/._c", *b"attributes of macOS")
+        .end();
+    assert_eq!(names(&bytes), ["._model.toml", "__MACOSX/._c"]);
+    // Neither is anywhere in the store: the component, the named file and the manifest are.
+    let stored = fs::read_dir(root.path().join("blobs/sha256")).unwrap();
+    assert_eq!(stored.count(), 3);
+}
+
 /// Each cap takes what is exactly as large, and refuses what is one larger.
 #[test]
 fn caps_are_exact() {
@@ -180,7 +240,7 @@ fn caps_are_exact() {
 }
 
 /// A bundle whose asset is named by extensions before a plain header.
-fn extended(extensions: &[Entry], header_name: &str, path: &str) -> Vec<u8> {
+fn extended(extensions: &[Entry], header_name: impl AsRef<[u8]>, path: &str) -> Vec<u8> {
     let start = begin(WASM, &[(path, b"x")]);
     let tar = extensions.iter().cloned().fold(start, Tar::entry);
     let magic = if extensions.iter().any(|entry| entry.kind == b'L') {

@@ -42,14 +42,31 @@ pub(crate) fn refused() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("bytes after a gzip", "compressed_trailing", [gzip(&good(WASM, &[])), b"x".to_vec()].concat()),
         ("zeros after a gzip", "compressed_trailing", [gzip(&good(WASM, &[])), vec![0; 512]].concat()),
         ("bytes after a zstd", "compressed_trailing", [zstd(&good(WASM, &[])), b"x".to_vec()].concat()),
-        ("two gzip members", "several_streams", [gzip(&good(WASM, &[])), gzip(b"more")].concat()),
-        ("a tar in two gzip members", "several_streams", {
-            let bytes = good(WASM, &[]);
-            [gzip(&bytes[..1024]), gzip(&bytes[1024..])].concat()
-        }),
-        ("two zstd frames", "several_streams", [zstd(&good(WASM, &[])), zstd(b"more")].concat()),
-        ("a hidden zstd frame", "several_streams",
-            [zstd(&good(WASM, &[])), skippable_zstd_frame(b"hidden")].concat()),
+        ("a second archive in a second gzip member", "trailing_garbage",
+            [gzip(&good(WASM, &[])), gzip(&good(WASM, &[]))].concat()),
+        ("text in a second gzip member", "trailing_garbage", [gzip(&good(WASM, &[])), gzip(b"more")].concat()),
+        ("bytes after the second gzip member", "compressed_trailing",
+            [gzip(&good(WASM, &[])), gzip(b""), b"x".to_vec()].concat()),
+        ("thousands of empty gzip members", "several_streams",
+            [gzip(&good(WASM, &[])), gzip(b"").repeat(5000)].concat()),
+        ("a gzip member for each byte", "several_streams",
+            good(WASM, &[]).chunks(1).flat_map(gzip).collect()),
+        ("a second archive in a second zstd frame", "trailing_garbage",
+            [zstd(&good(WASM, &[])), zstd(&good(WASM, &[]))].concat()),
+        ("thousands of empty zstd frames", "several_streams",
+            [zstd(&good(WASM, &[])), zstd(b"").repeat(5000)].concat()),
+        ("a skippable frame longer than the stream", "archive_truncated",
+            [zstd(&good(WASM, &[])), cut(skippable_zstd_frame(b"index"), 10)].concat()),
+        ("a skippable frame in front longer than the stream", "archive_truncated",
+            cut(skippable_zstd_frame(&[0; 900]), 500)),
+        ("a cut header of a skippable frame", "archive_truncated",
+            [zstd(&good(WASM, &[])), cut(skippable_zstd_frame(b""), 6)].concat()),
+        ("skippable frames alone", "archive_empty", skippable_zstd_frame(b"index").repeat(3)),
+        ("a skippable frame before a plain tar", "compressed_trailing",
+            [skippable_zstd_frame(b"index"), good(WASM, &[])].concat()),
+        ("a cut second zstd frame", "archive_truncated",
+            [zstd(&good(WASM, &[])), cut(zstd(&[0; 512]), 9)].concat()),
+        ("text in a second zstd frame", "trailing_garbage", [zstd(&good(WASM, &[])), zstd(b"more")].concat()),
         ("a gzip in a gzip", "archive_truncated", gzip(&gzip(b"x"))),
         ("a zstd window of 16 MiB", "window_too_large", zstd_frame_with_window(24)),
         ("a zstd window of 2 GiB", "window_too_large", zstd_frame_with_window(31)),
@@ -81,8 +98,6 @@ pub(crate) fn refused() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("a wrong checksum", "header_checksum",
             extra(Entry { checksum_error: 1, ..Entry::file("a", *b"x") })),
         ("a checksum of letters", "header_field", extra(Entry::file("a", *b"x").patched(148, *b"zzzzzz\0 "))),
-        ("a header from before ustar", "header_unknown",
-            extra(Entry { magic: [0; 8], ..Entry::file("a", *b"x") })),
         ("an unknown magic", "header_unknown",
             extra(Entry { magic: *b"custar00", ..Entry::file("a", *b"x") })),
         ("a ustar of another version", "header_unknown",
@@ -152,7 +167,9 @@ pub(crate) fn refused() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("a network path", "path_backslash", named("\\\\server\\share")),
         ("a drive", "path_drive_letter", named("C:x")),
         ("a drive with a slash", "path_drive_letter", named("c:/x")),
-        ("text behind a zero byte", "path_nul", named("a\0b")),
+        ("a name that goes on behind a zero byte", "file_unnamed", named("b\0a")),
+        ("an old header with something in place of a prefix", "header_unknown",
+            extra(Entry { magic: [0; 8], prefix: b"d".to_vec(), ..Entry::file("a", *b"x") })),
         ("a zero byte in a long name", "path_nul",
             extended(&[Entry::long_name(format!("{}\0b", "x".repeat(100)))], &"x".repeat(100), "a")),
         ("a zero byte in a pax path", "path_nul",
@@ -203,12 +220,28 @@ pub(crate) fn refused() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("a folder that is the manifest", "path_file_and_directory",
             begin(WASM, &[]).file("model.toml/x", *b"x").end()),
         // Extended headers.
-        ("a global pax header", "pax_global",
-            Tar::new().entry(Entry { kind: b'g', ..Entry::pax(&[("path", b"evil")]) })
+        ("a path in a global pax header", "pax_global", global(&[("path", b"evil")])),
+        ("a size in a global pax header", "pax_global", global(&[("comment", b"x"), ("size", b"1")])),
+        ("a link in a global pax header", "pax_global", global(&[("linkpath", b"evil")])),
+        ("a sparse file in a global pax header", "pax_global", global(&[("GNU.sparse.major", b"1")])),
+        ("a real size in a global pax header", "pax_global", global(&[("SCHILY.realsize", b"1")])),
+        ("a charset of names in a global pax header", "pax_global", global(&[("hdrcharset", b"KOI8-R")])),
+        ("a global pax header that is malformed", "pax_malformed",
+            Tar::new().entry(Entry { kind: b'g', content: b"5 path=a\n".to_vec(), ..Entry::pax(&[]) })
                 .raw(good(WASM, &[])).cut()),
-        ("a commit in a global pax header", "pax_global",
-            Tar::new().entry(Entry { kind: b'g', ..Entry::pax(&[("comment", b"0123456789abcdef")]) })
-                .raw(good(WASM, &[])).cut()),
+        ("a huge global pax header", "extension_too_large", global(&[("comment", &[b'x'; 70_000])])),
+        ("a global pax header between a pax header and its file", "extension_dangling",
+            extended(&[Entry::pax(&[("path", b"a")]), Entry { kind: b'g', ..Entry::pax(&[("comment", b"x")]) }], "a", "a")),
+        ("a placeholder that is another file's name", "headers_disagree",
+            begin(WASM, &[("d/a", b"x"), ("a", b"y")])
+                .entry(Entry::pax(&[("path", b"d/a")])).file("a", *b"x").file("a", *b"y").end()),
+        ("a placeholder that is the manifest's name", "headers_disagree",
+            begin(WASM, &[("d/model.toml", b"x")])
+                .entry(Entry::pax(&[("path", b"d/model.toml")])).file("model.toml", *b"x").end()),
+        ("a placeholder that leads out", "headers_disagree",
+            extended(&[Entry::pax(&[("path", b"a")])], "../PaxHeader", "a")),
+        ("a placeholder that is absolute", "headers_disagree",
+            extended(&[Entry::pax(&[("path", b"a")])], "/PaxHeaders/a", "a")),
         ("a pax path that is another", "headers_disagree",
             extended(&[Entry::pax(&[("path", b"b")])], "a", "b")),
         ("a pax path behind an innocent one", "headers_disagree",
@@ -245,7 +278,10 @@ pub(crate) fn refused() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("a record hidden in a pax value", "headers_disagree",
             extended(&[Entry::pax(&[("comment", b"x\n9 path=b\n"), ("path", b"c")])], "a", "a")),
         ("a pax link", "pax_refused", extended(&[Entry::pax(&[("linkpath", b"/etc/passwd")])], "a", "a")),
-        ("a pax charset", "pax_refused", extended(&[Entry::pax(&[("hdrcharset", b"BINARY")])], "a", "a")),
+        ("a pax charset that is no UTF-8", "pax_refused",
+            extended(&[Entry::pax(&[("hdrcharset", b"ISO-IR 8859 1 1998")])], "a", "a")),
+        ("a binary name that is no UTF-8", "path_not_utf8",
+            extended(&[Entry::pax(&[("hdrcharset", b"BINARY"), ("path", b"\xe4")])], b"\xe4", "a")),
         ("a pax sparse file, 0.1", "pax_refused",
             extended(&[Entry::pax(&[("GNU.sparse.size", b"999"), ("GNU.sparse.map", b"0,1")])], "a", "a")),
         ("a pax sparse file, 1.0", "pax_refused",
@@ -327,6 +363,15 @@ pub(crate) fn refused() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             "[signature]\nkey = \"ed25519:AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"\nvalue = \"{}==\"",
             "A".repeat(86)))),
     ]
+}
+
+/// A good bundle behind a global pax header.
+fn global(records: &[(&str, &[u8])]) -> Vec<u8> {
+    let header = Entry {
+        kind: b'g',
+        ..Entry::pax(records)
+    };
+    Tar::new().entry(header).raw(good(WASM, &[])).cut()
 }
 
 /// The start of a bundle whose manifest names one asset `a`.
