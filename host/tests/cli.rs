@@ -204,6 +204,25 @@ fn a_bundle_that_the_server_would_refuse_fails_the_check() {
     fs::write(home.path().join("junk.tar"), b"not a tar").unwrap();
     let told = home.fails(1, &["check", "junk.tar"]);
     assert!(told.starts_with("error: junk.tar is refused: "), "{told}");
+    fs::write(home.path().join("words.txt"), "x").unwrap();
+    home.project("linked", ECHO_PROJECT);
+    let linked = home.path().join("linked");
+    fs::create_dir(linked.join("data")).unwrap();
+    std::os::unix::fs::symlink("../words.txt", linked.join("words")).unwrap();
+    let packed = std::process::Command::new("tar")
+        .args(["--format=ustar", "-cf", "linked.tar", "-C", "linked"])
+        .args(["data", "words"])
+        .current_dir(home.path())
+        .status();
+    assert!(packed.unwrap().success());
+    let told = home.fails(1, &["check", "linked.tar"]);
+    for part in [
+        "\"words\" is a symbolic link",
+        "entry 2, header at byte 512 of the tar",
+        "--dereference",
+    ] {
+        assert!(told.contains(part), "{told}");
+    }
     let greedy = format!("{ECHO_PROJECT}[limits]\nmemory = '100 GiB'\n");
     let folder = home.project("greedy", &greedy);
     let told = home.fails(1, &["check", folder.to_str().unwrap()]);

@@ -68,6 +68,9 @@ struct VersionView {
     limits: Option<LimitsView>,
     /// Why it failed.
     error: Option<FailureView>,
+    /// What the uploader should know about the archive; only in the answer to an upload.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
 }
 
 /// What one request may spend.
@@ -113,6 +116,7 @@ impl From<VersionStatus> for VersionView {
                 code: error.code,
                 message: error.message,
             }),
+            notes: status.notes,
         }
     }
 }
@@ -263,7 +267,10 @@ async fn accept_upload(
     ];
     context.security_event(EventKind::ModelUploaded, &about);
     let status = if wait {
-        registry.settled(&status.id).await?
+        VersionStatus {
+            notes: status.notes,
+            ..registry.settled(&status.id).await?
+        }
     } else {
         status
     };

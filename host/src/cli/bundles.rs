@@ -112,7 +112,12 @@ pub(super) fn check(args: &CheckArgs) -> Result<(), Failure> {
     block_on(async {
         let server = EphemeralServer::open(&args.settings).await?;
         let outcome = match server.admit(&args.bundle).await {
-            Ok(status) => report(&status, &server, args.json),
+            Ok(status) => {
+                for note in &status.notes {
+                    output::note(note);
+                }
+                report(&status, &server, args.json)
+            }
             Err(error) => Err(error.context(format!("{} is refused", args.bundle.display()))),
         };
         server.close().await;
@@ -136,6 +141,7 @@ fn report(status: &VersionStatus, server: &EphemeralServer, json: bool) -> Resul
             "digest": status.digest.to_string(),
             "bytes": status.bytes,
             "capabilities": names,
+            "notes": status.notes,
             "requires": {
                 "memories": inspection.memories,
                 "memory_bytes": inspection.memory_bytes_initial,

@@ -69,7 +69,10 @@ impl EphemeralServer {
             )
             .await?;
         spinner.set_message("compiling and loading");
-        let status = registry.settled(&received.id).await?;
+        let status = VersionStatus {
+            notes: received.notes,
+            ..registry.settled(&received.id).await?
+        };
         spinner.finish_and_clear();
         match (&status.state, &status.error) {
             (VersionState::Ready | VersionState::Active, _) => Ok(status),

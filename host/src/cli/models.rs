@@ -124,6 +124,10 @@ pub(super) fn push(args: &PushArgs) -> Result<(), Failure> {
     block_on(async {
         let client = Client::new(&args.client)?;
         let mut version = upload(&client, &args.bundle, !args.no_activate).await?;
+        let notes = version.get("notes").and_then(Value::as_array);
+        for note in notes.into_iter().flatten().filter_map(Value::as_str) {
+            output::note(note);
+        }
         if !args.no_wait || args.wait {
             version = settle(&client, version).await?;
         }

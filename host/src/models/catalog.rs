@@ -154,6 +154,7 @@ impl Version {
                 .as_ref()
                 .map(|manifest| manifest.limits.clone()),
             error,
+            notes: Vec::new(),
         }
     }
 }

@@ -128,6 +128,9 @@ pub struct VersionStatus {
     pub limits: Option<Limits>,
     /// The reason of a failure. Some exactly when the state is [`VersionState::Failed`].
     pub error: Option<Failure>,
+    /// What an uploader should know about the archive that was taken. Only the answer to the
+    /// upload has it: it is about the archive, not about the version.
+    pub notes: Vec<String>,
 }
 
 /// One model with all its versions.

@@ -78,9 +78,10 @@ impl Registry {
         policy::admit(bundle.manifest().limits(), &inner.config.policy)?;
         let status = inner
             .detached(move |inner| async move {
+                let notes = passed_over(&bundle);
                 let status = commit(&inner, bundle, request).await;
                 drop(place);
-                status
+                status.map(|status| VersionStatus { notes, ..status })
             })
             .await;
         drop(waiting);
@@ -127,6 +128,29 @@ async fn unpack(
         None => ModelError::Bundle(error),
     })?;
     Ok((bundle, place))
+}
+
+/// A note about the files that were left out, if there were any. A few are named: a folder from
+/// a Mac has one for each of its files.
+fn passed_over(bundle: &CheckedBundle) -> Vec<String> {
+    const NAMED_MAX: usize = 3;
+    let files = bundle.passed_over();
+    if files.is_empty() {
+        return Vec::new();
+    }
+    let mut named = files
+        .iter()
+        .take(NAMED_MAX)
+        .map(|file| format!("\"{file}\""))
+        .collect::<Vec<_>>()
+        .join(", ");
+    if files.len() > NAMED_MAX {
+        named.push_str(&format!(" and {} more", files.len() - NAMED_MAX));
+    }
+    vec![format!(
+        "passed over what macOS adds to archives: {named}; COPYFILE_DISABLE=1 keeps tar from \
+         adding it"
+    )]
 }
 
 /// Makes a checked bundle durable and starts its lifecycle.
