@@ -143,7 +143,7 @@ fn project(folder: &Path, names: Names) -> Digest {
         ("data/block.bin".to_owned(), vec![7; 512]),
         ("data/naïve/日本語.txt".to_owned(), b"two\n".to_vec()),
     ];
-    if names != Names::Old {
+    if names != Old {
         let long = format!("{}/{}.bin", "d".repeat(60), "p".repeat(60));
         files.push((long, b"three".to_vec()));
     }
