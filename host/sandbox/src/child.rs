@@ -37,6 +37,10 @@ use wasmtime_wizer::{WasmtimeWizerComponent, Wizer};
 const ORDER_BYTES_MAX: u64 = 64 << 20;
 /// Files that the process may have open.
 const OPEN_FILES_MAX: u64 = 64;
+/// How far the process stands back for others on the same cores.
+const NICE: i32 = 10;
+/// The highest there is: the first to be killed.
+const OOM_SCORE_ADJUSTMENT: &str = "1000";
 /// What `Component::resources_required` counts memory in; other page sizes are not enabled.
 const WASM_PAGE_BYTES: u64 = 64 << 10;
 /// How often `load` yields so that its deadline can be looked at.
@@ -50,6 +54,7 @@ const LIFECYCLE: &str = "belljar:model/lifecycle@0.1.0";
 pub fn compile_child() -> ExitCode {
     // Without a host there is nobody to report to.
     let _ = set_parent_process_death_signal(Some(Signal::KILL));
+    give_way();
     let mut text = Vec::new();
     let order = io::stdin()
         .lock()
@@ -70,6 +75,14 @@ pub fn compile_child() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
+}
+
+/// Lets everything else on the machine go first, and be killed last where memory runs out: a
+/// compilation can be done again, and its bytes are a stranger's.
+fn give_way() {
+    // Neither is worth a failed compilation.
+    let _ = rustix::process::nice(NICE);
+    let _ = fs::write("/proc/self/oom_score_adj", OOM_SCORE_ADJUSTMENT);
 }
 
 fn say(report: &Report) -> io::Result<()> {
@@ -131,6 +144,8 @@ fn bind(order: &Order) -> io::Result<()> {
         maximum: Some(value),
     };
     setrlimit(Resource::As, cap(order.address_space_bytes_max))?;
+    // What is reserved and never written, as for a guest's memory, counts above and not here.
+    setrlimit(Resource::Data, cap(order.memory_bytes_max))?;
     setrlimit(Resource::Cpu, cap(order.cpu_time_s))?;
     setrlimit(Resource::Core, cap(0))?;
     setrlimit(Resource::Nofile, cap(OPEN_FILES_MAX))?;
@@ -141,7 +156,7 @@ fn bind(order: &Order) -> io::Result<()> {
 fn engine_error(order: &Order, error: &wasmtime::Error) -> CompileError {
     let text = format!("{error:#}");
     if EngineText::read(&text) == EngineText::NoAddressSpace {
-        let limit = order.address_space_bytes_max;
+        let limit = order.memory_bytes_max.min(order.address_space_bytes_max);
         return CompileError::Cap(CapHit::used_up(Cap::CompileAddressSpaceBytes, limit));
     }
     CompileError::Invalid {

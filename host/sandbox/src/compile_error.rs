@@ -28,6 +28,12 @@ pub enum CompileError {
         /// What it exports, `lifecycle` apart.
         capabilities: Capabilities,
     },
+    /// It holds components in components in components.
+    #[error("the component has components inside one another, more than {limit} deep")]
+    TooDeep {
+        /// The most that may be inside one another.
+        limit: u32,
+    },
     /// It uses features that are not enabled.
     #[error("{reason}")]
     Unsupported {
@@ -65,6 +71,7 @@ impl CompileError {
             Self::RefusedImport { .. } => "refused_import",
             Self::Invalid { .. } => "invalid_component",
             Self::NotServed { .. } => "capability_not_served",
+            Self::TooDeep { .. } => "component_too_deep",
             Self::Unsupported { .. } => "unsupported_feature",
             Self::Cap(hit) => match hit.cap {
                 Cap::ComponentBytes

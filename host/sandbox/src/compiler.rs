@@ -8,7 +8,7 @@
 use crate::{
     Artefact, AssetFile, Budget, Cap, CapHit, Capabilities, Capability, CompileError, GuestLine,
     Inspection, LoadBudget, LoadError, MacKey, RunError, RunLabel, Sandbox, SlotCaps,
-    artefact::Cache, engine, engine_text::EngineText, fault::short, inspect,
+    artefact::Cache, engine, engine_text::EngineText, fault::short, inspect, machine,
     state::asset_sizes_agree,
 };
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,10 @@ use tokio::{
 pub const COMPILE_COMMAND: &str = "compile-child";
 /// Bytes of the child's report that are read.
 const REPORT_BYTES_MAX: u64 = 1 << 20;
+/// All compilations together may have three quarters of the machine's memory: with two at once
+/// and a cap of their own they could have had twice of what there is.
+const SHARE_DIVIDEND: u64 = 3;
+const SHARE_DIVISOR: u64 = 4;
 /// Bytes of the child's stderr that are kept for the log.
 const STDERR_BYTES_MAX: u64 = 8 << 10;
 /// What a process says that ends for want of address space: of the allocator, of `mmap`, and of
@@ -58,7 +62,8 @@ pub struct CompilerConfig {
     /// Time on the wall clock of one compilation, with `load`. Far longer than the CPU time: a busy
     /// machine is nobody's fault.
     pub wall_time: Duration,
-    /// Address space of the compiling process, in bytes.
+    /// Address space of the compiling process, in bytes. Its memory is capped at the same, or at
+    /// its share of the machine's where that is less.
     pub address_space_bytes_max: u64,
     /// Size of a component, in bytes.
     pub component_bytes_max: u64,
@@ -142,6 +147,7 @@ pub(crate) struct Order {
     pub(crate) job: CompileJob,
     pub(crate) output: PathBuf,
     pub(crate) address_space_bytes_max: u64,
+    pub(crate) memory_bytes_max: u64,
     pub(crate) cpu_time_s: u64,
     /// What one slot of the serving pool holds.
     pub(crate) slot: SlotCaps,
@@ -262,6 +268,16 @@ impl Compiler {
         self.cache.retain(keep)
     }
 
+    /// Memory of one compiling process, in bytes.
+    fn memory_bytes_max(&self) -> u64 {
+        let share = machine::memory_bytes().map(|all| {
+            let compilations = u64::try_from(self.config.concurrency.max(1)).unwrap_or(u64::MAX);
+            all / SHARE_DIVISOR * SHARE_DIVIDEND / compilations
+        });
+        let share = share.unwrap_or(u64::MAX);
+        self.config.address_space_bytes_max.min(share)
+    }
+
     fn check_sizes(&self, job: &CompileJob) -> Result<(), CompileError> {
         let size = std::fs::metadata(&job.component)
             .map_err(|error| CompileError::host("the component cannot be read", error))?
@@ -291,6 +307,7 @@ impl Compiler {
             output: std::path::absolute(output)
                 .map_err(|error| CompileError::host("a relative path", error))?,
             address_space_bytes_max: self.config.address_space_bytes_max,
+            memory_bytes_max: self.memory_bytes_max(),
             cpu_time_s: self.config.cpu_time.as_secs().max(1),
             slot: config.slot,
             deterministic_simd: config.deterministic_simd,
@@ -335,7 +352,7 @@ impl Compiler {
                 CompileError::Cap(CapHit::used_up(Cap::CompileTimeMs, cpu_time_ms))
             }
             Some(SIGABRT) | None if out_of_memory => {
-                let limit = self.config.address_space_bytes_max;
+                let limit = self.memory_bytes_max();
                 CompileError::Cap(CapHit::used_up(Cap::CompileAddressSpaceBytes, limit))
             }
             // A panic or a crash of the compiler, on bytes that a stranger sent.

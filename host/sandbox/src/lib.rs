@@ -27,6 +27,7 @@ mod inspection;
 mod label;
 mod load_error;
 mod loaded;
+mod machine;
 mod memory_pool;
 mod model;
 mod printable;

@@ -100,7 +100,7 @@ fn lists_no_swap(swaps: &str) -> bool {
 }
 
 /// The path of this process in the unified hierarchy.
-fn own_cgroup(text: &str) -> Option<&str> {
+pub(crate) fn own_cgroup(text: &str) -> Option<&str> {
     text.lines().find_map(|line| line.strip_prefix("0::"))
 }
 

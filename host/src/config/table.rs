@@ -474,7 +474,8 @@ pub static SETTINGS: &[Setting] = &[
     setting!("compiler.cpu_time", compiler.cpu_time: PositiveTime<Duration>, "sandbox",
         "The most CPU time one compilation may take, with its load."),
     setting!("compiler.address_space_max", compiler.address_space_bytes_max: Bytes<u64>, "sandbox",
-        "Address space of the compiling process."),
+        "Address space of the compiling process. Its memory is capped at the same, or at its share \
+         of three quarters of what the machine or the cgroup has."),
 ];
 
 #[cfg(test)]

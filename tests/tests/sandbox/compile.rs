@@ -73,6 +73,104 @@ async fn what_is_no_component_is_refused() {
     assert!(nothing.to_string().contains("exports none"), "{nothing}");
 }
 
+/// A good component with `count` empty ones in it, each inside the one before.
+fn nested(count: usize) -> Vec<u8> {
+    let mut inner = b"\0asm\x0d\0\x01\0".to_vec();
+    let section = |content: &[u8]| {
+        let mut section = vec![4];
+        let mut length = content.len();
+        while length > 0x7f {
+            section.push((length & 0x7f) as u8 | 0x80);
+            length >>= 7;
+        }
+        section.push(length as u8);
+        [&section, content].concat()
+    };
+    for _ in 1..count {
+        inner = [b"\0asm\x0d\0\x01\0", &section(&inner)[..]].concat();
+    }
+    let good = std::fs::read(belljar_test_guests::path("counter")).unwrap();
+    [good, section(&inner)].concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn components_in_components_are_refused_before_anything_is_read() {
+    let kit = Kit::new();
+    let path = kit.folder.path().join("x.wasm");
+    for count in [101, 20_000] {
+        std::fs::write(&path, nested(count)).unwrap();
+        let started = std::time::Instant::now();
+        let error = refusal(&job_of(path.clone())).await;
+        assert_eq!(error, CompileError::TooDeep { limit: 100 });
+        assert_eq!(error.code(), "component_too_deep");
+        // Half a minute when all were read.
+        assert!(
+            started.elapsed() < Duration::from_secs(10),
+            "{count}: {:?}",
+            started.elapsed()
+        );
+    }
+    std::fs::write(&path, nested(100)).unwrap();
+    let compiled = kit
+        .compiler()
+        .compile(&job_of(path), &kit.sandbox, |_| {})
+        .await;
+    assert!(compiled.is_ok(), "{:?}", compiled.err());
+}
+
+/// The fields of `/proc/*/stat` after the name: the state, the parent, …, and the nice value as
+/// the 17th.
+fn stat(path: &std::path::Path) -> Option<(String, i32)> {
+    let stat = std::fs::read_to_string(path.join("stat")).ok()?;
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    Some(((*fields.get(1)?).to_owned(), fields.get(16)?.parse().ok()?))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_compiling_process_gives_way_and_is_the_first_to_go() {
+    const NICE_MAX: i32 = 19;
+    let kit = Kit::new();
+    let mut sleeping = job("sleeps_in_load");
+    sleeping.load.wall_time = Duration::from_secs(30);
+    let compiler = kit.compiler();
+    let sandbox = kit.sandbox.clone();
+    let (loading, mut phases) = tokio::sync::mpsc::unbounded_channel();
+    let compiling = tokio::spawn(async move {
+        let told = |phase| {
+            let _ = loading.send(phase);
+        };
+        compiler.compile(&sleeping, &sandbox, told).await.map(drop)
+    });
+    while phases.recv().await.expect("it goes on") != Progress::Phase(Phase::Loading) {}
+    let (_, own_nice) = stat("/proc/self".as_ref()).unwrap();
+    let machine = std::fs::read_to_string("/proc/meminfo").unwrap();
+    let machine_kib: u64 = machine.split_whitespace().nth(1).unwrap().parse().unwrap();
+    let mut seen = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap() {
+        let path = entry.unwrap().path();
+        let read = |name: &str| std::fs::read_to_string(path.join(name)).unwrap_or_default();
+        let Some((parent, nice)) = stat(&path) else {
+            continue;
+        };
+        if parent != std::process::id().to_string()
+            || !read("cmdline").contains(belljar_sandbox::COMPILE_COMMAND)
+        {
+            continue;
+        }
+        let limits = read("limits");
+        let data = limits
+            .lines()
+            .find_map(|line| line.strip_prefix("Max data size"));
+        let data = data.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+        let capped = data.is_some_and(|data| data <= machine_kib * 1024 / 8 * 3);
+        seen.push((read("oom_score_adj").trim().to_owned(), nice, capped));
+    }
+    compiling.abort();
+    // Other tests of this program compile as well, and may have only begun.
+    let expected = ("1000".to_owned(), (own_nice + 10).min(NICE_MAX), true);
+    assert!(seen.contains(&expected), "{seen:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_fit_a_slot_is_refused_with_both_numbers() {
     for (guest, what) in [
