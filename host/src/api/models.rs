@@ -1,5 +1,7 @@
 //! `/models`: uploads bundles, and lists, activates and removes what became of them.
 
+mod form;
+
 use super::{Binary, Failures};
 use crate::audit::EventKind;
 use crate::auth::{Authorized, Caller, ReadModels, Scope, WriteModels};
@@ -13,12 +15,12 @@ use crate::inference::RequestContext;
 use crate::models::{ModelSummary, UploadRequest, VersionState, VersionStatus};
 use crate::telemetry::metrics;
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, FromRequest as _, Multipart, Request, State};
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use belljar_bundle::{ModelId, ModelName};
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use futures_util::{Stream, TryStreamExt as _};
+use http::{HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::io;
@@ -242,8 +244,8 @@ async fn accept_upload(
 ) -> Result<Response, ApiError> {
     // By the announced length, before a byte is read: a client that waits for `100 Continue`
     // then never sends its bundle.
-    let envelope = if is_multipart(request.headers()) {
-        FORM_BYTES
+    let envelope = if form::is_form(request.headers()) {
+        form::FORM_BYTES_MAX
     } else {
         0
     };
@@ -306,41 +308,15 @@ async fn stream_body(
     context: &RequestContext,
     request: Request,
 ) -> Result<VersionStatus, ApiError> {
-    let (parts, body) = request.into_parts();
-    if is_multipart(&parts.headers) {
-        let mut request = Request::from_parts(parts, body);
-        // Without this, a form ends after 2 MB. The bundle's own caps hold while it is read.
-        DefaultBodyLimit::disable().apply(&mut request);
-        let multipart = Multipart::from_request(request, &())
-            .await
-            .map_err(|_| bad_multipart())?;
-        let (sender, receiver) = tokio::sync::mpsc::channel(PIECES_AHEAD);
-        // A field borrows the form it came in, and the registry wants a body of its own.
-        let feed = feed(multipart, sender);
-        let pieces = tokio_stream::wrappers::ReceiverStream::new(receiver);
-        let stored = stream_pieces(state, upload, pieces, context.clone());
-        let (fed, stored) = tokio::join!(feed, stored);
-        // A form without the field has an error of its own; the rest is told by who reads.
-        fed?;
-        stored
-    } else {
-        let pieces = Body::into_data_stream(body).map_err(io::Error::other);
-        stream_pieces(state, upload, pieces, context.clone()).await
+    if form::is_form(request.headers()) {
+        return form::store_file(request, |pieces| {
+            stream_pieces(state, upload, pieces, context.clone())
+        })
+        .await;
     }
+    let pieces = Body::into_data_stream(request.into_body()).map_err(io::Error::other);
+    stream_pieces(state, upload, pieces, context.clone()).await
 }
-
-/// What a form may be larger than the bundle in it.
-const FORM_BYTES: u64 = 64 << 10;
-
-fn is_multipart(headers: &HeaderMap) -> bool {
-    const MULTIPART: &[u8] = b"multipart/form-data";
-    let content_type = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
-    let start = content_type.and_then(|value| value.get(..MULTIPART.len()));
-    start.is_some_and(|start| start.eq_ignore_ascii_case(MULTIPART))
-}
-
-/// Pieces of a multipart body that wait for the reader.
-const PIECES_AHEAD: usize = 4;
 
 async fn stream_pieces(
     state: &HttpState,
@@ -355,34 +331,6 @@ async fn stream_pieces(
     });
     let reader = tokio_util::io::StreamReader::new(Box::pin(counted));
     Ok(state.registry().upload(reader, upload).await?)
-}
-
-/// Sends the pieces of the field `file`. Stops where nobody wants them any more.
-async fn feed(
-    mut multipart: Multipart,
-    sender: tokio::sync::mpsc::Sender<io::Result<Bytes>>,
-) -> Result<(), ApiError> {
-    while let Some(mut field) = multipart.next_field().await.map_err(|_| bad_multipart())? {
-        if field.name() != Some("file") {
-            continue;
-        }
-        while let Some(piece) = field.next().await {
-            let piece = piece.map_err(io::Error::other);
-            let is_cut = piece.is_err();
-            if sender.send(piece).await.is_err() || is_cut {
-                return Ok(());
-            }
-        }
-        return Ok(());
-    }
-    Err(ApiError::missing_argument("file".to_owned()))
-}
-
-fn bad_multipart() -> ApiError {
-    ApiError::invalid_request(
-        "invalid_multipart",
-        "The multipart body is malformed or cut off.",
-    )
 }
 
 /// All models with all their versions.

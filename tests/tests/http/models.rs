@@ -91,6 +91,15 @@ async fn a_form_does_as_well() {
     let request = admin.request(Method::POST, "/models").multipart(form);
     let answer = admin.send(request).await.unwrap().expect_status(400);
     assert_eq!(answer.json()["error"]["param"], "file");
+    let long = multipart::Form::new().text("note", "n".repeat(2_000_000));
+    let archive = TestBundle::echo(&format!("form-{}", serial()), "1.0.0").tar();
+    let form = long.part("file", multipart::Part::bytes(archive));
+    let request = admin.request(Method::POST, "/models").multipart(form);
+    let answer = admin.send(request).await.unwrap().expect_status(400);
+    assert!(answer.text().contains("65536 bytes"), "{}", answer.text());
+    let media_type = format!("multipart/form-data; boundary={}", "b".repeat(300));
+    let answer = admin.post_bytes("/models", &media_type, vec![]).await;
+    assert_eq!(answer.expect_status(400).code(), "invalid_multipart");
     let cut =
         b"--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"m\"\r\n\r\nabc".to_vec();
     let answer = admin

@@ -1,5 +1,7 @@
 //! What a client sends is not what the server holds.
 
+use std::time::Duration;
+
 use belljar_tests::{RawConnection, ServerProcess};
 
 /// What one client tries to send.
@@ -122,6 +124,106 @@ async fn a_large_upload_costs_little_memory() {
             "{what}: {sent} bytes sent cost {cost} bytes of memory"
         );
     }
+}
+
+/// Processor time that a process has used, in all its threads.
+fn cpu_time(pid: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let (_, fields) = stat.rsplit_once(')').unwrap();
+    let ticks: u64 = fields
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .map(|ticks| ticks.parse::<u64>().unwrap())
+        .sum();
+    Duration::from_millis(ticks * 10)
+}
+
+/// What a reader of forms must keep until it knows what it is: what comes before the first field,
+/// the heads of fields, and the fields that are not the bundle.
+#[tokio::test]
+async fn a_form_that_hides_its_bytes_costs_little_memory_and_time() {
+    const AT_ONCE: usize = 8;
+    const CPU_TIME_MAX: Duration = Duration::from_secs(4);
+    let folder = tempfile::tempdir().unwrap();
+    let server = ServerProcess::start_with(&folder.path().join("data"), |command| {
+        command
+            .env("BELLJAR_REQUIRE_API_KEY", "true")
+            .env("BELLJAR_QUOTA_UPLOADS_MAX", "8");
+    })
+    .await;
+    let admin = server.admin();
+    let key = admin.key().unwrap();
+    let _ = admin.get("/models").await.expect_status(200);
+    let head = format!(
+        "POST /models HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {key}\r\n\
+         content-type: multipart/form-data; boundary=x\r\ncontent-length: {SENT_BYTES}\r\n\r\n"
+    );
+    let field = "--x\r\ncontent-disposition: form-data; name=";
+    for (what, start, piece) in [
+        ("no field", "aaaa".to_owned(), vec![0; 1 << 20]),
+        (
+            "line ends before the first field",
+            String::new(),
+            b"\r\n".repeat(1 << 19),
+        ),
+        (
+            "a head without end",
+            format!("{field}\"file\"; filename=\""),
+            vec![b'f'; 1 << 20],
+        ),
+        (
+            "another field without end",
+            format!("{field}\"other\"\r\n\r\n"),
+            vec![b'o'; 1 << 20],
+        ),
+        (
+            "other fields without end",
+            String::new(),
+            format!("{field}\"other\"\r\n\r\nx\r\n")
+                .repeat(20_000)
+                .into_bytes(),
+        ),
+        (
+            "padding behind the boundary",
+            "--x".to_owned(),
+            vec![b' '; 1 << 20],
+        ),
+        (
+            "almost a boundary",
+            String::new(),
+            b"\r\n--y".repeat(200_000),
+        ),
+    ] {
+        let (memory, time) = (peak_bytes(server.pid()), cpu_time(server.pid()));
+        let mut senders = tokio::task::JoinSet::new();
+        for _ in 0..AT_ONCE {
+            let (head, piece) = (format!("{head}{start}"), piece.clone());
+            let address = server.address();
+            senders.spawn(async move {
+                let mut connection = RawConnection::open(address).await;
+                let _ = pour(&mut connection, &head, &piece).await;
+                connection.read_some(Duration::from_secs(10)).await
+            });
+        }
+        for answer in senders.join_all().await {
+            // What was sent after the answer may have reset the connection.
+            let answer = String::from_utf8_lossy(&answer);
+            assert!(
+                answer.is_empty() || answer.starts_with("HTTP/1.1 400"),
+                "{what}: {answer}"
+            );
+        }
+        let memory = peak_bytes(server.pid()).saturating_sub(memory);
+        let time = cpu_time(server.pid()) - time;
+        assert!(
+            memory < 2 * COST_BYTES_MAX,
+            "{what}: {memory} bytes of memory"
+        );
+        assert!(time < CPU_TIME_MAX, "{what}: {time:?} of processor time");
+    }
+    // Bans, if there were any, would tell the same as a server that hangs.
+    let _ = admin.get("/models").await.expect_status(200);
 }
 
 /// A message of the size that is allowed may cost its copies (as it came, read, decoded, for the
