@@ -248,7 +248,9 @@ pub(crate) async fn start<C: Call>(
     shared.moved.fetch_add(1, Ordering::Relaxed);
     // Fuel and epochs bound what a guest computes; this bounds what it waits for.
     let (wall_time, limit) = (budget.wall_time, budget.wall_time_ms());
+    let fine_ticks = shared.ticker.tick_finely();
     let task = shared.threads.spawn(model.queue_id, async move {
+        let _fine_ticks = fine_ticks;
         match tokio::time::timeout(wall_time, future).await {
             Ok(result) => result,
             Err(_) => Err(RunError::Cap(CapHit::used_up(Cap::WallTimeMs, limit))),

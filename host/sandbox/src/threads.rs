@@ -168,6 +168,9 @@ impl GuestThreads {
                     let _inside = runtime.enter();
                     while let Some(run) = queues.pop() {
                         run.run();
+                        // A niced thread keeps its core until its slice is over, also when a
+                        // thread that serves HTTP has woken meanwhile: here it goes first.
+                        thread::yield_now();
                     }
                 })?;
         }
