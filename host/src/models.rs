@@ -13,6 +13,7 @@
 //! `embedded.fake` and `embedded.echo` turn them off. They can be deactivated or replaced by an
 //! upload, and a start respects both.
 
+mod alias;
 mod catalog;
 mod config;
 mod error;
@@ -27,6 +28,7 @@ mod status;
 mod timed_body;
 mod upload;
 
+pub use alias::{AliasError, ModelAlias};
 pub use config::{Config, Defaults, Policy};
 pub use error::ModelError;
 pub use live::LiveModel;

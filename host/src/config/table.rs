@@ -103,6 +103,7 @@ use crate::auth::{ConfiguredKey, Tier};
 use crate::guard::{BanDurations, ControlCharacters};
 use crate::http::{AllowedHost, AllowedOrigin, ProxyProtocol};
 use crate::limits::{ResetFormat, RouteRate};
+use crate::models::ModelAlias;
 use crate::net::{ForwardedHeader, NetworkList};
 use crate::telemetry::{LogFilter, LogFormat};
 
@@ -370,6 +371,12 @@ pub static SETTINGS: &[Setting] = &[
         "Whether the built-in text model `fake` is served."),
     setting!("embedded.echo", models.echo: Switch<bool>, "models",
         "Whether the built-in tensor model `echo` is served."),
+    setting!("embedded.aliases", models.well_known_aliases: Switch<bool>, "models",
+        "Whether the names of well-known models, such as `gpt-4o` and `claude-sonnet-4-5`, with or without a date, stand for `fake` where no model and no alias has them."),
+    setting!("models.aliases", models.aliases: ListOf<Vec<ModelAlias>>, "models",
+        "Other names of models. A model's own name comes first."),
+    setting!("models.any", models.any_model: Switch<bool>, "models",
+        "Whether every name that nothing else answers to stands for `fake`."),
     setting!("models.uploads_max", models.uploads_max: Positive<usize>, "models",
         "Uploads at once."),
     setting!("models.upload_stall", models.upload_stall: PositiveTime<Duration>, "models",

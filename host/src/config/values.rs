@@ -17,6 +17,7 @@ use crate::auth::{ConfiguredKey, Tier};
 use crate::guard::ControlCharacters;
 use crate::http::{AllowedHost, AllowedOrigin};
 use crate::limits::{ResetFormat, RouteRate};
+use crate::models::ModelAlias;
 use crate::telemetry::{LogFilter, LogFormat};
 pub(super) use conduct::{BanTimes, Networks, PrefixBits, Seconds, SinkList};
 
@@ -467,6 +468,7 @@ macro_rules! lists {
 lists!(
     AllowedOrigin: "a list of origins such as `https://app.example`, separated by commas or as JSON; `*`; or `none`",
     AllowedHost: "a list of names without ports, separated by commas or as JSON; `*`; or `none`",
+    ModelAlias: "a list of `ALIAS=MODEL`, separated by commas or as JSON; or `none`",
     RouteRate: "a list of `ROUTE=RPM:TPM`, separated by commas or as JSON; or `none`",
 );
 

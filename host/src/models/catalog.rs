@@ -258,6 +258,8 @@ impl Catalog {
         for (aliases, version) in self.versions() {
             if let Stage::Live(live) = &version.stage {
                 names.insert(live.label.as_ref().into(), live.clone());
+                let by_digest = format!("{}@sha256:{}", live.id.name, live.digest.hex());
+                names.insert(by_digest.into(), live.clone());
                 if aliases.active.as_ref() == Some(&live.id.version) {
                     names.insert(live.id.name.as_str().into(), live.clone());
                 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 use belljar_bundle::{ArchiveLimits, ByteSize, SignaturePolicy};
 use belljar_sandbox::Budget;
 
+use super::alias::ModelAlias;
+
 /// How the registry receives, keeps and prepares models.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -25,6 +27,13 @@ pub struct Config {
     pub versions_max: usize,
     /// Bytes of all stored versions together, unpacked.
     pub stored_bytes_max: u64,
+    /// Other names of models.
+    pub aliases: Vec<ModelAlias>,
+    /// Whether the names of well-known models stand for `fake`, where no model and no alias of
+    /// the settings has them.
+    pub well_known_aliases: bool,
+    /// Whether every other name stands for `fake`, too.
+    pub any_model: bool,
     /// Whether the embedded generator `fake` is served.
     pub fake: bool,
     /// Whether the embedded tensor model `echo` is served.
@@ -42,6 +51,9 @@ impl Default for Config {
             upload_wall_time: Duration::from_secs(3600),
             versions_max: 1_000,
             stored_bytes_max: ByteSize::mib(256 * 1024).as_u64(),
+            aliases: Vec::new(),
+            well_known_aliases: true,
+            any_model: false,
             fake: true,
             echo: true,
         }

@@ -115,7 +115,8 @@ impl std::fmt::Debug for LiveModel {
     }
 }
 
-/// The names that requests may ask for: each version that can run under `name@version`, and the
+/// The names that requests may ask for: each version that can run under `name@version` and
+/// `name@sha256:…`, and the
 /// active ones under their bare `name` as well. No name has an `@` in it, so the two cannot meet.
 pub(super) type Names = HashMap<Box<str>, Arc<LiveModel>>;
 

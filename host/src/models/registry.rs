@@ -45,8 +45,9 @@ impl Registry {
         Ok(Self(inner))
     }
 
-    /// The model that answers to `reference`: `name` for its active version, `name@version` for
-    /// that one. The hot path: no lock, no allocation, no database.
+    /// The model that answers to `reference`: `name` for its active version, `name@version` or
+    /// `name@sha256:…` for that one, or an alias of one of these. A model's own name comes before
+    /// an alias. The hot path: no lock, no allocation, no database.
     ///
     /// Whether the caller may run models at all is the route's question; here only whether this
     /// one exists for it.
@@ -56,10 +57,26 @@ impl Registry {
     /// When there is no such model, when the caller may not know of it (which reads the same),
     /// and when it cannot serve now.
     pub fn ready(&self, reference: &str, caller: &Caller) -> Result<Arc<LiveModel>, ModelError> {
-        match self.0.live.find(reference) {
-            Some(live) if caller.may_use(live.id.name.as_str()) => Ok(live),
-            Some(_) => Err(ModelError::not_found(reference)),
-            None => Err(self.why_not(reference, caller)),
+        let found = |live: Arc<LiveModel>| {
+            if caller.may_use(live.id.name.as_str()) {
+                Ok(live)
+            } else {
+                Err(ModelError::not_found(reference))
+            }
+        };
+        if let Some(live) = self.0.live.find(reference) {
+            return found(live);
+        }
+        let error = self.why_not(reference, caller);
+        match (&error, self.0.aliases.target(reference)) {
+            (ModelError::NotFound { .. }, Some(target)) => match self.0.live.find(target) {
+                Some(live) => found(live),
+                None => match self.why_not(target, caller) {
+                    ModelError::NotFound { .. } => Err(error),
+                    why => Err(why),
+                },
+            },
+            _ => Err(error),
         }
     }
 
@@ -98,6 +115,22 @@ impl Registry {
             },
             None => not_found(),
         }
+    }
+
+    /// The aliases of models that run and that the caller may know of, by alias, each with what
+    /// it stands for.
+    #[must_use]
+    pub fn aliases(&self, caller: &Caller) -> Vec<(String, Arc<LiveModel>)> {
+        let mut aliases: Vec<_> = self
+            .0
+            .aliases
+            .iter()
+            .filter(|(alias, _)| self.0.live.find(alias).is_none())
+            .filter_map(|(alias, target)| Some((alias.to_owned(), self.0.live.find(target)?)))
+            .filter(|(_, live)| caller.may_use(live.id.name.as_str()))
+            .collect();
+        aliases.sort_by(|(one, _), (other, _)| one.cmp(other));
+        aliases
     }
 
     /// All models that the caller may know of, by name.

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::ModelError;
+use super::alias::ModelAliases;
 use super::catalog::{Activation, Catalog, Stage};
 use super::config::Config;
 use super::live::LiveModels;
@@ -35,6 +36,8 @@ pub(super) struct Inner {
     pub(super) compiler: Compiler,
     /// The sandbox that models are loaded into. [`reload_all`](super::Registry::reload_all) replaces it.
     pub(super) sandbox: Mutex<Current>,
+    /// Other names of models.
+    pub(super) aliases: ModelAliases,
     /// The models as requests see them.
     pub(super) live: LiveModels,
     /// The facts about every version. Held for moments, never across an await.
@@ -86,6 +89,11 @@ impl Inner {
                 generation: 0,
                 sandbox,
             }),
+            aliases: ModelAliases::new(
+                &config.aliases,
+                config.well_known_aliases,
+                config.any_model,
+            ),
             live: LiveModels::default(),
             catalog: Mutex::new(Catalog::from_rows(models, versions)),
             writes: tokio::sync::Mutex::new(()),

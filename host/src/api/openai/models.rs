@@ -50,25 +50,30 @@ struct ModelList {
     data: Vec<Model>,
 }
 
-/// The models that can be asked for by name.
+/// The models that can be asked for by name, and their aliases.
 #[utoipa::path(get, path = "/v1/models", tag = "OpenAI", responses((status = 200, body = ModelList), Failures))]
 async fn list(
     Authorized { caller, .. }: Authorized<ListModels>,
     State(state): State<HttpState>,
 ) -> Json<ModelList> {
-    let models = state.registry().list(&caller);
+    let registry = state.registry();
+    let models = registry.list(&caller);
     let active = models.iter().filter_map(|model| {
         model
             .active_version()
             .map(|version| Model::new(model.name.to_string(), version.created))
     });
+    let aliases = registry.aliases(&caller);
+    let aliases = aliases
+        .into_iter()
+        .map(|(alias, live)| Model::new(alias, live.created));
     Json(ModelList {
         object: "list",
-        data: active.collect(),
+        data: active.chain(aliases).collect(),
     })
 }
 
-/// One model, by `name` or `name@version`.
+/// One model, by alias, `name`, `name@version` or `name@sha256:…`.
 #[utoipa::path(
     get,
     path = "/v1/models/{id}",
