@@ -225,7 +225,7 @@ async fn enable_input_validation() {
     let host = Host::with(&[fake]).await;
     let (status, answer) = post(&host, odd).await;
     assert_eq!(status, StatusCode::BAD_REQUEST, "{answer}");
-    assert_eq!(answer["error"]["param"], "messages[0].content");
+    assert_eq!(answer["error"]["param"], "messages[0].x.k");
     for name in [
         "BELLJAR_ENABLE_INPUT_VALIDATION",
         "FAKEAI_ENABLE_INPUT_VALIDATION",
