@@ -17,11 +17,11 @@ mod proxy_protocol;
 mod router;
 mod serve;
 mod state;
-mod surface;
+pub(crate) mod surface;
 pub(crate) mod workers;
 
 pub use host_name::{AllowedHost, InvalidHost};
-pub use json::{InputConfig, PARSER_DEPTH_MAX};
+pub use json::{InputConfig, InvalidUnknownMembers, PARSER_DEPTH_MAX, UnknownMembers};
 pub use layers::{AllowedOrigin, BrowserConfig, InvalidOrigin};
 pub use policy::{Access, RoutePolicies, RoutePolicy, Routes, TimeLimit, WhileBanned};
 pub use proxy_protocol::ProxyProtocol;

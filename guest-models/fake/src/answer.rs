@@ -79,9 +79,10 @@ impl Answer {
                 ResponseFormat::JsonObject => json(&object(&topics, &mut random)),
                 ResponseFormat::JsonSchema(format) => {
                     let schema = Json::parse(&format.schema).ok_or_else(|| {
-                        Error::invalid_input("the response format's schema is not JSON")
+                        Error::invalid_input("`response_format`: the schema is not JSON")
                     })?;
-                    json(&schema::value(&schema, &topics, &mut random)?)
+                    let value = schema::value(&schema, &topics, &mut random);
+                    json(&value.map_err(|error| schema::within(error, "`response_format`"))?)
                 }
             }
         } else {

@@ -1,5 +1,5 @@
-//! Texts that match a regular expression: literals, classes, groups, alternatives and counts,
-//! which is what schemas use. What looks around or back is beyond it.
+//! Texts that match a regular expression: literals, classes, kinds of characters, groups,
+//! alternatives and counts, which is what schemas use. What looks around or back is beyond it.
 
 use alloc::string::String;
 
@@ -96,16 +96,20 @@ fn atom(
     match first {
         '(' => {
             let inner = pattern.get(1..)?;
-            let skipped = match inner.strip_prefix("?:") {
-                Some(_) => 2,
-                None if inner.starts_with("?<")
-                    && !inner.starts_with("?<=")
-                    && !inner.starts_with("?<!") =>
-                {
-                    inner.find('>')? + 1
+            let skipped = if let Some(flags) = flags(inner) {
+                // Of one case is of any case, and there is one line.
+                if inner.as_bytes().get(flags) == Some(&b')') {
+                    return Some(flags + 2);
                 }
-                None if inner.starts_with('?') => return None,
-                None => 0,
+                flags + 1
+            } else if inner.starts_with("?<=") || inner.starts_with("?<!") {
+                return None;
+            } else if inner.starts_with("?<") || inner.starts_with("?P<") {
+                inner.find('>')? + 1
+            } else if inner.starts_with('?') {
+                return None;
+            } else {
+                0
             };
             let length = alternatives(inner.get(skipped..)?, depth + 1, random, out, keep)?;
             let end = 1 + skipped + length;
@@ -113,13 +117,11 @@ fn atom(
         }
         '[' => class(pattern, random, out, keep),
         '\\' => {
-            let kind = pattern.get(1..)?.chars().next()?;
-            if keep {
-                out.push(escaped(kind, random)?);
-            } else {
-                escaped(kind, random)?;
+            let (escape, length) = escape(pattern)?;
+            if let Some(character) = escape.one(random).filter(|_| keep) {
+                out.push(character);
             }
-            Some(1 + kind.len_utf8())
+            Some(length)
         }
         '*' | '+' | '?' => None,
         _ => {
@@ -131,24 +133,153 @@ fn atom(
     }
 }
 
-/// A character that `\kind` matches.
-fn escaped(kind: char, random: &mut Random) -> Option<char> {
-    Some(match kind {
-        'd' => digit(random),
-        'w' => letter(random),
-        's' => ' ',
-        'D' | 'S' => letter(random),
-        'W' => '-',
-        'n' => '\n',
-        't' => '\t',
-        'r' => '\r',
-        // Boundaries and references back would need the whole text to be known.
-        other if other.is_ascii_alphanumeric() => return None,
-        other => other,
-    })
+/// The length of `?`, `?:`'s question mark or `?i-m` and the like at the start of a group, up to
+/// the colon or parenthesis behind it; none where that is no list of flags.
+fn flags(inner: &str) -> Option<usize> {
+    let rest = inner.strip_prefix('?')?;
+    let length = rest.find([':', ')'])?;
+    let are_flags = rest
+        .get(..length)?
+        .bytes()
+        .all(|flag| matches!(flag, b'i' | b'm' | b's' | b'x' | b'u' | b'-'));
+    are_flags.then_some(1 + length)
 }
 
-/// `[…]`: a range or single character of it, or a printable one that is not in it.
+/// What stands behind a backslash.
+enum Escape {
+    /// A character by itself.
+    Character(char),
+    /// One of a kind.
+    Kind(Kind),
+    /// A place and no character: the edge of a word, or of the text.
+    Edge,
+}
+
+/// The kinds of characters that have a name.
+#[derive(Clone, Copy)]
+enum Kind {
+    Digit,
+    NoDigit,
+    Word,
+    NoWord,
+    Space,
+    NoSpace,
+    Letter,
+    Upper,
+    Lower,
+    Mark,
+}
+
+impl Kind {
+    fn one(self, random: &mut Random) -> char {
+        match self {
+            Self::Digit => digit(random),
+            Self::Upper => letter(random).to_ascii_uppercase(),
+            Self::Space => ' ',
+            Self::NoWord | Self::Mark => '-',
+            Self::NoDigit | Self::Word | Self::NoSpace | Self::Letter | Self::Lower => {
+                letter(random)
+            }
+        }
+    }
+
+    fn has(self, character: char) -> bool {
+        let is_word = character.is_alphanumeric() || character == '_';
+        match self {
+            Self::Digit => character.is_numeric(),
+            Self::NoDigit => !character.is_numeric(),
+            Self::Word => is_word,
+            Self::NoWord => !is_word,
+            Self::Space => character.is_whitespace(),
+            Self::NoSpace => !character.is_whitespace(),
+            Self::Letter => character.is_alphabetic(),
+            Self::Upper => character.is_uppercase(),
+            Self::Lower => character.is_lowercase(),
+            Self::Mark => character.is_ascii_punctuation(),
+        }
+    }
+
+    /// The kind that `\p{name}` names.
+    fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "L" | "Letter" | "Alphabetic" => Self::Letter,
+            "Lu" | "Uppercase" | "Uppercase_Letter" => Self::Upper,
+            "Ll" | "Lowercase" | "Lowercase_Letter" => Self::Lower,
+            "N" | "Nd" | "Number" | "Decimal_Number" => Self::Digit,
+            "P" | "Pd" | "Punctuation" | "Dash_Punctuation" => Self::Mark,
+            "Z" | "Zs" | "Separator" | "Space_Separator" | "White_Space" => Self::Space,
+            _ => return None,
+        })
+    }
+}
+
+impl Escape {
+    fn one(self, random: &mut Random) -> Option<char> {
+        match self {
+            Self::Character(character) => Some(character),
+            Self::Kind(kind) => Some(kind.one(random)),
+            Self::Edge => None,
+        }
+    }
+}
+
+/// The escape that a pattern begins with, and its length.
+fn escape(pattern: &str) -> Option<(Escape, usize)> {
+    let rest = pattern.get(1..)?;
+    let name = rest.chars().next()?;
+    let escape = match name {
+        'd' => Escape::Kind(Kind::Digit),
+        'D' => Escape::Kind(Kind::NoDigit),
+        'w' => Escape::Kind(Kind::Word),
+        'W' => Escape::Kind(Kind::NoWord),
+        's' => Escape::Kind(Kind::Space),
+        'S' => Escape::Kind(Kind::NoSpace),
+        'n' => Escape::Character('\n'),
+        't' => Escape::Character('\t'),
+        'r' => Escape::Character('\r'),
+        'f' => Escape::Character('\u{c}'),
+        'v' => Escape::Character('\u{b}'),
+        // A text that is made as a whole begins and ends where its words do.
+        'b' | 'A' | 'z' | 'Z' => Escape::Edge,
+        'x' => return code(rest, 2),
+        'u' => return code(rest, 4),
+        'p' => {
+            let rest = rest.get(1..)?;
+            let (kind, length) = match rest.strip_prefix('{') {
+                Some(inner) => {
+                    let end = inner.find('}')?;
+                    let name = inner.get(..end)?;
+                    // As in `\p{Script=Latin}`, whose letters these are.
+                    let name = if name.contains('=') { "L" } else { name };
+                    (Kind::named(name)?, end + 2)
+                }
+                None => (Kind::named(rest.get(..1)?)?, 1),
+            };
+            return Some((Escape::Kind(kind), 2 + length));
+        }
+        // References back and the rest would need more of the text to be known.
+        other if other.is_ascii_alphanumeric() => return None,
+        other => Escape::Character(other),
+    };
+    Some((escape, 1 + name.len_utf8()))
+}
+
+/// `x41`, `u0041`, or either with braces.
+fn code(rest: &str, digits: usize) -> Option<(Escape, usize)> {
+    let inner = rest.get(1..)?;
+    let (text, length) = match inner.strip_prefix('{') {
+        Some(inner) => {
+            let end = inner.find('}')?;
+            (inner.get(..end)?, end + 2)
+        }
+        None => (inner.get(..digits)?, digits),
+    };
+    let character = char::from_u32(u32::from_str_radix(text, 16).ok()?)?;
+    Some((Escape::Character(character), 2 + length))
+}
+
+/// `[…]`: a range, a single character or one of a kind that is in it, or a printable one that is
+/// not.
 fn class(pattern: &str, random: &mut Random, out: &mut String, keep: bool) -> Option<usize> {
     let negated = pattern.starts_with("[^");
     let mut at = if negated { 2 } else { 1 };
@@ -156,25 +287,35 @@ fn class(pattern: &str, random: &mut Random, out: &mut String, keep: bool) -> Op
     let mut chosen = None;
     let mut excluded = [false; 128];
     loop {
-        let is_set = matches!(
-            pattern.get(at..)?.as_bytes(),
-            [b'\\', b'd' | b'w' | b's' | b'D' | b'W' | b'S', ..]
-        );
-        if negated && is_set {
-            return None;
-        }
-        let (low, length) = class_character(pattern.get(at..)?, random)?;
         if pattern.get(at..)?.starts_with(']') && seen > 0 {
             at += 1;
             break;
         }
+        let (low, length) = class_item(pattern.get(at..)?)?;
         at += length;
+        seen += 1;
+        let is_taken = random.below(seen) == 0;
+        let low = match low {
+            Escape::Character(character) => character,
+            Escape::Kind(kind) => {
+                for (code, excluded) in (0_u8..).zip(excluded.iter_mut()) {
+                    *excluded |= kind.has(char::from(code));
+                }
+                if is_taken {
+                    chosen = Some(kind.one(random));
+                }
+                continue;
+            }
+            Escape::Edge => return None,
+        };
         let mut high = low;
         let rest = pattern.get(at..)?;
         if rest.starts_with('-') && !rest.starts_with("-]") {
-            let (last, length) = class_character(rest.get(1..)?, random)?;
-            high = last;
-            at += 1 + length;
+            // A kind is no end of a range: the hyphen before it is one by itself.
+            if let (Escape::Character(last), length) = class_item(rest.get(1..)?)? {
+                high = last;
+                at += 1 + length;
+            }
         }
         let span = u32::from(high).checked_sub(u32::from(low))?;
         for excluded in excluded
@@ -184,8 +325,7 @@ fn class(pattern: &str, random: &mut Random, out: &mut String, keep: bool) -> Op
         {
             *excluded = true;
         }
-        seen += 1;
-        if random.below(seen) == 0 {
+        if is_taken {
             chosen = char::from_u32(u32::from(low) + random.below(span as usize + 1) as u32)
                 .or(Some(low));
         }
@@ -204,14 +344,14 @@ fn class(pattern: &str, random: &mut Random, out: &mut String, keep: bool) -> Op
     Some(at)
 }
 
-/// A character inside of a class. Of a class within (`\d`), one of its own.
-fn class_character(pattern: &str, random: &mut Random) -> Option<(char, usize)> {
+/// A character or a kind inside of a class.
+fn class_item(pattern: &str) -> Option<(Escape, usize)> {
     let first = pattern.chars().next()?;
-    if first != '\\' {
-        return Some((first, first.len_utf8()));
+    if first == '\\' {
+        // Inside of a class it is a character, and one that nobody wants.
+        return escape(pattern).filter(|(escape, _)| !matches!(escape, Escape::Edge));
     }
-    let kind = pattern.get(1..)?.chars().next()?;
-    Some((escaped(kind, random)?, 1 + kind.len_utf8()))
+    Some((Escape::Character(first), first.len_utf8()))
 }
 
 /// The least and the most of a count, and its length; once where there is none.
@@ -277,6 +417,23 @@ mod tests {
             t.contains('@') && t.ends_with(".com")
         });
         check("(?<year>[0-9]{4})", |t| t.len() == 4);
+        check("(?P<year>[0-9]{4})", |t| t.len() == 4);
+        check(r"^[^@\s]+@[^@\s]+\.[^@\s]+$", |t| {
+            t.matches('@').count() == 1 && !t.contains(' ')
+        });
+        check(r"[^\w\s]", |t| t.chars().all(|c| c.is_ascii_punctuation() && c != '_'));
+        check(r"[\d\w-]{3}", |t| t.len() == 3);
+        check(r"[\w-.]", |t| t.len() == 1);
+        check(r"\bword\b", |t| t == "word");
+        check(r"\A\d\z", |t| t.len() == 1);
+        check(r"^\p{L}\p{Lu}\p{Nd}\pL$", |t| {
+            t.len() == 4 && t.as_bytes()[1].is_ascii_uppercase() && t.as_bytes()[2].is_ascii_digit()
+        });
+        check(r"[\p{L}\p{N}]+", |t| t.chars().all(char::is_alphanumeric));
+        check(r"\x41\u0042\u{43}", |t| t == "ABC");
+        check(r"[\x41-\x43]", |t| ["A", "B", "C"].contains(&t));
+        check(r"(?i)abc", |t| t.eq_ignore_ascii_case("abc"));
+        check(r"a(?i:b)c", |t| t.eq_ignore_ascii_case("abc"));
     }
 
     #[test]
@@ -291,7 +448,13 @@ mod tests {
             r"\1",
             "(?=a)",
             "(?<!a)b",
-            r"\b",
+            "(?<=a)b",
+            "(?!a)b",
+            r"\B",
+            r"\k<a>",
+            r"\p{Nonsense}",
+            r"[\b]",
+            r"\x4",
             "a{99999999}",
             "[z-a]",
         ] {

@@ -34,6 +34,14 @@ pub(crate) fn value(schema: &Json, topics: &[String], random: &mut Random) -> Re
     .value(schema, "", 0)
 }
 
+/// An error of a schema, at the member of the request that the schema stands in.
+pub(crate) fn within(error: Error, place: &str) -> Error {
+    match error {
+        Error::InvalidInput(message) => Error::InvalidInput(format!("{place}: {message}")),
+        other => other,
+    }
+}
+
 struct Writer<'a> {
     root: &'a Json,
     topics: &'a [String],
@@ -297,10 +305,10 @@ impl<'a> Writer<'a> {
         {
             return Ok(text);
         }
-        if let Some(pattern) = schema.get("pattern").and_then(Json::text) {
-            return pattern::text(pattern, self.random).ok_or_else(|| {
-                Error::unsupported(format!("the pattern `{pattern}` is beyond this model"))
-            });
+        // A pattern that is beyond this model costs its match, and not the whole answer.
+        let pattern = schema.get("pattern").and_then(Json::text);
+        if let Some(text) = pattern.and_then(|pattern| pattern::text(pattern, self.random)) {
+            return Ok(text);
         }
         let mut text = self.named(name);
         let mut characters = text.chars().count();

@@ -39,7 +39,7 @@ pub(crate) fn calls(
         ToolChoice::Named(name) => {
             let named = request.tools.iter().find(|tool| tool.name == *name);
             Vec::from([
-                named.ok_or_else(|| Error::invalid_input(format!("there is no tool `{name}`")))?
+                named.ok_or_else(|| Error::invalid_input(format!("`tool_choice`: there is no tool `{name}`")))?
             ])
         }
         ToolChoice::Automatic if has_tool_answer(request) => Vec::new(),
@@ -55,7 +55,7 @@ pub(crate) fn calls(
     };
     if chosen.is_empty() && request.tool_choice == ToolChoice::Required {
         return Err(Error::invalid_input(
-            "a tool must be called, and there are none",
+            "`tool_choice`: a tool must be called, and there are none",
         ));
     }
     let most = if request.parallel_tool_calls {
@@ -82,11 +82,13 @@ fn call(tool: &Tool, topics: &[String], random: &mut Random) -> Result<Call, Err
         Some(text) => {
             let schema = Json::parse(text).ok_or_else(|| {
                 Error::invalid_input(format!(
-                    "the parameters of the tool `{}` are not JSON",
+                    "`tools`: the parameters of `{}` are not JSON",
                     tool.name
                 ))
             })?;
-            let value = match schema::value(&schema, topics, random)? {
+            let value = schema::value(&schema, topics, random)
+                .map_err(|error| schema::within(error, "`tools`"))?;
+            let value = match value {
                 object @ Json::Object(_) => object,
                 // Arguments are always an object; a schema such as `{}` allows that too.
                 _ => Json::Object(Vec::new()),

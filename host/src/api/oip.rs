@@ -3,6 +3,7 @@
 //! Shapes are the protocol's, those of errors too. Loading a model makes its newest
 //! ready version the active one, and unloading leaves it without an active version.
 
+use super::tensors::described::{InferRequest, InferResponse};
 use super::tensors::infer;
 use super::{Binary, Failures};
 use crate::audit::EventKind;
@@ -243,9 +244,9 @@ async fn version_ready(
     path = "/v2/models/{name}/infer",
     tag = "Open Inference Protocol",
     params(("name" = String, Path)),
-    request_body(content((Object = "application/json"), (Binary = "application/octet-stream"))),
+    request_body(content((InferRequest = "application/json"), (Binary = "application/octet-stream"))),
     responses(
-        (status = 200, description = "The outputs.", content((Object = "application/json"), (Binary = "application/octet-stream"))),
+        (status = 200, description = "The outputs.", content((InferResponse = "application/json"), (Binary = "application/octet-stream"))),
         Failures,
     )
 )]
@@ -266,9 +267,9 @@ async fn infer_model(
     path = "/v2/models/{name}/versions/{version}/infer",
     tag = "Open Inference Protocol",
     params(("name" = String, Path), ("version" = String, Path)),
-    request_body(content((Object = "application/json"), (Binary = "application/octet-stream"))),
+    request_body(content((InferRequest = "application/json"), (Binary = "application/octet-stream"))),
     responses(
-        (status = 200, description = "The outputs.", content((Object = "application/json"), (Binary = "application/octet-stream"))),
+        (status = 200, description = "The outputs.", content((InferResponse = "application/json"), (Binary = "application/octet-stream"))),
         Failures,
     )
 )]
@@ -350,7 +351,7 @@ fn entry(version: VersionStatus) -> IndexEntry {
     path = "/v2/repository/models/{name}/load",
     tag = "Open Inference Protocol",
     params(("name" = String, Path)),
-    responses((status = 200, body = Object), Failures)
+    responses((status = 200, body = Empty), Failures)
 )]
 async fn load(
     Authorized { caller, .. }: Authorized<WriteModels>,
@@ -387,7 +388,7 @@ async fn load(
     path = "/v2/repository/models/{name}/unload",
     tag = "Open Inference Protocol",
     params(("name" = String, Path)),
-    responses((status = 200, body = Object), Failures)
+    responses((status = 200, body = Empty), Failures)
 )]
 async fn unload(
     Authorized { caller, .. }: Authorized<WriteModels>,
@@ -404,7 +405,8 @@ async fn unload(
     Ok(Json(Empty {}))
 }
 
-#[derive(Serialize)]
+/// Nothing to say.
+#[derive(Serialize, ToSchema)]
 struct Empty {}
 
 fn model_name(text: &str) -> Result<ModelName, ApiError> {

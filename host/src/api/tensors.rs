@@ -5,6 +5,7 @@
 //! `serde_json::Value`s would cost about thirty bytes a number. Nothing here trusts a length
 //! or a shape that a caller wrote: buffers grow with what was really read.
 
+pub(crate) mod described;
 mod elements;
 mod fit;
 pub(crate) mod infer;

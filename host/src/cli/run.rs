@@ -17,7 +17,7 @@ use super::bundles::size;
 use super::ephemeral_server::{self, EphemeralServer};
 use super::{Failure, SettingArgs, block_on, output};
 use crate::api::openai::wire::{
-    ChatRequest, Completion, EmbeddingsRequest, Head, TokenLimits, write_embeddings,
+    ChatRequest, Completion, EmbeddingsRequest, Head, Sifted, TokenLimits, write_embeddings,
 };
 use crate::api::tensors::infer;
 use crate::app::App;
@@ -208,10 +208,13 @@ impl<'a> Run<'a> {
     }
 
     async fn chat(self, body: &Value) -> Result<()> {
-        let wire: ChatRequest = self.read(body)?;
+        let wire: Sifted<ChatRequest> = self.read(body)?;
+        let config = self.app.http_config();
+        let sorted = wire.settle(config.input.unknown_members);
+        let (wire, others) = sorted.map_err(refusal)?;
         let asked = wire.model.clone();
-        let limits = TokenLimits::from(self.app.http_config());
-        let (call, style) = wire.read(limits).map_err(refusal)?;
+        let limits = TokenLimits::from(config);
+        let (call, style) = wire.read(others, limits).map_err(refusal)?;
         let inference = self.app.inference();
         let call = inference.screen(&self.context, call).map_err(refusal)?;
         let admission = self.admit_tokens("/v1/chat/completions")?;
@@ -225,13 +228,15 @@ impl<'a> Run<'a> {
         let head = Head::new(asked, &text.model, self.app.clock().now());
         let mut completion = Completion::new(head, &text.usage);
         for events in text.answers {
-            completion.add(events, style);
+            completion.add(events, &style);
         }
         output::line(serde_json::to_string(&completion)?)
     }
 
     async fn embeddings(self, body: &Value) -> Result<()> {
-        let wire: EmbeddingsRequest = self.read(body)?;
+        let wire: Sifted<EmbeddingsRequest> = self.read(body)?;
+        let sorted = wire.settle(self.app.http_config().input.unknown_members);
+        let (wire, _) = sorted.map_err(refusal)?;
         let asked = wire.model.clone();
         let (call, style) = wire.read().map_err(refusal)?;
         let inference = self.app.inference();

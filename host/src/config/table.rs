@@ -101,7 +101,7 @@ use belljar_screen::{Mode, Threshold};
 use crate::audit::{OnFailure, Sinks, SyslogTarget};
 use crate::auth::{ConfiguredKey, Tier};
 use crate::guard::{BanDurations, ControlCharacters};
-use crate::http::{AllowedHost, AllowedOrigin, ProxyProtocol};
+use crate::http::{AllowedHost, AllowedOrigin, ProxyProtocol, UnknownMembers};
 use crate::limits::{ResetFormat, RouteRate};
 use crate::models::ModelAlias;
 use crate::net::{ForwardedHeader, NetworkList};
@@ -235,6 +235,8 @@ pub static SETTINGS: &[Setting] = &[
     setting!("input.control_characters",
         http.input.control_characters: FromText<ControlCharacters>, "guard",
         "What becomes of control characters in texts, tab, line feed and carriage return apart. Identifiers refuse them always."),
+    setting!("input.unknown_members", http.input.unknown_members: FromText<UnknownMembers>, "http",
+        "What becomes of members of a chat or embeddings request that nobody documents: `refuse`, or `ignore` with a note in `x-belljar-ignored`."),
     setting!(
         "http.header_read_timeout",
         http.header_read_timeout: PositiveTime<Duration>,
@@ -531,6 +533,7 @@ mod tests {
             "required",
             "stdout",
             "refuse",
+            "ignore",
             "7m,7h,8h",
             "free",
             "report",

@@ -15,7 +15,7 @@ use secrecy::zeroize::{Zeroize as _, Zeroizing};
 use crate::audit::SyslogTarget;
 use crate::auth::{ConfiguredKey, Tier};
 use crate::guard::ControlCharacters;
-use crate::http::{AllowedHost, AllowedOrigin};
+use crate::http::{AllowedHost, AllowedOrigin, UnknownMembers};
 use crate::limits::{ResetFormat, RouteRate};
 use crate::models::ModelAlias;
 use crate::telemetry::{LogFilter, LogFormat};
@@ -391,6 +391,7 @@ plain!(
     ResetFormat: "unix or duration",
     SyslogTarget: "a socket such as `/dev/log`, or `udp:ADDRESS:PORT`",
     Threshold: "a likelihood above 0 and below 1",
+    UnknownMembers: "refuse or ignore",
     Tier: "free, tier-1, tier-2, tier-3, tier-4 or tier-5",
 );
 

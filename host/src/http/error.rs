@@ -62,6 +62,8 @@ struct Failure {
     status: StatusCode,
     text: ErrorText,
     retry_after_s: Option<u64>,
+    /// Whether the words are a model's.
+    is_guests: bool,
     /// For the log, and never for the caller.
     detail: Option<String>,
     /// Whether the connection is of no more use: a body on it stays unread.
@@ -69,6 +71,9 @@ struct Failure {
     /// What it counts as against the caller's address.
     violation: Option<Violation>,
 }
+
+/// Names in a model's words that are looked at.
+const NAMES_LOOKED_AT_MAX: usize = 16;
 
 /// What an error says to its caller; carried by the response to the place that knows which
 /// protocol the caller speaks.
@@ -102,6 +107,7 @@ impl ApiError {
                 param: None,
             },
             retry_after_s: None,
+            is_guests: false,
             detail: None,
             closes: false,
             violation: None,
@@ -111,6 +117,22 @@ impl ApiError {
     /// Names the field that the error is about.
     pub(crate) fn at(mut self, param: impl Into<Option<String>>) -> Self {
         self.0.text.param = param.into();
+        self
+    }
+
+    /// Names the field that a model's own words are about: `place` knows the names that a request
+    /// has, and the first one in backticks that it knows is meant.
+    pub(crate) fn naming(mut self, place: impl Fn(&str) -> Option<String>) -> Self {
+        if self.0.is_guests && self.0.text.param.is_none() {
+            let names = self.0.text.message.split('`').skip(1).step_by(2);
+            self.0.text.param = names.take(NAMES_LOOKED_AT_MAX).find_map(place);
+        }
+        self
+    }
+
+    /// The words are a model's.
+    fn of_guest(mut self) -> Self {
+        self.0.is_guests = true;
         self
     }
 
@@ -204,8 +226,11 @@ impl ApiError {
     }
 
     /// 400: a field is not known.
-    pub(crate) fn unknown_argument(param: String) -> Self {
-        let text = format!("Unrecognized request argument supplied: {param}");
+    pub(crate) fn unknown_argument(param: String, nearest: Option<&str>) -> Self {
+        let mut text = format!("Unrecognized request argument supplied: {param}");
+        if let Some(nearest) = nearest {
+            text = format!("{text}. Did you mean {nearest}?");
+        }
         Self::bad_request("unknown_parameter", text).at(param)
     }
 
@@ -425,6 +450,7 @@ impl IntoResponse for ApiError {
             detail,
             closes,
             violation,
+            ..
         } = *self.0;
         *response.status_mut() = status;
         let headers = response.headers_mut();

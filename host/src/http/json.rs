@@ -2,9 +2,11 @@
 //! one. An error's text never repeats a value of the body: only names, types and places.
 
 mod input;
+mod words;
 mod write;
 
-pub use input::{InputConfig, PARSER_DEPTH_MAX};
+pub use input::{InputConfig, InvalidUnknownMembers, PARSER_DEPTH_MAX, UnknownMembers};
+use words::{Field, reword};
 use write::is_json;
 pub(crate) use write::{APPLICATION_JSON, write_string};
 
@@ -183,7 +185,7 @@ fn refusal(path: &str, text: &str) -> ApiError {
     match field {
         Field::Unknown(name) => {
             let param = join(path_of_parent(path, &name), &name);
-            ApiError::unknown_argument(param)
+            ApiError::unknown_argument(param, None)
         }
         Field::Missing(name) => ApiError::missing_argument(join(path, &name)),
         Field::Duplicate(name) => ApiError::invalid_argument(join(path, &name), message),
@@ -205,125 +207,5 @@ fn join(path: &str, name: &str) -> String {
         name.to_owned()
     } else {
         format!("{path}.{name}")
-    }
-}
-
-/// Which field an error is about, besides the one that the path names.
-#[derive(Debug, PartialEq, Eq)]
-enum Field {
-    Here,
-    Unknown(String),
-    Missing(String),
-    Duplicate(String),
-}
-
-/// Takes the values of the body out of the text of a `serde` error.
-fn reword(text: &str) -> (Field, String) {
-    let text = match text.rfind(" at line ") {
-        Some(end) => text.get(..end).unwrap_or(text),
-        None => text,
-    };
-    let expected = || {
-        text.rfind(", expected ")
-            .and_then(|start| text.get(start + 11..))
-    };
-    for (start, build) in [
-        ("unknown field `", Field::Unknown as fn(String) -> Field),
-        ("missing field `", Field::Missing),
-        ("duplicate field `", Field::Duplicate),
-    ] {
-        if let Some(rest) = text.strip_prefix(start) {
-            // Our own names hold no backtick; a caller's that does is cut there.
-            let name = rest.split('`').next().unwrap_or_default();
-            let name = name
-                .get(..name.floor_char_boundary(64))
-                .unwrap_or_default()
-                .to_owned();
-            let message = match build(String::new()) {
-                Field::Duplicate(_) => "appears twice".to_owned(),
-                _ => "is missing or unknown".to_owned(),
-            };
-            return (build(name), message);
-        }
-    }
-    let message = if let Some(found) = text.strip_prefix("invalid type: ") {
-        format!(
-            "expected {}, found {}",
-            expected().unwrap_or("another type"),
-            kind(found)
-        )
-    } else if ["invalid value: ", "invalid length ", "unknown variant "]
-        .iter()
-        .any(|start| text.starts_with(start))
-    {
-        format!("expected {}", expected().unwrap_or("another value"))
-    } else {
-        // The words of our own types.
-        text.to_owned()
-    };
-    (Field::Here, message)
-}
-
-/// The kind of value that `serde` found, without the value.
-fn kind(found: &str) -> &'static str {
-    const KINDS: [(&str, &str); 9] = [
-        ("string", "a string"),
-        ("integer", "an integer"),
-        ("floating point", "a number with a fraction"),
-        ("boolean", "a boolean"),
-        ("null", "null"),
-        ("map", "an object"),
-        ("sequence", "a list"),
-        ("unit", "null"),
-        ("byte array", "bytes"),
-    ];
-    KINDS
-        .iter()
-        .find(|(start, _)| found.starts_with(start))
-        .map_or("another type", |(_, kind)| kind)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(text: &str, expect_field: Field, expect: &str) {
-        assert_eq!(reword(text), (expect_field, expect.to_owned()), "{text}");
-    }
-
-    #[test]
-    fn values_of_the_body_are_taken_out() {
-        check(
-            "invalid type: string \"my secret, expected nothing\", expected u32 at line 1 column 9",
-            Field::Here,
-            "expected u32, found a string",
-        );
-        check(
-            "invalid type: floating point `1.5`, expected u64",
-            Field::Here,
-            "expected u64, found a number with a fraction",
-        );
-        check(
-            "invalid value: integer `-4`, expected u8 at line 1 column 2",
-            Field::Here,
-            "expected u8",
-        );
-        check(
-            "unknown variant `s3cret`, expected `a` or `b`",
-            Field::Here,
-            "expected `a` or `b`",
-        );
-        check(
-            "unknown field `max_tokns`, expected one of `a`",
-            Field::Unknown("max_tokns".to_owned()),
-            "is missing or unknown",
-        );
-        check(
-            "missing field `messages`",
-            Field::Missing("messages".to_owned()),
-            "is missing or unknown",
-        );
-        check("must be a name", Field::Here, "must be a name");
     }
 }

@@ -59,6 +59,10 @@ fn attacks_by_place() -> Vec<(&'static str, &'static str, &'static str, Value)> 
         json!({"model":"fake","max_tokens":1,"messages":[
             hello.clone(), call("f", "{}"), {"role":"tool","tool_call_id":"c","content":content}]})
     };
+    let called = |call: Value| {
+        json!({"model":"fake","max_tokens":1,"messages":[
+            hello.clone(), call, {"role":"tool","tool_call_id":"c","content":"Done."}]})
+    };
     let schema = |format: Value| json!({"type":"json_schema","json_schema":format});
     let described =
         json!({"type":"object","properties":{"q":{"type":"string","description":ATTACK}}});
@@ -103,13 +107,13 @@ fn attacks_by_place() -> Vec<(&'static str, &'static str, &'static str, Value)> 
             chat_route,
             "messages[1].tool_calls[0].function.arguments",
             "history",
-            two(call("f", &json!({"query":[ATTACK]}).to_string())),
+            called(call("f", &json!({"query":[ATTACK]}).to_string())),
         ),
         (
             chat_route,
             "messages[1].tool_calls[0].function.arguments",
             "history",
-            two(call("f", &json!({ATTACK:1}).to_string())),
+            called(call("f", &json!({ATTACK:1}).to_string())),
         ),
         (
             chat_route,

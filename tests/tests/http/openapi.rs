@@ -2,6 +2,8 @@
 
 use crate::auth::routes;
 use crate::host::SHARED;
+use belljar::auth::Scope;
+use belljar::http::Access;
 use belljar_sandbox::{Capability, Reach};
 use reqwest::Method;
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,6 +47,70 @@ fn the_routes_of_capabilities_are_there() {
     }
 }
 
+/// What a description says of keys is what the policies of the routes say.
+#[test]
+fn security_and_refusals_follow_from_the_policies() {
+    let openapi = serde_json::to_value(belljar::api::openapi()).unwrap();
+    let routes = belljar::api::routes();
+    for (path, method, policy) in routes.policies().iter() {
+        let operation = &openapi["paths"][path][method.as_str().to_lowercase()];
+        let security = operation["security"].as_array().unwrap();
+        let without = security.iter().any(|way| *way == serde_json::json!({}));
+        let (is_open, needs_key) = match policy.access {
+            Access::Open => (true, false),
+            Access::Scope(Scope::ModelsWrite | Scope::Admin) => (false, true),
+            _ => (false, false),
+        };
+        assert_eq!(security.is_empty(), is_open, "{method} {path}");
+        assert_eq!(without, !is_open && !needs_key, "{method} {path}");
+        let responses = &operation["responses"];
+        assert_eq!(responses["401"].is_object(), !is_open, "{method} {path}");
+        let has_body = operation["requestBody"].is_object();
+        assert_eq!(responses["413"].is_object(), has_body, "{method} {path}");
+        let counts = policy.counts != belljar::limits::Counts::Nothing;
+        assert_eq!(responses["429"].is_object(), counts, "{method} {path}");
+        let schema = &responses["400"]["content"]["application/json"]["schema"]["$ref"];
+        let expect = if path.starts_with("/v2") {
+            "#/components/schemas/OpenInferenceError"
+        } else {
+            "#/components/schemas/ErrorEnvelope"
+        };
+        assert_eq!(schema, expect, "{method} {path}");
+    }
+}
+
+/// Two types of one name would be described as one of the two.
+#[test]
+fn requests_and_answers_are_described_member_by_member() {
+    let openapi = serde_json::to_value(belljar::api::openapi()).unwrap();
+    let schema = |name: &str| openapi["components"]["schemas"][name].clone();
+    let required = |name: &str| schema(name)["required"].clone();
+    assert_eq!(
+        required("ChatRequest"),
+        serde_json::json!(["model", "messages"])
+    );
+    assert_eq!(required("ChatMessage"), serde_json::json!(["role"]));
+    assert_eq!(
+        required("EmbeddingsRequest"),
+        serde_json::json!(["model", "input"])
+    );
+    assert!(schema("ChatMessage")["properties"]["content"].is_object());
+    assert!(schema("CompletionMessage")["properties"]["annotations"].is_object());
+    let text = schema("ChatRequest").to_string();
+    assert!(
+        text.contains("StringOrStrings") && text.contains("ToolChoiceOption"),
+        "{text}"
+    );
+    for name in [
+        "ActiveModelList",
+        "ModelList",
+        "InferRequest",
+        "EmbeddingList",
+    ] {
+        assert!(schema(name).is_object(), "{name}");
+    }
+}
+
 #[tokio::test]
 async fn the_description_is_complete() {
     let answer = SHARED
@@ -62,10 +128,14 @@ async fn the_description_is_complete() {
                 operation["summary"].is_string(),
                 "{method} {path} has no summary"
             );
+            let responses = operation["responses"].as_object().unwrap();
             assert!(
-                operation["responses"]["4XX"].is_object() || path.starts_with("/health"),
+                responses.keys().all(|status| status.parse::<u16>().is_ok()),
                 "{method} {path}"
             );
+            for status in ["400", "403", "500", "503"] {
+                assert!(responses.contains_key(status), "{method} {path}: {status}");
+            }
             assert!(operation["tags"].is_array(), "{method} {path}");
             let name = operation["operationId"].as_str().unwrap().to_owned();
             assert!(names.insert(name), "{method} {path}");

@@ -15,7 +15,10 @@ async fn assert_refused(host: &TestHost, path: &str, body: &str, param: &str, me
     // The Open Inference Protocol has the words themselves as `error`, and the rest beside it.
     let (error, words) = match answer["error"].as_str() {
         Some(words) => (&answer, words),
-        None => (&answer["error"], answer["error"]["message"].as_str().unwrap()),
+        None => (
+            &answer["error"],
+            answer["error"]["message"].as_str().unwrap(),
+        ),
     };
     assert_eq!(error["type"], "invalid_request_error", "{body}");
     let found = error["param"].as_str().unwrap_or_default();

@@ -1,7 +1,7 @@
 //! `POST /v1/embeddings`: vectors for texts.
 
-use super::Failures;
-use super::wire::{EmbeddingsRequest, write_embeddings};
+use super::wire::{EmbeddingList, EmbeddingsRequest, Sifted, place_in, write_embeddings};
+use super::{Failures, X_BELLJAR_IGNORED};
 use crate::auth::{Authorized, Infer, Scope};
 use crate::http::HttpState;
 use crate::http::error::ApiError;
@@ -11,7 +11,7 @@ use crate::http::workers;
 use crate::inference::RequestContext;
 use crate::limits::{Counts, TokenAdmission};
 use axum::extract::State;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse as _, Response};
 use http::header;
 use utoipa_axum::routes;
 
@@ -26,31 +26,42 @@ pub(super) fn routes() -> Routes {
     path = "/v1/embeddings",
     tag = "OpenAI",
     request_body = EmbeddingsRequest,
-    responses((status = 200, body = Object), Failures)
+    responses((status = 200, body = EmbeddingList), Failures)
 )]
 async fn create(
     caller: Authorized<Infer>,
     State(state): State<HttpState>,
     context: RequestContext,
     admission: TokenAdmission,
-    SizedJson { value, bytes }: SizedJson<EmbeddingsRequest>,
-) -> Result<impl IntoResponse, ApiError> {
+    SizedJson { value, bytes }: SizedJson<Sifted<EmbeddingsRequest>>,
+) -> Result<Response, ApiError> {
     let inference = state.inference();
-    let asked = value.model.clone();
-    let (call, style) = {
+    let asked = value.known.model.clone();
+    let (call, style, note) = {
         let (state, context) = (state.clone(), context.clone());
         let prepare = move || {
-            let (call, style) = value.read()?;
+            let unknown = state.config().input.unknown_members;
+            let (request, others) = value.settle(unknown)?;
+            // The contract has no options for embeddings.
+            let note = others.without_options().note();
+            let (call, style) = request.read()?;
             let call = state.inference().screen(&context, call)?;
-            Ok::<_, ApiError>((call, style))
+            Ok::<_, ApiError>((call, style, note))
         };
         workers::run(bytes, prepare).await?
     };
     let embedded = inference.embed(&caller, call, admission, &context);
-    let embedded = embedded.await?.answer;
+    let embedded = embedded
+        .await
+        .map_err(|error| ApiError::from(error).naming(place_in::<EmbeddingsRequest>))?;
+    let embedded = embedded.answer;
     let numbers = embedded.vectors.iter().map(Vec::len).sum::<usize>();
     let bytes = numbers.saturating_mul(size_of::<f32>());
     let write = move || write_embeddings(&asked, &embedded, style);
     let body = workers::run(bytes, write).await;
-    Ok(([(header::CONTENT_TYPE, APPLICATION_JSON)], body))
+    let mut response = ([(header::CONTENT_TYPE, APPLICATION_JSON)], body).into_response();
+    if let Some(note) = note {
+        response.headers_mut().insert(X_BELLJAR_IGNORED, note);
+    }
+    Ok(response)
 }

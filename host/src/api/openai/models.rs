@@ -23,6 +23,7 @@ pub(super) fn routes() -> Routes {
 
 /// One model.
 #[derive(Serialize, ToSchema)]
+#[schema(as = ActiveModel)]
 struct Model {
     id: String,
     /// `model`.
@@ -44,6 +45,7 @@ impl Model {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = ActiveModelList)]
 struct ModelList {
     /// `list`.
     object: &'static str,

@@ -1,20 +1,25 @@
 //! The wire types of OpenAI's API, and the way from them to the contract with guests and back.
 //!
 //! Known fields are checked one by one, and the error's `param` names the field. Unknown ones at
-//! the top of a request are refused as OpenAI refuses them; inside messages they are ignored,
-//! because clients send back what they once received. Options for the model that OpenAI does not
-//! know go into the object `parameters`; `top_k` and `min_p` are understood as they are.
+//! the top of a request are refused as OpenAI refuses them, unless the settings say otherwise;
+//! inside messages they are ignored, because clients send back what they once received. Options
+//! that clients of other servers send at the top go to the model, as do those in the object
+//! `parameters`.
 
 mod answer;
 mod chat;
 mod check;
 mod content;
 mod embeddings;
+mod members;
+mod schema;
 mod stream;
 mod tools;
+mod turns;
 mod usage;
 
 pub(crate) use answer::{Completion, Head};
 pub(crate) use chat::{ChatRequest, TokenLimits};
-pub(crate) use embeddings::{EmbeddingsRequest, write_embeddings};
+pub(crate) use embeddings::{EmbeddingList, EmbeddingsRequest, write_embeddings};
+pub(crate) use members::{Sifted, place_in};
 pub(crate) use stream::ChatStream;

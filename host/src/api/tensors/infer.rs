@@ -10,6 +10,7 @@
 //! A request that names no model is refused: a default would change its meaning with the next
 //! upload. The answer comes in the format that `Accept` asks for, else in that of the request.
 
+use super::described::{InferRequest, InferResponse};
 use super::fit::fit;
 use super::{
     Answer, BodyFormat, Form, Format, FormatError, HEADER_LENGTH, OIP_HEADER_LENGTH_HEADER,
@@ -67,7 +68,7 @@ struct InferQuery {
     ),
     request_body(
         content(
-            (Object = "application/json"),
+            (InferRequest = "application/json"),
             (Binary = "application/octet-stream"),
             (Binary = "application/msgpack"),
             (Binary = "application/vnd.safetensors"),
@@ -75,7 +76,7 @@ struct InferQuery {
     ),
     responses(
         (status = 200, description = "The outputs, in the format asked for.", content(
-            (Object = "application/json"),
+            (InferResponse = "application/json"),
             (Binary = "application/octet-stream"),
             (Binary = "application/msgpack"),
             (Binary = "application/vnd.safetensors"),
@@ -120,7 +121,9 @@ pub(crate) async fn serve(
         workers::run(bytes, prepare).await?
     };
     let answered = state.inference().infer(caller, call, admission, &context);
-    let answered = answered.await?;
+    let answered = answered
+        .await
+        .map_err(|error| ApiError::from(error).naming(|name| style.place_of(name)))?;
     let outputs = answered.answer.outputs.iter();
     let bytes = outputs.map(|output| output.data.len()).sum();
     workers::run(bytes, move || encode(&answered, &style)).await
@@ -142,6 +145,16 @@ pub(crate) struct AnswerStyle {
     wanted: Vec<WantedOutput>,
     binary_outputs: Option<bool>,
     binary_allowed: bool,
+    /// The names of the inputs, for errors that speak of one.
+    inputs: Vec<String>,
+}
+
+impl AnswerStyle {
+    /// The place in the request of something that has a name.
+    fn place_of(&self, name: &str) -> Option<String> {
+        let is_input = self.inputs.iter().any(|input| input == name);
+        is_input.then(|| format!("inputs.{name}"))
+    }
 }
 
 /// A request whose model has a name, wherever that stood.
@@ -256,6 +269,11 @@ impl<'a> Head<'a> {
             wanted: request.outputs.clone(),
             binary_outputs: request.binary_outputs,
             binary_allowed,
+            inputs: request
+                .inputs
+                .iter()
+                .map(|input| input.name.clone())
+                .collect(),
         };
         let bytes = body.len();
         let named = NamedRequest {

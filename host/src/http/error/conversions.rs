@@ -91,7 +91,7 @@ impl From<RunError> for ApiError {
             }
             RunError::Guest(
                 GuestError::InvalidInput(message) | GuestError::Unsupported(message),
-            ) => Self::bad_request(code, message),
+            ) => Self::bad_request(code, message).of_guest(),
             // The sandbox has told the log what the model said.
             RunError::Guest(GuestError::Failed(_)) => {
                 let message = "The model failed to answer this request.";

@@ -2,6 +2,8 @@
 
 use crate::guard::ControlCharacters;
 use belljar_screen::json::Bounds;
+use std::fmt;
+use std::str::FromStr;
 
 /// What JSON may be like, whichever route reads it. Types and ranges of fields are checked
 /// besides, by the types that a body becomes.
@@ -23,6 +25,45 @@ pub struct InputConfig {
     pub key_bytes_max: usize,
     /// The fate of control characters in texts.
     pub control_characters: ControlCharacters,
+    /// What becomes of members of a request for a text or for embeddings that nobody knows.
+    pub unknown_members: UnknownMembers,
+}
+
+/// What becomes of members at the top of a request that neither OpenAI's API nor a well-known
+/// server documents.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UnknownMembers {
+    /// The request is refused: a slip of the pen would pass unseen.
+    #[default]
+    Refuse,
+    /// They are passed over, and named in a header of the answer.
+    Ignore,
+}
+
+/// The text names nothing that can become of unknown members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown members can be met with `refuse` or `ignore`")]
+pub struct InvalidUnknownMembers;
+
+impl FromStr for UnknownMembers {
+    type Err = InvalidUnknownMembers;
+
+    fn from_str(text: &str) -> Result<Self, InvalidUnknownMembers> {
+        match text {
+            "refuse" => Ok(Self::Refuse),
+            "ignore" => Ok(Self::Ignore),
+            _ => Err(InvalidUnknownMembers),
+        }
+    }
+}
+
+impl fmt::Display for UnknownMembers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Refuse => "refuse",
+            Self::Ignore => "ignore",
+        })
+    }
 }
 
 impl Default for InputConfig {
@@ -36,6 +77,7 @@ impl Default for InputConfig {
             keys_max: 1_024,
             key_bytes_max: 512,
             control_characters: ControlCharacters::Remove,
+            unknown_members: UnknownMembers::Refuse,
         }
     }
 }

@@ -50,6 +50,7 @@ pub(crate) struct Completion {
 }
 
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CompletionChoice)]
 struct Choice {
     index: u32,
     message: Message,
@@ -58,6 +59,7 @@ struct Choice {
 }
 
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CompletionMessage)]
 struct Message {
     /// `assistant`.
     role: &'static str,
@@ -74,14 +76,26 @@ struct Message {
 }
 
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CompletionToolCall)]
 struct ToolCall {
     id: String,
-    /// `function`.
+    /// `function` or `custom`.
     r#type: &'static str,
-    function: Function,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    function: Option<Function>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    custom: Option<CustomCall>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CompletionCustomCall)]
+struct CustomCall {
+    name: String,
+    input: String,
 }
 
 #[derive(Debug, Default, Serialize, ToSchema)]
+#[schema(as = CompletionFunction)]
 struct Function {
     name: String,
     arguments: String,
@@ -182,12 +196,12 @@ impl Completion {
     }
 
     /// Adds one answer.
-    pub(crate) fn add(&mut self, events: Vec<Event>, style: ChatStyle) {
+    pub(crate) fn add(&mut self, events: Vec<Event>, style: &ChatStyle) {
         let ChatStyle {
             logprobs,
             is_legacy,
             ..
-        } = style;
+        } = *style;
         let mut message = Message {
             role: "assistant",
             content: None,
@@ -219,7 +233,7 @@ impl Completion {
                 Event::Refusal(refusal) => {
                     message.refusal.get_or_insert_default().push_str(&refusal);
                 }
-                Event::ToolCall(fragment) => message.add_tool_call(fragment, is_legacy),
+                Event::ToolCall(fragment) => message.add_tool_call(fragment, style),
                 Event::Finish(finish) => reason = finish,
             }
         }
@@ -238,14 +252,14 @@ impl Completion {
 }
 
 impl Message {
-    fn add_tool_call(&mut self, fragment: text::ToolCallFragment, is_legacy: bool) {
+    fn add_tool_call(&mut self, fragment: text::ToolCallFragment, style: &ChatStyle) {
         let text::ToolCallFragment {
             index,
             id,
             name,
             arguments,
         } = fragment;
-        if is_legacy {
+        if style.is_legacy {
             // The older way knows one call only.
             if index == 0 {
                 let function = self.function_call.get_or_insert_default();
@@ -256,17 +270,26 @@ impl Message {
         }
         let index = usize::try_from(index).unwrap_or(usize::MAX);
         if index == self.tool_calls.len() {
-            let function = Function {
-                name: name.unwrap_or_default(),
-                arguments,
+            let name = name.unwrap_or_default();
+            let is_custom = style.custom_tools.contains(&name);
+            let (r#type, function, custom) = if is_custom {
+                let input = arguments;
+                ("custom", None, Some(CustomCall { name, input }))
+            } else {
+                ("function", Some(Function { name, arguments }), None)
             };
             self.tool_calls.push(ToolCall {
                 id: id.unwrap_or_default(),
-                r#type: "function",
+                r#type,
                 function,
+                custom,
             });
         } else if let Some(call) = self.tool_calls.get_mut(index) {
-            call.function.arguments.push_str(&arguments);
+            match (&mut call.function, &mut call.custom) {
+                (Some(function), _) => function.arguments.push_str(&arguments),
+                (None, Some(custom)) => custom.input.push_str(&arguments),
+                (None, None) => {}
+            }
         }
     }
 }

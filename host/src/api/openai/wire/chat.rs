@@ -1,8 +1,11 @@
 //! `POST /v1/chat/completions`: the request.
 
-use super::check::{Plain, StringOrList, StringOrObject, at_most, parameters, within};
+use super::check::{Plain, StringOrList, StringOrObject, at_most, not_empty, parameters, within};
+use super::check::{PlainValue, StringOrStrings};
 use super::content::{self, Message};
-use super::tools::{self, Function, NamedChoice, Tool};
+use super::members::Others;
+use super::schema::{self, Rules};
+use super::tools::{self, Function, NamedChoice, Tool, ToolChoiceOption};
 use crate::generation::OutputLimits;
 use crate::http;
 use crate::http::error::ApiError;
@@ -16,7 +19,7 @@ use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// Stop strings of one request, and bytes of each.
-const STOPS_MAX: usize = 16;
+const STOPS_MAX: usize = 4;
 const STOP_BYTES_MAX: usize = 256;
 /// Tokens with a bias.
 const BIASES_MAX: usize = 1_024;
@@ -31,59 +34,59 @@ const METADATA_MAX: usize = 16;
 pub(crate) struct ChatRequest {
     /// `name`, or `name@version`.
     pub(crate) model: String,
-    #[schema(value_type = Vec<Object>)]
+    #[schema(min_items = 1)]
     messages: Vec<Message>,
     stream: Option<bool>,
-    #[schema(value_type = Option<Object>)]
     stream_options: Option<StreamOptions>,
-    /// 0 to 2.
+    #[schema(minimum = 0, maximum = 2)]
     temperature: Option<f64>,
-    /// 0 to 1.
+    #[schema(minimum = 0, maximum = 1)]
     top_p: Option<f64>,
     top_k: Option<u32>,
-    /// 0 to 1.
+    #[schema(minimum = 0, maximum = 1)]
     min_p: Option<f64>,
-    /// -2 to 2.
+    #[schema(minimum = -2, maximum = 2)]
     frequency_penalty: Option<f64>,
-    /// -2 to 2.
+    #[schema(minimum = -2, maximum = 2)]
     presence_penalty: Option<f64>,
     /// From token id to a bias from -100 to 100.
-    #[schema(value_type = Option<Object>)]
     logit_bias: Option<BTreeMap<String, f64>>,
     /// How many answers.
+    #[schema(minimum = 1)]
     n: Option<u32>,
-    /// A string, or a list of up to 16 of them.
-    #[schema(value_type = Option<Object>)]
+    /// A string, or a list of up to 4 of them.
+    #[schema(value_type = Option<StringOrStrings>)]
     stop: Option<StringOrList<String>>,
+    #[schema(minimum = 1)]
     max_tokens: Option<u64>,
+    #[schema(minimum = 1)]
     max_completion_tokens: Option<u64>,
     logprobs: Option<bool>,
-    /// 0 to 20.
+    #[schema(minimum = 0, maximum = 20)]
     top_logprobs: Option<u8>,
     seed: Option<i64>,
-    #[schema(value_type = Option<Vec<Object>>)]
+    #[schema(min_items = 1, max_items = 128)]
     tools: Option<Vec<Tool>>,
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<ToolChoiceOption>)]
     tool_choice: Option<StringOrObject<NamedChoice>>,
     parallel_tool_calls: Option<bool>,
-    #[schema(value_type = Option<Vec<Object>>)]
+    #[schema(min_items = 1, max_items = 128)]
     functions: Option<Vec<Function>>,
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<ToolChoiceOption>)]
     function_call: Option<StringOrObject<NamedChoice>>,
-    #[schema(value_type = Option<Object>)]
     response_format: Option<Format>,
-    /// `none`, `minimal`, `low`, `medium`, `high` or `xhigh`.
+    /// `none`, `minimal`, `low`, `medium`, `high`, `xhigh` or `max`.
     reasoning_effort: Option<String>,
     /// `low`, `medium` or `high`; passed on to the model.
     verbosity: Option<String>,
     /// Options that only this model knows: booleans, numbers and strings.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<HashMap<String, PlainValue>>)]
     parameters: Option<BTreeMap<String, Plain>>,
-    #[schema(value_type = Option<Object>)]
     metadata: Option<BTreeMap<String, String>>,
-    /// Only `["text"]`.
+    // What follows is taken and changes nothing here: it is about OpenAI's own service, or asks
+    // for more than a text.
+    /// Of `text` and `audio`; text is what is generated.
     modalities: Option<Vec<String>>,
-    // What follows is taken and changes nothing here: it is about OpenAI's own service.
     user: Option<String>,
     safety_identifier: Option<String>,
     prompt_cache_key: Option<String>,
@@ -97,25 +100,37 @@ pub(crate) struct ChatRequest {
     #[expect(dead_code, reason = "a hint that nothing here can use")]
     prediction: Option<Box<RawValue>>,
     #[schema(value_type = Option<Object>)]
+    #[expect(dead_code, reason = "models here have no network")]
     web_search_options: Option<Box<RawValue>>,
     #[schema(value_type = Option<Object>)]
+    #[expect(dead_code, reason = "text is what is generated")]
     audio: Option<Box<RawValue>>,
+    #[schema(value_type = Option<Object>)]
+    #[expect(dead_code, reason = "the screening is the server's own")]
+    moderation: Option<Box<RawValue>>,
+    #[schema(value_type = Option<Object>)]
+    #[expect(dead_code, reason = "nothing is cached")]
+    prompt_cache_options: Option<Box<RawValue>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 struct StreamOptions {
     include_usage: Option<bool>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = ResponseFormat)]
 struct Format {
+    /// `text`, `json_object` or `json_schema`.
     r#type: String,
     json_schema: Option<Schema>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = ResponseSchema)]
 struct Schema {
     name: String,
+    #[schema(value_type = Object)]
     schema: Option<Box<RawValue>>,
     strict: Option<bool>,
 }
@@ -132,7 +147,7 @@ pub(crate) struct TokenLimits {
 }
 
 /// How the answer is to be written.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ChatStyle {
     /// Whether it is a stream.
     pub(crate) is_stream: bool,
@@ -142,6 +157,8 @@ pub(crate) struct ChatStyle {
     pub(crate) logprobs: bool,
     /// Whether calls are answered in the older way, as `function_call`.
     pub(crate) is_legacy: bool,
+    /// The tools whose calls are written as those of custom tools.
+    pub(crate) custom_tools: Vec<String>,
 }
 
 impl From<&http::Config> for TokenLimits {
@@ -155,8 +172,12 @@ impl From<&http::Config> for TokenLimits {
 }
 
 impl ChatRequest {
-    /// Checks every field.
-    pub(crate) fn read(self, limits: TokenLimits) -> Result<(TextCall, ChatStyle), ApiError> {
+    /// Checks every field. `others` are the members that the request has besides.
+    pub(crate) fn read(
+        self,
+        others: Others,
+        limits: TokenLimits,
+    ) -> Result<(TextCall, ChatStyle), ApiError> {
         self.check_what_is_not_used()?;
         let marks = marks(
             self.metadata,
@@ -179,6 +200,8 @@ impl ChatRequest {
             let message = format!("expected a number from 1 to {}", limits.choices_max);
             return Err(ApiError::invalid_argument("n", message));
         }
+        not_empty("tools", self.tools.as_ref())?;
+        not_empty("functions", self.functions.as_ref())?;
         let tokens_are_default = self.max_completion_tokens.is_none() && self.max_tokens.is_none();
         let max_tokens = max_tokens(self.max_completion_tokens, self.max_tokens, limits)?;
         let stop = stops(self.stop)?;
@@ -197,15 +220,15 @@ impl ChatRequest {
         };
         let (messages, mut size) = content::messages(self.messages)?;
         let is_legacy = self.functions.is_some() && self.tools.is_none();
-        let tools = tools::tools(self.tools, self.functions, &mut size)?;
+        let (mut tools, custom_tools) = tools::tools(self.tools, self.functions, &mut size)?;
         let tool_choice = match (self.tool_choice, self.function_call) {
-            (None, Some(choice)) => tools::choice(Some(choice), "function_call", &tools)?,
-            (choice, _) => tools::choice(choice, "tool_choice", &tools)?,
+            (None, Some(choice)) => tools::choice(Some(choice), "function_call", &mut tools)?,
+            (choice, _) => tools::choice(choice, "tool_choice", &mut tools)?,
         };
         let response_format = self
             .response_format
             .map_or(Ok(ResponseFormat::Text), Format::read)?;
-        let mut parameters = parameters(self.parameters)?;
+        let mut parameters = parameters(self.parameters, others.options)?;
         if let Some(verbosity) = self.verbosity {
             parameters.push(Parameter {
                 name: "verbosity".to_owned(),
@@ -247,38 +270,22 @@ impl ChatRequest {
             include_usage,
             logprobs,
             is_legacy,
+            custom_tools,
         };
         Ok((call, style))
     }
 
-    /// Fields of OpenAI's own service: taken where they change nothing, refused where ignoring
-    /// them would give another answer than asked for.
+    /// Fields of OpenAI's own service: taken as it documents them.
     fn check_what_is_not_used(&self) -> Result<(), ApiError> {
         if let Some(modalities) = &self.modalities
-            && modalities.iter().any(|modality| modality != "text")
+            && modalities
+                .iter()
+                .any(|modality| !matches!(modality.as_str(), "text" | "audio"))
         {
             return Err(ApiError::invalid_argument(
                 "modalities",
-                "only `text` can be generated",
+                "expected `text` or `audio`",
             ));
-        }
-        if self
-            .audio
-            .as_ref()
-            .is_some_and(|audio| audio.get() != "null")
-        {
-            return Err(ApiError::invalid_argument(
-                "audio",
-                "only text can be generated",
-            ));
-        }
-        if self
-            .web_search_options
-            .as_ref()
-            .is_some_and(|options| options.get() != "null")
-        {
-            let message = "models here have no network";
-            return Err(ApiError::invalid_argument("web_search_options", message));
         }
         if let Some(metadata) = &self.metadata {
             at_most("metadata", metadata.len(), METADATA_MAX, "entries")?;
@@ -325,7 +332,14 @@ fn max_tokens(
     limits: TokenLimits,
 ) -> Result<u32, ApiError> {
     let (param, asked) = match (newer, older) {
-        (Some(asked), _) => ("max_completion_tokens", asked),
+        (Some(_), Some(_)) => {
+            return Err(ApiError::invalid_request(
+                "invalid_parameter_combination",
+                "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported.",
+            )
+            .at("max_tokens".to_owned()));
+        }
+        (Some(asked), None) => ("max_completion_tokens", asked),
         (None, Some(asked)) => ("max_tokens", asked),
         (None, None) => return Ok(limits.default.min(limits.max)),
     };
@@ -396,9 +410,9 @@ fn reasoning_effort(effort: &str) -> Result<ReasoningEffort, ApiError> {
         "low" => ReasoningEffort::Low,
         "medium" => ReasoningEffort::Medium,
         // The contract knows nothing higher.
-        "high" | "xhigh" => ReasoningEffort::High,
+        "high" | "xhigh" | "max" => ReasoningEffort::High,
         _ => {
-            let message = "expected `none`, `minimal`, `low`, `medium`, `high` or `xhigh`";
+            let message = "expected `none`, `minimal`, `low`, `medium`, `high`, `xhigh` or `max`";
             return Err(ApiError::invalid_argument("reasoning_effort", message));
         }
     })
@@ -421,6 +435,14 @@ impl Format {
                 let schema = schema.ok_or_else(|| ApiError::missing_argument(place.to_owned()))?;
                 let schema = tools::object(&schema, place)?;
                 let strict = strict.unwrap_or(false);
+                let rules = Rules {
+                    is_of_object: strict,
+                    is_strict: strict,
+                };
+                if let Some(fault) = schema::fault(&schema, rules) {
+                    let message = format!("invalid schema: {fault}");
+                    return Err(ApiError::invalid_argument("response_format", message));
+                }
                 Ok(ResponseFormat::JsonSchema(JsonSchema {
                     name,
                     schema,
@@ -534,7 +556,8 @@ mod tests {
                 body[field] = value;
             }
             let body = serde_json::to_vec(&body).unwrap().into();
-            match json::parse::<ChatRequest>(&body).and_then(|request| request.read(LIMITS)) {
+            let request = json::parse::<ChatRequest>(&body);
+            match request.and_then(|request| request.read(Others::default(), LIMITS)) {
                 Ok((call, _)) => {
                     prop_assert!((1..=LIMITS.max).contains(&call.limits.max_tokens));
                     prop_assert!((1..=LIMITS.choices_max).contains(&call.choices));
@@ -550,8 +573,12 @@ mod tests {
         let body = br#"{"model":"m","messages":[{"role":"user","content":"x"}],
             "response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{"z":1,"a":2}}}}"#;
         let request: ChatRequest = json::parse(&bytes::Bytes::from_static(body)).unwrap();
-        let ResponseFormat::JsonSchema(schema) =
-            request.read(LIMITS).unwrap().0.request.response_format
+        let ResponseFormat::JsonSchema(schema) = request
+            .read(Others::default(), LIMITS)
+            .unwrap()
+            .0
+            .request
+            .response_format
         else {
             unreachable!("it is a schema")
         };

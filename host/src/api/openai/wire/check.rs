@@ -4,8 +4,10 @@ use crate::http::error::ApiError;
 use belljar_sandbox::wit::types::{Parameter, Value};
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
+use utoipa::ToSchema;
 
 /// A string, or a list.
 #[derive(Debug)]
@@ -105,19 +107,54 @@ impl<'de> Deserialize<'de> for Plain {
     }
 }
 
-/// Options of one request that pass through to the model.
-const PARAMETERS_MAX: usize = 64;
+/// A plain value, as it is described.
+#[derive(ToSchema)]
+#[schema(as = OptionValue)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its description is used")]
+pub(super) enum PlainValue {
+    Boolean(bool),
+    Number(f64),
+    Text(String),
+}
 
-/// The free-form options of a request.
+/// A string, or a list of strings, as it is described.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its description is used")]
+pub(super) enum StringOrStrings {
+    Text(String),
+    List(Vec<String>),
+}
+
+/// Options of one request that pass through to the model.
+pub(super) const PARAMETERS_MAX: usize = 64;
+
+/// The free-form options of a request, with those that stood at its top. Where both name one, that
+/// in `parameters` holds.
 pub(super) fn parameters(
-    options: Option<std::collections::BTreeMap<String, Plain>>,
+    options: Option<BTreeMap<String, Plain>>,
+    others: Vec<Parameter>,
 ) -> Result<Vec<Parameter>, ApiError> {
     let options = options.unwrap_or_default();
-    at_most("parameters", options.len(), PARAMETERS_MAX, "options")?;
-    Ok(options
-        .into_iter()
-        .map(|(name, Plain(value))| Parameter { name, value })
-        .collect())
+    let others = others.into_iter();
+    let others: Vec<_> = others
+        .filter(|other| !options.contains_key(&other.name))
+        .collect();
+    let count = options.len() + others.len();
+    at_most("parameters", count, PARAMETERS_MAX, "options")?;
+    let options = options.into_iter();
+    let options = options.map(|(name, Plain(value))| Parameter { name, value });
+    Ok(options.chain(others).collect())
+}
+
+/// A list of which OpenAI takes at least one item.
+pub(super) fn not_empty<T>(param: &str, list: Option<&Vec<T>>) -> Result<(), ApiError> {
+    if list.is_some_and(Vec::is_empty) {
+        let message = "empty list; expected a list with at least one item";
+        return Err(ApiError::invalid_argument(param, message));
+    }
+    Ok(())
 }
 
 /// A number within its bounds, both included.

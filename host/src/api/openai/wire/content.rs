@@ -1,13 +1,16 @@
 //! Messages and their parts.
 
-use super::check::{StringOrList, StringOrObject, at_most};
+use super::check::{StringOrList, StringOrObject, at_most, not_empty};
 use super::tools::{FunctionCall, ToolCall};
+use super::turns;
 use crate::http::error::ApiError;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use belljar_sandbox::wit::text::{self, Role};
 use belljar_sandbox::wit::types::{Media, Source};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
+use utoipa::ToSchema;
 
 /// Messages of one request.
 const MESSAGES_MAX: usize = 8_192;
@@ -19,40 +22,72 @@ const MEDIA_TOKENS_MAX: usize = 65_536;
 const MESSAGE_TOKENS_MAX: usize = 64;
 
 /// One message. Fields that are not named here are ignored: clients send back whole answers.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = ChatMessage)]
 pub(super) struct Message {
+    /// `system`, `developer`, `user`, `assistant`, `tool` or `function`.
     role: String,
+    #[schema(value_type = Option<MessageContent>)]
     content: Option<StringOrList<Part>>,
     name: Option<String>,
     refusal: Option<String>,
     tool_calls: Option<Vec<ToolCall>>,
     tool_call_id: Option<String>,
     function_call: Option<FunctionCall>,
+    /// A spoken answer of an earlier turn, which is kept nowhere.
+    #[schema(value_type = Option<Object>)]
+    audio: Option<IgnoredAny>,
 }
 
-#[derive(Debug, Deserialize)]
+/// A text, or parts, as it is described.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its description is used")]
+enum MessageContent {
+    Text(String),
+    Parts(Vec<Part>),
+}
+
+/// One part of a message.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = MessagePart)]
 struct Part {
+    /// `text`, `image_url`, `input_audio`, `file` or `refusal`; the member of that name goes with it.
     r#type: String,
     text: Option<String>,
     refusal: Option<String>,
+    #[schema(value_type = Option<ImageReference>)]
     image_url: Option<StringOrObject<ImageUrl>>,
     input_audio: Option<InputAudio>,
     file: Option<InputFile>,
 }
 
-#[derive(Debug, Deserialize)]
+/// An address, or an object with one, as it is described.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its description is used")]
+enum ImageReference {
+    Url(String),
+    Image(ImageUrl),
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
 struct ImageUrl {
+    /// An `https`, `http` or `data` URL.
     url: String,
+    /// `auto`, `low`, `high` or `original`.
     detail: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 struct InputAudio {
+    /// In base64.
     data: String,
+    /// `wav` or `mp3`.
     format: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 struct InputFile {
     file_data: Option<String>,
     file_id: Option<String>,
@@ -63,19 +98,15 @@ struct InputFile {
 pub(super) fn messages(
     messages: Vec<Message>,
 ) -> Result<(Vec<text::Message>, PromptSize), ApiError> {
-    if messages.is_empty() {
-        return Err(ApiError::invalid_argument(
-            "messages",
-            "expected at least one message",
-        ));
-    }
+    not_empty("messages", Some(&messages))?;
     at_most("messages", messages.len(), MESSAGES_MAX, "messages")?;
     let mut size = PromptSize::default();
     let messages = messages
         .into_iter()
         .enumerate()
         .map(|(index, message)| message.read(index, &mut size))
-        .collect::<Result<_, _>>()?;
+        .collect::<Result<Vec<_>, _>>()?;
+    turns::check(&messages)?;
     Ok((messages, size))
 }
 
@@ -155,9 +186,18 @@ impl Message {
             size.add_text(&refusal);
             content.push(text::Part::Refusal(refusal));
         }
-        let mut tool_calls: Vec<ToolCall> = self.tool_calls.unwrap_or_default();
+        let tool_calls = self.tool_calls.unwrap_or_default().into_iter().enumerate();
+        let mut tool_calls = tool_calls
+            .map(|(call, tool_call)| {
+                tool_call.read(&format!("messages[{index}].tool_calls[{call}]"))
+            })
+            .collect::<Result<Vec<_>, ApiError>>()?;
         if let Some(function) = self.function_call {
-            tool_calls.push(ToolCall::of_function(function));
+            tool_calls.push(function.read(&place("function_call"))?);
+        }
+        for tool_call in &tool_calls {
+            size.add_text(&tool_call.name);
+            size.add_text(&tool_call.arguments);
         }
         if role != Role::Assistant && !tool_calls.is_empty() {
             return Err(ApiError::invalid_argument(
@@ -165,23 +205,13 @@ impl Message {
                 "only the assistant calls tools",
             ));
         }
-        if content.is_empty() && tool_calls.is_empty() {
+        if content.is_empty() && tool_calls.is_empty() && self.audio.is_none() {
             return Err(ApiError::missing_argument(place("content")));
         }
         // Answers of functions, as they were before tools, are told apart by name.
         if self.role == "tool" && self.tool_call_id.is_none() {
             return Err(ApiError::missing_argument(place("tool_call_id")));
         }
-        let tool_calls = tool_calls
-            .into_iter()
-            .enumerate()
-            .map(|(call, tool_call)| {
-                let tool_call = tool_call.read(&format!("messages[{index}].tool_calls[{call}]"))?;
-                size.add_text(&tool_call.name);
-                size.add_text(&tool_call.arguments);
-                Ok(tool_call)
-            })
-            .collect::<Result<_, ApiError>>()?;
         let tool_call_id = self.tool_call_id.filter(|_| role == Role::Tool);
         Ok(text::Message {
             role,
@@ -225,12 +255,12 @@ impl Part {
                     StringOrObject::Object(ImageUrl { url, detail }) => (url, detail),
                 };
                 if let Some(detail) = &detail
-                    && !matches!(detail.as_str(), "auto" | "low" | "high")
+                    && !matches!(detail.as_str(), "auto" | "low" | "high" | "original")
                 {
                     let place = format!("{place}.image_url.detail");
                     return Err(ApiError::invalid_argument(
                         place,
-                        "expected `auto`, `low` or `high`",
+                        "expected `auto`, `low`, `high` or `original`",
                     ));
                 }
                 let source = source(url, &format!("{place}.image_url.url"))?;

@@ -25,14 +25,63 @@ pub(crate) struct EmbeddingsRequest {
     /// `name`, or `name@version`.
     pub(crate) model: String,
     /// A string, a list of strings, a list of token ids, or a list of such lists.
-    #[schema(value_type = Object)]
+    #[schema(value_type = EmbeddingInput)]
     input: Inputs,
     /// `float` or `base64`.
     encoding_format: Option<String>,
     /// How long the vectors are to be.
+    #[schema(minimum = 1, maximum = 65536)]
     dimensions: Option<u32>,
     /// Taken, and changes nothing here.
     user: Option<String>,
+}
+
+/// The inputs, as they are described.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its description is used")]
+enum EmbeddingInput {
+    Text(String),
+    Texts(Vec<String>),
+    Tokens(Vec<u32>),
+    ManyTokens(Vec<Vec<u32>>),
+}
+
+/// Vectors, as they are described; they are written by hand.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its description is used")]
+pub(crate) struct EmbeddingList {
+    /// `list`.
+    object: String,
+    data: Vec<EmbeddingView>,
+    model: String,
+    usage: EmbeddingUsage,
+}
+
+#[derive(ToSchema)]
+#[schema(as = Embedding)]
+#[expect(dead_code, reason = "only its description is used")]
+struct EmbeddingView {
+    /// `embedding`.
+    object: String,
+    index: u32,
+    embedding: EmbeddingVector,
+}
+
+/// Numbers, or their bytes in base64.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its description is used")]
+enum EmbeddingVector {
+    Floats(Vec<f32>),
+    Base64(String),
+}
+
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its description is used")]
+struct EmbeddingUsage {
+    prompt_tokens: u64,
+    total_tokens: u64,
 }
 
 /// How vectors are written.

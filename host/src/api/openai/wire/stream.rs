@@ -31,6 +31,8 @@ pub(crate) struct ChatStream {
     /// What each chunk begins with, up to the choices.
     head: Vec<u8>,
     style: ChatStyle,
+    /// The calls of custom tools that have begun: of which choice, and which of its calls.
+    custom_calls: Vec<(usize, u32)>,
     is_over: bool,
 }
 
@@ -48,6 +50,7 @@ impl ChatStream {
             begun: Vec::new(),
             head: write_head(head),
             style,
+            custom_calls: Vec::new(),
             is_over: false,
         }
     }
@@ -112,7 +115,18 @@ impl ChatStream {
             Event::ToolCall(fragment) if self.style.is_legacy => {
                 write_function_call(out, &fragment)
             }
-            Event::ToolCall(fragment) => write_tool_call(out, &fragment),
+            Event::ToolCall(fragment) => {
+                let call = (index, fragment.index);
+                let begins_custom = fragment
+                    .name
+                    .as_ref()
+                    .is_some_and(|name| self.style.custom_tools.contains(name));
+                if begins_custom {
+                    self.custom_calls.push(call);
+                }
+                let is_custom = self.custom_calls.contains(&call);
+                write_tool_call(out, &fragment, is_custom);
+            }
             Event::Finish(finish) => {
                 out.extend_from_slice(b"{}");
                 reason = Some(finish_reason(finish, self.style.is_legacy));
@@ -173,21 +187,30 @@ fn write_head(head: &Head) -> Vec<u8> {
 }
 
 /// Writes a delta with a part of a tool call. Only its first part has an id, a type and a name.
-fn write_tool_call(out: &mut Vec<u8>, fragment: &ToolCallFragment) {
+fn write_tool_call(out: &mut Vec<u8>, fragment: &ToolCallFragment, is_custom: bool) {
+    let (kind, argument) = if is_custom {
+        ("custom", "input")
+    } else {
+        ("function", "arguments")
+    };
     out.extend_from_slice(br#"{"tool_calls":[{"index":"#);
     out.extend_from_slice(itoa::Buffer::new().format(fragment.index).as_bytes());
     if let Some(id) = &fragment.id {
         out.extend_from_slice(br#","id":"#);
         write_string(out, id);
-        out.extend_from_slice(br#","type":"function""#);
+        out.extend_from_slice(br#","type":"#);
+        write_string(out, kind);
     }
-    out.extend_from_slice(br#","function":{"#);
+    out.push(b',');
+    write_string(out, kind);
+    out.extend_from_slice(b":{");
     if let Some(name) = &fragment.name {
         out.extend_from_slice(br#""name":"#);
         write_string(out, name);
         out.push(b',');
     }
-    out.extend_from_slice(br#""arguments":"#);
+    write_string(out, argument);
+    out.push(b':');
     write_string(out, &fragment.arguments);
     out.extend_from_slice(b"}}]}");
 }

@@ -2,113 +2,197 @@
 
 use super::check::{StringOrObject, at_most};
 use super::content::PromptSize;
+use super::schema::{self, Rules};
 use crate::http::error::ApiError;
 use belljar_sandbox::wit::text::{self, ToolChoice};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 /// Tools of one request.
 const TOOLS_MAX: usize = 128;
 /// Characters of a tool's name.
 const NAME_BYTES_MAX: usize = 64;
 
-/// A tool: today always a function.
-#[derive(Debug, Deserialize)]
+/// A tool: a function, or a custom one, whose input is a text of any form.
+#[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct Tool {
+    /// `function` or `custom`.
     r#type: String,
     function: Option<Function>,
+    custom: Option<Custom>,
+}
+
+/// A custom tool. The form of its input is not enforced.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = CustomTool)]
+struct Custom {
+    name: String,
+    description: Option<String>,
 }
 
 /// A function, as a tool or by itself.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = FunctionTool)]
 pub(super) struct Function {
+    #[schema(pattern = "^[a-zA-Z0-9_-]{1,64}$")]
     name: String,
     description: Option<String>,
-    /// Kept as it was written: the order of a schema's fields is the order of the answer's.
+    /// A JSON Schema. Kept as it was written: the order of its fields is the order of the answer's.
+    #[schema(value_type = Option<Object>)]
     parameters: Option<Box<RawValue>>,
     strict: Option<bool>,
 }
 
 /// A call made in an earlier turn.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = EarlierToolCall)]
 pub(super) struct ToolCall {
-    #[serde(default)]
-    id: String,
+    #[schema(value_type = String, required)]
+    id: Option<String>,
     function: Option<FunctionCall>,
+    custom: Option<CustomCall>,
+}
+
+/// A custom tool that was called, and its input.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = EarlierCustomCall)]
+struct CustomCall {
+    #[schema(pattern = "^[a-zA-Z0-9_-]{1,64}$")]
+    name: String,
+    #[serde(default)]
+    input: String,
 }
 
 /// The function of a call, and what it was called with.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = EarlierFunctionCall)]
 pub(super) struct FunctionCall {
+    #[schema(pattern = "^[a-zA-Z0-9_-]{1,64}$")]
     name: String,
     #[serde(default)]
     arguments: String,
 }
 
 /// A choice that names a function.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = NamedToolChoice)]
 pub(super) struct NamedChoice {
     r#type: Option<String>,
-    function: Option<FunctionName>,
+    function: Option<ToolName>,
+    custom: Option<ToolName>,
+    allowed_tools: Option<AllowedTools>,
     /// Of the older `function_call`.
     name: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
-struct FunctionName {
+/// `none`, `auto`, `required`, or an object, as it is described.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its description is used")]
+pub(super) enum ToolChoiceOption {
+    Word(String),
+    Named(NamedChoice),
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+struct ToolName {
     name: String,
 }
 
-impl ToolCall {
-    pub(super) fn of_function(function: FunctionCall) -> Self {
-        Self {
-            id: String::new(),
-            function: Some(function),
-        }
-    }
+/// The tools that may be called, of all that there are.
+#[derive(Debug, Deserialize, ToSchema)]
+struct AllowedTools {
+    /// `auto` or `required`.
+    mode: String,
+    tools: Vec<AllowedTool>,
+}
 
+#[derive(Debug, Deserialize, ToSchema)]
+struct AllowedTool {
+    function: Option<ToolName>,
+    custom: Option<ToolName>,
+}
+
+impl ToolCall {
     pub(super) fn read(self, place: &str) -> Result<text::ToolCall, ApiError> {
-        let Some(FunctionCall { name, arguments }) = self.function else {
-            return Err(ApiError::missing_argument(format!("{place}.function")));
+        let missing = |member: &str| ApiError::missing_argument(format!("{place}.{member}"));
+        let id = self.id.filter(|id| !id.is_empty());
+        let id = id.ok_or_else(|| missing("id"))?;
+        let (function, place) = match (self.function, self.custom) {
+            (Some(function), _) => (function, format!("{place}.function.name")),
+            (None, Some(CustomCall { name, input })) => {
+                let arguments = input;
+                let function = FunctionCall { name, arguments };
+                (function, format!("{place}.custom.name"))
+            }
+            (None, None) => return Err(missing("function")),
         };
-        check_name(&name, &format!("{place}.function.name"))?;
-        Ok(text::ToolCall {
-            id: self.id,
-            name,
-            arguments,
-        })
+        check_name(&function.name, &place)?;
+        Ok(function.with_id(id))
     }
 }
 
-/// The tools of a request, whichever of the two ways they came.
+impl FunctionCall {
+    /// The call as it was before there were tools: without an id.
+    pub(super) fn read(self, place: &str) -> Result<text::ToolCall, ApiError> {
+        check_name(&self.name, &format!("{place}.name"))?;
+        Ok(self.with_id(String::new()))
+    }
+
+    fn with_id(self, id: String) -> text::ToolCall {
+        let Self { name, arguments } = self;
+        text::ToolCall {
+            id,
+            name,
+            arguments,
+        }
+    }
+}
+
+/// The tools of a request, whichever of the two ways they came, and the names of the custom ones.
 pub(super) fn tools(
     tools: Option<Vec<Tool>>,
     functions: Option<Vec<Function>>,
     size: &mut PromptSize,
-) -> Result<Vec<text::Tool>, ApiError> {
+) -> Result<(Vec<text::Tool>, Vec<String>), ApiError> {
     let mut all = Vec::new();
+    let mut custom = Vec::new();
     let tools = tools.unwrap_or_default();
     at_most("tools", tools.len(), TOOLS_MAX, "tools")?;
     for (index, tool) in tools.into_iter().enumerate() {
         let place = format!("tools[{index}]");
-        if tool.r#type != "function" {
-            return Err(ApiError::invalid_argument(
-                format!("{place}.type"),
-                "expected `function`",
-            ));
+        let missing = |member: &str| ApiError::missing_argument(format!("{place}.{member}"));
+        match tool.r#type.as_str() {
+            "function" => {
+                let function = tool.function.ok_or_else(|| missing("function"))?;
+                all.push(function.read(&format!("{place}.function"), size)?);
+            }
+            "custom" => {
+                let tool = tool.custom.ok_or_else(|| missing("custom"))?;
+                custom.push(tool.name.clone());
+                let function = Function {
+                    name: tool.name,
+                    description: tool.description,
+                    parameters: None,
+                    strict: None,
+                };
+                all.push(function.read(&format!("{place}.custom"), size)?);
+            }
+            _ => {
+                return Err(ApiError::invalid_argument(
+                    format!("{place}.type"),
+                    "expected `function` or `custom`",
+                ));
+            }
         }
-        let place = format!("{place}.function");
-        let function = tool
-            .function
-            .ok_or_else(|| ApiError::missing_argument(place.clone()))?;
-        all.push(function.read(&place, size)?);
     }
     let functions = functions.unwrap_or_default();
     at_most("functions", functions.len(), TOOLS_MAX, "functions")?;
     for (index, function) in functions.into_iter().enumerate() {
         all.push(function.read(&format!("functions[{index}]"), size)?);
     }
-    Ok(all)
+    Ok((all, custom))
 }
 
 impl Function {
@@ -122,15 +206,28 @@ impl Function {
         check_name(&name, &format!("{place}.name"))?;
         size.add_text(&name);
         size.add_text(description.as_deref().unwrap_or_default());
+        let strict = strict.unwrap_or(false);
+        let place = format!("{place}.parameters");
         let parameters = parameters
-            .map(|schema| object(&schema, &format!("{place}.parameters")))
+            .map(|schema| object(&schema, &place))
             .transpose()?;
-        size.add_text(parameters.as_deref().unwrap_or_default());
+        let schema = parameters.as_deref().unwrap_or_default();
+        size.add_text(schema);
+        let rules = Rules {
+            is_of_object: true,
+            is_strict: strict,
+        };
+        if parameters.is_some()
+            && let Some(fault) = schema::fault(schema, rules)
+        {
+            let message = format!("invalid schema: {fault}");
+            return Err(ApiError::invalid_argument(place, message));
+        }
         Ok(text::Tool {
             name,
             description,
             parameters,
-            strict: strict.unwrap_or(false),
+            strict,
         })
     }
 }
@@ -148,10 +245,11 @@ pub(super) fn object(json: &RawValue, place: &str) -> Result<String, ApiError> {
 pub(super) fn choice(
     choice: Option<StringOrObject<NamedChoice>>,
     param: &str,
-    tools: &[text::Tool],
+    tools: &mut Vec<text::Tool>,
 ) -> Result<ToolChoice, ApiError> {
+    let has_tools = !tools.is_empty();
     let needs_tools = |choice: ToolChoice| {
-        if tools.is_empty() {
+        if !has_tools {
             Err(ApiError::invalid_argument(
                 param,
                 "is only allowed when there are tools",
@@ -173,18 +271,33 @@ pub(super) fn choice(
         },
         Some(StringOrObject::Object(NamedChoice {
             r#type,
+            allowed_tools: Some(allowed),
+            ..
+        })) if r#type.as_deref() == Some("allowed_tools") => allowed.read(param, tools),
+        Some(StringOrObject::Object(NamedChoice {
+            r#type,
             function,
+            custom,
             name,
+            ..
         })) => {
-            if r#type.is_some_and(|kind| kind != "function") {
-                return Err(ApiError::invalid_argument(
-                    format!("{param}.type"),
-                    "expected `function`",
-                ));
-            }
-            let name = function.map(|function| function.name).or(name);
+            let member = match r#type.as_deref() {
+                None | Some("function") => "function",
+                Some("custom") => "custom",
+                Some("allowed_tools") => {
+                    return Err(ApiError::missing_argument(format!("{param}.allowed_tools")));
+                }
+                Some(_) => {
+                    return Err(ApiError::invalid_argument(
+                        format!("{param}.type"),
+                        "expected `function`, `custom` or `allowed_tools`",
+                    ));
+                }
+            };
+            let named = if member == "custom" { custom } else { function };
+            let name = named.map(|named| named.name).or(name);
             let name =
-                name.ok_or_else(|| ApiError::missing_argument(format!("{param}.function.name")))?;
+                name.ok_or_else(|| ApiError::missing_argument(format!("{param}.{member}.name")))?;
             if !tools.iter().any(|tool| tool.name == name) {
                 return Err(ApiError::invalid_argument(
                     param,
@@ -193,6 +306,42 @@ pub(super) fn choice(
             }
             Ok(ToolChoice::Named(name))
         }
+    }
+}
+
+impl AllowedTools {
+    /// Takes the tools away that may not be called.
+    fn read(self, param: &str, tools: &mut Vec<text::Tool>) -> Result<ToolChoice, ApiError> {
+        let place = format!("{param}.allowed_tools");
+        let choice = match self.mode.as_str() {
+            "auto" => ToolChoice::Automatic,
+            "required" => ToolChoice::Required,
+            _ => {
+                let message = "expected `auto` or `required`";
+                return Err(ApiError::invalid_argument(format!("{place}.mode"), message));
+            }
+        };
+        let names = self.tools.into_iter();
+        let names = names.filter_map(|tool| tool.function.or(tool.custom));
+        let names: Vec<String> = names.map(|named| named.name).collect();
+        if let Some(at) = names
+            .iter()
+            .position(|name| !tools.iter().any(|tool| tool.name == *name))
+        {
+            let message = "names a tool that is not among the tools";
+            return Err(ApiError::invalid_argument(
+                format!("{place}.tools[{at}]"),
+                message,
+            ));
+        }
+        tools.retain(|tool| names.contains(&tool.name));
+        if tools.is_empty() {
+            return Err(ApiError::invalid_argument(
+                format!("{place}.tools"),
+                "expected at least one tool",
+            ));
+        }
+        Ok(choice)
     }
 }
 
