@@ -5,6 +5,7 @@
 //! and comes here to make a change durable before it acknowledges it.
 
 mod directory;
+mod room;
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -14,8 +15,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use directory::MARK_FILE;
-use sqlx::SqlitePool;
+pub use room::is_out_of_space;
+use sqlx::sqlite::SqliteConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Connection as _, SqlitePool};
 
 /// The file of the database.
 const DATABASE_FILE: &str = "belljar.db";
@@ -129,6 +132,17 @@ pub enum DbError {
     },
 }
 
+/// Whether a connection may be used again. One whose commit failed may not.
+///
+/// SQLite ends a transaction by itself when its commit finds no room. The library still counts
+/// it, and would make the next transaction a savepoint within one that is never committed: a
+/// change would be acknowledged and not be on disk.
+async fn has_no_transaction(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    // A roll-back that was only sent is over when this is answered.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
+}
+
 impl Db {
     /// Makes the directory if it is not there (mode 0700), locks it, opens the database in it
     /// and brings its tables up to date.
@@ -158,6 +172,7 @@ impl Db {
             .idle_timeout(None)
             .max_lifetime(None)
             .test_before_acquire(false)
+            .after_release(|connection, _| Box::pin(has_no_transaction(connection)))
             .connect_with(options)
             .await
             .map_err(|source| DbError::Open {

@@ -47,6 +47,7 @@ const OUT_OF_MEMORY: [&str; 3] = [
 const SIGABRT: i32 = 6;
 const SIGKILL: i32 = 9;
 const SIGXCPU: i32 = 24;
+const SIGXFSZ: i32 = 25;
 
 /// How components are compiled.
 #[derive(Clone, Debug)]
@@ -351,6 +352,9 @@ impl Compiler {
             Some(SIGXCPU | SIGKILL) => {
                 CompileError::Cap(CapHit::used_up(Cap::CompileTimeMs, cpu_time_ms))
             }
+            Some(SIGXFSZ) => CompileError::Host {
+                detail: "the compiled model is larger than a file may be (os error 27)".into(),
+            },
             Some(SIGABRT) | None if out_of_memory => {
                 let limit = self.memory_bytes_max();
                 CompileError::Cap(CapHit::used_up(Cap::CompileAddressSpaceBytes, limit))

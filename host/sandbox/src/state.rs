@@ -13,11 +13,11 @@ use std::{
     os::unix::fs::FileExt as _,
     path::PathBuf,
     sync::{Arc, atomic::AtomicBool},
-    time::Instant,
+    time::{Duration, Instant, SystemTime},
 };
 use wasmtime::{ResourceLimiter, component::ResourceTable};
 use wasmtime_wasi::{
-    WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView,
+    HostWallClock, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView,
     cli::{IsTerminal, StdoutStream},
     p2::{OutputStream, Pollable, StreamError, StreamResult},
 };
@@ -236,6 +236,7 @@ impl WasiView for GuestState {
             builder
                 .stdout(Stdio(Arc::clone(&captured)))
                 .stderr(Stdio(captured))
+                .wall_clock(WallClock)
                 .allow_ip_name_lookup(false)
                 .allow_tcp(false)
                 .allow_udp(false)
@@ -245,6 +246,21 @@ impl WasiView for GuestState {
             Box::new(builder.build())
         });
         WasiCtxView { ctx, table }
+    }
+}
+
+/// The time of day for guests. That of the library takes no time before 1970, which a machine can
+/// have; a guest sees 1970 there.
+struct WallClock;
+
+impl HostWallClock for WallClock {
+    fn resolution(&self) -> Duration {
+        Duration::from_nanos(1)
+    }
+
+    fn now(&self) -> Duration {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        now.unwrap_or_default()
     }
 }
 

@@ -267,7 +267,7 @@ async fn accept_upload(
         ("model", json!(status.id.to_string())),
         ("digest", json!(status.digest.to_string())),
     ];
-    context.security_event(EventKind::ModelUploaded, &about);
+    context.act(EventKind::ModelUploaded, &about).await;
     let status = if wait {
         VersionStatus {
             notes: status.notes,
@@ -297,6 +297,9 @@ fn failed(status: VersionStatus) -> ApiError {
         .error
         .map(|error| (error.code, error.message))
         .unwrap_or_default();
+    if reason.0 == "disk_full" {
+        return ApiError::disk_full(format!("{} could not be compiled", status.id));
+    }
     let message = format!("{} failed ({}): {}", status.id, reason.0, reason.1);
     ApiError::unprocessable("model_failed_to_load", message)
 }
@@ -408,7 +411,9 @@ async fn remove(
         .registry()
         .remove_model(&model_name(&name)?, &caller)
         .await?;
-    context.security_event(EventKind::ModelRemoved, &[("model", json!(name))]);
+    context
+        .act(EventKind::ModelRemoved, &[("model", json!(name))])
+        .await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -430,10 +435,12 @@ async fn remove_version(
         .registry()
         .remove_version(&model_id(&name, &version)?, &caller)
         .await?;
-    context.security_event(
-        EventKind::ModelRemoved,
-        &[("model", json!(format!("{name}@{version}")))],
-    );
+    context
+        .act(
+            EventKind::ModelRemoved,
+            &[("model", json!(format!("{name}@{version}")))],
+        )
+        .await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -456,10 +463,12 @@ async fn activate(
         .registry()
         .activate(&model_id(&name, &version)?, &caller)
         .await?;
-    context.security_event(
-        EventKind::ModelActivated,
-        &[("model", json!(format!("{name}@{version}")))],
-    );
+    context
+        .act(
+            EventKind::ModelActivated,
+            &[("model", json!(format!("{name}@{version}")))],
+        )
+        .await;
     Ok(Json(status.into()))
 }
 
@@ -481,7 +490,9 @@ async fn deactivate(
         .registry()
         .deactivate(&model_name(&name)?, &caller)
         .await?;
-    context.security_event(EventKind::ModelDeactivated, &[("model", json!(name))]);
+    context
+        .act(EventKind::ModelDeactivated, &[("model", json!(name))])
+        .await;
     Ok(Json(status.into()))
 }
 

@@ -377,7 +377,7 @@ async fn load(
         };
         state.registry().activate(&id, &caller).await?;
         let about = [("model", serde_json::json!(id.to_string()))];
-        context.security_event(EventKind::ModelActivated, &about);
+        context.act(EventKind::ModelActivated, &about).await;
     }
     Ok(Json(Empty {}))
 }
@@ -401,7 +401,7 @@ async fn unload(
         .deactivate(&model_name(&name)?, &caller)
         .await?;
     let about = [("model", serde_json::json!(name))];
-    context.security_event(EventKind::ModelDeactivated, &about);
+    context.act(EventKind::ModelDeactivated, &about).await;
     Ok(Json(Empty {}))
 }
 

@@ -158,6 +158,8 @@ struct Signals {
     /// A terminal that is closed, or somebody who wants settings to be read anew: they are read
     /// at a start.
     hang_up: Signal,
+    /// A file at its cap: heard, so that the write fails instead of ending the process.
+    _file_size: Signal,
 }
 
 impl Signals {
@@ -166,6 +168,7 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hang_up: signal(SignalKind::hangup())?,
+            _file_size: signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?,
         })
     }
 

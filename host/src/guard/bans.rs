@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Abuse, AbuseConfig, Violation};
 use crate::audit::{Actor, AuditLog, Event, EventKind};
 use crate::clock::Clock;
-use crate::db::Db;
+use crate::db::{Db, is_out_of_space};
 use crate::ids::KeyId;
 use crate::net::{ClientAddress, Network};
 use crate::telemetry::metrics;
@@ -115,6 +115,14 @@ pub enum BanError {
     /// The host: what is stored cannot be read.
     #[error("a stored ban or exemption cannot be read: {0}")]
     Damaged(String),
+}
+
+impl BanError {
+    /// Whether the host had no room to write.
+    #[must_use]
+    pub fn is_out_of_space(&self) -> bool {
+        is_out_of_space(self)
+    }
 }
 
 /// All bans and what leads to them. Cheap to clone.

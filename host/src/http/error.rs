@@ -378,6 +378,19 @@ impl ApiError {
         .because(detail)
     }
 
+    /// 507: there is no room on the server's disk.
+    pub(crate) fn disk_full(detail: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::INSUFFICIENT_STORAGE,
+            ErrorType::Server,
+            "disk_full",
+            "The server's disk is full, or its quota is used up, and nothing was changed. Make room on \
+             it and try again.",
+        )
+        .because(detail)
+        .closing()
+    }
+
     /// 503: the server takes no more for now.
     pub(crate) fn overloaded(message: impl Into<Cow<'static, str>>, retry_after_s: u64) -> Self {
         Self::new(

@@ -5,6 +5,7 @@
 //! where it is read, that of a whole request by a layer.
 
 mod connection_limit;
+mod date;
 mod early_error;
 mod tracked;
 mod watchdog;
@@ -202,6 +203,8 @@ async fn serve_http1(
     builder
         // The watchdog keeps the time of heads, which it can tell from the time without any.
         .header_read_timeout(None)
+        // See `date`.
+        .auto_date_header(false)
         .half_close(config.half_close)
         .max_buf_size(config.header_bytes_max.saturating_add(BUFFER_BYTES))
         .max_header_size(config.header_bytes_max);
@@ -272,6 +275,7 @@ async fn serve_http2(
     let wire = TokioIo::new(Wire::new(stream, Arc::clone(&watchdog)));
     let connection = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
+        .auto_date_header(false)
         .max_concurrent_streams(config.http2_streams_max)
         .max_pending_accept_reset_streams(config.http2_pending_resets_max)
         .max_local_error_reset_streams(config.http2_error_resets_max)

@@ -79,6 +79,18 @@ impl RequestContext {
         self.0.audit.record(&Event::new(kind, self.actor(), about));
     }
 
+    /// Records what an administrator has done, and waits until the record is on disk or has
+    /// failed: the answer comes after it.
+    pub(crate) async fn act(&self, kind: EventKind, about: &[(&str, serde_json::Value)]) {
+        self.security_event(kind, about);
+        self.recorded().await;
+    }
+
+    /// Waits until all that was recorded is on disk, or has failed.
+    pub(crate) async fn recorded(&self) {
+        self.0.audit.flush().await;
+    }
+
     /// Where it comes from; none before the layer that finds it out.
     pub(crate) fn address(&self) -> Option<ClientAddress> {
         self.0.address.get().copied()

@@ -7,8 +7,7 @@ use std::sync::Arc;
 
 /// Notes a run that ended well.
 pub(super) fn note_end(model: &LiveModel, cost: &RunCost) {
-    model.metrics.ok.increment(1);
-    model.metrics.duration.record(cost.wall);
+    model.metrics.note_ok(cost.wall);
 }
 
 /// Counts what the runs of one request use, when each of them really ends.
@@ -20,7 +19,7 @@ pub(super) struct FuelCount {
 
 impl RunReport for FuelCount {
     fn run_ended(&self, cost: &RunCost) {
-        self.model.metrics.fuel.increment(cost.fuel);
+        self.model.metrics.note_fuel(cost.fuel);
         if let Some(usage) = &self.usage {
             usage.add_fuel(cost.fuel);
         }

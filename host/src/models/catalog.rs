@@ -268,6 +268,13 @@ impl Catalog {
         names
     }
 
+    /// The models that run.
+    pub(super) fn live(&self) -> Vec<Arc<LiveModel>> {
+        self.versions()
+            .filter_map(|(_, version)| version.live().cloned())
+            .collect()
+    }
+
     /// The versions that are active and do not run.
     pub(super) fn active_down(&self) -> impl Iterator<Item = &ModelId> {
         self.versions()

@@ -6,6 +6,7 @@ use belljar_bundle::{BundleError, ByteSize, Digest, ModelId, ModelName};
 
 use super::status::VersionState;
 use crate::auth::Denied;
+use crate::db::is_out_of_space;
 use crate::limits::OverQuota;
 
 /// Why the registry refused or could not do what it was asked for.
@@ -126,6 +127,12 @@ pub enum ModelError {
     /// The server is stopping.
     #[error("the server is shutting down")]
     Closing,
+    /// The host's disk has no room.
+    #[error("the server's disk is full")]
+    DiskFull {
+        /// The reason, for the log only.
+        detail: String,
+    },
     /// A bug or a shortage of the host.
     #[error("the host could not do its part")]
     Host {
@@ -155,6 +162,7 @@ impl ModelError {
             Self::OverQuota(_) => "storage_quota_exceeded",
             Self::Embedded { .. } => "model_is_embedded",
             Self::Closing => "shutting_down",
+            Self::DiskFull { .. } => "disk_full",
             Self::Host { .. } => "internal_error",
         }
     }
@@ -162,8 +170,18 @@ impl ModelError {
     /// Whether the host is to blame, so that the message must stay in the log.
     pub fn is_host_fault(&self) -> bool {
         match self {
-            Self::Host { .. } => true,
+            Self::Host { .. } | Self::DiskFull { .. } => true,
             Self::Bundle(error) => error.is_host_fault(),
+            _ => false,
+        }
+    }
+
+    /// Whether the host had no room to write.
+    #[must_use]
+    pub fn is_out_of_space(&self) -> bool {
+        match self {
+            Self::DiskFull { .. } => true,
+            Self::Bundle(error) => error.is_host_fault() && is_out_of_space(error),
             _ => false,
         }
     }
@@ -190,6 +208,11 @@ impl ModelError {
 
 impl From<sqlx::Error> for ModelError {
     fn from(error: sqlx::Error) -> Self {
+        if is_out_of_space(&error) {
+            return Self::DiskFull {
+                detail: format!("database: {error}"),
+            };
+        }
         Self::host(format_args!("database: {error}"))
     }
 }

@@ -27,6 +27,10 @@ use crate::telemetry::metrics;
 /// at each start.
 const ATTEMPTS_MAX: u32 = 5;
 
+/// What the system says where there is no room: on the disk, in a quota, for a file of that size.
+/// The compiling process has nothing but words to tell it.
+const OUT_OF_SPACE: [&str; 3] = ["(os error 28)", "(os error 122)", "(os error 27)"];
+
 /// Why an activation ended without a model that runs.
 enum PrepareError {
     /// The bundle's fault, for ever: stored, and shown to its author.
@@ -48,7 +52,7 @@ struct Loaded {
 impl From<ModelError> for PrepareError {
     fn from(error: ModelError) -> Self {
         match error {
-            ModelError::Host { detail } => Self::Host(detail),
+            ModelError::Host { detail } | ModelError::DiskFull { detail } => Self::Host(detail),
             other => Self::Host(other.to_string()),
         }
     }
@@ -121,12 +125,18 @@ async fn end(inner: &Arc<Inner>, activation: &Activation, error: PrepareError) {
         }
         PrepareError::Host(detail) => {
             tracing::error!(model.id = %activation.id, detail, "the host could not prepare a version");
+            let is_full = OUT_OF_SPACE.iter().any(|words| detail.contains(words));
+            let (code, what) = if is_full {
+                ("disk_full", "the server's disk is full")
+            } else {
+                ("internal_error", "the host could not prepare this version")
+            };
             let failure = Failure {
-                code: "internal_error".to_owned(),
-                message:
-                    "the host could not prepare this version; it tries again at its next start, \
-                          or when the same bundle is uploaded again"
-                        .to_owned(),
+                code: code.to_owned(),
+                message: format!(
+                    "{what}; it tries again at its next start, or when the same bundle is uploaded \
+                     again"
+                ),
             };
             inner.change(|catalog| catalog.advance(activation, Stage::Failed(failure)));
         }

@@ -14,7 +14,7 @@ use belljar_sandbox::{Budget, Capabilities, CompileJob, ReadyModel};
 use jiff::Timestamp;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::telemetry::metrics::{self, Counter, Histogram};
+use super::run_metrics::RunMetrics;
 
 /// A version that can run. Made by the registry only: who holds one knows that the bundle was
 /// checked, compiled within its caps and loaded.
@@ -35,7 +35,7 @@ pub struct LiveModel {
     /// The SHA-256 that stands for its whole content.
     pub digest: Digest,
     /// The counts of its runs.
-    pub metrics: RunMetrics,
+    pub metrics: Arc<RunMetrics>,
     /// The job that the version was compiled by, to map it again into another sandbox.
     pub(super) job: Arc<CompileJob>,
     /// The hold on the version's files, which keeps them on the disk: runs in flight read assets
@@ -46,29 +46,6 @@ pub struct LiveModel {
     in_use: DropGuard,
     /// The signal that no run holds the files any more, for who wants to delete them.
     pub(super) released: CancellationToken,
-}
-
-/// The metrics of one version's runs, found once: looking them up by their labels on each run
-/// would cost a good part of what a fresh sandbox costs.
-#[derive(Clone)]
-pub struct RunMetrics {
-    /// Runs that ended well.
-    pub ok: Counter,
-    /// Units of fuel.
-    pub fuel: Counter,
-    /// Seconds on the wall clock.
-    pub duration: Histogram,
-}
-
-impl RunMetrics {
-    fn of(label: &Arc<str>) -> Self {
-        let model = || Arc::clone(label).into();
-        Self {
-            ok: metrics::RUNS.with([("model", model()), ("outcome", "ok".into())]),
-            fuel: metrics::RUN_FUEL.with([("model", model())]),
-            duration: metrics::RUN_DURATION.with([("model", model())]),
-        }
-    }
 }
 
 impl LiveModel {
@@ -83,7 +60,7 @@ impl LiveModel {
         let label: Arc<str> = id.to_string().into();
         let released = CancellationToken::new();
         Self {
-            metrics: RunMetrics::of(&label),
+            metrics: Arc::default(),
             label,
             id,
             model,
@@ -99,7 +76,10 @@ impl LiveModel {
 
     /// The same version in another sandbox.
     pub(super) fn with_model(&self, model: ReadyModel) -> Self {
-        Self::new(model, self.files.clone(), self.job.clone(), self.created)
+        Self {
+            metrics: Arc::clone(&self.metrics),
+            ..Self::new(model, self.files.clone(), self.job.clone(), self.created)
+        }
     }
 
     /// The capabilities that the component was found to have.

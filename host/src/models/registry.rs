@@ -334,6 +334,12 @@ impl Registry {
         }
     }
 
+    /// All models that run.
+    #[must_use]
+    pub fn live(&self) -> Vec<Arc<LiveModel>> {
+        self.0.catalog.lock().live()
+    }
+
     /// The versions that are active and do not run.
     #[must_use]
     pub fn active_down(&self) -> Vec<ModelId> {

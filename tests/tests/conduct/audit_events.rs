@@ -191,3 +191,37 @@ async fn without_sinks_there_is_no_log() {
     host.audit().flush().await;
     assert!(!host.data_dir().join("audit.log").exists());
 }
+
+/// Whoever reads that something is done finds it in the record, without waiting.
+#[tokio::test]
+async fn an_act_is_acknowledged_after_its_line_is_on_disk() {
+    let host = TestHost::start().await;
+    let admin = host.admin();
+    let log = || std::fs::read_to_string(host.data_dir().join("audit.log")).unwrap();
+    for number in 0..20 {
+        let body = json!({"name": format!("n{number}"), "scopes": ["infer"]});
+        let made = admin
+            .post("/admin/keys", &body)
+            .await
+            .expect_status(201)
+            .json();
+        let id = made["id"].as_str().unwrap();
+        assert!(log().contains(id), "{id}");
+        let revoke = format!("/admin/keys/{id}/revoke");
+        let _ = admin.post(&revoke, &json!({})).await.expect_status(200);
+        let revoked = || {
+            log()
+                .lines()
+                .filter(|l| l.contains(id) && l.contains("key_revoked"))
+                .count()
+        };
+        assert_eq!(revoked(), 1);
+        let _ = admin.post(&revoke, &json!({})).await.expect_status(200);
+        assert_eq!(revoked(), 1, "twice is no event");
+    }
+    let bundle = TestBundle::echo("m", "1.0.0");
+    let _ = admin.upload(bundle.tar()).await.expect_status(201);
+    assert!(log().contains("model_uploaded"));
+    let _ = admin.delete("/models/m").await.expect_status(204);
+    assert!(log().contains("model_removed"));
+}

@@ -14,6 +14,8 @@ mod audit_events;
 mod ban_survives_restart;
 mod bans;
 mod bystanders;
+mod clocks;
+mod full_disk;
 mod injection;
 mod key_end_ends_streams;
 mod key_rotation;

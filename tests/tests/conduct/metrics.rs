@@ -54,3 +54,30 @@ async fn keys_are_counted_under_their_ids_and_refusals_by_their_reasons() {
     }
     assert!(!text.contains(secret) && !text.contains("sk-belljar-"));
 }
+
+/// Models come and go under ever new names; their series go with them.
+#[tokio::test]
+async fn series_of_removed_models_go() {
+    let host = TestHost::start().await;
+    let (admin, caller) = (host.admin(), host.anonymous());
+    let lines = async || caller.get("/metrics").await.text().lines().count();
+    let ask = |name: &str| serde_json::json!({"model": name, "inputs": {"x": [1]}});
+    let mut counts = Vec::new();
+    for number in 0..4 {
+        let name = format!("m{number}");
+        let bundle = belljar_tests::TestBundle::echo(&name, "1.0.0");
+        let _ = admin.upload(bundle.tar()).await.expect_status(201);
+        let _ = caller.post("/infer", &ask(&name)).await.expect_status(200);
+        let text = caller.get("/metrics").await.text();
+        let line = format!("belljar_runs_total{{model=\"{name}@1.0.0\",outcome=\"ok\"}} 1");
+        assert!(text.contains(&line), "{text}");
+        let _ = admin
+            .delete(&format!("/models/{name}"))
+            .await
+            .expect_status(204);
+        assert!(!caller.get("/metrics").await.text().contains(&name));
+        counts.push(lines().await);
+    }
+    // The routes and codes of the first round are there from then on.
+    assert_eq!(counts[1], counts[3], "{counts:?}");
+}

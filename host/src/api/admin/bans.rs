@@ -107,6 +107,7 @@ async fn lift(
 ) -> Result<Json<BanList>, ApiError> {
     let address = network("address", &address)?.address();
     let lifted = state.bans().lift(address, context.actor()).await?;
+    context.recorded().await;
     Ok(Json(view(&state, &lifted)))
 }
 
@@ -208,6 +209,7 @@ async fn exempt(
         .bans()
         .exempt(network, request.note, context.actor())
         .await?;
+    context.recorded().await;
     Ok((StatusCode::CREATED, Json(exemption.into())))
 }
 
@@ -227,5 +229,6 @@ async fn unexempt(
 ) -> Result<StatusCode, ApiError> {
     let network = network("network", &text)?;
     state.bans().unexempt(network, context.actor()).await?;
+    context.recorded().await;
     Ok(StatusCode::NO_CONTENT)
 }

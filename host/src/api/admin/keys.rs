@@ -229,7 +229,7 @@ async fn create(
     Json(request): Json<KeyRequest>,
 ) -> Result<Response, ApiError> {
     let created = state.keys().create(request.read()?).await?;
-    note(&context, EventKind::KeyCreated, &created.record);
+    note(&context, EventKind::KeyCreated, &created.record).await;
     let location = HeaderValue::from_str(&format!("/admin/keys/{}", created.record.id));
     let mut response = secret_once(StatusCode::CREATED, created, &state);
     if let Ok(location) = location {
@@ -305,7 +305,7 @@ async fn rotate(
         }
     };
     let created = state.keys().rotate(&id, overlap).await?;
-    note(&context, EventKind::KeyRotated, &created.record);
+    note(&context, EventKind::KeyRotated, &created.record).await;
     Ok(secret_once(StatusCode::OK, created, &state))
 }
 
@@ -324,8 +324,13 @@ async fn revoke(
     Path(id): Path<String>,
     context: RequestContext,
 ) -> Result<Json<KeyView>, ApiError> {
-    let key = state.keys().revoke(&key_id(&id)?).await?;
-    note(&context, EventKind::KeyRevoked, &key);
+    let id = key_id(&id)?;
+    let was_revoked = state.keys().show(&id)?.revoked.is_some();
+    let key = state.keys().revoke(&id).await?;
+    // Revoking twice changes nothing, and is no event.
+    if !was_revoked {
+        note(&context, EventKind::KeyRevoked, &key).await;
+    }
     Ok(Json(KeyView::of(key, state.keys())))
 }
 
@@ -347,7 +352,7 @@ async fn delete(
     let id = key_id(&id)?;
     let key = state.keys().show(&id)?;
     state.keys().delete(&id).await?;
-    note(&context, EventKind::KeyDeleted, &key);
+    note(&context, EventKind::KeyDeleted, &key).await;
     Ok(Json(DeletedKey {
         id: id.to_string(),
         object: "key",
@@ -356,12 +361,12 @@ async fn delete(
 }
 
 /// Records a change of a key.
-fn note(context: &RequestContext, kind: EventKind, key: &KeyRecord) {
+async fn note(context: &RequestContext, kind: EventKind, key: &KeyRecord) {
     let about = [
         ("key_id", key.id.as_str().into()),
         ("scopes", key.scopes.to_string().into()),
     ];
-    context.security_event(kind, &about);
+    context.act(kind, &about).await;
 }
 
 fn key_id(text: &str) -> Result<KeyId, ApiError> {

@@ -5,6 +5,7 @@ use crate::auth::{KeyStore, Scope, UsageCounts};
 use crate::http::HttpState;
 use crate::http::policy::{RoutePolicy, Routes};
 use crate::limits::Counts;
+use crate::models::RunMetrics;
 use crate::telemetry::metrics::{self, Counter, Family, Gauge};
 use axum::Router;
 use axum::extract::State;
@@ -66,6 +67,9 @@ fn render(state: &HttpState) -> String {
         .with([("sink", "file".into())])
         .increment(0);
     let mut text = state.metrics().render();
+    let live = state.registry().live();
+    let counts = live.iter().map(|live| (&*live.label, &*live.metrics));
+    text.push_str(&RunMetrics::write_all(counts));
     write_keys(&mut text, state.keys());
     text
 }

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::bounds::{KEYS_MAX, MODELS_MAX, NAME_CHARACTERS_MAX, ROTATION_OVERLAP_MAX};
 use crate::auth::allowance::LIMIT_MAX;
+use crate::db::is_out_of_space;
 use crate::ids::KeyId;
 
 /// The reason why a caller is not let in. Nothing that was presented is part of it.
@@ -111,4 +112,12 @@ pub enum KeyError {
     /// The host: the task that made the change ended early.
     #[error("the change of the keys was interrupted")]
     Interrupted,
+}
+
+impl KeyError {
+    /// Whether the host had no room to write.
+    #[must_use]
+    pub fn is_out_of_space(&self) -> bool {
+        is_out_of_space(self)
+    }
 }

@@ -15,6 +15,9 @@ use std::time::Duration;
 impl From<BanError> for ApiError {
     fn from(error: BanError) -> Self {
         let text = error.to_string();
+        if error.is_out_of_space() {
+            return Self::disk_full(text);
+        }
         match error {
             BanError::NotBanned { .. } => Self::not_found("ban_not_found", text),
             BanError::NotExempt { .. } => Self::not_found("exemption_not_found", text),
@@ -220,6 +223,7 @@ fn whole_seconds_up(wait: Duration) -> u64 {
 impl From<KeyError> for ApiError {
     fn from(error: KeyError) -> Self {
         let text = error.to_string();
+        let out_of_space = error.is_out_of_space();
         match error {
             KeyError::Name => Self::invalid_argument("name", text),
             KeyError::NoScopes => Self::invalid_argument("scopes", text),
@@ -232,6 +236,7 @@ impl From<KeyError> for ApiError {
             KeyError::Revoked { .. } => Self::conflict("key_is_revoked", text),
             KeyError::Expired { .. } => Self::conflict("key_is_expired", text),
             KeyError::OverlapTooLong => Self::invalid_argument("overlap", text),
+            KeyError::Db(_) | KeyError::AdminFile { .. } if out_of_space => Self::disk_full(text),
             KeyError::Random(_)
             | KeyError::Db(_)
             | KeyError::Damaged { .. }
@@ -243,6 +248,12 @@ impl From<KeyError> for ApiError {
 
 impl From<ModelError> for ApiError {
     fn from(error: ModelError) -> Self {
+        if error.is_out_of_space() {
+            return Self::disk_full(match error {
+                ModelError::DiskFull { detail } => detail,
+                other => other.to_string(),
+            });
+        }
         if error.is_host_fault() {
             return Self::internal(match error {
                 ModelError::Host { detail } => detail,
@@ -315,7 +326,8 @@ impl From<ModelError> for ApiError {
                 text,
             )
             .retry_after(1),
-            // Its detail went to the log above.
+            // Their details went to the log above.
+            ModelError::DiskFull { detail } => Self::disk_full(detail),
             ModelError::Host { detail } => Self::internal(detail),
         }
     }

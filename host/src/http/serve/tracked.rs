@@ -1,11 +1,13 @@
 //! An open request, from its head to the last byte of its answer, as its connection counts it.
 
+use super::date;
 use super::watchdog::ConnectionWatchdog;
 use axum::body::Body;
 use axum::routing::future::RouteFuture;
 use bytes::Bytes;
-use http::Response;
+use http::{Response, header};
 use http_body::{Frame, SizeHint};
+use jiff::Timestamp;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
@@ -53,7 +55,10 @@ impl Future for TrackedAnswer {
     type Output = Result<Response<TrackedBody>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Ok(response) = ready!(Pin::new(&mut self.answer).poll(context));
+        let Ok(mut response) = ready!(Pin::new(&mut self.answer).poll(context));
+        if let Some(date) = date::of(Timestamp::now()) {
+            response.headers_mut().insert(header::DATE, date);
+        }
         let request = self.request.take();
         Poll::Ready(Ok(response.map(|body| TrackedBody::new(body, request))))
     }

@@ -1,0 +1,156 @@
+//! The counts of one version's runs. They belong to the version and go with it: a registry that
+//! hands out series by name would keep those of every name there ever was.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::telemetry::metrics;
+
+/// The counts of one version's runs.
+#[derive(Debug)]
+pub struct RunMetrics {
+    ok: AtomicU64,
+    fuel: AtomicU64,
+    /// Runs that ended well by their time: one count a bucket, and one for what is above all.
+    durations: Vec<AtomicU64>,
+    duration_us: AtomicU64,
+    /// Runs that failed, by code. Codes and caps are names from the code, so these have an end.
+    failures: Mutex<BTreeMap<&'static str, u64>>,
+    caps: Mutex<BTreeMap<&'static str, u64>>,
+}
+
+impl Default for RunMetrics {
+    fn default() -> Self {
+        let buckets = metrics::RUN_DURATION.row().buckets.len() + 1;
+        Self {
+            ok: AtomicU64::new(0),
+            fuel: AtomicU64::new(0),
+            durations: (0..buckets).map(|_| AtomicU64::new(0)).collect(),
+            duration_us: AtomicU64::new(0),
+            failures: Mutex::default(),
+            caps: Mutex::default(),
+        }
+    }
+}
+
+impl RunMetrics {
+    /// Notes a run that ended well.
+    pub fn note_ok(&self, wall: Duration) {
+        self.ok.fetch_add(1, Ordering::Relaxed);
+        let seconds = wall.as_secs_f64();
+        let bounds = metrics::RUN_DURATION.row().buckets;
+        let bucket = bounds.partition_point(|bound| *bound < seconds);
+        if let Some(count) = self.durations.get(bucket) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        let us = u64::try_from(wall.as_micros()).unwrap_or(u64::MAX);
+        self.duration_us.fetch_add(us, Ordering::Relaxed);
+    }
+
+    /// Notes what a run has used.
+    pub fn note_fuel(&self, fuel: u64) {
+        self.fuel.fetch_add(fuel, Ordering::Relaxed);
+    }
+
+    /// Notes a run that failed, and the cap that ended it, if one did.
+    pub fn note_failure(&self, code: &'static str, cap: Option<&'static str>) {
+        *self.failures.lock().entry(code).or_default() += 1;
+        if let Some(cap) = cap {
+            *self.caps.lock().entry(cap).or_default() += 1;
+        }
+    }
+
+    /// The lines of all these versions in the Prometheus text format. Labels are names of models,
+    /// which need no escape.
+    #[must_use]
+    pub fn write_all<'a>(versions: impl Iterator<Item = (&'a str, &'a Self)> + Clone) -> String {
+        let mut text = String::new();
+        let head = |text: &mut String, row: &metrics::MetricRow| {
+            let (name, help, kind) = (row.name, row.help, row.kind.name());
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+        };
+        let row = metrics::RUNS.row();
+        head(&mut text, row);
+        for (model, counts) in versions.clone() {
+            let ok = counts.ok.load(Ordering::Relaxed);
+            let mut outcomes = counts.failures.lock().clone();
+            outcomes.insert("ok", ok);
+            for (outcome, count) in outcomes {
+                let name = row.name;
+                let _ = writeln!(
+                    text,
+                    "{name}{{model=\"{model}\",outcome=\"{outcome}\"}} {count}"
+                );
+            }
+        }
+        let row = metrics::RUN_DURATION.row();
+        head(&mut text, row);
+        for (model, counts) in versions.clone() {
+            counts.write_durations(&mut text, row, model);
+        }
+        let row = metrics::RUN_FUEL.row();
+        head(&mut text, row);
+        for (model, counts) in versions.clone() {
+            let fuel = counts.fuel.load(Ordering::Relaxed);
+            let _ = writeln!(text, "{}{{model=\"{model}\"}} {fuel}", row.name);
+        }
+        let row = metrics::RUN_CAPS.row();
+        head(&mut text, row);
+        for (model, counts) in versions {
+            for (cap, count) in counts.caps.lock().iter() {
+                let name = row.name;
+                let _ = writeln!(text, "{name}{{model=\"{model}\",cap=\"{cap}\"}} {count}");
+            }
+        }
+        text
+    }
+
+    fn write_durations(&self, text: &mut String, row: &metrics::MetricRow, model: &str) {
+        let name = row.name;
+        let mut below = 0;
+        let bounds = row.buckets.iter().map(ToString::to_string);
+        let bounds = bounds.chain(["+Inf".to_owned()]);
+        for (bound, count) in bounds.zip(&self.durations) {
+            below += count.load(Ordering::Relaxed);
+            let _ = writeln!(
+                text,
+                "{name}_bucket{{model=\"{model}\",le=\"{bound}\"}} {below}"
+            );
+        }
+        let sum = Duration::from_micros(self.duration_us.load(Ordering::Relaxed)).as_secs_f64();
+        let _ = writeln!(
+            text,
+            "{name}_sum{{model=\"{model}\"}} {sum}\n{name}_count{{model=\"{model}\"}} {below}"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_in_one_bucket_and_in_all_above() {
+        let counts = RunMetrics::default();
+        counts.note_ok(Duration::from_millis(3));
+        counts.note_ok(Duration::from_hours(1));
+        counts.note_failure("fuel_exhausted", Some("fuel"));
+        let text = RunMetrics::write_all([("m@1.0.0", &counts)].into_iter());
+        for line in [
+            "belljar_runs_total{model=\"m@1.0.0\",outcome=\"ok\"} 2",
+            "belljar_runs_total{model=\"m@1.0.0\",outcome=\"fuel_exhausted\"} 1",
+            "belljar_run_caps_hit_total{model=\"m@1.0.0\",cap=\"fuel\"} 1",
+            "belljar_run_duration_seconds_bucket{model=\"m@1.0.0\",le=\"0.005\"} 1",
+            "belljar_run_duration_seconds_bucket{model=\"m@1.0.0\",le=\"+Inf\"} 2",
+            "belljar_run_duration_seconds_count{model=\"m@1.0.0\"} 2",
+            "# TYPE belljar_run_duration_seconds histogram",
+        ] {
+            assert!(text.contains(line), "{line}: {text}");
+        }
+    }
+}
