@@ -17,6 +17,7 @@ mod alias;
 mod catalog;
 mod config;
 mod error;
+mod failures;
 mod lifecycle;
 mod live;
 mod policy;

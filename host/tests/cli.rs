@@ -223,6 +223,15 @@ fn a_bundle_that_the_server_would_refuse_fails_the_check() {
     ] {
         assert!(told.contains(part), "{told}");
     }
+    let folder = home.project("odd", ECHO_PROJECT);
+    fs::remove_file(folder.join("model.wasm")).unwrap();
+    fs::create_dir(folder.join("model.wasm")).unwrap();
+    let told = home.fails(1, &["pack", folder.to_str().unwrap()]);
+    assert_eq!(
+        told.matches("it is not a regular file").count(),
+        1,
+        "{told}"
+    );
     let greedy = format!("{ECHO_PROJECT}[limits]\nmemory = '100 GiB'\n");
     let folder = home.project("greedy", &greedy);
     let told = home.fails(1, &["check", folder.to_str().unwrap()]);

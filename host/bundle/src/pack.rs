@@ -3,8 +3,10 @@
 //! The archive is reproducible: the same content gives the same bytes, whoever packs it, when
 //! and where. The manifest comes first, so that a server can refuse the rest early.
 
+mod within;
+
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -28,6 +30,14 @@ pub enum Content {
     File(PathBuf),
     /// Bytes in memory.
     Bytes(Vec<u8>),
+}
+
+/// Where the content of a packed file is read from.
+enum Origin {
+    /// What the caller says, wherever it is.
+    Given(Content),
+    /// A path in a project folder, which it must not lead out of.
+    Project { folder: PathBuf, path: String },
 }
 
 /// What a bundle is made of, for [`pack_parts`].
@@ -91,11 +101,11 @@ pub fn pack_parts(
     let source = |content: &Content| match content {
         Content::File(path) => Source {
             shown: path.display().to_string(),
-            content: content.clone(),
+            origin: Origin::Given(content.clone()),
         },
         Content::Bytes(_) => Source {
             shown: "a part".to_owned(),
-            content: content.clone(),
+            origin: Origin::Given(content.clone()),
         },
     };
     let files = Files {
@@ -117,7 +127,8 @@ pub fn pack_parts(
 /// are the files in `assets/`, named relative to it; or, where there is an `[assets]` table,
 /// the files it lists, which are looked for in the folder and then in `assets/`. A digest that
 /// is written down must fit; an empty text stands for one to compute. Files in `assets/` whose
-/// names begin with a dot are passed over, and links to files are followed.
+/// names begin with a dot are passed over. Links are followed as long as they stay in the folder:
+/// a project that somebody else wrote must not pack the files of who packs it.
 ///
 /// # Errors
 /// As [`pack_parts`], and everything that [`Manifest::parse`] reports.
@@ -162,7 +173,11 @@ pub fn pack_folder(
 }
 
 fn read_project_manifest(folder: &Path) -> Result<String, BundleError> {
-    fs::read_to_string(folder.join(MANIFEST_PATH)).map_err(|source| match source.kind() {
+    let mut text = String::new();
+    let read = within::open(folder, MANIFEST_PATH)
+        .and_then(|mut file| file.read_to_string(&mut text))
+        .map(|_| text);
+    read.map_err(|source| match source.kind() {
         io::ErrorKind::InvalidData => BundleError::ManifestNotUtf8,
         io::ErrorKind::NotFound => BundleError::ProjectFile {
             path: folder.join(MANIFEST_PATH).display().to_string(),
@@ -288,7 +303,8 @@ fn folder_assets(folder: &Path) -> Result<Vec<(AssetName, Source)>, BundleError>
                 continue;
             }
             let name = format!("{inside}{name}");
-            // Links to files are followed: caches of model files are made of them.
+            // Links to files are followed: caches of model files are made of them. Where they
+            // lead is looked at when they are opened.
             if fs::metadata(entry.path()).map_err(failed)?.is_dir() {
                 if name.split('/').count() >= FOLDER_DEPTH_MAX {
                     return Err(BundleError::ProjectContent {
@@ -296,6 +312,7 @@ fn folder_assets(folder: &Path) -> Result<Vec<(AssetName, Source)>, BundleError>
                         reason: "it is too many folders deep".to_owned(),
                     });
                 }
+                within::check(folder, &format!("{ASSETS_FOLDER}/{name}")).map_err(failed)?;
                 open.push(format!("{name}/"));
             } else {
                 let source = Source::file(folder, &format!("{ASSETS_FOLDER}/{name}"));
@@ -318,30 +335,31 @@ struct Files {
 /// Content, and what to call it in a message.
 struct Source {
     shown: String,
-    content: Content,
+    origin: Origin,
 }
 
 impl Source {
     fn file(folder: &Path, relative: &str) -> Self {
         Self {
             shown: relative.to_owned(),
-            content: Content::File(folder.join(relative)),
+            origin: Origin::Project {
+                folder: folder.to_owned(),
+                path: relative.to_owned(),
+            },
         }
     }
 
     /// A reader, and how many bytes it has.
     fn open(&self) -> io::Result<(Box<dyn Read + '_>, u64)> {
-        match &self.content {
-            Content::Bytes(bytes) => Ok((Box::new(Cursor::new(bytes)), bytes.len() as u64)),
-            Content::File(path) => {
-                let file = File::open(path)?;
-                let found = file.metadata()?;
-                if !found.is_file() {
-                    return Err(io::Error::other("it is not a regular file"));
-                }
-                Ok((Box::new(file), found.len()))
+        let file = match &self.origin {
+            Origin::Given(Content::Bytes(bytes)) => {
+                return Ok((Box::new(Cursor::new(bytes)), bytes.len() as u64));
             }
-        }
+            Origin::Given(Content::File(path)) => within::open_regular(path)?,
+            Origin::Project { folder, path } => within::open(folder, path)?,
+        };
+        let bytes = file.metadata()?.len();
+        Ok((Box::new(file), bytes))
     }
 
     fn digest(&self) -> Result<Digest, BundleError> {

@@ -71,6 +71,9 @@ async fn run(mut maintenance: Maintenance) {
             () = maintenance.stop.cancelled() => return,
             _ = tick.tick() => {}
         }
+        if let Err(error) = maintenance.registry.remove_old_failures().await {
+            tracing::error!("versions that failed could not be removed: {error}");
+        }
         maintenance.metrics.upkeep();
         maintenance.bans.upkeep().await;
         if maintenance.sandbox.slot_reset_has_become_unsafe() {

@@ -103,6 +103,10 @@ impl Default for CompilerSettings {
     }
 }
 
+/// One key may have half of the places for uploads: two that are slow leave none for others only
+/// together.
+const UPLOADS_DIVISOR: usize = 2;
+
 impl Settings {
     /// Makes the parts that follow from others agree with them.
     pub(super) fn derive(&mut self) {
@@ -112,6 +116,8 @@ impl Settings {
         self.http.browser.listens_on = Some(self.listen.ip());
         // Both read the bundle: one by its announced length, one byte for byte.
         self.http.upload_bytes_max = self.models.archive.compressed_bytes_max;
+        let share = self.models.uploads_max.div_ceil(UPLOADS_DIVISOR);
+        self.limits.quota.uploads_share = Some(u32::try_from(share).unwrap_or(u32::MAX));
         // The pool must hold what the policy allows, and nothing bigger can ever run: one
         // setting, two readers.
         self.sandbox.slot = self.models.policy.budget.slot();

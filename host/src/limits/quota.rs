@@ -18,6 +18,9 @@ pub struct QuotaConfig {
     pub concurrent_max: Option<u32>,
     /// Uploads at once.
     pub uploads_max: Option<u32>,
+    /// Uploads at once where the line above is without bound: a share of the places that there
+    /// are for all, so that nobody fills them alone.
+    pub uploads_share: Option<u32>,
     /// Versions of models that a key has uploaded and that are still there.
     pub bundles_max: Option<u32>,
     /// Bytes of those versions, unpacked.
@@ -36,7 +39,10 @@ pub enum OverQuota {
         limit: u32,
     },
     /// Too many uploads at once.
-    #[error("this key may have {limit} uploads at once, and it has them")]
+    #[error(
+        "this key may have {limit} uploads at once, and it has them: see `quota.uploads_max`, and \
+         `max_uploads` of the key"
+    )]
     Uploads {
         /// The bound on how many there may be at once.
         limit: u32,
@@ -164,7 +170,8 @@ impl Quotas {
     /// When it has as many as it may.
     pub fn enter_upload(&self, caller: &Caller) -> Result<Option<Slot>, OverQuota> {
         let own = caller.allowance().max_uploads;
-        let limit = own.or(self.0.config.uploads_max);
+        let config = &self.0.config;
+        let limit = own.or(config.uploads_max).or(config.uploads_share);
         self.enter(caller, limit, Kind::Upload)
             .map_err(|limit| OverQuota::Uploads { limit })
     }

@@ -203,18 +203,19 @@ impl Catalog {
         })
     }
 
-    /// How many versions there are, and their bytes together.
+    /// How many versions there are, and their bytes together, without the broken ones.
     pub(super) fn size(&self) -> (usize, u64) {
-        self.records().fold((0, 0), |(count, bytes), record| {
+        let kept = self.records().filter(|record| !record.is_broken());
+        kept.fold((0, 0), |(count, bytes), record| {
             (count + 1, record.bytes.saturating_add(bytes))
         })
     }
 
-    /// How many versions a key has uploaded, and their bytes together.
+    /// How many versions a key has uploaded, and their bytes together, without the broken ones.
     pub(super) fn size_of(&self, owner: &KeyId) -> (usize, u64) {
         let owned = self
             .records()
-            .filter(|record| record.uploaded_by.as_ref() == Some(owner));
+            .filter(|record| record.uploaded_by.as_ref() == Some(owner) && !record.is_broken());
         owned.fold((0, 0), |(count, bytes), record| {
             (count + 1, record.bytes.saturating_add(bytes))
         })

@@ -23,8 +23,16 @@ pub struct Config {
     /// How long a whole upload may take. Without it a sender of one byte every few seconds
     /// would hold one of the `uploads_max` places for ever.
     pub upload_wall_time: Duration,
-    /// Versions kept, over all models.
+    /// Bytes a second that a sender must reach over the time of `upload_stall`, or its upload
+    /// ends: a byte every few seconds would hold its place until `upload_wall_time`.
+    pub upload_rate_min: u64,
+    /// Versions kept, over all models, without those that failed and never ran.
     pub versions_max: usize,
+    /// Versions kept that failed and never ran. They are for their authors to look at, and must
+    /// take no place from others.
+    pub failed_max: usize,
+    /// How long those are kept.
+    pub failed_time: Duration,
     /// Bytes of all stored versions together, unpacked.
     pub stored_bytes_max: u64,
     /// Other names of models.
@@ -49,7 +57,10 @@ impl Default for Config {
             uploads_max: 8,
             upload_stall: Duration::from_secs(30),
             upload_wall_time: Duration::from_secs(3600),
+            upload_rate_min: 4 << 10,
             versions_max: 1_000,
+            failed_max: 100,
+            failed_time: Duration::from_secs(7 * 24 * 3600),
             stored_bytes_max: ByteSize::mib(256 * 1024).as_u64(),
             aliases: Vec::new(),
             well_known_aliases: true,

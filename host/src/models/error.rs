@@ -94,6 +94,12 @@ pub enum ModelError {
         /// The bound.
         limit: Duration,
     },
+    /// The sender sends too slowly. The uploader's fault.
+    #[error("the upload came slower than {rate} a second (`models.upload_rate_min`)")]
+    UploadBelowRate {
+        /// The bound.
+        rate: ByteSize,
+    },
     /// The uploader went away before everything had arrived; nothing was kept.
     #[error("the upload was broken off")]
     UploadCancelled,
@@ -155,7 +161,7 @@ impl ModelError {
             Self::LimitTooHigh { .. } => "limit_over_policy",
             Self::TooManyUploads { .. } => "too_many_uploads",
             Self::UploadStalled { .. } => "upload_stalled",
-            Self::UploadTooSlow { .. } => "upload_too_slow",
+            Self::UploadTooSlow { .. } | Self::UploadBelowRate { .. } => "upload_too_slow",
             Self::UploadCancelled => "upload_cancelled",
             Self::TooManyVersions { .. } => "too_many_versions",
             Self::StoreFull { .. } => "store_full",

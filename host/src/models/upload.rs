@@ -19,8 +19,8 @@ use super::records::{Aliases, Record, StoredState};
 use super::registry::Registry;
 use super::state::{Inner, blocking};
 use super::status::VersionStatus;
-use super::timed_body::{Interruption, TimedBody};
-use super::{ModelError, lifecycle, policy};
+use super::timed_body::{Interruption, Pace, TimedBody};
+use super::{ModelError, failures, lifecycle, policy};
 use crate::auth::{Caller, Scope};
 use crate::ids::KeyId;
 use crate::limits::StorageQuota;
@@ -103,7 +103,12 @@ async fn unpack(
             retry_after: config.upload_stall,
         });
     };
-    let body = TimedBody::new(body, config.upload_stall, config.upload_wall_time, gone);
+    let pace = Pace {
+        stall: config.upload_stall,
+        wall_time: config.upload_wall_time,
+        rate_min: config.upload_rate_min,
+    };
+    let body = TimedBody::new(body, pace, gone);
     let interruption = body.interruption();
     let reading = inner.clone();
     let (bundle, place) = blocking(move || {
@@ -123,6 +128,9 @@ async fn unpack(
         },
         Some(Interruption::TooSlow) => ModelError::UploadTooSlow {
             limit: config.upload_wall_time,
+        },
+        Some(Interruption::BelowRate) => ModelError::UploadBelowRate {
+            rate: ByteSize::bytes(config.upload_rate_min),
         },
         Some(Interruption::Cancelled) => ModelError::UploadCancelled,
         None => ModelError::Bundle(error),
@@ -187,7 +195,10 @@ async fn commit(
     let verdict = upload.judge(&inner.catalog.lock(), &inner.config);
     let stored = match verdict {
         Ok(Verdict::Keep) => upload.keep(inner).await,
-        Ok(Verdict::Store) => upload.put(inner).await,
+        Ok(Verdict::Store) => match failures::make_room(inner, &upload.id, upload.bytes).await {
+            Ok(()) => upload.put(inner).await,
+            Err(error) => Err(error),
+        },
         Err(error) => Err(error),
     };
     drop((turn, blobs));
@@ -268,30 +279,37 @@ impl Upload {
         status.ok_or_else(|| ModelError::not_found(&self.id.to_string()))
     }
 
+    /// Whether there is room for one more version of its size.
+    fn fit(&self, catalog: &Catalog, config: &Config) -> Result<Verdict, ModelError> {
+        let (count, stored) = catalog.size();
+        let needed = stored.saturating_add(self.bytes);
+        if count >= config.versions_max {
+            return Err(ModelError::TooManyVersions {
+                limit: config.versions_max,
+            });
+        }
+        if needed > config.stored_bytes_max {
+            return Err(ModelError::StoreFull {
+                needed: ByteSize::bytes(needed),
+                limit: ByteSize::bytes(config.stored_bytes_max),
+            });
+        }
+        if let Some(owner) = &self.by {
+            self.quota.check(catalog.size_of(owner), self.bytes)?;
+        }
+        Ok(Verdict::Store)
+    }
+
     /// The decision about the bundle, as things stand.
     fn judge(&self, catalog: &Catalog, config: &Config) -> Result<Verdict, ModelError> {
         let Some(version) = catalog.version(&self.id) else {
-            let (count, stored) = catalog.size();
-            let needed = stored.saturating_add(self.bytes);
-            return if count >= config.versions_max {
-                Err(ModelError::TooManyVersions {
-                    limit: config.versions_max,
-                })
-            } else if needed > config.stored_bytes_max {
-                Err(ModelError::StoreFull {
-                    needed: ByteSize::bytes(needed),
-                    limit: ByteSize::bytes(config.stored_bytes_max),
-                })
-            } else {
-                if let Some(owner) = &self.by {
-                    self.quota.check(catalog.size_of(owner), self.bytes)?;
-                }
-                Ok(Verdict::Store)
-            };
+            return self.fit(catalog, config);
         };
         let record = &version.record;
         let failed = matches!(version.stage, Stage::Failed(_));
         match (record.digest == self.digest, failed) {
+            // It has counted for nothing until now, and may count from here on.
+            (_, true) if record.is_broken() => self.fit(catalog, config),
             (true, true) => Ok(Verdict::Store),
             (true, false) => Ok(Verdict::Keep),
             // Nobody can have used it, so its author may try again under the same version.

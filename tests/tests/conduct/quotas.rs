@@ -79,6 +79,38 @@ async fn a_key_has_as_many_uploads_at_once_as_it_may() {
     panic!("the place never came free");
 }
 
+/// As shipped: one key's slow uploads leave places for others.
+#[tokio::test]
+async fn a_key_holds_no_more_than_half_of_the_places_for_uploads() {
+    let host = TestHost::start_with(&[("models.uploads_max", "4")]).await;
+    let one = key(&host, json!({})).await;
+    let secret = one.key().unwrap();
+    let archive = bundle("1.0.0");
+    let head = format!(
+        "POST /models HTTP/1.1\r\nhost: localhost\r\nx-api-key: {secret}\r\n\
+         content-type: application/x-tar\r\nexpect: 100-continue\r\ncontent-length: {}\r\n\r\n",
+        archive.len()
+    );
+    let mut open = Vec::new();
+    for _ in 0..2 {
+        let mut slow = host.raw().await;
+        let asked = slow
+            .exchange(head.as_bytes(), Duration::from_millis(500))
+            .await;
+        assert!(asked.starts_with("HTTP/1.1 100"), "{asked}");
+        open.push(slow);
+    }
+    let refused = one.upload(archive.clone()).await.expect_status(429);
+    assert_eq!(refused.code(), "upload_limit_exceeded");
+    assert!(
+        refused.text().contains("quota.uploads_max"),
+        "{}",
+        refused.text()
+    );
+    let other = key(&host, json!({})).await;
+    other.upload(bundle("2.0.0")).await.expect_status(201);
+}
+
 #[tokio::test]
 async fn a_key_stores_as_much_as_it_may() {
     let host = TestHost::start().await;

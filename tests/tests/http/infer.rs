@@ -14,6 +14,39 @@ async fn post(client: &Client, headers: &[(&str, &str)], body: Vec<u8>) -> Answe
 }
 
 #[tokio::test]
+async fn safetensors_that_name_a_tensor_twice_are_refused() {
+    let one = |first: &str, second: &str| {
+        let header = format!("{{{first},{second}}}");
+        let mut body = (header.len() as u64).to_le_bytes().to_vec();
+        body.extend(header.as_bytes());
+        body.extend([0; 8]);
+        body
+    };
+    let tensor = |name: &str, from: u32| {
+        format!(
+            r#""{name}":{{"dtype":"F32","shape":[1],"data_offsets":[{from},{}]}}"#,
+            from + 4
+        )
+    };
+    let whole = r#""x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}"#;
+    let twice = one(r#""__metadata__":{"model":"echo","model":"other"}"#, whole);
+    let media_type = "application/vnd.safetensors";
+    let client = SHARED.admin();
+    for body in [
+        one(whole, whole),
+        one(whole, &whole.replace("\"x\"", "\"\\u0078\"")),
+        twice,
+    ] {
+        let answer = client.post_bytes("/infer", media_type, body).await;
+        let answer = answer.expect_status(400);
+        assert!(answer.text().contains("twice"), "{}", answer.text());
+    }
+    let good = one(&tensor("x", 0), &tensor("y", 4));
+    let answer = client.post_bytes("/infer", media_type, good).await;
+    assert!(!answer.text().contains("twice"), "{}", answer.text());
+}
+
+#[tokio::test]
 async fn nested_lists_come_back_as_they_went() {
     let body =
         json!({"model":"echo","inputs":{"x":[[1,2],[3,4]],"f":[0.5,-1.25],"s":["a","ü"],"b":true}});

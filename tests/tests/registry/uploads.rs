@@ -64,6 +64,128 @@ async fn bounds_of_the_server() {
     assert!(works(&host.ready("m").unwrap()).await);
 }
 
+/// A bundle whose component is none, of some size.
+fn broken(version: &str) -> TestBundle {
+    TestBundle::new("broken", version, b"\0asm\x0d\0\x01\0 and no component")
+        .with_asset("a", &[7; 1000])
+}
+
+#[tokio::test]
+async fn versions_that_failed_take_no_place_from_others() {
+    let directory = TempDir::new().unwrap();
+    let narrow = Config {
+        versions_max: 1,
+        failed_max: 3,
+        ..config()
+    };
+    let host = Host::open(directory.path(), narrow).await;
+    for patch in 0..5 {
+        let status = host.push(&broken(&format!("1.0.{patch}"))).await;
+        assert_eq!(status.state, VersionState::Failed);
+    }
+    // The oldest have gone.
+    let model = host.registry.model(&"broken".parse().unwrap(), &host.admin);
+    let left: Vec<String> = model
+        .unwrap()
+        .versions
+        .iter()
+        .map(|version| version.id.to_string())
+        .collect();
+    assert_eq!(left, ["broken@1.0.2", "broken@1.0.3", "broken@1.0.4"]);
+    assert_eq!(
+        host.registry.stored_by(host.admin.key_id().unwrap()),
+        (0, 0)
+    );
+    let good = host.push(&TestBundle::echo("m", "1.0.0")).await;
+    assert_eq!(good.state, VersionState::Active);
+    // Versions that work are counted as before.
+    let refused = host
+        .upload(&TestBundle::echo("m", "2.0.0"), true)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(refused, ModelError::TooManyVersions { limit: 1 }),
+        "{refused}"
+    );
+    // One that failed and is mended under its version is no second one.
+    host.registry
+        .remove_model(&"m".parse().unwrap(), &host.admin)
+        .await
+        .unwrap();
+    let mended = host.push(&TestBundle::echo("broken", "1.0.4")).await;
+    assert_eq!(mended.state, VersionState::Active);
+}
+
+#[tokio::test]
+async fn bytes_of_versions_that_failed_give_way() {
+    let directory = TempDir::new().unwrap();
+    let good = TestBundle::echo("m", "1.0.0");
+    let tight = Config {
+        stored_bytes_max: good.tar().len() as u64 + 2_000,
+        ..config()
+    };
+    let host = Host::open(directory.path(), tight).await;
+    for patch in 0..4 {
+        let status = host.push(&broken(&format!("1.0.{patch}"))).await;
+        assert_eq!(status.state, VersionState::Failed);
+    }
+    assert_eq!(host.push(&good).await.state, VersionState::Active);
+    let model = host.registry.model(&"broken".parse().unwrap(), &host.admin);
+    assert!(model.is_err(), "all of them had to go: {model:?}");
+}
+
+#[tokio::test]
+async fn one_keys_failures_do_not_push_out_anothers() {
+    let directory = TempDir::new().unwrap();
+    let narrow = Config {
+        failed_max: 3,
+        ..config()
+    };
+    let host = Host::open(directory.path(), narrow).await;
+    let other = crate::kit::key(&host.keys, "models:read,models:write", None).await;
+    let request = UploadRequest {
+        caller: other.clone(),
+        quota: Default::default(),
+        activate: true,
+    };
+    let bundle = TestBundle::new("theirs", "1.0.0", b"\0asm\x0d\0\x01\0 nothing");
+    let body = std::io::Cursor::new(bundle.tar());
+    let status = host.registry.upload(body, request).await.unwrap();
+    host.registry.settled(&status.id).await.unwrap();
+    for patch in 0..5 {
+        host.push(&broken(&format!("1.0.{patch}"))).await;
+    }
+    assert!(
+        host.registry
+            .version(&id("theirs@1.0.0"), &host.admin)
+            .is_ok()
+    );
+    assert!(
+        host.registry
+            .version(&id("broken@1.0.0"), &host.admin)
+            .is_err()
+    );
+}
+
+#[tokio::test]
+async fn a_version_that_failed_has_an_age() {
+    let directory = TempDir::new().unwrap();
+    let brief = Config {
+        failed_time: Duration::from_micros(1),
+        ..config()
+    };
+    let host = Host::open(directory.path(), brief).await;
+    host.push(&broken("1.0.0")).await;
+    host.push(&TestBundle::echo("m", "1.0.0")).await;
+    host.registry.remove_old_failures().await.unwrap();
+    assert!(
+        host.registry
+            .version(&id("broken@1.0.0"), &host.admin)
+            .is_err()
+    );
+    assert!(host.registry.version(&id("m@1.0.0"), &host.admin).is_ok());
+}
+
 /// A sender that has sent the first half and nothing since.
 async fn half(bundle: &TestBundle) -> (DuplexStream, DuplexStream) {
     let tar = bundle.tar();

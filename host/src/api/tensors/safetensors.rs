@@ -9,13 +9,16 @@ use belljar_sandbox::wit::tensors::{Datatype, Tensor};
 use belljar_sandbox::wit::types::{Parameter, Value};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, SafeTensorError, View};
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::fmt;
 
 /// Reads one request.
 pub(super) fn read(body: &[u8]) -> Result<TensorRequest, FormatError> {
     let (_, header) = SafeTensors::read_metadata(body).map_err(|error| invalid(&error))?;
     let tensors = SafeTensors::deserialize(body).map_err(|error| invalid(&error))?;
+    check_names(body)?;
     if tensors.len() > TENSORS_MAX {
         return Err(FormatError::invalid(
             None,
@@ -67,6 +70,84 @@ pub(super) fn read(body: &[u8]) -> Result<TensorRequest, FormatError> {
         .parameters
         .sort_unstable_by(|one, other| one.name.cmp(&other.name));
     Ok(inference)
+}
+
+/// Refuses a name that comes twice, of a tensor or of an option: the library keeps the last one,
+/// and other readers may keep the first.
+fn check_names(body: &[u8]) -> Result<(), FormatError> {
+    const LENGTH_BYTES: usize = 8;
+    let header = body
+        .split_first_chunk::<LENGTH_BYTES>()
+        .and_then(|(length, rest)| {
+            let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
+            rest.get(..length)
+        });
+    match serde_json::from_slice::<Unique>(header.unwrap_or_default()) {
+        Ok(Unique) => Ok(()),
+        Err(_) => {
+            let message = "a name is in the safetensors header twice";
+            Err(FormatError::invalid(None, message))
+        }
+    }
+}
+
+/// Any JSON in which no object, at any depth, has one key twice.
+struct Unique;
+
+impl<'de> Deserialize<'de> for Unique {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(UniqueVisitor)
+    }
+}
+
+struct UniqueVisitor;
+
+impl<'de> Visitor<'de> for UniqueVisitor {
+    type Value = Unique;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON without keys that come twice")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Unique, A::Error> {
+        let mut seen = HashSet::new();
+        while let Some(key) = map.next_key::<String>()? {
+            if !seen.insert(key) {
+                return Err(A::Error::custom("a key comes twice"));
+            }
+            map.next_value::<Unique>()?;
+        }
+        Ok(Unique)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Unique, A::Error> {
+        while seq.next_element::<Unique>()?.is_some() {}
+        Ok(Unique)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Unique, E> {
+        Ok(Unique)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Unique, E> {
+        Ok(Unique)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Unique, E> {
+        Ok(Unique)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Unique, E> {
+        Ok(Unique)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Unique, E> {
+        Ok(Unique)
+    }
+
+    fn visit_unit<E>(self) -> Result<Unique, E> {
+        Ok(Unique)
+    }
 }
 
 /// Words a failure without the content that the library's own text can hold.

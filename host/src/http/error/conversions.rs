@@ -307,9 +307,9 @@ impl From<ModelError> for ApiError {
                 .retry_after(seconds)
                 .closing()
             }
-            ModelError::UploadStalled { .. } | ModelError::UploadTooSlow { .. } => {
-                refusal(StatusCode::REQUEST_TIMEOUT).closing()
-            }
+            ModelError::UploadStalled { .. }
+            | ModelError::UploadTooSlow { .. }
+            | ModelError::UploadBelowRate { .. } => refusal(StatusCode::REQUEST_TIMEOUT).closing(),
             ModelError::UploadCancelled => refusal(StatusCode::BAD_REQUEST).closing(),
             ModelError::TooManyVersions { .. } | ModelError::StoreFull { .. } => Self::new(
                 StatusCode::INSUFFICIENT_STORAGE,
