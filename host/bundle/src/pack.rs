@@ -312,7 +312,11 @@ fn folder_assets(folder: &Path) -> Result<Vec<(AssetName, Source)>, BundleError>
                         reason: "it is too many folders deep".to_owned(),
                     });
                 }
-                within::check(folder, &format!("{ASSETS_FOLDER}/{name}")).map_err(failed)?;
+                let path = format!("{ASSETS_FOLDER}/{name}");
+                within::check(folder, &path).map_err(|source| BundleError::ProjectContent {
+                    path,
+                    reason: source.to_string(),
+                })?;
                 open.push(format!("{name}/"));
             } else {
                 let source = Source::file(folder, &format!("{ASSETS_FOLDER}/{name}"));

@@ -21,8 +21,8 @@ const SECRET: &str = "a private key";
 /// A project in `project/`, and beside it what is not its own.
 fn project(root: &Path, assets: &str) {
     fs::create_dir_all(root.join("project/assets/d")).unwrap();
-    fs::create_dir_all(root.join("home")).unwrap();
-    fs::write(root.join("home/key"), SECRET).unwrap();
+    fs::create_dir_all(root.join("elsewhere")).unwrap();
+    fs::write(root.join("elsewhere/key"), SECRET).unwrap();
     fs::write(root.join("project/model.wasm"), WASM).unwrap();
     let manifest = format!(
         "schema = 1\nname = \"m\"\nversion = \"1.0.0\"\ncomponent = \"model.wasm\"\n{assets}"
@@ -60,11 +60,11 @@ const OUT: &str = "a link leads out of the project";
 fn a_link_out_of_the_project_is_refused() {
     let listed = "[assets]\n\"secret.txt\" = \"\"\n";
     for (assets, link, target) in [
-        (listed, "project/secret.txt", "../home/key"),
-        (listed, "project/assets/secret.txt", "../../home/key"),
-        ("", "project/assets/secret.txt", "../../home/key"),
-        ("", "project/assets/d/secret.txt", "../../../home/key"),
-        ("", "project/assets/secret", "../../home"),
+        (listed, "project/secret.txt", "../elsewhere/key"),
+        (listed, "project/assets/secret.txt", "../../elsewhere/key"),
+        ("", "project/assets/secret.txt", "../../elsewhere/key"),
+        ("", "project/assets/d/secret.txt", "../../../elsewhere/key"),
+        ("", "project/assets/secret", "../../elsewhere"),
     ] {
         let root = tempfile::tempdir().unwrap();
         project(root.path(), assets);
@@ -79,15 +79,15 @@ fn a_link_out_of_the_project_is_refused() {
         let root = tempfile::tempdir().unwrap();
         project(root.path(), "");
         let path = root.path().join("project").join(file);
-        fs::rename(&path, root.path().join("home").join(file)).unwrap();
-        symlink(format!("../home/{file}"), &path).unwrap();
+        fs::rename(&path, root.path().join("elsewhere").join(file)).unwrap();
+        symlink(format!("../elsewhere/{file}"), &path).unwrap();
         refused(root.path(), file, OUT);
     }
     // A folder whose name begins as the project's does is another one.
     let root = tempfile::tempdir().unwrap();
     project(root.path(), "");
     fs::rename(
-        root.path().join("home"),
+        root.path().join("elsewhere"),
         root.path().join("project-of-mine"),
     )
     .unwrap();

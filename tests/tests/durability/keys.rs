@@ -98,11 +98,11 @@ impl KeyLedger {
         self.in_rotation.remove(&id);
         let secret = rotated["key"].as_str().unwrap().to_owned();
         let before = self.keys.insert(id.clone(), (secret, Known::There));
-        let before = before.map(|(secret, _)| secret);
-        if overlap {
-            self.overlapping.extend(before.map(|secret| (id, secret)));
-        } else {
-            self.revoked.extend(before);
+        match before {
+            // One that was in doubt may have been pushed out before.
+            Some((secret, Known::There)) if overlap => drop(self.overlapping.insert(id, secret)),
+            Some(_) if overlap => {}
+            before => self.revoked.extend(before.map(|(secret, _)| secret)),
         }
         Some(())
     }
