@@ -19,7 +19,7 @@ pub(super) fn routes() -> Routes {
     get,
     path = "/admin/config",
     tag = "Administration",
-    responses((status = 200, body = Object), Failures)
+    responses((status = 200, body = Vec<Object>), Failures)
 )]
 async fn show(
     _: Authorized<Administer>,
