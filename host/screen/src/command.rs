@@ -114,6 +114,13 @@ impl Scan<'_, '_> {
                 || next.is_number()
                 || (next.is_word() && next.is_spaced() && (after.len() <= 3 || is_name(after)))
         });
+        // `… && ping me`: somebody is spoken to.
+        let talks = after.first().is_some_and(|next| {
+            next.is_word() && next.is_spaced() && next.has(Classes::STOP.or(Classes::TALK))
+        });
+        if talks && !ends {
+            return;
+        }
         if command.is_command() {
             self.found.add(Feature::CommandSeparated, token.start);
         } else if ends {
@@ -125,7 +132,10 @@ impl Scan<'_, '_> {
             token.start,
         );
         // `a;id` is one word and a command, `name; id` may be a list of two.
-        let plain_max = u32::from(token.is_tight(rest));
+        let option = after
+            .first()
+            .is_some_and(|next| next.is(b'-') && next.is_spaced());
+        let plain_max = u32::from(token.is_tight(rest) || (option && command.is_command()));
         let short = self.cx.is_short(SHORT_TOKENS) && self.cx.frame.plain <= plain_max && ends;
         self.found.add_if(short, Feature::CommandShort, token.start);
         let shell = token.is(b'|') && command.has(Classes::SHELL);
@@ -317,7 +327,10 @@ impl Scan<'_, '_> {
                 (name.reads(word!("dev")) && (file.reads(word!("tcp")) || file.reads(word!("udp"))))
                     || (name.reads(word!("bin")) && file.has(lexicon::COMMAND))
                     || (name.reads(word!("usr"))
-                        && (file.reads(word!("bin")) || file.reads(word!("sbin"))))
+                        && (file.reads(word!("bin")) || file.reads(word!("sbin")))
+                        && rest
+                            .get(4)
+                            .is_some_and(|program| program.has(lexicon::COMMAND)))
                     || (name.reads(word!("sbin")) && file.has(lexicon::COMMAND))
             }
             None => false,

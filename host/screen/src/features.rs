@@ -90,8 +90,6 @@ features! {
     CommandNested Attack Command "command.nested" "A substitution within a substitution.";
     CommandNewline Attack Command "command.newline" "A line break that was spelt out, then a command or nothing.";
     CommandSubstitution Attack Command "command.substitution" "`$(…)` or backticks around a command.";
-    CommandLine Attack Command "command.line" "The text begins with a command and its arguments.";
-    CommandOnly Attack Command "command.only" "The text is one command.";
     CommandPipeShell Attack Command "command.pipe_shell" "A pipe into a shell.";
     CommandRuns Attack Command "command.runs" "A command that runs another command.";
     CommandShellCode Attack Command "command.shell_code" "A shell or interpreter with code to run.";
@@ -115,11 +113,13 @@ features! {
     CommandPrompt Attack Command "command.prompt" "A shell prompt.";
     CommandBackground Attack Command "command.background" "The text ends in a separator.";
     PathStep Attack PathTraversal "path.step" "One step up.";
-    PathSteps Attack PathTraversal "path.steps" "Two steps up or more in a row.";
+    PathSteps Attack PathTraversal "path.steps" "Three steps up or more in a row.";
     PathManySteps Attack PathTraversal "path.many_steps" "Four steps up or more in a row.";
+    PathSpelt Attack PathTraversal "path.spelt" "A step up that was spelt in escapes.";
     PathOdd Attack PathTraversal "path.odd" "A step up in a form only filters need: `....//`, `..\\/`, `.%00./`.";
-    PathWhole Attack PathTraversal "path.whole" "The text is one path that goes up.";
-    PathSensitive Attack PathTraversal "path.sensitive" "A file that tells about the server.";
+    PathWhole Attack PathTraversal "path.whole" "The text is one path that goes up, far or in a form of attacks.";
+    PathSensitive Attack PathTraversal "path.sensitive" "A file that holds secrets or tells about the server, and that attackers ask for.";
+    PathSystem Attack PathTraversal "path.system" "A file or folder of a system that people work with, too.";
     PathAbsolute Attack PathTraversal "path.absolute" "The text is one absolute path to such a file.";
     PathHex Attack PathTraversal "path.hex" "Dots and slashes spelt in hexadecimal.";
     PathRepeat Attack PathTraversal "path.repeat" "A path that repeats `./`, a dot or a letter to overflow.";
@@ -163,6 +163,7 @@ features! {
     ShapeStartsMid Attack Shape "shape.starts_mid" "The text begins in the middle of something: with a quote, `)`, `;`.";
     ShapeNoSpaces Attack Shape "shape.no_spaces" "Not one space, and more than a word.";
     ShapeNoPlain Attack Shape "shape.no_plain" "Not one plain word.";
+    ShapeLines Talk Shape "shape.lines" "Three lines or more with something on each.";
     ShapePlain2 Talk Shape "shape.plain_2" "Two plain words or more.";
     ShapePlain4 Talk Shape "shape.plain_4" "Four plain words or more.";
     ShapePlain8 Talk Shape "shape.plain_8" "Eight plain words or more.";
@@ -194,10 +195,9 @@ impl Feature {
         self as usize
     }
 
-    /// Whether it counts in a field that nobody talks in: how the text reads does not, nor is
-    /// the name of a command more than a name there.
+    /// Whether it counts in a field that nobody talks in: how the text reads does not.
     pub const fn counts_strictly(self) -> bool {
-        self.category().is_some() && !matches!(self, Self::CommandLine | Self::CommandOnly)
+        self.category().is_some()
     }
 
     /// The feature with this name.
@@ -219,6 +219,8 @@ impl fmt::Display for Feature {
 #[derive(Debug, Clone)]
 pub struct Found {
     first: [Option<u32>; FEATURES],
+    /// What says nothing in this text.
+    ordinary: [bool; FEATURES],
     /// When to stop looking; `None` to look at all of the text for all features.
     goal: Option<Goal>,
 }
@@ -236,6 +238,7 @@ impl Default for Found {
     fn default() -> Self {
         Self {
             first: [None; FEATURES],
+            ordinary: [false; FEATURES],
             goal: None,
         }
     }
@@ -248,10 +251,20 @@ impl Found {
         const SLACK: f32 = 0.01;
         Self {
             first: [None; FEATURES],
+            ordinary: [false; FEATURES],
             goal: Some(Goal {
                 weights,
                 missing: log_odds + SLACK,
             }),
+        }
+    }
+
+    /// Passes over these features from now on.
+    pub(crate) fn pass_over(&mut self, features: &[Feature]) {
+        for feature in features {
+            if let Some(ordinary) = self.ordinary.get_mut(feature.index()) {
+                *ordinary = true;
+            }
         }
     }
 
@@ -286,6 +299,9 @@ impl Found {
         };
         if let Some(first) = first {
             *first = at.min(*first);
+            return;
+        }
+        if self.ordinary.get(feature.index()).copied().unwrap_or(false) {
             return;
         }
         *first = Some(at);

@@ -24,6 +24,8 @@ pub(crate) struct Frame {
     pub(crate) talks: bool,
     /// A question mark ends a word.
     pub(crate) asks: bool,
+    /// Lines with more than one token on them.
+    pub(crate) lines: u32,
     /// There is code in a fence or on an indented line.
     pub(crate) block: bool,
     /// There is code between backticks.
@@ -54,6 +56,9 @@ impl Frame {
         let mut run = 0;
         let ordered = begins_with_command(tokens);
         for (at, token) in tokens.iter().enumerate() {
+            let follows = at.checked_add(1).and_then(|next| tokens.get(next));
+            let filled = follows.is_some_and(|next| !next.begins_line());
+            frame.lines += u32::from(token.begins_line() && filled);
             if token.is_code() {
                 let block = token.is_indented() || (token.is_any(b"`~") && token.length() >= 3);
                 frame.block |= block;

@@ -20,6 +20,7 @@
 
 #![forbid(unsafe_code)]
 
+mod beginning;
 mod code;
 mod command;
 mod command_line;

@@ -289,7 +289,9 @@ impl Scan<'_, '_> {
         if self.state.in_tag || next.is_some_and(|next| next.is(b'=')) {
             self.attribute(token, rest);
         }
-        let scheme = token.has(Classes::SCRIPT_SCHEME) && next.is_some_and(|next| next.is(b':'));
+        let scheme = token.has(Classes::SCRIPT_SCHEME)
+            && next.is_some_and(|next| next.is(b':'))
+            && rest.len() >= 2;
         let data = token.reads(word!("data"))
             && next.is_some_and(|next| next.is(b':') && !next.is_spaced())
             && rest.get(1).is_some_and(|next| {

@@ -357,6 +357,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::FieldKind;
     use crate::screener::find;
 
     /// What the rules of all grammars look for, and what stands between.
@@ -388,7 +389,7 @@ mod tests {
     }
 
     fn features(text: &str) -> Vec<(Feature, Option<u32>)> {
-        let found = find(text);
+        let found = find(FieldKind::Prompt, text);
         found
             .features()
             .map(|feature| (feature, found.position(feature)))

@@ -34,6 +34,7 @@ impl Steps {
     /// Reads the run of dots at `at` and the slashes after it. Gives where to go on.
     fn read(&mut self, bytes: &[u8], at: usize, cx: &Tokens<'_>, found: &mut Found) -> usize {
         const OVERFLOW_DOTS: usize = 8;
+        const SOME_STEPS: u32 = 3;
         const MANY_STEPS: u32 = 4;
         let dots = run(bytes, at, |byte| byte == b'.');
         let after = at + dots;
@@ -77,7 +78,7 @@ impl Steps {
         if dots == 2 && starts {
             found.add(Feature::PathStep, offset);
         }
-        if self.row >= 2 {
+        if self.row >= SOME_STEPS {
             found.add(Feature::PathSteps, offset);
         }
         if self.row >= MANY_STEPS {
@@ -106,6 +107,17 @@ impl Steps {
     }
 }
 
+/// Whether a step up was spelt in escapes: decoding made more of them than the text shows.
+pub(crate) fn is_spelt(text: &str, decoded: &str) -> bool {
+    let steps = |text: &str| {
+        let bytes = text.as_bytes();
+        let steps = memchr::memmem::find_iter(bytes, b"..")
+            .filter(|at| matches!(bytes.get(at + 2), Some(b'/' | b'\\')));
+        steps.count()
+    };
+    decoded.len() < text.len() && steps(decoded) > steps(text)
+}
+
 /// How many bytes from `at` on hold.
 fn run(bytes: &[u8], at: usize, holds: impl Fn(u8) -> bool) -> usize {
     bytes
@@ -129,12 +141,17 @@ fn whole(cx: &Tokens<'_>, found: &mut Found) {
         return;
     }
     let start = u32::try_from(cx.text.len() - cx.text.trim_start().len()).unwrap_or(0);
-    let climbs = found.has(Feature::PathStep)
-        || found.has(Feature::PathOdd)
-        || text == ".."
-        || text.ends_with("/..")
-        || text.ends_with("\\..");
-    let leaves = climbs || text.starts_with("\\..") || text.starts_with("..\\");
+    let climbs = found.has(Feature::PathStep) || found.has(Feature::PathOdd);
+    // One or two steps up to a file beside are how people name their own files.
+    let far = [
+        Feature::PathManySteps,
+        Feature::PathOdd,
+        Feature::PathSpelt,
+        Feature::PathSensitive,
+        Feature::PathSystem,
+    ];
+    let leaves =
+        (climbs && far.iter().any(|feature| found.has(*feature))) || text.starts_with("\\..");
     found.add_if(leaves && !text.contains("://"), Feature::PathWhole, start);
     let absolute = text.starts_with('/')
         || text.as_bytes().get(1..3) == Some(b":\\")

@@ -14,6 +14,42 @@ const PHRASES: &[(Feature, &[&str])] = &[
         &[
             "/etc/passwd",
             "/etc/shadow",
+            "/etc/master.passwd",
+            "etc\\passwd",
+            "etc\\shadow",
+            "etc\\/passwd",
+            "etc2fpasswd",
+            "etc2fissue",
+            "etc2fshadow",
+            "etc2fhttpd",
+            "boot.ini",
+            "win.ini",
+            "winnt\\system32",
+            "winnt/system32",
+            "\\winnt\\",
+            "/winnt/",
+            "repair\\sam",
+            "repair\\system",
+            "config\\sam",
+            "global.asa",
+            "/proc/self",
+            "/usr/local/cpanel",
+            "/opt/lampp",
+            ".htpasswd",
+            ".svn/entries",
+            ".aws/credentials",
+            "/dev/null;",
+            "config.inc.php",
+            "sam.log",
+            "localstart.asp",
+            "windows\\win",
+            "/etc/[",
+            "\\\\.\\pipe",
+        ],
+    ),
+    (
+        Feature::PathSystem,
+        &[
             "/etc/group",
             "/etc/hosts",
             "/etc/issue",
@@ -37,39 +73,19 @@ const PHRASES: &[(Feature, &[&str])] = &[
             "/etc/inetd",
             "/etc/lilo.conf",
             "/etc/samba",
-            "/etc/master.passwd",
-            "etc\\passwd",
-            "etc\\shadow",
             "etc\\issue",
             "etc\\hosts",
-            "etc\\/passwd",
             "etc\\/issue",
             "etc/issue",
-            "etc2fpasswd",
-            "etc2fissue",
-            "etc2fshadow",
-            "etc2fhttpd",
-            "boot.ini",
-            "win.ini",
             "system.ini",
             "php.ini",
             "my.ini",
             "windows\\system32",
             "windows/system32",
-            "winnt\\system32",
-            "winnt/system32",
-            "\\winnt\\",
-            "/winnt/",
-            "cmd.exe",
-            "repair\\sam",
-            "repair\\system",
-            "config\\sam",
-            "global.asa",
             "web.config",
             "web.xml",
             "web-inf",
             "meta-inf",
-            "/proc/self",
             "/proc/version",
             "/proc/cmdline",
             "/proc/net",
@@ -82,17 +98,12 @@ const PHRASES: &[(Feature, &[&str])] = &[
             "/var/spool/",
             "/usr/local/etc",
             "/usr/local/apache",
-            "/usr/local/cpanel",
-            "/opt/lampp",
             "/root/.",
             ".bash_history",
             ".htaccess",
-            ".htpasswd",
             ".ssh/id_",
             ".ssh/authorized",
             ".git/config",
-            ".svn/entries",
-            ".aws/credentials",
             "wp-config",
             "access.log",
             "access_log",
@@ -105,8 +116,6 @@ const PHRASES: &[(Feature, &[&str])] = &[
             "inetpub\\wwwroot",
             "/dev/random",
             "/dev/zero",
-            "/dev/null;",
-            "config.inc.php",
             "configuration.php",
             "/conf/httpd.conf",
             "httpd.conf",
@@ -115,15 +124,11 @@ const PHRASES: &[(Feature, &[&str])] = &[
             "apache\\logs",
             "xampp\\",
             "xampp/",
-            "sam.log",
-            "autoexec.bat",
             "/administrator/",
-            "localstart.asp",
             "desktop.ini",
             "ntuser",
-            "windows\\win",
-            "/etc/[",
-            "\\\\.\\pipe",
+            "cmd.exe",
+            "autoexec.bat",
         ],
     ),
     (
@@ -183,9 +188,6 @@ const PHRASES: &[(Feature, &[&str])] = &[
     (
         Feature::ScriptUrl,
         &[
-            "javascript:",
-            "vbscript:",
-            "livescript:",
             "data:text/html",
             "view-source:",
             "firefoxurl:",
@@ -399,6 +401,7 @@ pub(crate) fn scan(cx: &Tokens<'_>, found: &mut Found) {
         return;
     };
     let mut quoted = cx.quoted.stretches.iter().peekable();
+    let mut quotes = Quotes::default();
     for hit in automaton.search.find_overlapping_iter(cx.text) {
         let (Ok(start), Ok(end)) = (u32::try_from(hit.start()), u32::try_from(hit.end())) else {
             return;
@@ -408,10 +411,37 @@ pub(crate) fn scan(cx: &Tokens<'_>, found: &mut Found) {
             continue;
         }
         if let Some(feature) = automaton.features.get(hit.pattern().as_usize()) {
-            found.add(*feature, start);
+            let closes =
+                *feature == Feature::SqlBrokenString && quotes.close_at(cx.text, hit.start());
+            found.add_if(!closes, *feature, start);
         }
         if found.is_enough() {
             return;
+        }
+    }
+}
+
+/// The quotes before a place in the text.
+#[derive(Default)]
+struct Quotes {
+    single: usize,
+    double: usize,
+    /// How much of the text was read.
+    end: usize,
+}
+
+impl Quotes {
+    /// Whether the quote at `at` closes a string that a quote before it opened: what stands
+    /// between two whole strings, `a = 'x' or b = 'y'`, breaks nothing.
+    fn close_at(&mut self, text: &str, at: usize) -> bool {
+        let unread = text.as_bytes().get(self.end..at).unwrap_or_default();
+        self.single += unread.iter().filter(|byte| **byte == b'\'').count();
+        self.double += unread.iter().filter(|byte| **byte == b'"').count();
+        self.end = self.end.max(at);
+        match text.as_bytes().get(at) {
+            Some(b'\'') => self.single % 2 == 1,
+            Some(b'"') => self.double % 2 == 1,
+            _ => false,
         }
     }
 }

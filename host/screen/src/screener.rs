@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::beginning::Beginning;
 use crate::command::Command;
 use crate::decode::decode_traced_to;
 use crate::features::{Feature, Found};
@@ -53,7 +54,7 @@ impl Screener {
         } else {
             Found::default()
         };
-        find_into(text, &decoded, &mut found);
+        find_into(kind, text, &decoded, &mut found);
         let log_odds = if strict {
             model.log_odds_strict(&found)
         } else {
@@ -86,10 +87,10 @@ fn decode_field(kind: FieldKind, text: &str) -> Cow<'_, str> {
     }
 }
 
-/// The features of a text in a prompt.
-pub fn find(text: &str) -> Found {
+/// The features of a text in a place.
+pub fn find(kind: FieldKind, text: &str) -> Found {
     let mut found = Found::default();
-    find_into(text, &decode(text), &mut found);
+    find_into(kind, text, &decode_field(kind, text), &mut found);
     found
 }
 
@@ -100,9 +101,13 @@ fn is_spelt_break(text: &str, decoded: &str) -> bool {
 }
 
 /// How a text reads is looked at first: only that can speak for it.
-fn find_into(text: &str, decoded: &str, found: &mut Found) {
+fn find_into(kind: FieldKind, text: &str, decoded: &str, found: &mut Found) {
     found.add_if(is_spelt_break(text, decoded), Feature::CommandNewline, 0);
+    found.add_if(path::is_spelt(text, decoded), Feature::PathSpelt, 0);
     let mut reader = Reader::new(decoded);
+    if let Some(beginning) = Beginning::of(reader.tokens()).filter(|_| !kind.is_strict()) {
+        found.pass_over(beginning.ordinary());
+    }
     shape::talk(reader.tokens(), found);
     let mut grammars = Grammars::new(reader.tokens());
     let mut part = Part::default();
@@ -294,7 +299,7 @@ mod tests {
         let many = 20 * crate::reader::PART_TOKENS;
         for early in 0..16 {
             let text = filler(many - early) + "1 union all select 1,2,3 -- " + &filler(many);
-            let found = find(&text);
+            let found = find(FieldKind::Prompt, &text);
             for feature in [
                 Feature::SqlValueLogic,
                 Feature::SqlUnionSelect,
@@ -313,7 +318,7 @@ mod tests {
         let pieces: Vec<_> = attacks.split(' ').collect();
         for count in 0..=pieces.len() {
             let text = prose(WHOLE_BYTES_MAX + 1) + &pieces[..count].join(" ");
-            let whole = likelihood(Model::trained().log_odds(&find(&text)));
+            let whole = likelihood(Model::trained().log_odds(&find(FieldKind::Prompt, &text)));
             let hit = Screener::default().screen(FieldKind::Prompt, &text);
             assert_eq!(hit.is_some(), whole >= 0.5, "{count}: {whole}");
             assert!(hit.is_none_or(|hit| hit.score <= whole + 1e-6), "{count}");
@@ -340,7 +345,7 @@ mod tests {
                     .map(|at| format!("{shape}{} ", at % 997))
                     .collect();
                 crate::token::steps_of(|| {
-                    find(&text);
+                    find(FieldKind::Prompt, &text);
                 })
             };
             let (once, twice) = (steps(20_000), steps(40_000));

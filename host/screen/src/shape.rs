@@ -7,6 +7,7 @@ use crate::token::Token;
 /// Signs that people talk.
 pub(crate) fn talk(cx: &Tokens<'_>, found: &mut Found) {
     const FOREIGN_MANY: u32 = 12;
+    const LINES_MIN: u32 = 3;
     let frame = cx.frame;
     for (feature, least) in [
         (Feature::ShapePlain2, 2),
@@ -47,6 +48,7 @@ pub(crate) fn talk(cx: &Tokens<'_>, found: &mut Found) {
     }
     found.add_if(frame.foreign > 0, Feature::ShapeForeign, 0);
     found.add_if(frame.foreign >= FOREIGN_MANY, Feature::ShapeForeignMany, 0);
+    found.add_if(frame.lines >= LINES_MIN, Feature::ShapeLines, 0);
     found.add_if(frame.talks, Feature::ShapeTalks, 0);
     found.add_if(frame.asks, Feature::ShapeAsks, 0);
     found.add_if(frame.quotes(), Feature::ShapeQuotes, 0);

@@ -211,7 +211,8 @@ impl Scan<'_, '_> {
             let value = first_inside(rest).is_some_and(|next| {
                 next.is_number() || next.has(Classes::NULL) || next.is_any(b"@'\"-")
             });
-            self.found.add_if(value, Feature::SqlSelectList, at);
+            self.found
+                .add_if(value && before.is_some(), Feature::SqlSelectList, at);
         }
         if token.has(Classes::SQL_OBJECT)
             && let Some(select) = self.state.select
@@ -311,9 +312,8 @@ impl Scan<'_, '_> {
         else {
             return;
         };
-        // A quote with a space before it and none after it opens a string.
-        let opens = before.is_some()
-            && token.is_spaced()
+        // A quote with a space or a bracket before it and none after it opens a string.
+        let opens = before.is_some_and(|before| token.is_spaced() || before.is_any(b"([{,"))
             && rest.first().is_some_and(|next| !next.is_spaced());
         if !odd || opens || self.state.phrase {
             return;
@@ -486,6 +486,7 @@ impl Scan<'_, '_> {
         let dense = frame.sql >= 2
             && frame.sql * 3 >= frame.words * 2
             && frame.plain <= 2
+            && frame.punct > 0
             && !self.state.phrase;
         self.found.add_if(dense, Feature::SqlDense, 0);
     }

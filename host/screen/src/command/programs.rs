@@ -129,7 +129,8 @@ impl Scan<'_, '_> {
             });
         let start = before.is_none_or(|before| !before.is_word());
         self.found.add_if(
-            start && (switch || drive || hive || account),
+            // With switches and alone it is a line of everyday use.
+            start && (hive || account || (before.is_some() && (switch || drive))),
             Feature::CommandWindows,
             at,
         );
@@ -137,11 +138,13 @@ impl Scan<'_, '_> {
             && rest.iter().any(|next| {
                 next.is(b'=') && next.length() == 2
                     || next.reads(word!("equ"))
-                    || next.reads(word!("exist"))
+                    || next.reads_any(words!["exist", "defined", "errorlevel"])
             });
         let plain = self.cx.frame.plain <= 4 && !self.cx.frame.talks;
         let test = rest.first().is_some_and(|next| {
-            next.has(Classes::LOGIC) || next.is_any(b"\"(%") || next.reads(word!("exist"))
+            next.has(Classes::LOGIC)
+                || next.is_any(b"\"(%")
+                || next.reads_any(words!["exist", "defined", "errorlevel"])
         });
         self.found.add_if(
             compares && plain && test && start,
@@ -160,7 +163,8 @@ impl Scan<'_, '_> {
                 .is_some_and(|next| next.reads(word!("to")) || next.reads(word!("from")))
             && rest.get(1).is_some_and(|next| next.is(b':'));
         let greets = token.reads_any(GREETINGS);
-        let short = token.begins_line() && self.cx.frame.words <= 4;
+        // `noop` alone is a word; behind a line break it is a command.
+        let short = token.begins_line() && token.start > 0 && self.cx.frame.words <= 4;
         self.found
             .add_if(mail || (greets && short), Feature::CommandMail, token.start);
     }
