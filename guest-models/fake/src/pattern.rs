@@ -421,7 +421,9 @@ mod tests {
         check(r"^[^@\s]+@[^@\s]+\.[^@\s]+$", |t| {
             t.matches('@').count() == 1 && !t.contains(' ')
         });
-        check(r"[^\w\s]", |t| t.chars().all(|c| c.is_ascii_punctuation() && c != '_'));
+        check(r"[^\w\s]", |t| {
+            t.chars().all(|c| c.is_ascii_punctuation() && c != '_')
+        });
         check(r"[\d\w-]{3}", |t| t.len() == 3);
         check(r"[\w-.]", |t| t.len() == 1);
         check(r"\bword\b", |t| t == "word");

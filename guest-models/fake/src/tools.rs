@@ -38,9 +38,9 @@ pub(crate) fn calls(
         ToolChoice::Forbidden => Vec::new(),
         ToolChoice::Named(name) => {
             let named = request.tools.iter().find(|tool| tool.name == *name);
-            Vec::from([
-                named.ok_or_else(|| Error::invalid_input(format!("`tool_choice`: there is no tool `{name}`")))?
-            ])
+            Vec::from([named.ok_or_else(|| {
+                Error::invalid_input(format!("`tool_choice`: there is no tool `{name}`"))
+            })?])
         }
         ToolChoice::Automatic if has_tool_answer(request) => Vec::new(),
         ToolChoice::Automatic => mentioned(request),
