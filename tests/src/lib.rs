@@ -40,6 +40,6 @@ pub use bundle::TestBundle;
 pub use client::{Answer, Client};
 pub use files::files_in;
 pub use host::TestHost;
-pub use process::{ServerProcess, program};
+pub use process::{ServerProcess, command, program};
 pub use raw::RawConnection;
 pub use warm::warm_up;

@@ -41,7 +41,7 @@ impl ServerProcess {
         let log = File::create(data_dir.with_extension("log")).expect("the test can write its log");
         // What another life left behind must not be taken for this one's.
         let _ = std::fs::remove_file(data_dir.join("server.json"));
-        let mut command = Command::new(program());
+        let mut command = command();
         command
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(data_dir)
@@ -198,6 +198,19 @@ fn address(data_dir: &Path, pid: u32) -> Option<SocketAddr> {
         .strip_prefix("http://")?
         .parse()
         .ok()
+}
+
+/// A command of the server's program without the settings of whoever runs the tests: a variable
+/// that begins like a setting and is none stops a start.
+#[must_use]
+pub fn command() -> Command {
+    let mut command = Command::new(program());
+    for (name, _) in std::env::vars_os() {
+        if name.as_encoded_bytes().starts_with(b"BELLJAR_") {
+            command.env_remove(name);
+        }
+    }
+    command
 }
 
 /// The server's program: the `belljar-under-test` of this package, which is `host/src/main.rs`

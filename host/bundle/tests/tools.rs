@@ -1,5 +1,5 @@
 //! The same project folder, packed by every tool that is installed, is the same bundle. Tools
-//! that are not installed are named on stderr; where `BELLJAR_TEST_TOOLS=required` is set, as in
+//! that are not installed are named on stderr; where `ARCHIVE_TOOLS=required` is set, as in
 //! `.ci/run`, one that is missing fails the test.
 
 #![allow(
@@ -225,7 +225,7 @@ fn the_same_folder_packed_by_any_tool_is_the_same_bundle() {
     )
     .unwrap();
     assert!(wrong.is_empty(), "{wrong}");
-    let required = std::env::var_os("BELLJAR_TEST_TOOLS").is_some();
+    let required = std::env::var_os("ARCHIVE_TOOLS").is_some();
     assert!(
         !required || missing.is_empty(),
         "not installed: {missing:?}"

@@ -2,10 +2,9 @@
 //! what is changed, removed, reordered or cut off is found.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use belljar::audit::{ChainDefect, Verified, VerifyError, verify};
-use belljar_tests::{ServerProcess, TestHost, program};
+use belljar_tests::{ServerProcess, TestHost, command};
 use serde_json::{Value, json};
 
 fn log_of(data: &Path) -> PathBuf {
@@ -205,7 +204,7 @@ async fn the_chain_goes_on_over_kills_and_torn_lines() {
         }
         server = ServerProcess::start(&data).await;
         // While it runs.
-        let output = Command::new(program())
+        let output = command()
             .args(["audit", "verify", "--json", "--data-dir"])
             .arg(&data)
             .output()
@@ -225,7 +224,7 @@ async fn the_chain_goes_on_over_kills_and_torn_lines() {
     write(&data, &all);
     let found = check(&data).unwrap_err();
     assert!(matches!(found, ChainDefect::Malformed { .. }), "{found}");
-    let output = Command::new(program())
+    let output = command()
         .args(["audit", "verify", "--data-dir"])
         .arg(&data)
         .output()
