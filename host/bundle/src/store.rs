@@ -117,9 +117,9 @@ impl Store {
     /// [`BundleError::BundleUnknown`], [`BundleError::StoreDamaged`], or a failure of the disk.
     pub fn open_bundle(&self, digest: &Digest) -> Result<StoredBundle, BundleError> {
         // Held before it is read, so that a removal that runs now leaves it alone.
-        let hold = self.hold(*digest);
+        let lease = self.lease(*digest);
         let manifest = self.read_manifest(digest)?;
-        StoredBundle::new(manifest, hold)
+        StoredBundle::new(manifest, lease)
     }
 
     /// Removes every file that belongs to none of these bundles and to no bundle that is held
@@ -212,9 +212,9 @@ impl Store {
     }
 
     /// Keeps [`remove_unreferenced`](Self::remove_unreferenced) away from a bundle.
-    pub(crate) fn hold(&self, digest: Digest) -> Hold {
+    pub(crate) fn lease(&self, digest: Digest) -> Lease {
         *self.inner.held().entry(digest).or_insert(0) += 1;
-        Hold {
+        Lease {
             store: self.clone(),
             digest,
         }
@@ -375,12 +375,12 @@ pub(crate) struct StagedFile {
 
 /// While this lives, the bundle is not removed.
 #[derive(Debug)]
-pub(crate) struct Hold {
+pub(crate) struct Lease {
     store: Store,
     digest: Digest,
 }
 
-impl Hold {
+impl Lease {
     pub(crate) fn store(&self) -> &Store {
         &self.store
     }
@@ -390,7 +390,7 @@ impl Hold {
     }
 }
 
-impl Drop for Hold {
+impl Drop for Lease {
     fn drop(&mut self) {
         let mut held = self.store.inner.held();
         if let Some(count) = held.get_mut(&self.digest) {
@@ -408,7 +408,7 @@ impl Drop for Hold {
 pub struct StoredBundle {
     manifest: Arc<Manifest>,
     files: Arc<[StoredFile]>,
-    hold: Arc<Hold>,
+    lease: Arc<Lease>,
 }
 
 /// A file of a stored bundle.
@@ -425,8 +425,8 @@ pub struct StoredFile {
 }
 
 impl StoredBundle {
-    pub(crate) fn new(manifest: Manifest, hold: Hold) -> Result<Self, BundleError> {
-        let store = hold.store();
+    pub(crate) fn new(manifest: Manifest, lease: Lease) -> Result<Self, BundleError> {
+        let store = lease.store();
         let file = |(name, digest): (&AssetName, Digest)| {
             let path = store.blob_path(&digest);
             match fs::metadata(&path) {
@@ -447,7 +447,7 @@ impl StoredBundle {
         Ok(Self {
             manifest: Arc::new(manifest),
             files,
-            hold: Arc::new(hold),
+            lease: Arc::new(lease),
         })
     }
 
@@ -458,12 +458,12 @@ impl StoredBundle {
 
     /// The identity of the bundle.
     pub fn digest(&self) -> Digest {
-        self.hold.digest()
+        self.lease.digest()
     }
 
     /// Where the component is.
     pub fn component_path(&self) -> PathBuf {
-        self.hold
+        self.lease
             .store()
             .blob_path(&self.manifest.component_digest())
     }

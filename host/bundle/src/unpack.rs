@@ -15,7 +15,7 @@ use crate::limits::ArchiveLimits;
 use crate::manifest::{MANIFEST_PATH, Manifest};
 use crate::path::{AssetName, shown};
 use crate::signature::SignaturePolicy;
-use crate::store::{Hold, StagedFile, Staging, Store, StoredBundle};
+use crate::store::{Lease, StagedFile, Staging, Store, StoredBundle};
 
 /// Content goes from the stream to the disk in pieces of this size.
 const COPY_BUFFER_BYTES: usize = 128 << 10;
@@ -31,9 +31,9 @@ pub struct CheckedBundle {
     passed_over: Vec<String>,
     files: Vec<StagedFile>,
     staged_manifest: StagedFile,
-    // Before the hold: the staged files go while the store is still there.
+    // Before the lease: the staged files go while the store is still there.
     staging: Staging,
-    hold: Hold,
+    lease: Lease,
 }
 
 impl CheckedBundle {
@@ -44,7 +44,7 @@ impl CheckedBundle {
 
     /// The identity of the bundle: see [`Manifest::digest`].
     pub fn digest(&self) -> Digest {
-        self.hold.digest()
+        self.lease.digest()
     }
 
     /// The name of the trusted key that signed it, if one did.
@@ -74,11 +74,11 @@ impl CheckedBundle {
     /// # Errors
     /// A failure of the disk. The bundle is not visible then.
     pub fn commit(self) -> Result<StoredBundle, BundleError> {
-        self.hold
+        self.lease
             .store()
             .commit(&self.files, &self.staged_manifest)?;
         drop(self.staging);
-        StoredBundle::new(self.manifest, self.hold)
+        StoredBundle::new(self.manifest, self.lease)
     }
 }
 
@@ -276,7 +276,7 @@ impl<R: Read> Unpacker<'_, R> {
                 bytes: text.len() as u64,
             },
             staging: self.staging,
-            hold: store.hold(digest),
+            lease: store.lease(digest),
             manifest,
         })
     }

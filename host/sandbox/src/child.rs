@@ -1,10 +1,10 @@
-//! Compilation, from the child's side: bind the own process, read the order, inspect, run
+//! Compilation, from the child's side: bind the own process, read the request, inspect, run
 //! `load` and keep its memory, compile, write.
 
 use crate::{
     Budget, Cap, CapHit, Capabilities, Capability, CompileError, GuestLine, Inspection, Loudness,
     RunError, RunLabel, SlotCaps,
-    compiler::{CompileJob, Order, Phase, Report},
+    compiler::{CompileJob, CompileRequest, CompileResponse, Phase},
     engine,
     engine_text::EngineText,
     fault::{classify, short},
@@ -33,8 +33,8 @@ use wasmtime::{
 };
 use wasmtime_wizer::{WasmtimeWizerComponent, Wizer};
 
-/// Bytes of an order.
-const ORDER_BYTES_MAX: u64 = 64 << 20;
+/// Bytes of a request.
+const REQUEST_BYTES_MAX: u64 = 64 << 20;
 /// Files that the process may have open.
 const OPEN_FILES_MAX: u64 = 64;
 /// How far the process stands back for others on the same cores.
@@ -49,29 +49,31 @@ const LOAD_TICK: Duration = Duration::from_millis(10);
 const LIFECYCLE: &str = "belljar:model/lifecycle@0.1.0";
 
 /// Runs one compilation in this process, which must have been started for that: it caps its own
-/// address space and time. The order comes over stdin, the reports go to stdout.
+/// address space and time. The request comes over stdin, the responses go to stdout.
 #[must_use]
 pub fn compile_child() -> ExitCode {
     // Without a host there is nobody to report to.
     let _ = set_parent_process_death_signal(Some(Signal::KILL));
     give_way();
     let mut text = Vec::new();
-    let order = io::stdin()
+    let request = io::stdin()
         .lock()
-        .take(ORDER_BYTES_MAX)
+        .take(REQUEST_BYTES_MAX)
         .read_to_end(&mut text)
         .map_err(|error| error.to_string())
-        .and_then(|_| serde_json::from_slice::<Order>(&text).map_err(|error| error.to_string()));
-    let report = match order {
-        Ok(order) => match carry_out(&order) {
-            Ok(inspection) => Report::Done(inspection),
-            Err(error) => Report::Failed(error),
+        .and_then(|_| {
+            serde_json::from_slice::<CompileRequest>(&text).map_err(|error| error.to_string())
+        });
+    let response = match request {
+        Ok(request) => match handle(&request) {
+            Ok(inspection) => CompileResponse::Done(inspection),
+            Err(error) => CompileResponse::Failed(error),
         },
-        Err(error) => Report::Failed(CompileError::Host {
-            detail: format!("the order is unreadable: {error}"),
+        Err(error) => CompileResponse::Failed(CompileError::Host {
+            detail: format!("the request is unreadable: {error}"),
         }),
     };
-    match say(&report) {
+    match send(&response) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
@@ -85,47 +87,47 @@ fn give_way() {
     let _ = fs::write("/proc/self/oom_score_adj", OOM_SCORE_ADJUSTMENT);
 }
 
-fn say(report: &Report) -> io::Result<()> {
+fn send(response: &CompileResponse) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    serde_json::to_writer(&mut out, report)?;
+    serde_json::to_writer(&mut out, response)?;
     out.write_all(b"\n")?;
     out.flush()
 }
 
-fn carry_out(order: &Order) -> Result<Inspection, CompileError> {
+fn handle(request: &CompileRequest) -> Result<Inspection, CompileError> {
     let host = |what: &'static str| {
         move |error: io::Error| CompileError::Host {
             detail: format!("{what}: {error}"),
         }
     };
-    bind(order).map_err(host("binding the process"))?;
-    let component = fs::read(&order.job.component).map_err(host("reading the component"))?;
+    bind(request).map_err(host("binding the process"))?;
+    let component = fs::read(&request.job.component).map_err(host("reading the component"))?;
     let capabilities = inspect::inspect(&component, engine::FEATURES)?;
-    say(&Report::Phase(Phase::Compiling)).map_err(host("reporting"))?;
+    send(&CompileResponse::Phase(Phase::Compiling)).map_err(host("reporting"))?;
     let component = if capabilities.has(Capability::Lifecycle) {
-        snapshot(order, component)?
+        snapshot(request, component)?
     } else {
         component
     };
-    let engine =
-        engine::compiling(order.deterministic_simd).map_err(|error| engine_error(order, &error))?;
-    let compiled =
-        Component::from_binary(&engine, &component).map_err(|error| engine_error(order, &error))?;
+    let engine = engine::compiling(request.deterministic_simd)
+        .map_err(|error| engine_error(request, &error))?;
+    let compiled = Component::from_binary(&engine, &component)
+        .map_err(|error| engine_error(request, &error))?;
     // Each import's own items, and their types, against what is linked.
     let mut linker = Linker::new(&engine);
-    imports::link(&mut linker).map_err(|error| engine_error(order, &error))?;
+    imports::link(&mut linker).map_err(|error| engine_error(request, &error))?;
     linker
         .instantiate_pre(&compiled)
         .map_err(|error| unlinked(&error))?;
-    let inspection = fits(&compiled, order.slot.smaller(order.job.budget.slot()))?;
+    let inspection = fits(&compiled, request.slot.smaller(request.job.budget.slot()))?;
     let bytes = compiled
         .serialize()
-        .map_err(|error| engine_error(order, &error))?;
+        .map_err(|error| engine_error(request, &error))?;
     let mut file = fs::File::options()
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(&order.output)
+        .open(&request.output)
         .map_err(host("writing the compiled model"))?;
     file.write_all(&bytes)
         .map_err(host("writing the compiled model"))?;
@@ -138,25 +140,27 @@ fn carry_out(order: &Order) -> Result<Inspection, CompileError> {
 }
 
 /// Puts the caps on this process.
-fn bind(order: &Order) -> io::Result<()> {
+fn bind(request: &CompileRequest) -> io::Result<()> {
     let cap = |value: u64| Rlimit {
         current: Some(value),
         maximum: Some(value),
     };
-    setrlimit(Resource::As, cap(order.address_space_bytes_max))?;
+    setrlimit(Resource::As, cap(request.address_space_bytes_max))?;
     // What is reserved and never written, as for a guest's memory, counts above and not here.
-    setrlimit(Resource::Data, cap(order.memory_bytes_max))?;
-    setrlimit(Resource::Cpu, cap(order.cpu_time_s))?;
+    setrlimit(Resource::Data, cap(request.memory_bytes_max))?;
+    setrlimit(Resource::Cpu, cap(request.cpu_time_s))?;
     setrlimit(Resource::Core, cap(0))?;
     setrlimit(Resource::Nofile, cap(OPEN_FILES_MAX))?;
     Ok(())
 }
 
 /// An error of the engine: out of address space, or a component that it does not take.
-fn engine_error(order: &Order, error: &wasmtime::Error) -> CompileError {
+fn engine_error(request: &CompileRequest, error: &wasmtime::Error) -> CompileError {
     let text = format!("{error:#}");
     if EngineText::read(&text) == EngineText::NoAddressSpace {
-        let limit = order.memory_bytes_max.min(order.address_space_bytes_max);
+        let limit = request
+            .memory_bytes_max
+            .min(request.address_space_bytes_max);
         return CompileError::Cap(CapHit::used_up(Cap::CompileAddressSpaceBytes, limit));
     }
     CompileError::Invalid {
@@ -218,21 +222,21 @@ fn fits(component: &Component, slot: SlotCaps) -> Result<Inspection, CompileErro
 }
 
 /// Runs `load` and gives back the component as it is then.
-fn snapshot(order: &Order, component: Vec<u8>) -> Result<Vec<u8>, CompileError> {
+fn snapshot(request: &CompileRequest, component: Vec<u8>) -> Result<Vec<u8>, CompileError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
         .map_err(|error| CompileError::Host {
             detail: error.to_string(),
         })?;
-    runtime.block_on(loaded(order, component))
+    runtime.block_on(loaded(request, component))
 }
 
-async fn loaded(order: &Order, component: Vec<u8>) -> Result<Vec<u8>, CompileError> {
-    let job = &order.job;
+async fn loaded(request: &CompileRequest, component: Vec<u8>) -> Result<Vec<u8>, CompileError> {
+    let job = &request.job;
     let memory_bytes_max = job.budget.memory_bytes_max;
-    let engine = engine::loading(memory_bytes_max, order.deterministic_simd)
-        .map_err(|error| engine_error(order, &error))?;
+    let engine = engine::loading(memory_bytes_max, request.deterministic_simd)
+        .map_err(|error| engine_error(request, &error))?;
     let wizer = Wizer::new();
     let (context, instrumented) =
         wizer
@@ -243,14 +247,14 @@ async fn loaded(order: &Order, component: Vec<u8>) -> Result<Vec<u8>, CompileErr
                 )),
             })?;
     let compiled = Component::from_binary(&engine, &instrumented)
-        .map_err(|error| engine_error(order, &error))?;
+        .map_err(|error| engine_error(request, &error))?;
     drop(instrumented);
     let mut linker = Linker::new(&engine);
-    imports::link(&mut linker).map_err(|error| engine_error(order, &error))?;
+    imports::link(&mut linker).map_err(|error| engine_error(request, &error))?;
     let pre = linker
         .instantiate_pre(&compiled)
         .map_err(|error| unlinked(&error))?;
-    say(&Report::Phase(Phase::Loading)).map_err(|error| CompileError::Host {
+    send(&CompileResponse::Phase(Phase::Loading)).map_err(|error| CompileError::Host {
         detail: error.to_string(),
     })?;
 
@@ -319,7 +323,7 @@ async fn loaded(order: &Order, component: Vec<u8>) -> Result<Vec<u8>, CompileErr
     wizer
         .snapshot_component(&context, &mut live)
         .await
-        .map_err(|error| engine_error(order, &error))
+        .map_err(|error| engine_error(request, &error))
 }
 
 /// Longer than any compilation may take.
@@ -354,7 +358,7 @@ fn load_state(job: &CompileJob, budget: &Budget) -> GuestState {
 }
 
 /// Bytes of what `load` says that are told to the host, which reads no more of this process than
-/// a report may have.
+/// a response may have.
 const SAID_BYTES_MAX: usize = 256 << 10;
 
 static SAID_BYTES: AtomicUsize = AtomicUsize::new(0);
@@ -363,8 +367,8 @@ static SAID_BYTES: AtomicUsize = AtomicUsize::new(0);
 fn heard(line: &GuestLine) {
     let before = SAID_BYTES.fetch_add(line.text.len(), Ordering::Relaxed);
     if before < SAID_BYTES_MAX {
-        // A host that is gone needs no report.
-        let _ = say(&Report::Said(line.clone()));
+        // A host that is gone needs no response.
+        let _ = send(&CompileResponse::Said(line.clone()));
     }
 }
 

@@ -28,8 +28,8 @@ use tokio::{
 
 /// The hidden command of the program that runs [`compile_child`](crate::compile_child).
 pub const COMPILE_COMMAND: &str = "compile-child";
-/// Bytes of the child's report that are read.
-const REPORT_BYTES_MAX: u64 = 1 << 20;
+/// Bytes of the child's responses that are read.
+const RESPONSES_BYTES_MAX: u64 = 1 << 20;
 /// All compilations together may have three quarters of the machine's memory: with two at once
 /// and a cap of their own they could have had twice of what there is.
 const SHARE_DIVIDEND: u64 = 3;
@@ -144,7 +144,7 @@ pub enum Progress {
 
 /// What the child is told.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct Order {
+pub(crate) struct CompileRequest {
     pub(crate) job: CompileJob,
     pub(crate) output: PathBuf,
     pub(crate) address_space_bytes_max: u64,
@@ -158,7 +158,7 @@ pub(crate) struct Order {
 /// What the child says, a JSON line each.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Report {
+pub(crate) enum CompileResponse {
     Phase(Phase),
     Said(GuestLine),
     Done(Inspection),
@@ -303,7 +303,7 @@ impl Compiler {
         progress: &mut (impl FnMut(Progress) + Send),
     ) -> Result<Inspection, CompileError> {
         let config = sandbox.config();
-        let order = Order {
+        let request = CompileRequest {
             job: absolute(job).map_err(|error| CompileError::host("a relative path", error))?,
             output: std::path::absolute(output)
                 .map_err(|error| CompileError::host("a relative path", error))?,
@@ -313,8 +313,8 @@ impl Compiler {
             slot: config.slot,
             deterministic_simd: config.deterministic_simd,
         };
-        let text =
-            serde_json::to_vec(&order).map_err(|error| CompileError::host("the order", error))?;
+        let text = serde_json::to_vec(&request)
+            .map_err(|error| CompileError::host("the request", error))?;
         let mut child = Command::new(&self.config.program)
             .arg(COMPILE_COMMAND)
             .env_clear()
@@ -331,16 +331,16 @@ impl Compiler {
             let hit = CapHit::used_up(Cap::CompileWallTimeMs, millis(wall_time));
             return Err(CompileError::Cap(hit));
         };
-        let (report, stderr, status) =
+        let (response, stderr, status) =
             talked.map_err(|error| CompileError::host("the compiling process", error))?;
-        match report {
-            Some(Report::Done(inspection)) if status.success() => Ok(inspection),
-            Some(Report::Failed(error)) => Err(error),
+        match response {
+            Some(CompileResponse::Done(inspection)) if status.success() => Ok(inspection),
+            Some(CompileResponse::Failed(error)) => Err(error),
             _ => Err(self.died(status, &stderr)),
         }
     }
 
-    /// What a process that ended without a report died of.
+    /// What a process that ended without a response died of.
     fn died(&self, status: ExitStatus, stderr: &str) -> CompileError {
         tracing::warn!(
             "the compiling process ended with {status}: {}",
@@ -464,36 +464,36 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Sends the order and reads the reports until the child is done.
+/// Sends the request and reads the responses until the child is done.
 async fn converse(
     child: &mut Child,
-    order: &[u8],
+    request: &[u8],
     progress: &mut (impl FnMut(Progress) + Send),
-) -> io::Result<(Option<Report>, String, ExitStatus)> {
+) -> io::Result<(Option<CompileResponse>, String, ExitStatus)> {
     let gone = || io::Error::other("a pipe to the child is missing");
     let mut stdin = child.stdin.take().ok_or_else(gone)?;
     let stdout = child.stdout.take().ok_or_else(gone)?;
     let stderr = child.stderr.take().ok_or_else(gone)?;
     let send = async move {
         // A child that has died says why elsewhere.
-        let _ = stdin.write_all(order).await;
+        let _ = stdin.write_all(request).await;
         drop(stdin);
     };
     let listen = async move {
         let mut last = None;
-        let mut lines = BufReader::new(stdout.take(REPORT_BYTES_MAX)).lines();
+        let mut lines = BufReader::new(stdout.take(RESPONSES_BYTES_MAX)).lines();
         while let Some(line) = lines.next_line().await? {
             match serde_json::from_str(&line) {
-                Ok(Report::Phase(phase)) => progress(Progress::Phase(phase)),
-                Ok(Report::Said(line)) => progress(Progress::Said(line.received())),
-                Ok(report) => last = Some(report),
+                Ok(CompileResponse::Phase(phase)) => progress(Progress::Phase(phase)),
+                Ok(CompileResponse::Said(line)) => progress(Progress::Said(line.received())),
+                Ok(response) => last = Some(response),
                 Err(_) => {}
             }
         }
         io::Result::Ok(last)
     };
-    let ((), report, stderr) = tokio::join!(send, listen, drain(stderr));
-    Ok((report?, stderr?, child.wait().await?))
+    let ((), response, stderr) = tokio::join!(send, listen, drain(stderr));
+    Ok((response?, stderr?, child.wait().await?))
 }
 
 /// Reads to the end and keeps the beginning: a child must not block on a full pipe.

@@ -5,9 +5,9 @@ mod rules;
 
 use crate::command_line;
 use crate::features::{Feature, Found};
-use crate::grammar::{Grammar, Spot};
+use crate::grammar::{Grammar, Position};
 use crate::lexicon::{self, Classes, WordHash, word, words};
-use crate::near::Rule;
+use crate::look_ahead::Rule;
 use crate::reader::Tokens;
 use crate::token::{Kind, Token};
 
@@ -28,9 +28,9 @@ impl Grammar for Command {
     const RULES: &'static [Rule] = rules::RULES;
     const AHEAD: usize = 10;
 
-    fn read(&mut self, cx: &Tokens<'_>, spot: &Spot<'_>, found: &mut Found) {
+    fn read(&mut self, cx: &Tokens<'_>, position: &Position<'_>, found: &mut Found) {
         let state = self;
-        Scan { cx, found, state }.token(spot);
+        Scan { cx, found, state }.token(position);
     }
 
     fn end(&mut self, cx: &Tokens<'_>, found: &mut Found) {
@@ -45,13 +45,13 @@ struct Scan<'s, 't> {
 }
 
 impl Scan<'_, '_> {
-    fn token(&mut self, spot: &Spot<'_>) {
-        let Spot {
+    fn token(&mut self, position: &Position<'_>) {
+        let Position {
             token,
             before,
             rest,
             ..
-        } = *spot;
+        } = *position;
         match token.kind {
             Kind::Punct(b';' | b'|' | b'&') => self.separated(token, before, rest),
             Kind::Punct(b'`') if token.length() == 2 => self.split(token, before, rest),
@@ -76,7 +76,7 @@ impl Scan<'_, '_> {
             _ => {}
         }
         // A command may also begin a line: what a newline in a parameter does.
-        if token.begins_line() && token.start > 0 && token.is_word() && self.cx.frame.plain <= 2 {
+        if token.begins_line() && token.start > 0 && token.is_word() && self.cx.context.plain <= 2 {
             let alone = rest
                 .first()
                 .is_none_or(|next| next.begins_line() || next.is_any(b"-/|;&."));
@@ -85,7 +85,7 @@ impl Scan<'_, '_> {
                 Feature::CommandSeparated,
                 token.start,
             );
-            let short = self.cx.is_short(SHORT_TOKENS) && self.cx.frame.plain <= 1;
+            let short = self.cx.is_short(SHORT_TOKENS) && self.cx.context.plain <= 1;
             self.found.add_if(
                 alone && short && token.has(lexicon::COMMAND),
                 Feature::CommandNewline,
@@ -136,7 +136,7 @@ impl Scan<'_, '_> {
             .first()
             .is_some_and(|next| next.is(b'-') && next.is_spaced());
         let plain_max = u32::from(token.is_tight(rest) || (option && command.is_command()));
-        let short = self.cx.is_short(SHORT_TOKENS) && self.cx.frame.plain <= plain_max && ends;
+        let short = self.cx.is_short(SHORT_TOKENS) && self.cx.context.plain <= plain_max && ends;
         self.found.add_if(short, Feature::CommandShort, token.start);
         let shell = token.is(b'|') && command.has(Classes::SHELL);
         self.found
@@ -265,7 +265,7 @@ impl Scan<'_, '_> {
             [drive, colon, ..] if colon.is(b':') => drive.length() == 1 && !colon.is_spaced(),
             _ => false,
         };
-        let ordered = self.cx.frame.plain <= 2
+        let ordered = self.cx.context.plain <= 2
             && self
                 .cx
                 .head()

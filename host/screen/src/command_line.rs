@@ -34,7 +34,7 @@ impl Scan<'_, '_> {
                 .is_some_and(|at| at.is(b'@') && !at.is_spaced());
         self.found
             .add_if(prompt, Feature::CommandPrompt, first.start);
-        if self.cx.frame.plain > 3 {
+        if self.cx.context.plain > 3 {
             return;
         }
         // A query string spells its spaces so.
@@ -62,7 +62,7 @@ impl Scan<'_, '_> {
             before.is_command() || before.is_any(b")'\"") || before.is_number()
         });
         self.found.add_if(
-            command && self.cx.frame.plain <= 2,
+            command && self.cx.context.plain <= 2,
             Feature::CommandBackground,
             last.start,
         );

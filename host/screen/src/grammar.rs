@@ -3,7 +3,7 @@
 
 use crate::features::Found;
 use crate::lexicon::{Classes, WordHash};
-use crate::near::{Near, Needs, Rule, Traits, asks_nothing};
+use crate::look_ahead::{LookAhead, Prefilter, Rule, Traits, asks_nothing};
 use crate::reader::{Part, Tokens};
 use crate::token::Token;
 
@@ -21,12 +21,12 @@ pub(crate) trait Grammar {
     const AHEAD: usize;
 
     /// True when a rule may be met that begins at a token which is no sign.
-    fn may_begin(_token: &Token, _near: &Near, _found: &Found) -> bool {
+    fn may_begin(_token: &Token, _near: &LookAhead, _found: &Found) -> bool {
         true
     }
 
     /// Tries the rules that begin at a token.
-    fn read(&mut self, cx: &Tokens<'_>, spot: &Spot<'_>, found: &mut Found);
+    fn read(&mut self, cx: &Tokens<'_>, position: &Position<'_>, found: &mut Found);
 
     /// Tries the rules on the text as a whole.
     fn end(&mut self, cx: &Tokens<'_>, found: &mut Found);
@@ -34,9 +34,9 @@ pub(crate) trait Grammar {
 
 /// A token and what stands around it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Spot<'s> {
+pub(crate) struct Position<'s> {
     pub(crate) token: &'s Token,
-    pub(crate) near: Near,
+    pub(crate) near: LookAhead,
     pub(crate) before: Option<&'s Token>,
     /// The tokens behind it, as far as the grammar looks.
     pub(crate) rest: &'s [Token],
@@ -44,16 +44,16 @@ pub(crate) struct Spot<'s> {
 
 /// A grammar that is led over a text.
 #[derive(Debug, Default)]
-pub(crate) struct Led<G> {
+pub(crate) struct Driver<G> {
     pub(crate) grammar: G,
-    needs: Needs,
+    prefilter: Prefilter,
 }
 
-impl<G: Grammar> Led<G> {
+impl<G: Grammar> Driver<G> {
     pub(crate) fn new(grammar: G) -> Self {
         Self {
             grammar,
-            needs: Needs::default(),
+            prefilter: Prefilter::default(),
         }
     }
 
@@ -66,28 +66,28 @@ impl<G: Grammar> Led<G> {
         present: Traits,
         found: &mut Found,
     ) {
-        self.needs.turn_to(G::RULES, present, found);
+        self.prefilter.turn_to(G::RULES, present, found);
         let tokens = cx.tokens.get(part.range.clone()).unwrap_or_default();
-        for number in 0..self.needs.choose(tokens, G::MARK, &part.nearby) {
-            let number = self.needs.chosen(number);
+        for number in 0..self.prefilter.choose(tokens, G::MARK, &part.nearby) {
+            let number = self.prefilter.chosen(number);
             let at = part.range.start + number;
             let Some((token, rest)) = cx.tokens.get(at..).and_then(<[_]>::split_first) else {
                 return;
             };
             let near = part.nearby.near(number);
             let may_begin = if token.sign > 0 {
-                self.needs.may_be_met(&near)
+                self.prefilter.may_be_met(&near)
             } else {
                 G::may_begin(token, &near, found)
             };
             if may_begin || asks_nothing() {
-                let spot = Spot {
+                let position = Position {
                     token,
                     near,
                     before: at.checked_sub(1).and_then(|before| cx.tokens.get(before)),
                     rest: rest.get(..G::AHEAD).unwrap_or(rest),
                 };
-                self.grammar.read(cx, &spot, found);
+                self.grammar.read(cx, &position, found);
             }
         }
     }

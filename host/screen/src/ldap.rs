@@ -1,9 +1,9 @@
 //! Looks for filters of a directory search that are broken open.
 
 use crate::features::{Feature, Found};
-use crate::grammar::{Grammar, Spot};
+use crate::grammar::{Grammar, Position};
 use crate::lexicon::{Classes, WordHash};
-use crate::near::{Rule, Traits};
+use crate::look_ahead::{Rule, Traits};
 use crate::reader::Tokens;
 use crate::token::Token;
 
@@ -29,11 +29,11 @@ impl Grammar for Ldap {
     const RULES: &'static [Rule] = RULES;
     const AHEAD: usize = 8;
 
-    fn read(&mut self, cx: &Tokens<'_>, spot: &Spot<'_>, found: &mut Found) {
-        if spot.token.is(b'(') {
-            opening(cx, spot.token, spot.rest, found);
+    fn read(&mut self, cx: &Tokens<'_>, position: &Position<'_>, found: &mut Found) {
+        if position.token.is(b'(') {
+            opening(cx, position.token, position.rest, found);
         } else {
-            closing(spot.token, spot.rest, found);
+            closing(position.token, position.rest, found);
         }
     }
 
@@ -84,7 +84,7 @@ fn opening(cx: &Tokens<'_>, token: &Token, rest: &[Token], found: &mut Found) {
             let plain = value.is(b'*') || value.is_word() || value.is_number() || value.is(b'\\');
             let end = rest.iter().take(6).any(|next| next.is_any(b")*"));
             found.add_if(
-                set && plain && (end || cx.frame.plain <= 2),
+                set && plain && (end || cx.context.plain <= 2),
                 Feature::LdapAttribute,
                 at,
             );
@@ -114,7 +114,7 @@ fn ends(cx: &Tokens<'_>, open_brackets: i64, found: &mut Found) {
         .min()
         .unwrap_or(0);
     found.add_if(open_brackets != 0, Feature::LdapOpen, first);
-    let bare = cx.frame.plain <= 1 && cx.text.len() <= FILTER_BYTES_MAX;
+    let bare = cx.context.plain <= 1 && cx.text.len() <= FILTER_BYTES_MAX;
     found.add_if(bare, Feature::LdapBare, first);
 }
 

@@ -1,9 +1,9 @@
 //! Looks for script in markup, and for XML that declares entities.
 
 use crate::features::{Feature, Found};
-use crate::grammar::{Grammar, Spot};
+use crate::grammar::{Grammar, Position};
 use crate::lexicon::{Classes, WordHash, word, words};
-use crate::near::{Near, Rule, Traits};
+use crate::look_ahead::{LookAhead, Rule, Traits};
 use crate::reader::Tokens;
 use crate::token::{Kind, Token};
 
@@ -78,9 +78,9 @@ impl Grammar for Markup {
     const RULES: &'static [Rule] = RULES;
     const AHEAD: usize = 12;
 
-    fn read(&mut self, cx: &Tokens<'_>, spot: &Spot<'_>, found: &mut Found) {
+    fn read(&mut self, cx: &Tokens<'_>, position: &Position<'_>, found: &mut Found) {
         let state = self;
-        Scan { cx, found, state }.token(spot);
+        Scan { cx, found, state }.token(position);
     }
 
     fn end(&mut self, cx: &Tokens<'_>, found: &mut Found) {
@@ -96,13 +96,13 @@ struct Scan<'s, 't> {
 }
 
 impl Scan<'_, '_> {
-    fn token(&mut self, spot: &Spot<'_>) {
-        let Spot {
+    fn token(&mut self, position: &Position<'_>) {
+        let Position {
             token,
             near,
             before,
             rest,
-        } = *spot;
+        } = *position;
         match token.kind {
             Kind::Punct(b'<') => self.angle(token, before, rest),
             Kind::Punct(b'>') => self.state.in_tag = false,
@@ -253,7 +253,7 @@ impl Scan<'_, '_> {
             .add_if(double && expression, Feature::ScriptTemplate, token.start);
     }
 
-    fn quote(&mut self, token: &Token, near: Near, before: Option<&Token>, rest: &[Token]) {
+    fn quote(&mut self, token: &Token, near: LookAhead, before: Option<&Token>, rest: &[Token]) {
         let odd = near.this.has(if token.is(b'"') {
             Traits::ODD_DOUBLE
         } else {
@@ -371,7 +371,7 @@ impl Scan<'_, '_> {
             Feature::ScriptOpenTag,
             first.start,
         );
-        let markup = first.is(b'<') && self.state.risky && self.cx.frame.plain <= 4;
+        let markup = first.is(b'<') && self.state.risky && self.cx.context.plain <= 4;
         self.found
             .add_if(markup, Feature::ScriptMarkup, first.start);
     }

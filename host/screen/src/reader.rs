@@ -6,11 +6,11 @@
 use std::ops::Range;
 
 use crate::code::{Marker, Quotations, may_have_code};
-use crate::cut::Cutter;
-use crate::frame::Frame;
-use crate::near::{AHEAD_TOKENS, Nearby};
+use crate::context::Context;
+use crate::look_ahead::{AHEAD_TOKENS, Nearby};
 use crate::repeats::Repeats;
 use crate::token::Token;
+use crate::tokenizer::Tokenizer;
 
 /// Texts up to this length, after decoding, are one window.
 pub(crate) const WHOLE_BYTES_MAX: usize = 64 << 10;
@@ -38,7 +38,7 @@ pub(crate) struct Tokens<'t> {
     /// The window is the whole text.
     pub(crate) is_whole: bool,
     /// How the text around the code reads.
-    pub(crate) frame: Frame,
+    pub(crate) context: Context,
     /// The code that was quoted so far.
     pub(crate) quoted: Quotations,
 }
@@ -74,7 +74,7 @@ pub(crate) struct Part {
 /// Reads a text from front to end.
 #[derive(Debug)]
 pub(crate) struct Reader<'t> {
-    cutter: Cutter<'t>,
+    tokenizer: Tokenizer<'t>,
     /// What was cut and not yet moved into the window, after some that were.
     cut: Repeats,
     /// How many of those were moved.
@@ -99,7 +99,7 @@ impl<'t> Reader<'t> {
             4 * PART_TOKENS
         };
         let mut reader = Self {
-            cutter: Cutter::new(text, 0),
+            tokenizer: Tokenizer::new(text, 0),
             cut: Repeats::new(expected),
             moved: 0,
             marker: has_code.then(Marker::default),
@@ -111,18 +111,18 @@ impl<'t> Reader<'t> {
                 tokens: Vec::new(),
                 head: Vec::new(),
                 is_whole,
-                frame: Frame::default(),
+                context: Context::default(),
                 quoted: Quotations::default(),
             },
         };
         if is_whole {
             let known = reader.cut(usize::MAX);
-            reader.window.frame.read(text, reader.cut.tokens());
-            reader.quotes = reader.window.frame.quotes();
+            reader.window.context.read(text, reader.cut.tokens());
+            reader.quotes = reader.window.context.quotes();
             reader.take(known);
         } else {
-            reader.window.frame = ends(text, has_code);
-            reader.quotes = has_code && reader.window.frame.is_prose();
+            reader.window.context = ends(text, has_code);
+            reader.quotes = has_code && reader.window.context.is_prose();
         }
         reader
     }
@@ -166,7 +166,7 @@ impl<'t> Reader<'t> {
 
     /// Cuts up to `count` more tokens. Gives how many of those cut may be read.
     fn cut(&mut self, count: usize) -> usize {
-        self.ended = !self.cut.fill(&mut self.cutter, count);
+        self.ended = !self.cut.fill(&mut self.tokenizer, count);
         let Some(marker) = &mut self.marker else {
             return self.cut.tokens().len();
         };
@@ -204,26 +204,26 @@ impl<'t> Reader<'t> {
 
 /// How a long text reads: its beginning and its end say so, because what people say about what
 /// they paste stands before it or behind it.
-fn ends(text: &str, has_code: bool) -> Frame {
+fn ends(text: &str, has_code: bool) -> Context {
     const END_BYTES: usize = WHOLE_BYTES_MAX / 2;
     let first = text.get(..text.floor_char_boundary(END_BYTES));
     let first = first.unwrap_or_default();
     let last_from = text.ceil_char_boundary(text.len() - END_BYTES);
-    let mut frame = Frame::default();
-    let mut read = |cutter, marker: Option<Marker>| {
-        let mut tokens = Repeats::of(cutter);
+    let mut context = Context::default();
+    let mut read = |tokenizer, marker: Option<Marker>| {
+        let mut tokens = Repeats::of(tokenizer);
         let marker = marker.map(|mut marker| {
             marker.mark(&mut tokens);
             marker
         });
-        frame.read(text, &tokens);
+        context.read(text, &tokens);
         marker
     };
-    let marker = read(Cutter::new(first, 0), has_code.then(Marker::default));
+    let marker = read(Tokenizer::new(first, 0), has_code.then(Marker::default));
     let between = text.get(first.len()..last_from).unwrap_or_default();
     let behind = marker.map(|marker| marker.behind(has_odd_fences(between)));
-    read(Cutter::new(text, last_from), behind);
-    frame
+    read(Tokenizer::new(text, last_from), behind);
+    context
 }
 
 /// True when an odd number of lines begin or end a fence.
@@ -286,10 +286,13 @@ mod tests {
 
     #[test]
     fn prose_is_told_from_code() {
-        let frame = whole("Please tell me about the weather in Paris, will you?").frame;
-        assert!(frame.talks && frame.asks && frame.plain >= 7, "{frame:?}");
-        let frame = whole("1' union select user,password from users where 'a'='a").frame;
-        assert!(!frame.talks && frame.plain <= 2, "{frame:?}");
+        let context = whole("Please tell me about the weather in Paris, will you?").context;
+        assert!(
+            context.talks && context.asks && context.plain >= 7,
+            "{context:?}"
+        );
+        let context = whole("1' union select user,password from users where 'a'='a").context;
+        assert!(!context.talks && context.plain <= 2, "{context:?}");
     }
 
     /// All parts of a text: how many tokens they have, and the most that were in memory.
@@ -342,14 +345,14 @@ mod tests {
     #[test]
     fn a_long_text_is_read_by_its_ends() {
         let code = "x=1;y=2;\n".repeat(20_000);
-        let frame = whole(&format!("{code}Please tell me what this is about.")).frame;
-        assert!(frame.is_prose() && frame.plain >= 5, "{frame:?}");
-        assert!(!whole(&code).frame.is_prose());
+        let context = whole(&format!("{code}Please tell me what this is about.")).context;
+        assert!(context.is_prose() && context.plain >= 5, "{context:?}");
+        assert!(!whole(&code).context.is_prose());
         // What lies in a fence that began long before is code at the end as well.
         let talk = "and this is what they say about it\n".repeat(5_000);
-        let frame = whole(&format!("x\n```\n{talk}")).frame;
-        assert_eq!(frame.plain, 0, "{frame:?}");
-        let frame = whole(&format!("x\n```\n{}```\n{talk}", "a\n".repeat(40_000))).frame;
-        assert!(frame.plain > 100, "{frame:?}");
+        let context = whole(&format!("x\n```\n{talk}")).context;
+        assert_eq!(context.plain, 0, "{context:?}");
+        let context = whole(&format!("x\n```\n{}```\n{talk}", "a\n".repeat(40_000))).context;
+        assert!(context.plain > 100, "{context:?}");
     }
 }

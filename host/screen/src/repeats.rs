@@ -5,8 +5,8 @@
 //! the beginning and the end, and once its tokens have repeated, its bytes are compared with
 //! those before them and not cut into tokens at all.
 
-use crate::cut::Cutter;
 use crate::token::Token;
+use crate::tokenizer::Tokenizer;
 
 /// The most tokens that are seen as one repetition.
 const PERIOD_TOKENS_MAX: usize = 16;
@@ -38,22 +38,22 @@ pub(crate) struct Repeats {
 }
 
 impl Repeats {
-    /// The tokens that `cutter` gives, without repetitions.
-    pub(crate) fn of(mut cutter: Cutter<'_>) -> Vec<Token> {
+    /// The tokens that `tokenizer` gives, without repetitions.
+    pub(crate) fn of(mut tokenizer: Tokenizer<'_>) -> Vec<Token> {
         let mut repeats = Self::new(0);
-        repeats.fill(&mut cutter, usize::MAX);
+        repeats.fill(&mut tokenizer, usize::MAX);
         repeats.take_all()
     }
 
     /// Cuts up to `count` more tokens. False when the text has ended.
-    pub(crate) fn fill(&mut self, cutter: &mut Cutter<'_>, count: usize) -> bool {
+    pub(crate) fn fill(&mut self, tokenizer: &mut Tokenizer<'_>, count: usize) -> bool {
         for _ in 0..count {
-            let Some(token) = cutter.next() else {
+            let Some(token) = tokenizer.next() else {
                 self.take_back();
                 return false;
             };
             if let Some(step) = self.push(token) {
-                cutter.skip_repetitions(step);
+                tokenizer.skip_repetitions(step);
             }
         }
         true
@@ -186,14 +186,14 @@ mod tests {
     use super::*;
 
     fn count(text: &str) -> usize {
-        Repeats::of(Cutter::new(text, 0)).len()
+        Repeats::of(Tokenizer::new(text, 0)).len()
     }
 
     #[test]
     fn repetitions_are_left_out_and_what_follows_is_not() {
         let text = format!("{}' or 1=1 --", "a;b ".repeat(10_000));
         assert!(count(&text) < 600, "{}", count(&text));
-        let tokens = Repeats::of(Cutter::new(&text, 0));
+        let tokens = Repeats::of(Tokenizer::new(&text, 0));
         let tail: Vec<_> = tokens
             .iter()
             .rev()
@@ -207,7 +207,7 @@ mod tests {
     fn what_follows_a_skipped_repetition_is_kept_wherever_it_begins() {
         for copies in 4_000..4_040 {
             let text = format!("{}' or 1=1 --", "a;'b ".repeat(copies));
-            let tokens = Repeats::of(Cutter::new(&text, 0));
+            let tokens = Repeats::of(Tokenizer::new(&text, 0));
             let tail = tokens
                 .last_chunk::<9>()
                 .unwrap()
@@ -226,7 +226,7 @@ mod tests {
     fn quotes_stay_in_pairs() {
         for repetitions in 400..440 {
             let text = "'a ".repeat(repetitions);
-            let quotes = Repeats::of(Cutter::new(&text, 0))
+            let quotes = Repeats::of(Tokenizer::new(&text, 0))
                 .iter()
                 .filter(|token| token.is(b'\''))
                 .count();

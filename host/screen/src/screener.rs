@@ -7,7 +7,7 @@ use crate::beginning::Beginning;
 use crate::command::Command;
 use crate::decode::decode_traced_to;
 use crate::features::{Feature, Found};
-use crate::grammar::Led;
+use crate::grammar::Driver;
 use crate::ldap::Ldap;
 use crate::markup::Markup;
 use crate::model::{Model, likelihood};
@@ -128,20 +128,20 @@ fn find_into(kind: FieldKind, text: &str, decoded: &str, found: &mut Found) {
 /// The grammars that read tokens.
 struct Grammars {
     shape: shape::State,
-    sql: Led<Sql>,
-    command: Led<Command>,
-    markup: Led<Markup>,
-    ldap: Led<Ldap>,
+    sql: Driver<Sql>,
+    command: Driver<Command>,
+    markup: Driver<Markup>,
+    ldap: Driver<Ldap>,
 }
 
 impl Grammars {
     fn new(cx: &Tokens<'_>) -> Self {
         Self {
             shape: shape::State::default(),
-            sql: Led::new(Sql::new(cx)),
-            command: Led::default(),
-            markup: Led::default(),
-            ldap: Led::default(),
+            sql: Driver::new(Sql::new(cx)),
+            command: Driver::default(),
+            markup: Driver::default(),
+            ldap: Driver::default(),
         }
     }
 

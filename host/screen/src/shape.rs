@@ -8,7 +8,7 @@ use crate::token::Token;
 pub(crate) fn talk(cx: &Tokens<'_>, found: &mut Found) {
     const FOREIGN_MANY: u32 = 12;
     const LINES_MIN: u32 = 3;
-    let frame = cx.frame;
+    let context = cx.context;
     for (feature, least) in [
         (Feature::ShapePlain2, 2),
         (Feature::ShapePlain4, 4),
@@ -16,25 +16,25 @@ pub(crate) fn talk(cx: &Tokens<'_>, found: &mut Found) {
         (Feature::ShapePlain16, 16),
         (Feature::ShapePlain40, 40),
     ] {
-        found.add_if(frame.plain >= least, feature, 0);
+        found.add_if(context.plain >= least, feature, 0);
     }
-    found.add_if(frame.plain == 0, Feature::ShapeNoPlain, 0);
+    found.add_if(context.plain == 0, Feature::ShapeNoPlain, 0);
     for (feature, least) in [
         (Feature::ShapeRun3, 3),
         (Feature::ShapeRun5, 5),
         (Feature::ShapeRun8, 8),
     ] {
-        found.add_if(frame.plain_run >= least, feature, 0);
+        found.add_if(context.plain_run >= least, feature, 0);
     }
     for (feature, least) in [
         (Feature::ShapeStop1, 1),
         (Feature::ShapeStop3, 3),
         (Feature::ShapeStop8, 8),
     ] {
-        found.add_if(frame.stop >= least, feature, 0);
+        found.add_if(context.stop >= least, feature, 0);
     }
-    let tokens = frame.words.saturating_add(frame.punct);
-    let tenths = frame
+    let tokens = context.words.saturating_add(context.punct);
+    let tenths = context
         .plain
         .saturating_mul(10)
         .checked_div(tokens)
@@ -46,14 +46,18 @@ pub(crate) fn talk(cx: &Tokens<'_>, found: &mut Found) {
     ] {
         found.add_if(tenths >= least, feature, 0);
     }
-    found.add_if(frame.foreign > 0, Feature::ShapeForeign, 0);
-    found.add_if(frame.foreign >= FOREIGN_MANY, Feature::ShapeForeignMany, 0);
-    found.add_if(frame.lines >= LINES_MIN, Feature::ShapeLines, 0);
-    found.add_if(frame.talks, Feature::ShapeTalks, 0);
-    found.add_if(frame.asks, Feature::ShapeAsks, 0);
-    found.add_if(frame.quotes(), Feature::ShapeQuotes, 0);
+    found.add_if(context.foreign > 0, Feature::ShapeForeign, 0);
     found.add_if(
-        frame.words >= 2 && frame.punct * 4 <= frame.words,
+        context.foreign >= FOREIGN_MANY,
+        Feature::ShapeForeignMany,
+        0,
+    );
+    found.add_if(context.lines >= LINES_MIN, Feature::ShapeLines, 0);
+    found.add_if(context.talks, Feature::ShapeTalks, 0);
+    found.add_if(context.asks, Feature::ShapeAsks, 0);
+    found.add_if(context.quotes(), Feature::ShapeQuotes, 0);
+    found.add_if(
+        context.words >= 2 && context.punct * 4 <= context.words,
         Feature::ShapeWordsOnly,
         0,
     );

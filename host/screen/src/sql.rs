@@ -3,9 +3,9 @@
 mod names;
 
 use crate::features::{Feature, Found};
-use crate::grammar::{Grammar, Spot};
+use crate::grammar::{Grammar, Position};
 use crate::lexicon::{self, Classes, WordHash, word, words};
-use crate::near::{Near, Rule, Traits};
+use crate::look_ahead::{LookAhead, Rule, Traits};
 use crate::reader::Tokens;
 use crate::token::{Kind, Token};
 use names::{BUILD, CATALOGS, DOCUMENT, ERROR, FILES, OWNERS, PROCEDURES, RARE, TIME, WHOAMI};
@@ -64,7 +64,7 @@ impl Sql {
         Self {
             select: None,
             phrase: is_phrase(cx),
-            prose: cx.frame.punct <= 1 && cx.frame.plain >= 2 && cx.frame.words >= 5,
+            prose: cx.context.punct <= 1 && cx.context.plain >= 2 && cx.context.words >= 5,
         }
     }
 }
@@ -76,7 +76,7 @@ impl Grammar for Sql {
     const RULES: &'static [Rule] = RULES;
     const AHEAD: usize = 12;
 
-    fn may_begin(token: &Token, near: &Near, found: &Found) -> bool {
+    fn may_begin(token: &Token, near: &LookAhead, found: &Found) -> bool {
         match token.kind {
             Kind::Number => !found.has(Feature::SqlValueList) & near.next.has(LISTED),
             Kind::Word => may_begin_at_word(token, near, found),
@@ -84,9 +84,9 @@ impl Grammar for Sql {
         }
     }
 
-    fn read(&mut self, cx: &Tokens<'_>, spot: &Spot<'_>, found: &mut Found) {
+    fn read(&mut self, cx: &Tokens<'_>, position: &Position<'_>, found: &mut Found) {
         let state = self;
-        Scan { cx, found, state }.token(spot);
+        Scan { cx, found, state }.token(position);
     }
 
     fn end(&mut self, cx: &Tokens<'_>, found: &mut Found) {
@@ -102,7 +102,7 @@ const LISTED: Traits = Traits::NUMBER
 
 /// True when a rule may be met that begins at the word. All parts are looked at, so that the
 /// processor has one branch to foresee.
-fn may_begin_at_word(token: &Token, near: &Near, found: &Found) -> bool {
+fn may_begin_at_word(token: &Token, near: &LookAhead, found: &Found) -> bool {
     const JOINS: Classes = Classes::LOGIC.or(Classes::COMPARE);
     const VALUE: Traits = Traits::NUMBER.or(Traits::signs(b")"));
     let open = |feature| !found.has(feature);
@@ -133,13 +133,13 @@ struct Scan<'s, 't> {
 }
 
 impl Scan<'_, '_> {
-    fn token(&mut self, spot: &Spot<'_>) {
-        let Spot {
+    fn token(&mut self, position: &Position<'_>) {
+        let Position {
             token,
             near,
             before,
             rest,
-        } = *spot;
+        } = *position;
         match token.kind {
             Kind::Word => self.word(token, before, rest),
             Kind::Punct(b'\'' | b'"' | b'`') => self.quote(token, near, before, rest),
@@ -248,7 +248,7 @@ impl Scan<'_, '_> {
                 return;
             }
         }
-        let short = rest.len() <= 2 && self.cx.frame.words <= 4;
+        let short = rest.len() <= 2 && self.cx.context.words <= 4;
         self.found.add_if(short, Feature::SqlUnionEnd, token.start);
     }
 
@@ -271,7 +271,7 @@ impl Scan<'_, '_> {
         let broken = before.is_none_or(|before| !before.is_word() || before.is_number());
         if constant {
             self.found.add(Feature::SqlTautology, token.start);
-        } else if broken || self.cx.frame.plain <= 2 {
+        } else if broken || self.cx.context.plain <= 2 {
             self.found.add(Feature::SqlWeakCondition, token.start);
         }
     }
@@ -300,7 +300,7 @@ impl Scan<'_, '_> {
             .add_if(short && valued, Feature::SqlLogicEnd, token.start);
     }
 
-    fn quote(&mut self, token: &Token, near: Near, before: Option<&Token>, rest: &[Token]) {
+    fn quote(&mut self, token: &Token, near: LookAhead, before: Option<&Token>, rest: &[Token]) {
         let odd = near.this.has(if token.is(b'"') {
             Traits::ODD_DOUBLE
         } else {
@@ -481,12 +481,12 @@ impl Scan<'_, '_> {
                     .is_some_and(is_comment_sign));
         self.found
             .add_if(sign && tokens.len() > 1, Feature::SqlCommentEnd, last.start);
-        let frame = self.cx.frame;
+        let context = self.cx.context;
         // Two words of three, and not only one.
-        let dense = frame.sql >= 2
-            && frame.sql * 3 >= frame.words * 2
-            && frame.plain <= 2
-            && frame.punct > 0
+        let dense = context.sql >= 2
+            && context.sql * 3 >= context.words * 2
+            && context.plain <= 2
+            && context.punct > 0
             && !self.state.phrase;
         self.found.add_if(dense, Feature::SqlDense, 0);
     }

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::live::{LiveModel, Names};
-use super::records::{Aliases, Record, StoredState};
+use super::records::{Pointers, Record, StoredState};
 use super::status::{Failure, Limits, ModelSummary, VersionState, VersionStatus};
 use crate::ids::KeyId;
 
@@ -27,7 +27,7 @@ pub(super) struct Catalog {
 /// One model.
 #[derive(Default)]
 pub(super) struct Model {
-    pub(super) aliases: Aliases,
+    pub(super) pointers: Pointers,
     pub(super) versions: BTreeMap<ModelVersion, Version>,
 }
 
@@ -113,8 +113,8 @@ impl Version {
         self.changed.subscribe()
     }
 
-    fn state(&self, aliases: &Aliases) -> VersionState {
-        let active = aliases.active.as_ref() == Some(&self.record.id.version);
+    fn state(&self, pointers: &Pointers) -> VersionState {
+        let active = pointers.active.as_ref() == Some(&self.record.id.version);
         match &self.stage {
             Stage::Received => VersionState::Received,
             Stage::Checking => VersionState::Checking,
@@ -126,8 +126,8 @@ impl Version {
         }
     }
 
-    fn status(&self, aliases: &Aliases) -> VersionStatus {
-        let state = self.state(aliases);
+    fn status(&self, pointers: &Pointers) -> VersionStatus {
+        let state = self.state(pointers);
         let error = match &self.stage {
             Stage::Failed(failure) => Some(failure.clone()),
             _ => None,
@@ -161,13 +161,13 @@ impl Version {
 
 impl Catalog {
     /// The catalog as the rows tell it.
-    pub(super) fn from_rows(models: Vec<(ModelName, Aliases)>, records: Vec<Record>) -> Self {
+    pub(super) fn from_rows(models: Vec<(ModelName, Pointers)>, records: Vec<Record>) -> Self {
         let mut catalog = Self::default();
-        for (name, aliases) in models {
+        for (name, pointers) in models {
             catalog.models.insert(
                 name,
                 Model {
-                    aliases,
+                    pointers,
                     versions: BTreeMap::new(),
                 },
             );
@@ -193,13 +193,13 @@ impl Catalog {
         self.versions().map(|(_, version)| &version.record)
     }
 
-    /// Each version with its model's aliases.
-    pub(super) fn versions(&self) -> impl Iterator<Item = (&Aliases, &Version)> {
+    /// Each version with its model's pointers.
+    pub(super) fn versions(&self) -> impl Iterator<Item = (&Pointers, &Version)> {
         self.models.values().flat_map(|model| {
             model
                 .versions
                 .values()
-                .map(|version| (&model.aliases, version))
+                .map(|version| (&model.pointers, version))
         })
     }
 
@@ -232,16 +232,16 @@ impl Catalog {
         kept.map(|record| record.digest).collect()
     }
 
-    pub(super) fn aliases(&self, name: &ModelName) -> Aliases {
+    pub(super) fn pointers(&self, name: &ModelName) -> Pointers {
         self.models
             .get(name)
-            .map(|model| model.aliases.clone())
+            .map(|model| model.pointers.clone())
             .unwrap_or_default()
     }
 
     pub(super) fn status(&self, id: &ModelId) -> Option<VersionStatus> {
         let model = self.models.get(&id.name)?;
-        Some(model.versions.get(&id.version)?.status(&model.aliases))
+        Some(model.versions.get(&id.version)?.status(&model.pointers))
     }
 
     pub(super) fn summary(&self, name: &ModelName) -> Option<ModelSummary> {
@@ -256,12 +256,12 @@ impl Catalog {
     /// The names that requests can ask for.
     pub(super) fn names(&self) -> Names {
         let mut names = Names::new();
-        for (aliases, version) in self.versions() {
+        for (pointers, version) in self.versions() {
             if let Stage::Live(live) = &version.stage {
                 names.insert(live.label.as_ref().into(), live.clone());
                 let by_digest = format!("{}@sha256:{}", live.id.name, live.digest.hex());
                 names.insert(by_digest.into(), live.clone());
-                if aliases.active.as_ref() == Some(&live.id.version) {
+                if pointers.active.as_ref() == Some(&live.id.version) {
                     names.insert(live.id.name.as_str().into(), live.clone());
                 }
             }
@@ -279,8 +279,8 @@ impl Catalog {
     /// The versions that are active and do not run.
     pub(super) fn active_down(&self) -> impl Iterator<Item = &ModelId> {
         self.versions()
-            .filter(|(aliases, version)| {
-                aliases.active.as_ref() == Some(&version.record.id.version)
+            .filter(|(pointers, version)| {
+                pointers.active.as_ref() == Some(&version.record.id.version)
                     && version.live().is_none()
             })
             .map(|(_, version)| &version.record.id)
@@ -289,8 +289,8 @@ impl Catalog {
     /// How many versions are in each state, in the order of [`VersionState::ALL`].
     pub(super) fn counts(&self) -> impl Iterator<Item = (VersionState, usize)> {
         let mut counts = VersionState::ALL.map(|state| (state, 0));
-        for (aliases, version) in self.versions() {
-            let state = version.state(aliases);
+        for (pointers, version) in self.versions() {
+            let state = version.state(pointers);
             for (counted, count) in &mut counts {
                 *count += usize::from(*counted == state);
             }
@@ -299,10 +299,10 @@ impl Catalog {
     }
 
     /// Takes in a version that has been stored, in place of one of the same id, and its model's
-    /// aliases.
-    pub(super) fn put(&mut self, record: Record, aliases: Aliases) {
+    /// pointers.
+    pub(super) fn put(&mut self, record: Record, pointers: Pointers) {
         let model = self.models.entry(record.id.name.clone()).or_default();
-        model.aliases = aliases;
+        model.pointers = pointers;
         match model.versions.get_mut(&record.id.version) {
             Some(version) => {
                 version.cancel.cancel();
@@ -321,9 +321,9 @@ impl Catalog {
     }
 
     /// Sets which version of a model is active, and which is to be.
-    pub(super) fn point(&mut self, name: &ModelName, aliases: Aliases) {
+    pub(super) fn point(&mut self, name: &ModelName, pointers: Pointers) {
         if let Some(model) = self.models.get_mut(name) {
-            model.aliases = aliases;
+            model.pointers = pointers;
             for version in model.versions.values() {
                 version.changed.send_replace(());
             }
@@ -335,7 +335,7 @@ impl Catalog {
         &mut self,
         name: &ModelName,
         versions: &[ModelVersion],
-        left: Option<Aliases>,
+        left: Option<Pointers>,
     ) {
         if let Some(model) = self.models.get_mut(name) {
             for version in versions {
@@ -344,7 +344,7 @@ impl Catalog {
                 }
             }
             match left {
-                Some(aliases) => model.aliases = aliases,
+                Some(pointers) => model.pointers = pointers,
                 None => {
                     self.models.remove(name);
                 }
@@ -410,11 +410,11 @@ impl Catalog {
 fn summary(name: &ModelName, model: &Model) -> ModelSummary {
     ModelSummary {
         name: name.clone(),
-        active: model.aliases.active.clone(),
+        active: model.pointers.active.clone(),
         versions: model
             .versions
             .values()
-            .map(|version| version.status(&model.aliases))
+            .map(|version| version.status(&model.pointers))
             .collect(),
     }
 }

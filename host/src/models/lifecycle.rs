@@ -299,16 +299,16 @@ impl SaidInLoad {
 /// Stores that a compilation begins, so that one that takes the server down is known by it.
 async fn note_attempt(inner: &Arc<Inner>, activation: &Activation) -> Result<(), PrepareError> {
     let turn = inner.writes.lock().await;
-    let (mut record, aliases) = {
+    let (mut record, pointers) = {
         let mut catalog = inner.catalog.lock();
-        let aliases = catalog.aliases(&activation.id.name);
+        let pointers = catalog.pointers(&activation.id.name);
         (
             catalog
                 .moved_by(activation)
                 .ok_or(PrepareError::Overtaken)?
                 .record
                 .clone(),
-            aliases,
+            pointers,
         )
     };
     if record.attempts >= ATTEMPTS_MAX {
@@ -321,7 +321,7 @@ async fn note_attempt(inner: &Arc<Inner>, activation: &Activation) -> Result<(),
         }));
     }
     record.attempts += 1;
-    inner.records.put(&record, &aliases).await?;
+    inner.records.put(&record, &pointers).await?;
     if let Some(version) = inner.catalog.lock().moved_by(activation) {
         version.record = record;
     }
@@ -332,21 +332,21 @@ async fn note_attempt(inner: &Arc<Inner>, activation: &Activation) -> Result<(),
 /// Takes back what [`note_attempt`] stored: a clean stop says nothing against the version.
 async fn undo_attempt(inner: &Arc<Inner>, activation: &Activation) {
     let _turn = inner.writes.lock().await;
-    let (record, aliases) = {
+    let (record, pointers) = {
         let catalog = inner.catalog.lock();
         let version = catalog
             .version(&activation.id)
             .filter(|version| version.belongs_to(activation));
         (
             version.map(|version| version.record.clone()),
-            catalog.aliases(&activation.id.name),
+            catalog.pointers(&activation.id.name),
         )
     };
     let Some(mut record) = record.filter(|record| record.attempts > 0) else {
         return;
     };
     record.attempts -= 1;
-    if let Err(error) = inner.records.put(&record, &aliases).await {
+    if let Err(error) = inner.records.put(&record, &pointers).await {
         tracing::warn!(model.id = %activation.id, ?error, "an interrupted compilation counts against its version");
     }
 }
@@ -392,32 +392,32 @@ async fn become_ready(
     }
     let (mut record, before) = {
         let mut catalog = inner.catalog.lock();
-        let aliases = catalog.aliases(&activation.id.name);
+        let pointers = catalog.pointers(&activation.id.name);
         (
             catalog
                 .moved_by(activation)
                 .ok_or(PrepareError::Overtaken)?
                 .record
                 .clone(),
-            aliases,
+            pointers,
         )
     };
-    let mut aliases = before.clone();
-    if aliases.pending.as_ref() == Some(&activation.id.version) {
-        aliases.active = aliases.pending.take();
+    let mut pointers = before.clone();
+    if pointers.pending.as_ref() == Some(&activation.id.version) {
+        pointers.active = pointers.pending.take();
     }
     // At an ordinary start nothing changes here, and nothing is written.
-    if record.state != StoredState::Ready || record.attempts != 0 || aliases != before {
+    if record.state != StoredState::Ready || record.attempts != 0 || pointers != before {
         record.state = StoredState::Ready;
         record.was_ready = true;
         record.attempts = 0;
-        inner.records.put(&record, &aliases).await?;
+        inner.records.put(&record, &pointers).await?;
     }
     inner.change(|catalog| {
         if let Some(version) = catalog.moved_by(activation) {
             version.record = record;
             version.capabilities = Some(live.model.inspection().capabilities);
-            catalog.point(&activation.id.name, aliases);
+            catalog.point(&activation.id.name, pointers);
             catalog.advance(activation, Stage::Live(Arc::new(live)));
         }
     });
@@ -428,28 +428,28 @@ async fn become_ready(
 /// Stores why the version failed.
 async fn become_failed(inner: &Arc<Inner>, activation: &Activation, failure: Failure) {
     let _turn = inner.writes.lock().await;
-    let (record, mut aliases) = {
+    let (record, mut pointers) = {
         let mut catalog = inner.catalog.lock();
-        let aliases = catalog.aliases(&activation.id.name);
+        let pointers = catalog.pointers(&activation.id.name);
         let Some(version) = catalog.moved_by(activation) else {
             return;
         };
-        (version.record.clone(), aliases)
+        (version.record.clone(), pointers)
     };
-    if aliases.pending.as_ref() == Some(&activation.id.version) {
-        aliases.pending = None;
+    if pointers.pending.as_ref() == Some(&activation.id.version) {
+        pointers.pending = None;
     }
     let mut failed = record;
     failed.state = StoredState::Failed(failure.clone());
     failed.attempts = 0;
     // Not stored, it fails again at the next start: the version cannot be served either way.
-    if let Err(error) = inner.records.put(&failed, &aliases).await {
+    if let Err(error) = inner.records.put(&failed, &pointers).await {
         tracing::error!(model.id = %activation.id, ?error, "a failure could not be stored");
     }
     inner.change(|catalog| {
         if let Some(version) = catalog.moved_by(activation) {
             version.record = failed;
-            catalog.point(&activation.id.name, aliases);
+            catalog.point(&activation.id.name, pointers);
             catalog.advance(activation, Stage::Failed(failure));
         }
     });

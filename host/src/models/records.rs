@@ -42,7 +42,7 @@ pub(super) enum StoredState {
 
 /// The version of a model that is active, and the one that is to be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Aliases {
+pub(super) struct Pointers {
     pub(super) active: Option<ModelVersion>,
     pub(super) pending: Option<ModelVersion>,
 }
@@ -57,7 +57,9 @@ impl Records {
     }
 
     /// All models and versions.
-    pub(super) async fn all(&self) -> Result<(Vec<(ModelName, Aliases)>, Vec<Record>), ModelError> {
+    pub(super) async fn all(
+        &self,
+    ) -> Result<(Vec<(ModelName, Pointers)>, Vec<Record>), ModelError> {
         let models = sqlx::query("SELECT name, active_version, wanted_version FROM models")
             .fetch_all(self.pool())
             .await?;
@@ -76,10 +78,10 @@ impl Records {
     }
 
     /// Stores a version, in place of one of the same id if there is one, and its model's
-    /// aliases.
-    pub(super) async fn put(&self, record: &Record, aliases: &Aliases) -> Result<(), ModelError> {
+    /// pointers.
+    pub(super) async fn put(&self, record: &Record, pointers: &Pointers) -> Result<(), ModelError> {
         let mut transaction = self.pool().begin().await?;
-        write_aliases(&mut transaction, &record.id.name, aliases).await?;
+        write_pointers(&mut transaction, &record.id.name, pointers).await?;
         write_version(&mut transaction, record).await?;
         Ok(transaction.commit().await?)
     }
@@ -88,20 +90,20 @@ impl Records {
     pub(super) async fn point(
         &self,
         name: &ModelName,
-        aliases: &Aliases,
+        pointers: &Pointers,
     ) -> Result<(), ModelError> {
         let mut transaction = self.pool().begin().await?;
-        write_aliases(&mut transaction, name, aliases).await?;
+        write_pointers(&mut transaction, name, pointers).await?;
         Ok(transaction.commit().await?)
     }
 
-    /// Forgets versions of one model. `left` are the aliases of what is left of it; none when
+    /// Forgets versions of one model. `left` are the pointers of what is left of it; none when
     /// nothing is.
     pub(super) async fn remove(
         &self,
         name: &ModelName,
         versions: &[ModelVersion],
-        left: Option<&Aliases>,
+        left: Option<&Pointers>,
     ) -> Result<(), ModelError> {
         let mut transaction = self.pool().begin().await?;
         for version in versions {
@@ -112,7 +114,7 @@ impl Records {
                 .await?;
         }
         match left {
-            Some(aliases) => write_aliases(&mut transaction, name, aliases).await?,
+            Some(pointers) => write_pointers(&mut transaction, name, pointers).await?,
             None => {
                 sqlx::query("DELETE FROM models WHERE name = ?")
                     .bind(name.as_str())
@@ -124,10 +126,10 @@ impl Records {
     }
 }
 
-async fn write_aliases(
+async fn write_pointers(
     transaction: &mut Transaction<'_, Sqlite>,
     name: &ModelName,
-    aliases: &Aliases,
+    pointers: &Pointers,
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO models (name, active_version, wanted_version) VALUES (?, ?, ?) \
@@ -135,8 +137,8 @@ async fn write_aliases(
          wanted_version = excluded.wanted_version",
     )
     .bind(name.as_str())
-    .bind(aliases.active.as_ref().map(ToString::to_string))
-    .bind(aliases.pending.as_ref().map(ToString::to_string))
+    .bind(pointers.active.as_ref().map(ToString::to_string))
+    .bind(pointers.pending.as_ref().map(ToString::to_string))
     .execute(&mut **transaction)
     .await?;
     Ok(())
@@ -183,14 +185,14 @@ async fn write_version(
     Ok(())
 }
 
-fn read_model(row: &SqliteRow) -> Result<(ModelName, Aliases), ModelError> {
+fn read_model(row: &SqliteRow) -> Result<(ModelName, Pointers), ModelError> {
     let active: Option<String> = row.try_get("active_version")?;
     let pending: Option<String> = row.try_get("wanted_version")?;
-    let aliases = Aliases {
+    let pointers = Pointers {
         active: active.as_deref().map(parsed).transpose()?,
         pending: pending.as_deref().map(parsed).transpose()?,
     };
-    Ok((parsed(row.try_get("name")?)?, aliases))
+    Ok((parsed(row.try_get("name")?)?, pointers))
 }
 
 fn read_version(row: &SqliteRow) -> Result<Record, ModelError> {
@@ -253,15 +255,15 @@ mod tests {
         }
     }
 
-    fn aliases(active: &str, pending: &str) -> Aliases {
-        Aliases {
+    fn pointers(active: &str, pending: &str) -> Pointers {
+        Pointers {
             active: active.parse().ok(),
             pending: pending.parse().ok(),
         }
     }
 
     /// What a server that opens the same directory later reads.
-    async fn reopened(db: Db) -> (Vec<(ModelName, Aliases)>, Vec<Record>) {
+    async fn reopened(db: Db) -> (Vec<(ModelName, Pointers)>, Vec<Record>) {
         let directory = db.data_dir().to_owned();
         db.close().await;
         Records::new(Db::open(&directory).await.unwrap())
@@ -289,20 +291,20 @@ mod tests {
         ];
         for record in &written {
             records
-                .put(record, &aliases("1.1.0", "1.0.0"))
+                .put(record, &pointers("1.1.0", "1.0.0"))
                 .await
                 .unwrap();
         }
         records
-            .point(&"b".parse().unwrap(), &Aliases::default())
+            .point(&"b".parse().unwrap(), &Pointers::default())
             .await
             .unwrap();
         drop(records);
         let (models, versions) = reopened(db).await;
         assert_eq!(versions, written);
         let expected = [
-            ("a".parse().unwrap(), aliases("1.1.0", "1.0.0")),
-            ("b".parse().unwrap(), Aliases::default()),
+            ("a".parse().unwrap(), pointers("1.1.0", "1.0.0")),
+            ("b".parse().unwrap(), Pointers::default()),
         ];
         assert_eq!(models, expected);
     }
@@ -314,19 +316,22 @@ mod tests {
         let records = Records::new(db.clone());
         for id in ["a@1.0.0", "a@2.0.0", "b@1.0.0"] {
             records
-                .put(&record(id, StoredState::Received), &Aliases::default())
+                .put(&record(id, StoredState::Received), &Pointers::default())
                 .await
                 .unwrap();
         }
         let replaced = record("a@2.0.0", StoredState::Ready);
-        records.put(&replaced, &aliases("2.0.0", "")).await.unwrap();
+        records
+            .put(&replaced, &pointers("2.0.0", ""))
+            .await
+            .unwrap();
         let (a, b) = ("a".parse().unwrap(), "b".parse().unwrap());
         let first = "1.0.0".parse().unwrap();
         records
             .remove(
                 &a,
                 std::slice::from_ref(&first),
-                Some(&aliases("2.0.0", "")),
+                Some(&pointers("2.0.0", "")),
             )
             .await
             .unwrap();
@@ -337,7 +342,7 @@ mod tests {
         drop(records);
         let (models, versions) = reopened(db).await;
         assert_eq!(versions, [replaced]);
-        assert_eq!(models, [(a, aliases("2.0.0", ""))]);
+        assert_eq!(models, [(a, pointers("2.0.0", ""))]);
     }
 
     #[tokio::test]
@@ -359,7 +364,7 @@ mod tests {
             }
         };
         Records::new(db.clone())
-            .point(&"a".parse().unwrap(), &Aliases::default())
+            .point(&"a".parse().unwrap(), &Pointers::default())
             .await
             .unwrap();
         assert!(

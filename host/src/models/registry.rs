@@ -9,7 +9,7 @@ use belljar_sandbox::{Compiler, Sandbox};
 use super::catalog::Catalog;
 use super::config::Config;
 use super::live::LiveModel;
-use super::records::Aliases;
+use super::records::Pointers;
 use super::state::Inner;
 use super::status::{ModelSummary, Readiness, VersionState, VersionStatus};
 use super::{ModelError, startup};
@@ -96,8 +96,8 @@ impl Registry {
         let id = if reference.contains('@') {
             reference.parse::<ModelId>().ok()
         } else {
-            let aliases = catalog.aliases(&name);
-            match aliases.active.or(aliases.pending) {
+            let pointers = catalog.pointers(&name);
+            match pointers.active.or(pointers.pending) {
                 Some(version) => Some(ModelId {
                     name: name.clone(),
                     version,
@@ -217,11 +217,11 @@ impl Registry {
                         state: status.state,
                     });
                 }
-                let aliases = Aliases {
+                let pointers = Pointers {
                     active: Some(id.version.clone()),
                     pending: None,
                 };
-                inner.point(&id.name, aliases).await?;
+                inner.point(&id.name, pointers).await?;
                 inner.catalog.lock().status(&id).ok_or_else(gone)
             })
             .await
@@ -245,7 +245,7 @@ impl Registry {
                 let _turn = inner.writes.lock().await;
                 let gone = || ModelError::not_found(name.as_str());
                 inner.catalog.lock().model(&name).ok_or_else(gone)?;
-                inner.point(&name, Aliases::default()).await?;
+                inner.point(&name, Pointers::default()).await?;
                 inner.catalog.lock().summary(&name).ok_or_else(gone)
             })
             .await

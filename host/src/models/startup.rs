@@ -16,7 +16,7 @@ use super::ModelError;
 use super::catalog::Stage;
 use super::lifecycle;
 use super::live::LiveModel;
-use super::records::{Aliases, Record, StoredState};
+use super::records::{Pointers, Record, StoredState};
 use super::state::{Inner, blocking};
 use super::status::Failure;
 use crate::embedded::{self, EmbeddedLimits, EmbeddedModel};
@@ -71,12 +71,12 @@ async fn install(
     stored: &[ModelId],
 ) -> Result<(), ModelError> {
     let component = Digest::of(model.component);
-    let (there, aliases, known) = {
+    let (there, pointers, known) = {
         let catalog = inner.catalog.lock();
         let there = catalog.version(id).map(|version| version.record.clone());
         (
             there,
-            catalog.aliases(&id.name),
+            catalog.pointers(&id.name),
             catalog.model(&id.name).is_some(),
         )
     };
@@ -114,21 +114,21 @@ async fn install(
         uploaded_by: None,
         embedded: Some(component),
     };
-    let was_embedded = aliases.active.as_ref().is_some_and(|active| {
+    let was_embedded = pointers.active.as_ref().is_some_and(|active| {
         stored
             .iter()
             .any(|id| id.name == record.id.name && id.version == *active)
     });
-    let aliases = if !known || was_embedded {
-        Aliases {
+    let pointers = if !known || was_embedded {
+        Pointers {
             active: Some(id.version.clone()),
-            pending: aliases.pending,
+            pending: pointers.pending,
         }
     } else {
-        aliases
+        pointers
     };
-    inner.records.put(&record, &aliases).await?;
-    inner.change(|catalog| catalog.put(record, aliases));
+    inner.records.put(&record, &pointers).await?;
+    inner.change(|catalog| catalog.put(record, pointers));
     Ok(())
 }
 
@@ -164,11 +164,11 @@ pub(super) async fn load_all(inner: Arc<Inner>) {
     let mut active = Vec::new();
     let mut ready = Vec::new();
     let mut rest = Vec::new();
-    for (aliases, version) in inner.catalog.lock().versions() {
+    for (pointers, version) in inner.catalog.lock().versions() {
         let record = &version.record;
         let list = match record.state {
             StoredState::Failed(_) => &mut rest,
-            _ if aliases.active.as_ref() == Some(&record.id.version) => &mut active,
+            _ if pointers.active.as_ref() == Some(&record.id.version) => &mut active,
             StoredState::Ready => &mut ready,
             StoredState::Received => &mut rest,
         };

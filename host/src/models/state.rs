@@ -22,7 +22,7 @@ use super::alias::ModelAliases;
 use super::catalog::{Activation, Catalog, Stage};
 use super::config::Config;
 use super::live::LiveModels;
-use super::records::{Aliases, Records};
+use super::records::{Pointers, Records};
 use crate::clock::Clock;
 use crate::db::Db;
 use crate::telemetry::metrics;
@@ -160,12 +160,16 @@ impl Inner {
     }
 
     /// Stores and shows which version is active. The caller holds `writes`.
-    pub(super) async fn point(&self, name: &ModelName, aliases: Aliases) -> Result<(), ModelError> {
-        if self.catalog.lock().aliases(name) == aliases {
+    pub(super) async fn point(
+        &self,
+        name: &ModelName,
+        pointers: Pointers,
+    ) -> Result<(), ModelError> {
+        if self.catalog.lock().pointers(name) == pointers {
             return Ok(());
         }
-        self.records.point(name, &aliases).await?;
-        self.change(|catalog| catalog.point(name, aliases));
+        self.records.point(name, &pointers).await?;
+        self.change(|catalog| catalog.point(name, pointers));
         Ok(())
     }
 
@@ -177,12 +181,12 @@ impl Inner {
     ) -> Result<(), ModelError> {
         let left = {
             let catalog = self.catalog.lock();
-            let aliases = catalog.aliases(name);
+            let pointers = catalog.pointers(name);
             let keep = |version: Option<ModelVersion>| version.filter(|it| !to_remove.contains(it));
             let versions = catalog.model(name).map_or(0, |model| model.versions.len());
-            (versions > to_remove.len()).then(|| Aliases {
-                active: keep(aliases.active),
-                pending: keep(aliases.pending),
+            (versions > to_remove.len()).then(|| Pointers {
+                active: keep(pointers.active),
+                pending: keep(pointers.pending),
             })
         };
         self.records.remove(name, to_remove, left.as_ref()).await?;

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::catalog::{Catalog, Stage};
 use super::config::Config;
-use super::records::{Aliases, Record, StoredState};
+use super::records::{Pointers, Record, StoredState};
 use super::registry::Registry;
 use super::state::{Inner, blocking};
 use super::status::VersionStatus;
@@ -241,9 +241,9 @@ impl Upload {
             uploaded_by: self.by.clone(),
             embedded: None,
         };
-        let aliases = self.aliases(inner);
-        inner.records.put(&record, &aliases).await?;
-        inner.change(|catalog| catalog.put(record, aliases));
+        let pointers = self.pointers(inner);
+        inner.records.put(&record, &pointers).await?;
+        inner.change(|catalog| catalog.put(record, pointers));
         self.has_replaced = old.is_some_and(|old| old.digest != self.digest);
         lifecycle::start(inner, &self.id);
         self.status(inner)
@@ -251,27 +251,27 @@ impl Upload {
 
     /// Takes note that what is there was sent again. The caller holds `writes`.
     async fn keep(&self, inner: &Arc<Inner>) -> Result<VersionStatus, ModelError> {
-        inner.point(&self.id.name, self.aliases(inner)).await?;
+        inner.point(&self.id.name, self.pointers(inner)).await?;
         self.status(inner)
     }
 
-    /// The aliases as they are to be now.
-    fn aliases(&self, inner: &Inner) -> Aliases {
+    /// The pointers as they are to be now.
+    fn pointers(&self, inner: &Inner) -> Pointers {
         let catalog = inner.catalog.lock();
-        let mut aliases = catalog.aliases(&self.id.name);
+        let mut pointers = catalog.pointers(&self.id.name);
         if self.activate {
             let runs = catalog
                 .version(&self.id)
                 .is_some_and(|version| version.live().is_some());
             let version = Some(self.id.version.clone());
             // What does not run yet becomes active when it does; until then the old one serves.
-            (aliases.active, aliases.pending) = if runs {
+            (pointers.active, pointers.pending) = if runs {
                 (version, None)
             } else {
-                (aliases.active, version)
+                (pointers.active, version)
             };
         }
-        aliases
+        pointers
     }
 
     fn status(&self, inner: &Inner) -> Result<VersionStatus, ModelError> {

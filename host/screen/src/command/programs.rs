@@ -140,7 +140,7 @@ impl Scan<'_, '_> {
                     || next.reads(word!("equ"))
                     || next.reads_any(words!["exist", "defined", "errorlevel"])
             });
-        let plain = self.cx.frame.plain <= 4 && !self.cx.frame.talks;
+        let plain = self.cx.context.plain <= 4 && !self.cx.context.talks;
         let test = rest.first().is_some_and(|next| {
             next.has(Classes::LOGIC)
                 || next.is_any(b"\"(%")
@@ -164,7 +164,7 @@ impl Scan<'_, '_> {
             && rest.get(1).is_some_and(|next| next.is(b':'));
         let greets = token.reads_any(GREETINGS);
         // `noop` alone is a word; behind a line break it is a command.
-        let short = token.begins_line() && token.start > 0 && self.cx.frame.words <= 4;
+        let short = token.begins_line() && token.start > 0 && self.cx.context.words <= 4;
         self.found
             .add_if(mail || (greets && short), Feature::CommandMail, token.start);
     }

@@ -2,7 +2,7 @@
 
 use crate::features::Feature;
 use crate::lexicon::{self, Classes};
-use crate::near::{Rule, Traits};
+use crate::look_ahead::{Rule, Traits};
 
 /// Any command.
 const COMMAND: Traits = Traits::of(lexicon::COMMAND);

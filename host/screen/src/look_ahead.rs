@@ -97,7 +97,7 @@ const _: () = assert!(Traits::of(Classes::ALL).0 < Traits::ODD_DOUBLE.0);
 
 /// What stands around one token.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Near {
+pub(crate) struct LookAhead {
     pub(crate) before: Traits,
     pub(crate) this: Traits,
     pub(crate) next: Traits,
@@ -176,9 +176,9 @@ impl Nearby {
 
     /// What stands near the token `at` of the part.
     #[inline]
-    pub(crate) fn near(&self, at: usize) -> Near {
+    pub(crate) fn near(&self, at: usize) -> LookAhead {
         let of = |at: usize| self.traits.get(at).copied().unwrap_or_default();
-        Near {
+        LookAhead {
             before: of(at),
             this: of(at + 1),
             next: of(at + 2),
@@ -243,7 +243,7 @@ struct Need {
 impl Need {
     /// Without a branch for each place.
     #[inline]
-    const fn is_met(self, near: &Near) -> bool {
+    const fn is_met(self, near: &LookAhead) -> bool {
         near.before.has(self.before) & near.next.has(self.next) & near.ahead.has(self.ahead)
     }
 }
@@ -253,7 +253,7 @@ const RULES_MAX: usize = 3;
 
 /// What the rules of a grammar need, by the sign they begin at.
 #[derive(Debug, Default)]
-pub(crate) struct Needs {
+pub(crate) struct Prefilter {
     /// The signs that rules begin at which may be met in the part.
     active: Traits,
     /// Of each active sign, where its needs are.
@@ -263,7 +263,7 @@ pub(crate) struct Needs {
     chosen: Vec<u16>,
 }
 
-impl Needs {
+impl Prefilter {
     /// Turns to a part in which nothing stands but `present`. What the rules could find that was
     /// found already is no reason to look again.
     pub(crate) fn turn_to(&mut self, rules: &[Rule], present: Traits, found: &Found) {
@@ -329,7 +329,7 @@ impl Needs {
 
     /// True when a rule may be met that begins at the sign in the middle, which is active.
     #[inline]
-    pub(crate) fn may_be_met(&self, near: &Near) -> bool {
+    pub(crate) fn may_be_met(&self, near: &LookAhead) -> bool {
         let place = self.places.get(near.this.0.trailing_zeros() as usize);
         let needs = place.and_then(|place| self.signs.get(usize::from(*place)));
         needs.is_some_and(|[a, b, c]| a.is_met(near) | b.is_met(near) | c.is_met(near))

@@ -5,7 +5,7 @@ use crate::token::{Kind, Token};
 
 /// Figures on the text outside code.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Frame {
+pub(crate) struct Context {
     /// Words of any kind.
     pub(crate) words: u32,
     /// Words that stand alone between spaces, as in a sentence, and belong to no grammar.
@@ -32,7 +32,7 @@ pub(crate) struct Frame {
     pub(crate) inline: bool,
 }
 
-impl Frame {
+impl Context {
     /// True when the text around the code is prose, which makes the code a quotation.
     pub(crate) fn is_prose(&self) -> bool {
         const FOREIGN_MIN: u32 = 4;
@@ -52,53 +52,53 @@ impl Frame {
     /// Reads more tokens of `text`, which need not follow those read before.
     pub(crate) fn read(&mut self, text: &str, tokens: &[Token]) {
         const FIRST_WORDS: u32 = 6;
-        let frame = self;
+        let context = self;
         let mut run = 0;
         let ordered = begins_with_command(tokens);
         for (at, token) in tokens.iter().enumerate() {
             let follows = at.checked_add(1).and_then(|next| tokens.get(next));
             let filled = follows.is_some_and(|next| !next.begins_line());
-            frame.lines += u32::from(token.begins_line() && filled);
+            context.lines += u32::from(token.begins_line() && filled);
             if token.is_code() {
                 let block = token.is_indented() || (token.is_any(b"`~") && token.length() >= 3);
-                frame.block |= block;
-                frame.inline |= !block && token.is(b'`');
+                context.block |= block;
+                context.inline |= !block && token.is(b'`');
                 run = 0;
                 continue;
             }
             if !token.is_word() {
-                frame.punct += 1;
+                context.punct += 1;
                 run *= u32::from(token.is_any(b",.'-"));
                 continue;
             }
             let next = at.checked_add(1).and_then(|next| tokens.get(next));
-            frame.words += 1;
-            frame.sql += u32::from(token.has(lexicon::SQL) && !token.has(Classes::STOP));
+            context.words += 1;
+            context.sql += u32::from(token.has(lexicon::SQL) && !token.has(Classes::STOP));
             if token.is_foreign() {
                 let word = token.text(text);
                 let letters = word.chars().filter(|letter| !letter.is_ascii()).count();
-                frame.foreign += u32::try_from(letters).unwrap_or(u32::MAX);
+                context.foreign += u32::try_from(letters).unwrap_or(u32::MAX);
             }
             if !is_plain(at, tokens, token, next) {
                 run = 0;
                 continue;
             }
             let code = token.has(lexicon::SQL.or(lexicon::COMMAND));
-            if token.has(Classes::TALK) && frame.words <= FIRST_WORDS {
+            if token.has(Classes::TALK) && context.words <= FIRST_WORDS {
                 // `find the`, but not `find /`.
-                let speaks = frame.words == 1
+                let speaks = context.words == 1
                     && next.is_some_and(|next| next.has(Classes::STOP) || next.is(b'$'));
-                frame.talks |= (!code && !ordered) || speaks;
+                context.talks |= (!code && !ordered) || speaks;
             }
-            frame.asks |= next.is_some_and(|next| next.is(b'?') && !next.is_spaced());
+            context.asks |= next.is_some_and(|next| next.is(b'?') && !next.is_spaced());
             // A word that code uses too says nothing either way.
             if code || (token.length() < 2 && !token.has(Classes::STOP)) {
                 continue;
             }
-            frame.stop += u32::from(token.has(Classes::STOP));
-            frame.plain += 1;
+            context.stop += u32::from(token.has(Classes::STOP));
+            context.plain += 1;
             run += 1;
-            frame.plain_run = frame.plain_run.max(run);
+            context.plain_run = context.plain_run.max(run);
         }
     }
 }

@@ -4,8 +4,8 @@ use crate::command::Command;
 use crate::grammar::Grammar;
 use crate::ldap::Ldap;
 use crate::lexicon::{self, Classes, WORD_BYTES_MAX, WordHash};
+use crate::look_ahead::Rule;
 use crate::markup::Markup;
-use crate::near::Rule;
 use crate::sql::Sql;
 use crate::token::{FOREIGN, INDENTED, Kind, NEW_LINE, SPACED, Token};
 use crate::{markup, sql};
@@ -75,7 +75,7 @@ fn rules_of(sign: u8) -> Classes {
 
 /// Cuts a text from front to end.
 #[derive(Debug)]
-pub(crate) struct Cutter<'t> {
+pub(crate) struct Tokenizer<'t> {
     text: &'t str,
     bytes: &'t [u8],
     at: usize,
@@ -83,7 +83,7 @@ pub(crate) struct Cutter<'t> {
     flags: u8,
 }
 
-impl<'t> Cutter<'t> {
+impl<'t> Tokenizer<'t> {
     /// Cuts `text` from the byte `at` on.
     pub(crate) const fn new(text: &'t str, at: usize) -> Self {
         Self {
