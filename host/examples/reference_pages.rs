@@ -6,6 +6,10 @@ fn main() -> std::io::Result<()> {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
     std::fs::write(docs.join("audit-events.md"), belljar::audit::reference())?;
     std::fs::write(
+        docs.join("model-toml.md"),
+        belljar::config::manifest_reference(),
+    )?;
+    std::fs::write(
         docs.join("metrics.md"),
         belljar::telemetry::metrics::reference(),
     )

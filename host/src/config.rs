@@ -7,6 +7,7 @@
 
 mod environment;
 mod file;
+mod manifest_reference;
 mod problem;
 mod reference;
 mod resolve;
@@ -16,6 +17,7 @@ mod table;
 mod values;
 
 pub use environment::{Environment, SystemEnvironment};
+pub use manifest_reference::manifest_reference;
 pub use problem::{ConfigError, Problem, Source};
 pub use reference::reference;
 pub use resolve::{Effective, Overrides, Resolved, resolve, resolve_data_dir};

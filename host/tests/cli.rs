@@ -14,6 +14,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use belljar_bundle::manifest_keys;
 use serde_json::Value;
 use server::{Home, Server, http, signal};
 
@@ -244,6 +245,32 @@ fn a_bundle_that_the_server_would_refuse_fails_the_check() {
             .contains("missing.tar")
     );
     assert!(home.fails(1, &["pack", "nowhere"]).contains("nowhere"));
+}
+
+/// What `docs/model-toml.md` says of each limit: which setting bounds it.
+#[test]
+fn a_limit_over_the_policy_is_refused_with_the_setting_that_decides() {
+    let home = Home::new();
+    let mut tried = 0;
+    for key in manifest_keys().filter(|key| key.table == "limits") {
+        let [setting] = key.bound_settings else {
+            panic!("{}", key.full_name());
+        };
+        let small = match key.name {
+            "memory" | "output" => "64 KiB",
+            "deadline" => "1 ms",
+            _ => "1000",
+        };
+        let limits = format!("[limits]\n{} = {}\n", key.name, key.example);
+        let folder = home.project(key.name, &format!("{ECHO_PROJECT}{limits}"));
+        let set = format!("{setting}={small}");
+        let told = home.fails(1, &["check", folder.to_str().unwrap(), "--set", &set]);
+        for part in [key.full_name().as_str(), setting, "at most"] {
+            assert!(told.contains(part), "{told} lacks {part}");
+        }
+        tried += 1;
+    }
+    assert!(tried >= 5, "{tried}");
 }
 
 #[test]

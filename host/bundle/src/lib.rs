@@ -48,7 +48,10 @@ mod unpack;
 pub use digest::{Digest, DigestError, Hasher};
 pub use error::{BundleError, Place};
 pub use limits::ArchiveLimits;
-pub use manifest::{MANIFEST_PATH, Manifest, RequestedLimits};
+pub use manifest::{
+    MANIFEST_PATH, Manifest, ManifestKey, ManifestValue, Presence, RequestedLimits,
+    manifest_example, manifest_keys,
+};
 pub use names::{ModelId, ModelName, ModelVersion, NameError};
 pub use path::{AssetName, PathError, PathRule};
 pub use signature::{

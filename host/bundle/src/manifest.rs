@@ -3,6 +3,8 @@
 
 mod canonical;
 mod draft;
+mod fields;
+mod keys;
 
 use std::collections::BTreeMap;
 
@@ -11,14 +13,16 @@ use crate::error::BundleError;
 use crate::names::{ModelId, ModelName, ModelVersion};
 use crate::path::{AssetName, PathSet};
 use crate::signature::Signature;
-use crate::units::{ByteSize, DurationText, Fuel};
 pub(crate) use draft::Draft;
+pub use keys::{
+    ManifestKey, ManifestValue, Presence, RequestedLimits, manifest_example, manifest_keys,
+};
 
 /// The manifest's path in the archive.
 pub const MANIFEST_PATH: &str = "model.toml";
 
-/// The schemas that this version reads.
-const SCHEMA: i64 = 1;
+/// The schema that this version reads and writes.
+const MANIFEST_SCHEMA: i64 = 1;
 const SCHEMAS_KNOWN: &str = "1";
 
 /// What a bundle says about itself, checked: names and digests are well formed, no name is there
@@ -36,22 +40,6 @@ pub struct Manifest {
     assets: BTreeMap<AssetName, Digest>,
     digests: BTreeMap<AssetName, Digest>,
     signature: Option<Signature>,
-}
-
-/// What a model asks for. The host's policy caps each; what is not asked for has the host's
-/// default.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RequestedLimits {
-    /// Linear memory, summed over all memories of the component.
-    pub memory: Option<ByteSize>,
-    /// For one request.
-    pub fuel: Option<Fuel>,
-    /// For the one load before the snapshot.
-    pub load_fuel: Option<Fuel>,
-    /// Wall time of one request.
-    pub deadline: Option<DurationText>,
-    /// Bytes of one answer.
-    pub output: Option<ByteSize>,
 }
 
 impl Manifest {

@@ -44,6 +44,11 @@ impl ByteSize {
     pub const fn as_u64(self) -> u64 {
         self.0
     }
+
+    /// The units that its text form may have.
+    pub fn units() -> impl Iterator<Item = &'static str> {
+        BYTE_UNITS.iter().map(|(name, _)| *name)
+    }
 }
 
 impl From<u64> for ByteSize {
@@ -135,6 +140,11 @@ impl DurationText {
     /// The span for use with clocks and timers.
     pub const fn as_duration(self) -> Duration {
         self.0
+    }
+
+    /// The units that its text form may have.
+    pub fn units() -> impl Iterator<Item = &'static str> {
+        TIME_UNITS.iter().map(|(name, _)| *name)
     }
 }
 

@@ -64,7 +64,8 @@ pub enum ModelError {
     Bundle(#[from] BundleError),
     /// The manifest asks for more than this server allows. The uploader's fault.
     #[error(
-        "the manifest asks for {asked} of `limits.{limit}`, and this server allows at most {allowed}"
+        "the manifest asks for {asked} of `limits.{limit}`, and this server allows at most {allowed} \
+         (`policy.{limit}_max`)"
     )]
     LimitTooHigh {
         /// The key in the manifest's `[limits]`.

@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
 
-use super::{Manifest, SCHEMA};
+use super::{MANIFEST_SCHEMA, Manifest};
 use crate::digest::Digest;
 use crate::path::AssetName;
 
 pub(super) fn write(manifest: &Manifest, with_signature: bool) -> String {
     let mut out = String::new();
-    pair(&mut out, "schema", SCHEMA);
+    pair(&mut out, "schema", MANIFEST_SCHEMA);
     pair(&mut out, "name", quoted(manifest.id.name.as_str()));
     pair(
         &mut out,
@@ -24,26 +24,12 @@ pub(super) fn write(manifest: &Manifest, with_signature: bool) -> String {
         manifest.description.as_deref().map(quoted),
     );
     optional(&mut out, "license", manifest.license.as_deref().map(quoted));
-    let limits = &manifest.limits;
-    if *limits != Default::default() {
+    let limits = manifest.limits.written();
+    if !limits.is_empty() {
         table(&mut out, "limits");
-        optional(
-            &mut out,
-            "memory",
-            limits.memory.map(|size| quoted(&size.to_string())),
-        );
-        optional(&mut out, "fuel", limits.fuel);
-        optional(&mut out, "load_fuel", limits.load_fuel);
-        optional(
-            &mut out,
-            "deadline",
-            limits.deadline.map(|time| quoted(&time.to_string())),
-        );
-        optional(
-            &mut out,
-            "output",
-            limits.output.map(|size| quoted(&size.to_string())),
-        );
+        for (name, amount) in limits {
+            pair(&mut out, name, amount);
+        }
     }
     digests(&mut out, "assets", &manifest.assets);
     digests(&mut out, "digests", &manifest.digests);

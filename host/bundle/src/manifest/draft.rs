@@ -2,36 +2,20 @@
 //! folder does before packing; [`Draft::complete`] makes a [`Manifest`] of one that leaves none.
 
 use std::collections::BTreeMap;
-use std::str::FromStr;
 
 use toml::{Table, Value};
 
-use super::{Manifest, RequestedLimits, SCHEMA, SCHEMAS_KNOWN};
+use super::fields::{
+    in_value, parse_text, refuse_unknown, require, subtable, text_of, under, wrong_type,
+};
+use super::keys::{DESCRIPTION_BYTES_MAX, LICENSE_BYTES_MAX, known_in};
+use super::{MANIFEST_SCHEMA, Manifest, RequestedLimits, SCHEMAS_KNOWN};
 use crate::digest::Digest;
 use crate::error::BundleError;
 use crate::names::{ModelId, ModelName, ModelVersion};
 use crate::path::AssetName;
 use crate::signature::Signature;
-use crate::text::{nearest, quotable};
-use crate::units::{ByteSize, DurationText, Fuel};
-
-const KEYS: &[&str] = &[
-    "schema",
-    "name",
-    "version",
-    "component",
-    "description",
-    "license",
-    "limits",
-    "assets",
-    "digests",
-    "signature",
-];
-const LIMIT_KEYS: &[&str] = &["memory", "fuel", "load_fuel", "deadline", "output"];
-const SIGNATURE_KEYS: &[&str] = &["key", "value"];
-
-const DESCRIPTION_BYTES_MAX: usize = 4096;
-const LICENSE_BYTES_MAX: usize = 256;
+use crate::text::quotable;
 
 /// A manifest on its way in.
 #[derive(Debug)]
@@ -59,13 +43,13 @@ impl Draft {
         let schema = schema
             .as_integer()
             .ok_or_else(|| wrong_type("schema", "an integer", schema))?;
-        if schema != SCHEMA {
+        if schema != MANIFEST_SCHEMA {
             return Err(BundleError::SchemaUnknown {
                 got: schema,
                 known: SCHEMAS_KNOWN,
             });
         }
-        refuse_unknown(&table, "", KEYS)?;
+        refuse_unknown(&table, "", &known_in(""))?;
         let name: ModelName = parse_text("name", require(&table, "name")?)?;
         let version: ModelVersion = parse_text("version", require(&table, "version")?)?;
         let component = text_of("component", require(&table, "component")?)?.to_owned();
@@ -75,7 +59,7 @@ impl Draft {
             description: prose(&table, "description", DESCRIPTION_BYTES_MAX)?,
             license: prose(&table, "license", LICENSE_BYTES_MAX)?,
             limits: match subtable(&table, "limits")? {
-                Some(limits) => requested_limits(limits)?,
+                Some(limits) => RequestedLimits::read(limits)?,
                 None => RequestedLimits::default(),
             },
             assets: match subtable(&table, "assets")? {
@@ -149,49 +133,8 @@ fn open_digest(table: &str, name: &str) -> BundleError {
     }
 }
 
-fn requested_limits(table: &Table) -> Result<RequestedLimits, BundleError> {
-    refuse_unknown(table, "limits", LIMIT_KEYS)?;
-    let size = |key| amount::<ByteSize>(table, key, "a size such as \"256 MiB\"");
-    let fuel = |key| amount::<Fuel>(table, key, "a whole number of fuel units");
-    Ok(RequestedLimits {
-        memory: size("memory")?,
-        fuel: fuel("fuel")?,
-        load_fuel: fuel("load_fuel")?,
-        deadline: amount::<DurationText>(table, "deadline", "a time such as \"10 s\"")?,
-        output: size("output")?,
-    })
-}
-
-/// An amount above zero: a model that asks for none of something can do nothing.
-fn amount<T>(table: &Table, key: &str, expected: &'static str) -> Result<Option<T>, BundleError>
-where
-    T: serde::de::DeserializeOwned + Default + PartialEq,
-{
-    let Some(value) = table.get(key) else {
-        return Ok(None);
-    };
-    let key = under("limits", key);
-    if !value.is_str() && !value.is_integer() {
-        return Err(wrong_type(&key, expected, value));
-    }
-    let amount: T = in_value(
-        &key,
-        value.clone().try_into().map_err(|error: toml::de::Error| {
-            // One line: the long form would quote the value as a document of its own.
-            error.message().to_owned()
-        }),
-    )?;
-    if amount == T::default() {
-        return Err(BundleError::ManifestValue {
-            key,
-            reason: "must be above zero".to_owned(),
-        });
-    }
-    Ok(Some(amount))
-}
-
 fn read_signature(table: &Table) -> Result<Signature, BundleError> {
-    refuse_unknown(table, "signature", SIGNATURE_KEYS)?;
+    refuse_unknown(table, "signature", &known_in("signature"))?;
     let field = |key: &str| {
         let full = under("signature", key);
         let value = table
@@ -230,76 +173,6 @@ fn prose(table: &Table, key: &str, bytes_max: usize) -> Result<Option<String>, B
         return Err(refuse("control characters are not allowed".to_owned()));
     }
     Ok(Some(text.to_owned()))
-}
-
-fn require<'a>(table: &'a Table, key: &str) -> Result<&'a Value, BundleError> {
-    table
-        .get(key)
-        .ok_or_else(|| BundleError::ManifestMissingKey {
-            key: key.to_owned(),
-        })
-}
-
-fn subtable<'a>(table: &'a Table, key: &str) -> Result<Option<&'a Table>, BundleError> {
-    match table.get(key) {
-        None => Ok(None),
-        Some(Value::Table(inner)) => Ok(Some(inner)),
-        Some(other) => Err(wrong_type(key, "a table", other)),
-    }
-}
-
-fn text_of<'a>(key: &str, value: &'a Value) -> Result<&'a str, BundleError> {
-    value
-        .as_str()
-        .ok_or_else(|| wrong_type(key, "a text in quotes", value))
-}
-
-fn parse_text<T: FromStr<Err: ToString>>(key: &str, value: &Value) -> Result<T, BundleError> {
-    in_value(key, text_of(key, value)?.parse())
-}
-
-/// Puts the key before what a parser of values says.
-fn in_value<T, E: ToString>(key: &str, result: Result<T, E>) -> Result<T, BundleError> {
-    result.map_err(|error| BundleError::ManifestValue {
-        key: key.to_owned(),
-        reason: error.to_string(),
-    })
-}
-
-fn refuse_unknown(table: &Table, parent: &str, known: &[&'static str]) -> Result<(), BundleError> {
-    match table.keys().find(|key| !known.contains(&key.as_str())) {
-        None => Ok(()),
-        Some(key) => Err(BundleError::ManifestUnknownKey {
-            nearest: nearest(key, known),
-            key: under(parent, key),
-        }),
-    }
-}
-
-/// `table.key`, made safe to print.
-fn under(table: &str, key: &str) -> String {
-    if table.is_empty() {
-        quotable(key)
-    } else {
-        format!("{table}.{}", quotable(key))
-    }
-}
-
-fn wrong_type(key: &str, expected: &'static str, value: &Value) -> BundleError {
-    let got = match value {
-        Value::String(_) => "a text",
-        Value::Integer(_) => "an integer",
-        Value::Float(_) => "a number with a fraction",
-        Value::Boolean(_) => "a truth value",
-        Value::Datetime(_) => "a date",
-        Value::Array(_) => "a list",
-        Value::Table(_) => "a table",
-    };
-    BundleError::ManifestType {
-        key: key.to_owned(),
-        expected,
-        got,
-    }
 }
 
 fn syntax(text: &str, error: &toml::de::Error) -> BundleError {

@@ -8,6 +8,7 @@
 )]
 
 use super::*;
+use crate::units::{ByteSize, DurationText, Fuel};
 
 const ZERO: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
 
@@ -193,4 +194,47 @@ fn deep_nesting_is_refused_and_does_not_overflow_the_stack() {
     assert_eq!(code(&deep), "manifest_syntax");
     let dotted = format!("{} = 1", vec!["a"; 50_000].join("."));
     assert!(Manifest::parse(&dotted).is_err());
+}
+
+/// A value of the wrong type shows that a key is read, and under which name.
+#[test]
+fn every_key_of_the_list_is_read() {
+    for key in manifest_keys() {
+        let name = key.name.replace(ManifestKey::ANY_FILE, "m.wasm");
+        let wrong = format!("\"{name}\" = [1]\n");
+        let sound = text("");
+        let others = sound.lines().take(4).map(|line| format!("{line}\n"));
+        let text: String = if key.table.is_empty() {
+            let others = others.filter(|line| !line.starts_with(&format!("{name} =")));
+            others.chain([wrong]).collect()
+        } else {
+            others
+                .chain([format!("[{}]\n", key.table), wrong])
+                .collect()
+        };
+        let found = match Manifest::parse(&text).unwrap_err() {
+            BundleError::ManifestType { key, .. } => key,
+            other => panic!("{}: {other}", key.full_name()),
+        };
+        let full_name = key.full_name();
+        assert_eq!(
+            found,
+            full_name.replace("\"PATH\"", "m.wasm"),
+            "{full_name}"
+        );
+    }
+}
+
+#[test]
+fn the_example_of_the_reference_has_every_key_that_authors_write() {
+    let example = manifest_example();
+    let draft = Draft::parse(&example).unwrap();
+    assert_eq!(draft.limits.written().len(), RequestedLimits::KEYS.len());
+    assert!(draft.description.is_some() && draft.license.is_some());
+    assert_eq!(draft.assets.unwrap().len(), 1);
+    assert_eq!(draft.digests.len(), 1);
+    for key in manifest_keys() {
+        let packed = key.presence == Presence::Packed;
+        assert_eq!(key.example.is_empty(), packed, "{}", key.full_name());
+    }
 }
