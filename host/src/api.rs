@@ -10,6 +10,8 @@ mod oip;
 pub(crate) mod openai;
 mod operations;
 pub(crate) mod tensors;
+mod text_body;
+pub(crate) mod texts;
 
 pub(crate) use operations::metrics_route;
 

@@ -21,7 +21,7 @@ use crate::limits::{Admission, RateError, TokenAdmission};
 use crate::models::{LiveModel, ModelError, Registry};
 use belljar_sandbox::wit::{embeddings, tensors};
 use belljar_sandbox::{Completed, RunError};
-pub use calls::{EmbeddingCall, Mark, TensorCall, TextCall};
+pub use calls::{EmbeddingCall, Mark, Places, TensorCall, TextCall};
 pub use context::RequestContext;
 pub use outcome::code;
 pub use screen::ScreenRefusal;

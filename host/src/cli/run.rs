@@ -17,9 +17,10 @@ use super::bundles::size;
 use super::ephemeral_server::{self, EphemeralServer};
 use super::{Failure, SettingArgs, block_on, output};
 use crate::api::openai::wire::{
-    ChatRequest, Completion, EmbeddingsRequest, Head, Sifted, TokenLimits, write_embeddings,
+    ChatRequest, CompletionRequest, EmbeddingsRequest, Sifted, write_embeddings,
 };
 use crate::api::tensors::infer;
+use crate::api::texts::{Answerer, TextApi};
 use crate::app::App;
 use crate::auth::{Authorized, Infer};
 use crate::generation::Event;
@@ -110,6 +111,7 @@ impl Input {
 /// A request to the model, as the body that one of the surfaces takes.
 enum Call {
     Chat(Value),
+    Completion(Value),
     Embeddings(Value),
     Tensors(Value),
 }
@@ -134,6 +136,9 @@ impl Question {
                 )
             }
             Self::Json(json) if json.get("messages").is_some() => Call::Chat(naming(json, model)),
+            Self::Json(json) if json.get("prompt").is_some() && can.has(Capability::Text) => {
+                Call::Completion(naming(json, model))
+            }
             Self::Json(json) if json.get("input").is_some() && can.has(Capability::Embeddings) => {
                 Call::Embeddings(naming(json, model))
             }
@@ -180,7 +185,14 @@ async fn answer(app: &App, status: &VersionStatus, question: Question) -> Result
 
 async fn ask(run: Run<'_>, status: &VersionStatus, question: Question) -> Result<()> {
     match question.into_call(status)? {
-        Call::Chat(body) => run.chat(&body).await,
+        Call::Chat(body) => {
+            let route = "/v1/chat/completions";
+            run.texts::<Sifted<ChatRequest>>(route, &body).await
+        }
+        Call::Completion(body) => {
+            let route = "/v1/completions";
+            run.texts::<Sifted<CompletionRequest>>(route, &body).await
+        }
         Call::Embeddings(body) => run.embeddings(&body).await,
         Call::Tensors(body) => run.tensors(&body).await,
     }
@@ -207,30 +219,31 @@ impl<'a> Run<'a> {
         })
     }
 
-    async fn chat(self, body: &Value) -> Result<()> {
-        let wire: Sifted<ChatRequest> = self.read(body)?;
-        let config = self.app.http_config();
-        let sorted = wire.settle(config.input.unknown_members);
-        let (wire, others) = sorted.map_err(refusal)?;
-        let asked = wire.model.clone();
-        let limits = TokenLimits::from(config);
-        let (call, style) = wire.read(others, limits).map_err(refusal)?;
+    /// Runs a request for texts of either kind.
+    async fn texts<A: TextApi + DeserializeOwned>(self, route: &str, body: &Value) -> Result<()> {
+        let request: A = self.read(body)?;
+        let asked = request.model().to_owned();
+        let read = request.read(self.app.http_config()).map_err(refusal)?;
         let inference = self.app.inference();
-        let call = inference.screen(&self.context, call).map_err(refusal)?;
-        let admission = self.admit_tokens("/v1/chat/completions")?;
+        let call = inference
+            .screen(&self.context, read.call)
+            .map_err(refusal)?;
+        let admission = self.admit_tokens(route)?;
         let (caller, context) = (&self.caller, &self.context);
-        if style.is_stream {
+        if read.is_stream {
             let texts = inference.stream(caller, call, admission, context, self.since);
             return print_stream(texts.await.map_err(refusal)?).await;
         }
         let text = inference.generate(caller, call, admission, context, self.since);
         let text = text.await.map_err(refusal)?;
-        let head = Head::new(asked, &text.model, self.app.clock().now());
-        let mut completion = Completion::new(head, &text.usage);
-        for events in text.answers {
-            completion.add(events, &style);
-        }
-        output::line(serde_json::to_string(&completion)?)
+        let model = text.model.clone();
+        let answerer = Answerer {
+            asked,
+            model: &model,
+            created: self.app.clock().now(),
+        };
+        let answer = A::answer(answerer, text, read.style);
+        output::line(serde_json::to_string(&answer)?)
     }
 
     async fn embeddings(self, body: &Value) -> Result<()> {

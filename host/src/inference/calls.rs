@@ -13,11 +13,17 @@ use belljar_screen::FieldKind;
 pub struct TextCall {
     /// The name of the model, as asked for.
     pub model: String,
-    /// What the model gets.
+    /// What the model gets, with the first prompt.
     pub request: text::Request,
+    /// The prompts after the first, each of which gets answers of its own.
+    pub further_prompts: Vec<text::Prompt>,
+    /// What the caller's API calls the places of the texts.
+    pub places: Places,
     /// What the host holds each answer to.
     pub limits: OutputLimits,
-    /// How many answers.
+    /// About how many tokens all prompts have.
+    pub prompt_tokens_estimate: u32,
+    /// How many answers to each prompt.
     pub choices: u32,
     /// Whether the caller left the number of tokens to the server.
     pub tokens_are_default: bool,
@@ -25,20 +31,62 @@ pub struct TextCall {
     pub marks: Vec<Mark>,
 }
 
+/// What an API calls the places of the texts in a request.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// The place of each message; `messages[0]` and so on where it is empty.
+    pub messages: Vec<String>,
+    /// The path from a tool to its name, description and schema.
+    pub tool: &'static str,
+    /// The path from a tool to its schema.
+    pub schema: &'static str,
+    /// The path to the form that the answer is to have.
+    pub format: &'static str,
+    /// The member with the stop strings.
+    pub stop: &'static str,
+}
+
+impl Default for Places {
+    /// The places of a chat completion.
+    fn default() -> Self {
+        Self {
+            messages: Vec::new(),
+            tool: "function.",
+            schema: "parameters",
+            format: "response_format.json_schema",
+            stop: "stop",
+        }
+    }
+}
+
+impl Places {
+    fn message(&self, index: usize) -> String {
+        let named = self.messages.get(index).cloned();
+        named.unwrap_or_else(|| format!("messages[{index}]"))
+    }
+}
+
 impl TextCall {
-    /// The most tokens that the request can use: its prompt, and all of its answers.
+    /// How many answers there are to be to all prompts.
+    #[must_use]
+    pub fn answers(&self) -> u32 {
+        let prompts = u32::try_from(self.further_prompts.len()).unwrap_or(u32::MAX);
+        self.choices.saturating_mul(prompts.saturating_add(1))
+    }
+
+    /// The most tokens that the request can use: its prompts, and all of its answers.
     #[must_use]
     pub fn tokens_max(&self) -> u32 {
-        let answers = self.limits.max_tokens.saturating_mul(self.choices);
-        self.limits.prompt_tokens_estimate.saturating_add(answers)
+        let answers = self.limits.max_tokens.saturating_mul(self.answers());
+        self.prompt_tokens_estimate.saturating_add(answers)
     }
 
     /// Where the caller did not say how long an answer may be, makes it as long as a request
     /// with `limit` tokens can be: nobody should be refused for a default of the server's.
     pub(super) fn fit_default_tokens(&mut self, limit: u32) {
         if self.tokens_are_default && self.tokens_max() > limit {
-            let left = limit.saturating_sub(self.limits.prompt_tokens_estimate);
-            let each = (left / self.choices.max(1)).max(1);
+            let left = limit.saturating_sub(self.prompt_tokens_estimate);
+            let each = (left / self.answers().max(1)).max(1);
             self.limits.max_tokens = each;
         }
     }
@@ -58,28 +106,20 @@ pub struct Mark {
 impl Texts for TextCall {
     fn visit(&mut self, see: &mut Inspection<'_>) -> Result<(), Box<Objection>> {
         see.name(FieldKind::Identifier, || "model".to_owned(), &self.model)?;
-        match &mut self.request.prompt {
-            text::Prompt::Messages(messages) => {
-                for (index, message) in messages.iter_mut().enumerate() {
-                    visit_message(see, index, message)?;
-                }
-            }
-            text::Prompt::Text(prompt) => {
-                see.text(FieldKind::Prompt, || "prompt".to_owned(), &mut prompt.text)?;
-                if let Some(suffix) = &mut prompt.suffix {
-                    see.text(FieldKind::Prompt, || "suffix".to_owned(), suffix)?;
-                }
-            }
-            text::Prompt::Tokens(_) => {}
+        let is_alone = self.further_prompts.is_empty();
+        let first = std::iter::once(&mut self.request.prompt);
+        for (index, prompt) in first.chain(&mut self.further_prompts).enumerate() {
+            visit_prompt(see, &self.places, (!is_alone).then_some(index), prompt)?;
         }
+        let places = &self.places;
         for (index, tool) in self.request.tools.iter_mut().enumerate() {
-            let place = |field: &str| format!("tools[{index}].function.{field}");
+            let place = |field: &str| format!("tools[{index}].{}{field}", places.tool);
             see.name(FieldKind::Identifier, || place("name"), &tool.name)?;
             if let Some(description) = &mut tool.description {
                 see.text(FieldKind::Schema, || place("description"), description)?;
             }
             if let Some(parameters) = &mut tool.parameters {
-                see.json(FieldKind::Schema, || place("parameters"), parameters)?;
+                see.json(FieldKind::Schema, || place(places.schema), parameters)?;
             }
         }
         self.visit_options(see)?;
@@ -91,7 +131,7 @@ impl TextCall {
     /// What says how the answer is to be.
     fn visit_options(&mut self, see: &mut Inspection<'_>) -> Result<(), Box<Objection>> {
         if let text::ResponseFormat::JsonSchema(format) = &mut self.request.response_format {
-            let place = |field: &str| format!("response_format.json_schema.{field}");
+            let place = |field: &str| format!("{}.{field}", self.places.format);
             see.name(FieldKind::Identifier, || place("name"), &format.name)?;
             see.json(FieldKind::Schema, || place("schema"), &mut format.schema)?;
         }
@@ -104,7 +144,8 @@ impl TextCall {
         }
         // The model and the host each have these; they stay the same.
         for (index, stop) in self.request.stop.iter_mut().enumerate() {
-            see.text(FieldKind::Schema, || format!("stop[{index}]"), stop)?;
+            let place = || format!("{}[{index}]", self.places.stop);
+            see.text(FieldKind::Schema, place, stop)?;
         }
         self.request.stop.retain(|stop| !stop.is_empty());
         self.limits.stop.clone_from(&self.request.stop);
@@ -127,12 +168,36 @@ const fn place_of(role: text::Role) -> FieldKind {
     }
 }
 
+fn visit_prompt(
+    see: &mut Inspection<'_>,
+    places: &Places,
+    index: Option<usize>,
+    prompt: &mut text::Prompt,
+) -> Result<(), Box<Objection>> {
+    match prompt {
+        text::Prompt::Messages(messages) => {
+            for (index, message) in messages.iter_mut().enumerate() {
+                visit_message(see, || places.message(index), message)?;
+            }
+        }
+        text::Prompt::Text(prompt) => {
+            let place = || index.map_or("prompt".to_owned(), |index| format!("prompt[{index}]"));
+            see.text(FieldKind::Prompt, place, &mut prompt.text)?;
+            if let Some(suffix) = &mut prompt.suffix {
+                see.text(FieldKind::Prompt, || "suffix".to_owned(), suffix)?;
+            }
+        }
+        text::Prompt::Tokens(_) => {}
+    }
+    Ok(())
+}
+
 fn visit_message(
     see: &mut Inspection<'_>,
-    index: usize,
+    own_place: impl Fn() -> String,
     message: &mut text::Message,
 ) -> Result<(), Box<Objection>> {
-    let place = |field: &str| format!("messages[{index}].{field}");
+    let place = |field: &str| format!("{}.{field}", own_place());
     if let Some(name) = &message.name {
         see.name(FieldKind::Identifier, || place("name"), name)?;
     }

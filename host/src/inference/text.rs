@@ -19,16 +19,16 @@ use tokio::time::Instant;
 pub struct Text {
     /// The model that made them.
     pub model: Arc<LiveModel>,
-    /// The events of each answer.
+    /// The events of each answer: those to the first prompt, then those to the next.
     pub answers: Vec<Vec<Event>>,
     /// What all of them have used.
     pub usage: TextUsage,
 }
 
-/// Tokens of one prompt and of all answers to it.
+/// Tokens of the prompts of one call and of all answers to them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TextUsage {
-    /// Tokens of the prompt, which is paid for once.
+    /// Tokens of the prompts, each of which is paid for once.
     pub prompt_tokens: u64,
     /// Of those, tokens that the model had in its cache.
     pub cached_tokens: u64,
@@ -38,18 +38,42 @@ pub struct TextUsage {
     pub reasoning_tokens: u64,
 }
 
-impl TextUsage {
-    fn add(&mut self, end: &End) {
+/// The sum of what the answers have used, each prompt counted once.
+#[derive(Debug)]
+struct UsageSum {
+    total: TextUsage,
+    /// How many answers each prompt gets.
+    choices: usize,
+    /// Tokens of each prompt, and those of them that were cached.
+    prompts: Vec<(u64, u64)>,
+}
+
+impl UsageSum {
+    fn new(choices: u32, answers: usize) -> Self {
+        let choices = usize::try_from(choices).unwrap_or(usize::MAX).max(1);
+        Self {
+            total: TextUsage::default(),
+            choices,
+            prompts: vec![(0, 0); answers.div_ceil(choices)],
+        }
+    }
+
+    /// Adds an answer, by its place among all.
+    fn add(&mut self, answer: usize, end: &End) {
         let text::Usage {
             prompt_tokens,
             completion_tokens,
             reasoning_tokens,
             cached_tokens,
         } = end.usage;
-        self.prompt_tokens = self.prompt_tokens.max(prompt_tokens.into());
-        self.cached_tokens = self.cached_tokens.max(cached_tokens.into());
-        self.completion_tokens += u64::from(completion_tokens);
-        self.reasoning_tokens += u64::from(reasoning_tokens);
+        if let Some((prompt, cached)) = self.prompts.get_mut(answer / self.choices) {
+            *prompt = u64::from(prompt_tokens).max(*prompt);
+            *cached = u64::from(cached_tokens).max(*cached);
+        }
+        self.total.prompt_tokens = self.prompts.iter().map(|(prompt, _)| prompt).sum();
+        self.total.cached_tokens = self.prompts.iter().map(|(_, cached)| cached).sum();
+        self.total.completion_tokens += u64::from(completion_tokens);
+        self.total.reasoning_tokens += u64::from(reasoning_tokens);
     }
 }
 
@@ -60,7 +84,7 @@ pub struct TextStream {
     context: RequestContext,
     settlement: UsageSettlement,
     answers: Vec<Answer>,
-    usage: TextUsage,
+    usage: UsageSum,
     /// The answer to look at first, so that none is starved by another that is always ready.
     next: usize,
 }
@@ -75,6 +99,7 @@ struct Reserved {
     model: Arc<LiveModel>,
     settlement: UsageSettlement,
     limits: OutputLimits,
+    choices: u32,
     /// What each answer's sandbox is asked, and what counts its tokens.
     requests: Vec<(text::Request, TokenMeter)>,
 }
@@ -99,6 +124,7 @@ impl Inference {
             model,
             mut settlement,
             limits,
+            choices,
             requests,
         } = self.reserve(caller, call, admission, context)?;
         let one = async |(request, meter): (text::Request, TokenMeter)| {
@@ -111,13 +137,14 @@ impl Inference {
         };
         let texts = try_join_all(requests.into_iter().map(one)).await;
         let texts = texts.inspect_err(|error| failure::note(&model, context, error))?;
-        let mut usage = TextUsage::default();
+        let mut usage = UsageSum::new(choices, texts.len());
         let mut answers = Vec::with_capacity(texts.len());
-        for (events, end) in texts {
+        for (index, (events, end)) in texts.into_iter().enumerate() {
             meter::note_end(&model, &end.cost);
-            usage.add(&end);
+            usage.add(index, &end);
             answers.push(events);
         }
+        let usage = usage.total;
         settlement.settle(usage.prompt_tokens, usage.completion_tokens);
         Ok(Text {
             model,
@@ -145,6 +172,7 @@ impl Inference {
             model,
             settlement,
             limits,
+            choices,
             requests,
         } = self.reserve(caller, call, admission, context)?;
         let open = async |(request, meter): (text::Request, TokenMeter)| {
@@ -165,8 +193,8 @@ impl Inference {
             model,
             context: context.clone(),
             settlement,
+            usage: UsageSum::new(choices, answers.len()),
             answers,
-            usage: TextUsage::default(),
             next: 0,
         })
     }
@@ -182,39 +210,78 @@ impl Inference {
         let model = self.find(caller, &call.model, context)?;
         call.fit_default_tokens(admission.tokens_max());
         let admission = admission.reserve(call.tokens_max())?;
-        let estimate = call.limits.prompt_tokens_estimate;
-        let mut settlement = UsageSettlement::new(admission, &caller.caller, estimate);
+        let mut settlement =
+            UsageSettlement::new(admission, &caller.caller, call.prompt_tokens_estimate);
         let TextCall {
             request,
+            further_prompts,
             limits,
             choices,
             ..
         } = call;
-        let request = text::Request {
-            max_tokens: limits.max_tokens,
-            ..request
-        };
-        // A conversation can be megabytes: the last answer takes it as it is.
-        let last = choices.saturating_sub(1);
-        let copies = (0..last).map(|choice| text::Request {
-            choice,
-            ..request.clone()
+        let mut requests = Vec::new();
+        let more = further_prompts.into_iter().map(|prompt| text::Request {
+            prompt,
+            // The prompt can be megabytes; what goes with it is copied for each.
+            ..without_prompt(&request)
         });
-        let mut requests: Vec<_> = copies
-            .map(|request| (request, TokenMeter::default()))
-            .collect();
-        let request = text::Request {
-            choice: last,
-            ..request
-        };
-        requests.push((request, TokenMeter::default()));
+        let more: Vec<_> = more.collect();
+        for request in std::iter::once(request).chain(more) {
+            let request = text::Request {
+                max_tokens: limits.max_tokens,
+                ..request
+            };
+            // A conversation can be megabytes: the last answer takes it as it is.
+            let last = choices.saturating_sub(1);
+            let copies = (0..last).map(|choice| text::Request {
+                choice,
+                ..request.clone()
+            });
+            requests.extend(copies.map(|request| (request, TokenMeter::default())));
+            let request = text::Request {
+                choice: last,
+                ..request
+            };
+            requests.push((request, TokenMeter::default()));
+        }
         settlement.watch(requests.iter().map(|(_, meter)| meter.clone()).collect());
         Ok(Reserved {
             model,
             settlement,
             limits,
+            choices,
             requests,
         })
+    }
+}
+
+/// A request as it is, but for its prompt.
+fn without_prompt(request: &text::Request) -> text::Request {
+    let text::Request {
+        prompt: _,
+        max_tokens,
+        stop,
+        sampling,
+        tools,
+        tool_choice,
+        parallel_tool_calls,
+        response_format,
+        reasoning_effort,
+        choice,
+        parameters,
+    } = request;
+    text::Request {
+        prompt: text::Prompt::Tokens(Vec::new()),
+        max_tokens: *max_tokens,
+        stop: stop.clone(),
+        sampling: sampling.clone(),
+        tools: tools.clone(),
+        tool_choice: tool_choice.clone(),
+        parallel_tool_calls: *parallel_tool_calls,
+        response_format: response_format.clone(),
+        reasoning_effort: *reasoning_effort,
+        choice: *choice,
+        parameters: parameters.clone(),
     }
 }
 
@@ -228,7 +295,7 @@ impl TextStream {
     /// What all answers have used. The whole of it once there are no more events.
     #[must_use]
     pub fn usage(&self) -> &TextUsage {
-        &self.usage
+        &self.usage.total
     }
 
     /// The next event that is due, and the answer it belongs to; none after the last.
@@ -262,7 +329,7 @@ impl TextStream {
                     answer.is_over = true;
                     if let Some(end) = answer.events.end() {
                         meter::note_end(&self.model, &end.cost);
-                        self.usage.add(end);
+                        self.usage.add(index, end);
                     }
                 }
             }
@@ -272,8 +339,12 @@ impl TextStream {
         }
         // None are left after a failure, which settles by what was made until then.
         if !self.answers.is_empty() {
-            let (prompt, completion) = (self.usage.prompt_tokens, self.usage.completion_tokens);
-            self.settlement.settle(prompt, completion);
+            let TextUsage {
+                prompt_tokens,
+                completion_tokens,
+                ..
+            } = self.usage.total;
+            self.settlement.settle(prompt_tokens, completion_tokens);
         }
         Poll::Ready(None)
     }

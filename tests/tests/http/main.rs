@@ -14,6 +14,7 @@ mod bodies;
 mod chat;
 mod chat_members;
 mod chat_turns;
+mod completions;
 mod embeddings;
 mod envelope;
 mod faults;

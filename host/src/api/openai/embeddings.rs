@@ -1,7 +1,8 @@
 //! `POST /v1/embeddings`: vectors for texts.
 
+use super::Failures;
 use super::wire::{EmbeddingList, EmbeddingsRequest, Sifted, place_in, write_embeddings};
-use super::{Failures, X_BELLJAR_IGNORED};
+use crate::api::texts::X_BELLJAR_IGNORED;
 use crate::auth::{Authorized, Infer, Scope};
 use crate::http::HttpState;
 use crate::http::error::ApiError;

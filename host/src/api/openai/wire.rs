@@ -9,6 +9,8 @@
 mod answer;
 mod chat;
 mod check;
+mod completion_answer;
+mod completions;
 mod content;
 mod embeddings;
 mod members;
@@ -19,7 +21,9 @@ mod turns;
 mod usage;
 
 pub(crate) use answer::{Completion, Head};
-pub(crate) use chat::{ChatRequest, TokenLimits};
+pub(crate) use chat::{ChatRequest, ChatStyle, TokenLimits};
+pub(crate) use completion_answer::{CompletionEvents, TextCompletion};
+pub(crate) use completions::{CompletionRequest, CompletionStyle};
 pub(crate) use embeddings::{EmbeddingList, EmbeddingsRequest, write_embeddings};
 pub(crate) use members::{Sifted, place_in};
-pub(crate) use stream::ChatStream;
+pub(crate) use stream::ChatEvents;

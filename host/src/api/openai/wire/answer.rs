@@ -2,12 +2,11 @@
 
 use super::chat::ChatStyle;
 use super::usage::Usage;
+use crate::api::texts::Answerer;
 use crate::generation::Event;
 use crate::ids::sorted_uuid;
 use crate::inference::TextUsage;
-use crate::models::LiveModel;
 use belljar_sandbox::wit::text::{self, FinishReason, Token};
-use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -21,12 +20,16 @@ pub(crate) struct Head {
 }
 
 impl Head {
-    /// The head of an answer that `model` begins at `created`, and that the caller asked for
-    /// under the name `asked`.
-    pub(crate) fn new(asked: String, model: &LiveModel, created: Timestamp) -> Self {
+    /// The head of an answer. `prefix` tells the ids of one kind of answer from others.
+    pub(crate) fn new(prefix: &str, answerer: Answerer<'_>) -> Self {
+        let Answerer {
+            asked,
+            model,
+            created,
+        } = answerer;
         let digest = model.digest.hex();
         Self {
-            id: format!("chatcmpl-{}", sorted_uuid().simple()),
+            id: format!("{prefix}-{}", sorted_uuid().simple()),
             created: created.as_second(),
             model: asked,
             // The same content gives the same answers to the same seed.
@@ -124,7 +127,7 @@ struct TopLogprob {
 }
 
 /// What OpenAI writes where a token's probability is next to nothing, or not known.
-const UNLIKELY: f32 = -9_999.0;
+pub(super) const UNLIKELY: f32 = -9_999.0;
 
 impl Logprobs {
     pub(super) fn of(tokens: Vec<Token>) -> Self {
@@ -155,7 +158,7 @@ impl TokenLogprob {
 }
 
 /// A guest's number is not trusted to be one.
-fn finite(logprob: f32) -> f32 {
+pub(super) fn finite(logprob: f32) -> f32 {
     if logprob.is_finite() {
         logprob.min(0.0)
     } else {

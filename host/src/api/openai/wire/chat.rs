@@ -9,7 +9,7 @@ use super::tools::{self, Function, NamedChoice, Tool, ToolChoiceOption};
 use crate::generation::OutputLimits;
 use crate::http;
 use crate::http::error::ApiError;
-use crate::inference::{Mark, TextCall};
+use crate::inference::{Mark, Places, TextCall};
 use belljar_sandbox::wit::text::{self, JsonSchema, ReasoningEffort, ResponseFormat};
 use belljar_sandbox::wit::types::{Parameter, Value};
 use belljar_screen::FieldKind;
@@ -260,7 +260,10 @@ impl ChatRequest {
         let call = TextCall {
             model: self.model,
             request,
+            further_prompts: Vec::new(),
+            places: Places::default(),
             limits,
+            prompt_tokens_estimate: size.tokens_estimate(),
             choices,
             tokens_are_default,
             marks,
@@ -343,6 +346,11 @@ fn max_tokens(
         (None, Some(asked)) => ("max_tokens", asked),
         (None, None) => return Ok(limits.default.min(limits.max)),
     };
+    max_tokens_of(param, asked, limits)
+}
+
+/// The number of tokens that a member asks for.
+pub(super) fn max_tokens_of(param: &str, asked: u64, limits: TokenLimits) -> Result<u32, ApiError> {
     u32::try_from(asked)
         .ok()
         .filter(|asked| (1..=limits.max).contains(asked))
@@ -352,7 +360,7 @@ fn max_tokens(
         })
 }
 
-fn stops(stop: Option<StringOrList<String>>) -> Result<Vec<String>, ApiError> {
+pub(super) fn stops(stop: Option<StringOrList<String>>) -> Result<Vec<String>, ApiError> {
     let stops = match stop {
         None => return Ok(Vec::new()),
         Some(StringOrList::Text(stop)) => vec![stop],
@@ -371,7 +379,7 @@ fn stops(stop: Option<StringOrList<String>>) -> Result<Vec<String>, ApiError> {
     Ok(stops)
 }
 
-fn biases(biases: Option<BTreeMap<String, f64>>) -> Result<Vec<(u32, f32)>, ApiError> {
+pub(super) fn biases(biases: Option<BTreeMap<String, f64>>) -> Result<Vec<(u32, f32)>, ApiError> {
     let biases = biases.unwrap_or_default();
     at_most("logit_bias", biases.len(), BIASES_MAX, "tokens")?;
     let mut read = Vec::with_capacity(biases.len());

@@ -114,6 +114,8 @@ pub(super) fn messages(
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct PromptSize {
     text_bytes: usize,
+    /// Tokens that came as such.
+    tokens: usize,
     messages: usize,
     media: usize,
 }
@@ -124,11 +126,18 @@ impl PromptSize {
         self.text_bytes = self.text_bytes.saturating_add(text.len());
     }
 
+    /// Counts tokens that came as such.
+    pub(super) fn add_tokens(&mut self, tokens: usize) {
+        self.tokens = self.tokens.saturating_add(tokens);
+    }
+
     /// The most tokens that it can be: one a byte.
     pub(super) fn tokens_max(self) -> u32 {
         let around = self.messages.saturating_mul(MESSAGE_TOKENS_MAX);
         let media = self.media.saturating_mul(MEDIA_TOKENS_MAX);
-        let tokens = self.text_bytes.saturating_add(around).saturating_add(media);
+        let tokens = [self.text_bytes, self.tokens, around, media]
+            .into_iter()
+            .fold(0_usize, usize::saturating_add);
         u32::try_from(tokens).unwrap_or(u32::MAX)
     }
 
@@ -137,6 +146,7 @@ impl PromptSize {
         let tokens = self
             .text_bytes
             .div_ceil(4)
+            .saturating_add(self.tokens)
             .saturating_add(self.messages.saturating_mul(4));
         u32::try_from(tokens).unwrap_or(u32::MAX)
     }

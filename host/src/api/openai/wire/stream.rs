@@ -1,31 +1,18 @@
 //! `POST /v1/chat/completions` with `stream`: the answer as server-sent events, framed byte for
 //! byte as OpenAI frames them.
-//!
-//! The stream *is* the run: it holds the texts in the making, and dropping it, as the server does
-//! when the caller goes away, ends them.
 
 use super::answer::{Head, Logprobs, finish_reason};
 use super::chat::ChatStyle;
 use super::usage::Usage;
+use crate::api::text_body::TextEvents;
 use crate::generation::Event;
 use crate::http::error::ApiError;
 use crate::http::json::write_string;
-use crate::inference::{RequestContext, TextStream};
+use crate::inference::TextUsage;
 use belljar_sandbox::wit::text::{TextFragment, ToolCallFragment};
-use bytes::Bytes;
-use http_body::Frame;
-use std::convert::Infallible;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
 
-/// Bytes of events that go out together when they are due together. One write for many tokens
-/// is what makes fast models cheap; a slow model's token never waits for it.
-const FRAME_BYTES: usize = 16 << 10;
-
-/// The body of a streamed answer.
-pub(crate) struct ChatStream {
-    texts: TextStream,
-    context: RequestContext,
+/// The events of a streamed chat completion.
+pub(crate) struct ChatEvents {
     /// Whether a choice has begun, by its index.
     begun: Vec<bool>,
     /// What each chunk begins with, up to the choices.
@@ -33,55 +20,47 @@ pub(crate) struct ChatStream {
     style: ChatStyle,
     /// The calls of custom tools that have begun: of which choice, and which of its calls.
     custom_calls: Vec<(usize, u32)>,
-    is_over: bool,
 }
 
-impl ChatStream {
-    /// The stream of the answers to one prompt.
-    pub(crate) fn new(
-        head: &Head,
-        texts: TextStream,
-        context: RequestContext,
-        style: ChatStyle,
-    ) -> Self {
+impl ChatEvents {
+    /// The events of answers that begin with `head`.
+    pub(crate) fn new(head: &Head, style: ChatStyle) -> Self {
         Self {
-            texts,
-            context,
             begun: Vec::new(),
             head: write_head(head),
             style,
             custom_calls: Vec::new(),
-            is_over: false,
         }
     }
 
-    /// Writes what is due, up to a frame; pending where there is more to wait for.
-    fn fill(&mut self, context: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<()> {
-        while out.len() < FRAME_BYTES {
-            match ready!(self.texts.poll_next(context)) {
-                Some(Ok((index, event))) => self.write_event(out, index, event),
-                Some(Err(error)) => {
-                    let error = ApiError::from(error);
-                    if let Some(detail) = error.detail() {
-                        tracing::error!(request.id = %self.context.id(), "a stream failed: {detail}");
-                    }
-                    out.extend_from_slice(b"data: ");
-                    out.extend_from_slice(&error.body());
-                    out.extend_from_slice(b"\n\n");
-                    self.is_over = true;
-                    break;
-                }
-                None => {
-                    self.write_end(out);
-                    self.is_over = true;
-                    break;
-                }
-            }
-        }
-        Poll::Ready(())
+    /// Writes a chunk up to its delta.
+    fn begin(&self, out: &mut Vec<u8>, index: usize) {
+        out.extend_from_slice(&self.head);
+        out.extend_from_slice(br#"[{"index":"#);
+        out.extend_from_slice(itoa::Buffer::new().format(index).as_bytes());
+        out.extend_from_slice(br#","delta":"#);
     }
 
-    fn write_event(&mut self, out: &mut Vec<u8>, index: usize, event: Event) {
+    /// Writes a chunk from its delta on.
+    fn finish(&self, out: &mut Vec<u8>, logprobs: Option<&Logprobs>, reason: Option<&str>) {
+        out.extend_from_slice(br#","logprobs":"#);
+        // Writing to memory does not fail.
+        let _ = serde_json::to_writer(&mut *out, &logprobs);
+        out.extend_from_slice(br#","finish_reason":"#);
+        match reason {
+            Some(reason) => write_string(out, reason),
+            None => out.extend_from_slice(b"null"),
+        }
+        out.extend_from_slice(b"}]");
+        if self.style.include_usage {
+            out.extend_from_slice(br#","usage":null"#);
+        }
+        out.extend_from_slice(b"}\n\n");
+    }
+}
+
+impl TextEvents for ChatEvents {
+    fn event(&mut self, out: &mut Vec<u8>, index: usize, event: Event) {
         if self.begun.len() <= index {
             self.begun.resize(index + 1, false);
         }
@@ -135,37 +114,18 @@ impl ChatStream {
         self.finish(out, logprobs.as_ref(), reason);
     }
 
-    /// Writes a chunk up to its delta.
-    fn begin(&self, out: &mut Vec<u8>, index: usize) {
-        out.extend_from_slice(&self.head);
-        out.extend_from_slice(br#"[{"index":"#);
-        out.extend_from_slice(itoa::Buffer::new().format(index).as_bytes());
-        out.extend_from_slice(br#","delta":"#);
+    fn failure(&mut self, out: &mut Vec<u8>, error: &ApiError) {
+        out.extend_from_slice(b"data: ");
+        out.extend_from_slice(&error.body());
+        out.extend_from_slice(b"\n\n");
     }
 
-    /// Writes a chunk from its delta on.
-    fn finish(&self, out: &mut Vec<u8>, logprobs: Option<&Logprobs>, reason: Option<&str>) {
-        out.extend_from_slice(br#","logprobs":"#);
-        // Writing to memory does not fail.
-        let _ = serde_json::to_writer(&mut *out, &logprobs);
-        out.extend_from_slice(br#","finish_reason":"#);
-        match reason {
-            Some(reason) => write_string(out, reason),
-            None => out.extend_from_slice(b"null"),
-        }
-        out.extend_from_slice(b"}]");
-        if self.style.include_usage {
-            out.extend_from_slice(br#","usage":null"#);
-        }
-        out.extend_from_slice(b"}\n\n");
-    }
-
-    fn write_end(&self, out: &mut Vec<u8>) {
+    fn end(&mut self, out: &mut Vec<u8>, usage: &TextUsage) {
         if self.style.include_usage {
             out.extend_from_slice(&self.head);
             out.extend_from_slice(br#"[],"usage":"#);
             // Writing to memory does not fail.
-            let _ = serde_json::to_writer(&mut *out, &Usage::from(self.texts.usage()));
+            let _ = serde_json::to_writer(&mut *out, &Usage::from(usage));
             out.extend_from_slice(b"}\n\n");
         }
         out.extend_from_slice(b"data: [DONE]\n\n");
@@ -226,27 +186,4 @@ fn write_function_call(out: &mut Vec<u8>, fragment: &ToolCallFragment) {
     out.extend_from_slice(br#""arguments":"#);
     write_string(out, &fragment.arguments);
     out.extend_from_slice(b"}}");
-}
-
-impl http_body::Body for ChatStream {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        if self.is_over {
-            return Poll::Ready(None);
-        }
-        let mut out = Vec::new();
-        match self.fill(context, &mut out) {
-            Poll::Pending if out.is_empty() => Poll::Pending,
-            _ => Poll::Ready(Some(Ok(Frame::data(out.into())))),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.is_over
-    }
 }
