@@ -172,7 +172,7 @@ async fn a_caller_that_has_finished_sending_gets_its_answer() {
 async fn a_stop_lets_open_requests_finish() {
     let server = TestHost::start().await;
     let component = belljar_test_guests::bytes("slow_infer");
-    let bundle = TestBundle::new("slow", "1.0.0", &component);
+    let bundle = TestBundle::new("slow", "1.0.0", &component).with_limits("fuel = 100_000_000_000");
     let admin = server.admin();
     let _ = admin.upload(bundle.tar()).await.expect_status(201);
     // An idle connection and one that has said nothing must not hold the stop up.
@@ -182,16 +182,22 @@ async fn a_stop_lets_open_requests_finish() {
             .await
     );
     let silent = server.raw().await;
-    let body = json!({"model":"slow","inputs":{"n":[300_000_000]}});
+    let body = json!({"model":"slow","inputs":{"n":[2_000_000_000]}});
     let request = tokio::spawn({
         let admin = admin.clone();
         async move { admin.post("/infer", &body).await }
     });
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    assert!(
-        !request.is_finished(),
-        "the model must be slower than this test"
-    );
+    while !admin
+        .get("/metrics")
+        .await
+        .text()
+        .contains("belljar_sandbox_running 1")
+    {
+        assert!(
+            !request.is_finished(),
+            "the model must be slower than this test"
+        );
+    }
     let stopping = Instant::now();
     drop(server.stop().await);
     assert!(
