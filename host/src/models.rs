@@ -32,7 +32,7 @@ mod upload;
 
 pub use alias::{AliasError, ModelAlias};
 pub use config::{Config, Defaults, Policy};
-pub use error::ModelError;
+pub use error::{FailedVersion, ModelError};
 pub use live::LiveModel;
 pub use registry::Registry;
 pub use run_metrics::RunMetrics;

@@ -15,7 +15,16 @@ use crate::net::NetworkAcl;
 /// The caller of a request. A proof value: outside tests only the key store makes one that
 /// stands for a key. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Caller(Option<Arc<Grant>>);
+pub struct Caller(Identity);
+
+#[derive(Clone, Debug)]
+enum Identity {
+    /// Nothing was presented.
+    Unnamed,
+    /// What was presented is no key of this server, and none is needed.
+    Unknown,
+    Key(Arc<Grant>),
+}
 
 /// The right of a caller to come in: one secret of one key. A key has several while it is being
 /// rotated.
@@ -59,17 +68,35 @@ pub enum Denied {
     /// The caller has no key, and without one this cannot be done.
     #[error("this needs an API key with the scope `{0}`")]
     KeyNeeded(Scope),
+    /// The caller has presented something else than a key of this server, and without one this
+    /// cannot be done.
+    #[error("the API key is not known here, and this needs one with the scope `{0}`")]
+    KeyUnknown(Scope),
 }
 
 impl Caller {
     /// A caller without a key. Harmless to make anywhere: it has the fewest rights there are.
     #[must_use]
     pub fn anonymous() -> Self {
-        Self(None)
+        Self(Identity::Unnamed)
+    }
+
+    /// A caller whose key is none of this server's, where none is needed. Has the rights of one
+    /// without a key, and hears another reason where those do not reach.
+    #[must_use]
+    pub fn with_unknown_key() -> Self {
+        Self(Identity::Unknown)
     }
 
     pub(super) fn with(grant: Arc<Grant>) -> Self {
-        Self(Some(grant))
+        Self(Identity::Key(grant))
+    }
+
+    fn grant(&self) -> Option<&Arc<Grant>> {
+        match &self.0 {
+            Identity::Key(grant) => Some(grant),
+            Identity::Unnamed | Identity::Unknown => None,
+        }
     }
 
     /// The key that was presented, unless there was none.
@@ -89,11 +116,11 @@ impl Caller {
     /// key.
     #[must_use]
     pub fn ended(&self) -> Option<&CancellationToken> {
-        self.0.as_ref().map(|grant| &grant.ended)
+        self.grant().map(|grant| &grant.ended)
     }
 
     fn account(&self) -> Option<&Account> {
-        self.0.as_ref().map(|grant| &*grant.account)
+        self.grant().map(|grant| &*grant.account)
     }
 
     /// Whether the caller has a right.
@@ -110,11 +137,14 @@ impl Caller {
     ///
     /// When the caller does not have it.
     pub fn require(&self, scope: Scope) -> Result<(), Denied> {
-        match (self.has(scope), &self.0) {
-            (true, _) => Ok(()),
-            (false, Some(_)) => Err(Denied::Scope(scope)),
-            (false, None) => Err(Denied::KeyNeeded(scope)),
+        if self.has(scope) {
+            return Ok(());
         }
+        Err(match &self.0 {
+            Identity::Key(_) => Denied::Scope(scope),
+            Identity::Unnamed => Denied::KeyNeeded(scope),
+            Identity::Unknown => Denied::KeyUnknown(scope),
+        })
     }
 
     /// Insists on a right that one of two scopes gives, where there are two. Who has neither is told
@@ -168,7 +198,10 @@ mod tests {
         assert!(caller.may_use("any"));
         for scope in [Scope::ModelsWrite, Scope::Admin, Scope::Metrics] {
             assert_eq!(caller.require(scope), Err(Denied::KeyNeeded(scope)));
+            let unknown = Caller::with_unknown_key();
+            assert_eq!(unknown.require(scope), Err(Denied::KeyUnknown(scope)));
         }
+        assert_eq!(Caller::with_unknown_key().require(Scope::Infer), Ok(()));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use belljar_sandbox::Capabilities;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::error::FailedVersion;
 use super::live::{LiveModel, Names};
 use super::records::{Pointers, Record, StoredState};
 use super::status::{Failure, Limits, ModelSummary, VersionState, VersionStatus};
@@ -71,6 +72,25 @@ pub(super) struct Activation {
     pub(super) record: Record,
     pub(super) number: u64,
     pub(super) cancelled: CancellationToken,
+}
+
+impl Model {
+    /// The version that was uploaded last, where all have failed.
+    pub(super) fn newest_failure(&self) -> Option<FailedVersion> {
+        let mut newest: Option<(&Version, &Failure)> = None;
+        for version in self.versions.values() {
+            let Stage::Failed(failure) = &version.stage else {
+                return None;
+            };
+            if newest.is_none_or(|(other, _)| other.record.created <= version.record.created) {
+                newest = Some((version, failure));
+            }
+        }
+        newest.map(|(version, failure)| FailedVersion {
+            id: version.record.id.clone(),
+            code: failure.code.clone(),
+        })
+    }
 }
 
 impl Version {

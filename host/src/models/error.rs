@@ -20,7 +20,7 @@ pub enum ModelError {
         reference: String,
     },
     /// The model exists and cannot serve now. Try again, or look at its status.
-    #[error("{id} is {state} and cannot serve requests")]
+    #[error("{id} {} and cannot serve requests", standing(*state))]
     NotReady {
         /// The version.
         id: ModelId,
@@ -28,13 +28,13 @@ pub enum ModelError {
         state: VersionState,
     },
     /// The model of that name has no active version, and the request named none. The caller's
-    /// fault.
-    #[error(
-        "no version of `{name}` is active: name a version as `{name}@VERSION`, or activate one"
-    )]
+    /// fault, or that of the author whose version has failed.
+    #[error("no version of `{name}` is active: {}", instead(name, failed.as_deref()))]
     NoActiveVersion {
         /// The model.
         name: ModelName,
+        /// The newest version, where all have failed.
+        failed: Option<Box<FailedVersion>>,
     },
     /// The caller lacks a right.
     #[error(transparent)]
@@ -146,6 +146,29 @@ pub enum ModelError {
         /// The reason, for the log only.
         detail: String,
     },
+}
+
+/// A version that failed, and the code of its failure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedVersion {
+    /// The version.
+    pub id: ModelId,
+    /// Stable and for programs, for example `refused_import`.
+    pub code: String,
+}
+
+fn standing(state: VersionState) -> String {
+    match state {
+        VersionState::Failed => "has failed".to_owned(),
+        other => format!("is {other}"),
+    }
+}
+
+fn instead(name: &ModelName, failed: Option<&FailedVersion>) -> String {
+    match failed {
+        Some(FailedVersion { id, code }) => format!("{id} has failed ({code})"),
+        None => format!("name a version as `{name}@VERSION`, or activate one"),
+    }
 }
 
 impl ModelError {

@@ -102,10 +102,13 @@ impl Registry {
                     name: name.clone(),
                     version,
                 }),
-                None if catalog.model(&name).is_some() => {
-                    return ModelError::NoActiveVersion { name };
-                }
-                None => None,
+                None => match catalog.model(&name) {
+                    Some(model) => {
+                        let failed = model.newest_failure().map(Box::new);
+                        return ModelError::NoActiveVersion { name, failed };
+                    }
+                    None => None,
+                },
             }
         };
         match id.and_then(|id| catalog.status(&id)) {

@@ -145,6 +145,85 @@ async fn bad_bundles_are_refused_with_a_code() {
     assert_eq!(answer.code(), "limit_over_policy");
 }
 
+/// Who asks for a model whose upload failed learns that, and where its author finds the reason; the
+/// reason may be in the model's own words, which are the author's alone.
+#[tokio::test]
+async fn asking_for_a_model_whose_upload_failed_says_so() {
+    let (admin, user) = (SHARED.admin(), SHARED.key("infer", &[]).await);
+    let bundle = TestBundle::hostile("panics_in_load");
+    let failed = admin.upload(bundle.tar()).await.expect_status(422);
+    assert_eq!(failed.code(), "model_failed_to_load");
+    let name = "panics_in_load";
+    let ask = async |model: &str| {
+        let body = json!({"model": model, "inputs": {"x": [1]}});
+        user.post("/infer", &body).await
+    };
+    let answer = ask(name).await.expect_status(404);
+    assert_eq!(answer.code(), "model_not_active");
+    let by_id = ask(&format!("{name}@1.0.0")).await.expect_status(503);
+    assert_eq!(by_id.code(), "model_not_ready");
+    for text in [answer.text(), by_id.text()] {
+        for part in [
+            "panics_in_load@1.0.0 has failed",
+            "`GET /models/panics_in_load/1.0.0`",
+            "belljar models show",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(!text.contains("weights.bin"), "{text}");
+    }
+    assert!(answer.text().contains("(load_failed)"), "{}", answer.text());
+    let shown = admin.get("/models/panics_in_load/1.0.0").await;
+    assert!(shown.text().contains("weights.bin"), "{}", shown.text());
+    // Beside a version that could answer, the name of that one is the advice.
+    let other = TestBundle::echo(name, "2.0.0").tar();
+    let other = admin.post_bytes(
+        "/models?wait=true&activate=false",
+        "application/x-tar",
+        other,
+    );
+    let _ = other.await.expect_status(201);
+    let answer = ask(name).await.expect_status(404);
+    assert!(
+        answer.text().contains("name a version"),
+        "{}",
+        answer.text()
+    );
+    let _ = admin.delete("/models/panics_in_load").await;
+}
+
+/// Names keep their letters where they begin a sentence.
+#[tokio::test]
+async fn a_refusal_that_begins_with_a_name_leaves_it_as_it_is() {
+    let (admin, name) = (SHARED.admin(), format!("letters-{}", serial()));
+    let answer = admin.delete("/models/echo").await.expect_status(409);
+    assert!(
+        answer.json()["error"]["message"]
+            .as_str()
+            .is_some_and(|message| message.starts_with("echo@")),
+        "{}",
+        answer.text()
+    );
+    let first = TestBundle::echo(&name, "1.0.0");
+    let _ = admin.upload(first.tar()).await.expect_status(201);
+    let other = TestBundle::echo(&name, "1.0.0").with_asset("a", b"a");
+    let answer = admin.upload(other.tar()).await.expect_status(409);
+    let message = answer.json()["error"]["message"].clone();
+    let message = message.as_str().unwrap();
+    assert!(
+        message.starts_with(&format!("{name}@1.0.0 exists")),
+        "{message}"
+    );
+    let bad = TestBundle::echo(&name, "1.0.1").with_line("nonsense = 1");
+    let answer = admin.upload(bad.tar()).await.expect_status(400);
+    let message = answer.json()["error"]["message"].clone();
+    assert!(
+        message.as_str().unwrap().starts_with("model.toml"),
+        "{message}"
+    );
+    let _ = admin.delete(&format!("/models/{name}")).await;
+}
+
 #[tokio::test]
 async fn an_upload_that_breaks_off_leaves_nothing() {
     let name = format!("gone-{}", serial());

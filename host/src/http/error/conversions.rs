@@ -6,10 +6,11 @@ use crate::auth::{Denied, KeyError};
 use crate::guard::{BanError, Violation};
 use crate::inference::{self, InferenceError, ScreenRefusal};
 use crate::limits::{LimitError, OverQuota, RateError};
-use crate::models::ModelError;
+use crate::models::{ModelError, VersionState};
 use belljar_sandbox::{CapHit, GuestError, RunError, Scope, Unit};
 use http::StatusCode;
 use std::convert::Infallible;
+use std::fmt::Display;
 use std::time::Duration;
 
 impl From<BanError> for ApiError {
@@ -159,6 +160,15 @@ impl From<Denied> for ApiError {
                      KEY` or `X-API-Key: KEY`."
                 ),
             ),
+            Denied::KeyUnknown(scope) => Self::new(
+                StatusCode::UNAUTHORIZED,
+                ErrorType::Authentication,
+                "invalid_api_key",
+                format!(
+                    "What was sent as an API key is none of this server's, and this needs one with \
+                     the scope `{scope}`."
+                ),
+            ),
         }
     }
 }
@@ -266,7 +276,11 @@ impl From<ModelError> for ApiError {
         match error {
             ModelError::NotFound { reference } => Self::model_not_found(&reference),
             // What is being worked on will be ready soon; what failed will not, by itself.
-            ModelError::NotReady { state, .. } => {
+            ModelError::NotReady { state, id } => {
+                let text = match state {
+                    VersionState::Failed => where_to_look(&text, &id.name, &id.version),
+                    _ => text,
+                };
                 let error = Self::new(
                     StatusCode::SERVICE_UNAVAILABLE,
                     ErrorType::Server,
@@ -280,8 +294,13 @@ impl From<ModelError> for ApiError {
                     error.retry_after(1)
                 }
             }
-            ModelError::NoActiveVersion { .. } => {
-                refusal(StatusCode::NOT_FOUND).at("model".to_owned())
+            // A client would try a 503 again, and what has failed does not mend itself.
+            ModelError::NoActiveVersion { failed, .. } => {
+                let text = match failed {
+                    Some(failed) => where_to_look(&text, &failed.id.name, &failed.id.version),
+                    None => text,
+                };
+                Self::not_found(code, text).at("model".to_owned())
             }
             ModelError::Denied(denied) => denied.into(),
             ModelError::NameNotAllowed { .. } => {
@@ -331,6 +350,14 @@ impl From<ModelError> for ApiError {
             ModelError::Host { detail } => Self::internal(detail),
         }
     }
+}
+
+/// A sentence about a version that failed, and where its reason is told. Not the reason itself: it
+/// may be in the words of the model, and who asks a model need not be its author.
+fn where_to_look(sentence: &str, name: impl Display, version: impl Display) -> String {
+    format!(
+        "{sentence} `GET /models/{name}/{version}` or `belljar models show {name}@{version}` says why."
+    )
 }
 
 /// A domain's error text begins small and ends without a stop; the API speaks in sentences. What

@@ -135,7 +135,11 @@ fn authenticate(headers: &HeaderMap, keys: &KeyStore) -> Result<Caller, AuthRefu
         }
         known = Some((*key, caller));
     }
-    Ok(known.map_or_else(Caller::anonymous, |(_, caller)| caller))
+    Ok(match known {
+        Some((_, caller)) => caller,
+        None if own.is_none() && shared.is_none() => Caller::anonymous(),
+        None => Caller::with_unknown_key(),
+    })
 }
 
 /// The one key that both headers name.
@@ -185,6 +189,10 @@ impl Credential {
         }
     }
 
+    fn is_none(&self) -> bool {
+        matches!(self, Self::None)
+    }
+
     /// The keys in it, usable or not.
     fn keys(&self) -> &[PresentedKey] {
         match self {
@@ -196,7 +204,7 @@ impl Credential {
 
     /// The keys in it where the header is there and may be another layer's.
     fn of_another_layer(&self) -> Option<&[PresentedKey]> {
-        (!matches!(self, Self::None)).then(|| self.keys())
+        (!self.is_none()).then(|| self.keys())
     }
 
     /// The one key in it. A header that must not come twice is refused: a proxy and we could each
