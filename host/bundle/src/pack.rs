@@ -201,8 +201,6 @@ fn find_component(folder: &Path, draft: &mut Draft) -> Result<(AssetName, Source
         reason: reason.to_owned(),
     };
     let mut magic = [0; 8];
-    let hint = "; build the component first, for example with: \
-                cargo build --release --target wasm32-wasip2";
     source
         .open()
         .and_then(|(mut reader, _)| reader.read_exact(&mut magic))
@@ -211,7 +209,7 @@ fn find_component(folder: &Path, draft: &mut Draft) -> Result<(AssetName, Source
             _ => BundleError::ProjectFile {
                 path: written.clone(),
                 source: error,
-                hint,
+                hint: build_hint(folder, &written),
             },
         })?;
     match magic {
@@ -235,6 +233,21 @@ fn find_component(folder: &Path, draft: &mut Draft) -> Result<(AssetName, Source
     }
     draft.component = name.to_string();
     Ok((name, source))
+}
+
+/// What makes a component that is not there, as far as the project shows what it is written in.
+fn build_hint(folder: &Path, component: &str) -> &'static str {
+    let has = |name: &str| folder.join(name).exists();
+    if has("Cargo.toml") || component.contains("wasm32-wasi") {
+        "; build the component first, for example with: \
+         cargo build --release --target wasm32-wasip2"
+    } else if has("package.json") {
+        "; build the component first, for example with: jco componentize"
+    } else if has("pyproject.toml") || has("app.py") {
+        "; build the component first, for example with: componentize-py componentize"
+    } else {
+        "; build the component first"
+    }
 }
 
 fn listed_assets<'a>(

@@ -432,6 +432,22 @@ fn a_project_that_cannot_be_packed_says_what_to_change() {
     }
     let missing = PROJECT.replace("x.wasm", "y.wasm");
     assert!(folder_code(&missing).contains("cargo build --release --target wasm32-wasip2"));
+    // What is not written in Rust is not built by cargo.
+    let elsewhere = PROJECT.replace("target/wasm32-wasip2/release/x.wasm", "y.wasm");
+    for (file, hint) in [
+        ("Cargo.toml", "cargo build"),
+        ("package.json", "jco componentize"),
+        ("app.py", "componentize-py"),
+        ("main.c", "build the component first"),
+    ] {
+        let project = tempfile::tempdir().unwrap();
+        fs::write(project.path().join("model.toml"), &elsewhere).unwrap();
+        fs::write(project.path().join(file), "").unwrap();
+        let told = pack_folder(project.path(), None, io::sink()).unwrap_err();
+        let told = told.to_string();
+        assert!(told.contains(hint), "{told}");
+        assert_eq!(told.contains("cargo"), hint.contains("cargo"), "{told}");
+    }
     let wrong = PROJECT.replace("target/wasm32-wasip2/release/x.wasm", "LICENSE");
     assert!(folder_code(&wrong).contains("too short"));
     let empty = tempfile::tempdir().unwrap();

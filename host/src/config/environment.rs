@@ -52,12 +52,12 @@ impl Environment for BTreeMap<String, String> {
     }
 }
 
+/// The name of the configuration file.
+pub(super) const FILE_VARIABLE: &str = "BELLJAR_CONFIG";
+
 /// Names that are read elsewhere: the file itself, and what the client commands need.
 pub(super) const OTHER_VARIABLES: [(&str, &str); 3] = [
-    (
-        "BELLJAR_CONFIG",
-        "The configuration file, as with `--config`.",
-    ),
+    (FILE_VARIABLE, "The configuration file, as with `--config`."),
     (
         "BELLJAR_SERVER",
         "The server that client commands talk to, as with `--server`.",

@@ -56,6 +56,8 @@ impl fmt::Display for Problem {
                     self.name, self.message
                 )
             }
+            // Nobody has said it: there is no place to name.
+            Source::Default => write!(f, "{}: {}", self.name, self.message),
             source => write!(f, "{source}: {}: {}", self.name, self.message),
         }
     }

@@ -7,7 +7,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::environment::{Environment, OTHER_VARIABLES};
+use super::environment::{Environment, FILE_VARIABLE, OTHER_VARIABLES};
 use super::file;
 use super::problem::{ConfigError, Problem, Source};
 use super::service_variables::is_of_a_service;
@@ -131,6 +131,24 @@ const DATA_DIR: &str = "data_dir";
 /// The name of the file itself in a problem.
 const FILE: &str = "file";
 
+/// A configuration file that somebody has named.
+struct NamedFile {
+    path: PathBuf,
+    by: Source,
+}
+
+impl NamedFile {
+    fn of(overrides: &Overrides, environment: &dyn Environment) -> Option<Self> {
+        if let Some(path) = overrides.file.clone() {
+            let by = Source::Flag("--config".to_owned());
+            return Some(Self { path, by });
+        }
+        let path = environment.variable(FILE_VARIABLE)?.into();
+        let by = Source::Environment(FILE_VARIABLE.to_owned());
+        Some(Self { path, by })
+    }
+}
+
 /// A value that somebody gave to a setting.
 struct GivenValue {
     setting: &'static Setting,
@@ -153,9 +171,8 @@ impl Reading {
         let from_environment = reading.environment(environment);
         let from_flags = reading.flags(overrides);
         let data_dir = reading.data_dir(environment, &from_environment, &from_flags);
-        let named = overrides.file.clone();
-        let named = named.or_else(|| environment.variable("BELLJAR_CONFIG").map(PathBuf::from));
-        let from_file = reading.file(named.as_deref(), data_dir.as_deref());
+        let named = NamedFile::of(overrides, environment);
+        let from_file = reading.file(named.as_ref(), data_dir.as_deref());
         for given in from_file
             .into_iter()
             .chain(from_environment)
@@ -329,9 +346,9 @@ impl Reading {
         share.or_else(home).map(|share| share.join("belljar"))
     }
 
-    fn file(&mut self, named: Option<&Path>, data_dir: Option<&Path>) -> Vec<GivenValue> {
+    fn file(&mut self, named: Option<&NamedFile>, data_dir: Option<&Path>) -> Vec<GivenValue> {
         let found = data_dir.map(|dir| dir.join(FILE_NAME));
-        let Some(path) = named.map(Path::to_owned).or(found) else {
+        let Some(path) = named.map(|named| named.path.clone()).or(found) else {
             return Vec::new();
         };
         let text = match fs::read_to_string(&path) {
@@ -339,19 +356,14 @@ impl Reading {
             Err(error) if named.is_none() && error.kind() == io::ErrorKind::NotFound => {
                 return Vec::new();
             }
-            Err(error) if named.is_some() => {
-                let source = Source::File { path, line: 1 };
-                self.problem(source, FILE, format!("cannot be read: {error}"));
-                return Vec::new();
-            }
             Err(error) => {
-                let folder = path.parent().unwrap_or(Path::new("."));
-                let message = format!(
-                    "{} cannot be looked into for a {FILE_NAME}: {error}. Run as the user who \
-                     owns it, or name another with --data-dir",
-                    folder.display()
-                );
-                self.problem(Source::Default, DATA_DIR, message);
+                match named {
+                    Some(NamedFile { path, by }) => {
+                        let message = format!("{} cannot be read: {error}", path.display());
+                        self.problem(by.clone(), FILE, message);
+                    }
+                    None => self.problem(Source::Default, DATA_DIR, unreadable(&path, &error)),
+                }
                 return Vec::new();
             }
         };
@@ -385,6 +397,24 @@ impl Reading {
         }
         given
     }
+}
+
+/// What is said about a file of the data directory that cannot be read. Whoever may not look into
+/// the folder does not know whether there is one.
+fn unreadable(path: &Path, error: &io::Error) -> String {
+    if fs::symlink_metadata(path).is_ok() {
+        return format!(
+            "{} cannot be read: {error}. Run as the user who owns it, or name another directory \
+             with --data-dir",
+            path.display()
+        );
+    }
+    let folder = path.parent().unwrap_or(Path::new("."));
+    format!(
+        "{} cannot be looked into for a {FILE_NAME}: {error}. Run as the user who owns it, or name \
+         another with --data-dir",
+        folder.display()
+    )
 }
 
 fn by_key(key: &str) -> Option<&'static Setting> {

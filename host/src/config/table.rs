@@ -116,7 +116,7 @@ pub static SETTINGS: &[Setting] = &[
         "Where models, keys and state are kept.")
     .flag("--data-dir"),
     setting!("insecure", insecure: Switch<bool>, "app",
-        "Allows an address that other machines reach to be served without keys.")
+        "Allows an address that other machines reach to be served without keys, which `require_api_key = false` asks for.")
     .flag("--insecure"),
     setting!("require_api_key", require_api_key: Switch<Option<bool>>, "auth",
         "Whether every request needs a key. `auto`: not on a loopback address, else yes.")

@@ -94,8 +94,46 @@ fn the_file_of_the_data_directory_is_found_and_cannot_move_it() {
     };
     let resolved = resolve(&overrides, &environment(&[])).unwrap();
     assert_eq!(resolved.settings.data_dir, Path::new("/elsewhere"));
-    overrides.file = Some(dir.path().join("missing.toml"));
-    assert!(problems(&overrides, &[])[0].contains("cannot be read"));
+    let missing = dir.path().join("missing.toml");
+    overrides.file = Some(missing.clone());
+    let told = problems(&overrides, &[]);
+    let file = missing.display();
+    assert!(
+        told[0].starts_with(&format!("--config: file: {file} cannot be read: ")),
+        "{told:?}"
+    );
+    let told = problems(
+        &Overrides::default(),
+        &[("BELLJAR_CONFIG", missing.to_str().unwrap())],
+    );
+    assert!(
+        told[0].starts_with("environment: BELLJAR_CONFIG "),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_told_from_a_folder_that_cannot_be_entered() {
+    let dir = tempfile::tempdir().unwrap();
+    let told = |data_dir: &Path| {
+        let data_dir = data_dir.to_str().unwrap();
+        problems(&Overrides::default(), &[("BELLJAR_DATA_DIR", data_dir)]).remove(0)
+    };
+    fs::create_dir(dir.path().join(FILE_NAME)).unwrap();
+    let file = dir.path().join(FILE_NAME);
+    let message = told(dir.path());
+    assert!(
+        message.starts_with(&format!("data_dir: {} cannot be read: ", file.display())),
+        "{message}"
+    );
+    let no_folder = dir.path().join("a file");
+    fs::write(&no_folder, "").unwrap();
+    let message = told(&no_folder);
+    assert!(
+        message.contains("a file cannot be looked into for a belljar.toml: "),
+        "{message}"
+    );
+    assert!(!message.contains("belljar.toml:1"), "{message}");
 }
 
 #[test]
