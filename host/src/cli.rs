@@ -7,22 +7,23 @@ mod bundles;
 mod client;
 mod config_commands;
 mod ephemeral_server;
+mod failure;
 mod keys;
 mod models;
 mod output;
 mod run;
 mod serve;
+mod table;
+mod temporary;
 
-use std::fmt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::config::{
-    ConfigError, Overrides, Resolved, SystemEnvironment, resolve, resolve_data_dir,
-};
+use crate::config::{Overrides, Resolved, SystemEnvironment, resolve, resolve_data_dir};
+use failure::Failure;
 
 /// Hosts models that nobody has to trust: each request runs in a fresh WebAssembly sandbox.
 #[derive(Debug, Parser)]
@@ -58,7 +59,7 @@ enum Command {
     /// List and manage the models of a server
     #[command(subcommand)]
     Models(models::ModelsCommand),
-    /// Create, list and revoke API keys
+    /// Create, list, show, rotate, revoke and delete API keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
     /// List and lift bans, and exempt networks from them
@@ -136,52 +137,6 @@ impl SettingArgs {
 
     fn resolve(&self) -> Result<Resolved, Failure> {
         Ok(resolve(&self.overrides()?, &SystemEnvironment)?)
-    }
-}
-
-/// Why a command ends with another code than 0.
-#[derive(Debug)]
-struct Failure {
-    code: u8,
-    error: anyhow::Error,
-}
-
-const FAILED: u8 = 1;
-const UNUSABLE: u8 = 2;
-
-impl Failure {
-    fn usage(error: impl Into<anyhow::Error>) -> Self {
-        Self {
-            code: UNUSABLE,
-            error: error.into(),
-        }
-    }
-}
-
-impl<E: Into<anyhow::Error>> From<E> for Failure {
-    fn from(error: E) -> Self {
-        let error = error.into();
-        let code = if error.is::<ConfigError>() {
-            UNUSABLE
-        } else {
-            FAILED
-        };
-        Self { code, error }
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Many errors tell their cause in their own words, and it is told once.
-        let mut told = String::new();
-        for cause in self.error.chain().map(ToString::to_string) {
-            if told.is_empty() {
-                told = cause;
-            } else if !told.contains(&cause) {
-                told = format!("{told}: {cause}");
-            }
-        }
-        f.write_str(&told)
     }
 }
 

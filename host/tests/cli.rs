@@ -40,8 +40,8 @@ fn version_and_help_succeed_and_nonsense_is_a_usage_error() {
     assert!(home.fails(2, &["--nonsense"]).contains("--nonsense"));
     assert!(home.fails(2, &["keys", "create"]).contains("--name"));
     assert!(
-        home.fails(2, &["models", "activate", "no-version"])
-            .contains("name@version")
+        home.fails(2, &["models", "activate", "no@version"])
+            .contains("not a semantic version")
     );
 }
 
@@ -80,10 +80,7 @@ fn settings_come_from_file_environment_and_flags_and_secrets_are_redacted() {
     assert_eq!(value, "5");
     assert!(source.ends_with("belljar.toml:2"), "{source}");
     let table = home.ok(&["config", "show"]);
-    assert!(
-        table.lines().all(|line| line.chars().count() <= 80),
-        "{table}"
-    );
+    assert_eq!(table.lines().count(), rows.len() + 1, "a line a row");
 }
 
 #[test]

@@ -8,8 +8,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use belljar_bundle::pack::pack_folder;
 use belljar_sandbox::SandboxConfig;
 
-use super::SettingArgs;
-use super::output;
+use super::{SettingArgs, output, temporary};
 use crate::app::{self, App};
 use crate::auth::{Caller, PresentedKey};
 use crate::db;
@@ -27,7 +26,7 @@ impl EphemeralServer {
         // One bundle and one run at a time.
         const RUNS: u32 = 4;
         let mut resolved = settings.resolve()?;
-        let folder = tempfile::Builder::new().prefix("belljar-").tempdir()?;
+        let folder = temporary::folder()?;
         let own = &mut resolved.settings;
         own.compiler.cache_of = db::private_directory(&own.data_dir)
             .ok()

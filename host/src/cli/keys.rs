@@ -1,6 +1,6 @@
 //! `belljar keys`: the API keys of a server.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use belljar_bundle::{ByteSize, DurationText, Fuel, ModelName};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
@@ -44,9 +44,9 @@ pub(super) enum KeysCommand {
 
 #[derive(Args, Debug)]
 pub(super) struct OneArgs {
-    /// Id of the key, as `keys list` shows it
-    #[arg(value_name = "ID")]
-    id: KeyId,
+    /// Name of the key, or its id, as `keys list` shows them
+    #[arg(value_name = "KEY")]
+    key: String,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -173,7 +173,11 @@ pub(super) fn keys(command: &KeysCommand) -> Result<(), Failure> {
                 }
             }
             KeysCommand::Show(one) => {
-                let key = one.send(Method::GET, None, None).await?;
+                let key = one
+                    .find(Among::All)
+                    .await?
+                    .send(Method::GET, None, None)
+                    .await?;
                 if one.json {
                     output::json(&key)?;
                 } else {
@@ -182,23 +186,82 @@ pub(super) fn keys(command: &KeysCommand) -> Result<(), Failure> {
             }
             KeysCommand::Rotate { overlap, one } => {
                 let body = overlap.map(|span| json!({"overlap": span.to_string()}));
-                let rotated = one.send(Method::POST, Some("rotate"), body).await?;
+                let found = one.find(Among::Working).await?;
+                let rotated = found.send(Method::POST, Some("rotate"), body).await?;
                 secret_once(&rotated, one.json, "has another secret")?;
             }
             KeysCommand::Revoke(one) => {
-                let revoked = one.send(Method::POST, Some("revoke"), None).await?;
-                one.done(&revoked, "is revoked")?;
+                let found = one.find(Among::Working).await?;
+                let revoked = found.send(Method::POST, Some("revoke"), None).await?;
+                found.done(&revoked, one.json, "is revoked")?;
             }
             KeysCommand::Delete(one) => {
-                let deleted = one.send(Method::DELETE, None, None).await?;
-                one.done(&deleted, "is deleted")?;
+                let found = one.find(Among::All).await?;
+                let deleted = found.send(Method::DELETE, None, None).await?;
+                found.done(&deleted, one.json, "is deleted")?;
             }
         }
         Ok(())
     })
 }
 
+/// The keys that a name may mean.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Among {
+    /// All of them.
+    All,
+    /// Those that work, where there are any: what ends a key means one that has not ended.
+    Working,
+}
+
+/// One key of a server.
+struct FoundKey {
+    client: Client,
+    id: KeyId,
+}
+
 impl OneArgs {
+    /// The key that is meant: by its id, or else by its name.
+    async fn find(&self, among: Among) -> Result<FoundKey, Failure> {
+        let client = Client::new(&self.client)?;
+        if let Ok(id) = self.key.parse() {
+            return Ok(FoundKey { client, id });
+        }
+        let list = client.request(Method::GET, &["admin", "keys"]);
+        let list = client.send(list).await?;
+        let id = of_name(&self.key, array(&list, "data"), among)?;
+        Ok(FoundKey { client, id })
+    }
+}
+
+/// The id of the one key of that name.
+fn of_name(name: &str, keys: &[Value], among: Among) -> Result<KeyId> {
+    let mut named: Vec<&Value> = keys
+        .iter()
+        .filter(|key| text(key, "name") == name)
+        .collect();
+    if among == Among::Working && named.iter().any(|key| works(key)) {
+        named.retain(|key| works(key));
+    }
+    match named.as_slice() {
+        // Not repeated: people paste secrets where a name is asked for.
+        [] => bail!("no key has that name or id: `belljar keys list` shows all"),
+        [one] => Ok(text(one, "id").parse()?),
+        several => {
+            let told = several.iter().map(|key| {
+                let created = day(text(key, "created"));
+                format!("\n  {}, made {created}, {}", text(key, "id"), state(key))
+            });
+            bail!(
+                "{} keys have that name; say which by its id:{}",
+                several.len(),
+                told.collect::<String>()
+            )
+        }
+    }
+}
+
+impl FoundKey {
     /// Asks the server for one thing about the key.
     async fn send(
         &self,
@@ -206,18 +269,17 @@ impl OneArgs {
         verb: Option<&str>,
         body: Option<Value>,
     ) -> Result<Value, Failure> {
-        let client = Client::new(&self.client)?;
         let mut path = vec!["admin", "keys", self.id.as_str()];
         path.extend(verb);
-        let mut request = client.request(method, &path);
+        let mut request = self.client.request(method, &path);
         if let Some(body) = body {
             request = request.json(&body);
         }
-        Ok(client.send(request).await?)
+        Ok(self.client.send(request).await?)
     }
 
-    fn done(&self, answer: &Value, what: &str) -> Result<()> {
-        if self.json {
+    fn done(&self, answer: &Value, as_json: bool, what: &str) -> Result<()> {
+        if as_json {
             output::json(answer)
         } else {
             output::line(format!("{} {what}", self.id))
@@ -309,17 +371,23 @@ fn all_or(words: String) -> String {
     }
 }
 
+/// Whether a key is neither revoked nor over.
+fn works(key: &Value) -> bool {
+    let end = text(key, "expires").parse::<Timestamp>();
+    text(key, "revoked").is_empty() && !end.is_ok_and(|end| end <= Timestamp::now())
+}
+
 /// The state of a key, in a word or two.
 fn state(key: &Value) -> String {
     let expires = text(key, "expires");
-    let over = expires
-        .parse::<Timestamp>()
-        .is_ok_and(|end| end <= Timestamp::now());
-    match (text(key, "revoked").is_empty(), over) {
-        (false, _) => "revoked".to_owned(),
-        (true, true) => "expired".to_owned(),
-        (true, false) if expires.is_empty() => "valid".to_owned(),
-        (true, false) => format!("valid until {}", day(expires)),
+    if !text(key, "revoked").is_empty() {
+        "revoked".to_owned()
+    } else if !works(key) {
+        "expired".to_owned()
+    } else if expires.is_empty() {
+        "valid".to_owned()
+    } else {
+        format!("valid until {}", day(expires))
     }
 }
 
@@ -353,4 +421,34 @@ fn table(keys: &[Value]) -> Result<()> {
         ],
         rows,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_name_means_one_key_or_the_ids_are_told() {
+        const PAST: &str = "2000-01-01T00:00:00Z";
+        let key = |id: &str, name: &str, revoked: Option<&str>| json!({"id": id, "name": name, "created": PAST, "revoked": revoked});
+        let (first, second) = ("key_0000000000000001", "key_0000000000000002");
+        let keys = [
+            key(first, "ci", Some(PAST)),
+            key(second, "ci", None),
+            key("key_0000000000000003", "old", Some(PAST)),
+        ];
+        let found = |name, among| of_name(name, &keys, among).map(|id| id.to_string());
+        assert_eq!(found("ci", Among::Working).unwrap(), second);
+        assert_eq!(
+            found("old", Among::Working).unwrap(),
+            "key_0000000000000003"
+        );
+        let told = found("ci", Among::All).unwrap_err().to_string();
+        for part in ["2 keys", first, "made 2000-01-01, revoked", second, "valid"] {
+            assert!(told.contains(part), "{told}");
+        }
+        let told = found("sk-belljar-secret", Among::All).unwrap_err();
+        assert!(!told.to_string().contains("secret"), "{told}");
+    }
 }

@@ -1,9 +1,12 @@
 //! `belljar push` and `belljar models`: the models of a server.
 
+use std::fs::File;
+use std::io::Seek as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
+use belljar_bundle::pack::pack_folder;
 use belljar_bundle::{ModelId, ModelName};
 use clap::{Args, Subcommand};
 use futures_util::TryStreamExt as _;
@@ -13,12 +16,12 @@ use tokio_util::io::ReaderStream;
 
 use super::bundles::size;
 use super::client::{Client, ClientArgs, read_json};
-use super::{Failure, block_on, output};
+use super::{Failure, block_on, output, temporary};
 
 #[derive(Args, Debug)]
 pub(super) struct PushArgs {
-    /// Bundle to upload
-    #[arg(value_name = "FILE")]
+    /// Bundle or project folder to upload
+    #[arg(value_name = "FILE|DIR")]
     bundle: PathBuf,
     /// Return when the version serves (the default)
     #[arg(long, overrides_with = "no_wait")]
@@ -61,7 +64,7 @@ pub(super) enum ModelsCommand {
     Activate {
         /// The version
         #[arg(value_name = "NAME@VERSION")]
-        model: ModelId,
+        model: Reference,
         #[command(flatten)]
         client: ClientArgs,
     },
@@ -155,15 +158,10 @@ pub(super) fn push(args: &PushArgs) -> Result<(), Failure> {
 }
 
 async fn upload(client: &Client, bundle: &Path, activate: bool) -> Result<Value> {
-    let file = tokio::fs::File::open(bundle)
-        .await
-        .with_context(|| format!("cannot read {}", bundle.display()))?;
+    let file = tokio::fs::File::from_std(open(bundle)?);
     let metadata = file.metadata().await?;
     if !metadata.is_file() {
-        bail!(
-            "{} is not a file; `belljar pack` makes a bundle of a folder",
-            bundle.display()
-        );
+        bail!("{} is neither a file nor a folder", bundle.display());
     }
     let bar = output::byte_bar(metadata.len());
     bar.set_message("uploading");
@@ -179,6 +177,18 @@ async fn upload(client: &Client, bundle: &Path, activate: bool) -> Result<Value>
     let response = request.send().await;
     bar.finish_and_clear();
     read_json(response.map_err(|error| client.unreachable(&error))?).await
+}
+
+/// Opens a bundle: the file itself, or the project folder there packed into one.
+fn open(path: &Path) -> Result<File> {
+    if !path.is_dir() {
+        return File::open(path).with_context(|| format!("cannot read {}", path.display()));
+    }
+    let mut packed = temporary::file()?;
+    pack_folder(path, None, &packed)
+        .with_context(|| format!("{} cannot be packed", path.display()))?;
+    packed.rewind()?;
+    Ok(packed)
 }
 
 /// Asks until the version is ready, active or failed.
@@ -230,10 +240,12 @@ pub(super) fn models(command: &ModelsCommand) -> Result<(), Failure> {
             }
             ModelsCommand::Activate { model, client } => {
                 let client = Client::new(client)?;
-                let version = model.version.to_string();
-                let path = ["models", model.name.as_str(), &version, "activate"];
+                let Some(version) = &model.version else {
+                    return Err(unnamed_version(&client, model).await?);
+                };
+                let path = ["models", &model.name, version, "activate"];
                 client.send(client.request(Method::POST, &path)).await?;
-                output::line(format!("{model} is active"))?;
+                output::line(format!("{}@{version} is active", model.name))?;
             }
             ModelsCommand::Deactivate { model, client } => {
                 let client = Client::new(client)?;
@@ -242,20 +254,56 @@ pub(super) fn models(command: &ModelsCommand) -> Result<(), Failure> {
                 output::line(format!("{model} has no active version"))?;
             }
             ModelsCommand::Remove { model, client } => {
-                let client = Client::new(client)?;
-                client
-                    .send(client.request(Method::DELETE, &model.path()))
-                    .await?;
-                let version = model
-                    .version
-                    .as_ref()
-                    .map(|v| format!("@{v}"))
-                    .unwrap_or_default();
-                output::line(format!("{}{version} is removed", model.name))?;
+                remove(&Client::new(client)?, model).await?;
             }
         }
         Ok(())
     })
+}
+
+/// What is said to somebody who wants to activate a model and names no version.
+async fn unnamed_version(client: &Client, model: &Reference) -> Result<Failure> {
+    let found = client.request(Method::GET, &model.path());
+    let found = client.send(found).await?;
+    let versions: Vec<String> = array(&found, "versions")
+        .iter()
+        .map(|version| format!("{} ({})", text(version, "id"), text(version, "state")))
+        .collect();
+    Ok(Failure::usage(anyhow!(
+        "name a version: {}",
+        versions.join(", ")
+    )))
+}
+
+/// Removes a model or a version. Nobody may have noticed that it was the one that answers.
+async fn remove(client: &Client, model: &Reference) -> Result<()> {
+    let name = model.name.as_str();
+    let before = client.request(Method::GET, &["models", name]);
+    // A key that may write and not read removes all the same.
+    let before = client.send(before).await.unwrap_or_default();
+    client
+        .send(client.request(Method::DELETE, &model.path()))
+        .await?;
+    let Some(version) = &model.version else {
+        return output::line(format!("{name} is removed"));
+    };
+    output::line(format!("{name}@{version} is removed"))?;
+    if text(&before, "active") == version {
+        let others = array(&before, "versions").iter();
+        let ready: Vec<&str> = others
+            .filter(|other| text(other, "state") == "ready")
+            .map(|other| text(other, "id"))
+            .collect();
+        let next = if ready.is_empty() {
+            String::new()
+        } else {
+            format!("; `belljar models activate` takes {}", ready.join(", "))
+        };
+        output::note(&format!(
+            "it was the active version: nothing answers for `{name}` now{next}"
+        ));
+    }
+    Ok(())
 }
 
 fn table(models: &[Value]) -> Result<()> {

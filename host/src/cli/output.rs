@@ -5,22 +5,25 @@ use std::time::Duration;
 
 use anyhow::Result;
 use belljar_sandbox::deceives;
-use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-/// Columns to write for: those of the terminal, at most 80 (long lines are hard to read), and
-/// 80 where there is none.
+use super::table;
+
+/// The columns of help and the like: those of the terminal, at most 80 (long lines are hard to
+/// read), and 80 where there is none.
 pub(super) fn width() -> usize {
     const COLUMNS: usize = 80;
-    let columns = |stream: &dyn std::os::fd::AsFd| {
-        let size = rustix::termios::tcgetwinsize(stream).ok()?;
-        (size.ws_col > 0).then_some(usize::from(size.ws_col))
-    };
     columns(&io::stdout())
         .or_else(|| columns(&io::stderr()))
         .unwrap_or(COLUMNS)
         .min(COLUMNS)
+}
+
+/// The columns of a terminal; none for what is none.
+fn columns(stream: &impl std::os::fd::AsFd) -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(stream).ok()?;
+    (size.ws_col > 0).then_some(usize::from(size.ws_col))
 }
 
 /// Text as a person may be shown it: what a stranger wrote into it drives no terminal and turns
@@ -92,29 +95,12 @@ pub(super) fn note(message: &str) {
     let _ = writeln!(io::stderr().lock(), "{}", shown(message));
 }
 
-/// A table on stdout that fits the terminal.
+/// A table on stdout: as wide as the terminal, and a line a row for a program that reads it.
 pub(super) fn table<const N: usize>(
     head: [&str; N],
     rows: impl IntoIterator<Item = [String; N]>,
 ) -> Result<()> {
-    let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(u16::try_from(width()).unwrap_or(80))
-        .set_header(head.map(str::to_uppercase));
-    for row in rows {
-        table.add_row(row);
-    }
-    if let Some(first) = table.column_mut(0) {
-        // What people copy into the next command must not be broken over two lines.
-        first
-            .set_padding((0, 1))
-            .set_constraint(ColumnConstraint::ContentWidth);
-    }
-    let padded = table.to_string();
-    let trimmed: Vec<&str> = padded.lines().map(str::trim_end).collect();
-    line(trimmed.join("\n"))
+    line(table::written(head, rows, columns(&io::stdout())))
 }
 
 /// A bar for bytes that are sent; silent where stderr is not a terminal.
@@ -140,6 +126,10 @@ pub(super) fn spinner() -> ProgressBar {
         return ProgressBar::hidden();
     }
     let bar = ProgressBar::new_spinner();
+    // How long it has been at it is all that can be told of a compilation.
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
+        bar.set_style(style);
+    }
     bar.enable_steady_tick(Duration::from_millis(100));
     bar
 }

@@ -30,7 +30,7 @@ pub(super) struct ServeArgs {
         default_missing_value = "true"
     )]
     require_api_key: Option<String>,
-    /// Allow an address that other machines reach to be served without keys
+    /// Allow `--require-api-key=false` on an address that other machines reach
     #[arg(long)]
     insecure: bool,
     /// Form of log lines: text or json

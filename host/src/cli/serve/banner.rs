@@ -44,6 +44,9 @@ pub(super) fn of(
     };
     banner.row("admin key", &format!("{}{state}", admin_key.display()));
     let keys = match (key_required, address.ip().is_loopback()) {
+        (true, _) if settings.insecure => {
+            "required: `--insecure` allows `--require-api-key=false` and turns nothing off itself"
+        }
         (true, _) => "required",
         (false, true) => "not required to run models (only this machine can reach the server)",
         (false, false) => "NOT required, and other machines can reach the server (insecure)",
