@@ -410,6 +410,11 @@ impl ApiError {
         Self::new(status, ErrorType::Model, code, message)
     }
 
+    /// The body of an error of the Open Inference Protocol.
+    pub(crate) fn open_inference_body(&self) -> Vec<u8> {
+        self.0.text.for_open_inference()
+    }
+
     /// The envelope.
     pub(crate) fn body(&self) -> Vec<u8> {
         let mut out = b"{\"error\":{\"message\":".to_vec();

@@ -82,6 +82,17 @@ pub(crate) fn host_and_port(authority: &[u8]) -> Option<(&[u8], Option<u16>)> {
     is_name.then_some((name, port))
 }
 
+/// Whether two names of hosts are one: in whichever case they are written, and an address of IPv6
+/// with however many of its zeros.
+pub(crate) fn is_same_name(one: &[u8], other: &[u8]) -> bool {
+    let address = |name: &[u8]| {
+        let inner = name.strip_prefix(b"[")?.strip_suffix(b"]")?;
+        let inner = std::str::from_utf8(inner).ok()?;
+        inner.parse::<std::net::Ipv6Addr>().ok()
+    };
+    one.eq_ignore_ascii_case(other) || address(one).is_some_and(|one| Some(one) == address(other))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

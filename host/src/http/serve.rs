@@ -14,6 +14,7 @@ mod wire;
 use super::layers::Peer;
 use super::proxy_protocol::{self, ProxyProtocol};
 use super::state::Config;
+use super::surface::Surface;
 use crate::telemetry::metrics;
 use axum::Router;
 use connection_limit::{ConnectionLimiter, ConnectionPermit, ConnectionRefused};
@@ -29,7 +30,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -38,7 +39,7 @@ use tokio_util::sync::CancellationToken;
 use tower::Service as _;
 use tracked::{OpenRequest, TrackedAnswer};
 use watchdog::{ConnectionWatchdog, TimeoutKind};
-use wire::Wire;
+use wire::{HEAD_BYTES_KEPT, Wire};
 
 /// What a client of HTTP/2 begins with.
 const HTTP2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -49,6 +50,13 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long a connection that is to end may go on sending.
 const LINGER: Duration = Duration::from_secs(2);
+
+/// Bytes that it may send meanwhile. A body a little over the limits is read to its end, so that
+/// a client which looks for an answer only then finds it; who sends more has no use for that.
+const LINGER_BYTES_MAX: u64 = 16 << 20;
+
+/// How long a connection that is refused has to say what it asks for.
+const FIRST_WORDS: Duration = Duration::from_millis(200);
 
 /// Refused connections that are told so at once; those beyond are closed without a
 /// word, so that being full costs no more than this.
@@ -145,9 +153,14 @@ async fn holding(permit: ConnectionPermit, connection: impl Future<Output = ()>)
     drop(permit);
 }
 
-/// Tells a peer that its connection is refused.
+/// Tells a peer that its connection is refused, in the form of what it asks for, if it has said
+/// that in a moment.
 async fn turn_away(mut stream: TcpStream, why: ConnectionRefused) {
-    let early_error = early_error::bytes(early_error::refused_connection(why));
+    let mut head = [0; HEAD_BYTES_KEPT];
+    let seen = tokio::time::timeout(FIRST_WORDS, stream.peek(&mut head)).await;
+    let seen = seen.map_or(0, Result::unwrap_or_default);
+    let surface = Surface::of_head(head.get(..seen).unwrap_or_default());
+    let early_error = early_error::bytes(early_error::refused_connection(why), surface);
     // Fits into the buffer of a fresh socket, so a peer that does not read holds up nothing.
     if stream.write_all(&early_error).await.is_ok() {
         linger(stream).await;
@@ -244,13 +257,14 @@ async fn serve_http1(
             }
         }
     };
+    let surface = wire.surface();
     let mut stream = wire.into_socket();
     if let Some(early_error) = early_error {
         metrics::MALFORMED_REQUESTS
             .with([("reason", early_error.code().into())])
             .increment(1);
         // A full socket takes none of it, and is not waited for.
-        let bytes = early_error::bytes(early_error);
+        let bytes = early_error::bytes(early_error, surface);
         let written = tokio::time::timeout(LINGER, stream.write_all(&bytes)).await;
         if !matches!(written, Ok(Ok(()))) {
             return;
@@ -397,7 +411,8 @@ async fn speaks_for(stream: &mut TcpStream, peer: IpAddr, config: &Config) -> Op
 async fn linger(mut stream: TcpStream) {
     let drain = async {
         stream.shutdown().await?;
-        tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
+        let mut rest = stream.take(LINGER_BYTES_MAX);
+        tokio::io::copy(&mut rest, &mut tokio::io::sink()).await
     };
     let _ = tokio::time::timeout(LINGER, drain).await;
 }

@@ -33,6 +33,20 @@ impl Surface {
         }
     }
 
+    /// The protocol of a request of which no more is known than how its head begins, as it came.
+    pub(crate) fn of_head(start: &[u8]) -> Self {
+        let line = start.split(|byte| matches!(byte, b'\r' | b'\n')).next();
+        let target = line.and_then(|line| line.split(|byte| *byte == b' ').nth(1));
+        let target = String::from_utf8_lossy(target.unwrap_or_default());
+        let target = target.split('?').next().unwrap_or_default();
+        // A target may name the server before the path.
+        let path = match target.split_once("://") {
+            Some((_, rest)) => rest.find('/').and_then(|at| rest.get(at..)),
+            None => Some(target),
+        };
+        Self::of(path.unwrap_or_default())
+    }
+
     /// An answer in the words of the protocol. Errors are written in OpenAI's, which are our own,
     /// by whoever refuses; only here is it known who asked.
     pub(crate) fn retell(self, mut response: Response) -> Response {
@@ -65,6 +79,30 @@ mod tests {
             ("*", Surface::Own),
         ] {
             assert_eq!(Surface::of(path), surface, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_head_that_is_none_still_says_what_it_is_about() {
+        for (start, surface) in [
+            (
+                "POST /v2/models/x/infer HTTP/1.1\r\nhost: a",
+                Surface::OpenInference,
+            ),
+            ("GET /v2?x HTTP/9.9\r\n", Surface::OpenInference),
+            (
+                "GET http://localhost/v2/health/live HTTP/1.1",
+                Surface::OpenInference,
+            ),
+            ("GET http://localhost HTTP/1.1", Surface::Own),
+            ("GET /v1/models\r\n", Surface::OpenAi),
+            ("GET /infer?a=://x/v2/ HTTP/1.1", Surface::Own),
+            ("GET", Surface::Own),
+            ("", Surface::Own),
+            ("\0\0\0 /v2", Surface::OpenInference),
+            ("\r\nGET /v2", Surface::Own),
+        ] {
+            assert_eq!(Surface::of_head(start.as_bytes()), surface, "{start:?}");
         }
     }
 }

@@ -188,14 +188,39 @@ fn plain_hop(text: &[u8]) -> Option<IpAddr> {
     Some(ip.to_canonical())
 }
 
+/// A node of `Forwarded`: as above, or with a port that hides its number (`192.0.2.7:_http`).
+fn forwarded_node(text: &str) -> Option<IpAddr> {
+    let hides = |port: &str| {
+        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        port.len() > 1 && port.starts_with('_') && port.bytes().all(is_name)
+    };
+    match text.rsplit_once(':') {
+        Some((address, port)) if hides(port) => {
+            // Without its brackets an address of IPv6 has no port.
+            let is_whole = !address.contains(':') || address.starts_with('[');
+            is_whole.then(|| plain_hop(address.as_bytes())).flatten()
+        }
+        _ => plain_hop(text.as_bytes()),
+    }
+}
+
+/// The pairs of one element of `Forwarded`. A semicolon inside quotes does not count.
+fn pairs(element: &str) -> impl Iterator<Item = &str> {
+    let mut quoted = false;
+    let pairs = element.split(move |sign| {
+        if sign == '"' {
+            quoted = !quoted;
+        }
+        sign == ';' && !quoted
+    });
+    pairs.filter(|pair| !pair.trim_ascii().is_empty())
+}
+
 /// The `for` of one element of `Forwarded`. `unknown` and names that hide the address give none.
 fn forwarded_hop(element: &[u8]) -> Option<IpAddr> {
     let element = std::str::from_utf8(element).ok()?;
     let mut found = None;
-    for pair in element
-        .split(';')
-        .filter(|pair| !pair.trim_ascii().is_empty())
-    {
+    for pair in pairs(element) {
         let (name, value) = pair.split_once('=')?;
         if !name.trim_ascii().eq_ignore_ascii_case("for") {
             continue;
@@ -209,7 +234,7 @@ fn forwarded_hop(element: &[u8]) -> Option<IpAddr> {
             Some(quoted) => quoted.strip_suffix('"')?,
             None => value,
         };
-        found = Some(plain_hop(value.as_bytes())?);
+        found = Some(forwarded_node(value)?);
     }
     found
 }

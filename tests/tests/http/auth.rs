@@ -159,6 +159,29 @@ async fn a_good_key_stands_beside_credentials_of_another_layer() {
     assert_eq!(answer.code(), "invalid_api_key");
 }
 
+/// What a client sends whose variable for the key is empty. It guesses nothing, so it is not counted.
+#[tokio::test]
+async fn an_empty_credential_is_a_missing_one() {
+    let settings = [
+        ("require_api_key", "true"),
+        ("conduct.failed_authentications_max", "1"),
+    ];
+    let host = TestHost::start_with(&settings).await;
+    let plain = host.anonymous();
+    for (name, value) in [
+        ("authorization", ""),
+        ("authorization", "Bearer"),
+        ("authorization", "bearer "),
+        ("x-api-key", ""),
+    ] {
+        let request = plain.request(Method::GET, "/v1/models").header(name, value);
+        let answer = plain.send(request).await.unwrap().expect_status(401);
+        assert_eq!(answer.code(), "invalid_api_key", "{name} {value:?}");
+        assert!(answer.text().contains("You did not provide an API key"));
+    }
+    let _ = host.admin().get("/v1/models").await.expect_status(200);
+}
+
 #[tokio::test]
 async fn where_no_key_is_needed_what_is_no_key_is_none() {
     // Addresses are banned here after one failed authentication.

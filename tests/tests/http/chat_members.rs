@@ -106,6 +106,14 @@ async fn what_clients_of_other_servers_send_goes_to_the_model() {
         "provider":{"order":["a"]},"best_of":null});
     let answer = client.post(CHAT, &ask(more)).await.expect_status(200);
     assert_eq!(answer.header("x-belljar-ignored"), "");
+    // No bound on the likeliest tokens, as other servers write it.
+    for all in [-1, 0] {
+        let body = ask(json!({"top_k":all}));
+        let _ = client.post(CHAT, &body).await.expect_status(200);
+        let body = json!({"model":"fake","prompt":"x","top_k":all});
+        let answer = client.post("/v1/completions", &body).await;
+        let _ = answer.expect_status(200);
+    }
     let body = json!({"model":"fake","input":"x","input_type":"query","truncate":"END"});
     let answer = client
         .post("/v1/embeddings", &body)

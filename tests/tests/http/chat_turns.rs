@@ -31,6 +31,10 @@ async fn slips_of_tools_and_schemas_name_their_member() {
     let loose = json!({"type":"object","properties":{"a":{"type":"string"}}});
     let half = json!({"type":"object","additionalProperties":false,"required":["a"],
         "properties":{"a":{"type":"string"},"b":{"type":"string"}}});
+    let of = |schema: Value| {
+        json!({"type":"object","additionalProperties":false,"required":["a"],
+            "properties":{"a":schema}})
+    };
     for (more, param) in [
         (talk(&[user.clone(), says("1")]), "messages[1].role"),
         (talk(&[says("1")]), "messages[0].role"),
@@ -68,6 +72,22 @@ async fn slips_of_tools_and_schemas_name_their_member() {
             ]),
             "messages[1].tool_calls[0].id",
         ),
+        (
+            talk(&[
+                user.clone(),
+                json!({"role":"assistant","tool_calls":[
+                {"id":"1","type":"func","function":{"name":"f","arguments":"{}"}}]}),
+                says("1"),
+            ]),
+            "messages[1].tool_calls[0].type",
+        ),
+        (
+            talk(&[
+                json!({"role":"assistant","function_call":{"name":"f","arguments":"{}"}}),
+                json!({"role":"function","content":"y"}),
+            ]),
+            "messages[1].name",
+        ),
         (json!({"stop":["a","b","c","d","e"]}), "stop"),
         (json!({"tools":[]}), "tools"),
         (json!({"functions":[]}), "functions"),
@@ -95,6 +115,22 @@ async fn slips_of_tools_and_schemas_name_their_member() {
         (format(loose.clone(), true), "response_format"),
         (format(half.clone(), true), "response_format"),
         (format(json!({"type":"nothing"}), false), "response_format"),
+        (tool(json!({}), true), "tools[0].function.parameters"),
+        (
+            tool(json!({"anyOf":[{"type":"object"}]}), true),
+            "tools[0].function.parameters",
+        ),
+        (tool(of(json!({})), true), "tools[0].function.parameters"),
+        (
+            tool(of(json!({"oneOf":[{"type":"string"}]})), true),
+            "tools[0].function.parameters",
+        ),
+        (format(of(json!({"type":"array"})), true), "response_format"),
+        (
+            json!({"response_format":{"type":"json_schema","json_schema":
+                {"name":"a name","schema":{}}}}),
+            "response_format.json_schema.name",
+        ),
     ] {
         let answer = SHARED.anonymous().post(CHAT, &ask(more.clone())).await;
         assert_eq!(answer.status, 400, "{more}: {}", answer.text());
@@ -126,6 +162,11 @@ async fn slips_of_tools_and_schemas_name_their_member() {
         ]),
         json!({"stop":["a","b","c","d"]}),
         tool(loose.clone(), false),
+        tool(of(json!({"oneOf":[{"type":"string"},{}]})), false),
+        tool(
+            of(json!({"anyOf":[{"type":"string"},{"type":"null"}]})),
+            true,
+        ),
         tool(strict.clone(), true),
         format(strict, true),
         format(loose, false),

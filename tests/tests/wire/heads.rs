@@ -56,6 +56,56 @@ async fn what_is_no_request_is_refused_in_the_envelope() {
     }
 }
 
+/// Clients of the Open Inference Protocol read a text there, whoever refuses.
+#[tokio::test]
+async fn a_head_that_asks_for_v2_is_refused_in_the_words_of_its_protocol() {
+    let host = TestHost::start_with(&[
+        ("http.header_bytes_max", "16 KiB"),
+        ("http.header_read_timeout", "300 ms"),
+    ])
+    .await;
+    let long = "x".repeat(20 << 10);
+    let good = "GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    for (request, status, code) in [
+        (
+            format!("POST /v2/models/m/infer HTTP/1.1\r\nhost: localhost\r\nx: {long}\r\n\r\n"),
+            431,
+            "headers_too_large",
+        ),
+        (
+            format!("GET http://localhost/v2?{long} HTTP/1.1\r\n\r\n"),
+            431,
+            "headers_too_large",
+        ),
+        (
+            "GET /v2 HTTP/9.9\r\nhost: localhost\r\n\r\n".to_owned(),
+            505,
+            "http_version_not_supported",
+        ),
+        (
+            "GET /v2/health/live HTTP/1.1\r\nhost localhost\r\n\r\n".to_owned(),
+            400,
+            "malformed_request",
+        ),
+        (
+            "GET /v2/models/m/ready HTTP/1.1\r\nhost: local".to_owned(),
+            408,
+            "header_timeout",
+        ),
+    ] {
+        let mut connection = host.raw().await;
+        // What was asked before on the connection is not what is asked now.
+        let first = connection.exchange_some(good.as_bytes(), PATIENCE).await;
+        assert!(first.starts_with(b"HTTP/1.1 200 "));
+        let answer = connection.exchange(request.as_bytes(), PATIENCE).await;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        let body: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert!(body["error"].is_string(), "{answer}");
+        assert_eq!(body["code"], code, "{answer}");
+    }
+}
+
 #[tokio::test]
 async fn a_url_is_too_long_where_heads_may_be_long() {
     let host = TestHost::start_with(&[("http.header_bytes_max", "200 KiB")]).await;

@@ -28,6 +28,12 @@ async fn connections_are_bounded_in_all() {
         answer.to_ascii_lowercase().contains("retry-after: "),
         "{answer}"
     );
+    let v2 = b"GET /v2/health/live HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let answer = host.raw().await.exchange(v2, PATIENCE).await;
+    assert!(
+        answer.contains("\r\n\r\n{\"error\":\"The server"),
+        "{answer}"
+    );
     drop(first);
     // The place is free when the server has seen the end.
     let mut third = host.raw().await;

@@ -100,7 +100,11 @@ fn check_sum(header: &Header) -> Result<(), BundleError> {
     let all: u64 = header.as_bytes().iter().map(|byte| u64::from(*byte)).sum();
     let own: u64 = field.iter().map(|byte| u64::from(*byte)).sum();
     let got = all - own + 8 * u64::from(b' ');
-    if expected == got {
+    // Some writers add up signed bytes, as the first ones did; the sum says nothing about what
+    // the header means.
+    let high = |bytes: &[u8]| bytes.iter().filter(|byte| !byte.is_ascii()).count() as u64;
+    let negative = 256 * (high(header.as_bytes()) - high(field));
+    if expected == got || got.checked_sub(negative) == Some(expected) {
         Ok(())
     } else {
         Err(BundleError::Checksum { expected, got })
@@ -182,7 +186,37 @@ fn until_nul(field: &[u8]) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        reason = "a test fails by panicking"
+    )]
     use super::*;
+
+    /// A header for a file of that name, with that checksum.
+    fn header(name: &[u8], sum: u64) -> Block {
+        let mut header = Header::new_ustar();
+        header.set_entry_type(EntryType::Regular);
+        header.set_size(0);
+        header.as_old_mut().name[..name.len()].copy_from_slice(name);
+        header.as_old_mut().cksum = *format!("{sum:06o}\0 ").as_bytes().first_chunk().unwrap();
+        *header.as_bytes()
+    }
+
+    #[test]
+    fn a_sum_of_signed_bytes_is_a_sum_too() {
+        let name = "data/ü.txt".as_bytes();
+        let Err(BundleError::Checksum { got, .. }) = read(&header(name, 0)) else {
+            panic!("0 is not the sum")
+        };
+        assert!(read(&header(name, got)).is_ok());
+        // Two of the bytes are over 127.
+        assert!(read(&header(name, got - 512)).is_ok());
+        for wrong in [got - 256, got - 511, got + 512, got + 1] {
+            assert!(read(&header(name, wrong)).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn numbers() {

@@ -14,6 +14,7 @@ mod completions;
 mod content;
 mod embeddings;
 mod members;
+mod sampling;
 mod schema;
 mod stream;
 mod tools;

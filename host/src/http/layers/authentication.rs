@@ -184,6 +184,8 @@ impl Credential {
             return Self::Many(keys.collect());
         }
         match read(first.as_bytes()) {
+            // Of a client whose variable is empty: nothing is guessed, and no key was given.
+            _ if is_blank(first.as_bytes()) => Self::None,
             Ok(key) => Self::Key(key),
             Err(malformed) => Self::Unusable(malformed.into()),
         }
@@ -224,6 +226,12 @@ impl Credential {
             }
         }
     }
+}
+
+/// Whether a header holds nothing, or a scheme and nothing.
+fn is_blank(value: &[u8]) -> bool {
+    let value = value.trim_ascii();
+    value.is_empty() || value.eq_ignore_ascii_case(b"Bearer")
 }
 
 fn bearer(value: &[u8]) -> Result<PresentedKey, MalformedAuthorization> {
@@ -291,14 +299,16 @@ mod tests {
             &[("authorization", "Bearer abc"), ("x-api-key", "abd")],
             Err("conflicting_credentials"),
         );
-        check(&[("authorization", "Bearer")], Err("invalid_authorization"));
+        for blank in ["Bearer", "Bearer ", " bearer  ", ""] {
+            check(&[("authorization", blank)], Ok(false));
+            check(&[("authorization", blank), ("x-api-key", "abc")], Ok(true));
+        }
+        check(&[("x-api-key", " ")], Ok(false));
         check(
             &[("authorization", "Basic YWJj")],
             Err("invalid_authorization"),
         );
-        check(&[("authorization", "Bearer ")], Err("invalid_api_key"));
         check(&[("authorization", "Bearer a b")], Err("invalid_api_key"));
-        check(&[("x-api-key", "")], Err("invalid_api_key"));
     }
 
     #[test]

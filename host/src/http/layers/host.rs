@@ -9,7 +9,7 @@
 use super::browser::BrowserConfig;
 use super::check::Refusal;
 use crate::http::error::{ApiError, ErrorType};
-use crate::http::host_name::{host_and_port, host_name};
+use crate::http::host_name::{host_and_port, host_name, is_same_name};
 use axum::extract::Request;
 use http::{StatusCode, Version, header};
 use std::net::IpAddr;
@@ -41,7 +41,7 @@ impl HostNames {
         self.0.as_ref().is_none_or(|names| {
             names
                 .iter()
-                .any(|known| known.as_bytes().eq_ignore_ascii_case(name))
+                .any(|known| is_same_name(known.as_bytes(), name))
         })
     }
 
@@ -57,12 +57,14 @@ impl HostNames {
             return Err(invalid("The request has more than one Host."));
         }
         // HTTP/2 names the host in a field of its own, and HTTP/1 can in the target.
-        let authority = request
-            .uri()
-            .authority()
-            .map(|name| name.as_str().as_bytes());
+        let target = request.uri();
+        let authority = target.authority().map(|name| name.as_str().as_bytes());
+        let usual_port = match target.scheme_str() {
+            Some("https") => 443,
+            _ => 80,
+        };
         let host = match (authority, host) {
-            (Some(authority), Some(host)) if !is_same(authority, host) => {
+            (Some(authority), Some(host)) if !is_same(authority, host, usual_port) => {
                 return Err(invalid("The request names two different hosts."));
             }
             (Some(name), _) | (None, Some(name)) => name,
@@ -83,11 +85,12 @@ impl HostNames {
     }
 }
 
-/// Whether two spellings name one host and one port.
-fn is_same(one: &[u8], other: &[u8]) -> bool {
+/// Whether two spellings name one host and one port, which is the usual one where there is none.
+fn is_same(one: &[u8], other: &[u8], usual_port: u16) -> bool {
     match (host_and_port(one), host_and_port(other)) {
         (Some((one, one_port)), Some((other, other_port))) => {
-            one.eq_ignore_ascii_case(other) && one_port == other_port
+            is_same_name(one, other)
+                && one_port.unwrap_or(usual_port) == other_port.unwrap_or(usual_port)
         }
         _ => false,
     }
@@ -141,6 +144,8 @@ mod tests {
             "127.0.0.1:8000",
             "[::1]:8000",
             "127.0.0.2",
+            "[0:0:0:0:0:0:0:1]:8000",
+            "[::0001]",
         ] {
             check(&local, v11, "/", &[good], "");
         }
@@ -154,6 +159,7 @@ mod tests {
         );
         check(&set, v11, "/", &["my.example:80"], "");
         check(&set, v11, "/", &["[::2]"], "");
+        check(&set, v11, "http://[0::2]/", &["[::0:2]:"], "");
         check(&set, v11, "/", &["my.example.:"], "");
         let dotted = on("127.0.0.1", &["My.Example."]);
         check(&dotted, v11, "/", &["my.example"], "");
@@ -195,6 +201,15 @@ mod tests {
             v11,
             "http://localhost:81/",
             &["localhost"],
+            "invalid_host",
+        );
+        check(&local, v11, "http://localhost/", &["localhost:80"], "");
+        check(&local, v11, "https://localhost:443/", &["localhost."], "");
+        check(
+            &local,
+            v11,
+            "https://localhost/",
+            &["localhost:80"],
             "invalid_host",
         );
         check(&local, Version::HTTP_2, "http://localhost/", &[], "");

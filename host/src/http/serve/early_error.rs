@@ -1,9 +1,11 @@
 //! Answers to what never became a request: heads that are no HTTP or come too slowly, and
-//! connections that are refused. Each is in the usual envelope and the last on its connection.
+//! connections that are refused. Each is in the envelope of the
+//! protocol that was asked for and the last on its connection.
 
 use super::connection_limit::ConnectionRefused;
 use crate::http::error::{ApiError, ErrorType};
 use crate::http::layers::guard_headers;
+use crate::http::surface::Surface;
 use crate::ids::RequestId;
 use axum::response::IntoResponse as _;
 use http::{HeaderValue, StatusCode, header};
@@ -68,9 +70,12 @@ pub(super) fn refused_connection(why: ConnectionRefused) -> ApiError {
     }
 }
 
-/// The whole answer, as it goes over an HTTP/1 connection that then ends.
-pub(super) fn bytes(error: ApiError) -> Vec<u8> {
-    let body = error.body();
+/// The whole answer in the form of a protocol, as it goes over an HTTP/1 connection that then ends.
+pub(super) fn bytes(error: ApiError, surface: Surface) -> Vec<u8> {
+    let body = match surface {
+        Surface::OpenInference => error.open_inference_body(),
+        Surface::OpenAi | Surface::Own => error.body(),
+    };
     let mut response = error.into_response();
     let status = response.status();
     let headers = response.headers_mut();

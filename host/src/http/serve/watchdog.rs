@@ -134,11 +134,14 @@ impl ConnectionWatchdog {
     }
 
     /// Bytes came. Those of a next head that come with a request are not seen to be one, and
-    /// have the time of an idle connection, which costs as much.
-    pub(super) fn heard(&self) {
-        if !self.is_http2 && self.is_quiet() && self.head_since.load(Ordering::Relaxed) == NEVER {
+    /// have the time of an idle connection, which costs as much. Says whether a head begins.
+    pub(super) fn heard(&self) -> bool {
+        let begins =
+            !self.is_http2 && self.is_quiet() && self.head_since.load(Ordering::Relaxed) == NEVER;
+        if begins {
             self.head_since.store(self.now(), Ordering::Relaxed);
         }
+        begins
     }
 
     /// The socket took bytes.

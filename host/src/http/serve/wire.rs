@@ -1,6 +1,7 @@
 //! The bytes of one connection, as they pass between the socket and the HTTP library.
 
 use super::watchdog::ConnectionWatchdog;
+use crate::http::surface::Surface;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,13 +15,19 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// a status and nothing else. Those bytes are recognised by when they come, not by what they
 /// are: at a moment when nothing is owed to the peer, only the library has something to say. So
 /// no answer of a model can be mistaken for one. They are dropped; the status is kept for
-/// [`Wire::refused`], and whoever drives the connection answers in our own envelope.
+/// [`Wire::refused`], and whoever drives the connection answers in our own envelope. How the
+/// head began is kept, too: the form of an answer follows from what was asked for.
 #[derive(Debug)]
 pub(super) struct Wire<S> {
     socket: S,
     watchdog: Arc<ConnectionWatchdog>,
     refused: Option<u16>,
+    /// The first bytes of the last head, or as much as has come of it.
+    head: Vec<u8>,
 }
+
+/// Bytes of a head that are kept: as many as say which protocol is meant.
+pub(super) const HEAD_BYTES_KEPT: usize = 256;
 
 impl<S> Wire<S> {
     pub(super) fn new(socket: S, watchdog: Arc<ConnectionWatchdog>) -> Self {
@@ -28,12 +35,28 @@ impl<S> Wire<S> {
             socket,
             watchdog,
             refused: None,
+            head: Vec::new(),
         }
     }
 
     /// The status with which the HTTP library refused the last head, if it did.
     pub(super) fn refused(&self) -> Option<u16> {
         self.refused
+    }
+
+    /// The protocol that the last head is of.
+    pub(super) fn surface(&self) -> Surface {
+        Surface::of_head(&self.head)
+    }
+
+    /// Keeps what a head begins with.
+    fn keep(&mut self, bytes: &[u8], begins: bool) {
+        if begins {
+            self.head.clear();
+        }
+        let room = HEAD_BYTES_KEPT.saturating_sub(self.head.len());
+        let kept = bytes.get(..room.min(bytes.len())).unwrap_or_default();
+        self.head.extend_from_slice(kept);
     }
 
     pub(super) fn into_socket(self) -> S {
@@ -75,8 +98,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.socket).poll_read(context, buffer))?;
-        if buffer.filled().len() > before {
-            self.watchdog.heard();
+        let came = buffer.filled().get(before..).unwrap_or_default();
+        if !came.is_empty() {
+            let begins = self.watchdog.heard();
+            self.keep(came, begins);
         }
         Poll::Ready(Ok(()))
     }

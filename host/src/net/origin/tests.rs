@@ -112,6 +112,14 @@ fn forwarded_is_read_as_the_standard_says() {
         &["for=198.51.100.1, for=192.0.2.7", "for=10.0.0.2"],
         "192.0.2.7",
     );
+    // A port may hide its number, and what is quoted may hold any sign.
+    check(&["for=\"192.0.2.7:_http\""], "192.0.2.7");
+    check(&["for=\"[2001:db8::1]:_a.b-c\""], "2001:db8::1");
+    check(&["for=192.0.2.7;x=\"a;b;for=192.0.2.9\""], "192.0.2.7");
+    check(&["x=\"a;b\";for=\"192.0.2.7\";proto=http"], "192.0.2.7");
+    check(&["for=\"192.0.2.7:_\""], "10.0.0.1?");
+    check(&["for=\"2001:db8::1:_x\""], "10.0.0.1?");
+    check(&["for=\"192.0.2.7:_a b\""], "10.0.0.1?");
     check(&["for=192.0.2.7, for=unknown"], "10.0.0.1?");
     check(&["for=192.0.2.7, for=_hidden"], "10.0.0.1?");
     check(&["for=192.0.2.7;for=192.0.2.8"], "10.0.0.1?");

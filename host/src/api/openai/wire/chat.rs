@@ -4,6 +4,7 @@ use super::check::{Plain, StringOrList, StringOrObject, at_most, not_empty, para
 use super::check::{PlainValue, StringOrStrings};
 use super::content::{self, Message};
 use super::members::Others;
+use super::sampling::{alternatives, biases, top_k};
 use super::schema::{self, Rules};
 use super::tools::{self, Function, NamedChoice, Tool, ToolChoiceOption};
 use crate::generation::OutputLimits;
@@ -21,10 +22,6 @@ use utoipa::ToSchema;
 /// Stop strings of one request, and bytes of each.
 const STOPS_MAX: usize = 4;
 const STOP_BYTES_MAX: usize = 256;
-/// Tokens with a bias.
-const BIASES_MAX: usize = 1_024;
-/// Alternatives to each token.
-const TOP_LOGPROBS_MAX: u8 = 20;
 /// Entries of `metadata`.
 const METADATA_MAX: usize = 16;
 
@@ -42,7 +39,9 @@ pub(crate) struct ChatRequest {
     temperature: Option<f64>,
     #[schema(minimum = 0, maximum = 1)]
     top_p: Option<f64>,
-    top_k: Option<u32>,
+    /// 0 and -1 are for all tokens, as with the servers that have this member.
+    #[schema(minimum = -1)]
+    top_k: Option<i64>,
     #[schema(minimum = 0, maximum = 1)]
     min_p: Option<f64>,
     #[schema(minimum = -2, maximum = 2)]
@@ -129,6 +128,7 @@ struct Format {
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = ResponseSchema)]
 struct Schema {
+    #[schema(pattern = "^[a-zA-Z0-9_-]{1,64}$")]
     name: String,
     #[schema(value_type = Object)]
     schema: Option<Box<RawValue>>,
@@ -210,7 +210,7 @@ impl ChatRequest {
             temperature: within("temperature", self.temperature, 0.0, 2.0)?,
             // Callers write 0 for "the likeliest only"; the contract wants more than nothing.
             top_p: within("top_p", self.top_p, 0.0, 1.0)?.map(|top_p| top_p.max(1e-6)),
-            top_k: self.top_k,
+            top_k: top_k(self.top_k)?,
             min_p: within("min_p", self.min_p, 0.0, 1.0)?,
             frequency_penalty: within("frequency_penalty", self.frequency_penalty, -2.0, 2.0)?,
             presence_penalty: within("presence_penalty", self.presence_penalty, -2.0, 2.0)?,
@@ -379,38 +379,6 @@ pub(super) fn stops(stop: Option<StringOrList<String>>) -> Result<Vec<String>, A
     Ok(stops)
 }
 
-pub(super) fn biases(biases: Option<BTreeMap<String, f64>>) -> Result<Vec<(u32, f32)>, ApiError> {
-    let biases = biases.unwrap_or_default();
-    at_most("logit_bias", biases.len(), BIASES_MAX, "tokens")?;
-    let mut read = Vec::with_capacity(biases.len());
-    for (token, bias) in biases {
-        let Ok(token) = token.parse::<u32>() else {
-            return Err(ApiError::invalid_argument(
-                "logit_bias",
-                "expected token ids as keys",
-            ));
-        };
-        let bias = within(&format!("logit_bias.{token}"), Some(bias), -100.0, 100.0)?;
-        read.push((token, bias.unwrap_or_default()));
-    }
-    Ok(read)
-}
-
-fn alternatives(logprobs: bool, top_logprobs: Option<u8>) -> Result<Option<u8>, ApiError> {
-    match (logprobs, top_logprobs) {
-        (_, Some(top)) if top > TOP_LOGPROBS_MAX => {
-            let message = format!("expected a number from 0 to {TOP_LOGPROBS_MAX}");
-            Err(ApiError::invalid_argument("top_logprobs", message))
-        }
-        (false, Some(_)) => Err(ApiError::invalid_argument(
-            "top_logprobs",
-            "is only allowed when `logprobs` is true",
-        )),
-        (true, top) => Ok(Some(top.unwrap_or(0))),
-        (false, None) => Ok(None),
-    }
-}
-
 fn reasoning_effort(effort: &str) -> Result<ReasoningEffort, ApiError> {
     Ok(match effort {
         "none" => ReasoningEffort::None,
@@ -439,6 +407,7 @@ impl Format {
                     strict,
                 }),
             ) => {
+                tools::check_name(&name, "response_format.json_schema.name")?;
                 let place = "response_format.json_schema.schema";
                 let schema = schema.ok_or_else(|| ApiError::missing_argument(place.to_owned()))?;
                 let schema = tools::object(&schema, place)?;

@@ -1,9 +1,10 @@
 //! `POST /v1/completions`: bare texts go on, in the older of OpenAI's two ways.
 
-use super::chat::{TokenLimits, biases, marks, max_tokens_of, stops};
+use super::chat::{TokenLimits, marks, max_tokens_of, stops};
 use super::check::{Plain, StringOrList, StringOrStrings, at_most, parameters, within};
 use super::content::PromptSize;
 use super::members::Others;
+use super::sampling::{biases, top_k};
 use crate::generation::OutputLimits;
 use crate::http::error::ApiError;
 use crate::inference::{Places, TextCall};
@@ -41,7 +42,9 @@ pub(crate) struct CompletionRequest {
     temperature: Option<f64>,
     #[schema(minimum = 0, maximum = 1)]
     top_p: Option<f64>,
-    top_k: Option<u32>,
+    /// 0 and -1 are for all tokens.
+    #[schema(minimum = -1)]
+    top_k: Option<i64>,
     #[schema(minimum = 0, maximum = 1)]
     min_p: Option<f64>,
     #[schema(minimum = -2, maximum = 2)]
@@ -266,7 +269,7 @@ impl CompletionRequest {
             temperature: within("temperature", self.temperature, 0.0, 2.0)?,
             // Callers write 0 for "the likeliest only"; the contract wants more than nothing.
             top_p: within("top_p", self.top_p, 0.0, 1.0)?.map(|top_p| top_p.max(1e-6)),
-            top_k: self.top_k,
+            top_k: top_k(self.top_k)?,
             min_p: within("min_p", self.min_p, 0.0, 1.0)?,
             frequency_penalty: within("frequency_penalty", self.frequency_penalty, -2.0, 2.0)?,
             presence_penalty: within("presence_penalty", self.presence_penalty, -2.0, 2.0)?,

@@ -222,6 +222,9 @@ impl Message {
         if self.role == "tool" && self.tool_call_id.is_none() {
             return Err(ApiError::missing_argument(place("tool_call_id")));
         }
+        if self.role == "function" && self.name.is_none() {
+            return Err(ApiError::missing_argument(place("name")));
+        }
         let tool_call_id = self.tool_call_id.filter(|_| role == Role::Tool);
         Ok(text::Message {
             role,

@@ -38,6 +38,22 @@ const WITH_NAMES: [&str; 5] = [
     "properties",
 ];
 
+/// Keywords that OpenAI takes in no strict schema: what they say of a value cannot be known while it
+/// is written.
+const NEVER_STRICT: [&str; 9] = [
+    "allOf",
+    "dependentRequired",
+    "dependentSchemas",
+    "else",
+    "if",
+    "not",
+    "oneOf",
+    "propertyNames",
+    "then",
+];
+/// Keywords of which each schema within a strict one has at least one.
+const SAYING_WHAT_IT_IS: [&str; 5] = ["$ref", "anyOf", "const", "enum", "type"];
+
 /// Bytes of a name in a message.
 const NAME_BYTES_MAX: usize = 64;
 
@@ -57,7 +73,9 @@ pub(super) fn fault(text: &str, rules: Rules) -> Option<String> {
     }
     // Whoever reads the request has read it as JSON.
     let schema: Value = serde_json::from_str(text).ok()?;
-    if rules.is_of_object && !may_be_object(&schema) {
+    if (rules.is_of_object && !may_be_object(&schema))
+        || (rules.is_strict && !names_type(&schema, "object"))
+    {
         return Some("the schema must be of `\"type\": \"object\"`".to_owned());
     }
     let mut path = Vec::new();
@@ -79,15 +97,24 @@ fn may_be_object(schema: &Value) -> bool {
     }
 }
 
+/// Whether a schema says that its values are of a type, alone or with others.
+fn names_type(schema: &Value, wanted: &str) -> bool {
+    match schema.get("type") {
+        Some(Value::Array(names)) => names.iter().any(|name| name == wanted),
+        Some(name) => name == wanted,
+        None => false,
+    }
+}
+
 /// `path` is filled from the inside out on the way back from a fault.
 fn schema_fault(schema: &Value, is_strict: bool, path: &mut Vec<String>) -> Result<(), String> {
-    let schema = match schema {
-        Value::Object(schema) => schema,
-        Value::Bool(_) => return Ok(()),
+    let members = match schema {
+        Value::Object(members) => members,
+        Value::Bool(_) if !is_strict => return Ok(()),
         _ => return Err("expected a schema, which is an object".to_owned()),
     };
-    type_fault(schema)?;
-    if let Some(options) = schema.get("enum")
+    type_fault(members)?;
+    if let Some(options) = members.get("enum")
         && options.as_array().is_none_or(Vec::is_empty)
     {
         path.push("enum".to_owned());
@@ -104,8 +131,12 @@ fn schema_fault(schema: &Value, is_strict: bool, path: &mut Vec<String>) -> Resu
             path.push(keyword.to_owned());
         })
     };
-    for (keyword, value) in schema {
+    for (keyword, value) in members {
         let keyword = keyword.as_str();
+        // Of a strict object it is false, and never a schema.
+        if is_strict && keyword == "additionalProperties" {
+            continue;
+        }
         if WITH_ONE.contains(&keyword) {
             match value {
                 // The older way to say `prefixItems`.
@@ -152,21 +183,42 @@ fn type_fault(schema: &Map<String, Value>) -> Result<(), String> {
 }
 
 /// OpenAI's rules for a strict schema, in its words.
-fn strict_fault(schema: &Map<String, Value>) -> Result<(), String> {
-    let names_object = match schema.get("type") {
-        Some(Value::Array(names)) => names.iter().any(|name| name == "object"),
-        Some(name) => name == "object",
-        None => false,
+fn strict_fault(schema: &Value) -> Result<(), String> {
+    let Value::Object(members) = schema else {
+        return Err("a strict schema is an object".to_owned());
     };
-    if !names_object && !schema.contains_key("properties") {
+    if let Some(keyword) = NEVER_STRICT
+        .iter()
+        .find(|word| members.contains_key(**word))
+    {
+        return Err(format!("`{keyword}` is not permitted"));
+    }
+    if !SAYING_WHAT_IT_IS
+        .iter()
+        .any(|word| members.contains_key(*word))
+    {
+        return Err("the schema must have a `type`".to_owned());
+    }
+    if names_type(schema, "array") && !members.contains_key("items") {
+        return Err("the schema of an array is missing `items`".to_owned());
+    }
+    if !names_type(schema, "object") && !members.contains_key("properties") {
         return Ok(());
     }
-    if schema.get("additionalProperties") != Some(&Value::Bool(false)) {
+    if members.get("additionalProperties") != Some(&Value::Bool(false)) {
         return Err("`additionalProperties` is required to be supplied and to be false".to_owned());
     }
-    let required = schema.get("required").and_then(Value::as_array);
+    let required = members.get("required").and_then(Value::as_array);
     let required = required.map(Vec::as_slice).unwrap_or_default();
-    let properties = schema.get("properties").and_then(Value::as_object);
+    let properties = members.get("properties").and_then(Value::as_object);
+    let is_there = |name: &str| properties.is_some_and(|all| all.contains_key(name));
+    let mut listed = required.iter().filter_map(Value::as_str);
+    if let Some(name) = listed.find(|name| !is_there(name)) {
+        return Err(format!(
+            "`required` has the extra key `{}`, which is not in `properties`",
+            short(name)
+        ));
+    }
     let missing = properties
         .into_iter()
         .flat_map(Map::keys)
@@ -261,7 +313,9 @@ mod tests {
     #[test]
     fn a_strict_schema_is_strict() {
         check(
-            r#"{"type":"object","properties":{"a":{"type":"string"}},"required":["a"],"additionalProperties":false}"#,
+            r##"{"type":"object","properties":{"a":{"type":"string"},"b":{"$ref":"#/$defs/b"},"c":{"enum":[1]},
+                "d":{"anyOf":[{"type":"array","items":{"const":5}},{"type":"null"}]}},
+                "required":["a","b","c","d"],"additionalProperties":false,"$defs":{"b":{"type":"number"}}}"##,
             true,
             None,
         );
@@ -283,8 +337,34 @@ mod tests {
                 "at `properties.a`: `additionalProperties`",
             ),
             (
-                r##"{"type":"object","properties":{},"required":[],"additionalProperties":false,"$defs":{"x":{"properties":{}}}}"##,
+                r##"{"type":"object","properties":{},"required":[],"additionalProperties":false,"$defs":{"x":{"properties":{},"type":"object"}}}"##,
                 "at `$defs.x`",
+            ),
+            ("{}", "must be of"),
+            (r#"{"anyOf":[{"type":"object"}]}"#, "must be of"),
+            (
+                r#"{"type":"object","properties":{"a":{}},"required":["a"],"additionalProperties":false}"#,
+                "at `properties.a`: the schema must have a `type`",
+            ),
+            (
+                r#"{"type":"object","properties":{"a":true},"required":["a"],"additionalProperties":false}"#,
+                "at `properties.a`: expected a schema",
+            ),
+            (
+                r#"{"type":"object","properties":{"a":{"type":"array"}},"required":["a"],"additionalProperties":false}"#,
+                "at `properties.a`: the schema of an array",
+            ),
+            (
+                r#"{"type":"object","properties":{"a":{"oneOf":[{"type":"string"}]}},"required":["a"],"additionalProperties":false}"#,
+                "at `properties.a`: `oneOf`",
+            ),
+            (
+                r#"{"type":"object","properties":{"a":{"type":"array","items":{"type":"string","not":{"const":"x"}}}},"required":["a"],"additionalProperties":false}"#,
+                "at `properties.a.items`: `not`",
+            ),
+            (
+                r#"{"type":"object","properties":{},"required":["c"],"additionalProperties":false}"#,
+                "extra key `c`",
             ),
         ] {
             check(bad, true, Some(part));

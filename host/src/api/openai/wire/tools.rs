@@ -50,6 +50,8 @@ pub(super) struct Function {
 pub(super) struct ToolCall {
     #[schema(value_type = String, required)]
     id: Option<String>,
+    /// `function` or `custom`.
+    r#type: Option<String>,
     function: Option<FunctionCall>,
     custom: Option<CustomCall>,
 }
@@ -119,6 +121,12 @@ impl ToolCall {
         let missing = |member: &str| ApiError::missing_argument(format!("{place}.{member}"));
         let id = self.id.filter(|id| !id.is_empty());
         let id = id.ok_or_else(|| missing("id"))?;
+        if let Some(kind) = &self.r#type
+            && !matches!(kind.as_str(), "function" | "custom")
+        {
+            let message = "expected `function` or `custom`";
+            return Err(ApiError::invalid_argument(format!("{place}.type"), message));
+        }
         let (function, place) = match (self.function, self.custom) {
             (Some(function), _) => (function, format!("{place}.function.name")),
             (None, Some(CustomCall { name, input })) => {
@@ -346,7 +354,7 @@ impl AllowedTools {
 }
 
 /// Names end up in prompts and in other programs: letters, digits, `_` and `-`, up to 64.
-fn check_name(name: &str, place: &str) -> Result<(), ApiError> {
+pub(super) fn check_name(name: &str, place: &str) -> Result<(), ApiError> {
     let good = (1..=NAME_BYTES_MAX).contains(&name.len())
         && name
             .bytes()
