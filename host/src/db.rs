@@ -14,11 +14,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use directory::MARK_FILE;
+use directory::{MARK_FILE, Mark};
 pub use room::is_out_of_space;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection as _, SqlitePool};
+use sqlx::{Connection as _, Sqlite, SqlitePool, Transaction};
 
 /// The file of the database.
 const DATABASE_FILE: &str = "belljar.db";
@@ -201,6 +201,27 @@ impl Db {
     #[must_use]
     pub fn data_dir(&self) -> &Path {
         &self.directory.path
+    }
+
+    /// Ends a transaction that stores an upload. The data directory knows of it from then on: with
+    /// a database that does not, its files are not touched.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn commit_upload(
+        &self,
+        mut transaction: Transaction<'_, Sqlite>,
+    ) -> Result<(), sqlx::Error> {
+        let mark = Mark::count_upload(&mut transaction).await?;
+        transaction.commit().await?;
+        let data_dir = self.directory.path.clone();
+        let kept = tokio::task::spawn_blocking(move || mark.keep(&data_dir)).await;
+        // The upload is on disk all the same, and the next one says it again.
+        if let Ok(Err(error)) = kept {
+            tracing::warn!("{MARK_FILE} cannot be written: {error}");
+        }
+        Ok(())
     }
 
     /// Folds the write-ahead log into the database and closes it.

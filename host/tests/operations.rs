@@ -183,6 +183,40 @@ fn a_lost_database_deletes_no_model_and_replaces_no_key() {
     assert_eq!(files(&data.join("bundles")), bundles);
 }
 
+/// A copy that was made while the server ran, brought back without the bundles that came after it.
+#[test]
+fn an_older_database_deletes_no_model() {
+    let home = Home::new();
+    let server = Server::start(&home, &SMALL);
+    assert_eq!(settled(&server).0, 200);
+    let data = home.data_dir();
+    let copy = home.path().join("copy");
+    fs::create_dir(&copy).unwrap();
+    let names = ["belljar.db", "belljar.db-wal"];
+    for name in names {
+        fs::copy(data.join(name), copy.join(name)).unwrap();
+    }
+    let project = home.project("project", PROJECT);
+    home.ok(&["push", project.to_str().unwrap()]);
+    assert_eq!(server.stop().0, Some(0));
+    let bundles = files(&data.join("bundles"));
+    let newest = fs::read(data.join("belljar.db")).unwrap();
+    for name in names {
+        fs::copy(copy.join(name), data.join(name)).unwrap();
+    }
+    let told = home.fails(1, &["--listen", "127.0.0.1:0"]);
+    assert!(told.contains("older than the files beside it"), "{told}");
+    assert_eq!(files(&data.join("bundles")), bundles);
+    // Its own database again: everything is as it was.
+    let _ = fs::remove_file(data.join("belljar.db-wal"));
+    let _ = fs::remove_file(data.join("belljar.db-shm"));
+    fs::write(data.join("belljar.db"), newest).unwrap();
+    let server = Server::start(&home, &SMALL);
+    assert_eq!(settled(&server).0, 200);
+    assert!(home.ok(&["models", "list"]).contains("mine@1.2.3"));
+    assert_eq!(server.stop().0, Some(0));
+}
+
 #[test]
 fn a_directory_of_everybodys_is_refused() {
     let home = Home::new();

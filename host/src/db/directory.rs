@@ -11,17 +11,47 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
-use sqlx::{Row as _, SqlitePool};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row as _, Sqlite, SqlitePool, Transaction};
 
 use super::{DATABASE_FILE, DbError};
 
 /// The mark of a data directory, in its file and in the row of its database.
+///
+/// The database is written first, so the file never has more of what is counted: where it does, the
+/// database is that of an earlier time.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub(super) struct Mark {
+pub(crate) struct Mark {
     /// Random, of the first start.
     id: String,
-    /// Starts so far. The database is written first, so the file never says more.
+    /// Starts so far.
     starts: i64,
+    /// Uploads so far. A database may have been copied while the server ran.
+    #[serde(default)]
+    uploads: i64,
+}
+
+impl Mark {
+    fn of_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            id: row.try_get("id")?,
+            starts: row.try_get("starts")?,
+            uploads: row.try_get("uploads")?,
+        })
+    }
+
+    /// Counts one more upload, in the transaction that stores it.
+    pub(super) async fn count_upload(
+        transaction: &mut Transaction<'_, Sqlite>,
+    ) -> Result<Self, sqlx::Error> {
+        let sql = "UPDATE directory SET uploads = uploads + 1 RETURNING id, starts, uploads";
+        Self::of_row(&sqlx::query(sql).fetch_one(&mut **transaction).await?)
+    }
+
+    /// Writes the file of a data directory.
+    pub(super) fn keep(&self, data_dir: &Path) -> io::Result<()> {
+        write(&data_dir.join(MARK_FILE), self)
+    }
 }
 
 /// The file of the mark.
@@ -114,17 +144,13 @@ pub(super) async fn check_agreement(pool: &SqlitePool, path: &Path) -> Result<()
         source,
     };
     let of_directory = read(&file).map_err(failed)?;
-    let row = sqlx::query("SELECT id, starts FROM directory")
+    let row = sqlx::query("SELECT id, starts, uploads FROM directory")
         .fetch_optional(pool)
         .await
         .map_err(database_failed)?;
     let of_database = row
-        .map(|row| {
-            Ok::<_, sqlx::Error>(Mark {
-                id: row.try_get("id")?,
-                starts: row.try_get("starts")?,
-            })
-        })
+        .as_ref()
+        .map(Mark::of_row)
         .transpose()
         .map_err(database_failed)?;
     let foreign = || DbError::Foreign {
@@ -132,7 +158,9 @@ pub(super) async fn check_agreement(pool: &SqlitePool, path: &Path) -> Result<()
     };
     let mark = match (of_directory, of_database) {
         (Some(directory), Some(database)) if directory.id != database.id => return Err(foreign()),
-        (Some(directory), Some(database)) if directory.starts > database.starts => {
+        (Some(directory), Some(database))
+            if directory.starts > database.starts || directory.uploads > database.uploads =>
+        {
             return Err(DbError::Older {
                 path: path.to_owned(),
             });
@@ -143,15 +171,17 @@ pub(super) async fn check_agreement(pool: &SqlitePool, path: &Path) -> Result<()
         (None, None) => Mark {
             id: format!("{:032x}", rand::random::<u128>()),
             starts: 0,
+            uploads: 0,
         },
     };
     let mark = Mark {
         starts: mark.starts.saturating_add(1),
         ..mark
     };
-    sqlx::query("INSERT OR REPLACE INTO directory (one, id, starts) VALUES (1, ?, ?)")
+    sqlx::query("INSERT OR REPLACE INTO directory (one, id, starts, uploads) VALUES (1, ?, ?, ?)")
         .bind(&mark.id)
         .bind(mark.starts)
+        .bind(mark.uploads)
         .execute(pool)
         .await
         .map_err(database_failed)?;

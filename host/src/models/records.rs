@@ -77,6 +77,18 @@ impl Records {
         Ok((models, versions))
     }
 
+    /// Stores a version that was uploaded, as [`Records::put`] does.
+    pub(super) async fn put_upload(
+        &self,
+        record: &Record,
+        pointers: &Pointers,
+    ) -> Result<(), ModelError> {
+        let mut transaction = self.pool().begin().await?;
+        write_pointers(&mut transaction, &record.id.name, pointers).await?;
+        write_version(&mut transaction, record).await?;
+        Ok(self.0.commit_upload(transaction).await?)
+    }
+
     /// Stores a version, in place of one of the same id if there is one, and its model's
     /// pointers.
     pub(super) async fn put(&self, record: &Record, pointers: &Pointers) -> Result<(), ModelError> {

@@ -242,7 +242,7 @@ impl Upload {
             embedded: None,
         };
         let pointers = self.pointers(inner);
-        inner.records.put(&record, &pointers).await?;
+        inner.records.put_upload(&record, &pointers).await?;
         inner.change(|catalog| catalog.put(record, pointers));
         self.has_replaced = old.is_some_and(|old| old.digest != self.digest);
         lifecycle::start(inner, &self.id);
