@@ -217,3 +217,32 @@ fn a_cut_audit_log_is_found_without_a_belljar() {
     fs::write(&log, &whole).unwrap();
     assert!(check().starts_with("whole"));
 }
+
+#[test]
+fn the_settings_of_a_running_server_are_asked_for() {
+    let home = Home::new();
+    let server = Server::start(&home, &SMALL);
+    let address = server.url.strip_prefix("http://").unwrap();
+    let shown = home.ok(&["config", "show", "--server"]);
+    let row = |key: &str| {
+        let row = shown.lines().find(|line| line.starts_with(key)).unwrap();
+        row.split_whitespace()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(row("listen "), ["listen", "127.0.0.1:0", "--listen"]);
+    assert_eq!(row("embedded.fake "), ["embedded.fake", "false", "--set"]);
+    let rows = home.json(&["config", "show", "--server", address, "--json"]);
+    assert!(rows.as_array().unwrap().len() > 100, "{rows}");
+    // What a start would take is another question, and says so.
+    let local = home.run(&["config", "show"]);
+    let told = String::from_utf8(local.stderr).unwrap();
+    assert!(told.contains("belljar config show --server"), "{told}");
+    let local = String::from_utf8(local.stdout).unwrap();
+    assert!(local.contains("127.0.0.1:8000"), "{local}");
+    assert_eq!(server.stop().0, Some(0));
+    assert!(
+        home.fails(1, &["config", "show", "--server"])
+            .contains("no server runs")
+    );
+}

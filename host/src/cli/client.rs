@@ -37,6 +37,21 @@ pub(super) struct ClientArgs {
     place: PlaceArgs,
 }
 
+impl ClientArgs {
+    /// The same for a command in which a server is one of several things to ask.
+    pub(super) fn new(
+        server: Option<String>,
+        admin_key_file: Option<PathBuf>,
+        place: PlaceArgs,
+    ) -> Self {
+        Self {
+            server,
+            admin_key_file,
+            place,
+        }
+    }
+}
+
 /// A server and a key for it.
 pub(super) struct Client {
     http: reqwest::Client,
