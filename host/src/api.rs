@@ -4,11 +4,15 @@
 //! not described here cannot be reached.
 
 mod admin;
+mod anthropic;
+mod check;
 mod description;
 mod models;
 mod oip;
 pub(crate) mod openai;
 mod operations;
+mod prompt;
+mod schema;
 pub(crate) mod tensors;
 mod text_body;
 pub(crate) mod texts;
@@ -26,6 +30,7 @@ pub fn routes() -> Routes {
         .merge(tensors::routes())
         .merge(oip::routes())
         .merge(openai::routes())
+        .merge(anthropic::routes())
         .merge(models::routes())
         .merge(admin::routes())
 }

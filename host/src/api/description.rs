@@ -22,7 +22,7 @@ use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
     modifiers(&Credentials),
-    components(schemas(ErrorEnvelope, OpenInferenceError)),
+    components(schemas(ErrorEnvelope, OpenInferenceError, AnthropicError)),
 )]
 struct Description;
 
@@ -77,6 +77,28 @@ struct OpenInferenceError {
     error: String,
     /// As in the other envelope.
     r#type: String,
+    param: Option<String>,
+    code: String,
+}
+
+/// Any refusal or failure on `/v1/messages`, as Anthropic has it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "see `ErrorEnvelope`")]
+struct AnthropicError {
+    /// `error`.
+    r#type: String,
+    error: AnthropicErrorBody,
+}
+
+/// What went wrong.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "see `ErrorEnvelope`")]
+struct AnthropicErrorBody {
+    /// For example `invalid_request_error`; follows from the status.
+    r#type: String,
+    /// For a person.
+    message: String,
+    /// As in the other envelope.
     param: Option<String>,
     code: String,
 }
@@ -158,6 +180,7 @@ fn add_refusals(operation: &mut Operation, path: &str, policy: RoutePolicy) {
     responses.remove("5XX");
     let schema = match Surface::of(path) {
         Surface::OpenInference => "OpenInferenceError",
+        Surface::Anthropic => "AnthropicError",
         Surface::OpenAi | Surface::Own => "ErrorEnvelope",
     };
     let has_body = operation.request_body.is_some();

@@ -33,6 +33,8 @@ pub enum Event {
     ToolCall(text::ToolCallFragment),
     /// What the model says instead of an answer.
     Refusal(String),
+    /// The stop string that the text ended before, as the host found it.
+    Stopped(String),
     /// The end; always the last event.
     Finish(text::FinishReason),
 }
@@ -190,6 +192,9 @@ impl OutputFilter {
         self.give(filtered.text, out);
         if filtered.stopped {
             self.held_tokens.clear();
+            if let Some(stop) = self.stop.met().map(str::to_owned) {
+                self.push(Event::Stopped(stop), out);
+            }
         }
         filtered.stopped
     }

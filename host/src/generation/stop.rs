@@ -13,6 +13,8 @@ pub struct StopFilter {
     /// The end of the text so far, which a stop string may begin in.
     held: String,
     stopped: bool,
+    /// Which of the stop strings was met.
+    met: Option<usize>,
 }
 
 /// What may be shown after a piece of text.
@@ -35,7 +37,14 @@ impl StopFilter {
             patterns,
             held: String::new(),
             stopped: false,
+            met: None,
         }
+    }
+
+    /// The stop string that was met.
+    pub fn met(&self) -> Option<&str> {
+        let pattern = self.patterns.get(self.met?)?;
+        std::str::from_utf8(&pattern.bytes).ok()
     }
 
     /// Takes the next piece of text.
@@ -54,9 +63,10 @@ impl StopFilter {
         }
         for (index, byte) in piece.bytes().enumerate() {
             let mut matched = 0;
-            for pattern in &mut self.patterns {
-                if pattern.step(byte) {
-                    matched = matched.max(pattern.bytes.len());
+            for (number, pattern) in self.patterns.iter_mut().enumerate() {
+                if pattern.step(byte) && pattern.bytes.len() > matched {
+                    matched = pattern.bytes.len();
+                    self.met = Some(number);
                 }
             }
             if matched > 0 {

@@ -411,8 +411,13 @@ impl ApiError {
     }
 
     /// The body of an error of the Open Inference Protocol.
-    pub(crate) fn open_inference_body(&self) -> Vec<u8> {
+    pub(crate) fn for_open_inference(&self) -> Vec<u8> {
         self.0.text.for_open_inference()
+    }
+
+    /// The envelope of Anthropic's API.
+    pub(crate) fn for_anthropic(&self) -> Vec<u8> {
+        self.0.text.for_anthropic(self.0.status)
     }
 
     /// The envelope.
@@ -430,6 +435,34 @@ impl ErrorText {
         let mut out = b"{\"error\":".to_vec();
         self.write(&mut out);
         out.push(b'}');
+        out
+    }
+
+    /// The body of an error of Anthropic's API, whose clients tell errors by status and type.
+    pub(crate) fn for_anthropic(&self, status: StatusCode) -> Vec<u8> {
+        let kind = match status {
+            StatusCode::UNAUTHORIZED => "authentication_error",
+            StatusCode::FORBIDDEN => "permission_error",
+            StatusCode::NOT_FOUND => "not_found_error",
+            StatusCode::PAYLOAD_TOO_LARGE => "request_too_large",
+            StatusCode::TOO_MANY_REQUESTS => "rate_limit_error",
+            StatusCode::SERVICE_UNAVAILABLE => "overloaded_error",
+            StatusCode::GATEWAY_TIMEOUT | StatusCode::REQUEST_TIMEOUT => "timeout_error",
+            status if status.is_server_error() => "api_error",
+            _ => "invalid_request_error",
+        };
+        let mut out = b"{\"type\":\"error\",\"error\":{\"type\":\"".to_vec();
+        out.extend_from_slice(kind.as_bytes());
+        out.extend_from_slice(b"\",\"message\":");
+        write_string(&mut out, &self.message);
+        out.extend_from_slice(b",\"param\":");
+        match &self.param {
+            Some(param) => write_string(&mut out, param),
+            None => out.extend_from_slice(b"null"),
+        }
+        out.extend_from_slice(b",\"code\":\"");
+        out.extend_from_slice(self.code.as_bytes());
+        out.extend_from_slice(b"\"}}");
         out
     }
 

@@ -3,7 +3,10 @@
 use super::error::ErrorText;
 use axum::body::Body;
 use axum::response::Response;
-use http::header;
+use http::{HeaderName, Request, header};
+
+/// The header by which clients of Anthropic's are known.
+pub(crate) const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 
 /// The protocol of a path. Known from the path alone, so that refusals of requests that no route
 /// has seen have the right shape, too.
@@ -11,6 +14,8 @@ use http::header;
 pub(crate) enum Surface {
     /// `/v1`: OpenAI's API.
     OpenAi,
+    /// `/v1/messages`, and `/v1/models` where a client of Anthropic's asks.
+    Anthropic,
     /// `/v2`: the Open Inference Protocol, whose errors are `{"error":"text"}`.
     OpenInference,
     /// Everything else.
@@ -24,7 +29,9 @@ impl Surface {
             let rest = path.strip_prefix(root);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        if is_under("/v1") {
+        if is_under("/v1/messages") {
+            Self::Anthropic
+        } else if is_under("/v1") {
             Self::OpenAi
         } else if is_under("/v2") {
             Self::OpenInference
@@ -47,17 +54,31 @@ impl Surface {
         Self::of(path.unwrap_or_default())
     }
 
+    /// The protocol of a request: Anthropic's clients list models on the path of OpenAI's, and
+    /// tell who they are by a header.
+    pub(crate) fn of_request<B>(request: &Request<B>) -> Self {
+        match Self::of(request.uri().path()) {
+            Self::OpenAi if request.headers().contains_key(ANTHROPIC_VERSION) => Self::Anthropic,
+            surface => surface,
+        }
+    }
+
     /// An answer in the words of the protocol. Errors are written in OpenAI's, which are our own,
     /// by whoever refuses; only here is it known who asked.
     pub(crate) fn retell(self, mut response: Response) -> Response {
-        if self != Self::OpenInference {
+        if matches!(self, Self::OpenAi | Self::Own) {
             return response;
         }
         let Some(error) = response.extensions_mut().remove::<ErrorText>() else {
             return response;
         };
         response.headers_mut().remove(header::CONTENT_LENGTH);
-        response.map(|_| Body::from(error.for_open_inference()))
+        let body = if self == Self::Anthropic {
+            error.for_anthropic(response.status())
+        } else {
+            error.for_open_inference()
+        };
+        response.map(|_| Body::from(body))
     }
 }
 
@@ -70,6 +91,9 @@ mod tests {
         for (path, surface) in [
             ("/v1", Surface::OpenAi),
             ("/v1/models", Surface::OpenAi),
+            ("/v1/messages", Surface::Anthropic),
+            ("/v1/messages/count_tokens", Surface::Anthropic),
+            ("/v1/messagesx", Surface::OpenAi),
             ("/v2", Surface::OpenInference),
             ("/v2/", Surface::OpenInference),
             ("/v2/models/x/infer", Surface::OpenInference),

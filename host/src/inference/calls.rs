@@ -27,6 +27,9 @@ pub struct TextCall {
     pub choices: u32,
     /// Whether the caller left the number of tokens to the server.
     pub tokens_are_default: bool,
+    /// Whether the answer names the stop string that ended it. Only the host knows, so the model
+    /// gets none of them.
+    pub names_stop: bool,
     /// Entries of `metadata`, and the caller's own marks such as `user`.
     pub marks: Vec<Mark>,
 }

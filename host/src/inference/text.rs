@@ -11,9 +11,13 @@ use crate::models::LiveModel;
 use belljar_sandbox::RunError;
 use belljar_sandbox::wit::text;
 use futures_util::future::try_join_all;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::time::Instant;
+
+/// Answers of one request in one piece that are made at once.
+const ANSWERS_AT_ONCE: usize = 16;
 
 /// Texts that are complete.
 pub struct Text {
@@ -135,7 +139,9 @@ impl Inference {
                 .await?;
             Ok(Collector::whole(run.await?, since).await)
         };
-        let texts = try_join_all(requests.into_iter().map(one)).await;
+        // In the order of the prompts, and never so many that a batch fills a queue by itself.
+        let texts = stream::iter(requests.into_iter().map(one)).buffered(ANSWERS_AT_ONCE);
+        let texts: Result<Vec<_>, _> = texts.try_collect().await;
         let texts = texts.inspect_err(|error| failure::note(&model, context, error))?;
         let mut usage = UsageSum::new(choices, texts.len());
         let mut answers = Vec::with_capacity(texts.len());
@@ -217,8 +223,13 @@ impl Inference {
             further_prompts,
             limits,
             choices,
+            names_stop,
             ..
         } = call;
+        let request = text::Request {
+            stop: if names_stop { Vec::new() } else { request.stop },
+            ..request
+        };
         let mut requests = Vec::new();
         let more = further_prompts.into_iter().map(|prompt| text::Request {
             prompt,

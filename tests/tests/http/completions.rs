@@ -94,6 +94,13 @@ async fn each_prompt_gets_its_answers_in_order() {
 }
 
 #[tokio::test]
+async fn a_hundred_prompts_are_answered_at_once() {
+    let prompts: Vec<_> = (0..100).map(|number| format!("Prompt {number}")).collect();
+    let answer = complete(json!({"prompt":prompts})).await;
+    assert_eq!(answer["choices"].as_array().unwrap().len(), 100);
+}
+
+#[tokio::test]
 async fn tokens_are_a_prompt() {
     for prompt in [json!([1, 2, 3]), json!([[1, 2, 3], [4, 5]])] {
         let lists = usize::from(prompt[0].is_array()) + 1;
@@ -210,6 +217,7 @@ async fn what_cannot_be_is_refused_by_its_name() {
         (json!({"logprobs":6}), "logprobs"),
         (json!({"max_tokens":0}), "max_tokens"),
         (json!({"prompt":[]}), "prompt"),
+        (json!({"prompt":vec!["x";300]}), "prompt"),
         (json!({"prompt":["a",1]}), "prompt"),
         (json!({"prompt":[[1],[]]}), "prompt[1]"),
         (json!({"prompt":[1],"echo":true}), "echo"),

@@ -22,6 +22,7 @@ mod health;
 mod host;
 mod infer;
 mod keys;
+mod messages;
 mod models;
 mod openai_models;
 mod openapi;

@@ -72,6 +72,8 @@ fn security_and_refusals_follow_from_the_policies() {
         let schema = &responses["400"]["content"]["application/json"]["schema"]["$ref"];
         let expect = if path.starts_with("/v2") {
             "#/components/schemas/OpenInferenceError"
+        } else if path.starts_with("/v1/messages") {
+            "#/components/schemas/AnthropicError"
         } else {
             "#/components/schemas/ErrorEnvelope"
         };

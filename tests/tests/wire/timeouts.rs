@@ -119,7 +119,7 @@ async fn a_stream_may_go_on_after_its_head() {
         .with_limits("fuel = 1_000_000_000_000\ndeadline = \"50 s\"");
     let _ = host.admin().upload(slow.tar()).await.expect_status(201);
     let body = serde_json::json!({"model": "slow", "stream": true, "max_tokens": 600,
-        "parameters": {"turns": 5_000_000}, "messages": [{"role": "user", "content": "hi"}]});
+        "parameters": {"turns": 12_000_000}, "messages": [{"role": "user", "content": "hi"}]});
     let since = Instant::now();
     let answer = host
         .anonymous()

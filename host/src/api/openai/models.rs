@@ -1,13 +1,15 @@
 //! `GET /v1/models`: the active models, as OpenAI lists them.
 
 use super::Failures;
+use crate::api::anthropic::{AnthropicModel, ModelPage, PageOptions, is_asked_by};
 use crate::auth::{Authorized, ListModels, Scope};
 use crate::http::HttpState;
 use crate::http::error::ApiError;
-use crate::http::extract::Path;
+use crate::http::extract::{Path, Query};
 use crate::http::json::Json;
 use crate::http::policy::{RoutePolicy, Routes};
 use axum::extract::State;
+use http::HeaderMap;
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -52,27 +54,58 @@ struct ModelList {
     data: Vec<Model>,
 }
 
+/// A list as its reader knows it.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+enum AnyModelList {
+    OpenAi(ModelList),
+    Anthropic(ModelPage),
+}
+
+/// A model as its reader knows it.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+enum AnyModel {
+    OpenAi(Model),
+    Anthropic(AnthropicModel),
+}
+
 /// The models that can be asked for by name, and their aliases.
-#[utoipa::path(get, path = "/v1/models", tag = "OpenAI", responses((status = 200, body = ModelList), Failures))]
+///
+/// Clients that send `anthropic-version` get Anthropic's list, page by page.
+#[utoipa::path(
+    get,
+    path = "/v1/models",
+    tag = "OpenAI",
+    params(
+        ("limit" = Option<usize>, Query, description = "Models of a page, for clients of Anthropic's."),
+        ("after_id" = Option<String>, Query, description = "The model before the page."),
+        ("before_id" = Option<String>, Query, description = "The model after the page."),
+    ),
+    responses((status = 200, body = AnyModelList), Failures)
+)]
 async fn list(
     Authorized { caller, .. }: Authorized<ListModels>,
     State(state): State<HttpState>,
-) -> Json<ModelList> {
+    Query(options): Query<PageOptions>,
+    headers: HeaderMap,
+) -> Result<Json<AnyModelList>, ApiError> {
     let registry = state.registry();
     let models = registry.list(&caller);
     let active = models.iter().filter_map(|model| {
-        model
-            .active_version()
-            .map(|version| Model::new(model.name.to_string(), version.created))
+        let version = model.active_version()?;
+        Some((model.name.to_string(), version.created))
     });
-    let aliases = registry.aliases(&caller);
-    let aliases = aliases
-        .into_iter()
-        .map(|(alias, live)| Model::new(alias, live.created));
-    Json(ModelList {
-        object: "list",
-        data: active.chain(aliases).collect(),
-    })
+    let aliases = registry.aliases(&caller).into_iter();
+    let all = active.chain(aliases.map(|(alias, live)| (alias, live.created)));
+    if is_asked_by(&headers) {
+        let models = all.map(|(id, created)| AnthropicModel::new(id, created));
+        let page = ModelPage::new(models.collect(), &options)?;
+        return Ok(Json(AnyModelList::Anthropic(page)));
+    }
+    let data = all.map(|(id, created)| Model::new(id, created)).collect();
+    let object = "list";
+    Ok(Json(AnyModelList::OpenAi(ModelList { object, data })))
 }
 
 /// One model, by alias, `name`, `name@version` or `name@sha256:…`.
@@ -81,13 +114,18 @@ async fn list(
     path = "/v1/models/{id}",
     tag = "OpenAI",
     params(("id" = String, Path)),
-    responses((status = 200, body = Model), Failures)
+    responses((status = 200, body = AnyModel), Failures)
 )]
 async fn show(
     Authorized { caller, .. }: Authorized<ListModels>,
     State(state): State<HttpState>,
     Path(id): Path<String>,
-) -> Result<Json<Model>, ApiError> {
+    headers: HeaderMap,
+) -> Result<Json<AnyModel>, ApiError> {
     let live = state.registry().ready(&id, &caller)?;
-    Ok(Json(Model::new(id, live.created)))
+    Ok(Json(if is_asked_by(&headers) {
+        AnyModel::Anthropic(AnthropicModel::new(id, live.created))
+    } else {
+        AnyModel::OpenAi(Model::new(id, live.created))
+    }))
 }

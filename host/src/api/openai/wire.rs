@@ -8,23 +8,22 @@
 
 mod answer;
 mod chat;
-mod check;
 mod completion_answer;
 mod completions;
 mod content;
 mod embeddings;
 mod members;
 mod sampling;
-mod schema;
 mod stream;
 mod tools;
 mod turns;
 mod usage;
 
 pub(crate) use answer::{Completion, Head};
-pub(crate) use chat::{ChatRequest, ChatStyle, TokenLimits};
+pub(crate) use chat::{ChatRequest, ChatStyle, TokenLimits, marks};
 pub(crate) use completion_answer::{CompletionEvents, TextCompletion};
 pub(crate) use completions::{CompletionRequest, CompletionStyle};
 pub(crate) use embeddings::{EmbeddingList, EmbeddingsRequest, write_embeddings};
-pub(crate) use members::{Sifted, place_in};
+pub(crate) use members::{Others, Sifted, place_in};
 pub(crate) use stream::ChatEvents;
+pub(crate) use tools::{check_name, object};

@@ -25,6 +25,9 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// What was found in the request and let through all the same.
 const X_BELLJAR_REPORT: HeaderName = HeaderName::from_static("x-belljar-report");
 
+/// The name that Anthropic has for the id of a request.
+const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+
 /// How long the answer took to begin, in milliseconds, as clients of OpenAI read it.
 const OPENAI_PROCESSING_MS: HeaderName = HeaderName::from_static("openai-processing-ms");
 
@@ -69,7 +72,7 @@ impl Observation {
             policy,
             route: Arc::clone(route),
             method: MethodLabel::of(request.method()),
-            surface: Surface::of(request.uri().path()),
+            surface: Surface::of_request(request),
             started,
             status: CLIENT_CLOSED_REQUEST,
             bytes_out: 0,
@@ -104,6 +107,9 @@ impl Observation {
         }
         // The id is one that headers can carry: it was made or accepted so.
         if let Ok(id) = HeaderValue::from_str(self.context.id().as_str()) {
+            if self.surface == Surface::Anthropic {
+                response.headers_mut().insert(REQUEST_ID, id.clone());
+            }
             response.headers_mut().insert(X_REQUEST_ID, id);
         }
         if let Some(report) = self.context.reports()

@@ -73,7 +73,8 @@ pub(super) fn refused_connection(why: ConnectionRefused) -> ApiError {
 /// The whole answer in the form of a protocol, as it goes over an HTTP/1 connection that then ends.
 pub(super) fn bytes(error: ApiError, surface: Surface) -> Vec<u8> {
     let body = match surface {
-        Surface::OpenInference => error.open_inference_body(),
+        Surface::OpenInference => error.for_open_inference(),
+        Surface::Anthropic => error.for_anthropic(),
         Surface::OpenAi | Surface::Own => error.body(),
     };
     let mut response = error.into_response();

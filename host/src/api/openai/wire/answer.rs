@@ -237,6 +237,7 @@ impl Completion {
                     message.refusal.get_or_insert_default().push_str(&refusal);
                 }
                 Event::ToolCall(fragment) => message.add_tool_call(fragment, style),
+                Event::Stopped(_) => {}
                 Event::Finish(finish) => reason = finish,
             }
         }

@@ -1,12 +1,14 @@
 //! `POST /v1/chat/completions`: the request.
 
-use super::check::{Plain, StringOrList, StringOrObject, at_most, not_empty, parameters, within};
-use super::check::{PlainValue, StringOrStrings};
 use super::content::{self, Message};
 use super::members::Others;
 use super::sampling::{alternatives, biases, top_k};
-use super::schema::{self, Rules};
 use super::tools::{self, Function, NamedChoice, Tool, ToolChoiceOption};
+use crate::api::check::{
+    Plain, StringOrList, StringOrObject, at_most, not_empty, parameters, within,
+};
+use crate::api::check::{PlainValue, StringOrStrings};
+use crate::api::schema::{self, Rules};
 use crate::generation::OutputLimits;
 use crate::http;
 use crate::http::error::ApiError;
@@ -266,6 +268,7 @@ impl ChatRequest {
             prompt_tokens_estimate: size.tokens_estimate(),
             choices,
             tokens_are_default,
+            names_stop: false,
             marks,
         };
         let style = ChatStyle {
@@ -306,7 +309,7 @@ impl ChatRequest {
 }
 
 /// The caller's own marks, as texts to be screened.
-pub(super) fn marks<const N: usize>(
+pub(crate) fn marks<const N: usize>(
     metadata: Option<BTreeMap<String, String>>,
     identifiers: [(&'static str, Option<String>); N],
 ) -> Vec<Mark> {
@@ -346,18 +349,20 @@ fn max_tokens(
         (None, Some(asked)) => ("max_tokens", asked),
         (None, None) => return Ok(limits.default.min(limits.max)),
     };
-    max_tokens_of(param, asked, limits)
+    limits.tokens(param, asked)
 }
 
-/// The number of tokens that a member asks for.
-pub(super) fn max_tokens_of(param: &str, asked: u64, limits: TokenLimits) -> Result<u32, ApiError> {
-    u32::try_from(asked)
-        .ok()
-        .filter(|asked| (1..=limits.max).contains(asked))
-        .ok_or_else(|| {
-            let message = format!("expected a number from 1 to {}", limits.max);
-            ApiError::invalid_argument(param, message)
-        })
+impl TokenLimits {
+    /// The number of tokens that a member asks for.
+    pub(crate) fn tokens(self, param: &str, asked: u64) -> Result<u32, ApiError> {
+        u32::try_from(asked)
+            .ok()
+            .filter(|asked| (1..=self.max).contains(asked))
+            .ok_or_else(|| {
+                let message = format!("expected a number from 1 to {}", self.max);
+                ApiError::invalid_argument(param, message)
+            })
+    }
 }
 
 pub(super) fn stops(stop: Option<StringOrList<String>>) -> Result<Vec<String>, ApiError> {

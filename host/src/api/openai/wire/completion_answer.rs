@@ -110,7 +110,7 @@ impl Answer {
                 }
                 Event::Refusal(refusal) => answer.text.push_str(&refusal),
                 // A bare text has no tools, and thoughts are no part of it.
-                Event::Reasoning(_) | Event::ToolCall(_) => {}
+                Event::Reasoning(_) | Event::ToolCall(_) | Event::Stopped(_) => {}
                 Event::Finish(reason) => answer.reason = reason,
             }
         }
@@ -269,7 +269,7 @@ impl TextEvents for CompletionEvents {
                 choice.text = text;
             }
             Event::Refusal(refusal) => choice.text = refusal,
-            Event::Reasoning(_) | Event::ToolCall(_) => return,
+            Event::Reasoning(_) | Event::ToolCall(_) | Event::Stopped(_) => return,
             Event::Finish(_) if self.style.is_echo_alone => choice.finish_reason = Some("length"),
             Event::Finish(reason) => choice.finish_reason = Some(finish_reason(reason, false)),
         }

@@ -1,10 +1,10 @@
 //! `POST /v1/completions`: bare texts go on, in the older of OpenAI's two ways.
 
-use super::chat::{TokenLimits, marks, max_tokens_of, stops};
-use super::check::{Plain, StringOrList, StringOrStrings, at_most, parameters, within};
-use super::content::PromptSize;
+use super::chat::{TokenLimits, marks, stops};
 use super::members::Others;
 use super::sampling::{biases, top_k};
+use crate::api::check::{Plain, StringOrList, StringOrStrings, at_most, parameters, within};
+use crate::api::prompt::PromptSize;
 use crate::generation::OutputLimits;
 use crate::http::error::ApiError;
 use crate::inference::{Places, TextCall};
@@ -20,6 +20,8 @@ const PROMPTS_MAX: usize = 2_048;
 const PROMPT_TOKENS_MAX: usize = 1 << 20;
 /// Alternatives to each token.
 const LOGPROBS_MAX: u8 = 5;
+/// Answers to all prompts.
+const ANSWERS_MAX: usize = 256;
 /// Answers of which the best are chosen.
 const BEST_OF_MAX: u32 = 20;
 /// Tokens of an answer where the caller does not say, as with OpenAI.
@@ -72,7 +74,7 @@ pub(crate) struct CompletionRequest {
     seed: Option<i64>,
     user: Option<String>,
     /// Options that only this model knows: booleans, numbers and strings.
-    #[schema(value_type = Option<HashMap<String, super::check::PlainValue>>)]
+    #[schema(value_type = Option<HashMap<String, crate::api::check::PlainValue>>)]
     parameters: Option<BTreeMap<String, Plain>>,
 }
 
@@ -236,25 +238,12 @@ impl CompletionRequest {
         } else if tokens_are_default {
             TOKENS_DEFAULT.min(limits.max)
         } else {
-            max_tokens_of("max_tokens", self.max_tokens.unwrap_or_default(), limits)?
+            limits.tokens("max_tokens", self.max_tokens.unwrap_or_default())?
         };
         let (prompts, echo, sizes) = prompts(self.prompt, self.suffix, is_echo)?;
         let choices = self.n.unwrap_or(1);
         let candidates = candidates(choices, self.best_of, is_stream)?;
-        let answers =
-            u64::from(candidates).saturating_mul(prompts.len().try_into().unwrap_or(u64::MAX));
-        if candidates == 0 || answers > u64::from(limits.choices_max) {
-            let message = format!(
-                "expected at least 1, and at most {} answers to all prompts",
-                limits.choices_max
-            );
-            let param = if self.best_of.is_some() {
-                "best_of"
-            } else {
-                "n"
-            };
-            return Err(ApiError::invalid_argument(param, message));
-        }
+        check_answers(candidates, prompts.len(), self.best_of.is_some(), limits)?;
         if self
             .logprobs
             .is_some_and(|logprobs| logprobs > LOGPROBS_MAX)
@@ -312,6 +301,7 @@ impl CompletionRequest {
                 .fold(0, u32::saturating_add),
             choices: candidates,
             tokens_are_default,
+            names_stop: false,
             marks,
         };
         let count = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
@@ -326,6 +316,22 @@ impl CompletionRequest {
         };
         Ok((call, style))
     }
+}
+
+/// Refuses more answers than there may be, to one prompt and to all.
+fn check_answers(
+    candidates: u32,
+    prompts: usize,
+    has_best_of: bool,
+    limits: TokenLimits,
+) -> Result<(), ApiError> {
+    if !(1..=limits.choices_max).contains(&candidates) {
+        let param = if has_best_of { "best_of" } else { "n" };
+        let message = format!("expected a number from 1 to {}", limits.choices_max);
+        return Err(ApiError::invalid_argument(param, message));
+    }
+    let answers = prompts.saturating_mul(usize::try_from(candidates).unwrap_or(usize::MAX));
+    at_most("prompt", answers, ANSWERS_MAX, "answers to all prompts")
 }
 
 /// How many answers to each prompt are made.

@@ -1,11 +1,10 @@
 //! Messages and their parts.
 
-use super::check::{StringOrList, StringOrObject, at_most, not_empty};
 use super::tools::{FunctionCall, ToolCall};
 use super::turns;
+use crate::api::check::{StringOrList, StringOrObject, at_most, not_empty};
+use crate::api::prompt::{PromptSize, decode, source};
 use crate::http::error::ApiError;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use belljar_sandbox::wit::text::{self, Role};
 use belljar_sandbox::wit::types::{Media, Source};
 use serde::Deserialize;
@@ -16,10 +15,6 @@ use utoipa::ToSchema;
 const MESSAGES_MAX: usize = 8_192;
 /// Parts of one message.
 const PARTS_MAX: usize = 1_024;
-/// What a part that is not text may at most have cost in tokens.
-const MEDIA_TOKENS_MAX: usize = 65_536;
-/// What a message may cost besides its text.
-const MESSAGE_TOKENS_MAX: usize = 64;
 
 /// One message. Fields that are not named here are ignored: clients send back whole answers.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -110,48 +105,6 @@ pub(super) fn messages(
     Ok((messages, size))
 }
 
-/// How large a prompt is, as far as the host can tell: tokens are the model's own.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct PromptSize {
-    text_bytes: usize,
-    /// Tokens that came as such.
-    tokens: usize,
-    messages: usize,
-    media: usize,
-}
-
-impl PromptSize {
-    /// Counts a text.
-    pub(super) fn add_text(&mut self, text: &str) {
-        self.text_bytes = self.text_bytes.saturating_add(text.len());
-    }
-
-    /// Counts tokens that came as such.
-    pub(super) fn add_tokens(&mut self, tokens: usize) {
-        self.tokens = self.tokens.saturating_add(tokens);
-    }
-
-    /// The most tokens that it can be: one a byte.
-    pub(super) fn tokens_max(self) -> u32 {
-        let around = self.messages.saturating_mul(MESSAGE_TOKENS_MAX);
-        let media = self.media.saturating_mul(MEDIA_TOKENS_MAX);
-        let tokens = [self.text_bytes, self.tokens, around, media]
-            .into_iter()
-            .fold(0_usize, usize::saturating_add);
-        u32::try_from(tokens).unwrap_or(u32::MAX)
-    }
-
-    /// About how many tokens it is: for a model that was ended before it could say.
-    pub(super) fn tokens_estimate(self) -> u32 {
-        let tokens = self
-            .text_bytes
-            .div_ceil(4)
-            .saturating_add(self.tokens)
-            .saturating_add(self.messages.saturating_mul(4));
-        u32::try_from(tokens).unwrap_or(u32::MAX)
-    }
-}
-
 impl Message {
     fn read(self, index: usize, size: &mut PromptSize) -> Result<text::Message, ApiError> {
         let place = |field: &str| format!("messages[{index}].{field}");
@@ -168,7 +121,7 @@ impl Message {
                 return Err(ApiError::invalid_argument(place("role"), message));
             }
         };
-        size.messages += 1;
+        size.add_message();
         let mut content = match self.content {
             Some(StringOrList::Text(text)) => {
                 size.add_text(&text);
@@ -240,7 +193,7 @@ impl Part {
     fn read(self, role: Role, place: &str, size: &mut PromptSize) -> Result<text::Part, ApiError> {
         let missing = |field: &str| ApiError::missing_argument(format!("{place}.{field}"));
         let media = |size: &mut PromptSize| {
-            size.media += 1;
+            size.add_media();
             if role == Role::User {
                 Ok(())
             } else {
@@ -333,34 +286,4 @@ impl Part {
             )),
         }
     }
-}
-
-/// A `data:` URL is decoded; other addresses are passed on as they are and fetched by nobody.
-fn source(url: String, place: &str) -> Result<Source, ApiError> {
-    let Some(rest) = url.strip_prefix("data:") else {
-        return if url.starts_with("https://") || url.starts_with("http://") {
-            Ok(Source::Url(url))
-        } else {
-            Err(ApiError::invalid_argument(
-                place,
-                "expected an http, https or data URL",
-            ))
-        };
-    };
-    let Some((mime, data)) = rest.split_once(";base64,") else {
-        return Err(ApiError::invalid_argument(
-            place,
-            "expected a data URL in base64",
-        ));
-    };
-    Ok(Source::Inline(Media {
-        mime: mime.to_owned(),
-        data: decode(data, place)?,
-    }))
-}
-
-fn decode(base64: &str, place: &str) -> Result<Vec<u8>, ApiError> {
-    STANDARD
-        .decode(base64)
-        .map_err(|_| ApiError::invalid_argument(place, "is not valid base64"))
 }

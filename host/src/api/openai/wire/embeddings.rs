@@ -1,7 +1,7 @@
 //! `POST /v1/embeddings`: the request and the answer.
 
 use super::chat::marks;
-use super::check::at_most;
+use crate::api::check::at_most;
 use crate::http::error::ApiError;
 use crate::http::json::write_string;
 use crate::inference::{Embedded, EmbeddingCall};

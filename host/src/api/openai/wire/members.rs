@@ -6,7 +6,7 @@
 
 mod foreign;
 
-use super::check::{PARAMETERS_MAX, Plain, at_most};
+use crate::api::check::{PARAMETERS_MAX, Plain, at_most};
 use crate::http::UnknownMembers;
 use crate::http::error::ApiError;
 use belljar_sandbox::wit::types::{Parameter, Value};
@@ -82,6 +82,11 @@ impl<T> Sifted<T> {
 }
 
 impl Others {
+    /// The options of other servers, for the model.
+    pub(crate) fn into_options(self) -> Vec<Parameter> {
+        self.options
+    }
+
     /// Passes over the options of other servers, too, where a model has no way to get any.
     pub(crate) fn without_options(mut self) -> Self {
         let options = self.options.drain(..);

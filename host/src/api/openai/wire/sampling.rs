@@ -1,6 +1,6 @@
 //! How tokens are chosen: the numbers that both kinds of requests for a text have in common.
 
-use super::check::{at_most, within};
+use crate::api::check::{at_most, within};
 use crate::http::error::ApiError;
 use std::collections::BTreeMap;
 

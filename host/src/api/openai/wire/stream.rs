@@ -61,6 +61,10 @@ impl ChatEvents {
 
 impl TextEvents for ChatEvents {
     fn event(&mut self, out: &mut Vec<u8>, index: usize, event: Event) {
+        // OpenAI does not say which string it was.
+        if matches!(event, Event::Stopped(_)) {
+            return;
+        }
         if self.begun.len() <= index {
             self.begun.resize(index + 1, false);
         }
@@ -106,6 +110,7 @@ impl TextEvents for ChatEvents {
                 let is_custom = self.custom_calls.contains(&call);
                 write_tool_call(out, &fragment, is_custom);
             }
+            Event::Stopped(_) => out.extend_from_slice(b"{}"),
             Event::Finish(finish) => {
                 out.extend_from_slice(b"{}");
                 reason = Some(finish_reason(finish, self.style.is_legacy));

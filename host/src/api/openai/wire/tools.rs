@@ -1,8 +1,8 @@
 //! Tools that a model may call, and calls that it made.
 
-use super::check::{StringOrObject, at_most};
-use super::content::PromptSize;
-use super::schema::{self, Rules};
+use crate::api::check::{StringOrObject, at_most};
+use crate::api::prompt::PromptSize;
+use crate::api::schema::{self, Rules};
 use crate::http::error::ApiError;
 use belljar_sandbox::wit::text::{self, ToolChoice};
 use serde::Deserialize;
@@ -241,7 +241,7 @@ impl Function {
 }
 
 /// The text of a JSON object.
-pub(super) fn object(json: &RawValue, place: &str) -> Result<String, ApiError> {
+pub(crate) fn object(json: &RawValue, place: &str) -> Result<String, ApiError> {
     if json.get().starts_with('{') {
         Ok(json.get().to_owned())
     } else {
@@ -354,7 +354,7 @@ impl AllowedTools {
 }
 
 /// Names end up in prompts and in other programs: letters, digits, `_` and `-`, up to 64.
-pub(super) fn check_name(name: &str, place: &str) -> Result<(), ApiError> {
+pub(crate) fn check_name(name: &str, place: &str) -> Result<(), ApiError> {
     let good = (1..=NAME_BYTES_MAX).contains(&name.len())
         && name
             .bytes()
