@@ -132,7 +132,8 @@ const LIMITS: &str = "\
 What the model asks for of each request. A server gives it that, or refuses the upload if it is
 more than its policy allows. Every value is above zero. When a limit is reached, the caller reads
 which one and what was used; `belljar run` prints what a request used, so that these need no
-guessing. How long `load` may take is not asked for: `policy.load_time_max` decides.
+guessing, and [authors.md](authors.md) says how much to ask for. How long `load` may take is not
+asked for: `policy.load_time_max` decides.
 
 ";
 
