@@ -2,8 +2,8 @@
 //! refills buckets asks a [`Clock`], so that tests move the time instead of waiting for it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use governor::nanos::Nanos;
 use jiff::{SignedDuration, Timestamp};
@@ -20,7 +20,19 @@ enum Source {
     Manual {
         start: Timestamp,
         elapsed_ns: AtomicU64,
+        /// How far the time of day was set from where it would be.
+        set_by_s: AtomicI64,
     },
+}
+
+/// The machine's time of day. Where it is one that cannot be written, the nearest that can.
+pub(crate) fn time_of_day() -> Timestamp {
+    let now = SystemTime::now();
+    Timestamp::try_from(now).unwrap_or(if now < UNIX_EPOCH {
+        Timestamp::MIN
+    } else {
+        Timestamp::MAX
+    })
 }
 
 /// Moves a clock. For tests.
@@ -42,6 +54,7 @@ impl Clock {
         let clock = Self(Arc::new(Source::Manual {
             start,
             elapsed_ns: AtomicU64::new(0),
+            set_by_s: AtomicI64::new(0),
         }));
         (clock.clone(), ManualClock(clock))
     }
@@ -50,10 +63,14 @@ impl Clock {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         match &*self.0 {
-            Source::System { .. } => Timestamp::now(),
-            Source::Manual { start, .. } => {
+            Source::System { .. } => time_of_day(),
+            Source::Manual {
+                start, set_by_s, ..
+            } => {
                 let elapsed = SignedDuration::try_from(self.elapsed()).unwrap_or_default();
-                start.saturating_add(elapsed).unwrap_or(Timestamp::MAX)
+                let set_by = SignedDuration::from_secs(set_by_s.load(Ordering::Acquire));
+                let away = elapsed.saturating_add(set_by);
+                start.saturating_add(away).unwrap_or(Timestamp::MAX)
             }
         }
     }
@@ -77,6 +94,13 @@ impl ManualClock {
         if let Source::Manual { elapsed_ns, .. } = &*self.0.0 {
             let by = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
             elapsed_ns.fetch_add(by, Ordering::AcqRel);
+        }
+    }
+
+    /// Sets the time of day forward or back, as somebody does who corrects it.
+    pub fn set_by(&self, seconds: i64) {
+        if let Source::Manual { set_by_s, .. } = &*self.0.0 {
+            set_by_s.fetch_add(seconds, Ordering::AcqRel);
         }
     }
 }
@@ -107,5 +131,8 @@ mod tests {
         hand.advance(Duration::from_millis(1500));
         assert_eq!(other.elapsed(), Duration::from_millis(1500));
         assert_eq!(other.now().as_millisecond(), 1500);
+        hand.set_by(-2);
+        assert_eq!(other.now().as_millisecond(), -500);
+        assert_eq!(other.elapsed(), Duration::from_millis(1500));
     }
 }

@@ -11,6 +11,7 @@ use super::client::{Client, ClientArgs};
 use super::models::{array, text};
 use super::{Failure, block_on, output};
 use crate::auth::{Scope, Tier};
+use crate::clock::time_of_day;
 use crate::ids::KeyId;
 use crate::net::Network;
 
@@ -111,7 +112,7 @@ fn expiry(text: &str) -> Result<Timestamp, String> {
     }
     let accepted = "expected a span such as \"30 d\" or a time such as 2027-01-31T00:00:00Z";
     let span: DurationText = text.parse().map_err(|_| accepted.to_owned())?;
-    let end = Timestamp::now().checked_add(span.as_duration());
+    let end = time_of_day().checked_add(span.as_duration());
     end.map_err(|_| "this is too far in the future".to_owned())
 }
 
@@ -374,7 +375,7 @@ fn all_or(words: String) -> String {
 /// Whether a key is neither revoked nor over.
 fn works(key: &Value) -> bool {
     let end = text(key, "expires").parse::<Timestamp>();
-    text(key, "revoked").is_empty() && !end.is_ok_and(|end| end <= Timestamp::now())
+    text(key, "revoked").is_empty() && !end.is_ok_and(|end| end <= time_of_day())
 }
 
 /// The state of a key, in a word or two.

@@ -63,8 +63,11 @@ pub struct Ban {
     pub violations: u32,
     /// The time at which the ban was made.
     pub started: Timestamp,
-    /// The time at which the ban ends.
+    /// The time at which the ban ends, as it was when the ban was made.
     pub until: Timestamp,
+    /// When it ends by the clock that never goes back: setting the time of day makes no ban
+    /// longer or shorter.
+    ends: Duration,
     /// Whether it is on disk.
     written: AtomicBool,
 }
@@ -163,7 +166,7 @@ impl Bans {
         ipv6_prefix: u8,
     ) -> Result<Self, BanError> {
         let mut in_force = InForce::new(BANS_MAX);
-        for ban in rows::load_bans(&db, clock.now(), ipv6_prefix).await? {
+        for ban in rows::load_bans(&db, &clock, ipv6_prefix).await? {
             in_force.insert(Arc::new(ban));
         }
         let exemptions = rows::load_exemptions(&db).await?;
@@ -203,7 +206,16 @@ impl Bans {
             key_id: key_id.cloned(),
         };
         let ban = inner.in_force.read().get(&subject)?;
-        (ban.until > inner.clock.now() && !self.is_exempt(address.ip())).then_some(ban)
+        (ban.ends > inner.clock.elapsed() && !self.is_exempt(address.ip())).then_some(ban)
+    }
+
+    /// Seconds until a ban ends, at least one.
+    #[must_use]
+    pub fn seconds_left(&self, ban: &Ban) -> u64 {
+        let left = ban.ends.saturating_sub(self.0.clock.elapsed()).as_millis();
+        u64::try_from(left.div_ceil(1000))
+            .unwrap_or(u64::MAX)
+            .max(1)
     }
 
     /// Waits until a ban is on disk. Whoever tells a caller about a ban waits for this first.
@@ -263,6 +275,7 @@ impl Bans {
                 violations: verdict.violations,
                 started,
                 until: started.saturating_add(duration).unwrap_or(Timestamp::MAX),
+                ends: now.saturating_add(verdict.duration),
                 written: AtomicBool::new(false),
             };
             self.impose(ban, actor());
@@ -303,9 +316,9 @@ impl Bans {
     /// All bans in force, those that end first first.
     #[must_use]
     pub fn list(&self) -> Vec<Arc<Ban>> {
-        let now = self.0.clock.now();
+        let now = self.0.clock.elapsed();
         let in_force = self.0.in_force.read();
-        in_force.iter().filter(|ban| ban.until > now).collect()
+        in_force.iter().filter(|ban| ban.ends > now).collect()
     }
 
     /// Bans in force, and addresses whose violations are remembered.
@@ -324,10 +337,10 @@ impl Bans {
         let inner = &*self.0;
         let address = ClientAddress::new(ip, inner.ipv6_prefix).network();
         let _turn = inner.change.lock().await;
-        let now = inner.clock.now();
+        let now = inner.clock.elapsed();
         let found: Vec<Arc<Ban>> = {
             let in_force = inner.in_force.read();
-            let here = |ban: &Arc<Ban>| ban.subject.address == address && ban.until > now;
+            let here = |ban: &Arc<Ban>| ban.subject.address == address && ban.ends > now;
             in_force.iter().filter(here).collect()
         };
         if found.is_empty() {
@@ -365,13 +378,12 @@ impl Bans {
     /// Drops the bans that are over from memory, and from time to time from the disk.
     pub async fn upkeep(&self) {
         let inner = &*self.0;
-        let now = inner.clock.now();
+        let elapsed = inner.clock.elapsed();
         {
             let mut in_force = inner.in_force.write();
-            in_force.remove_ended(now);
+            in_force.remove_ended(elapsed);
             inner.any.store(!in_force.is_empty(), Ordering::Release);
         }
-        let elapsed = inner.clock.elapsed();
         {
             let mut cleaned_at = inner.cleaned_at.lock();
             if elapsed.saturating_sub(*cleaned_at) < inner.config.cleanup_interval {
@@ -380,7 +392,7 @@ impl Bans {
             *cleaned_at = elapsed;
         }
         inner.abuse.lock().clean(elapsed);
-        if let Err(error) = rows::delete_ended(&inner.db, now).await {
+        if let Err(error) = rows::delete_ended(&inner.db, inner.clock.now()).await {
             tracing::error!("bans that are over cannot be removed from the database: {error}");
         }
     }
@@ -431,9 +443,11 @@ impl Bans {
 impl Ban {
     /// Seconds until it ends, at least one.
     #[must_use]
-    pub fn seconds_left(&self, now: Timestamp) -> u64 {
-        let left = self.until.as_millisecond() - now.as_millisecond();
-        u64::try_from(left).unwrap_or(0).div_ceil(1000).max(1)
+    pub fn seconds_left(&self, clock: &Clock) -> u64 {
+        let left = self.ends.saturating_sub(clock.elapsed()).as_millis();
+        u64::try_from(left.div_ceil(1000))
+            .unwrap_or(u64::MAX)
+            .max(1)
     }
 
     /// Whether it is on disk.

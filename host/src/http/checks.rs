@@ -42,16 +42,12 @@ impl Checks {
             bans: BanCheck {
                 bans: bans.clone(),
                 keys: keys.clone(),
-                clock: clock.clone(),
                 audit: state.audit().clone(),
             },
             names: HostNames::new(&config.browser),
             request_timeout: config.request_timeout,
             authentication: Authentication { keys: keys.clone() },
-            key_bans: KeyBanCheck {
-                bans: bans.clone(),
-                clock: clock.clone(),
-            },
+            key_bans: KeyBanCheck { bans: bans.clone() },
             limit: Limit {
                 limiter: state.limiter().clone(),
                 clock: clock.clone(),

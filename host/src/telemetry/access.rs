@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::line::Line;
 use super::logs::{LogFormat, access_sink};
+use crate::clock::time_of_day;
 use crate::ids::{KeyId, RequestId};
 
 /// The record of one request. Never has its content.
@@ -43,7 +44,7 @@ impl AccessRecord<'_> {
     /// Writes the line, if the access log is on.
     pub fn log(&self) {
         let Some(sink) = access_sink() else { return };
-        let now = Timestamp::now();
+        let now = time_of_day();
         let line = match sink.format {
             LogFormat::Text => self.as_text(now),
             LogFormat::Json => self.as_json(now),

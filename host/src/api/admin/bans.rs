@@ -54,7 +54,7 @@ struct BanView {
 }
 
 impl BanView {
-    fn of(ban: &Ban, bans: &Bans, now: Timestamp) -> Self {
+    fn of(ban: &Ban, bans: &Bans) -> Self {
         Self {
             object: "ban",
             address: bans.network(&ban.subject).to_string(),
@@ -63,7 +63,7 @@ impl BanView {
             violations: ban.violations,
             started: ban.started,
             until: ban.until,
-            seconds_left: ban.seconds_left(now),
+            seconds_left: bans.seconds_left(ban),
         }
     }
 }
@@ -82,8 +82,7 @@ async fn list(_: Authorized<Administer>, State(state): State<HttpState>) -> Json
 }
 
 fn view(state: &HttpState, bans: &[std::sync::Arc<Ban>]) -> BanList {
-    let now = state.clock().now();
-    let view = |ban: &std::sync::Arc<Ban>| BanView::of(ban, state.bans(), now);
+    let view = |ban: &std::sync::Arc<Ban>| BanView::of(ban, state.bans());
     BanList {
         object: "list",
         data: bans.iter().map(view).collect(),

@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-
-use jiff::Timestamp;
+use std::time::Duration;
 
 use super::{Ban, Subject};
 
@@ -11,7 +10,7 @@ use super::{Ban, Subject};
 #[derive(Debug)]
 pub(super) struct InForce {
     by_subject: HashMap<Subject, Arc<Ban>>,
-    by_end: BTreeMap<(Timestamp, Subject), Arc<Ban>>,
+    by_end: BTreeMap<(Duration, Subject), Arc<Ban>>,
     bans_max: usize,
 }
 
@@ -45,7 +44,7 @@ impl InForce {
     /// that ends first goes.
     pub(super) fn insert(&mut self, ban: Arc<Ban>) -> bool {
         if let Some(old) = self.get(&ban.subject) {
-            if old.until >= ban.until {
+            if old.ends >= ban.ends {
                 return false;
             }
             self.remove(&old);
@@ -55,7 +54,7 @@ impl InForce {
                 .pop_first()
                 .map(|(_, ban)| self.by_subject.remove(&ban.subject));
         }
-        let end = (ban.until, ban.subject.clone());
+        let end = (ban.ends, ban.subject.clone());
         self.by_end.insert(end, Arc::clone(&ban));
         self.by_subject.insert(ban.subject.clone(), ban);
         true
@@ -65,7 +64,7 @@ impl InForce {
     pub(super) fn remove(&mut self, ban: &Arc<Ban>) {
         if self
             .by_end
-            .remove(&(ban.until, ban.subject.clone()))
+            .remove(&(ban.ends, ban.subject.clone()))
             .is_some()
         {
             self.by_subject.remove(&ban.subject);
@@ -73,9 +72,9 @@ impl InForce {
     }
 
     /// Takes out what is over.
-    pub(super) fn remove_ended(&mut self, now: Timestamp) {
+    pub(super) fn remove_ended(&mut self, now: Duration) {
         while let Some(first) = self.by_end.first_entry()
-            && first.get().until <= now
+            && first.get().ends <= now
         {
             let ban = first.remove();
             self.by_subject.remove(&ban.subject);

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::{Ban, BanError, Exemption, Subject};
+use crate::clock::Clock;
 use crate::db::Db;
 use crate::guard::Violation;
 use crate::ids::KeyId;
@@ -18,9 +20,10 @@ type BanRow = (String, String, String, i64, i64, i64);
 /// The bans that are not over.
 pub(super) async fn load_bans(
     db: &Db,
-    now: Timestamp,
+    clock: &Clock,
     ipv6_prefix: u8,
 ) -> Result<Vec<Ban>, BanError> {
+    let now = clock.now();
     let rows: Vec<BanRow> = sqlx::query_as(
         "SELECT address, key_id, reason, violations, started_ms, until_ms FROM bans \
          WHERE until_ms > ? ORDER BY until_ms DESC LIMIT ?",
@@ -29,10 +32,11 @@ pub(super) async fn load_bans(
     .bind(i64::try_from(super::BANS_MAX).unwrap_or(i64::MAX))
     .fetch_all(db.pool())
     .await?;
-    rows.into_iter().map(|row| ban(row, ipv6_prefix)).collect()
+    let rows = rows.into_iter();
+    rows.map(|row| ban(row, clock, ipv6_prefix)).collect()
 }
 
-fn ban(row: BanRow, ipv6_prefix: u8) -> Result<Ban, BanError> {
+fn ban(row: BanRow, clock: &Clock, ipv6_prefix: u8) -> Result<Ban, BanError> {
     let (address, key_id, reason, violations, started_ms, until_ms) = row;
     let damaged = |what: &str| BanError::Damaged(format!("{what} of the ban of `{address}`"));
     let ip: IpAddr = address.parse().map_err(|_| damaged("the address"))?;
@@ -41,6 +45,9 @@ fn ban(row: BanRow, ipv6_prefix: u8) -> Result<Ban, BanError> {
         id => Some(id.parse::<KeyId>().map_err(|_| damaged("the key"))?),
     };
     let time = |ms| Timestamp::from_millisecond(ms).map_err(|_| damaged("a time"));
+    // Where the time of day was set back since, no more is left than there was at the start.
+    let left = until_ms.saturating_sub(started_ms.max(clock.now().as_millisecond()));
+    let left = Duration::from_millis(u64::try_from(left).unwrap_or(0));
     Ok(Ban {
         subject: Subject {
             // The prefix may be another one than when it was made.
@@ -54,6 +61,7 @@ fn ban(row: BanRow, ipv6_prefix: u8) -> Result<Ban, BanError> {
         violations: u32::try_from(violations).map_err(|_| damaged("the count"))?,
         started: time(started_ms)?,
         until: time(until_ms)?,
+        ends: clock.elapsed().saturating_add(left),
         written: AtomicBool::new(true),
     })
 }

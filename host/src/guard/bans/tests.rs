@@ -47,7 +47,7 @@ async fn a_refusal_waits_for_the_disk() {
     assert!(ban.is_written());
     stop.cancel();
     writing.await.unwrap();
-    let rows = rows::load_bans(&bans.0.db, bans.0.clock.now(), 64).await;
+    let rows = rows::load_bans(&bans.0.db, &bans.0.clock, 64).await;
     assert_eq!(rows.unwrap().len(), 1);
 }
 
@@ -59,7 +59,7 @@ async fn a_ban_that_was_lifted_before_it_was_written_stays_lifted() {
         .await
         .unwrap();
     bans.write().await;
-    let rows = rows::load_bans(&bans.0.db, bans.0.clock.now(), 64).await;
+    let rows = rows::load_bans(&bans.0.db, &bans.0.clock, 64).await;
     assert_eq!(rows.unwrap().len(), 0);
     assert!(bans.in_force(address(LOCAL), None).is_none());
 }
@@ -83,7 +83,7 @@ async fn what_is_over_goes_from_memory_and_disk() {
     bans.write().await;
     hand.advance(Duration::from_secs(299));
     let ban = bans.in_force(address(LOCAL), None).unwrap();
-    assert_eq!(ban.seconds_left(bans.0.clock.now()), 1);
+    assert_eq!(bans.seconds_left(&ban), 1);
     hand.advance(Duration::from_secs(1));
     assert!(bans.in_force(address(LOCAL), None).is_none());
     bans.upkeep().await;
@@ -108,4 +108,32 @@ async fn the_shorter_ban_does_not_replace_the_longer() {
     fail(&bans, LOCAL, 1);
     let still = bans.in_force(address(LOCAL), None).unwrap();
     assert_eq!(still.until, long.until);
+}
+
+/// Somebody corrects the clock, or a virtual machine wakes up with another one.
+#[tokio::test]
+async fn setting_the_time_of_day_makes_no_ban_longer_or_shorter() {
+    const HOUR_S: i64 = 3600;
+    for set_by in [-HOUR_S, HOUR_S, -100_000 * HOUR_S] {
+        let Kit { bans, hand, .. } = kit(AbuseConfig::default()).await;
+        fail(&bans, LOCAL, 5);
+        bans.write().await;
+        hand.advance(Duration::from_secs(100));
+        hand.set_by(set_by);
+        bans.upkeep().await;
+        let ban = bans.in_force(address(LOCAL), None).unwrap();
+        assert_eq!(bans.seconds_left(&ban), 200, "{set_by}");
+        assert_eq!(bans.list().len(), 1);
+        // After a restart only the time of day can say what is left.
+        let stored = rows::load_bans(&bans.0.db, &bans.0.clock, 64)
+            .await
+            .unwrap();
+        if set_by < 0 {
+            assert_eq!(bans.seconds_left(stored.first().unwrap()), 300);
+        } else {
+            assert!(stored.is_empty());
+        }
+        hand.advance(Duration::from_secs(200));
+        assert!(bans.in_force(address(LOCAL), None).is_none(), "{set_by}");
+    }
 }

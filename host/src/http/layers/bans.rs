@@ -9,7 +9,6 @@ use super::authentication::administers;
 use super::check::Refusal;
 use crate::audit::AuditLog;
 use crate::auth::KeyStore;
-use crate::clock::Clock;
 use crate::guard::{Ban, Bans, Violation};
 use crate::http::error::{ApiError, ErrorType};
 use crate::http::policy::{RoutePolicy, WhileBanned};
@@ -23,7 +22,6 @@ use std::sync::Arc;
 pub(crate) struct BanCheck {
     pub(crate) bans: Bans,
     pub(crate) keys: KeyStore,
-    pub(crate) clock: Clock,
     pub(crate) audit: AuditLog,
 }
 
@@ -49,7 +47,7 @@ impl BanCheck {
         if let Some(ban) = self.bans.in_force(address, None)
             && !self.may_lift(policy, address, headers)
         {
-            return Err(turn_away(self.bans.clone(), ban, self.clock.clone()));
+            return Err(turn_away(self.bans.clone(), ban));
         }
         Ok(Some(address))
     }
@@ -81,10 +79,10 @@ impl BanCheck {
 }
 
 /// Waits for the ban to be on disk before it tells of it.
-fn turn_away(bans: Bans, ban: Arc<Ban>, clock: Clock) -> Refusal {
+fn turn_away(bans: Bans, ban: Arc<Ban>) -> Refusal {
     Refusal::Later(Box::pin(async move {
         bans.written(&ban).await;
-        banned(&ban, &clock).into_response()
+        banned(&bans, &ban).into_response()
     }))
 }
 
@@ -96,8 +94,8 @@ fn unrecorded() -> ApiError {
 }
 
 /// 403: the address is banned, or the key at this address.
-fn banned(ban: &Ban, clock: &Clock) -> ApiError {
-    let seconds = ban.seconds_left(clock.now());
+fn banned(bans: &Bans, ban: &Ban) -> ApiError {
+    let seconds = bans.seconds_left(ban);
     let message = format!(
         "IP address temporarily banned due to abuse. Retry after {seconds} seconds. Whoever runs the \
          server ends it sooner with `belljar bans lift {}`.",
@@ -111,7 +109,6 @@ fn banned(ban: &Ban, clock: &Clock) -> ApiError {
 /// key at an address.
 pub(crate) struct KeyBanCheck {
     pub(crate) bans: Bans,
-    pub(crate) clock: Clock,
 }
 
 impl KeyBanCheck {
@@ -129,7 +126,7 @@ impl KeyBanCheck {
             )));
         }
         match self.bans.in_force(address, Some(key_id)) {
-            Some(ban) => Err(turn_away(self.bans.clone(), ban, self.clock.clone())),
+            Some(ban) => Err(turn_away(self.bans.clone(), ban)),
             None => Ok(()),
         }
     }

@@ -1,5 +1,5 @@
-//! The `Date` of an answer. The HTTP library has one of its own, which takes no time before 1970:
-//! a board without a battery, or a virtual machine that has just woken up, would answer nobody.
+//! The `Date` of an answer. The HTTP library has one of its own, which stands still where the clock
+//! has been set back.
 
 use std::cell::RefCell;
 

@@ -2,12 +2,12 @@
 
 use super::date;
 use super::watchdog::ConnectionWatchdog;
+use crate::clock::time_of_day;
 use axum::body::Body;
 use axum::routing::future::RouteFuture;
 use bytes::Bytes;
 use http::{Response, header};
 use http_body::{Frame, SizeHint};
-use jiff::Timestamp;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
@@ -56,7 +56,7 @@ impl Future for TrackedAnswer {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Ok(mut response) = ready!(Pin::new(&mut self.answer).poll(context));
-        if let Some(date) = date::of(Timestamp::now()) {
+        if let Some(date) = date::of(time_of_day()) {
             response.headers_mut().insert(header::DATE, date);
         }
         let request = self.request.take();
