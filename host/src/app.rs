@@ -5,6 +5,7 @@
 
 mod discovery_file;
 mod maintenance;
+mod reload;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -19,6 +20,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use discovery_file::DiscoveryFile;
+pub use reload::{ReloadError, Reloader};
 
 use crate::api;
 use crate::audit::{Actor, AuditError, AuditLog, Event, EventKind};
@@ -35,7 +37,7 @@ use crate::telemetry::Metrics;
 
 /// A server that is ready to serve.
 pub struct App {
-    settings: Settings,
+    resolved: Resolved,
     db: Db,
     registry: Registry,
     keys: KeyStore,
@@ -153,7 +155,7 @@ pub async fn build(resolved: Resolved, program: PathBuf) -> Result<App, AppError
 /// As [`build`].
 pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Result<App, AppError> {
     let effective = resolved.effective();
-    let Resolved { settings, .. } = resolved;
+    let settings = &resolved.settings;
     let data_dir = settings.data_dir.as_path();
     let metrics = Metrics::install()?;
     let db = Db::open(data_dir).await?;
@@ -173,7 +175,7 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
     .await?;
     record_admin_key(&audit, &admin_key);
     let sandbox = Sandbox::start(settings.sandbox.clone())?;
-    let compiler = compiler(&settings, program, &sandbox)?;
+    let compiler = compiler(settings, program, &sandbox)?;
     let store = Store::open(&data_dir.join("bundles"))?;
     let registry = Registry::open(
         db.clone(),
@@ -204,7 +206,7 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
         effective_config: serde_json::json!(effective),
     });
     Ok(App {
-        settings,
+        resolved,
         db,
         registry,
         keys,
@@ -360,6 +362,15 @@ impl App {
         self.state.clock()
     }
 
+    /// What takes up other settings while the server serves.
+    #[must_use]
+    pub fn reloader(&self) -> Reloader {
+        Reloader {
+            state: self.state.clone(),
+            resolved: self.resolved.clone(),
+        }
+    }
+
     /// How slots are cleaned.
     #[must_use]
     pub fn slot_reset(&self) -> SlotReset {
@@ -395,11 +406,11 @@ impl App {
             tokio::spawn(http::serve(
                 listener,
                 router,
-                self.settings.http.for_operators(),
+                self.resolved.settings.http.for_operators(),
                 ended,
             ))
         });
-        let config = self.settings.http.clone();
+        let config = self.resolved.settings.http.clone();
         let (state, delay) = (self.state.clone(), config.shutdown_delay);
         let drained = async move {
             shutdown.await;

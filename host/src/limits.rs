@@ -22,7 +22,7 @@ pub use rate_limiter::RateLimiter;
 use crate::auth::Tier;
 
 /// The settings of the limiter.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Whether rates are limited.
     pub enabled: bool,

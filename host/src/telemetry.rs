@@ -12,6 +12,6 @@ mod one_line;
 
 pub use access::AccessRecord;
 pub use logs::{
-    Config, InvalidLogSetting, LogFilter, LogFormat, LogGuard, init, log_lines_dropped,
+    Config, InvalidLogSetting, LogFilter, LogFormat, LogGuard, change_log, init, log_lines_dropped,
 };
 pub use metrics::Metrics;

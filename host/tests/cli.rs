@@ -6,6 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
+#[allow(dead_code, reason = "each program of tests uses its own part of it")]
 #[path = "kit/server.rs"]
 mod server;
 

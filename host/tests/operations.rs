@@ -16,7 +16,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use server::{Home, Server, http, signal};
+use server::{Home, Server, http};
 
 /// A server with `echo` as its only model: it compiles in a moment.
 const SMALL: [&str; 2] = ["--set", "embedded.fake=false"];
@@ -128,17 +128,6 @@ fn a_server_whose_active_model_cannot_be_loaded_is_not_ready() {
         log.contains("not ready: ") && log.contains("echo@"),
         "{log}"
     );
-}
-
-#[test]
-fn a_hang_up_drains_like_any_other_stop() {
-    let home = Home::new();
-    let server = Server::start(&home, &SMALL);
-    signal(server.process(), "HUP");
-    let (code, log) = server.wait();
-    assert_eq!(code, Some(0), "{log}");
-    assert!(log.contains("SIGHUP") && log.contains("stopped"), "{log}");
-    assert!(!home.data_dir().join("server.json").exists());
 }
 
 #[test]

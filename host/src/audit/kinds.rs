@@ -161,7 +161,7 @@ event_kinds! {
         "A model was removed, or one version of it.",
         [field("model", "its name, or the version as `name@version`")];
     Configuration: "configuration", from_strangers: false,
-        "The server was started.",
+        "The server was started, or has taken up other settings while it ran.",
         [
             field("version", "the version of the program"),
             field("settings", "every setting that is not at its default, secrets redacted"),

@@ -165,7 +165,7 @@ pub enum MalformedAuthorization {
 
 /// A key given by configuration: plain text of at least 16 characters, or `sha256:` and the
 /// hash of it as 64 hex digits. Only the hash is kept.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfiguredKey {
     pub(super) digest: KeyDigest,
 }

@@ -2,7 +2,7 @@
 
 mod banner;
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::time::Instant;
 
 use belljar_bundle::DurationText;
@@ -12,12 +12,12 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use super::{Failure, SettingArgs, output};
-use crate::app::{self, App, DiscoveryFile};
+use crate::app::{self, App, DiscoveryFile, Reloader};
 use crate::config::{Resolved, SystemEnvironment, resolve};
 use crate::models::Registry;
 use crate::telemetry;
 
-#[derive(Args, Debug, Default)]
+#[derive(Args, Clone, Debug, Default)]
 pub(super) struct ServeArgs {
     /// Where to listen (default: 127.0.0.1:8000)
     #[arg(long, value_name = "ADDR:PORT")]
@@ -68,7 +68,7 @@ impl ServeArgs {
     }
 }
 
-/// Serves until SIGTERM, SIGINT or SIGHUP.
+/// Serves until SIGTERM or SIGINT, or until the terminal is closed that it was started in.
 pub(super) fn serve(args: &ServeArgs, started: Instant) -> Result<(), Failure> {
     let resolved = args.resolve()?;
     let _log = telemetry::init(&resolved.settings.log);
@@ -85,7 +85,7 @@ pub(super) fn serve(args: &ServeArgs, started: Instant) -> Result<(), Failure> {
         .thread_name("http")
         .enable_all()
         .build()?;
-    let outcome = runtime.block_on(serve_until_signal(resolved, started));
+    let outcome = runtime.block_on(serve_until_signal(args, resolved, started));
     // A blocking task that hangs must not hold the process.
     runtime.shutdown_background();
     outcome
@@ -104,9 +104,14 @@ fn allow_open_files() {
     }
 }
 
-async fn serve_until_signal(resolved: Resolved, started: Instant) -> Result<(), Failure> {
+async fn serve_until_signal(
+    args: &ServeArgs,
+    resolved: Resolved,
+    started: Instant,
+) -> Result<(), Failure> {
     // Before the signals could come: from here on a SIGTERM is a clean stop.
     let signals = Signals::listen()?;
+    let hang_up = signal(SignalKind::hangup())?;
     let settings = resolved.settings.clone();
     let listeners = app::bind(&settings).await?;
     let address = listeners.main.local_addr()?;
@@ -127,6 +132,7 @@ async fn serve_until_signal(resolved: Resolved, started: Instant) -> Result<(), 
         "serving"
     );
     tokio::spawn(tell_readiness(app.registry().clone(), started));
+    tokio::spawn(reload_on_hang_up(hang_up, args.clone(), app.reloader()));
     output::line(banner::of(&app, &settings, address, metrics_address))?;
 
     let outcome = serve_and_stop(app, listeners, signals).await;
@@ -151,13 +157,53 @@ async fn tell_readiness(registry: Registry, started: Instant) {
     );
 }
 
+/// Reads the settings again whenever somebody asks for it, in the way that is usual for servers.
+async fn reload_on_hang_up(mut hang_up: Signal, args: ServeArgs, mut reloader: Reloader) {
+    let terminal = Terminal::of_this_process();
+    while hang_up.recv().await.is_some() {
+        if terminal.is_gone() {
+            continue;
+        }
+        let outcome = match args.resolve() {
+            Ok(read) => reloader.reload(&read).await.map_err(Failure::from),
+            Err(failure) => Err(failure),
+        };
+        if let Err(failure) = outcome {
+            tracing::error!("reload: the settings stay as they are: {failure}");
+        }
+    }
+}
+
+/// The terminal that the process was started in, if it was. The same signal says that it is closed
+/// and that settings are to be read again; what tells them apart is whether it is still there.
+#[derive(Clone, Copy, Debug)]
+struct Terminal {
+    was_there: bool,
+}
+
+impl Terminal {
+    fn of_this_process() -> Self {
+        Self {
+            was_there: Self::is_there(),
+        }
+    }
+
+    fn is_there() -> bool {
+        io::stdin().is_terminal() || io::stdout().is_terminal() || io::stderr().is_terminal()
+    }
+
+    fn is_gone(self) -> bool {
+        self.was_there && !Self::is_there()
+    }
+}
+
 /// The signals that end a server.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
-    /// A terminal that is closed, or somebody who wants settings to be read anew: they are read
-    /// at a start.
+    /// A terminal that is closed.
     hang_up: Signal,
+    terminal: Terminal,
     /// A file at its cap: heard, so that the write fails instead of ending the process.
     _file_size: Signal,
 }
@@ -168,16 +214,23 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hang_up: signal(SignalKind::hangup())?,
+            terminal: Terminal::of_this_process(),
             _file_size: signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?,
         })
     }
 
     /// The next one, by its name.
     async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-            _ = self.hang_up.recv() => "SIGHUP",
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return "SIGTERM",
+                _ = self.interrupt.recv() => return "SIGINT",
+                _ = self.hang_up.recv() => {
+                    if self.terminal.is_gone() {
+                        return "SIGHUP";
+                    }
+                }
+            }
         }
     }
 }

@@ -7,7 +7,8 @@ use belljar_bundle::{
     ByteSize, DurationText, ManifestKey, Presence, manifest_example, manifest_keys,
 };
 
-use super::table::{SETTINGS, Setting};
+use super::setting::Setting;
+use super::table::SETTINGS;
 
 /// The page, as Markdown. `docs/model-toml.md` is a copy of it.
 #[must_use]

@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use super::environment::OTHER_VARIABLES;
+use super::setting::Setting;
 use super::settings::Settings;
-use super::table::{SETTINGS, Setting};
+use super::table::SETTINGS;
 
 /// The page, as Markdown. `CONFIGURATION.md` is a copy of it.
 #[must_use]
@@ -55,9 +56,10 @@ fn write_row(page: &mut String, setting: &Setting, defaults: &Settings) {
         "data_dir" => "`$XDG_DATA_HOME/belljar` or `~/.local/share/belljar`".to_owned(),
         _ => format!("`{}`", (setting.show)(defaults)),
     };
+    let reloads = if setting.reloads { " Reloads." } else { "" };
     let _ = writeln!(
         page,
-        "| `{}` | {names} | {default} | {} Accepts {}. Read by `{}`. |",
+        "| `{}` | {names} | {default} | {} Accepts {}. Read by `{}`.{reloads} |",
         setting.key, setting.doc, setting.accepts, setting.owner,
     );
 }
@@ -73,6 +75,10 @@ as `--set KEY=VALUE`. A key, variable or value that is not understood stops the 
 nearest known name. `belljar config show` prints what is in force and where it comes from.
 
 In the file a dot is a table: `sandbox.queue_max` is `queue_max` under `[sandbox]`.
+
+SIGHUP makes a server read the file again. What is marked \"Reloads\" below takes its new value at
+once, with a line in the log; of everything else the log says that it waits for the next start. A
+file that cannot be used changes nothing. `belljar config show --server` prints what holds.
 ";
 
 const TABLE_HEAD: &str = "| key | also as | default | meaning |\n| --- | --- | --- | --- |\n";

@@ -11,8 +11,9 @@ use super::environment::{Environment, FILE_VARIABLE, OTHER_VARIABLES};
 use super::file;
 use super::problem::{ConfigError, Problem, Source};
 use super::service_variables::is_of_a_service;
+use super::setting::Setting;
 use super::settings::Settings;
-use super::table::{SETTINGS, Setting};
+use super::table::SETTINGS;
 use super::values::RawValue;
 
 /// The settings given on the command line.
@@ -66,8 +67,12 @@ impl Resolved {
         SETTINGS.iter().map(row).collect()
     }
 
-    fn source(&self, key: &str) -> &Source {
+    pub(super) fn source(&self, key: &str) -> &Source {
         self.sources.get(key).unwrap_or(&Source::Default)
+    }
+
+    pub(super) fn set_source(&mut self, key: &'static str, source: Source) {
+        self.sources.insert(key, source);
     }
 }
 

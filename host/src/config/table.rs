@@ -1,94 +1,12 @@
 //! The one list of all settings. What is not here does not exist: file keys, environment
 //! variables, flags, the reference page and `belljar config show` all come from it.
 
-use super::settings::Settings;
+use super::setting::{Setting, setting};
 use super::values::{
     Address, AutoBytes, BanTimes, Bytes, BytesOrNone, Count, FilePath, FromText, FuelOrNone,
-    FuelUnits, Keys, ListOf, Networks, Positive, PositiveOrNone, PositiveTime, PrefixBits,
-    RawValue, Seconds, SinkList, Switch, Time, TrustedKeys, ValueParser,
+    FuelUnits, Keys, ListOf, Networks, Positive, PositiveOrNone, PositiveTime, PrefixBits, Seconds,
+    SinkList, Switch, Time, TrustedKeys, ValueParser,
 };
-
-/// One setting.
-pub struct Setting {
-    /// The key in the file, with dots: `sandbox.queue_max`. The environment variable follows
-    /// from it: `BELLJAR_SANDBOX_QUEUE_MAX`.
-    pub key: &'static str,
-    /// Whether the name of the replaced server, `FAKEAI_` and the key, works too.
-    pub fakeai: bool,
-    /// The flag of its own, if there is one. Any setting but a secret one can be given as
-    /// `--set KEY=VALUE`.
-    pub flag: Option<&'static str>,
-    /// Whether the value is never shown and not taken from a command line, which every process
-    /// of the machine can read.
-    pub secret: bool,
-    /// The accepted texts, for the reference page.
-    pub accepts: &'static str,
-    /// The module that reads it.
-    pub owner: &'static str,
-    /// The meaning, in one sentence.
-    pub doc: &'static str,
-    pub(super) read: fn(&mut Settings, &RawValue) -> Result<(), String>,
-    pub(super) show: fn(&Settings) -> String,
-}
-
-impl Setting {
-    /// The name in the environment.
-    #[must_use]
-    pub fn variable(&self) -> String {
-        format!("BELLJAR_{}", self.suffix())
-    }
-
-    /// The name that the replaced server documents, where it has one.
-    #[must_use]
-    pub fn fakeai_variable(&self) -> Option<String> {
-        self.fakeai.then(|| format!("FAKEAI_{}", self.suffix()))
-    }
-
-    /// The default, as the reference page and `belljar config show` write it.
-    #[must_use]
-    pub fn default_text(&self) -> String {
-        (self.show)(&Settings::default())
-    }
-
-    fn suffix(&self) -> String {
-        self.key.replace('.', "_").to_ascii_uppercase()
-    }
-
-    const fn flag(mut self, flag: &'static str) -> Self {
-        self.flag = Some(flag);
-        self
-    }
-
-    const fn fakeai(mut self) -> Self {
-        self.fakeai = true;
-        self
-    }
-
-    const fn secret(mut self) -> Self {
-        self.secret = true;
-        self
-    }
-}
-
-/// A setting whose value lies at a path of fields in [`Settings`].
-macro_rules! setting {
-    ($key:literal, $($field:ident).+: $kind:ident<$type:ty>, $owner:literal, $doc:literal) => {
-        Setting {
-            key: $key,
-            fakeai: false,
-            flag: None,
-            secret: false,
-            accepts: <$kind as ValueParser<$type>>::ACCEPTS,
-            owner: $owner,
-            doc: $doc,
-            read: |settings, raw| {
-                settings.$($field).+ = <$kind as ValueParser<$type>>::read(raw)?;
-                Ok(())
-            },
-            show: |settings| <$kind as ValueParser<$type>>::show(&settings.$($field).+),
-        }
-    };
-}
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -125,84 +43,114 @@ pub static SETTINGS: &[Setting] = &[
     setting!("api_keys", auth.keys: Keys<Vec<ConfiguredKey>>, "auth",
         "Keys that may run and list models, beside the stored ones.")
     .fakeai()
-    .secret(),
+    .secret()
+    .reloads(),
     setting!("hash_api_keys", auth.hash_keys: Switch<bool>, "auth",
         "Keeps only the SHA-256 of keys. There is no other way here: `false` stops the start.")
     .fakeai(),
     setting!("enable_injection_detection", injection.enabled: Switch<bool>, "guard",
         "Whether texts are screened for injections.")
-    .fakeai(),
+    .fakeai()
+    .reloads(),
     setting!("screening.prompt", injection.policies.prompt.mode: FromText<Mode>, "guard",
-        "What a hit in a prompt leads to: in what users, systems and developers write to a model."),
+        "What a hit in a prompt leads to: in what users, systems and developers write to a model.")
+    .reloads(),
     setting!("screening.history", injection.policies.history.mode: FromText<Mode>, "guard",
-        "What a hit in what the model said in earlier turns leads to, the arguments of its tool calls included."),
+        "What a hit in what the model said in earlier turns leads to, the arguments of its tool calls included.")
+    .reloads(),
     setting!("screening.tool_result", injection.policies.tool_result.mode: FromText<Mode>, "guard",
-        "What a hit in the result of a tool leads to."),
+        "What a hit in the result of a tool leads to.")
+    .reloads(),
     setting!("screening.schema", injection.policies.schema.mode: FromText<Mode>, "guard",
-        "What a hit in the description of a tool or of the form of answers leads to."),
+        "What a hit in the description of a tool or of the form of answers leads to.")
+    .reloads(),
     setting!("screening.document", injection.policies.document.mode: FromText<Mode>, "guard",
-        "What a hit in a text to be embedded leads to."),
+        "What a hit in a text to be embedded leads to.")
+    .reloads(),
     setting!("screening.identifier", injection.policies.identifier.mode: FromText<Mode>, "guard",
-        "What a hit in an identifier, a label or a file name leads to."),
+        "What a hit in an identifier, a label or a file name leads to.")
+    .reloads(),
     setting!("screening.header", injection.policies.header.mode: FromText<Mode>, "guard",
-        "What a hit in a path, a query or a header leads to."),
+        "What a hit in a path, a query or a header leads to.")
+    .reloads(),
     setting!("screening.tensor", injection.policies.tensor.mode: FromText<Mode>, "guard",
-        "What a hit in a name, an option or a string in a request for tensors leads to."),
+        "What a hit in a name, an option or a string in a request for tensors leads to.")
+    .reloads(),
     setting!("screening.prompt_threshold",
         injection.policies.prompt.threshold: FromText<Threshold>, "guard",
-        "How likely a prompt must be an attack to be a hit."),
+        "How likely a prompt must be an attack to be a hit.")
+    .reloads(),
     setting!("screening.history_threshold",
         injection.policies.history.threshold: FromText<Threshold>, "guard",
-        "How likely an earlier turn must be an attack to be a hit."),
+        "How likely an earlier turn must be an attack to be a hit.")
+    .reloads(),
     setting!("screening.tool_result_threshold",
         injection.policies.tool_result.threshold: FromText<Threshold>, "guard",
-        "How likely a result of a tool must be an attack to be a hit."),
+        "How likely a result of a tool must be an attack to be a hit.")
+    .reloads(),
     setting!("screening.schema_threshold",
         injection.policies.schema.threshold: FromText<Threshold>, "guard",
-        "How likely a description must be an attack to be a hit."),
+        "How likely a description must be an attack to be a hit.")
+    .reloads(),
     setting!("screening.document_threshold",
         injection.policies.document.threshold: FromText<Threshold>, "guard",
-        "How likely a text to be embedded must be an attack to be a hit."),
+        "How likely a text to be embedded must be an attack to be a hit.")
+    .reloads(),
     setting!("screening.identifier_threshold",
         injection.policies.identifier.threshold: FromText<Threshold>, "guard",
-        "How likely an identifier must be an attack to be a hit."),
+        "How likely an identifier must be an attack to be a hit.")
+    .reloads(),
     setting!("screening.header_threshold",
         injection.policies.header.threshold: FromText<Threshold>, "guard",
-        "How likely a path, query or header must be an attack to be a hit."),
+        "How likely a path, query or header must be an attack to be a hit.")
+    .reloads(),
     setting!("screening.tensor_threshold",
         injection.policies.tensor.threshold: FromText<Threshold>, "guard",
-        "How likely a text beside or in a tensor must be an attack to be a hit."),
+        "How likely a text beside or in a tensor must be an attack to be a hit.")
+    .reloads(),
     setting!("screening.ban_threshold", injection.policies.clear: FromText<Threshold>, "guard",
-        "How likely a text must be an attack for its refusal to count towards a ban."),
+        "How likely a text must be an attack for its refusal to count towards a ban.")
+    .reloads(),
     setting!("rate_limit.enabled", limit_rates: Switch<Option<bool>>, "limits",
         "Whether requests and tokens a minute are limited. `auto`: not on a loopback address, else yes.")
-    .fakeai(),
+    .fakeai()
+    .reloads(),
     setting!("rate_limit.tier", limits.tier: FromText<Tier>, "limits",
         "The allowance of callers who have none of their own: free, tier-1 to tier-5.")
-    .fakeai(),
+    .fakeai()
+    .reloads(),
     setting!("rate_limit.rpm", limits.rpm: PositiveOrNone<Option<u32>>, "limits",
         "Requests a minute, instead of the tier's.")
-    .fakeai(),
+    .fakeai()
+    .reloads(),
     setting!("rate_limit.tpm", limits.tpm: PositiveOrNone<Option<u32>>, "limits",
         "Tokens a minute, instead of the tier's.")
-    .fakeai(),
+    .fakeai()
+    .reloads(),
     setting!("rate_limit.routes", limits.routes: ListOf<Vec<RouteRate>>, "limits",
-        "Routes counted apart, with rates of their own, as `ROUTE=RPM:TPM`."),
+        "Routes counted apart, with rates of their own, as `ROUTE=RPM:TPM`.")
+    .reloads(),
     setting!("rate_limit.reset", limits.reset: FromText<ResetFormat>, "limits",
-        "How `x-ratelimit-reset-*` says when: `unix` seconds, or the `duration` as OpenAI writes it."),
+        "How `x-ratelimit-reset-*` says when: `unix` seconds, or the `duration` as OpenAI writes it.")
+    .reloads(),
     setting!("rate_limit.addresses_max", limits.addresses_max: Positive<usize>, "limits",
         "Addresses remembered at once, under 200 bytes each; stale ones go first."),
     setting!("quota.concurrent_max", limits.quota.concurrent_max: PositiveOrNone<Option<u32>>, "limits",
-        "Requests at once of one key that has no limit of its own."),
+        "Requests at once of one key that has no limit of its own.")
+    .reloads(),
     setting!("quota.uploads_max", limits.quota.uploads_max: PositiveOrNone<Option<u32>>, "limits",
         "Uploads at once of one key that has no limit of its own; `none` for half of \
-         `models.uploads_max`."),
+         `models.uploads_max`.")
+    .reloads(),
     setting!("quota.bundles_max", limits.quota.bundles_max: PositiveOrNone<Option<u32>>, "limits",
-        "Versions stored by one key that has no limit of its own."),
+        "Versions stored by one key that has no limit of its own.")
+    .reloads(),
     setting!("quota.stored_max", limits.quota.stored_bytes_max: BytesOrNone<Option<u64>>, "limits",
-        "Bytes of the versions stored by one key that has no limit of its own, unpacked."),
+        "Bytes of the versions stored by one key that has no limit of its own, unpacked.")
+    .reloads(),
     setting!("quota.fuel_per_day", limits.quota.fuel_per_day: FuelOrNone<Option<u64>>, "limits",
-        "Fuel a UTC day of one key that has no limit of its own."),
+        "Fuel a UTC day of one key that has no limit of its own.")
+    .reloads(),
     setting!("max_upload_size", models.archive.compressed_bytes_max: Bytes<u64>, "bundle",
         "The largest bundle that may be uploaded, as sent."),
     setting!(
@@ -313,39 +261,53 @@ pub static SETTINGS: &[Setting] = &[
     setting!("ipv6_prefix", http.origin.ipv6_prefix: PrefixBits<u8>, "guard",
         "Bits of an IPv6 address that stand for one caller, for limits and bans."),
     setting!("allow_networks", http.acl.allow: Networks<NetworkList>, "http",
-        "Networks that are served, and no others; empty for all."),
+        "Networks that are served, and no others; empty for all.")
+    .reloads(),
     setting!("deny_networks", http.acl.deny: Networks<NetworkList>, "http",
-        "Networks that are not served, also where `allow_networks` has them."),
+        "Networks that are not served, also where `allow_networks` has them.")
+    .reloads(),
     setting!("metrics.allow_networks", http.metrics_acl.allow: Networks<NetworkList>, "http",
         "Networks that `metrics.listen` serves, and no others; empty for all."),
     setting!("metrics.deny_networks", http.metrics_acl.deny: Networks<NetworkList>, "http",
         "Networks that `metrics.listen` does not serve."),
     setting!("enable_abuse_detection", abuse.enabled: Switch<bool>, "guard",
         "Whether violations are counted and addresses banned.")
-    .fakeai(),
+    .fakeai()
+    .reloads(),
     setting!("abuse_cleanup_interval", abuse.cleanup_interval: Seconds<Duration>, "guard",
         "How often old violations and bans are cleaned away.")
-    .fakeai(),
+    .fakeai()
+    .reloads(),
     setting!("ban_durations", abuse.durations: BanTimes<BanDurations>, "guard",
-        "How long bans last: the usual, the longer and the longest."),
+        "How long bans last: the usual, the longer and the longest.")
+    .reloads(),
     setting!("ban_window", abuse.window: Seconds<Duration>, "guard",
-        "How long a violation counts."),
+        "How long a violation counts.")
+    .reloads(),
     setting!("exempt_networks", abuse.exempt: Networks<NetworkList>, "guard",
-        "Networks that are never banned, beside those exempted by the admin API."),
+        "Networks that are never banned, beside those exempted by the admin API.")
+    .reloads(),
     setting!("conduct.count_by_key", abuse.count_by_key: Switch<bool>, "guard",
-        "Whether what a caller with a valid key does counts against the key at that address, and not against the address."),
+        "Whether what a caller with a valid key does counts against the key at that address, and not against the address.")
+    .reloads(),
     setting!("conduct.failed_authentications_max", abuse.failed_authentications_max: Positive<u32>, "guard",
-        "Failed authentications within the window that make a ban."),
+        "Failed authentications within the window that make a ban.")
+    .reloads(),
     setting!("conduct.injections_max", abuse.injections_max: Positive<u32>, "guard",
-        "Injections within the window that make a ban."),
+        "Injections within the window that make a ban.")
+    .reloads(),
     setting!("conduct.oversized_bodies_max", abuse.oversized_bodies_max: Positive<u32>, "guard",
-        "Packed bodies made to burst over the limit, within the window, that make a ban; large ones do not count."),
+        "Packed bodies made to burst over the limit, within the window, that make a ban; large ones do not count.")
+    .reloads(),
     setting!("conduct.rate_violations_max", abuse.rate_violations_max: Positive<u32>, "guard",
-        "Requests over a rate limit within the window that make a ban."),
+        "Requests over a rate limit within the window that make a ban.")
+    .reloads(),
     setting!("conduct.longer_from", abuse.longer_from: Positive<u32>, "guard",
-        "Violations of all kinds within the window that make a ban of the longer duration."),
+        "Violations of all kinds within the window that make a ban of the longer duration.")
+    .reloads(),
     setting!("conduct.longest_from", abuse.longest_from: Positive<u32>, "guard",
-        "Violations of all kinds within the window that make a ban of the longest duration."),
+        "Violations of all kinds within the window that make a ban of the longest duration.")
+    .reloads(),
     setting!("conduct.addresses_max", abuse.addresses_max: Positive<usize>, "guard",
         "Addresses whose violations are remembered; the stalest is forgotten first."),
     setting!("audit.sinks", audit.sinks: SinkList<Sinks>, "audit",
@@ -365,9 +327,11 @@ pub static SETTINGS: &[Setting] = &[
     .flag("--log-format"),
     setting!("log.level", log.filter: FromText<LogFilter>, "telemetry",
         "Which log lines are written.")
-    .flag("--log-level"),
+    .flag("--log-level")
+    .reloads(),
     setting!("log.access", log.access_log: Switch<bool>, "telemetry",
-        "Whether each request gets a line in the log."),
+        "Whether each request gets a line in the log.")
+    .reloads(),
     setting!("metrics.listen", metrics_listen: Address<Option<SocketAddr>>, "app",
         "Serves `/metrics` on an address of its own, without a key."),
     setting!("embedded.fake", models.fake: Switch<bool>, "models",
@@ -375,11 +339,14 @@ pub static SETTINGS: &[Setting] = &[
     setting!("embedded.echo", models.echo: Switch<bool>, "models",
         "Whether the built-in tensor model `echo` is served."),
     setting!("embedded.aliases", models.well_known_aliases: Switch<bool>, "models",
-        "Whether the names of well-known models, such as `gpt-4o` and `claude-sonnet-4-5`, with or without a date, stand for `fake` where no model and no alias has them."),
+        "Whether the names of well-known models, such as `gpt-4o` and `claude-sonnet-4-5`, with or without a date, stand for `fake` where no model and no alias has them.")
+    .reloads(),
     setting!("models.aliases", models.aliases: ListOf<Vec<ModelAlias>>, "models",
-        "Other names of models. A model's own name comes first."),
+        "Other names of models. A model's own name comes first.")
+    .reloads(),
     setting!("models.any", models.any_model: Switch<bool>, "models",
-        "Whether every name that nothing else answers to stands for `fake`."),
+        "Whether every name that nothing else answers to stands for `fake`.")
+    .reloads(),
     setting!("models.uploads_max", models.uploads_max: Positive<usize>, "models",
         "Uploads at once."),
     setting!("models.upload_stall", models.upload_stall: PositiveTime<Duration>, "models",
@@ -495,104 +462,4 @@ pub static SETTINGS: &[Setting] = &[
 ];
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn names_are_unique_and_well_formed() {
-        let mut variables: Vec<String> = SETTINGS.iter().map(Setting::variable).collect();
-        variables.sort();
-        let count = variables.len();
-        variables.dedup();
-        assert_eq!(variables.len(), count, "two keys give one variable");
-        for setting in SETTINGS {
-            assert!(setting.doc.ends_with('.'), "{}", setting.key);
-            let plain =
-                |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '.';
-            assert!(setting.key.chars().all(plain), "{}", setting.key);
-            assert!(
-                setting.flag.is_none_or(|flag| flag.starts_with("--")),
-                "{}",
-                setting.key
-            );
-        }
-    }
-
-    /// A value that no setting of that kind has by default.
-    fn other_value(setting: &Setting, default: &str) -> String {
-        let accepts = setting.accepts;
-        let candidates = [
-            "true",
-            "false",
-            "7",
-            "7 MiB",
-            "7 s",
-            "7 ms",
-            "127.0.0.1:7",
-            "/seven",
-            "https://seven.example",
-            "json",
-            "debug",
-            "keep-resident",
-            "10.7.0.0/16",
-            "forwarded",
-            "required",
-            "stdout",
-            "refuse",
-            "ignore",
-            "7m,7h,8h",
-            "free",
-            "report",
-            "block",
-            "0.75",
-            "duration",
-            "/infer=7:7",
-            "a-key-of-sixteen-characters",
-            "ci=ed25519:11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",
-        ];
-        candidates
-            .iter()
-            .find(|text| {
-                let mut settings = Settings::default();
-                let raw = RawValue::Text((**text).to_owned());
-                (setting.read)(&mut settings, &raw).is_ok() && (setting.show)(&settings) != default
-            })
-            .unwrap_or_else(|| panic!("no other value for {} ({accepts})", setting.key))
-            .to_string()
-    }
-
-    #[test]
-    fn each_setting_changes_its_own_value_and_no_other() {
-        let before = Settings::default();
-        for setting in SETTINGS {
-            let mut after = Settings::default();
-            let value = other_value(setting, &(setting.show)(&before));
-            (setting.read)(&mut after, &RawValue::Text(value)).unwrap();
-            for other in SETTINGS {
-                let same = (other.show)(&before) == (other.show)(&after);
-                assert_eq!(
-                    same,
-                    other.key != setting.key,
-                    "{} and {}",
-                    setting.key,
-                    other.key
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn what_is_shown_can_be_read_again() {
-        let settings = Settings::default();
-        for setting in SETTINGS
-            .iter()
-            .filter(|s| !matches!(s.key, "api_keys" | "signatures.trusted" | "data_dir"))
-        {
-            let shown = (setting.show)(&settings);
-            let mut again = Settings::default();
-            (setting.read)(&mut again, &RawValue::Text(shown.clone())).unwrap();
-            assert_eq!((setting.show)(&again), shown, "{}", setting.key);
-        }
-    }
-}
+mod tests;

@@ -122,6 +122,11 @@ impl<K: Clone + Eq + Hash> Abuse<K> {
         Self { config, windows }
     }
 
+    /// Judges by other settings from now on. How many are remembered stays.
+    pub fn set_config(&mut self, config: AbuseConfig) {
+        self.config = config;
+    }
+
     /// Counts a violation, at a time since some fixed moment that never goes back.
     pub fn note(&mut self, subject: K, violation: Violation, now: Duration) -> Option<Verdict> {
         if !self.config.enabled {

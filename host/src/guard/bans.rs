@@ -133,7 +133,7 @@ impl BanError {
 pub struct Bans(Arc<Inner>);
 
 struct Inner {
-    config: AbuseConfig,
+    config: ArcSwap<AbuseConfig>,
     ipv6_prefix: u8,
     clock: Clock,
     audit: AuditLog,
@@ -172,7 +172,7 @@ impl Bans {
         let exemptions = rows::load_exemptions(&db).await?;
         Ok(Self(Arc::new(Inner {
             abuse: Mutex::new(Abuse::new(config.clone())),
-            config,
+            config: ArcSwap::from_pointee(config),
             ipv6_prefix,
             any: AtomicBool::new(!in_force.is_empty()),
             in_force: RwLock::new(in_force),
@@ -190,15 +190,22 @@ impl Bans {
 
     /// The settings by which violations become bans.
     #[must_use]
-    pub fn config(&self) -> &AbuseConfig {
-        &self.0.config
+    pub fn config(&self) -> Arc<AbuseConfig> {
+        self.0.config.load_full()
+    }
+
+    /// Judges by other settings from now on; the size of the table stays. Bans in force end when
+    /// they were to end.
+    pub fn set_config(&self, config: AbuseConfig) {
+        self.0.abuse.lock().set_config(config.clone());
+        self.0.config.store(Arc::new(config));
     }
 
     /// The ban that holds for a caller at an address, or for that key there.
     #[must_use]
     pub fn in_force(&self, address: ClientAddress, key_id: Option<&KeyId>) -> Option<Arc<Ban>> {
         let inner = &*self.0;
-        if !inner.any.load(Ordering::Acquire) || !inner.config.enabled {
+        if !inner.any.load(Ordering::Acquire) || !inner.config.load().enabled {
             return None;
         }
         let subject = Subject {
@@ -235,7 +242,7 @@ impl Bans {
     /// Whether violations from that address do not count.
     #[must_use]
     pub fn is_exempt(&self, ip: IpAddr) -> bool {
-        self.0.config.exempt.contains(ip)
+        self.0.config.load().exempt.contains(ip)
             || self
                 .0
                 .exemptions
@@ -257,12 +264,13 @@ impl Bans {
         metrics::VIOLATIONS
             .with([("kind", violation.name().into())])
             .increment(1);
-        if !inner.config.enabled || self.is_exempt(address.ip()) {
+        let config = inner.config.load();
+        if !config.enabled || self.is_exempt(address.ip()) {
             return;
         }
         let subject = Subject {
             address: address.network(),
-            key_id: key_id.filter(|_| inner.config.count_by_key).cloned(),
+            key_id: key_id.filter(|_| config.count_by_key).cloned(),
         };
         let now = inner.clock.elapsed();
         let verdict = inner.abuse.lock().note(subject.clone(), violation, now);
@@ -386,7 +394,7 @@ impl Bans {
         }
         {
             let mut cleaned_at = inner.cleaned_at.lock();
-            if elapsed.saturating_sub(*cleaned_at) < inner.config.cleanup_interval {
+            if elapsed.saturating_sub(*cleaned_at) < inner.config.load().cleanup_interval {
                 return;
             }
             *cleaned_at = elapsed;

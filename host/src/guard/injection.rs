@@ -1,6 +1,9 @@
 //! Screens the texts of a request for injections, and says what a hit leads to.
 
 use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 
 use super::control::{
     ControlCharacters, has_control, has_control_escape, is_control, without_control_escapes,
@@ -54,7 +57,11 @@ pub enum Objection {
 
 /// Screens texts. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Screening {
+pub struct Screening(Arc<ArcSwap<Rules>>);
+
+/// The rules of the screening that are in force.
+#[derive(Debug)]
+struct Rules {
     screener: Screener,
     controls: ControlCharacters,
 }
@@ -89,7 +96,7 @@ const REPORTS_MAX: usize = 4;
 /// The inspection of one request.
 #[derive(Debug)]
 pub struct Inspection<'a> {
-    screening: &'a Screening,
+    rules: &'a Rules,
     reported: Vec<Finding>,
 }
 
@@ -97,31 +104,21 @@ impl Screening {
     /// Screening as configured.
     #[must_use]
     pub fn new(config: &InjectionConfig, controls: ControlCharacters) -> Self {
-        let mut policies = config.policies;
-        if !config.enabled {
-            for policy in policies.all_mut() {
-                policy.mode = Mode::Off;
-            }
-        }
-        Self {
-            screener: Screener::new(policies),
-            controls,
-        }
+        Self(Arc::new(ArcSwap::from_pointee(Rules::new(
+            config, controls,
+        ))))
+    }
+
+    /// Screens by other policies from now on.
+    pub fn set_config(&self, config: &InjectionConfig) {
+        let controls = self.0.load().controls;
+        self.0.store(Arc::new(Rules::new(config, controls)));
     }
 
     /// The consequence of a hit in a place.
     #[must_use]
     pub fn mode(&self, kind: FieldKind) -> Mode {
-        self.screener.mode(kind)
-    }
-
-    /// An inspection that has seen nothing yet.
-    #[must_use]
-    pub fn inspection(&self) -> Inspection<'_> {
-        Inspection {
-            screening: self,
-            reported: Vec::new(),
-        }
+        self.0.load().screener.mode(kind)
     }
 
     /// Lets a value through with what is only to be reported about it.
@@ -133,13 +130,38 @@ impl Screening {
         &self,
         mut value: T,
     ) -> Result<(Screened<T>, Vec<Finding>), Box<Objection>> {
-        let mut inspection = self.inspection();
+        // One request is held to one set of rules.
+        let rules = self.0.load();
+        let mut inspection = Inspection::new(&rules);
         value.visit(&mut inspection)?;
         Ok((Screened(value), inspection.reported))
     }
 }
 
-impl Inspection<'_> {
+impl Rules {
+    fn new(config: &InjectionConfig, controls: ControlCharacters) -> Self {
+        let mut policies = config.policies;
+        if !config.enabled {
+            for policy in policies.all_mut() {
+                policy.mode = Mode::Off;
+            }
+        }
+        Self {
+            screener: Screener::new(policies),
+            controls,
+        }
+    }
+}
+
+impl<'a> Inspection<'a> {
+    /// An inspection that has seen nothing yet.
+    fn new(rules: &'a Rules) -> Self {
+        Self {
+            rules,
+            reported: Vec::new(),
+        }
+    }
+
     /// Cleans one text and screens it. `field` says where it stands, and is asked only where it
     /// matters.
     ///
@@ -186,8 +208,8 @@ impl Inspection<'_> {
         text: &mut String,
     ) -> Result<(), Box<Objection>> {
         self.clean(&field, text)?;
-        if self.screening.controls != ControlCharacters::Keep && has_control_escape(text) {
-            if self.screening.controls == ControlCharacters::Refuse {
+        if self.rules.controls != ControlCharacters::Keep && has_control_escape(text) {
+            if self.rules.controls == ControlCharacters::Refuse {
                 return Err(Box::new(Objection::ControlCharacter { field: field() }));
             }
             *text = without_control_escapes(text);
@@ -234,14 +256,14 @@ impl Inspection<'_> {
         if self.is_full(kind) {
             return Ok(());
         }
-        let Some(hit) = self.screening.screener.screen(kind, text) else {
+        let Some(hit) = self.rules.screener.screen(kind, text) else {
             return Ok(());
         };
         let finding = Finding {
             field: field(),
             hit,
         };
-        match self.screening.mode(kind) {
+        match self.rules.screener.mode(kind) {
             Mode::Block => Err(Box::new(Objection::Injection(finding))),
             Mode::Report => {
                 self.reported.push(finding);
@@ -262,7 +284,7 @@ impl Inspection<'_> {
         field: impl FnOnce() -> String,
         text: &mut String,
     ) -> Result<(), Box<Objection>> {
-        match self.screening.controls {
+        match self.rules.controls {
             ControlCharacters::Keep => {}
             ControlCharacters::Remove if has_control(text) => {
                 text.retain(|character| !is_control(character));
@@ -342,7 +364,8 @@ mod tests {
             );
         }
         for kind in [History, ToolResult, Schema, Document, Tensor] {
-            let mut inspection = screening.inspection();
+            let rules = screening.0.load();
+            let mut inspection = Inspection::new(&rules);
             for _ in 0..100 {
                 inspection.screen(kind, String::new, ATTACK).unwrap();
             }
@@ -365,7 +388,8 @@ mod tests {
         let field = "text".to_owned();
         assert_eq!(*refused.unwrap_err(), Objection::ControlCharacter { field });
         let screening = screening(Mode::Block);
-        let mut inspection = screening.inspection();
+        let rules = screening.0.load();
+        let mut inspection = Inspection::new(&rules);
         let name = inspection.name(FieldKind::Identifier, || "user".to_owned(), "a\x07b");
         let field = "user".to_owned();
         assert_eq!(*name.unwrap_err(), Objection::ControlCharacter { field });
@@ -374,7 +398,8 @@ mod tests {
     #[test]
     fn strings_inside_of_arguments_are_seen_decoded_and_cleaned() {
         let screening = screening(Mode::Block);
-        let mut inspection = screening.inspection();
+        let rules = screening.0.load();
+        let mut inspection = Inspection::new(&rules);
         let mut see = |text: &str| {
             let mut text = text.to_owned();
             let found = inspection.json(FieldKind::Prompt, || "arguments".to_owned(), &mut text);

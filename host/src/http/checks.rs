@@ -37,7 +37,7 @@ impl Checks {
             origins: Origins::new(&config.browser),
             address: Address {
                 rule: config.origin.clone(),
-                acl: config.acl.clone(),
+                acl: state.acl(),
             },
             bans: BanCheck {
                 bans: bans.clone(),

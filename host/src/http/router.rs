@@ -5,6 +5,7 @@ use super::error::ApiError;
 use super::layers::{Address, BrowserConfig, Guard, HostNames, Origins, Refusal};
 use super::policy::Routes;
 use super::state::HttpState;
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
@@ -36,7 +37,7 @@ pub(crate) fn operators_router(
     let names = HostNames::new(browser);
     let address = Address {
         rule: state.config().origin.clone(),
-        acl: state.config().metrics_acl.clone(),
+        acl: Arc::new(ArcSwap::from_pointee(state.config().metrics_acl.clone())),
     };
     let checks = Arc::new((origins, names, address));
     let layer = from_fn(move |request: Request, next: Next| {

@@ -13,6 +13,7 @@ use crate::limits::Limiter;
 use crate::models::{Readiness, Registry};
 use crate::net::{NetworkAcl, OriginRule};
 use crate::telemetry::Metrics;
+use arc_swap::ArcSwap;
 use axum::extract::FromRef;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -70,7 +71,7 @@ pub struct Config {
     pub origin: OriginRule,
     /// Whether connections begin with a header of the PROXY protocol.
     pub proxy_protocol: ProxyProtocol,
-    /// Whose requests are served.
+    /// Whose requests are served, as the start has it.
     pub acl: NetworkAcl,
     /// Who may read the metrics where they have a listener of their own.
     pub metrics_acl: NetworkAcl,
@@ -119,6 +120,10 @@ struct Shared {
     parts: Parts,
     /// Whether the server is about to stop.
     is_draining: AtomicBool,
+    /// Whose requests are served now.
+    acl: Arc<ArcSwap<NetworkAcl>>,
+    /// The settings that hold now.
+    effective_config: ArcSwap<serde_json::Value>,
 }
 
 impl Deref for Shared {
@@ -151,7 +156,8 @@ pub struct Parts {
     pub clock: Clock,
     /// How to speak.
     pub config: Config,
-    /// The effective configuration with its secrets taken out, as `GET /admin/config` shows it.
+    /// The settings that hold at the start with their secrets taken out, as `GET /admin/config`
+    /// shows them.
     pub effective_config: serde_json::Value,
 }
 
@@ -170,9 +176,26 @@ impl HttpState {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         Self(Arc::new(Shared {
-            parts,
             is_draining: AtomicBool::new(false),
+            acl: Arc::new(ArcSwap::from_pointee(parts.config.acl.clone())),
+            effective_config: ArcSwap::from_pointee(parts.effective_config.clone()),
+            parts,
         }))
+    }
+
+    /// Serves the requests of other networks from now on.
+    pub(crate) fn set_acl(&self, acl: NetworkAcl) {
+        self.0.acl.store(Arc::new(acl));
+    }
+
+    /// The networks whose requests are served, as they are at any time.
+    pub(crate) fn acl(&self) -> Arc<ArcSwap<NetworkAcl>> {
+        Arc::clone(&self.0.acl)
+    }
+
+    /// Shows other settings from now on.
+    pub(crate) fn set_effective_config(&self, config: serde_json::Value) {
+        self.0.effective_config.store(Arc::new(config));
     }
 
     /// Says from now on that the server is not ready, because it is about to stop.
@@ -226,8 +249,8 @@ impl HttpState {
         &self.0.config
     }
 
-    pub(crate) fn effective_config(&self) -> &serde_json::Value {
-        &self.0.effective_config
+    pub(crate) fn effective_config(&self) -> Arc<serde_json::Value> {
+        self.0.effective_config.load_full()
     }
 }
 

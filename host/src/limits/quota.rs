@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
@@ -12,7 +13,7 @@ use crate::auth::Caller;
 use crate::ids::KeyId;
 
 /// The limits of keys that have none of their own; none is without bound.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct QuotaConfig {
     /// Requests at once, streams included until their last byte.
     pub concurrent_max: Option<u32>,
@@ -118,7 +119,7 @@ pub struct Quotas(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    config: QuotaConfig,
+    config: ArcSwap<QuotaConfig>,
     /// Bounded by the number of keys that have something under way.
     requests: Mutex<HashMap<KeyId, Arc<AtomicU32>>>,
     uploads: Mutex<HashMap<KeyId, Arc<AtomicU32>>>,
@@ -145,10 +146,19 @@ impl Quotas {
     #[must_use]
     pub fn new(config: QuotaConfig) -> Self {
         Self(Arc::new(Inner {
-            config,
+            config: ArcSwap::from_pointee(config),
             requests: Mutex::default(),
             uploads: Mutex::default(),
         }))
+    }
+
+    /// Holds keys to other limits from now on. What is under way goes on.
+    pub fn set_config(&self, config: QuotaConfig) {
+        self.0.config.store(Arc::new(config));
+    }
+
+    fn config(&self) -> QuotaConfig {
+        **self.0.config.load()
     }
 
     /// Takes one of the caller's requests at once; none where their number is not bounded.
@@ -158,7 +168,7 @@ impl Quotas {
     /// When it has as many as it may.
     pub fn enter_request(&self, caller: &Caller) -> Result<Option<Slot>, OverQuota> {
         let own = caller.allowance().max_concurrent;
-        let limit = own.or(self.0.config.concurrent_max);
+        let limit = own.or_else(|| self.config().concurrent_max);
         self.enter(caller, limit, Kind::Request)
             .map_err(|limit| OverQuota::Concurrent { limit })
     }
@@ -170,7 +180,7 @@ impl Quotas {
     /// When it has as many as it may.
     pub fn enter_upload(&self, caller: &Caller) -> Result<Option<Slot>, OverQuota> {
         let own = caller.allowance().max_uploads;
-        let config = &self.0.config;
+        let config = self.config();
         let limit = own.or(config.uploads_max).or(config.uploads_share);
         self.enter(caller, limit, Kind::Upload)
             .map_err(|limit| OverQuota::Uploads { limit })
@@ -179,10 +189,10 @@ impl Quotas {
     /// The amounts that the caller may store.
     #[must_use]
     pub fn storage(&self, caller: &Caller) -> StorageQuota {
-        let own = caller.allowance();
+        let (own, config) = (caller.allowance(), self.config());
         StorageQuota {
-            bundles_max: own.max_stored_bundles.or(self.0.config.bundles_max),
-            bytes_max: own.max_stored_bytes.or(self.0.config.stored_bytes_max),
+            bundles_max: own.max_stored_bundles.or(config.bundles_max),
+            bytes_max: own.max_stored_bytes.or(config.stored_bytes_max),
         }
     }
 
@@ -190,10 +200,8 @@ impl Quotas {
     #[must_use]
     pub fn fuel_per_day(&self, caller: &Caller) -> Option<u64> {
         caller.key_id()?;
-        caller
-            .allowance()
-            .fuel_per_day
-            .or(self.0.config.fuel_per_day)
+        let own = caller.allowance().fuel_per_day;
+        own.or_else(|| self.config().fuel_per_day)
     }
 
     /// Whether a key that has used this much fuel today may use more. A run that has begun goes

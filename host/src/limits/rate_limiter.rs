@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use hashlink::LruCache;
 use parking_lot::Mutex;
 
@@ -23,15 +24,20 @@ const SHARDS: usize = 16;
 pub struct RateLimiter(Arc<Inner>);
 
 struct Inner {
-    config: Config,
+    rates: ArcSwap<Rates>,
     clock: Clock,
-    /// The algorithms of the rates that most callers have.
-    common: Vec<Arc<Requests>>,
     /// The buckets by verified key. Bounded by the number of keys there can be: only the key store
     /// makes callers that have one.
     keys: Mutex<HashMap<(KeyId, RouteIndex), SharedBucket>>,
     /// The buckets by address, each shard bounded; those not seen for longest go first.
     addresses: Vec<Mutex<LruCache<(IpAddr, RouteIndex), SharedBucket>>>,
+}
+
+/// The rates in force.
+struct Rates {
+    config: Config,
+    /// The algorithms of the rates that most callers have.
+    common: Vec<Arc<Requests>>,
 }
 
 /// The place of a route in the list of those counted apart, from 1; 0 for all others.
@@ -41,48 +47,44 @@ impl RateLimiter {
     /// A limiter with empty tables.
     #[must_use]
     pub fn new(config: Config, clock: Clock) -> Self {
-        let server = Rate::of_caller(&Caller::anonymous(), None, &config);
-        let tiers = Tier::ALL.into_iter().map(Rate::of_tier);
-        let routes = config.routes.iter().map(|route| route.rate);
-        let mut rates: Vec<_> = tiers
-            .chain(routes)
-            .chain([server])
-            .map(|rate| rate.requests)
-            .collect();
-        rates.sort_unstable();
-        rates.dedup();
-        let common = rates
-            .into_iter()
-            .map(|rate| Arc::new(Requests::new(rate, &clock)))
-            .collect();
         let shard = (config.addresses_max / SHARDS).max(1);
         Self(Arc::new(Inner {
-            common,
+            rates: ArcSwap::from_pointee(Rates::new(config, &clock)),
             keys: Mutex::default(),
             addresses: (0..SHARDS)
                 .map(|_| Mutex::new(LruCache::new(shard)))
                 .collect(),
-            config,
             clock,
         }))
+    }
+
+    /// Holds callers to other rates from now on. Those whose own rate is another begin a minute
+    /// anew. The tables keep their sizes.
+    pub fn set_config(&self, config: Config) {
+        let inner = &*self.0;
+        // An algorithm that is kept counts on.
+        if inner.rates.load().config != config {
+            let rates = Rates::new(config, &inner.clock);
+            inner.rates.store(Arc::new(rates));
+        }
     }
 
     /// Whether anything is limited.
     #[must_use]
     pub fn is_enabled(&self) -> bool {
-        self.0.config.enabled
+        self.0.rates.load().config.enabled
     }
 
     /// The form in which answers say when.
     #[must_use]
     pub fn reset_format(&self) -> ResetFormat {
-        self.0.config.reset
+        self.0.rates.load().config.reset
     }
 
     /// The rate of callers without a tier or limits of their own.
     #[must_use]
     pub fn server_rate(&self) -> Rate {
-        Rate::of_caller(&Caller::anonymous(), None, &self.0.config)
+        Rate::of_caller(&Caller::anonymous(), None, &self.0.rates.load().config)
     }
 
     /// Addresses and keys that are remembered.
@@ -106,63 +108,94 @@ impl RateLimiter {
         address: ClientAddress,
         route: &str,
     ) -> Option<RatePermit> {
-        if !self.is_enabled() {
+        let inner = &*self.0;
+        let rates = inner.rates.load();
+        let config = &rates.config;
+        if !config.enabled {
             return None;
         }
-        let inner = &*self.0;
-        let apart = inner.config.routes.iter().position(|r| r.route == route);
+        let apart = config.routes.iter().position(|r| r.route == route);
         let index = apart.map_or(0, |at| {
             RouteIndex::try_from(at + 1).unwrap_or(RouteIndex::MAX)
         });
-        let route_rate = apart
-            .and_then(|at| inner.config.routes.get(at))
-            .map(|r| r.rate);
-        let rate = Rate::of_caller(caller, route_rate, &inner.config);
+        let route_rate = apart.and_then(|at| config.routes.get(at)).map(|r| r.rate);
+        let rate = Rate::of_caller(caller, route_rate, config);
+        let fresh = || rates.bucket(rate, &inner.clock);
         let bucket = match caller.key_id() {
-            Some(key) => inner.by_key((key.clone(), index), rate),
-            None => inner.by_address((address.network(), index), rate),
+            Some(key) => inner.by_key((key.clone(), index), rate, fresh),
+            None => inner.by_address((address.network(), index), rate, fresh),
         };
         Some(RatePermit::new(bucket, inner.clock.clone()))
     }
 }
 
 impl Inner {
-    fn by_key(&self, key: (KeyId, RouteIndex), rate: Rate) -> SharedBucket {
+    fn by_key(
+        &self,
+        key: (KeyId, RouteIndex),
+        rate: Rate,
+        fresh: impl FnOnce() -> SharedBucket,
+    ) -> SharedBucket {
         let mut keys = self.keys.lock();
         match keys.get(&key) {
             Some(bucket) if bucket.lock().rate() == rate => Arc::clone(bucket),
-            // New, or the key's limits have changed.
+            // New, or the limits have changed.
             _ => {
-                let bucket = self.bucket(rate);
+                let bucket = fresh();
                 keys.insert(key, Arc::clone(&bucket));
                 bucket
             }
         }
     }
 
-    fn by_address(&self, key: (IpAddr, RouteIndex), rate: Rate) -> SharedBucket {
+    fn by_address(
+        &self,
+        key: (IpAddr, RouteIndex),
+        rate: Rate,
+        fresh: impl FnOnce() -> SharedBucket,
+    ) -> SharedBucket {
         let Some(shard) = self.addresses.get(shard_of(key.0)) else {
-            return self.bucket(rate);
+            return fresh();
         };
         let mut shard = shard.lock();
-        if let Some(bucket) = shard.get(&key) {
+        if let Some(bucket) = shard.get(&key)
+            && bucket.lock().rate() == rate
+        {
             return Arc::clone(bucket);
         }
-        let bucket = self.bucket(rate);
+        let bucket = fresh();
         shard.insert(key, Arc::clone(&bucket));
         bucket
     }
+}
 
-    fn bucket(&self, rate: Rate) -> SharedBucket {
+impl Rates {
+    fn new(config: Config, clock: &Clock) -> Self {
+        let server = Rate::of_caller(&Caller::anonymous(), None, &config);
+        let tiers = Tier::ALL.into_iter().map(Rate::of_tier);
+        let routes = config.routes.iter().map(|route| route.rate);
+        let mut rates: Vec<_> = tiers
+            .chain(routes)
+            .chain([server])
+            .map(|rate| rate.requests)
+            .collect();
+        rates.sort_unstable();
+        rates.dedup();
+        let common = rates
+            .into_iter()
+            .map(|rate| Arc::new(Requests::new(rate, clock)))
+            .collect();
+        Self { config, common }
+    }
+
+    fn bucket(&self, rate: Rate, clock: &Clock) -> SharedBucket {
         let common = self
             .common
             .iter()
             .find(|requests| requests.per_minute() == rate.requests);
-        let requests = common.map_or_else(
-            || Arc::new(Requests::new(rate.requests, &self.clock)),
-            Arc::clone,
-        );
-        let bucket = Bucket::new(requests, rate.tokens, self.clock.elapsed());
+        let requests =
+            common.map_or_else(|| Arc::new(Requests::new(rate.requests, clock)), Arc::clone);
+        let bucket = Bucket::new(requests, rate.tokens, clock.elapsed());
         Arc::new(Mutex::new(bucket))
     }
 }

@@ -10,7 +10,7 @@ use super::catalog::Catalog;
 use super::config::Config;
 use super::live::LiveModel;
 use super::records::Pointers;
-use super::state::Inner;
+use super::state::{Inner, aliases};
 use super::status::{ModelSummary, Readiness, VersionState, VersionStatus};
 use super::{ModelError, startup};
 use crate::auth::{Caller, Scope};
@@ -68,7 +68,8 @@ impl Registry {
             return found(live);
         }
         let error = self.why_not(reference, caller);
-        match (&error, self.0.aliases.target(reference)) {
+        let aliases = self.0.aliases.load();
+        match (&error, aliases.target(reference)) {
             (ModelError::NotFound { .. }, Some(target)) => match self.0.live.find(target) {
                 Some(live) => found(live),
                 None => match self.why_not(target, caller) {
@@ -120,13 +121,17 @@ impl Registry {
         }
     }
 
+    /// Takes other aliases from now on; nothing else of the settings.
+    pub fn set_aliases(&self, config: &Config) {
+        self.0.aliases.store(Arc::new(aliases(config)));
+    }
+
     /// The aliases of models that run and that the caller may know of, by alias, each with what
     /// it stands for.
     #[must_use]
     pub fn aliases(&self, caller: &Caller) -> Vec<(String, Arc<LiveModel>)> {
-        let mut aliases: Vec<_> = self
-            .0
-            .aliases
+        let known = self.0.aliases.load();
+        let mut aliases: Vec<_> = known
             .iter()
             .filter(|(alias, _)| self.0.live.find(alias).is_none())
             .filter_map(|(alias, target)| Some((alias.to_owned(), self.0.live.find(target)?)))

@@ -9,6 +9,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use arc_swap::ArcSwap;
 use belljar_bundle::{Digest, ModelName, ModelVersion, Store};
 use belljar_sandbox::{Compiler, Sandbox};
 use jiff::Timestamp;
@@ -37,7 +38,7 @@ pub(super) struct Inner {
     /// The sandbox that models are loaded into. [`reload_all`](super::Registry::reload_all) replaces it.
     pub(super) sandbox: Mutex<Current>,
     /// Other names of models.
-    pub(super) aliases: ModelAliases,
+    pub(super) aliases: ArcSwap<ModelAliases>,
     /// The models as requests see them.
     pub(super) live: LiveModels,
     /// The facts about every version. Held for moments, never across an await.
@@ -89,11 +90,7 @@ impl Inner {
                 generation: 0,
                 sandbox,
             }),
-            aliases: ModelAliases::new(
-                &config.aliases,
-                config.well_known_aliases,
-                config.any_model,
-            ),
+            aliases: ArcSwap::from_pointee(aliases(&config)),
             live: LiveModels::default(),
             catalog: Mutex::new(Catalog::from_rows(models, versions)),
             writes: tokio::sync::Mutex::new(()),
@@ -254,6 +251,11 @@ impl Inner {
             .filter_map(|version| model.versions.get(version)?.live());
         live.map(|live| live.released.clone()).collect()
     }
+}
+
+/// The other names of models as the settings have them.
+pub(super) fn aliases(config: &Config) -> ModelAliases {
+    ModelAliases::new(&config.aliases, config.well_known_aliases, config.any_model)
 }
 
 fn count_states(catalog: &Catalog) {

@@ -5,12 +5,13 @@ use std::fmt;
 use std::io::{self, IsTerminal as _};
 use std::str::FromStr;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::lines::{Lines, LinesGuard};
 use super::one_line::OneLine;
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Registry, reload};
 
 /// How the server logs.
 #[derive(Clone, Debug)]
@@ -71,6 +72,12 @@ impl FromStr for LogFormat {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogFilter(String);
 
+impl LogFilter {
+    fn to_env_filter(&self) -> EnvFilter {
+        EnvFilter::builder().parse_lossy(&self.0)
+    }
+}
+
 impl fmt::Display for LogFilter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -118,7 +125,10 @@ pub(super) struct Sink {
 static SINK: OnceLock<Sink> = OnceLock::new();
 
 /// Whether access records are written.
-static ACCESS: OnceLock<bool> = OnceLock::new();
+static ACCESS: AtomicBool = AtomicBool::new(false);
+
+/// The way to another filter, once there is one.
+static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
 
 /// Starts logging. The first call in a process wins; later ones, as in tests that start several
 /// servers, change nothing.
@@ -137,8 +147,8 @@ pub fn init(config: &Config) -> LogGuard {
     if SINK.set(sink).is_err() {
         return LogGuard(None);
     }
-    let _ = ACCESS.set(config.access_log);
-    let filter = EnvFilter::builder().parse_lossy(config.filter.to_string());
+    ACCESS.store(config.access_log, Ordering::Release);
+    let (filter, handle) = reload::Layer::new(config.filter.to_env_filter());
     let is_json = config.format == LogFormat::Json;
     let is_coloured = !is_json && io::stderr().is_terminal();
     let lines = tracing_subscriber::fmt::layer().with_writer(move || OneLine {
@@ -152,14 +162,24 @@ pub fn init(config: &Config) -> LogGuard {
         LogFormat::Text => registry.with(lines.with_ansi(is_coloured)).try_init(),
     };
     // A test harness may have a subscriber of its own; its lines are as good.
-    drop(installed);
+    if installed.is_ok() {
+        let _ = FILTER.set(handle);
+    }
     LogGuard(Some(guard))
+}
+
+/// Writes other lines from now on. Their form stays.
+pub fn change_log(config: &Config) {
+    if let Some(filter) = FILTER.get() {
+        // Fails only where the subscriber is gone, and with it the log.
+        let _ = filter.reload(config.filter.to_env_filter());
+    }
+    ACCESS.store(config.access_log, Ordering::Release);
 }
 
 /// The sink of access records, if they are wanted.
 pub(super) fn access_sink() -> Option<&'static Sink> {
-    SINK.get()
-        .filter(|_| ACCESS.get().copied().unwrap_or(false))
+    SINK.get().filter(|_| ACCESS.load(Ordering::Acquire))
 }
 
 /// Lines lost so far because stderr was read too slowly.

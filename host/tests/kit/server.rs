@@ -5,7 +5,9 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -84,6 +86,9 @@ impl Home {
 pub(crate) struct Server {
     /// None once it was stopped.
     process: Option<Child>,
+    /// What it has left on stderr so far, and who reads it.
+    log: Arc<Mutex<String>>,
+    reader: Option<JoinHandle<()>>,
     pub(crate) banner: String,
     pub(crate) url: String,
 }
@@ -104,6 +109,18 @@ impl Server {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
+        let log = Arc::new(Mutex::new(String::new()));
+        let reader = std::thread::spawn({
+            let (log, stderr) = (Arc::clone(&log), process.stderr.take().unwrap());
+            move || {
+                let mut stderr = BufReader::new(stderr);
+                let mut line = String::new();
+                while stderr.read_line(&mut line).is_ok_and(|bytes| bytes > 0) {
+                    log.lock().unwrap().push_str(&line);
+                    line.clear();
+                }
+            }
+        });
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let mut banner = String::new();
         let mut url = String::new();
@@ -120,11 +137,14 @@ impl Server {
             }
         }
         if url.is_empty() {
-            let output = process.wait_with_output().unwrap();
-            panic!("no start: {}", String::from_utf8_lossy(&output.stderr));
+            process.wait().unwrap();
+            reader.join().unwrap();
+            panic!("no start: {}", log.lock().unwrap());
         }
         Self {
             process: Some(process),
+            log,
+            reader: Some(reader),
             banner,
             url,
         }
@@ -142,12 +162,24 @@ impl Server {
 
     /// Waits for its end, which somebody has asked for.
     pub(crate) fn wait(mut self) -> (Option<i32>, String) {
-        let process = self.process.take().unwrap();
-        let output = process.wait_with_output().unwrap();
-        (
-            output.status.code(),
-            String::from_utf8(output.stderr).unwrap(),
-        )
+        let code = self.process.take().unwrap().wait().unwrap().code();
+        self.reader.take().unwrap().join().unwrap();
+        (code, std::mem::take(&mut *self.log.lock().unwrap()))
+    }
+
+    /// Waits until its log has so many lines with these words.
+    #[track_caller]
+    pub(crate) fn logs(&self, words: &str, times: usize) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let log = self.log.lock().unwrap();
+            if log.lines().filter(|line| line.contains(words)).count() >= times {
+                return;
+            }
+            assert!(Instant::now() < deadline, "no \"{words}\": {log}");
+            drop(log);
+            std::thread::yield_now();
+        }
     }
 
     pub(crate) fn process(&self) -> &Child {

@@ -161,7 +161,8 @@ async fn exemptions(
     _: Authorized<Administer>,
     State(state): State<HttpState>,
 ) -> Json<ExemptionList> {
-    let configured = state.bans().config().exempt.iter();
+    let config = state.bans().config();
+    let configured = config.exempt.iter();
     let configured = configured.map(|network| ExemptionView {
         object: "exemption",
         network: network.to_string(),

@@ -25,5 +25,5 @@ async fn show(
     _: Authorized<Administer>,
     State(state): State<HttpState>,
 ) -> Json<serde_json::Value> {
-    Json(state.effective_config().clone())
+    Json(serde_json::Value::clone(&state.effective_config()))
 }

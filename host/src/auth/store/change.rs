@@ -10,8 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::bounds::{KEYS_MAX, OLD_SECRETS_MAX, ROTATION_OVERLAP_MAX};
 use super::record::whole_milliseconds;
 use super::table::Table;
-use super::{CreatedKey, KeyError, KeyRecord, KeyStore, NewKey, row};
-use crate::auth::key::SecretKey;
+use super::{CreatedKey, KeyError, KeyRecord, KeyStore, NewKey, row, usage_rows};
+use crate::auth::key::{ConfiguredKey, SecretKey};
 use crate::auth::usage::KeyUsage;
 use crate::ids::KeyId;
 
@@ -116,6 +116,59 @@ impl KeyStore {
             if let Some(ended) = ended {
                 ended.cancel();
             }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Takes other keys of the configuration in the place of those there are. One that stays keeps
+    /// its counts and its open streams, whatever its position is now; the streams of one that is
+    /// gone are ended.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails; nothing is changed then.
+    pub async fn set_configured(&self, keys: &[ConfiguredKey]) -> Result<(), KeyError> {
+        // What a key has used that goes now, and may come back, is in the database first.
+        self.write_usage().await?;
+        let keys = keys.to_vec();
+        self.change(|store| async move {
+            let mut used = usage_rows::read(store.pool()).await?;
+            let mut table = Table::clone(&store.0.table.load());
+            let mut before: Vec<_> = table
+                .keys
+                .extract_if(.., |_, key| key.record.created.is_none())
+                .map(|(_, key)| key)
+                .collect();
+            table.by_digest.retain(|_, entry| {
+                let id = &entry.grant.account.id;
+                !before.iter().any(|key| key.record.id == *id)
+            });
+            for (index, key) in keys.iter().enumerate() {
+                let record = KeyRecord::configured(index + 1);
+                let stored = table.by_digest.get(&key.digest).cloned();
+                let same = before
+                    .iter()
+                    .position(|old| old.digest.matches(&key.digest));
+                match same.map(|at| before.swap_remove(at)) {
+                    Some(old) => {
+                        let (usage, ended) = (&old.account.usage, &old.account.ended);
+                        table.insert_with(record, key.digest, Arc::clone(usage), ended.clone());
+                    }
+                    None => {
+                        let subject = usage_rows::subject_of(None, &key.digest);
+                        let counts = used.remove(&subject).unwrap_or_default();
+                        let usage = KeyUsage::resumed(store.0.clock.clone(), &counts);
+                        table.insert(record, key.digest, usage);
+                    }
+                }
+                // Where a stored key has the same secret, its revocation must hold.
+                if let Some(stored) = stored {
+                    table.by_digest.insert(key.digest, stored);
+                }
+            }
+            store.publish(table);
+            before.iter().for_each(|key| key.account.ended.cancel());
             Ok(())
         })
         .await

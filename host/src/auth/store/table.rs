@@ -37,6 +37,17 @@ pub(super) struct Entry {
 impl Table {
     /// Takes in a key.
     pub(super) fn insert(&mut self, record: KeyRecord, digest: KeyDigest, usage: KeyUsage) {
+        self.insert_with(record, digest, Arc::new(usage), CancellationToken::new());
+    }
+
+    /// Takes in a key that goes on counting, and whose end others wait for already.
+    pub(super) fn insert_with(
+        &mut self,
+        record: KeyRecord,
+        digest: KeyDigest,
+        usage: Arc<KeyUsage>,
+        ended: CancellationToken,
+    ) {
         let account = Arc::new(Account {
             id: record.id.clone(),
             scopes: record.scopes,
@@ -44,8 +55,8 @@ impl Table {
             allowance: record.allowance,
             networks: record.networks.clone(),
             expires: record.expires,
-            usage: Arc::new(usage),
-            ended: CancellationToken::new(),
+            usage,
+            ended,
         });
         self.add_secret(&account, digest, record.revoked.is_some());
         let key = Key {

@@ -4,9 +4,11 @@
 use super::check::Refusal;
 use crate::http::error::{ApiError, ErrorType};
 use crate::net::{ClientAddress, ConflictingOrigins, NetworkAcl, Origin, OriginRule};
+use arc_swap::ArcSwap;
 use axum::extract::Request;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -18,7 +20,7 @@ pub(crate) struct Peer(pub(crate) IpAddr);
 /// The check.
 pub(crate) struct Address {
     pub(crate) rule: OriginRule,
-    pub(crate) acl: NetworkAcl,
+    pub(crate) acl: Arc<ArcSwap<NetworkAcl>>,
 }
 
 impl Address {
@@ -35,7 +37,7 @@ impl Address {
         let origin = self.resolve(peer, request.headers());
         let Origin { address, is_caller } = origin.map_err(Refusal::now)?;
         found(address);
-        if self.acl.admits(address.ip()) {
+        if self.acl.load().admits(address.ip()) {
             return Ok(is_caller);
         }
         Err(Refusal::now(not_allowed(

@@ -1,0 +1,97 @@
+//! Takes up settings that were read again, while the server serves.
+//!
+//! Which settings that can be is said in their table. Each part swaps what it goes by in one step,
+//! so a request is held to the old values or to the new ones.
+
+use serde_json::json;
+use tracing::Level;
+
+use super::configuration;
+use crate::auth::KeyError;
+use crate::config::{Change, ConfigError, Reread, Resolved, Settings};
+use crate::http::HttpState;
+use crate::telemetry;
+
+/// The parts of a running server that can take other settings.
+pub struct Reloader {
+    pub(super) state: HttpState,
+    /// The settings that hold.
+    pub(super) resolved: Resolved,
+}
+
+/// Why nothing was taken up.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// The settings contradict one another.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The keys of the configuration could not be replaced.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+}
+
+impl Reloader {
+    /// Takes up what can change, and logs what has changed and what waits for the next start.
+    ///
+    /// # Errors
+    ///
+    /// When what would hold then contradicts itself, or the database fails. Everything is as it
+    /// was then.
+    pub async fn reload(&mut self, read: &Resolved) -> Result<(), ReloadError> {
+        let Reread {
+            resolved,
+            changed,
+            waiting,
+        } = self.resolved.take_up(read)?;
+        let settings = &resolved.settings;
+        // First, because nothing else can fail.
+        if settings.auth.keys != self.resolved.settings.auth.keys {
+            let keys = self.state.keys();
+            keys.set_configured(&settings.auth.keys).await?;
+        }
+        self.apply(settings);
+        // The log may be about to fall silent, or to begin to speak.
+        let is_heard = tracing::enabled!(Level::INFO);
+        if is_heard {
+            tell(&changed, &waiting);
+        }
+        telemetry::change_log(&settings.log);
+        if !is_heard {
+            tell(&changed, &waiting);
+        }
+        let effective = resolved.effective();
+        if !changed.is_empty() {
+            self.state.audit().record(&configuration(&effective));
+        }
+        self.state.set_effective_config(json!(effective));
+        self.resolved = resolved;
+        Ok(())
+    }
+
+    /// Hands each part its settings; the log's come last.
+    fn apply(&self, settings: &Settings) {
+        let state = &self.state;
+        state.set_acl(settings.http.acl.clone());
+        state.screening().set_config(&settings.injection);
+        state.bans().set_config(settings.abuse.clone());
+        state.limiter().rates().set_config(settings.limits.clone());
+        state.limiter().quotas().set_config(settings.limits.quota);
+        state.registry().set_aliases(&settings.models);
+    }
+}
+
+fn tell(changed: &[Change], waiting: &[Change]) {
+    for Change { key, before, after } in changed {
+        tracing::info!("reload: `{key}` is `{after}` now; it was `{before}`");
+    }
+    for Change { key, before, after } in waiting {
+        tracing::warn!(
+            "reload: `{key}` stays `{before}` until the next start, and is `{after}` then"
+        );
+    }
+    tracing::info!(
+        changed = changed.len(),
+        waiting = waiting.len(),
+        "the settings have been read again"
+    );
+}

@@ -1,0 +1,102 @@
+//! One setting: its names, and how its value is read, shown, compared and taken over.
+
+use super::settings::Settings;
+use super::values::RawValue;
+
+/// One setting.
+pub struct Setting {
+    /// The key in the file, with dots: `sandbox.queue_max`. The environment variable follows
+    /// from it: `BELLJAR_SANDBOX_QUEUE_MAX`.
+    pub key: &'static str,
+    /// Whether the name of the replaced server, `FAKEAI_` and the key, works too.
+    pub fakeai: bool,
+    /// The flag of its own, if there is one. Any setting but a secret one can be given as
+    /// `--set KEY=VALUE`.
+    pub flag: Option<&'static str>,
+    /// Whether the value is never shown and not taken from a command line, which every process
+    /// of the machine can read.
+    pub secret: bool,
+    /// The accepted texts, for the reference page.
+    pub accepts: &'static str,
+    /// The module that reads it.
+    pub owner: &'static str,
+    /// The meaning, in one sentence.
+    pub doc: &'static str,
+    /// Whether it can change while the server runs: SIGHUP reads it anew.
+    pub reloads: bool,
+    pub(super) read: fn(&mut Settings, &RawValue) -> Result<(), String>,
+    pub(super) show: fn(&Settings) -> String,
+    /// Takes the value of other settings.
+    pub(super) copy: fn(&mut Settings, &Settings),
+    /// Whether two settings agree on it. Not by what is shown, which hides secrets.
+    pub(super) is_same: fn(&Settings, &Settings) -> bool,
+}
+
+impl Setting {
+    /// The name in the environment.
+    #[must_use]
+    pub fn variable(&self) -> String {
+        format!("BELLJAR_{}", self.suffix())
+    }
+
+    /// The name that the replaced server documents, where it has one.
+    #[must_use]
+    pub fn fakeai_variable(&self) -> Option<String> {
+        self.fakeai.then(|| format!("FAKEAI_{}", self.suffix()))
+    }
+
+    /// The default, as the reference page and `belljar config show` write it.
+    #[must_use]
+    pub fn default_text(&self) -> String {
+        (self.show)(&Settings::default())
+    }
+
+    fn suffix(&self) -> String {
+        self.key.replace('.', "_").to_ascii_uppercase()
+    }
+
+    pub(super) const fn flag(mut self, flag: &'static str) -> Self {
+        self.flag = Some(flag);
+        self
+    }
+
+    pub(super) const fn fakeai(mut self) -> Self {
+        self.fakeai = true;
+        self
+    }
+
+    pub(super) const fn secret(mut self) -> Self {
+        self.secret = true;
+        self
+    }
+
+    pub(super) const fn reloads(mut self) -> Self {
+        self.reloads = true;
+        self
+    }
+}
+
+/// A setting whose value lies at a path of fields in [`Settings`].
+macro_rules! setting {
+    ($key:literal, $($field:ident).+: $kind:ident<$type:ty>, $owner:literal, $doc:literal) => {
+        Setting {
+            key: $key,
+            fakeai: false,
+            flag: None,
+            secret: false,
+            reloads: false,
+            accepts: <$kind as ValueParser<$type>>::ACCEPTS,
+            owner: $owner,
+            doc: $doc,
+            read: |settings, raw| {
+                settings.$($field).+ = <$kind as ValueParser<$type>>::read(raw)?;
+                Ok(())
+            },
+            show: |settings| <$kind as ValueParser<$type>>::show(&settings.$($field).+),
+            copy: |to, from| Clone::clone_from(&mut to.$($field).+, &from.$($field).+),
+            is_same: |one, other| one.$($field).+ == other.$($field).+,
+        }
+    };
+}
+
+pub(super) use setting;
