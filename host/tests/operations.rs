@@ -14,6 +14,7 @@ mod server;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use server::{Home, Server, http};
@@ -203,6 +204,47 @@ fn an_older_database_deletes_no_model() {
     let server = Server::start(&home, &SMALL);
     assert_eq!(settled(&server).0, 200);
     assert!(home.ok(&["models", "list"]).contains("mine@1.2.3"));
+    assert_eq!(server.stop().0, Some(0));
+}
+
+/// As `docs/operations.md` has it: without what is compiled, and to another place.
+#[test]
+fn a_copy_of_a_stopped_directory_is_a_whole_backup() {
+    let home = Home::new();
+    let server = Server::start(&home, &SMALL);
+    assert_eq!(settled(&server).0, 200);
+    let project = home.project("project", PROJECT);
+    home.ok(&["push", project.to_str().unwrap(), "--wait"]);
+    let create = [
+        "keys", "create", "--name", "n", "--scopes", "infer", "--json",
+    ];
+    let id = home.json(&create)["id"].as_str().unwrap().to_owned();
+    assert_eq!(server.stop().0, Some(0));
+    let copied = Command::new("tar")
+        .args(["-cf", "backup.tar", "--exclude", "belljar/artefacts"])
+        .args(["--exclude", "belljar/compiled", "-C"])
+        .arg(home.data_dir().parent().unwrap())
+        .arg("belljar")
+        .current_dir(home.path())
+        .status();
+    assert!(copied.unwrap().success());
+    fs::remove_dir_all(home.data_dir()).unwrap();
+    let elsewhere = home.path().join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    let unpacked = Command::new("tar")
+        .args(["-xf", "../backup.tar"])
+        .current_dir(&elsewhere)
+        .status();
+    assert!(unpacked.unwrap().success());
+    let data = elsewhere.join("belljar");
+    let data = data.to_str().unwrap();
+    let server = Server::start(&home, &["--data-dir", data, SMALL[0], SMALL[1]]);
+    assert_eq!(settled(&server).0, 200);
+    for (command, expected) in [("models", "mine@1.2.3"), ("keys", id.as_str())] {
+        let list = home.ok(&[command, "list", "--data-dir", data]);
+        assert!(list.contains(expected), "{list}");
+    }
+    home.ok(&["audit", "verify", "--data-dir", data]);
     assert_eq!(server.stop().0, Some(0));
 }
 

@@ -17,6 +17,7 @@ mod manifests;
 mod markdown;
 mod modules;
 mod promises;
+mod samples;
 mod settings;
 mod source;
 mod tree;

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 /// Folders of what is built, fetched or found, and not written.
-const NOT_OURS: [&str; 6] = [
+const NOT_OURS: [&str; 7] = [
     "target",
     ".git",
     "node_modules",
+    ".venv",
     "seeds",
     "corpus",
     "artifacts",
