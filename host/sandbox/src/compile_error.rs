@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case")]
 pub enum CompileError {
     /// It imports what nobody gets.
-    #[error("the component imports `{name}`, which this host does not grant")]
+    #[error(
+        "the component imports `{name}`, which this host does not grant{}",
+        instead(name)
+    )]
     RefusedImport {
         /// The import, as written in the component.
         name: String,
@@ -63,6 +66,15 @@ pub enum CompileError {
     },
 }
 
+/// The option of a toolchain that leaves an import out which it adds unasked.
+fn instead(import: &str) -> &'static str {
+    if import.starts_with("wasi:http/") {
+        "; `jco componentize` leaves it out with `-d http -d fetch-event`"
+    } else {
+        ""
+    }
+}
+
 impl CompileError {
     /// A code for programs.
     #[must_use]
@@ -96,5 +108,20 @@ impl CompileError {
         Self::Host {
             detail: format!("{what}: {error}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_import_that_a_toolchain_adds_unasked_is_refused_with_its_option() {
+        let told = |name: &str| {
+            let name = name.to_owned();
+            CompileError::RefusedImport { name }.to_string()
+        };
+        assert!(told("wasi:http/types@0.2.10").ends_with("`-d http -d fetch-event`"));
+        assert!(told("wasi:nn/tensor").ends_with("does not grant"));
     }
 }
