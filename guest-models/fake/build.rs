@@ -2,6 +2,10 @@
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    // The usual stack is 1 MiB, and cleaning it costs more than a whole request.
-    println!("cargo:rustc-link-arg-cdylib=-zstack-size=131072");
+    // The usual stack is 1 MiB, and cleaning it costs more than a whole request. What calls
+    // itself here has a depth of its own that ends before this does.
+    println!("cargo:rustc-link-arg-cdylib=-zstack-size=65536");
+    // Three pages: the stack, the tables, and what a usual request needs, which would otherwise
+    // be asked for while the request runs.
+    println!("cargo:rustc-link-arg-cdylib=--initial-memory=196608");
 }

@@ -9,11 +9,14 @@ use belljar_guest::text::{
 };
 use belljar_guest::{Error, Value};
 
+use crate::entities::Entities;
+use crate::fields;
+use crate::fill::Filler;
 use crate::json::Json;
 use crate::logprobs;
-use crate::prose::{Place, Prose};
+use crate::prose::Prose;
 use crate::random::{self, Random};
-use crate::schema;
+use crate::schema::{self, Purpose, Sources};
 use crate::stops::Stops;
 use crate::tokens;
 use crate::tools::{self, Call};
@@ -75,14 +78,25 @@ impl Answer {
         let calls = tools::calls(request, &topics, &mut random)?;
         let body = if calls.is_empty() {
             match &request.response_format {
-                ResponseFormat::Text => prose(request, topics, &mut random),
-                ResponseFormat::JsonObject => json(&object(&topics, &mut random)),
+                ResponseFormat::Text => text(request, topics, &mut random),
+                ResponseFormat::JsonObject => json(&structured(
+                    request,
+                    &fields::schema(request),
+                    "",
+                    &topics,
+                    &mut random,
+                )?),
                 ResponseFormat::JsonSchema(format) => {
                     let schema = Json::parse(&format.schema).ok_or_else(|| {
                         Error::invalid_input("`response_format`: the schema is not JSON")
                     })?;
-                    let value = schema::value(&schema, &topics, &mut random);
-                    json(&value.map_err(|error| schema::within(error, "`response_format`"))?)
+                    json(&structured(
+                        request,
+                        &schema,
+                        &format.name,
+                        &topics,
+                        &mut random,
+                    )?)
                 }
             }
         } else {
@@ -284,7 +298,7 @@ fn text_chunk(piece: String, alternatives: Option<u8>, greedy: bool, random: &mu
     }
 }
 
-fn prose(request: &Request, topics: Vec<String>, random: &mut Random) -> Body {
+fn text(request: &Request, topics: Vec<String>, random: &mut Random) -> Body {
     let (least, most) = NATURAL_LENGTH;
     let natural_length = least + random.below((most - least) as usize) as u32;
     // Options of other servers, by which load tests ask for answers of an exact length.
@@ -311,28 +325,23 @@ fn json(value: &Json) -> Body {
     Body::Json { rest, at: 0 }
 }
 
-/// Some object, where any will do.
-fn object(topics: &[String], random: &mut Random) -> Json {
-    let mut prose = Prose::new(Random::new(random.bits()), topics.to_vec());
-    let mut sentence = String::new();
-    loop {
-        let (piece, place) = prose.next();
-        sentence.push_str(&piece);
-        if place == Place::SentenceEnd {
-            break;
-        }
-    }
-    Json::Object(Vec::from([
-        ("answer".into(), Json::Text(sentence)),
-        (
-            "topics".into(),
-            Json::List(topics.iter().cloned().map(Json::Text).collect()),
-        ),
-        (
-            "confidence".into(),
-            Json::Number((50 + random.below(50)) as f64 / 100.0),
-        ),
-    ]))
+/// A value that follows a schema.
+fn structured(
+    request: &Request,
+    schema: &Json,
+    name: &str,
+    topics: &[String],
+    random: &mut Random,
+) -> Result<Json, Error> {
+    let entities = Entities::of_request(request);
+    let sources = Sources {
+        name,
+        filler: Filler::new(&entities),
+        topics,
+        purpose: Purpose::Answer,
+        random,
+    };
+    schema::value(schema, sources).map_err(|error| schema::within(error, "`response_format`"))
 }
 
 /// How many pieces of thought come first: none unless asked for, and at most half of the answer.

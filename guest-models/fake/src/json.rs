@@ -7,12 +7,16 @@ use alloc::vec::Vec;
 /// How deep values may be nested. A deeper one is refused: the reader calls itself, and the
 /// stack of this guest is small.
 const DEPTH_MAX: u32 = 64;
+/// How many digits a number always holds exactly.
+const DIGITS_EXACT: usize = 15;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Json {
     Null,
     Boolean(bool),
     Number(f64),
+    /// A whole number of more digits than the other kind holds, as it was written.
+    Long(String),
     Text(String),
     List(Vec<Json>),
     Object(Vec<(String, Json)>),
@@ -47,10 +51,10 @@ impl Json {
     }
 
     pub(crate) fn number(&self) -> Option<f64> {
-        if let Self::Number(number) = self {
-            Some(*number)
-        } else {
-            None
+        match self {
+            Self::Number(number) => Some(*number),
+            Self::Long(digits) => digits.parse().ok(),
+            _ => None,
         }
     }
 
@@ -77,6 +81,7 @@ impl Json {
             Self::Boolean(true) => out.push_str("true"),
             Self::Boolean(false) => out.push_str("false"),
             Self::Number(number) => write_number(out, *number),
+            Self::Long(digits) => out.push_str(digits),
             Self::Text(text) => write_text(out, text),
             Self::List(list) => {
                 out.push('[');
@@ -255,11 +260,14 @@ impl<'a> Reader<'a> {
         let end = rest.find(|c: char| !matches!(c, '0'..='9' | '+' | '-' | '.' | 'e' | 'E'));
         let digits = rest.get(..end.unwrap_or(rest.len()))?;
         self.at += digits.len();
-        digits
-            .parse()
-            .ok()
-            .filter(|number: &f64| number.is_finite())
-            .map(Json::Number)
+        let number: f64 = digits.parse().ok()?;
+        let is_whole = digits
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'-'));
+        if digits.len() > DIGITS_EXACT && is_whole {
+            return Some(Json::Long(digits.into()));
+        }
+        number.is_finite().then_some(Json::Number(number))
     }
 
     fn word(&mut self, word: &str, value: Json) -> Option<Json> {
@@ -309,6 +317,10 @@ mod tests {
         check("[]", "[]");
         check("{}", "{}");
         check("0.1", "0.1");
+        check(
+            "[12345678901234567890, -9007199254740993]",
+            "[12345678901234567890,-9007199254740993]",
+        );
     }
 
     #[test]

@@ -10,6 +10,10 @@
 //! - `random`: from a request to a seed, and from a seed to numbers
 //! - `topics`: what the prompt is about
 //! - `prose`: sentences, piece by piece
+//! - `words`, `places`, `entities`: what the prompt names
+//! - `meaning`, `fill`, `values`: what a property is about, what the prompt says for it, and what
+//!   is plausible where it says nothing
+//! - `fields`: a schema for who asks for JSON without one
 //! - `json`, `schema`, `pattern`: values that follow a JSON Schema
 //! - `tools`: which tools are called, and with what
 //! - `logprobs`: how likely a piece would have been, and what else could have stood there
@@ -22,9 +26,14 @@ extern crate alloc;
 
 mod answer;
 mod embed;
+mod entities;
+mod fields;
+mod fill;
 mod json;
 mod logprobs;
+mod meaning;
 mod pattern;
+mod places;
 mod prose;
 mod random;
 mod schema;
@@ -32,6 +41,8 @@ mod stops;
 mod tokens;
 mod tools;
 mod topics;
+mod values;
+mod words;
 
 use alloc::vec::Vec;
 

@@ -311,6 +311,24 @@ impl Prose {
     }
 }
 
+/// One sentence about a topic.
+pub(crate) fn sentence(topics: &[String], random: &mut Random) -> String {
+    let topics = if topics.is_empty() {
+        &[String::from("subject")][..]
+    } else {
+        topics
+    };
+    let mut prose = Prose::new(Random::new(random.bits()), topics.to_vec());
+    let mut sentence = String::new();
+    loop {
+        let (piece, place) = prose.next();
+        sentence.push_str(&piece);
+        if place == Place::SentenceEnd {
+            return sentence;
+        }
+    }
+}
+
 /// A word that could have stood anywhere.
 pub(crate) fn any_word(random: &mut Random) -> &'static str {
     let lists = [NOUNS, ADJECTIVES, ACTS, DOES, ADVERBS];

@@ -1,15 +1,33 @@
-//! Values that follow a JSON Schema: the keywords that tools and structured answers use.
+//! Values that follow a JSON Schema: what the prompt says where it says something, what is
+//! plausible where it does not, and valid in any case.
+//!
+//! - `check`: whether a value follows a schema
+//! - `formats`: the named formats of strings
+//! - `leaves`: strings, numbers and truths; `lists` and `objects`: what holds them
+//! - `merge`: references, and several schemas at once
 
+mod check;
+mod formats;
+mod leaves;
+mod lists;
+mod merge;
+mod objects;
+
+use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use belljar_guest::Error;
 
+use crate::fill::Filler;
 use crate::json::Json;
-use crate::pattern;
-use crate::prose;
+use crate::meaning::Key;
 use crate::random::Random;
+use crate::values::World;
+
+pub(crate) use formats::{days_of, is_date, is_uuid};
+use merge::{both, without};
 
 /// How deep values may be nested before what is optional is left out, so that schemas which
 /// contain themselves come to an end.
@@ -18,20 +36,48 @@ const DEPTH_OPTIONAL: u32 = 3;
 const DEPTH_MAX: u32 = 48;
 /// How many values one answer may hold.
 const VALUES_MAX: u32 = 20_000;
-/// How long a string may be asked for, in characters.
-const CHARACTERS_MAX: usize = 100_000;
-/// How often another value is tried where items must be unique.
-const UNIQUE_TRIES: u32 = 32;
+/// How often a value is made anew where it breaks a rule that making it cannot foresee.
+const TRIES: u32 = 12;
+/// How many levels are looked ahead for an end of what contains itself, and how many schemas.
+const LEVELS_MAX: u32 = 12;
+const LOOKS_MAX: u32 = 4_000;
+
+/// What a value is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Arguments of a tool: what the prompt does not say is left out where it can be.
+    Arguments,
+    /// An answer: it is complete.
+    Answer,
+}
+
+/// What values are made from.
+pub(crate) struct Sources<'a> {
+    /// What the schema or its tool is called.
+    pub(crate) name: &'a str,
+    pub(crate) filler: Filler<'a>,
+    /// Words of the prompt.
+    pub(crate) topics: &'a [String],
+    pub(crate) purpose: Purpose,
+    pub(crate) random: &'a mut Random,
+}
 
 /// A value that follows the schema.
-pub(crate) fn value(schema: &Json, topics: &[String], random: &mut Random) -> Result<Json, Error> {
-    Writer {
+pub(crate) fn value(schema: &Json, sources: Sources<'_>) -> Result<Json, Error> {
+    let mut world = World::new(sources.random);
+    sources.filler.introduce(&mut world);
+    let mut writer = Writer {
         root: schema,
-        topics,
-        random,
+        filler: sources.filler,
+        topics: sources.topics,
+        purpose: sources.purpose,
+        random: sources.random,
+        world,
         values_left: VALUES_MAX,
-    }
-    .value(schema, "", 0)
+    };
+    let title = schema.get("title").and_then(Json::text);
+    let key = Key::new(title.unwrap_or(sources.name), &[], title_of(schema));
+    writer.value(schema, &key, 0)
 }
 
 /// An error of a schema, at the member of the request that the schema stands in.
@@ -44,348 +90,390 @@ pub(crate) fn within(error: Error, place: &str) -> Error {
 
 struct Writer<'a> {
     root: &'a Json,
+    filler: Filler<'a>,
     topics: &'a [String],
+    purpose: Purpose,
     random: &'a mut Random,
+    world: World,
     values_left: u32,
 }
 
-impl<'a> Writer<'a> {
-    /// `name` is the property's, and hints at what a string should look like.
-    fn value(&mut self, schema: &Json, name: &str, depth: u32) -> Result<Json, Error> {
+impl Writer<'_> {
+    fn value(&mut self, schema: &Json, key: &Key, depth: u32) -> Result<Json, Error> {
         if depth > DEPTH_MAX {
-            return Err(Error::invalid_input("the schema asks for endless nesting"));
+            return Err(endless());
         }
-        self.values_left = self.values_left.checked_sub(1).ok_or_else(|| {
-            Error::invalid_input(format!("the schema asks for more than {VALUES_MAX} values"))
-        })?;
-        if let Some(reference) = schema.get("$ref").and_then(Json::text) {
-            let target = self.resolve(reference)?;
-            return self.value(target, name, depth + 1);
+        self.values_left = self.values_left.checked_sub(1).ok_or_else(too_many)?;
+        let schema = self.plain(schema)?;
+        if *schema == Json::Boolean(false) {
+            return Err(Error::invalid_input("the schema allows no value"));
         }
+        if !is_hard(&schema) {
+            return self.choice(&schema, key, depth);
+        }
+        let mut last = None;
+        for attempt in 0..TRIES {
+            // One type after the other, where several are allowed.
+            let types = schema.get("type").and_then(Json::list);
+            let name = types.and_then(|types| types.get(attempt as usize % types.len().max(1)));
+            let value = match name.filter(|_| attempt > 0) {
+                Some(name) => {
+                    let of_type = Json::Object(Vec::from([("type".into(), name.clone())]));
+                    self.choice(&both(&schema, &of_type), key, depth)?
+                }
+                None => self.choice(&schema, key, depth)?,
+            };
+            if check::holds(self.root, &schema, &value) {
+                return Ok(value);
+            }
+            last = Some(value);
+        }
+        last.ok_or_else(endless)
+    }
+
+    /// The schema without references and without `allOf`.
+    fn plain<'s>(&self, schema: &'s Json) -> Result<Cow<'s, Json>, Error> {
+        let mut schema = Cow::Borrowed(schema);
+        for _ in 0..DEPTH_MAX {
+            if schema.get("$ref").is_some() {
+                schema = Cow::Owned(merge::without_reference(self.root, &schema)?);
+            } else if let Some(parts) = schema.get("allOf").and_then(Json::list) {
+                let mut merged = without(&schema, "allOf");
+                for part in parts {
+                    let part = merge::without_reference(self.root, part)?;
+                    merged = both(&merged, &part);
+                }
+                schema = Cow::Owned(merged);
+            } else {
+                return Ok(schema);
+            }
+        }
+        Err(endless())
+    }
+
+    /// A value of a schema that may leave a choice between several.
+    fn choice(&mut self, schema: &Json, key: &Key, depth: u32) -> Result<Json, Error> {
         if let Some(constant) = schema.get("const") {
             return Ok(constant.clone());
         }
         if let Some(options) = schema.get("enum").and_then(Json::list) {
-            return self
-                .random
-                .one_of(options)
-                .cloned()
-                .ok_or_else(|| Error::invalid_input("the schema has an `enum` without values"));
+            return self.option(schema, options, depth);
         }
-        if let Some(parts) = schema.get("allOf").and_then(Json::list) {
-            let merged = self.merge(schema, parts, depth)?;
-            return self.value(&merged, name, depth + 1);
-        }
-        for key in ["anyOf", "oneOf"] {
-            if let Some(options) = schema.get(key).and_then(Json::list) {
-                let option = self.choose(options, depth)?;
-                let merged = self.merge(&without(schema, key), &[option], depth)?;
-                return self.value(&merged, name, depth + 1);
+        for keyword in ["anyOf", "oneOf"] {
+            if let Some(options) = schema.get(keyword).and_then(Json::list) {
+                let rest = without(schema, keyword);
+                return self.one_of(schema, &rest, options, (key, depth));
             }
         }
-        match self.type_of(schema, depth) {
-            "object" => self.object(schema, depth),
-            "array" => self.list(schema, name, depth),
-            "integer" => Ok(Json::Number(self.number(schema, true))),
-            "number" => Ok(Json::Number(self.number(schema, false))),
-            "boolean" => Ok(Json::Boolean(self.random.below(2) == 1)),
+        if schema.get("if").is_some() {
+            return self.conditional(schema, key, depth);
+        }
+        match self.type_of(schema, key, depth) {
+            "object" => self.object(schema, key, depth),
+            "array" => self.list(schema, key, depth),
+            "integer" => Ok(self.number(schema, key, true)),
+            "number" => Ok(self.number(schema, key, false)),
+            "boolean" => Ok(Json::Boolean(self.truth(schema, key))),
             "null" => Ok(Json::Null),
-            "string" => self.text(schema, name).map(Json::Text),
-            other => Err(Error::invalid_input(format!(
-                "the schema has an unknown type `{other}`"
-            ))),
+            "string" => self.text(schema, key).map(Json::Text),
+            other => Err(unknown_type(other)),
         }
     }
 
-    /// The schema that a reference into the same document names.
-    fn resolve(&self, reference: &str) -> Result<&'a Json, Error> {
-        let unknown = || Error::invalid_input(format!("the schema has no `{reference}`"));
-        let path = reference.strip_prefix('#').ok_or_else(unknown)?;
-        let mut target = self.root;
-        for step in path.split('/').skip(1) {
-            let step = step.replace("~1", "/").replace("~0", "~");
-            target = match target {
-                Json::List(list) => step.parse().ok().and_then(|index: usize| list.get(index)),
-                other => other.get(&step),
-            }
-            .ok_or_else(unknown)?;
+    /// One of the values that are listed: the one that the prompt names, or else the first.
+    fn option(&mut self, schema: &Json, options: &[Json], depth: u32) -> Result<Json, Error> {
+        let rest = without(schema, "enum");
+        let valid: Vec<Json> = options
+            .iter()
+            .filter(|option| check::holds(self.root, &rest, option))
+            .cloned()
+            .collect();
+        let valid = if valid.is_empty() { options } else { &valid };
+        if let Some(named) = self.filler.option(valid) {
+            return Ok(named.clone());
         }
-        Ok(target)
+        let default = schema
+            .get("default")
+            .filter(|default| valid.contains(default));
+        let may_be_null = self.purpose == Purpose::Arguments && depth > 0;
+        let null = valid
+            .iter()
+            .find(|option| may_be_null && **option == Json::Null);
+        let first = || valid.iter().find(|option| **option != Json::Null);
+        default
+            .or(null)
+            .or_else(first)
+            .or(valid.first())
+            .cloned()
+            .ok_or_else(|| Error::invalid_input("the schema has an `enum` without values"))
+    }
+
+    /// A value of one of several schemas: one that the prompt names, or else the first that works.
+    fn one_of(
+        &mut self,
+        schema: &Json,
+        rest: &Json,
+        options: &[Json],
+        (key, depth): (&Key, u32),
+    ) -> Result<Json, Error> {
+        let mut order: Vec<&Json> = Vec::new();
+        if depth > DEPTH_OPTIONAL {
+            for levels in 1..=LEVELS_MAX {
+                order.extend(options.iter().filter(|option| {
+                    self.ends_within(option, levels)
+                        && (levels == 1 || !self.ends_within(option, levels - 1))
+                }));
+                if !order.is_empty() {
+                    break;
+                }
+            }
+        } else {
+            let named = options.iter().filter(|option| self.is_named(option));
+            order.extend(named);
+            let nulls = |wanted: bool| {
+                options.iter().filter(move |option| {
+                    let is_null = option.get("type").and_then(Json::text) == Some("null");
+                    is_null == wanted
+                })
+            };
+            let others = nulls(false).filter(|option| self.ends_within(option, LEVELS_MAX));
+            order.extend(others);
+            order.extend(nulls(true));
+            // What is optional has `null` beside it where every property is required.
+            let leaves_out = self.purpose == Purpose::Arguments
+                && depth > 0
+                && nulls(true).next().is_some()
+                && !nulls(false).any(|option| self.is_said(option, key));
+            if leaves_out {
+                order.rotate_right(1);
+            }
+        }
+        let mut last = Err(Error::invalid_input("the schema has a choice of nothing"));
+        for option in order.into_iter().chain(options.first()) {
+            let merged = self.plain(option).map(|option| both(rest, &option))?;
+            last = self.value(&merged, key, depth + 1);
+            if let Ok(value) = &last
+                && check::holds(self.root, schema, value)
+            {
+                break;
+            }
+        }
+        last
+    }
+
+    /// A value for `if`, `then` and `else`.
+    fn conditional(&mut self, schema: &Json, key: &Key, depth: u32) -> Result<Json, Error> {
+        let mut rest = schema.clone();
+        for keyword in ["if", "then", "else"] {
+            rest = without(&rest, keyword);
+        }
+        let part = |keyword: &str| schema.get(keyword).cloned().unwrap_or(Json::Boolean(true));
+        let met = both(&both(&rest, &part("if")), &part("then"));
+        let unmet = both(&rest, &part("else"));
+        let mut last = Err(endless());
+        for branch in [met, unmet, rest] {
+            last = self.value(&branch, key, depth + 1);
+            if let Ok(value) = &last
+                && check::holds(self.root, schema, value)
+            {
+                break;
+            }
+        }
+        last
     }
 
     /// The type to make, from what the schema says or from the keywords it uses.
-    fn type_of<'s>(&mut self, schema: &'s Json, depth: u32) -> &'s str {
+    fn type_of<'s>(&self, schema: &'s Json, key: &Key, depth: u32) -> &'s str {
+        const SIGNS: [(&str, &str); 15] = [
+            ("properties", "object"),
+            ("required", "object"),
+            ("additionalProperties", "object"),
+            ("patternProperties", "object"),
+            ("minProperties", "object"),
+            ("items", "array"),
+            ("prefixItems", "array"),
+            ("minItems", "array"),
+            ("contains", "array"),
+            ("minimum", "number"),
+            ("maximum", "number"),
+            ("exclusiveMinimum", "number"),
+            ("exclusiveMaximum", "number"),
+            ("multipleOf", "number"),
+            ("uniqueItems", "array"),
+        ];
         match schema.get("type") {
             Some(Json::Text(name)) => name,
             Some(Json::List(names)) => {
                 let names = || names.iter().filter_map(Json::text);
-                let nullable = names().any(|name| name == "null");
-                let end = nullable && depth > DEPTH_OPTIONAL;
+                let other = names().find(|name| *name != "null");
+                let is_unsaid = self.purpose == Purpose::Arguments
+                    && depth > 0
+                    && other.is_some_and(|other| !self.says(other, key));
+                let end = depth > DEPTH_OPTIONAL || is_unsaid;
                 let wanted = names().find(|name| end == (*name == "null"));
                 wanted.or(names().next()).unwrap_or("null")
             }
-            _ if schema.get("properties").is_some() => "object",
-            _ if schema.get("items").is_some() || schema.get("prefixItems").is_some() => "array",
-            _ if schema.get("minimum").is_some() || schema.get("maximum").is_some() => "number",
-            _ => "string",
+            _ => SIGNS
+                .iter()
+                .find(|(keyword, _)| schema.get(keyword).is_some())
+                .map_or("string", |(_, name)| name),
         }
     }
 
-    /// One of several schemas. Deep down, one that can end the nesting.
-    fn choose(&mut self, options: &[Json], depth: u32) -> Result<Json, Error> {
-        let is_leaf = |option: &&Json| {
-            let name = option.get("type").and_then(Json::text);
-            matches!(
-                name,
-                Some("null" | "boolean" | "integer" | "number" | "string")
-            ) || option.get("const").is_some()
-                || option.get("enum").is_some()
-        };
-        let is_value = |option: &&Json| option.get("type").and_then(Json::text) != Some("null");
-        let preferred: Vec<&Json> = if depth > DEPTH_OPTIONAL {
-            options.iter().filter(is_leaf).collect()
-        } else {
-            options.iter().filter(is_value).collect()
-        };
-        let chosen = self.random.one_of(&preferred).copied().or(options.first());
-        chosen
-            .cloned()
-            .ok_or_else(|| Error::invalid_input("the schema has a choice of nothing"))
+    /// Whether the prompt says something for a property of that type.
+    fn says(&self, name: &str, key: &Key) -> bool {
+        match name {
+            "string" => !self.filler.texts(key).is_empty(),
+            "number" | "integer" => !self.filler.numbers(key, true).is_empty(),
+            "boolean" => self.filler.flag(key).is_some(),
+            "array" => {
+                !self.filler.count(key, false).is_empty()
+                    || !self.filler.count(key, true).is_empty()
+            }
+            _ => false,
+        }
     }
 
-    /// A schema that asks for all that the parts ask for, as far as their keywords add up.
-    fn merge(&self, schema: &Json, parts: &[Json], depth: u32) -> Result<Json, Error> {
-        let mut merged: Vec<(String, Json)> = Vec::new();
-        let rest = without(schema, "allOf");
-        for part in core::iter::once(&rest).chain(parts) {
-            let mut part = part;
-            let mut steps = 0;
-            while let Some(reference) = part.get("$ref").and_then(Json::text) {
-                steps += 1;
-                if depth + steps > DEPTH_MAX {
-                    return Err(Error::invalid_input("the schema asks for endless nesting"));
-                }
-                part = self.resolve(reference)?;
-            }
-            for (key, value) in part.object().unwrap_or_default() {
-                match (merged.iter_mut().find(|(name, _)| name == key), value) {
-                    (Some((_, Json::Object(have))), Json::Object(more)) => {
-                        have.extend(more.iter().cloned())
-                    }
-                    (Some((_, Json::List(have))), Json::List(more))
-                        if key != "enum" && key != "type" =>
-                    {
-                        have.extend(more.iter().cloned());
-                    }
-                    (Some((_, have)), _) => *have = value.clone(),
-                    (None, _) => merged.push((key.clone(), value.clone())),
-                }
+    /// Whether the prompt says something for a property.
+    fn is_said(&self, schema: &Json, key: &Key) -> bool {
+        let Ok(schema) = self.plain(schema) else {
+            return false;
+        };
+        if let Some(options) = schema.get("enum").and_then(Json::list) {
+            return self.filler.option(options).is_some();
+        }
+        for keyword in ["anyOf", "oneOf"] {
+            if let Some(options) = schema.get(keyword).and_then(Json::list) {
+                return options.iter().any(|option| {
+                    option.get("type").and_then(Json::text) != Some("null")
+                        && option.get("$ref").is_none()
+                        && option.get("anyOf").is_none()
+                        && self.is_said(option, key)
+                });
             }
         }
-        Ok(Json::Object(merged))
+        let items = schema.get("items").and_then(|items| items.get("enum"));
+        if let Some(options) = items.and_then(Json::list) {
+            return self.filler.option(options).is_some();
+        }
+        match schema.get("type") {
+            Some(Json::Text(name)) => self.says(name, key),
+            Some(Json::List(names)) => names
+                .iter()
+                .filter_map(Json::text)
+                .any(|name| self.says(name, key)),
+            _ => self.says("string", key),
+        }
     }
 
-    fn object(&mut self, schema: &Json, depth: u32) -> Result<Json, Error> {
+    /// Whether the prompt speaks of one of several schemas by what sets it apart.
+    fn is_named(&self, option: &Json) -> bool {
+        let Ok(option) = self.plain(option) else {
+            return false;
+        };
+        let says = |schema: &Json| {
+            let constant = schema.get("const").map(core::slice::from_ref);
+            let options = constant.or_else(|| schema.get("enum").and_then(Json::list));
+            options.is_some_and(|options| self.filler.option(options).is_some())
+        };
+        let properties = option.get("properties").and_then(Json::object);
+        says(&option)
+            || properties
+                .unwrap_or_default()
+                .iter()
+                .any(|(_, property)| says(property))
+    }
+
+    /// Whether a value of the schema can be done within so many levels.
+    fn ends_within(&self, schema: &Json, levels: u32) -> bool {
+        let mut looks_left = LOOKS_MAX;
+        self.ends(schema, levels, &mut looks_left)
+    }
+
+    fn ends(&self, schema: &Json, levels: u32, looks_left: &mut u32) -> bool {
+        let Some(left) = looks_left.checked_sub(1).filter(|_| levels > 0) else {
+            return false;
+        };
+        *looks_left = left;
+        if schema.get("const").is_some() || schema.get("enum").is_some() {
+            return true;
+        }
+        let mut goes_on = |schema: &Json| self.ends(schema, levels - 1, looks_left);
+        if let Some(reference) = schema.get("$ref").and_then(Json::text) {
+            return merge::resolve(self.root, reference).is_ok_and(goes_on);
+        }
+        for keyword in ["anyOf", "oneOf"] {
+            if let Some(options) = schema.get(keyword).and_then(Json::list) {
+                return options.iter().any(goes_on);
+            }
+        }
+        if let Some(parts) = schema.get("allOf").and_then(Json::list)
+            && !parts.iter().all(&mut goes_on)
+        {
+            return false;
+        }
+        let may_be_other = match schema.get("type") {
+            Some(Json::List(names)) => names
+                .iter()
+                .any(|name| !matches!(name.text(), Some("object" | "array"))),
+            _ => false,
+        };
+        if may_be_other {
+            return true;
+        }
         let required = schema
             .get("required")
             .and_then(Json::list)
             .unwrap_or_default();
-        let is_required = |key: &str| required.iter().any(|name| name.text() == Some(key));
-        let mut entries: Vec<(String, Json)> = Vec::new();
-        for (key, property) in schema
-            .get("properties")
-            .and_then(Json::object)
-            .unwrap_or_default()
-        {
-            let wanted = is_required(key) || (depth < DEPTH_OPTIONAL && self.random.below(2) == 1);
-            if wanted && !entries.iter().any(|(have, _)| have == key) {
-                entries.push((key.clone(), self.value(property, key, depth + 1)?));
-            }
-        }
-        let anything = Json::Object(Vec::new());
-        let additional = schema
-            .get("additionalProperties")
-            .filter(|other| other.object().is_some());
-        let additional = additional.unwrap_or(&anything);
-        for key in required.iter().filter_map(Json::text) {
-            if !entries.iter().any(|(have, _)| have == key) {
-                entries.push((key.into(), self.value(additional, key, depth + 1)?));
-            }
-        }
-        let least = limit(schema, "minProperties").unwrap_or(0);
-        while entries.len() < least {
-            let key = format!("key_{}", entries.len() + 1);
-            entries.push((key, self.value(additional, "", depth + 1)?));
-        }
-        Ok(Json::Object(entries))
+        let properties = schema.get("properties");
+        let objects_end = required.iter().filter_map(Json::text).all(|name| {
+            properties
+                .and_then(|properties| properties.get(name))
+                .is_none_or(&mut goes_on)
+        });
+        let lists_end =
+            limit(schema, "minItems").unwrap_or(0) == 0 || schema.get("items").is_none_or(goes_on);
+        objects_end && lists_end
     }
+}
 
-    fn list(&mut self, schema: &Json, name: &str, depth: u32) -> Result<Json, Error> {
-        let anything = Json::Object(Vec::new());
-        let prefix = schema
-            .get("prefixItems")
-            .and_then(Json::list)
-            .unwrap_or_default();
-        let items = schema.get("items").unwrap_or(&anything);
-        let least = limit(schema, "minItems").unwrap_or(0).max(prefix.len());
-        let most = limit(schema, "maxItems").unwrap_or(least.saturating_add(3));
-        let usual = if depth > DEPTH_OPTIONAL {
-            0
-        } else {
-            1 + self.random.below(3)
-        };
-        let wanted = usual.max(least).min(most.max(least));
-        let unique = schema.get("uniqueItems") == Some(&Json::Boolean(true));
-        let mut list: Vec<Json> = Vec::new();
-        for index in 0..wanted {
-            let item = prefix.get(index).unwrap_or(items);
-            let mut value = self.value(item, name, depth + 1)?;
-            let mut tries = UNIQUE_TRIES;
-            while unique && list.contains(&value) && tries > 0 {
-                value = self.value(item, name, depth + 1)?;
-                tries -= 1;
-            }
-            if unique && list.contains(&value) {
-                // The items have fewer values than were wanted; fewer may still be enough.
-                break;
-            }
-            list.push(value);
-        }
-        Ok(Json::List(list))
-    }
+/// What a schema says about itself.
+fn title_of(schema: &Json) -> &str {
+    let text = |key: &str| schema.get(key).and_then(Json::text);
+    text("description")
+        .or_else(|| text("title"))
+        .unwrap_or_default()
+}
 
-    fn number(&mut self, schema: &Json, whole: bool) -> f64 {
-        let bound = |key: &str| schema.get(key).and_then(Json::number);
-        // Half a usual step inside of a bound that is itself excluded.
-        let step = match bound("multipleOf") {
-            Some(step) if step > 0.0 => step,
-            _ if whole => 1.0,
-            _ => 0.5,
-        };
-        let above = bound("exclusiveMinimum").map(|low| (libm::floor(low / step) + 1.0) * step);
-        let below = bound("exclusiveMaximum").map(|high| (libm::ceil(high / step) - 1.0) * step);
-        let least = bound("minimum").map(|low| libm::ceil(low / step) * step);
-        let most = bound("maximum").map(|high| libm::floor(high / step) * step);
-        let low = above.into_iter().chain(least).reduce(f64::max);
-        let high = below.into_iter().chain(most).reduce(f64::min);
-        let (low, high) = match (low, high) {
-            (Some(low), Some(high)) => (low, high),
-            (Some(low), None) => (low, low + 99.0 * step),
-            (None, Some(high)) => (high - 99.0 * step, high),
-            (None, None) => (step, 100.0 * step),
-        };
-        if low > high {
-            // The range is narrower than a usual step: its middle is in it, if anything is.
-            let low = bound("minimum")
-                .or(bound("exclusiveMinimum"))
-                .unwrap_or(high);
-            let high = bound("maximum")
-                .or(bound("exclusiveMaximum"))
-                .unwrap_or(low);
-            return (low + high) / 2.0;
-        }
-        let steps = libm::floor((high - low) / step + 1e-9).clamp(0.0, 1e6) as usize;
-        let number = low + self.random.below(steps + 1) as f64 * step;
-        // `-0` would be written with its sign.
-        if number == 0.0 { 0.0 } else { number }
-    }
+/// Whether a schema has a rule that a value is held to only when it is done.
+fn is_hard(schema: &Json) -> bool {
+    const HARD: [&str; 9] = [
+        "not",
+        "oneOf",
+        "anyOf",
+        "if",
+        "contains",
+        "dependentRequired",
+        "dependentSchemas",
+        "propertyNames",
+        "patternProperties",
+    ];
+    HARD.iter().any(|keyword| schema.get(keyword).is_some())
+}
 
-    fn text(&mut self, schema: &Json, name: &str) -> Result<String, Error> {
-        let least = limit(schema, "minLength").unwrap_or(0);
-        let most = limit(schema, "maxLength").unwrap_or(usize::MAX);
-        if least > CHARACTERS_MAX {
-            return Err(Error::invalid_input(format!(
-                "the schema asks for more than {CHARACTERS_MAX} characters"
-            )));
-        }
-        if let Some(text) = schema
-            .get("format")
-            .and_then(Json::text)
-            .and_then(|format| self.formatted(format))
-        {
-            return Ok(text);
-        }
-        // A pattern that is beyond this model costs its match, and not the whole answer.
-        let pattern = schema.get("pattern").and_then(Json::text);
-        if let Some(text) = pattern.and_then(|pattern| pattern::text(pattern, self.random)) {
-            return Ok(text);
-        }
-        let mut text = self.named(name);
-        let mut characters = text.chars().count();
-        while characters < least {
-            let word = prose::any_word(self.random);
-            text.push(' ');
-            text.push_str(word);
-            characters += 1 + word.len();
-        }
-        if characters > most {
-            text = text.chars().take(most).collect();
-        }
-        Ok(text)
-    }
+#[cold]
+fn endless() -> Error {
+    Error::invalid_input("the schema asks for endless nesting")
+}
 
-    /// A string of a named format; none of an unknown one, which the standard says to ignore.
-    fn formatted(&mut self, format: &str) -> Option<String> {
-        let mut part = |least: usize, count: usize| least + self.random.below(count);
-        let (year, month, day) = (part(2020, 10), part(1, 12), part(1, 28));
-        let (hour, minute, second) = (part(0, 24), part(0, 60), part(0, 60));
-        Some(match format {
-            "date" => format!("{year}-{month:02}-{day:02}"),
-            "time" => format!("{hour:02}:{minute:02}:{second:02}Z"),
-            "date-time" => format!("{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"),
-            "duration" => format!("P{day}DT{hour}H"),
-            "email" | "idn-email" => format!("{}@example.com", prose::any_word(self.random)),
-            "hostname" | "idn-hostname" => format!("{}.example.com", prose::any_word(self.random)),
-            "ipv4" => format!("192.0.2.{day}"),
-            "ipv6" => format!("2001:db8::{day:x}"),
-            "uri" | "url" | "iri" => {
-                format!("https://example.com/{}", prose::any_word(self.random))
-            }
-            "uri-reference" | "iri-reference" => format!("/{}", prose::any_word(self.random)),
-            "uuid" => {
-                let (a, b) = (self.random.bits(), self.random.bits());
-                let (high, middle, low) = (a >> 32, a >> 16 & 0xffff, a & 0xfff);
-                let (variant, node) = (b >> 48 & 0x3fff | 0x8000, b & 0xffff_ffff_ffff);
-                format!("{high:08x}-{middle:04x}-4{low:03x}-{variant:04x}-{node:012x}")
-            }
-            _ => return None,
-        })
-    }
+#[cold]
+fn too_many() -> Error {
+    Error::invalid_input(format!("the schema asks for more than {VALUES_MAX} values"))
+}
 
-    /// A string that suits the property's name.
-    fn named(&mut self, name: &str) -> String {
-        const SUITS: [(&str, &[&str]); 9] = [
-            ("city", &["Lisbon", "Osaka", "Bergen", "Quito"]),
-            ("location", &["Lisbon", "Osaka", "Bergen", "Quito"]),
-            ("country", &["Portugal", "Japan", "Norway", "Ecuador"]),
-            ("email", &["ada@example.com", "grace@example.com"]),
-            (
-                "url",
-                &["https://example.com/start", "https://example.com/guide"],
-            ),
-            ("date", &["2026-01-15", "2026-06-30"]),
-            ("language", &["en", "pt", "ja"]),
-            ("name", &["Ada", "Grace", "Alan", "Edsger"]),
-            ("author", &["Ada", "Grace", "Alan", "Edsger"]),
-        ];
-        let lower = name.to_ascii_lowercase();
-        if let Some((_, choices)) = SUITS.iter().find(|(part, _)| lower.contains(part)) {
-            return self
-                .random
-                .one_of(choices)
-                .copied()
-                .unwrap_or_default()
-                .into();
-        }
-        if ["query", "question", "prompt", "search", "topic", "subject"]
-            .iter()
-            .any(|part| lower.contains(part))
-        {
-            return self.topics.join(" ");
-        }
-        let [adjective, noun] = prose::phrase(self.random);
-        format!("{adjective} {noun}")
-    }
+#[cold]
+fn unknown_type(name: &str) -> Error {
+    Error::invalid_input(format!("the schema has an unknown type `{name}`"))
 }
 
 /// A count that a keyword sets.
@@ -397,186 +485,5 @@ fn limit(schema: &Json, key: &str) -> Option<usize> {
         .map(|number| number as usize)
 }
 
-/// The schema without one of its keywords.
-fn without(schema: &Json, key: &str) -> Json {
-    let entries = schema.object().unwrap_or_default();
-    Json::Object(
-        entries
-            .iter()
-            .filter(|(name, _)| name != key)
-            .cloned()
-            .collect(),
-    )
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn make(schema: &str, seed: u64) -> Result<serde_json::Value, Error> {
-        let schema = Json::parse(schema).unwrap();
-        let made = value(&schema, &["weather".into()], &mut Random::new(seed))?;
-        let mut text = String::new();
-        made.write(&mut text);
-        Ok(serde_json::from_str(&text).unwrap())
-    }
-
-    /// Values of many seeds all hold.
-    #[track_caller]
-    fn check(schema: &str, holds: impl Fn(&serde_json::Value) -> bool) {
-        for seed in 0..200 {
-            let value = make(schema, seed).unwrap();
-            assert!(holds(&value), "{schema} gave {value}");
-        }
-    }
-
-    #[test]
-    fn each_type_is_made() {
-        check(r#"{"type":"string"}"#, |v| !v.as_str().unwrap().is_empty());
-        check(r#"{"type":"integer"}"#, |v| v.is_i64() || v.is_u64());
-        check(r#"{"type":"number"}"#, serde_json::Value::is_number);
-        check(r#"{"type":"boolean"}"#, serde_json::Value::is_boolean);
-        check(r#"{"type":"null"}"#, serde_json::Value::is_null);
-        check(r#"{"type":"array","items":{"type":"integer"}}"#, |v| {
-            v.as_array().unwrap().iter().all(serde_json::Value::is_u64)
-        });
-        check(
-            r#"{"type":["null","string"]}"#,
-            serde_json::Value::is_string,
-        );
-        check(r#"{"const":{"a":[1]}}"#, |v| {
-            *v == serde_json::json!({"a": [1]})
-        });
-        check(r#"{"enum":["x",2,null]}"#, |v| {
-            *v == "x" || *v == 2 || v.is_null()
-        });
-    }
-
-    #[test]
-    fn bounds_are_kept() {
-        check(r#"{"type":"integer","minimum":5,"maximum":7}"#, |v| {
-            (5..=7).contains(&v.as_i64().unwrap())
-        });
-        check(
-            r#"{"type":"integer","exclusiveMinimum":5,"exclusiveMaximum":7}"#,
-            |v| v.as_i64() == Some(6),
-        );
-        check(r#"{"type":"integer","minimum":-3,"maximum":-3}"#, |v| {
-            v.as_i64() == Some(-3)
-        });
-        check(r#"{"type":"integer","multipleOf":7,"minimum":10}"#, |v| {
-            v.as_i64().unwrap() % 7 == 0 && v.as_i64().unwrap() >= 10
-        });
-        check(r#"{"type":"number","minimum":0,"maximum":0.1}"#, |v| {
-            (0.0..=0.1).contains(&v.as_f64().unwrap())
-        });
-        check(
-            r#"{"type":"number","exclusiveMinimum":0,"exclusiveMaximum":0.1}"#,
-            |v| v.as_f64().unwrap() > 0.0 && v.as_f64().unwrap() < 0.1,
-        );
-        check(r#"{"type":"string","minLength":30,"maxLength":40}"#, |v| {
-            (30..=40).contains(&v.as_str().unwrap().len())
-        });
-        check(r#"{"type":"string","maxLength":3}"#, |v| {
-            v.as_str().unwrap().len() <= 3
-        });
-        check(
-            r#"{"type":"array","items":{"enum":[1,2,3]},"minItems":3,"maxItems":3,"uniqueItems":true}"#,
-            |v| v.as_array().unwrap().len() == 3,
-        );
-        check(r#"{"type":"array","items":{},"maxItems":0}"#, |v| {
-            v.as_array().unwrap().is_empty()
-        });
-        check(r#"{"type":"object","minProperties":4}"#, |v| {
-            v.as_object().unwrap().len() == 4
-        });
-    }
-
-    #[test]
-    fn required_properties_are_there_and_others_only_if_known() {
-        check(
-            r##"{"type":"object","required":["a","c"],"additionalProperties":false,"properties":{
-                "a":{"type":"object","required":["deep"],"properties":{"deep":{"type":"array","items":{"$ref":"#/$defs/unit"},"minItems":1}}},
-                "b":{"type":"string"},"c":{"anyOf":[{"type":"integer"},{"type":"null"}]}},
-                "$defs":{"unit":{"enum":["celsius","kelvin"]}}}"##,
-            |v| {
-                let object = v.as_object().unwrap();
-                object
-                    .keys()
-                    .all(|key| ["a", "b", "c"].contains(&key.as_str()))
-                    && object["c"].is_u64()
-                    && object["a"]["deep"]
-                        .as_array()
-                        .unwrap()
-                        .iter()
-                        .all(|unit| unit == "celsius" || unit == "kelvin")
-            },
-        );
-    }
-
-    #[test]
-    fn schemas_that_contain_themselves_end() {
-        check(
-            r##"{"type":"object","required":["next","children"],"properties":{
-                "next":{"anyOf":[{"$ref":"#"},{"type":"null"}]},
-                "children":{"type":"array","items":{"$ref":"#"}}}}"##,
-            serde_json::Value::is_object,
-        );
-        let endless =
-            r##"{"type":"object","required":["next"],"properties":{"next":{"$ref":"#"}}}"##;
-        assert!(matches!(make(endless, 1), Err(Error::InvalidInput(_))));
-        assert!(matches!(
-            make(r##"{"$ref":"#"}"##, 1),
-            Err(Error::InvalidInput(_))
-        ));
-        assert!(matches!(
-            make(r##"{"allOf":[{"$ref":"#"}]}"##, 1),
-            Err(Error::InvalidInput(_))
-        ));
-        let wide = r#"{"type":"array","items":{"type":"array","items":{},"minItems":1000},"minItems":1000}"#;
-        assert!(matches!(make(wide, 1), Err(Error::InvalidInput(_))));
-        assert!(matches!(
-            make(r#"{"type":"string","minLength":1e12}"#, 1),
-            Err(Error::InvalidInput(_))
-        ));
-        assert!(matches!(
-            make(r##"{"$ref":"#/$defs/missing"}"##, 1),
-            Err(Error::InvalidInput(_))
-        ));
-    }
-
-    #[test]
-    fn parts_are_put_together() {
-        check(
-            r#"{"allOf":[{"type":"object","properties":{"a":{"type":"integer"}},"required":["a"]},
-                {"properties":{"b":{"type":"boolean"}},"required":["b"]}]}"#,
-            |v| v["a"].is_u64() && v["b"].is_boolean(),
-        );
-    }
-
-    #[test]
-    fn formats_look_like_themselves() {
-        check(r#"{"type":"string","format":"uuid"}"#, |v| {
-            let text = v.as_str().unwrap();
-            text.len() == 36
-                && text.as_bytes()[14] == b'4'
-                && "89ab".contains(text.as_bytes()[19] as char)
-        });
-        check(r#"{"type":"string","format":"date-time"}"#, |v| {
-            v.as_str().unwrap().len() == 20
-        });
-        check(
-            r#"{"type":"string","format":"unheard-of"}"#,
-            serde_json::Value::is_string,
-        );
-        check(
-            r#"{"type":"string","pattern":"^[A-Z]{3}-\\d{2,4}$"}"#,
-            |v| {
-                let (letters, digits) = v.as_str().unwrap().split_once('-').unwrap();
-                letters.len() == 3
-                    && (2..=4).contains(&digits.len())
-                    && digits.parse::<u32>().is_ok()
-            },
-        );
-    }
-}
+mod tests;

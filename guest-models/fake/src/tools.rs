@@ -7,9 +7,11 @@ use alloc::vec::Vec;
 use belljar_guest::Error;
 use belljar_guest::text::{Prompt, Request, Role, Tool, ToolChoice};
 
+use crate::entities::Entities;
+use crate::fill::Filler;
 use crate::json::Json;
 use crate::random::Random;
-use crate::schema;
+use crate::schema::{self, Purpose, Sources};
 use crate::topics;
 
 /// A call with its arguments as JSON.
@@ -58,6 +60,11 @@ pub(crate) fn calls(
             "`tool_choice`: a tool must be called, and there are none",
         ));
     }
+    let entities = if chosen.is_empty() {
+        Entities::default()
+    } else {
+        Entities::of_request(request)
+    };
     let most = if request.parallel_tool_calls {
         CALLS_MAX
     } else {
@@ -66,11 +73,16 @@ pub(crate) fn calls(
     chosen
         .into_iter()
         .take(most)
-        .map(|tool| call(tool, topics, random))
+        .map(|tool| call(tool, &entities, topics, random))
         .collect()
 }
 
-fn call(tool: &Tool, topics: &[String], random: &mut Random) -> Result<Call, Error> {
+fn call(
+    tool: &Tool,
+    entities: &Entities,
+    topics: &[String],
+    random: &mut Random,
+) -> Result<Call, Error> {
     const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let mut id = String::from("call_");
     for _ in 0..24 {
@@ -86,7 +98,14 @@ fn call(tool: &Tool, topics: &[String], random: &mut Random) -> Result<Call, Err
                     tool.name
                 ))
             })?;
-            let value = schema::value(&schema, topics, random)
+            let sources = Sources {
+                name: &tool.name,
+                filler: Filler::new(entities),
+                topics,
+                purpose: Purpose::Arguments,
+                random,
+            };
+            let value = schema::value(&schema, sources)
                 .map_err(|error| schema::within(error, "`tools`"))?;
             let value = match value {
                 object @ Json::Object(_) => object,

@@ -17,6 +17,7 @@ mod chat_turns;
 mod completions;
 mod embeddings;
 mod envelope;
+mod fake;
 mod faults;
 mod health;
 mod host;

@@ -1,0 +1,397 @@
+//! Finds what the prompt says for a property: the entities that suit its name, the best first.
+
+mod scores;
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::entities::{self, Entities, Entity, Kind};
+use crate::json::Json;
+use crate::meaning::{Key, Meaning};
+use crate::values::{self, World};
+use crate::words::{self, is_in, lowered};
+use scores::{number_score, text_score, variants};
+
+/// How long a text of the prompt may be that becomes a value, in characters.
+const TEXT_CHARACTERS: usize = 240;
+
+/// What the prompt says, and what of it has been used.
+#[derive(Clone, Debug)]
+pub(crate) struct Filler<'a> {
+    entities: &'a Entities,
+    used: Vec<bool>,
+    /// For which property an entity is kept, by the property's name.
+    reserved: Vec<(usize, String)>,
+}
+
+/// A value that the prompt has for a property.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    /// In the order in which they are to be tried.
+    pub(crate) values: Vec<Json>,
+    /// The entity it is from, to be marked as used with the value.
+    pub(crate) from: Option<usize>,
+}
+
+impl<'a> Filler<'a> {
+    pub(crate) fn new(entities: &'a Entities) -> Self {
+        Self {
+            entities,
+            used: alloc::vec![false; entities.list.len()],
+            reserved: Vec::new(),
+        }
+    }
+
+    /// Tells who and what place the prompt is about, for what follows from that.
+    pub(crate) fn introduce(&self, world: &mut World) {
+        for (kind, meaning) in [
+            (Kind::Person, Meaning::Person),
+            (Kind::Place, Meaning::Place),
+        ] {
+            if let Some(entity) = self.entities.list.iter().find(|entity| entity.kind == kind) {
+                world.learn(meaning, &entity.text);
+            }
+        }
+    }
+
+    /// Keeps nothing for anyone any more.
+    pub(crate) fn release(&mut self) {
+        self.reserved.clear();
+    }
+
+    /// Keeps the number that suits a property well for it.
+    pub(crate) fn reserve_number(&mut self, key: &Key) {
+        let best = self.numbers(key, true).into_iter().next();
+        if let Some(from) = best.and_then(|best| best.from) {
+            self.reserved.push((from, key.name.clone()));
+        }
+    }
+
+    /// Keeps all people for a list of them, which is not what the whole is called.
+    pub(crate) fn reserve_people(&mut self, key: &Key) {
+        if key.meaning == Meaning::Person {
+            let all = self.count(key, false);
+            self.reserved
+                .extend(all.into_iter().map(|index| (index, key.name.clone())));
+        }
+    }
+
+    /// Keeps the text that suits a property well for it.
+    pub(crate) fn reserve_text(&mut self, key: &Key) {
+        let suits = |(_, entity): &(usize, &Entity)| {
+            entity.kind != Kind::Money && text_score(key, entity) >= 7
+        };
+        let best = self
+            .free_for(key)
+            .filter(suits)
+            .max_by_key(|(index, entity)| (text_score(key, entity), usize::MAX - index));
+        if let Some((from, _)) = best {
+            self.reserved.push((from, key.name.clone()));
+        }
+    }
+
+    /// What was said last.
+    pub(crate) fn said(&self) -> &'a str {
+        &self.entities.said
+    }
+
+    /// Marks what a value was taken from.
+    pub(crate) fn take(&mut self, found: &Found) {
+        if let Some(from) = found.from {
+            self.use_up(from);
+        }
+    }
+
+    /// Marks an entity as used.
+    pub(crate) fn use_up(&mut self, index: usize) {
+        if let Some(used) = self.used.get_mut(index) {
+            *used = true;
+        }
+    }
+
+    fn free(&self) -> impl Iterator<Item = (usize, &'a Entity)> + '_ {
+        let list = self.entities.list.iter().enumerate();
+        list.filter(|(index, _)| self.used.get(*index) == Some(&false))
+    }
+
+    /// Those that are kept for no other property.
+    fn free_for(&self, key: &Key) -> impl Iterator<Item = (usize, &'a Entity)> + '_ {
+        let name = key.name.clone();
+        self.free().filter(move |(index, _)| {
+            let keeper = self.reserved.iter().find(|(kept, _)| kept == index);
+            keeper.is_none_or(|(_, keeper)| *keeper == name)
+        })
+    }
+
+    /// Texts for a property, the best first.
+    pub(crate) fn texts(&self, key: &Key) -> Vec<Found> {
+        let mut ranked: Vec<(i32, Found)> = Vec::new();
+        // Its currency leaves an amount for another property.
+        let all = self.entities.list.iter();
+        let amounts = all
+            .filter(|entity| entity.kind == Kind::Money && key.meaning == Meaning::Currency)
+            .map(|entity| (None, entity));
+        let free = self.free_for(key);
+        let free = free.map(|(index, entity)| (Some(index), entity));
+        for (from, entity) in free.chain(amounts) {
+            let score = text_score(key, entity);
+            if score > 0 {
+                let mut values = alloc::vec![Json::Text(entity.text.clone())];
+                variants(key, entity, &mut values);
+                ranked.push((score, Found { values, from }));
+            }
+        }
+        // The sort is stable: of equals, the first in the prompt comes first.
+        words::sort_by_key(&mut ranked, |(score, _)| (-score, 0));
+        let mut found: Vec<Found> = ranked.into_iter().map(|(_, found)| found).collect();
+        found.extend(self.phrases(key));
+        found
+    }
+
+    /// What the sentence itself says for a property, beside its entities.
+    fn phrases(&self, key: &Key) -> Option<Found> {
+        let said = self.said();
+        let text = match key.meaning {
+            Meaning::Expression => entities::expression(said).map(String::from),
+            Meaning::Language | Meaning::LanguageCode => {
+                let languages = values::languages(said);
+                let is_source = key.has("source from");
+                let (name, code) = match (is_source, languages.as_slice()) {
+                    (true, [first, _, ..]) | (false, [_, first, ..]) | (false, [first]) => *first,
+                    _ => return None,
+                };
+                let mut values: Vec<Json> = [name, code].map(|text| Json::Text(text.into())).into();
+                if key.meaning == Meaning::LanguageCode || key.has("lang locale") {
+                    values.reverse();
+                }
+                return Some(Found { values, from: None });
+            }
+            Meaning::Unit | Meaning::Temperature => {
+                ["celsius", "fahrenheit", "kelvin", "metric", "imperial"]
+                    .into_iter()
+                    .find(|unit| words::find(said, unit).is_some())
+                    .map(String::from)
+            }
+            Meaning::Color => [
+                "red", "blue", "green", "yellow", "black", "white", "orange", "purple", "pink",
+                "brown", "gray", "grey", "silver", "gold",
+            ]
+            .into_iter()
+            .find(|color| words::find(said, color).is_some())
+            .map(String::from),
+            Meaning::Query => Some(object_of(said)),
+            Meaning::Content => behind_a_colon(said),
+            Meaning::Size => ["small", "medium", "large"]
+                .into_iter()
+                .find(|size| words::find(said, size).is_some())
+                .map(String::from),
+            _ => None,
+        };
+        let text = text.filter(|text| !text.is_empty())?;
+        Some(Found {
+            values: Vec::from([Json::Text(text)]),
+            from: None,
+        })
+    }
+
+    /// Numbers for a property, the best first. `strict` leaves out what is taken for want of
+    /// anything better.
+    pub(crate) fn numbers(&self, key: &Key, strict: bool) -> Vec<Found> {
+        let mut ranked: Vec<(i32, Found)> = Vec::new();
+        for (index, entity) in self.free_for(key) {
+            let score = number_score(key, entity);
+            if score >= if strict { 4 } else { 1 } {
+                let mut values = alloc::vec![Json::Number(entity.number)];
+                if entity.kind == Kind::Percent {
+                    let share = Json::Number(entity.number / 100.0);
+                    let at = usize::from(key.meaning != Meaning::Fraction);
+                    values.insert(at, share);
+                }
+                ranked.push((
+                    score,
+                    Found {
+                        values,
+                        from: Some(index),
+                    },
+                ));
+            }
+        }
+        words::sort_by_key(&mut ranked, |(score, _)| (-score, 0));
+        ranked.into_iter().map(|(_, found)| found).collect()
+    }
+
+    /// Whether the prompt says yes or no to a property.
+    pub(crate) fn flag(&self, key: &Key) -> Option<bool> {
+        let said = lowered(self.said());
+        let wanted = key.words.iter().filter(|word| {
+            word.len() >= 4
+                && !is_in(
+                    "include includes enable enabled should allow need with",
+                    word,
+                )
+        });
+        for word in wanted {
+            let Some(at) =
+                words::find(&said, word).or_else(|| words::find(&said, &format!("{word}s")))
+            else {
+                continue;
+            };
+            let before = said.get(..at).unwrap_or_default();
+            let mut near = before
+                .split(|letter: char| !words::is_letter(letter) && letter != '\'')
+                .rev();
+            let is_denied = near
+                .by_ref()
+                .filter(|word| !word.is_empty())
+                .take(2)
+                .any(|word| is_in("no not without don't exclude skip never kein keine ohne sin sans senza sem без", word));
+            return Some(!is_denied);
+        }
+        None
+    }
+
+    /// The one of several values that the prompt names.
+    pub(crate) fn option<'o>(&self, options: &'o [Json]) -> Option<&'o Json> {
+        let said = self.said().replace(['-', '_'], " ");
+        let mut best: Option<(usize, &Json)> = None;
+        for option in options {
+            let at = match option {
+                Json::Text(text) => mention(&said, text),
+                Json::Number(number) => self
+                    .entities
+                    .said_last()
+                    .find(|entity| entity.kind == Kind::Number && entity.number == *number)
+                    .map(|entity| entity.at),
+                _ => None,
+            };
+            // The first that is named, and of two at one place the longer one.
+            if let Some(at) = at
+                && best.is_none_or(|(first, other)| {
+                    at < first
+                        || at == first && option.text().map(str::len) > other.text().map(str::len)
+                })
+            {
+                best = Some((at, option));
+            }
+        }
+        best.map(|(_, option)| option)
+    }
+
+    /// How many things the prompt names that could each be the value of a property.
+    pub(crate) fn count(&self, key: &Key, is_number: bool) -> Vec<usize> {
+        let suits = |entity: &Entity| {
+            !entity.weak
+                && if is_number {
+                    number_score(key, entity) > 0
+                } else {
+                    text_score(key, entity) >= 5
+                }
+        };
+        let said = self
+            .free()
+            .filter(|(_, entity)| entity.at != usize::MAX && suits(entity));
+        let mut seen: Vec<&str> = Vec::new();
+        let mut found = Vec::new();
+        for (index, entity) in said {
+            if !seen.contains(&entity.text.as_str()) {
+                seen.push(&entity.text);
+                found.push(index);
+            }
+        }
+        found
+    }
+
+    /// The same with one of several things left, and the others taken to be used.
+    pub(crate) fn only(&self, kept: usize, of: &[usize]) -> Self {
+        let mut only = self.clone();
+        for &index in of.iter().filter(|&&index| index != kept) {
+            only.use_up(index);
+        }
+        only
+    }
+}
+
+/// Where a text of a choice is spoken of; its words may be joined in another way, and a
+/// temperature may be named by its letter.
+fn mention(said: &str, option: &str) -> Option<usize> {
+    let spoken: String = option
+        .chars()
+        .map(|letter| {
+            if matches!(letter, '_' | '-') {
+                ' '
+            } else {
+                words::lower(letter)
+            }
+        })
+        .collect();
+    if spoken.trim().is_empty() {
+        return None;
+    }
+    let by_sign = match spoken.as_str() {
+        "celsius" => said.find("°C"),
+        "fahrenheit" => said.find("°F"),
+        _ => None,
+    };
+    by_sign
+        .or_else(|| words::find(said, &spoken))
+        .or_else(|| words::find(said, &(words::singular(&spoken) + "s")))
+        .or_else(|| {
+            let one = words::singular(&spoken);
+            (one != spoken).then(|| words::find(said, &one)).flatten()
+        })
+}
+
+/// What a request is for: what stands behind `search for` and the like, and else all of it.
+fn object_of(said: &str) -> String {
+    const VERBS: [&str; 15] = [
+        "search the web for",
+        "search for",
+        "look up",
+        "look for",
+        "find information about",
+        "find me",
+        "find",
+        "tell me about",
+        "information about",
+        "information on",
+        "news about",
+        "google",
+        "search",
+        "suche nach",
+        "busca",
+    ];
+    let sentence = said
+        .split(['\n', '?', '!'])
+        .find(|sentence| !sentence.trim().is_empty())
+        .unwrap_or_default();
+    let found = VERBS.iter().find_map(|verb| {
+        let at = words::find(sentence, verb)?;
+        sentence.get(at + verb.len()..)
+    });
+    let object = found.unwrap_or(sentence).trim();
+    let object = object.split(". ").next().unwrap_or(object);
+    short(object.trim_matches(['.', ' ', '"', ':', ',', '“', '”']))
+}
+
+/// What stands behind a colon, as in `Summarize this: …`, or behind `saying`.
+fn behind_a_colon(said: &str) -> Option<String> {
+    let text = match said.split_once(": ").or_else(|| said.split_once(":\n")) {
+        Some((_, text)) => text,
+        None => {
+            let found = ["saying that", "saying", "that says"]
+                .iter()
+                .find_map(|verb| Some((words::find(said, verb)?, verb.len())));
+            let (at, length) = found?;
+            said.get(at + length..)?
+        }
+    };
+    Some(short(text.trim().trim_matches('"')))
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(TEXT_CHARACTERS).collect()
+}
+
+#[cfg(test)]
+mod tests;

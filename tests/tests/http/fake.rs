@@ -1,0 +1,172 @@
+//! What the embedded language model says: its content, and what that costs.
+
+use crate::host::SHARED;
+use serde_json::{Value, json};
+
+const CHAT: &str = "/v1/chat/completions";
+
+/// The fuel that one chat costs.
+async fn fuel_of(body: &Value) -> u64 {
+    let admin = SHARED.admin();
+    let key = admin
+        .post("/admin/keys", &json!({"name":"fuel","scopes":["infer"]}))
+        .await
+        .expect_status(201)
+        .json();
+    let caller = SHARED.anonymous().with_key(key["key"].as_str().unwrap());
+    let _ = caller.post(CHAT, body).await.expect_status(200);
+    let path = format!("/admin/keys/{}", key["id"].as_str().unwrap());
+    let shown = admin.get(&path).await.expect_status(200).json();
+    shown["usage"]["fuel"].as_u64().unwrap()
+}
+
+async fn answer(body: &Value) -> Value {
+    let answer = SHARED.anonymous().post(CHAT, body).await;
+    answer.expect_status(200).json()["choices"][0].clone()
+}
+
+fn chat(prompt: &str, more: Value) -> Value {
+    let mut body = json!({"model":"fake","seed":1,"messages":[{"role":"user","content":prompt}]});
+    for (name, value) in more.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    body
+}
+
+fn tool(name: &str, properties: Value) -> Value {
+    let required: Vec<&String> = properties.as_object().unwrap().keys().collect();
+    json!([{"type":"function","function":{"name":name,"parameters":{"type":"object",
+        "properties":properties,"required":required}}}])
+}
+
+/// The arguments of the calls of an answer, each with the name of its tool.
+fn calls(choice: &Value) -> Vec<(String, Value)> {
+    let calls = choice["message"]["tool_calls"].as_array();
+    calls
+        .into_iter()
+        .flatten()
+        .map(|call| {
+            let function = &call["function"];
+            let arguments = serde_json::from_str(function["arguments"].as_str().unwrap());
+            (
+                function["name"].as_str().unwrap().to_owned(),
+                arguments.unwrap(),
+            )
+        })
+        .collect()
+}
+
+fn object_of(choice: &Value) -> Value {
+    serde_json::from_str(choice["message"]["content"].as_str().unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn a_short_chat_is_cheap() {
+    // Chat is what load tests run against: these are a fifth more than words without meaning cost.
+    for (tokens, fuel_max) in [(1, 19_000), (32, 40_000), (1032, 740_000)] {
+        let more = json!({"max_tokens":tokens,"ignore_eos":true});
+        let fuel = fuel_of(&chat("Tell me about bell jars.", more)).await;
+        println!("{tokens} tokens: {fuel} of fuel");
+        assert!(fuel <= fuel_max, "{tokens} tokens cost {fuel}");
+    }
+}
+
+#[tokio::test]
+async fn arguments_take_the_words_of_the_prompt() {
+    let tools = tool(
+        "book_hotel",
+        json!({"city":{"type":"string"},"nights":{"type":"integer"}}),
+    );
+    let more = json!({"tools":tools,"tool_choice":"required"});
+    assert_eq!(
+        calls(&answer(&chat("Paris, 4 nights", more)).await),
+        [("book_hotel".to_owned(), json!({"city":"Paris","nights":4}))]
+    );
+    let tools = tool(
+        "send_email",
+        json!({
+            "to":{"type":"string","format":"email"},
+            "subject":{"type":"string"},
+            "priority":{"enum":["low","normal","high"]},
+        }),
+    );
+    let prompt =
+        "Send an email to ada@example.com with the subject \"Lunch on Friday\", high priority";
+    assert_eq!(
+        calls(&answer(&chat(prompt, json!({"tools":tools}))).await),
+        [(
+            "send_email".to_owned(),
+            json!({"to":"ada@example.com","subject":"Lunch on Friday","priority":"high"})
+        )]
+    );
+}
+
+#[tokio::test]
+async fn structured_answers_take_the_words_of_the_prompt_and_are_plausible_besides() {
+    let format = |schema: Value| json!({"response_format":{"type":"json_schema","json_schema":{"name":"answer","strict":true,"schema":schema}}});
+    let schema = json!({"type":"object","additionalProperties":false,
+        "required":["name","age","birthday","email","website","status"],"properties":{
+            "name":{"type":"string"},"age":{"type":"integer"},
+            "birthday":{"type":"string","format":"date"},"email":{"type":"string"},
+            "website":{"type":"string","format":"uri"},"status":{"enum":["active","gone"]}}});
+    let made = object_of(&answer(&chat("Extract: Jason is 25 years old", format(schema))).await);
+    assert_eq!(
+        (&made["name"], &made["age"], &made["status"]),
+        (&json!("Jason"), &json!(25), &json!("active"))
+    );
+    assert_eq!(made["email"], "jason@example.com");
+    assert!(made["birthday"].as_str().unwrap() < "2010");
+    assert!(made["website"].as_str().unwrap().starts_with("https://"));
+
+    let prompt = "Describe a city as JSON with the keys name, country and population.";
+    let made = object_of(
+        &answer(&chat(
+            prompt,
+            json!({"response_format":{"type":"json_object"}}),
+        ))
+        .await,
+    );
+    let keys: Vec<&String> = made.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["country", "name", "population"]);
+    assert!(made["population"].is_number());
+}
+
+#[tokio::test]
+async fn what_is_nested_as_deep_as_it_may_be_is_answered_or_refused() {
+    let deep = |levels: usize, end: &str, from: &str, to: &str| {
+        let text = from.repeat(levels) + end + &to.repeat(levels);
+        serde_json::from_str::<Value>(&text).unwrap()
+    };
+    let list = r#"{"type":"array","minItems":1,"items":"#;
+    let object = r#"{"type":"object","required":["a"],"properties":{"a":"#;
+    let choice = r#"{"anyOf":[{"type":"null"},"#;
+    let all = r#"{"allOf":["#;
+    for (levels, end, from, to) in [
+        (28, r#"{"type":"string"}"#, list, "}"),
+        (14, r#"{"type":"string"}"#, object, "}}"),
+        (
+            14,
+            r#"{"type":"string","pattern":"((((((((((((((a))))))))))))))+"}"#,
+            choice,
+            "]}",
+        ),
+        (14, r#"{"type":"string"}"#, all, "]}"),
+        (28, r#"{"not":{"type":"null"}}"#, r#"{"not":"#, "}"),
+    ] {
+        let inner = deep(levels, end, from, to);
+        let schema = json!({"type":"object","required":["x"],"properties":{"x":inner}});
+        let more = json!({"response_format":{"type":"json_schema","json_schema":{"name":"deep","schema":schema}}});
+        let answer = SHARED.anonymous().post(CHAT, &chat("Paris", more)).await;
+        assert!(
+            [200, 400].contains(&answer.status),
+            "{from}: {} {}",
+            answer.status,
+            answer.text()
+        );
+    }
+    let endless = json!({"$ref":"#/$defs/a","$defs":{"a":{"type":"object","required":["a"],
+        "properties":{"a":{"anyOf":[{"$ref":"#/$defs/a"}]}}}}});
+    let more = json!({"response_format":{"type":"json_schema","json_schema":{"name":"endless","schema":endless}}});
+    let answer = SHARED.anonymous().post(CHAT, &chat("Paris", more)).await;
+    assert_eq!(answer.status, 400, "{}", answer.text());
+}
