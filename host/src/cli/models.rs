@@ -334,6 +334,8 @@ fn details(version: &Value) -> Result<()> {
     )];
     let mut add = |label: &str, value: String| {
         if !value.is_empty() {
+            // The lines of a longer text stand below one another, and none at the margin.
+            let value = value.replace('\n', "\n                ");
             lines.push(format!("  {label:<13} {value}"));
         }
     };

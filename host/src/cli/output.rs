@@ -133,3 +133,22 @@ pub(super) fn spinner() -> ProgressBar {
     bar.enable_steady_tick(Duration::from_millis(100));
     bar
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Whatever a model, a bundle or a server says to a person.
+        #[test]
+        fn what_is_shown_drives_no_terminal_and_keeps_its_lines(text in any::<String>()) {
+            let text = format!("{text}\u{1b}[2J\u{9b}1m\r\u{202e}\n\t");
+            let shown = shown(&text);
+            let deceiving = shown.chars().find(|c| !matches!(c, '\n' | '\t') && deceives(*c));
+            prop_assert_eq!(deceiving, None);
+            let lines = |text: &str| text.matches('\n').count();
+            prop_assert_eq!(lines(&shown), lines(&text));
+        }
+    }
+}

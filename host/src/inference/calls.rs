@@ -142,7 +142,12 @@ impl TextCall {
             let place = || "parameters".to_owned();
             see.name(FieldKind::Schema, place, &parameter.name)?;
             if let Value::Text(text) = &mut parameter.value {
-                see.text(FieldKind::Schema, place, text)?;
+                // Options that are lists or objects come as their JSON.
+                if text.starts_with(['{', '[']) {
+                    see.json(FieldKind::Schema, place, text)?;
+                } else {
+                    see.text(FieldKind::Schema, place, text)?;
+                }
             }
         }
         // The model and the host each have these; they stay the same.

@@ -274,6 +274,28 @@ async fn control_characters_are_refused_or_kept_where_that_is_asked_for() {
         )
         .await;
     }
+    for (member, param) in [
+        (r#""stop":["a","\u0007"]"#, "stop[1]"),
+        (r#""parameters":{"p":"\u0001"}"#, "parameters"),
+        (r#""guided_regex":"\u001b""#, "parameters"),
+        (r#""chat_template_kwargs":{"a":["\u001b"]}"#, "parameters"),
+        (
+            r#""tools":[{"type":"function","function":{"name":"f","description":"\f"}}]"#,
+            "tools[0].function.description",
+        ),
+        (
+            r#""response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{"title":"\b"}}}"#,
+            "response_format.json_schema.schema",
+        ),
+    ] {
+        let hello = r#""messages":[{"role":"user","content":"hi"}]"#;
+        let body = format!(r#"{{"model":"fake",{hello},{member}}}"#);
+        let path = "/v1/chat/completions";
+        assert_refused(&host, path, &body, param, "control character").await;
+    }
+    let prompt = r#"{"model":"fake","prompt":["a","\f"]}"#;
+    let path = "/v1/completions";
+    assert_refused(&host, path, prompt, "prompt[1]", "control character").await;
     let input = r#"{"model":"fake","input":["a","\u001b[1m"]}"#;
     assert_refused(
         &host,
