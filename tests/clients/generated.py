@@ -3,8 +3,12 @@
 import sys
 
 from belljar_client import Client
+from belljar_client.api.anthropic import post_v1_messages
 from belljar_client.api.open_ai import post_v1_chat_completions, post_v1_embeddings
-from belljar_client.models import ChatMessage, ChatRequest, Completion, EmbeddingsRequest
+from belljar_client.api.open_inference_protocol import post_v2_models_name_infer
+from belljar_client.models import (AnthropicInputMessage, ChatMessage, ChatRequest, Completion,
+                                   EmbeddingsRequest, MessagesRequest, OpenInferenceInput,
+                                   OpenInferenceRequest)
 
 client = Client(base_url=sys.argv[1])
 request = ChatRequest(model="fake", max_tokens=5, stop=["never said"],
@@ -21,4 +25,12 @@ assert refused.status_code == 404 and refused.parsed.error.code == "model_not_fo
 
 vectors = post_v1_embeddings.sync(client=client, body=EmbeddingsRequest(model="fake", input_="x"))
 assert vectors.data[0].embedding
+# Nothing of the description was dropped: the other protocols are there, too.
+message = post_v1_messages.sync(client=client, body=MessagesRequest(
+    model="fake", max_tokens=5, messages=[AnthropicInputMessage(role="user", content="Say something.")]))
+assert message.content[0].type_ == "text" and message.content[0].text, message
+tensor = OpenInferenceInput(name="x", datatype="FP32", shape=[2], data=[1.0, 2.0])
+result = post_v2_models_name_infer.sync("echo", client=client,
+                                        body=OpenInferenceRequest(inputs=[tensor]))
+assert result.outputs[0].data == [1.0, 2.0], result
 print("generated client ok")

@@ -144,7 +144,7 @@ pub(super) fn complete(
             operation.operation_id = Some(format!("{verb}_{name}"));
             if let Some(policy) = policies.get(&(path.as_str(), &method)) {
                 operation.security = Some(security(policy.access));
-                add_refusals(operation, path, *policy);
+                add_refusals(operation, (&method, path), *policy);
             }
             for response in operation.responses.responses.values_mut() {
                 if let RefOr::T(response) = response
@@ -174,7 +174,8 @@ fn security(access: Access) -> Vec<SecurityRequirement> {
 }
 
 /// Adds each refusal that a route can answer with and does not describe itself.
-fn add_refusals(operation: &mut Operation, path: &str, policy: RoutePolicy) {
+fn add_refusals(operation: &mut Operation, route: (&Method, &str), policy: RoutePolicy) {
+    let path = route.1;
     let responses = &mut operation.responses.responses;
     responses.remove("4XX");
     responses.remove("5XX");
@@ -184,7 +185,7 @@ fn add_refusals(operation: &mut Operation, path: &str, policy: RoutePolicy) {
         Surface::OpenAi | Surface::Own => "ErrorEnvelope",
     };
     let has_body = operation.request_body.is_some();
-    for (status, description) in refusals(path, policy, has_body) {
+    for (status, description) in refusals(route, policy, has_body) {
         let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(schema)));
         let response = ResponseBuilder::new()
             .description(description)
@@ -197,7 +198,7 @@ fn add_refusals(operation: &mut Operation, path: &str, policy: RoutePolicy) {
 
 /// The refusals of a route: those of what stands before every route, and those of what it does.
 fn refusals(
-    path: &str,
+    (method, path): (&Method, &str),
     policy: RoutePolicy,
     has_body: bool,
 ) -> BTreeSet<(&'static str, &'static str)> {
@@ -236,13 +237,15 @@ fn refusals(
     if runs && answers_in_formats {
         all.insert(("406", "No format that the caller takes holds the answer."));
     }
-    if needs(Scope::ModelsWrite) || needs(Scope::Admin) {
+    let changes = method != Method::GET;
+    if changes && (needs(Scope::ModelsWrite) || needs(Scope::Admin)) {
         all.extend([
             ("409", "It is not in a state for that."),
             ("507", "There is no room to keep it."),
         ]);
     }
-    if needs(Scope::ModelsWrite) {
+    // What is sent to be kept can turn out not to work.
+    if has_body && needs(Scope::ModelsWrite) {
         all.insert(("422", "The content is understood, and does not work."));
     }
     all

@@ -156,6 +156,15 @@ struct ModelList {
     data: Vec<ModelView>,
 }
 
+/// A form with a bundle.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its description is used")]
+struct UploadForm {
+    /// The tar archive, plain or compressed.
+    #[schema(value_type = String, format = Binary)]
+    file: Vec<u8>,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct UploadQuery {
@@ -184,7 +193,7 @@ fn yes() -> bool {
         ("wait" = Option<bool>, Query, description = "answer when the version is ready, active or failed"),
         ("activate" = Option<bool>, Query, description = "whether it becomes the active version; true by default"),
     ),
-    request_body(content((Binary = "application/x-tar"), (Binary = "multipart/form-data"))),
+    request_body(content((Binary = "application/x-tar"), (UploadForm = "multipart/form-data"))),
     responses(
         (status = 201, description = "It is active or ready.", body = VersionView),
         (status = 202, description = "It is stored, and being worked on.", body = VersionView),
@@ -218,7 +227,7 @@ async fn upload(
         ("wait" = Option<bool>, Query, description = "answer when the version is ready, active or failed"),
         ("activate" = Option<bool>, Query, description = "whether it becomes the active version; true by default"),
     ),
-    request_body(content((Binary = "application/x-tar"), (Binary = "multipart/form-data"))),
+    request_body(content((Binary = "application/x-tar"), (UploadForm = "multipart/form-data"))),
     responses(
         (status = 201, description = "It is active or ready.", body = VersionView),
         (status = 202, description = "It is stored, and being worked on.", body = VersionView),

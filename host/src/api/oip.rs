@@ -243,7 +243,10 @@ async fn version_ready(
     post,
     path = "/v2/models/{name}/infer",
     tag = "Open Inference Protocol",
-    params(("name" = String, Path)),
+    params(
+        ("name" = String, Path),
+        ("inference-header-content-length" = Option<u64>, Header, description = "of the binary tensor extension: bytes of JSON before the tensors"),
+    ),
     request_body(content((InferRequest = "application/json"), (Binary = "application/octet-stream"))),
     responses(
         (status = 200, description = "The outputs.", content((InferResponse = "application/json"), (Binary = "application/octet-stream"))),
@@ -266,7 +269,11 @@ async fn infer_model(
     post,
     path = "/v2/models/{name}/versions/{version}/infer",
     tag = "Open Inference Protocol",
-    params(("name" = String, Path), ("version" = String, Path)),
+    params(
+        ("name" = String, Path),
+        ("version" = String, Path),
+        ("inference-header-content-length" = Option<u64>, Header, description = "of the binary tensor extension: bytes of JSON before the tensors"),
+    ),
     request_body(content((InferRequest = "application/json"), (Binary = "application/octet-stream"))),
     responses(
         (status = 200, description = "The outputs.", content((InferResponse = "application/json"), (Binary = "application/octet-stream"))),

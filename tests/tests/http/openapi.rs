@@ -67,6 +67,14 @@ fn security_and_refusals_follow_from_the_policies() {
         assert_eq!(responses["401"].is_object(), !is_open, "{method} {path}");
         let has_body = operation["requestBody"].is_object();
         assert_eq!(responses["413"].is_object(), has_body, "{method} {path}");
+        // What only looks can neither conflict nor lack room.
+        let changes = method != Method::GET && needs_key;
+        for status in ["409", "507"] {
+            let described = responses[status].is_object();
+            assert_eq!(described, changes, "{method} {path}: {status}");
+        }
+        let keeps = policy.access == Access::Scope(Scope::ModelsWrite) && has_body;
+        assert_eq!(responses["422"].is_object(), keeps, "{method} {path}");
         let counts = policy.counts != belljar::limits::Counts::Nothing;
         assert_eq!(responses["429"].is_object(), counts, "{method} {path}");
         let schema = &responses["400"]["content"]["application/json"]["schema"]["$ref"];
@@ -102,6 +110,16 @@ fn requests_and_answers_are_described_member_by_member() {
     assert!(
         text.contains("StringOrStrings") && text.contains("ToolChoiceOption"),
         "{text}"
+    );
+    // Each kind of block has a name: makers of clients drop what they cannot name.
+    let blocks = schema("AnswerBlock")["oneOf"].as_array().unwrap().clone();
+    assert!(blocks.iter().all(|block| block["$ref"].is_string()));
+    let form =
+        &openapi["paths"]["/models"]["post"]["requestBody"]["content"]["multipart/form-data"];
+    assert_eq!(form["schema"]["$ref"], "#/components/schemas/UploadForm");
+    assert_eq!(
+        schema("UploadForm")["properties"]["file"]["format"],
+        "binary"
     );
     for name in [
         "ActiveModelList",

@@ -20,6 +20,7 @@ pub(crate) struct Message {
     /// `assistant`.
     role: &'static str,
     model: String,
+    #[schema(value_type = Vec<BlockDescription>)]
     content: Vec<Block>,
     /// `end_turn`, `max_tokens`, `stop_sequence`, `tool_use` or `refusal`.
     stop_reason: Option<&'static str>,
@@ -51,9 +52,8 @@ impl From<&TextUsage> for Usage {
 }
 
 /// A block of an answer.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-#[schema(as = AnswerBlock)]
 enum Block {
     Text {
         text: String,
@@ -65,9 +65,47 @@ enum Block {
     ToolUse {
         id: String,
         name: String,
-        #[schema(value_type = Object)]
         input: Box<RawValue>,
     },
+}
+
+/// A block of an answer, as it is described: each kind has a name, which makers of clients need.
+#[derive(ToSchema)]
+#[schema(as = AnswerBlock)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its description is used")]
+enum BlockDescription {
+    Text(TextBlock),
+    Thinking(ThinkingBlock),
+    ToolUse(ToolUseBlock),
+}
+
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its description is used")]
+struct TextBlock {
+    /// `text`.
+    r#type: String,
+    text: String,
+}
+
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its description is used")]
+struct ThinkingBlock {
+    /// `thinking`.
+    r#type: String,
+    thinking: String,
+    signature: String,
+}
+
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its description is used")]
+struct ToolUseBlock {
+    /// `tool_use`.
+    r#type: String,
+    id: String,
+    name: String,
+    #[schema(value_type = Object)]
+    input: Box<RawValue>,
 }
 
 /// Why an answer ended.
