@@ -16,6 +16,7 @@ use crate::json::Json;
 use crate::logprobs;
 use crate::prose::Prose;
 use crate::random::{self, Random};
+use crate::results;
 use crate::schema::{self, Purpose, Sources};
 use crate::stops::Stops;
 use crate::tokens;
@@ -57,10 +58,8 @@ enum Body {
         made: u32,
         natural_length: u32,
     },
-    Json {
-        rest: String,
-        at: usize,
-    },
+    /// What is known to its end.
+    Written { rest: String, at: usize },
     Calls {
         calls: vec::IntoIter<Call>,
         current: Option<(u32, Call, usize)>,
@@ -78,7 +77,10 @@ impl Answer {
         let calls = tools::calls(request, &topics, &mut random)?;
         let body = if calls.is_empty() {
             match &request.response_format {
-                ResponseFormat::Text => text(request, topics, &mut random),
+                ResponseFormat::Text => match results::of_request(request) {
+                    findings if findings.is_empty() => text(request, topics, &mut random),
+                    findings => written(results::in_english(&findings)),
+                },
                 ResponseFormat::JsonObject => json(&structured(
                     request,
                     &fields::schema(request),
@@ -166,7 +168,7 @@ impl Answer {
                     natural_length,
                     prose,
                 } => !(made >= natural_length && prose.at_sentence_end()),
-                Body::Json { rest, at } => *at < rest.len(),
+                Body::Written { rest, at } => *at < rest.len(),
                 Body::Calls { calls, current, .. } => {
                     calls.len() > 0
                         || current
@@ -189,7 +191,7 @@ impl Answer {
                 *made = made.saturating_add(1);
                 Piece::Text(prose.next().0)
             }
-            Body::Json { rest, at } => match rest.get(*at..).and_then(tokens::split_first) {
+            Body::Written { rest, at } => match rest.get(*at..).and_then(tokens::split_first) {
                 Some((piece, _)) => {
                     *at += piece.len();
                     Piece::Text(piece.into())
@@ -322,7 +324,11 @@ fn text(request: &Request, topics: Vec<String>, random: &mut Random) -> Body {
 fn json(value: &Json) -> Body {
     let mut rest = String::new();
     value.write(&mut rest);
-    Body::Json { rest, at: 0 }
+    written(rest)
+}
+
+fn written(rest: String) -> Body {
+    Body::Written { rest, at: 0 }
 }
 
 /// A value that follows a schema.

@@ -11,7 +11,7 @@ use crate::json::Json;
 use crate::meaning::{Key, Meaning};
 use crate::values::{self, World};
 use crate::words::{self, is_in, lowered};
-use scores::{number_score, text_score, variants};
+use scores::{FROM_WORDS, TO_WORDS_ONLY, number_score, text_score, variants};
 
 /// How long a text of the prompt may be that becomes a value, in characters.
 const TEXT_CHARACTERS: usize = 240;
@@ -300,6 +300,34 @@ impl<'a> Filler<'a> {
             }
         }
         found
+    }
+
+    /// Leaves what is said within a part of the prompt, if anything is.
+    pub(crate) fn keep_within(&mut self, from: usize, to: usize) {
+        let is_within = |entity: &Entity| (from..to).contains(&entity.at) && !entity.weak;
+        if self.entities.list.iter().any(is_within) {
+            for (used, entity) in self.used.iter_mut().zip(&self.entities.list) {
+                *used |= !is_within(entity);
+            }
+        }
+    }
+
+    /// Whether things stand beside each other as those of a list do: nothing between them leads
+    /// from one to the other.
+    pub(crate) fn are_alike(&self, things: &[usize]) -> bool {
+        const BETWEEN_MAX: usize = 80;
+        let at = |index: &usize| self.entities.list.get(*index);
+        things.windows(2).all(|pair| {
+            let [Some(one), Some(other)] = [pair.first().and_then(at), pair.last().and_then(at)]
+            else {
+                return false;
+            };
+            let between = self.said().get(one.at..other.at).unwrap_or_default();
+            between.len() <= BETWEEN_MAX
+                && !between.contains('→')
+                && !is_in(TO_WORDS_ONLY, &other.before)
+                && !is_in(FROM_WORDS, &other.before)
+        })
     }
 
     /// The same with one of several things left, and the others taken to be used.

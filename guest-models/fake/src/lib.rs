@@ -15,7 +15,7 @@
 //!   is plausible where it says nothing
 //! - `fields`: a schema for who asks for JSON without one
 //! - `json`, `schema`, `pattern`: values that follow a JSON Schema
-//! - `tools`: which tools are called, and with what
+//! - `tools`: which tools are called, how often, and with what; `results`: what they answered
 //! - `logprobs`: how likely a piece would have been, and what else could have stood there
 //! - `stops`: where a stop string ends the text
 //! - `answer`: all of these in the order in which a model would write them
@@ -36,6 +36,7 @@ mod pattern;
 mod places;
 mod prose;
 mod random;
+mod results;
 mod schema;
 mod stops;
 mod tokens;

@@ -1,4 +1,6 @@
-//! Which tools are called, and with what.
+//! Which tools are called, how often, and with what.
+
+mod mentions;
 
 use alloc::format;
 use alloc::string::String;
@@ -10,9 +12,10 @@ use belljar_guest::text::{Prompt, Request, Role, Tool, ToolChoice};
 use crate::entities::Entities;
 use crate::fill::Filler;
 use crate::json::Json;
+use crate::meaning::Key;
 use crate::random::Random;
 use crate::schema::{self, Purpose, Sources};
-use crate::topics;
+use mentions::Mention;
 
 /// A call with its arguments as JSON.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,32 +27,37 @@ pub(crate) struct Call {
 
 /// How many calls one turn may hold.
 const CALLS_MAX: usize = 8;
-/// The shortest word of a tool's name that can tie it to the prompt.
-const WORD_MIN: usize = 3;
 
 /// The calls that this turn makes: none where the model answers in words.
 ///
-/// Where the choice is the model's, it calls the tools whose names share a word with what the
-/// user said last, and answers in words once a tool has answered; so a caller can steer it.
+/// Where the choice is the model's, it calls the tools that what the user said last speaks of,
+/// and answers in words once a tool has answered; so a caller can steer it. A tool is called once
+/// for each of several things.
 pub(crate) fn calls(
     request: &Request,
     topics: &[String],
     random: &mut Random,
 ) -> Result<Vec<Call>, Error> {
-    let chosen: Vec<&Tool> = match &request.tool_choice {
-        ToolChoice::Forbidden => Vec::new(),
+    if request.tools.is_empty() && request.tool_choice == ToolChoice::Automatic {
+        return Ok(Vec::new());
+    }
+    let whole = |tool| Mention { tool, at: 0 };
+    let entities = Entities::of_request(request);
+    let chosen: Vec<Mention<'_>> = match &request.tool_choice {
+        ToolChoice::Forbidden => return Ok(Vec::new()),
+        ToolChoice::Automatic if has_tool_answer(request) => return Ok(Vec::new()),
         ToolChoice::Named(name) => {
             let named = request.tools.iter().find(|tool| tool.name == *name);
-            Vec::from([named.ok_or_else(|| {
-                Error::invalid_input(format!("`tool_choice`: there is no tool `{name}`"))
-            })?])
+            let unknown = || format!("`tool_choice`: there is no tool `{name}`");
+            let named = named.ok_or_else(|| Error::invalid_input(unknown()))?;
+            Vec::from([whole(named)])
         }
-        ToolChoice::Automatic if has_tool_answer(request) => Vec::new(),
-        ToolChoice::Automatic => mentioned(request),
+        ToolChoice::Automatic => mentions::of(&request.tools, &entities.said),
         ToolChoice::Required => {
-            let mentioned = mentioned(request);
+            let mentioned = mentions::of(&request.tools, &entities.said);
             if mentioned.is_empty() {
-                random.one_of(&request.tools).into_iter().collect()
+                let any = random.one_of(&request.tools).map(whole);
+                any.into_iter().collect()
             } else {
                 mentioned
             }
@@ -60,26 +68,89 @@ pub(crate) fn calls(
             "`tool_choice`: a tool must be called, and there are none",
         ));
     }
-    let entities = if chosen.is_empty() {
-        Entities::default()
-    } else {
-        Entities::of_request(request)
-    };
     let most = if request.parallel_tool_calls {
         CALLS_MAX
     } else {
         1
     };
-    chosen
-        .into_iter()
-        .take(most)
-        .map(|tool| call(tool, &entities, topics, random))
-        .collect()
+    let mut calls = Vec::new();
+    for mention in &chosen {
+        let mut filler = Filler::new(&entities);
+        if chosen.len() > 1 {
+            // Each tool gets what is said behind its own word, as far as something is.
+            let next = chosen
+                .iter()
+                .map(|other| other.at)
+                .filter(|&at| at > mention.at)
+                .min();
+            let is_first = chosen.iter().all(|other| other.at >= mention.at);
+            let from = if is_first { 0 } else { mention.at };
+            filler.keep_within(from, next.unwrap_or(usize::MAX));
+        }
+        let schema = parameters(mention.tool)?;
+        for filler in each(&schema, filler) {
+            if calls.len() < most {
+                calls.push(call(mention.tool, &schema, filler, topics, random)?);
+            }
+        }
+    }
+    Ok(calls)
+}
+
+/// The schema of a tool's arguments; none where it takes none.
+fn parameters(tool: &Tool) -> Result<Option<Json>, Error> {
+    let Some(text) = tool.parameters.as_deref() else {
+        return Ok(None);
+    };
+    let schema = Json::parse(text).ok_or_else(|| {
+        Error::invalid_input(format!(
+            "`tools`: the parameters of `{}` are not JSON",
+            tool.name
+        ))
+    })?;
+    Ok(Some(schema))
+}
+
+/// What each call of a tool is filled from: one of several things each, where the prompt has
+/// several for one argument, and all of it otherwise.
+fn each<'a>(schema: &Option<Json>, filler: Filler<'a>) -> Vec<Filler<'a>> {
+    let properties = schema.as_ref().and_then(|schema| schema.get("properties"));
+    let properties = properties.and_then(Json::object).unwrap_or_default();
+    let mut several: Vec<Vec<usize>> = Vec::new();
+    for (name, property) in properties {
+        let is_number = match property.get("type").and_then(Json::text) {
+            Some("string") => false,
+            Some("integer" | "number") => true,
+            _ => continue,
+        };
+        if property.get("enum").is_some() {
+            continue;
+        }
+        let things = filler.count(&Key::new(name, &[], ""), is_number);
+        if !things.is_empty() {
+            several.push(things);
+        }
+    }
+    // Two arguments that the same things suit share them: a way from here to there is one call.
+    let things = several.iter().find(|things| {
+        let others = several
+            .iter()
+            .filter(|others| others.iter().any(|other| things.contains(other)));
+        things.len() > 1 && others.count() == 1 && filler.are_alike(things)
+    });
+    match things {
+        Some(things) => things
+            .iter()
+            .map(|&thing| filler.only(thing, things))
+            .collect(),
+        None => Vec::from([filler]),
+    }
 }
 
 fn call(
     tool: &Tool,
-    entities: &Entities,
+    schema: &Option<Json>,
+    filler: Filler<'_>,
     topics: &[String],
     random: &mut Random,
 ) -> Result<Call, Error> {
@@ -89,24 +160,18 @@ fn call(
         id.push(random.one_of(DIGITS).copied().map_or('0', char::from));
     }
     let mut arguments = String::new();
-    match tool.parameters.as_deref() {
+    match schema {
         None => arguments.push_str("{}"),
-        Some(text) => {
-            let schema = Json::parse(text).ok_or_else(|| {
-                Error::invalid_input(format!(
-                    "`tools`: the parameters of `{}` are not JSON",
-                    tool.name
-                ))
-            })?;
+        Some(schema) => {
             let sources = Sources {
                 name: &tool.name,
-                filler: Filler::new(entities),
+                filler,
                 topics,
                 purpose: Purpose::Arguments,
                 random,
             };
-            let value = schema::value(&schema, sources)
-                .map_err(|error| schema::within(error, "`tools`"))?;
+            let value =
+                schema::value(schema, sources).map_err(|error| schema::within(error, "`tools`"))?;
             let value = match value {
                 object @ Json::Object(_) => object,
                 // Arguments are always an object; a schema such as `{}` allows that too.
@@ -129,60 +194,5 @@ fn has_tool_answer(request: &Request) -> bool {
             .last()
             .is_some_and(|message| message.role == Role::Tool),
         _ => false,
-    }
-}
-
-/// The tools whose names share a word with what the user said last.
-fn mentioned(request: &Request) -> Vec<&Tool> {
-    if request.tools.is_empty() {
-        return Vec::new();
-    }
-    let mut said = String::new();
-    topics::for_each_user_text(request, |text| {
-        said.push_str(&text.to_ascii_lowercase());
-        said.push(' ');
-    });
-    let says = |word: &str| {
-        said.split(|letter: char| !letter.is_alphanumeric())
-            .any(|spoken| {
-                // `forecasts` speaks of `forecast`.
-                spoken == word || spoken.strip_suffix('s') == Some(word)
-            })
-    };
-    request
-        .tools
-        .iter()
-        .filter(|tool| words(&tool.name).iter().any(|word| says(word)))
-        .collect()
-}
-
-/// The words of a name such as `get_weather`, `get-weather` or `getWeather`, in lower case.
-fn words(name: &str) -> Vec<String> {
-    const SAY_NOTHING: [&str; 8] = ["and", "for", "from", "get", "run", "set", "the", "with"];
-    let mut words = Vec::from([String::new()]);
-    let mut last_was_lower = false;
-    for letter in name.chars() {
-        let begins = letter.is_ascii_uppercase() && last_was_lower;
-        last_was_lower = letter.is_ascii_lowercase();
-        if begins || !letter.is_alphanumeric() {
-            words.push(String::new());
-        }
-        if let Some(word) = words.last_mut().filter(|_| letter.is_alphanumeric()) {
-            word.push(letter.to_ascii_lowercase());
-        }
-    }
-    words.retain(|word| word.len() >= WORD_MIN && !SAY_NOTHING.contains(&word.as_str()));
-    words
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_taken_apart() {
-        assert_eq!(words("get_weather"), ["weather"]);
-        assert_eq!(words("sendEmail-toTeam"), ["send", "email", "team"]);
-        assert_eq!(words("HTTPFetch"), ["httpfetch"]);
     }
 }

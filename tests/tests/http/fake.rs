@@ -102,6 +102,50 @@ async fn arguments_take_the_words_of_the_prompt() {
 }
 
 #[tokio::test]
+async fn a_tool_is_called_for_each_thing_and_its_answers_are_taken_up() {
+    let tools = tool("get_weather", json!({"city":{"type":"string"}}));
+    let question = "What is the weather in Paris and Rome?";
+    let first = answer(&chat(question, json!({"tools":tools}))).await;
+    let cities: Vec<Value> = calls(&first)
+        .into_iter()
+        .map(|(_, arguments)| arguments)
+        .collect();
+    assert_eq!(cities, [json!({"city":"Paris"}), json!({"city":"Rome"})]);
+    assert_eq!(first["finish_reason"], "tool_calls");
+
+    let ids: Vec<&Value> = first["message"]["tool_calls"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|call| &call["id"])
+        .collect();
+    let messages = json!([
+        {"role":"user","content":question},
+        first["message"],
+        {"role":"tool","tool_call_id":ids[0],"content":"{\"temperature\":18,\"sky\":\"partly cloudy\"}"},
+        {"role":"tool","tool_call_id":ids[1],"content":"Sunny, 25°C"},
+    ]);
+    let second = answer(&chat("", json!({"tools":tools,"messages":messages}))).await;
+    assert_eq!(second["finish_reason"], "stop");
+    let text = second["message"]["content"].as_str().unwrap();
+    for expect in ["Paris", "18", "partly cloudy", "Rome", "Sunny, 25°C"] {
+        assert!(text.contains(expect), "{text}");
+    }
+    let more = json!({"tools":tools,"messages":messages,"tool_choice":"required"});
+    assert_eq!(answer(&chat("", more)).await["finish_reason"], "tool_calls");
+
+    let one = answer(&chat(
+        question,
+        json!({"tools":tools,"parallel_tool_calls":false}),
+    ))
+    .await;
+    assert_eq!(
+        calls(&one),
+        [("get_weather".to_owned(), json!({"city":"Paris"}))]
+    );
+}
+
+#[tokio::test]
 async fn structured_answers_take_the_words_of_the_prompt_and_are_plausible_besides() {
     let format = |schema: Value| json!({"response_format":{"type":"json_schema","json_schema":{"name":"answer","strict":true,"schema":schema}}});
     let schema = json!({"type":"object","additionalProperties":false,

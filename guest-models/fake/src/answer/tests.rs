@@ -311,6 +311,71 @@ fn tools_are_called_as_the_choice_says() {
 }
 
 #[test]
+fn a_tool_is_called_for_each_of_several_things() {
+    let schema = r#"{"type":"object","required":["city"],"properties":{"city":{"type":"string"}}}"#;
+    let called = |said: &str, tools: Vec<Tool>, parallel: bool| {
+        let mut request = ask(said);
+        request.tools = tools;
+        request.parallel_tool_calls = parallel;
+        run(&request).calls
+    };
+    let call = |name: &str, arguments: &str| (name.into(), arguments.into());
+    let weather = || vec![tool("get_weather", schema)];
+    let both = [
+        call("get_weather", r#"{"city":"Paris"}"#),
+        call("get_weather", r#"{"city":"Rome"}"#),
+    ];
+    assert_eq!(
+        called("What is the weather in Paris and Rome?", weather(), true),
+        both
+    );
+    assert_eq!(
+        called("Weather in Paris, and the weather in Rome", weather(), true),
+        both
+    );
+    assert_eq!(
+        called("What is the weather in Paris and Rome?", weather(), false),
+        both[..1]
+    );
+    assert_eq!(called("巴黎和罗马的天气", weather(), true).len(), 2);
+    let route = r#"{"type":"object","required":["origin","destination"],
+        "properties":{"origin":{"type":"string"},"destination":{"type":"string"}}}"#;
+    assert_eq!(
+        called(
+            "Find a flight from Paris to Rome",
+            vec![tool("find_flight", route)],
+            true
+        ),
+        [call(
+            "find_flight",
+            r#"{"origin":"Paris","destination":"Rome"}"#
+        )]
+    );
+    let time = || vec![tool("get_weather", schema), tool("get_time", schema)];
+    assert_eq!(
+        called(
+            "What is the weather in Paris, and the time in Tokyo?",
+            time(),
+            true
+        ),
+        [
+            call("get_weather", r#"{"city":"Paris"}"#),
+            call("get_time", r#"{"city":"Tokyo"}"#)
+        ]
+    );
+    let list = r#"{"type":"object","required":["cities"],
+        "properties":{"cities":{"type":"array","items":{"type":"string"}}}}"#;
+    assert_eq!(
+        called(
+            "Compare the weather in Paris and Rome",
+            vec![tool("weather", list)],
+            true
+        ),
+        [call("weather", r#"{"cities":["Paris","Rome"]}"#)]
+    );
+}
+
+#[test]
 fn a_tool_s_answer_is_answered_in_words() {
     let mut request = ask("");
     request.prompt = Prompt::Messages(vec![
@@ -318,7 +383,12 @@ fn a_tool_s_answer_is_answered_in_words() {
         message(Role::Tool, "{\"celsius\": 12}"),
     ]);
     request.tools = vec![tool("get_weather", "{}")];
-    assert_eq!(run(&request).finish, FinishReason::Stop);
+    let whole = run(&request);
+    assert_eq!((whole.finish, whole.calls.len()), (FinishReason::Stop, 0));
+    assert_eq!(whole.text, "Here is what I found: the celsius is 12.");
+    assert_eq!(tokens::count(&whole.text), whole.usage.1);
+    request.tool_choice = ToolChoice::Required;
+    assert_eq!(run(&request).finish, FinishReason::ToolCalls);
 }
 
 #[test]

@@ -10,7 +10,9 @@ use crate::meaning::{Key, Meaning};
 use crate::places;
 use crate::words::{self, is_in, lowered};
 
-const FROM_WORDS: &str = "from von aus de desde da из leaving departing";
+/// What leads away from a place, and to one; `in` and the like only say that it is there.
+pub(super) const FROM_WORDS: &str = "from von aus de desde da из leaving departing";
+pub(super) const TO_WORDS_ONLY: &str = "to nach para до into";
 const TO_WORDS: &str = "to nach a à para em в into going";
 const UNDER_WORDS: &str = "under below max maximum most than within to unter bis";
 const OVER_WORDS: &str = "over above min minimum least from ab über";
