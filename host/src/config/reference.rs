@@ -75,6 +75,7 @@ as `--set KEY=VALUE`. A key, variable or value that is not understood stops the 
 nearest known name. `belljar config show` prints what is in force and where it comes from.
 
 In the file a dot is a table: `sandbox.queue_max` is `queue_max` under `[sandbox]`.
+[examples/belljar.toml](examples/belljar.toml) is a file to begin with.
 
 SIGHUP makes a server read the file again. What is marked \"Reloads\" below takes its new value at
 once, with a line in the log; of everything else the log says that it waits for the next start. A

@@ -297,7 +297,7 @@ pub static SETTINGS: &[Setting] = &[
         "Injections within the window that make a ban.")
     .reloads(),
     setting!("conduct.oversized_bodies_max", abuse.oversized_bodies_max: Positive<u32>, "guard",
-        "Packed bodies made to burst over the limit, within the window, that make a ban; large ones do not count.")
+        "Small compressed bodies that unpack to more than `max_request_size`, within the window, that make a ban; large ones do not count.")
     .reloads(),
     setting!("conduct.rate_violations_max", abuse.rate_violations_max: Positive<u32>, "guard",
         "Requests over a rate limit within the window that make a ban.")
