@@ -33,6 +33,7 @@ use crate::http::{self, HttpState, Parts};
 use crate::inference::Inference;
 use crate::limits::{Limiter, Quotas, RateLimiter};
 use crate::models::{ModelError, Registry};
+use crate::stored::{StoredError, StoredObjects};
 use crate::telemetry::Metrics;
 
 /// A server that is ready to serve.
@@ -97,6 +98,9 @@ pub enum AppError {
     /// The sandbox.
     #[error(transparent)]
     Sandbox(#[from] StartError),
+    /// What callers have stored.
+    #[error("what is stored cannot be opened: {0}")]
+    Stored(#[from] StoredError),
     /// The registry.
     #[error("the models cannot be opened: {0}")]
     Models(#[from] ModelError),
@@ -187,6 +191,7 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
     )
     .await?;
     let screening = Screening::new(&settings.injection, settings.http.input.text_controls());
+    let stored = StoredObjects::open(db.clone(), clock.clone(), settings.stored).await?;
     let rates = RateLimiter::new(settings.limits.clone(), clock.clone());
     let state = HttpState::new(Parts {
         registry: registry.clone(),
@@ -195,6 +200,7 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
         audit: audit.clone(),
         bans: bans.clone(),
         screening: screening.clone(),
+        stored,
         inference: Inference::new(registry.clone(), screening.clone()),
         limiter: Limiter::new(
             rates.clone(),
@@ -388,6 +394,7 @@ impl App {
             sandbox: self.sandbox.clone(),
             metrics: self.metrics.clone(),
             bans: self.bans.clone(),
+            stored: self.state.stored().clone(),
             stop: stop.clone(),
         });
         let bans = self.bans.clone();

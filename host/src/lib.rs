@@ -22,4 +22,5 @@ pub mod inference;
 pub mod limits;
 pub mod models;
 pub mod net;
+pub mod stored;
 pub mod telemetry;

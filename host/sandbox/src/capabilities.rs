@@ -121,7 +121,7 @@ capabilities! {
     }
     routes: {
         Tensors tensors ["POST /infer", "POST /v2/models/{name}/infer"],
-        Text text ["POST /v1/chat/completions", "POST /v1/completions", "POST /v1/messages"],
+        Text text ["POST /v1/chat/completions", "POST /v1/completions", "POST /v1/responses", "POST /v1/messages"],
         Embeddings embeddings ["POST /v1/embeddings"],
     }
     nothing: {

@@ -2,8 +2,11 @@
 
 mod chat;
 mod completions;
+mod conversations;
 mod embeddings;
 mod models;
+mod objects;
+mod responses;
 pub(crate) mod wire;
 
 use super::Failures;
@@ -15,4 +18,6 @@ pub(super) fn routes() -> Routes {
         .merge(chat::routes())
         .merge(completions::routes())
         .merge(embeddings::routes())
+        .merge(responses::routes())
+        .merge(conversations::routes())
 }

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::auth::KeyStore;
 use crate::guard::Bans;
 use crate::models::Registry;
+use crate::stored::StoredObjects;
 use crate::telemetry::Metrics;
 
 /// The time between two rounds. A histogram keeps each of its samples until then: at 100 000
@@ -27,6 +28,7 @@ pub(super) struct Maintenance {
     pub(super) sandbox: Sandbox,
     pub(super) metrics: Metrics,
     pub(super) bans: Bans,
+    pub(super) stored: StoredObjects,
     pub(super) stop: CancellationToken,
 }
 
@@ -39,9 +41,14 @@ const USAGE_PERIOD: Duration = Duration::from_secs(5);
 
 /// Starts the maintenance; it ends with `stop`.
 pub(super) fn spawn(maintenance: Maintenance) -> JoinHandle<()> {
-    let (keys, stop) = (maintenance.keys.clone(), maintenance.stop.clone());
+    let (keys, stored) = (maintenance.keys.clone(), maintenance.stored.clone());
+    let stop = maintenance.stop.clone();
     tokio::spawn(async move {
-        tokio::join!(run(maintenance), keep_keys(keys, stop));
+        tokio::join!(
+            run(maintenance),
+            keep_keys(keys, stop.clone()),
+            keep_stored(stored, stop)
+        );
     })
 }
 
@@ -59,6 +66,23 @@ async fn keep_keys(keys: KeyStore, stop: CancellationToken) {
         // What was not written is tried again at the next tick.
         if let Err(error) = done {
             tracing::error!("the upkeep of the keys failed: {error}");
+        }
+    }
+}
+
+/// The time between two looks for stored things that are over.
+const STORED_PERIOD: Duration = Duration::from_secs(60);
+
+async fn keep_stored(stored: StoredObjects, stop: CancellationToken) {
+    let mut look = interval(STORED_PERIOD);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = look.tick() => {}
+        }
+        if let Err(error) = stored.remove_expired().await {
+            tracing::error!("what is over could not be removed from what is stored: {error}");
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::audit::{AuditConfig, OnFailure, SyslogTarget};
 use crate::guard::{AbuseConfig, InjectionConfig};
 use crate::http::{AllowedOrigin, PARSER_DEPTH_MAX, ProxyProtocol};
 use crate::net::{ForwardedHeader, NetworkAcl};
-use crate::{auth, http, limits, models, telemetry};
+use crate::{auth, http, limits, models, stored, telemetry};
 
 /// The values that a server is built from. Each module's part is that module's own type.
 #[derive(Clone, Debug)]
@@ -49,6 +49,8 @@ pub struct Settings {
     pub sandbox: SandboxConfig,
     /// Compilation.
     pub compiler: CompilerSettings,
+    /// What callers store.
+    pub stored: stored::Config,
 }
 
 /// The part of the compiler's configuration that people choose; the rest follows from the data
@@ -87,6 +89,7 @@ impl Default for Settings {
             models: models::Config::default(),
             sandbox: SandboxConfig::default(),
             compiler: CompilerSettings::default(),
+            stored: stored::Config::default(),
         }
     }
 }

@@ -459,6 +459,12 @@ pub static SETTINGS: &[Setting] = &[
     setting!("compiler.address_space_max", compiler.address_space_bytes_max: Bytes<u64>, "sandbox",
         "Address space of the compiling process. Its memory is capped at the same, or at its share \
          of three quarters of what the machine or the cgroup has."),
+    setting!("stored.retention", stored.retention: Time<Duration>, "stored",
+        "How long stored responses, conversations and chat completions are kept; 0 stores none."),
+    setting!("stored.key_bytes_max", stored.key_bytes_max: Bytes<u64>, "stored",
+        "Bytes that one key may have stored; beyond it its oldest go."),
+    setting!("stored.bytes_max", stored.bytes_max: Bytes<u64>, "stored",
+        "Bytes that all keys together may have stored; beyond it the oldest of whoever has the most go."),
 ];
 
 #[cfg(test)]

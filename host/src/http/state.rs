@@ -12,6 +12,7 @@ use crate::inference::Inference;
 use crate::limits::Limiter;
 use crate::models::{Readiness, Registry};
 use crate::net::{NetworkAcl, OriginRule};
+use crate::stored::StoredObjects;
 use crate::telemetry::Metrics;
 use arc_swap::ArcSwap;
 use axum::extract::FromRef;
@@ -148,6 +149,8 @@ pub struct Parts {
     pub metrics: Metrics,
     /// What runs the models.
     pub inference: Inference,
+    /// What callers have stored.
+    pub stored: StoredObjects,
     /// Rates and quotas.
     pub limiter: Limiter,
     /// The record of security events.
@@ -231,6 +234,10 @@ impl HttpState {
 
     pub(crate) fn inference(&self) -> &Inference {
         &self.0.inference
+    }
+
+    pub(crate) fn stored(&self) -> &StoredObjects {
+        &self.0.stored
     }
 
     pub(crate) fn limiter(&self) -> &Limiter {

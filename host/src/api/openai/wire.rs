@@ -19,8 +19,8 @@ mod tools;
 mod turns;
 mod usage;
 
-pub(crate) use answer::{Completion, Head};
-pub(crate) use chat::{ChatRequest, ChatStyle, TokenLimits, marks};
+pub(crate) use answer::{Completion, Head, Logprobs};
+pub(crate) use chat::{ChatRequest, ChatStyle, TokenLimits, marks, reasoning_effort};
 pub(crate) use completion_answer::{CompletionEvents, TextCompletion};
 pub(crate) use completions::{CompletionRequest, CompletionStyle};
 pub(crate) use embeddings::{EmbeddingList, EmbeddingsRequest, write_embeddings};

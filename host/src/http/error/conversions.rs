@@ -7,6 +7,7 @@ use crate::guard::{BanError, Violation};
 use crate::inference::{self, InferenceError, ScreenRefusal};
 use crate::limits::{LimitError, OverQuota, RateError};
 use crate::models::{ModelError, VersionState};
+use crate::stored::{StoredError, TooManyRuns};
 use belljar_sandbox::{CapHit, GuestError, RunError, Scope, Unit};
 use http::StatusCode;
 use std::convert::Infallible;
@@ -228,6 +229,32 @@ fn whole_seconds_up(wait: Duration) -> u64 {
     u64::try_from(wait.as_nanos().div_ceil(1_000_000_000))
         .unwrap_or(u64::MAX)
         .max(1)
+}
+
+impl From<TooManyRuns> for ApiError {
+    fn from(error: TooManyRuns) -> Self {
+        const RETRY_AFTER_S: u64 = 5;
+        Self::overloaded(sentence(&error.to_string()), RETRY_AFTER_S)
+    }
+}
+
+impl From<StoredError> for ApiError {
+    fn from(error: StoredError) -> Self {
+        let text = error.to_string();
+        if error.is_out_of_space() {
+            return Self::disk_full(text);
+        }
+        match error {
+            StoredError::NotFound => Self::not_found("not_found", text),
+            StoredError::TooLarge { .. } => Self::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                ErrorType::InvalidRequest,
+                "too_large_to_store",
+                format!("{text} (the setting `stored.key_bytes_max`); send `store`: false"),
+            ),
+            StoredError::Db(_) => Self::internal(text),
+        }
+    }
 }
 
 impl From<KeyError> for ApiError {

@@ -106,7 +106,7 @@ struct Function {
 
 /// The log-probabilities of tokens.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Logprobs {
+pub(crate) struct Logprobs {
     content: Vec<TokenLogprob>,
     refusal: Option<String>,
 }
@@ -130,6 +130,14 @@ struct TopLogprob {
 pub(super) const UNLIKELY: f32 = -9_999.0;
 
 impl Logprobs {
+    /// The tokens of a text, each as it is written.
+    pub(crate) fn list(tokens: Vec<Token>) -> Vec<serde_json::Value> {
+        let tokens = tokens.into_iter().map(TokenLogprob::of);
+        tokens
+            .filter_map(|token| serde_json::to_value(token).ok())
+            .collect()
+    }
+
     pub(super) fn of(tokens: Vec<Token>) -> Self {
         Self {
             content: tokens.into_iter().map(TokenLogprob::of).collect(),

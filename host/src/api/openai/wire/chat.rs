@@ -248,7 +248,7 @@ impl ChatRequest {
             response_format,
             reasoning_effort: self
                 .reasoning_effort
-                .map(|effort| reasoning_effort(&effort))
+                .map(|effort| reasoning_effort(&effort, "reasoning_effort"))
                 .transpose()?,
             choice: 0,
             parameters,
@@ -384,7 +384,8 @@ pub(super) fn stops(stop: Option<StringOrList<String>>) -> Result<Vec<String>, A
     Ok(stops)
 }
 
-fn reasoning_effort(effort: &str) -> Result<ReasoningEffort, ApiError> {
+/// How hard the model is to think, as the member `param` says.
+pub(crate) fn reasoning_effort(effort: &str, param: &str) -> Result<ReasoningEffort, ApiError> {
     Ok(match effort {
         "none" => ReasoningEffort::None,
         "minimal" => ReasoningEffort::Minimal,
@@ -394,7 +395,7 @@ fn reasoning_effort(effort: &str) -> Result<ReasoningEffort, ApiError> {
         "high" | "xhigh" | "max" => ReasoningEffort::High,
         _ => {
             let message = "expected `none`, `minimal`, `low`, `medium`, `high`, `xhigh` or `max`";
-            return Err(ApiError::invalid_argument("reasoning_effort", message));
+            return Err(ApiError::invalid_argument(param, message));
         }
     })
 }

@@ -50,6 +50,11 @@ pub(crate) struct Others {
 }
 
 impl<T> Sifted<T> {
+    /// The members that the request's type has.
+    pub(crate) fn known(&self) -> &T {
+        &self.known
+    }
+
     /// Sorts the members that the request's type does not have: what other servers know becomes an
     /// option for the model, what nobody knows is refused or passed over.
     pub(crate) fn settle(self, unknown: UnknownMembers) -> Result<(T, Others), ApiError> {
