@@ -2,10 +2,12 @@
 //! one. An error's text never repeats a value of the body: only names, types and places.
 
 mod input;
+mod objects;
 mod words;
 mod write;
 
 pub use input::{InputConfig, InvalidUnknownMembers, PARSER_DEPTH_MAX, UnknownMembers};
+use objects::Objects;
 use words::{Field, reword};
 use write::is_json;
 pub(crate) use write::{APPLICATION_JSON, write_string};
@@ -149,7 +151,7 @@ pub(crate) fn check(body: &[u8], bounds: &Bounds) -> Result<(), ApiError> {
 /// Reads a whole body as JSON.
 pub(crate) fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
     // Keeping track of the path costs on each field, so it is done for bodies that failed.
-    let first = match serde_json::from_slice::<T>(body) {
+    let first = match whole::<T>(body) {
         Ok(value) => return Ok(value),
         Err(error) => error,
     };
@@ -157,7 +159,7 @@ pub(crate) fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
         return Err(ApiError::invalid_json(describe(&first)));
     }
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
+    match serde_path_to_error::deserialize::<_, T>(Objects(&mut deserializer)) {
         Ok(_) => Err(ApiError::invalid_json(describe(&first))),
         Err(error) => {
             let path = match error.path().to_string() {
@@ -167,6 +169,13 @@ pub(crate) fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
             Err(refusal(&path, &error.into_inner().to_string()))
         }
     }
+}
+
+fn whole<T: DeserializeOwned>(body: &[u8]) -> Result<T, serde_json::Error> {
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let value = T::deserialize(Objects(&mut deserializer))?;
+    deserializer.end()?;
+    Ok(value)
 }
 
 /// Words a failure to read JSON.

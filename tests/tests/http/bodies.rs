@@ -6,7 +6,7 @@ use belljar_tests::RawConnection;
 use flate2::write::GzEncoder;
 use flate2::{Compression, GzBuilder};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::io::Write;
 use std::sync::LazyLock;
 
@@ -313,4 +313,43 @@ async fn what_is_unpacked_is_screened() {
     let body = gzip(body.to_string().as_bytes());
     let answer = packed(&SHARED, "/v1/chat/completions", "gzip", body).await;
     assert_eq!(answer, (400, "injection_detected".into()));
+}
+
+/// Lists whose items are what the members of the object would be, in some order.
+#[tokio::test]
+async fn a_list_is_no_object() {
+    let admin = SHARED.admin();
+    let hello = json!([{"role":"user","content":"hi"}]);
+    let chat = |name: &str, value: Value| {
+        let mut body = json!({"model":"fake","max_tokens":1,"messages":hello});
+        body[name] = value;
+        ("/v1/chat/completions", body)
+    };
+    for (path, body) in [
+        ("/v1/chat/completions", json!(["fake", hello])),
+        chat("messages", json!([["user", "hi"]])),
+        chat("response_format", json!(["text", null])),
+        chat("tools", json!([["function", {"name":"f"}, null]])),
+        (
+            "/v1/chat/completions",
+            json!({"model":"fake","stream":true,"stream_options":[true],"messages":hello}),
+        ),
+        ("/v1/completions", json!(["fake", "x"])),
+        ("/v1/embeddings", json!(["fake", "x", null, null, null])),
+        (
+            "/v1/messages",
+            json!({"model":"fake","max_tokens":1,"messages":[["user", "hi"]]}),
+        ),
+        ("/v2/repository/index", json!([true])),
+        ("/admin/keys", json!(["n", ["infer"]])),
+        ("/admin/exemptions", json!(["192.0.2.0/24"])),
+    ] {
+        let answer = admin.post(path, &body).await;
+        assert_eq!(answer.status, 400, "{path} {body}: {}", answer.text());
+        assert!(
+            answer.text().contains("expected an object, found a list"),
+            "{path} {body}: {}",
+            answer.text()
+        );
+    }
 }
