@@ -7,7 +7,15 @@ use super::environment::NotUnicode;
 /// The protocols of a port, as both write them.
 const PROTOCOLS: [&str; 3] = ["TCP", "UDP", "SCTP"];
 /// What may follow the protocol: Kubernetes writes the first three, Docker all.
-const PORT_PARTS: [&str; 5] = ["ADDR", "PORT", "PROTO", "PORT_START", "PORT_END"];
+const PORT_PARTS: [&str; 7] = [
+    "ADDR",
+    "PORT",
+    "PROTO",
+    "START",
+    "END",
+    "PORT_START",
+    "PORT_END",
+];
 
 /// Those of the names, without the prefix of the program, that a Service or a link has made. What
 /// is a setting is not asked about.
@@ -73,6 +81,8 @@ mod tests {
             ("PORT_8000_TCP", "tcp://10.96.0.9:8000"),
             ("PORT_8000_TCP_ADDR", "10.96.0.9"),
             ("PORT_8000_TCP_PORT", "8000"),
+            ("PORT_8000_TCP_START", "tcp://172.17.0.5:8000"),
+            ("PORT_8000_TCP_END", "tcp://172.17.0.5:8002"),
             ("PORT_8000_TCP_PROTO", "tcp"),
             ("PORT_53_UDP_PROTO", "udp"),
             ("PORT_9_SCTP", "sctp://10.96.0.9:9"),
