@@ -115,7 +115,10 @@ pub enum DbError {
         path: PathBuf,
     },
     /// The database is damaged, newer than this program, or the disk fails.
-    #[error("the database {path} cannot be opened: {source}")]
+    #[error(
+        "the database {path} cannot be opened: {source}{}",
+        without_room(source)
+    )]
     Open {
         /// The database file.
         path: PathBuf,
@@ -130,6 +133,15 @@ pub enum DbError {
         /// The failure of the migration.
         source: sqlx::migrate::MigrateError,
     },
+}
+
+/// What an operator can do about it, where SQLite speaks of the disk in numbers.
+fn without_room(error: &sqlx::Error) -> &'static str {
+    if is_out_of_space(error) {
+        "; there seems to be no room on its disk"
+    } else {
+        ""
+    }
 }
 
 /// Whether a connection may be used again. One whose commit failed may not.
@@ -318,6 +330,17 @@ fn make_private(path: &Path) -> Result<(), DbError> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn a_start_on_a_full_disk_says_so() {
+        let told = |code| {
+            let source = sqlx::Error::Io(io::Error::from_raw_os_error(code));
+            let path = "belljar.db".into();
+            DbError::Open { path, source }.to_string()
+        };
+        assert!(told(28).ends_with("no room on its disk"), "{}", told(28));
+        assert!(!told(5).contains("no room"), "{}", told(5));
+    }
 
     #[tokio::test]
     async fn two_servers_cannot_share_a_directory() {
