@@ -112,7 +112,7 @@ mod tests {
         let chunks = ["a", "b", "c"].map(|text| word(text, 0));
         let (run, taken) = script::run(sink, chunks, Then::Silence);
         let (events, end) = Collector::whole(run.await.unwrap(), Instant::now()).await;
-        assert_eq!(events.len(), 2, "a word and the end");
+        assert_eq!(events.len(), 3, "a word, what it was cut at, and the end");
         assert_eq!(taken.chunks(), 2, "the guest is not asked again");
         assert_eq!((end.usage.completion_tokens, end.cost.fuel), (2, 7));
         assert_eq!(meter.tokens(), 2);

@@ -409,7 +409,8 @@ mod tests {
         let end = || Content::Finish(FinishReason::Stop);
         assert_eq!(take(&[], vec![words("one "), end()]), (Ok(go), 2));
         let cut = ControlFlow::Break(());
-        assert_eq!(take(&["two"], vec![words("one two "), end()]), (Ok(cut), 2));
+        // With the string that it was cut at.
+        assert_eq!(take(&["two"], vec![words("one two "), end()]), (Ok(cut), 3));
         assert_eq!(
             take(
                 &[],
