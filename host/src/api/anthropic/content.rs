@@ -302,12 +302,9 @@ impl InputMessage {
                         "tool_use" => tool_calls.push(block.into_call(&place, size)?),
                         // What the model thought is its own, and it does not get it back; what
                         // tools of Anthropic's service did has no counterpart here.
-                        "thinking"
-                        | "redacted_thinking"
-                        | "server_tool_use"
-                        | "web_search_tool_result"
-                        | "web_fetch_tool_result"
-                        | "code_execution_tool_result" => {}
+                        "thinking" | "redacted_thinking" | "server_tool_use"
+                        | "container_upload" => {}
+                        kind if kind.ends_with("_tool_result") => {}
                         _ => {
                             let message = "expected `text`, `tool_use`, `thinking` or \
                                 `redacted_thinking`";

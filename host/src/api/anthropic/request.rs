@@ -73,6 +73,15 @@ pub(crate) struct MessagesRequest {
     #[expect(dead_code, reason = "there is one place, this one")]
     inference_geo: Option<String>,
     #[schema(value_type = Option<Object>)]
+    #[expect(dead_code, reason = "nothing is cached on request")]
+    diagnostics: Option<Box<RawValue>>,
+    #[expect(dead_code, reason = "there is one speed, the model's")]
+    speed: Option<String>,
+    #[expect(dead_code, reason = "callers are told apart by their keys")]
+    user_profile_id: Option<String>,
+    #[expect(dead_code, reason = "there is one workspace, this one")]
+    workspace_id: Option<String>,
+    #[schema(value_type = Option<Object>)]
     #[expect(dead_code, reason = "only the raw member is taken")]
     betas: Option<Box<RawValue>>,
 }
@@ -92,6 +101,22 @@ pub(crate) struct CountRequest {
     thinking: Option<Thinking>,
     output_config: Option<OutputConfig>,
     output_format: Option<Format>,
+    // What follows is taken, and without effect here.
+    #[schema(value_type = Option<Object>)]
+    #[expect(dead_code, reason = "nothing is cached on request")]
+    cache_control: Option<Box<RawValue>>,
+    #[schema(value_type = Option<Object>)]
+    #[expect(dead_code, reason = "the caller keeps its own context")]
+    context_management: Option<Box<RawValue>>,
+    #[schema(value_type = Option<Object>)]
+    #[expect(dead_code, reason = "models here have no network")]
+    mcp_servers: Option<Box<RawValue>>,
+    #[expect(dead_code, reason = "there is one speed, the model's")]
+    speed: Option<String>,
+    #[expect(dead_code, reason = "callers are told apart by their keys")]
+    user_profile_id: Option<String>,
+    #[expect(dead_code, reason = "there is one workspace, this one")]
+    workspace_id: Option<String>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -411,7 +436,7 @@ const OF_THE_SERVICE: [&str; 6] = [
     "advisor_",
 ];
 /// Types of tools that the caller runs and the model knows without a schema.
-const KNOWN_TO_MODELS: [&str; 4] = ["bash_", "text_editor_", "computer_", "memory_"];
+const KNOWN_TO_MODELS: [&str; 5] = ["bash_", "text_editor_", "computer_", "memory_", "browser_"];
 
 fn tools(tools: Option<Vec<Tool>>, size: &mut PromptSize) -> Result<Vec<text::Tool>, ApiError> {
     let tools = tools.unwrap_or_default();
@@ -429,9 +454,9 @@ fn tools(tools: Option<Vec<Tool>>, size: &mut PromptSize) -> Result<Vec<text::To
             let message = "expected `custom`, or the type of a tool of Anthropic's";
             return Err(ApiError::invalid_argument(place("type"), message));
         }
-        let name = tool
-            .name
-            .ok_or_else(|| ApiError::missing_argument(place("name")))?;
+        // A set of tools that models know goes by its type.
+        let name = tool.name.or_else(|| is_known.then(|| kind.to_owned()));
+        let name = name.ok_or_else(|| ApiError::missing_argument(place("name")))?;
         check_name(&name, &place("name"))?;
         if all.iter().any(|other| other.name == name) {
             let message = "tool names must be unique";

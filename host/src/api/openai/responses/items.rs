@@ -57,7 +57,7 @@ pub(super) struct Turn {
 }
 
 /// Items that the model has no use for: what it thought, and what tools of OpenAI's service did.
-const PASSED_OVER: [&str; 19] = [
+const PASSED_OVER: [&str; 25] = [
     "reasoning",
     "compaction",
     "web_search_call",
@@ -77,6 +77,12 @@ const PASSED_OVER: [&str; 19] = [
     "mcp_approval_request",
     "mcp_approval_response",
     "tool_search_call",
+    "tool_search_output",
+    "additional_tools",
+    "configuration_update",
+    "compaction_trigger",
+    "program",
+    "program_output",
 ];
 
 /// The input of a request as a list of items, each an object with an id and a type. The rest of

@@ -77,6 +77,28 @@ pub(crate) struct ResponseRequest {
     prompt_cache_key: Option<String>,
     #[expect(dead_code, reason = "only its type is checked")]
     prompt_cache_retention: Option<String>,
+    /// Must be null: prompts are not stored here.
+    #[schema(value_type = Option<Object>)]
+    prompt: Option<Box<RawValue>>,
+    // What follows is about OpenAI's own service: taken, and without effect here.
+    #[schema(value_type = Option<Object>)]
+    #[expect(dead_code, reason = "there are no programs to ask for")]
+    access_programs: Option<Box<RawValue>>,
+    #[schema(value_type = Option<Object>)]
+    #[expect(dead_code, reason = "work in the background has no windows here")]
+    background_options: Option<Box<RawValue>>,
+    #[schema(value_type = Option<Object>)]
+    #[expect(dead_code, reason = "the caller keeps its own context")]
+    context_management: Option<Box<RawValue>>,
+    #[schema(value_type = Option<Object>)]
+    #[expect(dead_code, reason = "text is what is generated")]
+    image: Option<Box<RawValue>>,
+    #[schema(value_type = Option<Object>)]
+    #[expect(dead_code, reason = "the screening is the server's own")]
+    moderation: Option<Box<RawValue>>,
+    #[schema(value_type = Option<Object>)]
+    #[expect(dead_code, reason = "nothing is cached")]
+    prompt_cache_options: Option<Box<RawValue>>,
     service_tier: Option<String>,
     /// Options that only this model knows: booleans, numbers and strings.
     #[schema(value_type = Option<HashMap<String, PlainValue>>)]
@@ -186,6 +208,14 @@ impl ResponseRequest {
                  'previous_response_id' or 'conversation'.",
             )
             .at("conversation".to_owned()));
+        }
+        if self
+            .prompt
+            .as_ref()
+            .is_some_and(|prompt| prompt.get() != "null")
+        {
+            let message = "there are no stored prompts; send `instructions` and `input`";
+            return Err(ApiError::invalid_argument("prompt", message));
         }
         if self.is_background() && !self.stores() {
             let message = "`background` needs `store` to be true";

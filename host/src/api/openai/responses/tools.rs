@@ -31,7 +31,7 @@ struct Choice {
 }
 
 /// Types of tools that run in OpenAI's service, by how they begin; here they are not there.
-const OF_THE_SERVICE: [&str; 13] = [
+const OF_THE_SERVICE: [&str; 14] = [
     "web_search",
     "file_search",
     "code_interpreter",
@@ -42,6 +42,7 @@ const OF_THE_SERVICE: [&str; 13] = [
     "shell",
     "apply_patch",
     "tool_search",
+    "programmatic_tool_calling",
     "namespace",
     "container",
     "skill",
