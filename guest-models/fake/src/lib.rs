@@ -1,5 +1,5 @@
-//! A deterministic stand-in for a language model: chat with tools and structured answers, and
-//! embeddings. The same request gives the same answer, and a client that works with it should
+//! A deterministic stand-in for a language model: chat with tools and structured answers,
+//! embeddings, and rankings. The same request gives the same answer, and a client that works with it should
 //! work with the real thing: every option that changes the shape of an answer is respected.
 //!
 //! It has to be fast, because it is what load tests run against, and it runs in a fresh instance
@@ -20,6 +20,7 @@
 //! - `stops`: where a stop string ends the text
 //! - `answer`: all of these in the order in which a model would write them
 //! - `embed`: vectors
+//! - `rank`: which documents answer a query
 #![cfg_attr(target_family = "wasm", no_std)]
 
 extern crate alloc;
@@ -36,6 +37,7 @@ mod pattern;
 mod places;
 mod prose;
 mod random;
+mod rank;
 mod results;
 mod schema;
 mod stops;
@@ -45,11 +47,12 @@ mod topics;
 mod values;
 mod words;
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use belljar_guest::embeddings::{Input, Response};
 use belljar_guest::text::{Generate, Request};
-use belljar_guest::{Embeddings, Error, Text};
+use belljar_guest::{Embeddings, Error, Ranking, Text, ranking};
 
 struct Fake;
 
@@ -65,5 +68,11 @@ impl Embeddings for Fake {
     }
 }
 
+impl Ranking for Fake {
+    fn rank(query: String, documents: Vec<String>) -> Result<ranking::Response, Error> {
+        Ok(rank::rank(&query, &documents))
+    }
+}
+
 belljar_guest::without_std!();
-belljar_guest::export!(Fake: text, embeddings);
+belljar_guest::export!(Fake: text, embeddings, ranking);

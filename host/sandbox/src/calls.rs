@@ -5,7 +5,7 @@ use crate::{
     fault::short,
     run::{Call, RunContext},
     tensor::{check_metadata, check_tensors, datatype_name},
-    wit::{embeddings, tensors, types},
+    wit::{embeddings, ranking, tensors, types},
 };
 use wasmtime::component::Instance;
 
@@ -181,6 +181,60 @@ fn check_vectors(
     Ok(())
 }
 
+pub(crate) struct Rank {
+    pub(crate) query: String,
+    pub(crate) documents: Vec<String>,
+}
+
+impl Call for Rank {
+    type Output = ranking::Response;
+
+    async fn call(
+        self,
+        context: &mut RunContext,
+        instance: Instance,
+    ) -> Result<Self::Output, RunError> {
+        let guest = context.ranking(&instance)?;
+        let answer = guest
+            .call_rank(&mut context.store, &self.query, &self.documents)
+            .await;
+        let mut response = answer
+            .map_err(|error| context.fault(&error))?
+            .map_err(|error| context.guest_error(error))?;
+        check_scores(&response.scores, self.documents.len())?;
+        // The contract wants the best first; who sorts anew need not believe it.
+        response
+            .scores
+            .sort_by(|one, other| other.relevance.total_cmp(&one.relevance));
+        context.add_output((response.scores.len() as u64).saturating_mul(8))?;
+        Ok(response)
+    }
+}
+
+fn check_scores(scores: &[ranking::Score], documents: usize) -> Result<(), RunError> {
+    let invalid = |reason: String| Err(RunError::InvalidOutput { reason });
+    if scores.len() != documents {
+        return invalid(format!("{} scores for {documents} documents", scores.len()));
+    }
+    let mut is_scored = vec![false; documents];
+    for score in scores {
+        match is_scored.get_mut(score.index as usize) {
+            Some(before @ false) => *before = true,
+            Some(true) => return invalid(format!("two scores for document {}", score.index)),
+            None => {
+                return invalid(format!(
+                    "a score for document {} of {documents}",
+                    score.index
+                ));
+            }
+        }
+        if !score.relevance.is_finite() {
+            return invalid("a score is NaN or infinite".into());
+        }
+    }
+    Ok(())
+}
+
 pub(crate) struct Probe;
 
 impl Call for Probe {
@@ -227,6 +281,25 @@ mod tests {
             check_declared(&[], &declared).is_ok(),
             "fewer may be asked for"
         );
+    }
+
+    #[test]
+    fn each_document_has_one_finite_score() {
+        let scores = |list: &[(u32, f32)]| {
+            let score = |&(index, relevance): &(u32, f32)| ranking::Score { index, relevance };
+            list.iter().map(score).collect::<Vec<_>>()
+        };
+        assert!(check_scores(&scores(&[(1, 0.5), (0, -3.0)]), 2).is_ok());
+        assert!(check_scores(&[], 0).is_ok());
+        for wrong in [
+            &[(0, 0.5)][..],
+            &[(0, 0.5), (0, 0.5)],
+            &[(0, 0.5), (2, 0.5)],
+            &[(0, 0.5), (1, f32::NAN)],
+            &[(0, f32::INFINITY), (1, 0.5)],
+        ] {
+            assert!(check_scores(&scores(wrong), 2).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

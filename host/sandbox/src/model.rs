@@ -2,11 +2,11 @@
 
 use crate::{
     Budget, CheckedRequest, Completed, Inspection, RunError, RunLabel,
-    calls::{Embed, Infer, Metadata, Probe},
+    calls::{Embed, Infer, Metadata, Probe, Rank},
     generation::{ChunkSink, Generate, Generated},
     loaded::Loaded,
     run::{self, RunHandle},
-    wit::{embeddings, tensors, text},
+    wit::{embeddings, ranking, tensors, text},
 };
 use std::sync::Arc;
 
@@ -75,6 +75,20 @@ impl ReadyModel {
         label: &RunLabel,
     ) -> Result<Completed<embeddings::Response>, RunError> {
         run::run(&self.0, Embed { inputs, dimensions }, budget, label).await
+    }
+
+    /// Says how well documents answer a query, the best first.
+    ///
+    /// # Errors
+    /// See [`RunError`].
+    pub async fn rank(
+        &self,
+        query: String,
+        documents: Vec<String>,
+        budget: &Budget,
+        label: &RunLabel,
+    ) -> Result<Completed<ranking::Response>, RunError> {
+        run::run(&self.0, Rank { query, documents }, budget, label).await
     }
 
     /// Begins a text, which goes to `sink` as the model gives it. Returns once the run has had

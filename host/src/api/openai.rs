@@ -6,6 +6,7 @@ mod conversations;
 mod embeddings;
 mod models;
 mod objects;
+mod ranking;
 mod responses;
 pub(crate) mod wire;
 
@@ -18,6 +19,7 @@ pub(super) fn routes() -> Routes {
         .merge(chat::routes())
         .merge(completions::routes())
         .merge(embeddings::routes())
+        .merge(ranking::routes())
         .merge(responses::routes())
         .merge(conversations::routes())
 }

@@ -282,6 +282,80 @@ impl Texts for EmbeddingCall {
     }
 }
 
+/// A request to rank documents.
+#[derive(Debug)]
+pub struct RankingCall {
+    /// The name of the model, as asked for.
+    pub model: String,
+    /// The queries, each with documents of its own.
+    pub queries: Vec<RankingQuery>,
+    /// What the caller's API calls the places of the queries and of the documents.
+    pub places: [&'static str; 2],
+    /// The caller's own marks such as `user`.
+    pub marks: Vec<Mark>,
+}
+
+/// A query, and what may answer it.
+#[derive(Debug)]
+pub struct RankingQuery {
+    /// What is asked.
+    pub query: String,
+    /// What may answer it.
+    pub documents: Vec<String>,
+}
+
+impl RankingCall {
+    /// The most tokens that a model can count: one a byte, the query anew with each document, and
+    /// marks of its own around both.
+    pub(super) fn tokens_max(&self) -> u32 {
+        let tokens = self
+            .queries
+            .iter()
+            .flat_map(|RankingQuery { query, documents }| {
+                let each = |document: &String| query.len().saturating_add(document.len() + 8);
+                documents.iter().map(each)
+            });
+        u32::try_from(tokens.fold(0, usize::saturating_add)).unwrap_or(u32::MAX)
+    }
+
+    /// What they have most likely, by the four bytes that a token has on average.
+    pub(super) fn tokens_estimate(&self) -> u32 {
+        let bytes = self
+            .queries
+            .iter()
+            .flat_map(|RankingQuery { query, documents }| {
+                std::iter::once(query.len()).chain(documents.iter().map(String::len))
+            });
+        let tokens = bytes.fold(0, usize::saturating_add).div_ceil(4);
+        u32::try_from(tokens).unwrap_or(u32::MAX)
+    }
+}
+
+impl Texts for RankingCall {
+    fn visit(&mut self, see: &mut Inspection<'_>) -> Result<(), Box<Objection>> {
+        see.name(FieldKind::Identifier, || "model".to_owned(), &self.model)?;
+        let [query_place, document_place] = self.places;
+        let alone = self.queries.len() == 1;
+        let mut before = 0;
+        for (index, RankingQuery { query, documents }) in self.queries.iter_mut().enumerate() {
+            let place = || {
+                if alone {
+                    query_place.to_owned()
+                } else {
+                    format!("{query_place}[{index}]")
+                }
+            };
+            see.text(FieldKind::Document, place, query)?;
+            for document in documents {
+                let place = || format!("{document_place}[{before}]");
+                see.text(FieldKind::Document, place, document)?;
+                before += 1;
+            }
+        }
+        visit_marks(see, &self.marks)
+    }
+}
+
 /// A request for one inference on tensors. Its tensors get their datatypes when the model is
 /// known that may declare them.
 pub trait TensorCall: Texts {

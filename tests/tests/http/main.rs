@@ -28,6 +28,7 @@ mod models;
 mod openai_models;
 mod openapi;
 mod policies;
+mod ranking;
 mod responses;
 mod swap;
 mod times;
