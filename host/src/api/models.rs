@@ -59,6 +59,7 @@ struct VersionView {
     digest: String,
     /// Bytes, unpacked.
     bytes: u64,
+    #[schema(format = DateTime)]
     created: String,
     uploaded_by: Option<String>,
     /// Whether it came with the server.

@@ -31,7 +31,7 @@ pub(in crate::api) struct AnthropicModel {
     r#type: &'static str,
     id: String,
     display_name: String,
-    /// In RFC 3339.
+    #[schema(format = DateTime)]
     created_at: String,
 }
 
