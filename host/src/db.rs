@@ -1,8 +1,8 @@
 //! The embedded store: one SQLite file in the data directory, and the lock that keeps a second
 //! server out of that directory.
 //!
-//! Nothing on the path of a request reads from here: each module keeps in memory what it needs
-//! and comes here to make a change durable before it acknowledges it.
+//! Each module keeps in memory what requests need of it and comes here to make a change durable
+//! before it acknowledges it; only what callers have stored is read from here when they ask.
 
 mod directory;
 mod room;
