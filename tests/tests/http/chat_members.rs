@@ -113,6 +113,9 @@ async fn what_clients_of_other_servers_send_goes_to_the_model() {
         let body = json!({"model":"fake","prompt":"x","top_k":all});
         let answer = client.post("/v1/completions", &body).await;
         let _ = answer.expect_status(200);
+        let body = json!({"model":"fake","input":"x","top_k":all,"min_p":0.1});
+        let answer = client.post("/v1/responses", &body).await;
+        let _ = answer.expect_status(200);
     }
     let body = json!({"model":"fake","input":"x","input_type":"query","truncate":"END"});
     let answer = client
