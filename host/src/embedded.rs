@@ -40,7 +40,7 @@ impl std::fmt::Debug for EmbeddedModel {
     }
 }
 
-/// Writes plausible nonsense, vectors and rankings, repeatably.
+/// Writes plausible nonsense, vectors, verdicts and rankings, repeatably.
 pub static FAKE_COMPONENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/fake.wasm"));
 
 /// Gives each tensor back under its own name.
@@ -51,7 +51,7 @@ pub static FAKE: EmbeddedModel = EmbeddedModel {
     name: "fake",
     version: env!("CARGO_PKG_VERSION"),
     component: FAKE_COMPONENT,
-    description: "A deterministic stand-in for a language model: chat, tools, structured answers, embeddings, rankings.",
+    description: "A deterministic stand-in for a language model: chat, tools, structured answers, embeddings, moderations, rankings.",
     limits: EmbeddedLimits {
         memory_bytes_max: 64 << 20,
         fuel: 2_000_000_000,

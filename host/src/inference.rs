@@ -10,6 +10,7 @@ mod calls;
 mod context;
 mod failure;
 mod meter;
+mod moderation;
 mod outcome;
 mod ranking;
 mod screen;
@@ -22,7 +23,9 @@ use crate::limits::{Admission, RateError, TokenAdmission};
 use crate::models::{LiveModel, ModelError, Registry};
 use belljar_sandbox::wit::{embeddings, tensors};
 use belljar_sandbox::{Completed, RunError};
-pub use calls::{EmbeddingCall, Mark, Places, RankingCall, RankingQuery, TensorCall, TextCall};
+pub use calls::{
+    EmbeddingCall, Mark, ModerationCall, Places, RankingCall, RankingQuery, TensorCall, TextCall,
+};
 pub use context::RequestContext;
 pub use outcome::code;
 pub use ranking::Ranked;

@@ -1,5 +1,5 @@
 //! A deterministic stand-in for a language model: chat with tools and structured answers,
-//! embeddings, and rankings. The same request gives the same answer, and a client that works with it should
+//! embeddings, moderations and rankings. The same request gives the same answer, and a client that works with it should
 //! work with the real thing: every option that changes the shape of an answer is respected.
 //!
 //! It has to be fast, because it is what load tests run against, and it runs in a fresh instance
@@ -20,6 +20,7 @@
 //! - `stops`: where a stop string ends the text
 //! - `answer`: all of these in the order in which a model would write them
 //! - `embed`: vectors
+//! - `moderate`: whether content is harmful
 //! - `rank`: which documents answer a query
 #![cfg_attr(target_family = "wasm", no_std)]
 
@@ -33,6 +34,7 @@ mod fill;
 mod json;
 mod logprobs;
 mod meaning;
+mod moderate;
 mod pattern;
 mod places;
 mod prose;
@@ -52,7 +54,7 @@ use alloc::vec::Vec;
 
 use belljar_guest::embeddings::{Input, Response};
 use belljar_guest::text::{Generate, Request};
-use belljar_guest::{Embeddings, Error, Ranking, Text, ranking};
+use belljar_guest::{Embeddings, Error, Moderation, Ranking, Text, moderation, ranking};
 
 struct Fake;
 
@@ -68,6 +70,12 @@ impl Embeddings for Fake {
     }
 }
 
+impl Moderation for Fake {
+    fn classify(inputs: Vec<moderation::Input>) -> Result<Vec<moderation::Verdict>, Error> {
+        Ok(moderate::classify(&inputs))
+    }
+}
+
 impl Ranking for Fake {
     fn rank(query: String, documents: Vec<String>) -> Result<ranking::Response, Error> {
         Ok(rank::rank(&query, &documents))
@@ -75,4 +83,4 @@ impl Ranking for Fake {
 }
 
 belljar_guest::without_std!();
-belljar_guest::export!(Fake: text, embeddings, ranking);
+belljar_guest::export!(Fake: text, embeddings, moderation, ranking);

@@ -5,7 +5,7 @@ use crate::{
     fault::short,
     run::{Call, RunContext},
     tensor::{check_metadata, check_tensors, datatype_name},
-    wit::{embeddings, ranking, tensors, types},
+    wit::{embeddings, moderation, ranking, tensors, types},
 };
 use wasmtime::component::Instance;
 
@@ -181,6 +181,43 @@ fn check_vectors(
     Ok(())
 }
 
+pub(crate) struct Classify {
+    pub(crate) inputs: Vec<moderation::Input>,
+}
+
+impl Call for Classify {
+    type Output = Vec<moderation::Verdict>;
+
+    async fn call(
+        self,
+        context: &mut RunContext,
+        instance: Instance,
+    ) -> Result<Self::Output, RunError> {
+        let guest = context.moderation(&instance)?;
+        let answer = guest.call_classify(&mut context.store, &self.inputs).await;
+        let verdicts = answer
+            .map_err(|error| context.fault(&error))?
+            .map_err(|error| context.guest_error(error))?;
+        check_verdicts(&verdicts, self.inputs.len())?;
+        let categories = verdicts.iter().flat_map(|verdict| &verdict.categories);
+        let bytes = categories.map(|category| category.name.len() as u64 + 5);
+        context.add_output(bytes.sum())?;
+        Ok(verdicts)
+    }
+}
+
+fn check_verdicts(verdicts: &[moderation::Verdict], inputs: usize) -> Result<(), RunError> {
+    let invalid = |reason: String| Err(RunError::InvalidOutput { reason });
+    if verdicts.len() != inputs {
+        return invalid(format!("{} verdicts for {inputs} inputs", verdicts.len()));
+    }
+    let mut categories = verdicts.iter().flat_map(|verdict| &verdict.categories);
+    if categories.any(|category| !(0.0..=1.0).contains(&category.score)) {
+        return invalid("a score is not from 0 to 1".into());
+    }
+    Ok(())
+}
+
 pub(crate) struct Rank {
     pub(crate) query: String,
     pub(crate) documents: Vec<String>,
@@ -299,6 +336,23 @@ mod tests {
             &[(0, f32::INFINITY), (1, 0.5)],
         ] {
             assert!(check_scores(&scores(wrong), 2).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn each_input_has_one_verdict_with_scores_from_0_to_1() {
+        let verdict = |score| moderation::Verdict {
+            flagged: false,
+            categories: vec![moderation::Category {
+                name: "spam".into(),
+                flagged: false,
+                score,
+            }],
+        };
+        assert!(check_verdicts(&[verdict(0.0), verdict(1.0)], 2).is_ok());
+        assert!(check_verdicts(&[verdict(0.5)], 2).is_err());
+        for score in [-0.1, 1.1, f32::NAN, f32::INFINITY] {
+            assert!(check_verdicts(&[verdict(score)], 1).is_err(), "{score}");
         }
     }
 

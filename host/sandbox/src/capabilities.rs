@@ -123,10 +123,10 @@ capabilities! {
         Tensors tensors ["POST /infer", "POST /v2/models/{name}/infer"],
         Text text ["POST /v1/chat/completions", "POST /v1/completions", "POST /v1/responses", "POST /v1/messages"],
         Embeddings embeddings ["POST /v1/embeddings"],
+        Moderation moderation ["POST /v1/moderations"],
         Ranking ranking ["POST /v1/rerank", "POST /v1/score"],
     }
     nothing: {
-        Moderation moderation,
         Images images,
         Speech speech,
         Transcription transcription,

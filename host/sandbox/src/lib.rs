@@ -69,5 +69,7 @@ pub use tensor::{CheckedRequest, TENSOR_DIMENSIONS_MAX, TENSORS_MAX, TensorError
 /// The plain types of the contract with guests, as generated from `wit/`.
 pub mod wit {
     pub use crate::bindings::belljar::model::types;
-    pub use crate::bindings::exports::belljar::model::{embeddings, ranking, tensors, text};
+    pub use crate::bindings::exports::belljar::model::{
+        embeddings, moderation, ranking, tensors, text,
+    };
 }

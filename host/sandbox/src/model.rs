@@ -2,11 +2,11 @@
 
 use crate::{
     Budget, CheckedRequest, Completed, Inspection, RunError, RunLabel,
-    calls::{Embed, Infer, Metadata, Probe, Rank},
+    calls::{Classify, Embed, Infer, Metadata, Probe, Rank},
     generation::{ChunkSink, Generate, Generated},
     loaded::Loaded,
     run::{self, RunHandle},
-    wit::{embeddings, ranking, tensors, text},
+    wit::{embeddings, moderation, ranking, tensors, text},
 };
 use std::sync::Arc;
 
@@ -75,6 +75,19 @@ impl ReadyModel {
         label: &RunLabel,
     ) -> Result<Completed<embeddings::Response>, RunError> {
         run::run(&self.0, Embed { inputs, dimensions }, budget, label).await
+    }
+
+    /// Judges whether inputs are harmful.
+    ///
+    /// # Errors
+    /// See [`RunError`].
+    pub async fn classify(
+        &self,
+        inputs: Vec<moderation::Input>,
+        budget: &Budget,
+        label: &RunLabel,
+    ) -> Result<Completed<Vec<moderation::Verdict>>, RunError> {
+        run::run(&self.0, Classify { inputs }, budget, label).await
     }
 
     /// Says how well documents answer a query, the best first.

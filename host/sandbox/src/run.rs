@@ -8,7 +8,7 @@ use crate::{
     printable::printable,
     state::{GuestState, HostStop},
     threads::GuestTask,
-    wit::{embeddings, ranking, tensors, text, types},
+    wit::{embeddings, moderation, ranking, tensors, text, types},
 };
 use std::{
     future::{Future, poll_fn},
@@ -124,6 +124,16 @@ impl RunContext {
         instance: &Instance,
     ) -> Result<embeddings::Guest, RunError> {
         let indices = self.model.functions.embeddings()?;
+        let guest = indices.load(&mut self.store, instance);
+        guest.map_err(|error| self.fault(&error))
+    }
+
+    /// The guest's functions of `moderation`.
+    pub(crate) fn moderation(
+        &mut self,
+        instance: &Instance,
+    ) -> Result<moderation::Guest, RunError> {
+        let indices = self.model.functions.moderation()?;
         let guest = indices.load(&mut self.store, instance);
         guest.map_err(|error| self.fault(&error))
     }

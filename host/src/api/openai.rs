@@ -5,6 +5,7 @@ mod completions;
 mod conversations;
 mod embeddings;
 mod models;
+mod moderations;
 mod objects;
 mod ranking;
 mod responses;
@@ -19,6 +20,7 @@ pub(super) fn routes() -> Routes {
         .merge(chat::routes())
         .merge(completions::routes())
         .merge(embeddings::routes())
+        .merge(moderations::routes())
         .merge(ranking::routes())
         .merge(responses::routes())
         .merge(conversations::routes())

@@ -65,7 +65,7 @@ pub static SETTINGS: &[Setting] = &[
         "What a hit in the description of a tool or of the form of answers leads to.")
     .reloads(),
     setting!("screening.document", injection.policies.document.mode: FromText<Mode>, "guard",
-        "What a hit in a text to be embedded or ranked leads to.")
+        "What a hit in a text to be embedded, ranked or moderated leads to.")
     .reloads(),
     setting!("screening.identifier", injection.policies.identifier.mode: FromText<Mode>, "guard",
         "What a hit in an identifier, a label or a file name leads to.")
@@ -94,7 +94,7 @@ pub static SETTINGS: &[Setting] = &[
     .reloads(),
     setting!("screening.document_threshold",
         injection.policies.document.threshold: FromText<Threshold>, "guard",
-        "How likely a text to be embedded or ranked must be an attack to be a hit.")
+        "How likely a text to be embedded, ranked or moderated must be an attack to be a hit.")
     .reloads(),
     setting!("screening.identifier_threshold",
         injection.policies.identifier.threshold: FromText<Threshold>, "guard",

@@ -6,7 +6,7 @@ use crate::guard::{Inspection, Objection, Texts};
 use belljar_sandbox::CheckedRequest;
 use belljar_sandbox::wit::tensors::MetadataInfo;
 use belljar_sandbox::wit::types::Value;
-use belljar_sandbox::wit::{embeddings::Input, text};
+use belljar_sandbox::wit::{embeddings::Input, moderation, text};
 use belljar_screen::FieldKind;
 
 /// A request for a text, with what of it never reaches a model and is text all the same.
@@ -279,6 +279,43 @@ impl Texts for EmbeddingCall {
             }
         }
         visit_marks(see, &self.marks)
+    }
+}
+
+/// A request to say whether content is harmful.
+#[derive(Debug)]
+pub struct ModerationCall {
+    /// The name of the model, as asked for.
+    pub model: String,
+    /// What is to be judged.
+    pub inputs: Vec<moderation::Input>,
+}
+
+impl ModerationCall {
+    /// What its texts have most likely, by the four bytes that a token has on average.
+    pub(super) fn tokens_estimate(&self) -> u32 {
+        let bytes = self.inputs.iter().map(|input| match input {
+            moderation::Input::Text(text) => text.len(),
+            moderation::Input::Image(_) => 0,
+        });
+        let tokens = bytes.fold(0, usize::saturating_add).div_ceil(4);
+        u32::try_from(tokens).unwrap_or(u32::MAX)
+    }
+}
+
+impl Texts for ModerationCall {
+    fn visit(&mut self, see: &mut Inspection<'_>) -> Result<(), Box<Objection>> {
+        see.name(FieldKind::Identifier, || "model".to_owned(), &self.model)?;
+        for (index, input) in self.inputs.iter_mut().enumerate() {
+            match input {
+                moderation::Input::Text(text) => {
+                    let place = || format!("input[{index}]");
+                    see.text(FieldKind::Document, place, text)?;
+                }
+                moderation::Input::Image(_) => {}
+            }
+        }
+        Ok(())
     }
 }
 

@@ -52,6 +52,8 @@ const WELL_KNOWN: &[&str] = &[
     "text-embedding-3-large",
     "text-embedding-3-small",
     "text-embedding-ada-002",
+    "text-moderation",
+    "text-moderation-stable",
 ];
 
 /// One alias as the settings write it: `ALIAS=MODEL`, for example `gpt-4o=my-model@1.2.0`.

@@ -215,12 +215,12 @@ async fn refused_uploads_name_the_import() {
 
 #[tokio::test]
 async fn a_capability_that_no_route_asks_for_is_refused_at_upload_by_name() {
-    let component = belljar_test_guests::bytes("only_moderation");
-    let bundle = TestBundle::new("moderator", "1.0.0", &component);
+    let component = belljar_test_guests::bytes("only_transcription");
+    let bundle = TestBundle::new("typist", "1.0.0", &component);
     let answer = SHARED.admin().upload(bundle.tar()).await.expect_status(422);
     let text = answer.text();
     assert!(text.contains("capability_not_served"), "{text}");
-    assert!(text.contains("nothing but `moderation`"), "{text}");
+    assert!(text.contains("nothing but `transcription`"), "{text}");
 }
 
 #[tokio::test]

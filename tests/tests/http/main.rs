@@ -25,6 +25,7 @@ mod infer;
 mod keys;
 mod messages;
 mod models;
+mod moderations;
 mod openai_models;
 mod openapi;
 mod policies;

@@ -34,11 +34,11 @@ async fn an_import_that_is_not_granted_is_refused_by_name() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_capability_that_no_route_asks_for_is_refused_by_name() {
-    let error = refusal(&job("only_moderation")).await;
+    let error = refusal(&job("only_transcription")).await;
     let CompileError::NotServed { capabilities } = &error else {
         panic!("{error:?}")
     };
-    assert_eq!(capabilities.names(), ["moderation"]);
+    assert_eq!(capabilities.names(), ["transcription"]);
     assert_eq!(error.code(), "capability_not_served");
     assert!(!error.is_host_fault());
 }

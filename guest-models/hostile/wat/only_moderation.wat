@@ -1,6 +1,0 @@
-;; Exports `moderation` and nothing else. The interface is empty: the refusal comes before anybody
-;; looks inside.
-(component
-  (instance $nothing)
-  (export "belljar:model/moderation@0.1.0" (instance $nothing))
-)
