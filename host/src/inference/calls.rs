@@ -200,6 +200,9 @@ fn visit_prompt(
     Ok(())
 }
 
+/// Places of messages that are a text by themselves and have no member `content`.
+const TEXTS: [&str; 2] = ["system", "instructions"];
+
 fn visit_message(
     see: &mut Inspection<'_>,
     own_place: impl Fn() -> String,
@@ -213,7 +216,10 @@ fn visit_message(
     let alone = message.content.len() == 1;
     for (at, part) in message.content.iter_mut().enumerate() {
         let part_place = || {
-            if alone {
+            let own = own_place();
+            if TEXTS.contains(&own.as_str()) {
+                if alone { own } else { format!("{own}[{at}]") }
+            } else if alone {
                 place("content")
             } else {
                 place(&format!("content[{at}]"))

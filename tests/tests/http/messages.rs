@@ -336,6 +336,7 @@ async fn what_cannot_be_is_refused_by_its_name() {
         ),
         (json!({"model":5}), json!("model")),
         (json!({"max_tokns":5}), json!("max_tokns")),
+        (json!({"system":"'; DROP TABLE users; --"}), json!("system")),
         (
             user(json!("'; DROP TABLE users; --")),
             json!("messages[0].content"),

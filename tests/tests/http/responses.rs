@@ -571,6 +571,10 @@ async fn what_cannot_be_is_refused_by_its_name() {
         ),
         (json!({"messages":[]}), "messages"),
         (
+            json!({"instructions":"'; DROP TABLE users; --"}),
+            "instructions",
+        ),
+        (
             json!({"input":"'; DROP TABLE users; --"}),
             "input[0].content",
         ),
