@@ -34,7 +34,11 @@ impl Modify for Credentials {
         let components = openapi.components.get_or_insert_default();
         let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
         components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
-        let header = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-API-Key")));
+        let header = ApiKeyValue::with_description(
+            "X-API-Key",
+            "Also taken as `api-key`, as Azure's clients spell it.",
+        );
+        let header = SecurityScheme::ApiKey(ApiKey::Header(header));
         components.add_security_scheme("x_api_key", header);
     }
 }

@@ -1,5 +1,6 @@
 //! OpenAI's API: its routes, and its wire types in `wire`.
 
+mod azure;
 mod chat;
 mod completions;
 mod conversations;
@@ -20,6 +21,7 @@ pub(super) fn routes() -> Routes {
         .merge(chat::routes())
         .merge(completions::routes())
         .merge(embeddings::routes())
+        .merge(azure::routes())
         .merge(moderations::routes())
         .merge(ranking::routes())
         .merge(responses::routes())

@@ -12,7 +12,7 @@ pub(crate) struct HeadTexts<'a> {
 
 /// Headers whose values are checked against their own grammar, or are secrets, and are never
 /// passed on as text.
-const CHECKED_HEADERS: [HeaderName; 16] = [
+const CHECKED_HEADERS: [HeaderName; 17] = [
     header::ACCEPT,
     header::ACCEPT_CHARSET,
     header::ACCEPT_ENCODING,
@@ -27,6 +27,7 @@ const CHECKED_HEADERS: [HeaderName; 16] = [
     header::HOST,
     header::ORIGIN,
     header::TRANSFER_ENCODING,
+    HeaderName::from_static("api-key"),
     HeaderName::from_static("x-api-key"),
     HeaderName::from_static("x-request-id"),
 ];

@@ -12,7 +12,7 @@ pub(crate) const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthro
 /// has seen have the right shape, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Surface {
-    /// `/v1`: OpenAI's API.
+    /// `/v1`: OpenAI's API; and `/openai`, as Azure spells it.
     OpenAi,
     /// `/v1/messages`, and `/v1/models` where a client of Anthropic's asks.
     Anthropic,
@@ -31,7 +31,7 @@ impl Surface {
         };
         if is_under("/v1/messages") {
             Self::Anthropic
-        } else if is_under("/v1") {
+        } else if is_under("/v1") || is_under("/openai") {
             Self::OpenAi
         } else if is_under("/v2") {
             Self::OpenInference
@@ -97,6 +97,8 @@ mod tests {
             ("/v2", Surface::OpenInference),
             ("/v2/", Surface::OpenInference),
             ("/v2/models/x/infer", Surface::OpenInference),
+            ("/openai/deployments/x/embeddings", Surface::OpenAi),
+            ("/openai.json", Surface::Own),
             ("/v22", Surface::Own),
             ("/", Surface::Own),
             ("/infer", Surface::Own),

@@ -10,6 +10,7 @@
 
 mod aliases;
 mod auth;
+mod azure;
 mod bodies;
 mod chat;
 mod chat_members;

@@ -36,6 +36,18 @@ async fn create(
     admission: TokenAdmission,
     SizedJson { value, bytes }: SizedJson<Sifted<EmbeddingsRequest>>,
 ) -> Result<Response, ApiError> {
+    embed(value, bytes, caller, state, context, admission).await
+}
+
+/// Answers one request, whose body had so many bytes.
+pub(super) async fn embed(
+    value: Sifted<EmbeddingsRequest>,
+    bytes: usize,
+    caller: Authorized<Infer>,
+    state: HttpState,
+    context: RequestContext,
+    admission: TokenAdmission,
+) -> Result<Response, ApiError> {
     let inference = state.inference();
     let asked = value.known.model.clone();
     let (call, style, note) = {

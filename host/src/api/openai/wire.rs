@@ -26,7 +26,7 @@ pub(crate) use chat::{ChatRequest, ChatStyle, TokenLimits, marks, reasoning_effo
 pub(crate) use completion_answer::{CompletionEvents, TextCompletion};
 pub(crate) use completions::{CompletionRequest, CompletionStyle};
 pub(crate) use embeddings::{EmbeddingList, EmbeddingsRequest, write_embeddings};
-pub(crate) use members::{Others, Sifted, place_in};
+pub(crate) use members::{ModelElsewhere, Others, Sifted, place_in};
 pub(crate) use moderations::{Moderation, ModerationRequest};
 pub(crate) use ranking::{RerankRequest, Reranking, ScoreList, ScoreRequest};
 pub(crate) use stream::ChatEvents;

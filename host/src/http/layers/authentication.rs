@@ -59,7 +59,9 @@ pub(super) fn administers(headers: &HeaderMap, keys: &KeyStore) -> bool {
 /// Nothing behind the authentication needs a secret, so nothing behind it can keep or print one.
 fn forget_credentials(headers: &mut HeaderMap) {
     headers.remove(header::AUTHORIZATION);
-    headers.remove(X_API_KEY);
+    OWN_HEADERS
+        .iter()
+        .for_each(|name| drop(headers.remove(name)));
 }
 
 /// Why a caller is not let in.
@@ -99,11 +101,11 @@ impl From<AuthError> for AuthRefusal {
 
 /// Who calls, by the credentials of a request.
 ///
-/// `X-API-Key` is this server's own. `Authorization` is anybody's: a proxy with a login page in
+/// `X-API-Key` is this server's own, and so is `api-key`, as Azure's clients spell it. `Authorization` is anybody's: a proxy with a login page in
 /// front of it, or the platform below, may have put in what it needs itself. So a good key in the
 /// first makes the second another layer's, unless that is in the form of a key of ours.
 fn authenticate(headers: &HeaderMap, keys: &KeyStore) -> Result<Caller, AuthRefusal> {
-    let own = Credential::of(headers, &X_API_KEY, PresentedKey::parse);
+    let own = own(headers);
     let shared = Credential::of(headers, &header::AUTHORIZATION, bearer);
     if let (Credential::Key(own), Some(others)) = (&own, shared.of_another_layer())
         && let Ok(caller) = keys.authenticate(Some(own))
@@ -153,7 +155,17 @@ fn agreed(
     }
 }
 
-const X_API_KEY: http::HeaderName = http::HeaderName::from_static("x-api-key");
+/// The headers that only ever hold a key of this server's.
+const OWN_HEADERS: [http::HeaderName; 2] = [
+    http::HeaderName::from_static("x-api-key"),
+    http::HeaderName::from_static("api-key"),
+];
+
+/// What the headers of this server's own say.
+fn own(headers: &HeaderMap) -> Credential {
+    let [one, other] = OWN_HEADERS.map(|name| Credential::of(headers, &name, PresentedKey::parse));
+    one.and(other)
+}
 
 /// What one header says, in all of its lines.
 #[derive(Debug)]
@@ -188,6 +200,15 @@ impl Credential {
             _ if is_blank(first.as_bytes()) => Self::None,
             Ok(key) => Self::Key(key),
             Err(malformed) => Self::Unusable(malformed.into()),
+        }
+    }
+
+    /// What two headers say that mean the same.
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::None, only) | (only, Self::None) => only,
+            (Self::Key(one), Self::Key(other)) if one.same_as(&other) => Self::Key(one),
+            (one, other) => Self::Many([one.keys(), other.keys()].concat()),
         }
     }
 
@@ -276,7 +297,7 @@ mod tests {
                 )
             })
             .collect();
-        let own = Credential::of(&headers, &X_API_KEY, PresentedKey::parse);
+        let own = own(&headers);
         let shared = Credential::of(&headers, &header::AUTHORIZATION, bearer);
         let found = own.key().and_then(|own| agreed(own, shared.key()?));
         match expect {
@@ -286,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_comes_in_one_of_two_headers() {
+    fn a_key_comes_in_one_of_three_headers() {
         check(&[], Ok(false));
         check(&[("authorization", "Bearer abc")], Ok(true));
         check(&[("authorization", "bEARER   abc")], Ok(true));
@@ -304,6 +325,12 @@ mod tests {
             check(&[("authorization", blank), ("x-api-key", "abc")], Ok(true));
         }
         check(&[("x-api-key", " ")], Ok(false));
+        check(&[("api-key", "abc")], Ok(true));
+        check(&[("api-key", "abc"), ("x-api-key", "")], Ok(true));
+        check(&[("api-key", "abc"), ("x-api-key", "abc")], Ok(true));
+        for other in [("x-api-key", "abd"), ("authorization", "Bearer abd")] {
+            check(&[("api-key", "abc"), other], Err("conflicting_credentials"));
+        }
         check(
             &[("authorization", "Basic YWJj")],
             Err("invalid_authorization"),
@@ -316,6 +343,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.append("authorization", HeaderValue::from_static("Bearer abc"));
         headers.append("x-api-key", HeaderValue::from_static("abc"));
+        headers.append("api-key", HeaderValue::from_static("abc"));
         headers.append("accept", HeaderValue::from_static("*/*"));
         forget_credentials(&mut headers);
         assert_eq!(headers.keys().collect::<Vec<_>>(), ["accept"]);

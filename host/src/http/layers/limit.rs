@@ -13,6 +13,7 @@ use crate::inference::RequestContext;
 use crate::limits::{Counts, Entry, Limiter, RatePermit, ResetFormat, Window};
 use axum::extract::{MatchedPath, Request};
 use http::{HeaderMap, HeaderName, HeaderValue};
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// The check.
@@ -39,12 +40,12 @@ impl Limit {
             return Err(Refusal::now(error));
         };
         let route = request.extensions().get::<MatchedPath>();
-        let route = route.map_or("", MatchedPath::as_str);
+        let route = counted_as(route.map_or("", MatchedPath::as_str));
         let Entry {
             permit,
             slot,
             outcome,
-        } = self.limiter.admit(caller, address, route, policy.counts);
+        } = self.limiter.admit(caller, address, &route, policy.counts);
         if let Some(slot) = slot {
             context.hold(slot);
         }
@@ -111,6 +112,15 @@ fn in_openai_words(duration: Duration) -> String {
         (0, 0) => format!("{seconds}s"),
         (0, _) => format!("{minutes}m{seconds}s"),
         _ => format!("{hours}h{minutes}m{seconds}s"),
+    }
+}
+
+/// The route that a request counts as: Azure's spelling of a route counts as that route, or its
+/// limits would hold for who spells it otherwise.
+fn counted_as(template: &str) -> Cow<'_, str> {
+    match template.strip_prefix("/openai/deployments/{name}") {
+        Some(rest) => Cow::Owned(format!("/v1{rest}")),
+        None => Cow::Borrowed(template),
     }
 }
 

@@ -1,7 +1,7 @@
 //! `POST /v1/chat/completions`: the request.
 
 use super::content::{self, Message};
-use super::members::Others;
+use super::members::{NamesModel, Others};
 use super::sampling::{alternatives, biases, top_k};
 use super::tools::{self, Function, NamedChoice, Tool, ToolChoiceOption};
 use crate::api::check::{
@@ -170,6 +170,12 @@ impl From<&http::Config> for TokenLimits {
             max: config.tokens_max,
             choices_max: config.choices_max,
         }
+    }
+}
+
+impl NamesModel for ChatRequest {
+    fn name_model(&mut self, model: String) {
+        self.model = model;
     }
 }
 

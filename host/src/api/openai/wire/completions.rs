@@ -1,7 +1,7 @@
 //! `POST /v1/completions`: bare texts go on, in the older of OpenAI's two ways.
 
 use super::chat::{TokenLimits, marks, stops};
-use super::members::Others;
+use super::members::{NamesModel, Others};
 use super::sampling::{biases, top_k};
 use crate::api::check::{Plain, StringOrList, StringOrStrings, at_most, parameters, within};
 use crate::api::prompt::PromptSize;
@@ -212,6 +212,12 @@ pub(crate) struct CompletionStyle {
     pub(super) echo: Vec<String>,
     /// Whether nothing but the prompts is to come back.
     pub(super) is_echo_alone: bool,
+}
+
+impl NamesModel for CompletionRequest {
+    fn name_model(&mut self, model: String) {
+        self.model = model;
+    }
 }
 
 impl CompletionRequest {

@@ -1,6 +1,7 @@
 //! `POST /v1/embeddings`: the request and the answer.
 
 use super::chat::marks;
+use super::members::NamesModel;
 use crate::api::check::at_most;
 use crate::http::error::ApiError;
 use crate::http::json::write_string;
@@ -91,6 +92,12 @@ pub(crate) enum VectorStyle {
     Floats,
     /// The bytes of little-endian numbers of four bytes, in base64.
     Base64,
+}
+
+impl NamesModel for EmbeddingsRequest {
+    fn name_model(&mut self, model: String) {
+        self.model = model;
+    }
 }
 
 impl EmbeddingsRequest {

@@ -34,6 +34,24 @@ pub(crate) struct Sifted<T> {
     names: &'static [&'static str],
 }
 
+/// A request whose model is named elsewhere: in its path. A `model` in its body is passed over.
+#[derive(Debug)]
+pub(crate) struct ModelElsewhere<T>(Sifted<T>);
+
+/// A request that names a model.
+pub(crate) trait NamesModel {
+    /// Names it.
+    fn name_model(&mut self, model: String);
+}
+
+impl<T: NamesModel> ModelElsewhere<T> {
+    /// The request, with its model.
+    pub(crate) fn named(mut self, model: String) -> Sifted<T> {
+        self.0.known.name_model(model);
+        self.0
+    }
+}
+
 #[derive(Debug)]
 struct Other {
     name: String,
@@ -144,11 +162,43 @@ fn nearest(name: &str, names: &[&'static str]) -> Option<&'static str> {
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Sifted<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Sift(PhantomData))
+        deserializer.deserialize_map(Sift {
+            model: Model::Here,
+            request: PhantomData,
+        })
     }
 }
 
-struct Sift<T>(PhantomData<T>);
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for ModelElsewhere<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let sift = Sift {
+            model: Model::Due,
+            request: PhantomData,
+        };
+        deserializer.deserialize_map(sift).map(Self)
+    }
+}
+
+struct Sift<T> {
+    model: Model,
+    request: PhantomData<T>,
+}
+
+/// Where a request's model is named, and how far a request type that asks for one has been told
+/// an empty name for now.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Model {
+    /// In the body.
+    Here,
+    /// Elsewhere, and nothing has been told.
+    Due,
+    /// Elsewhere, and the member has been told.
+    Named,
+    /// Elsewhere, and the empty name has been told.
+    Told,
+}
+
+const MODEL: &str = "model";
 
 impl<'de, T: Deserialize<'de>> Visitor<'de> for Sift<T> {
     type Value = Sifted<T>;
@@ -163,6 +213,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Sift<T> {
         let sieve = Sieve {
             map,
             names,
+            model: self.model,
             others: &mut others,
         };
         let known = T::deserialize(MapAccessDeserializer::new(sieve))?;
@@ -178,6 +229,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Sift<T> {
 struct Sieve<'s, A> {
     map: A,
     names: &'static [&'static str],
+    model: Model,
     others: &'s mut Vec<Other>,
 }
 
@@ -188,10 +240,16 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Sieve<'_, A> {
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, A::Error> {
+        if self.model == Model::Due {
+            self.model = Model::Named;
+            return seed.deserialize(MODEL.into_deserializer()).map(Some);
+        }
         let mut seed = Some(seed);
+        let has_model = self.model == Model::Here;
         loop {
             let name = Name {
                 names: self.names,
+                has_model,
                 seed: &mut seed,
                 error: PhantomData::<A::Error>,
             };
@@ -200,13 +258,19 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Sieve<'_, A> {
                 Some(Key::Known(key)) => return Ok(Some(key)),
                 Some(Key::Other(name)) => {
                     let value = self.map.next_value()?;
-                    self.others.push(Other { name, value });
+                    if has_model || name != MODEL {
+                        self.others.push(Other { name, value });
+                    }
                 }
             }
         }
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, A::Error> {
+        if self.model == Model::Named {
+            self.model = Model::Told;
+            return seed.deserialize("".into_deserializer());
+        }
         self.map.next_value_seed(seed)
     }
 }
@@ -219,6 +283,7 @@ enum Key<K> {
 /// One name, for the request type where it has a member of that name. The seed is taken by then.
 struct Name<'n, K, E> {
     names: &'static [&'static str],
+    has_model: bool,
     seed: &'n mut Option<K>,
     error: PhantomData<E>,
 }
@@ -239,7 +304,7 @@ impl<'de, K: DeserializeSeed<'de>, T> Visitor<'de> for Name<'_, K, T> {
     }
 
     fn visit_str<E: de::Error>(self, name: &str) -> Result<Self::Value, E> {
-        if !self.names.contains(&name) {
+        if !self.names.contains(&name) || (name == MODEL && !self.has_model) {
             return Ok(Key::Other(name.to_owned()));
         }
         let seed = self.seed.take();
