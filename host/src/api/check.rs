@@ -2,6 +2,7 @@
 
 use crate::http::error::ApiError;
 use belljar_sandbox::wit::types::{Parameter, Value};
+use serde::Serialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use std::collections::BTreeMap;
@@ -39,7 +40,8 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for StringOrList<T> {
 }
 
 /// A string, or an object.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
 pub(super) enum StringOrObject<T> {
     Text(String),
     Object(T),

@@ -10,6 +10,7 @@ mod moderations;
 mod objects;
 mod ranking;
 mod responses;
+mod stored_chats;
 pub(crate) mod wire;
 
 use super::Failures;
@@ -19,6 +20,7 @@ pub(super) fn routes() -> Routes {
     Routes::default()
         .merge(models::routes())
         .merge(chat::routes())
+        .merge(stored_chats::routes())
         .merge(completions::routes())
         .merge(embeddings::routes())
         .merge(azure::routes())

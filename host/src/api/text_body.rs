@@ -10,6 +10,7 @@ use crate::inference::{RequestContext, TextStream, TextUsage};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use http::{HeaderName, HeaderValue, header};
 use http_body::Frame;
 use std::convert::Infallible;
@@ -35,12 +36,62 @@ pub(crate) trait TextEvents: Send + Unpin + 'static {
     fn end(&mut self, out: &mut Vec<u8>, usage: &TextUsage);
 }
 
+/// Keeps answers that are complete.
+pub(crate) type Keep =
+    Box<dyn FnOnce(Vec<Vec<Event>>, TextUsage) -> BoxFuture<'static, Result<(), ApiError>> + Send>;
+
+/// What is kept of a stream.
+enum Keeping {
+    /// Nothing, or nothing any more.
+    Nothing,
+    /// The answers so far, to be kept when they are complete.
+    Collecting(Vec<Vec<Event>>, Keep),
+    /// They are being written; until then the stream is not over.
+    Writing(BoxFuture<'static, Result<(), ApiError>>),
+}
+
+impl Keeping {
+    fn note(&mut self, answer: usize, event: &Event) {
+        if let Self::Collecting(answers, _) = self {
+            if answers.len() <= answer {
+                answers.resize(answer + 1, Vec::new());
+            }
+            if let Some(answer) = answers.get_mut(answer) {
+                answer.push(event.clone());
+            }
+        }
+    }
+
+    /// Whether what was to be kept is kept, once there are no more events.
+    fn poll_end(
+        &mut self,
+        usage: &TextUsage,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), ApiError>> {
+        loop {
+            match std::mem::replace(self, Self::Nothing) {
+                Self::Nothing => return Poll::Ready(Ok(())),
+                Self::Collecting(answers, keep) => *self = Self::Writing(keep(answers, *usage)),
+                Self::Writing(mut writing) => match writing.as_mut().poll(context) {
+                    Poll::Ready(kept) => return Poll::Ready(kept),
+                    Poll::Pending => {
+                        *self = Self::Writing(writing);
+                        return Poll::Pending;
+                    }
+                },
+            }
+        }
+    }
+}
+
 /// The body of a streamed answer.
 pub(crate) struct TextBody<E> {
     texts: TextStream,
     context: RequestContext,
     events: E,
+    keeping: Keeping,
     has_started: bool,
+    is_ended: bool,
     is_over: bool,
 }
 
@@ -51,9 +102,19 @@ impl<E: TextEvents> TextBody<E> {
             texts,
             context,
             events,
+            keeping: Keeping::Nothing,
             has_started: false,
+            is_ended: false,
             is_over: false,
         }
+    }
+
+    /// The same, whose answers are kept before its end is told.
+    pub(crate) fn kept_by(self, keep: Option<Keep>) -> Self {
+        let keeping = keep.map_or(Keeping::Nothing, |keep| {
+            Keeping::Collecting(Vec::new(), keep)
+        });
+        Self { keeping, ..self }
     }
 
     /// Writes what is due, up to a frame; pending where there is more to wait for.
@@ -62,25 +123,35 @@ impl<E: TextEvents> TextBody<E> {
             self.events.start(out);
         }
         while out.len() < FRAME_BYTES {
+            if self.is_ended {
+                match ready!(self.keeping.poll_end(self.texts.usage(), context)) {
+                    Ok(()) => self.events.end(out, self.texts.usage()),
+                    Err(error) => self.fail(out, &error),
+                }
+                self.is_over = true;
+                break;
+            }
             match ready!(self.texts.poll_next(context)) {
-                Some(Ok((answer, event))) => self.events.event(out, answer, event),
+                Some(Ok((answer, event))) => {
+                    self.keeping.note(answer, &event);
+                    self.events.event(out, answer, event);
+                }
                 Some(Err(error)) => {
-                    let error = ApiError::from(error);
-                    if let Some(detail) = error.detail() {
-                        tracing::error!(request.id = %self.context.id(), "a stream failed: {detail}");
-                    }
-                    self.events.failure(out, &error);
+                    self.fail(out, &ApiError::from(error));
                     self.is_over = true;
                     break;
                 }
-                None => {
-                    self.events.end(out, self.texts.usage());
-                    self.is_over = true;
-                    break;
-                }
+                None => self.is_ended = true,
             }
         }
         Poll::Ready(())
+    }
+
+    fn fail(&mut self, out: &mut Vec<u8>, error: &ApiError) {
+        if let Some(detail) = error.detail() {
+            tracing::error!(request.id = %self.context.id(), "a stream failed: {detail}");
+        }
+        self.events.failure(out, error);
     }
 }
 

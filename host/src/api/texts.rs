@@ -1,20 +1,25 @@
 //! The way of a request for texts, which all APIs share: read, screened, run, answered in one piece
 //! or as a stream. An API says how its requests read and how its answers are written.
 
-use super::text_body::{TextBody, TextEvents};
+use super::text_body::{Keep, TextBody, TextEvents};
 use crate::auth::{Authorized, Infer};
 use crate::http::HttpState;
 use crate::http::error::ApiError;
 use crate::http::json::Json;
 use crate::http::workers;
+use crate::ids::sorted_uuid;
 use crate::inference::{InferenceError, RequestContext, Text, TextCall};
 use crate::limits::TokenAdmission;
 use crate::models::LiveModel;
+use crate::stored::{Kind, Owner, Record, StoredObjects};
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderName, HeaderValue};
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 /// The members of a request that were passed over because nobody knows them.
 pub(crate) const X_BELLJAR_IGNORED: HeaderName = HeaderName::from_static("x-belljar-ignored");
@@ -35,14 +40,57 @@ pub(crate) struct Answerer<'m> {
     pub(crate) asked: String,
     pub(crate) model: &'m LiveModel,
     pub(crate) created: Timestamp,
+    /// What tells the answer from all others.
+    pub(crate) unique: Uuid,
+}
+
+/// What of a request is kept with its answer.
+#[derive(Clone, Debug)]
+pub(crate) struct KeptRequest {
+    /// What the caller said, as a list in JSON.
+    pub(crate) input: String,
+    /// What the caller labelled it with.
+    pub(crate) metadata: BTreeMap<String, String>,
+}
+
+/// Keeps one answer.
+struct Keeper {
+    stored: StoredObjects,
+    owner: Owner,
+    request: KeptRequest,
+}
+
+impl Keeper {
+    /// Keeps an answer, whose JSON has an `id`. It is on disk when this returns.
+    async fn keep<A: Serialize>(self, answer: &A) -> Result<(), ApiError> {
+        #[derive(Deserialize)]
+        struct Named {
+            id: String,
+        }
+        let unwritten = |_| ApiError::internal("an answer to be kept cannot be written");
+        let KeptRequest { input, metadata } = self.request;
+        // As text: a tree of it would have other numbers where they are short ones.
+        let body = serde_json::to_string(answer).map_err(unwritten)?;
+        let Named { id } = serde_json::from_str(&body).map_err(unwritten)?;
+        let metadata = serde_json::to_string(&metadata).map_err(unwritten)?;
+        let members = body.strip_suffix('}').unwrap_or(&body);
+        let record = Record {
+            id,
+            body: format!("{members},\"metadata\":{metadata}}}"),
+            input,
+            previous: None,
+        };
+        let kept = self.stored.put(&self.owner, Kind::ChatCompletion, &record);
+        kept.await.map_err(ApiError::from)
+    }
 }
 
 /// One API's way of asking for texts and of answering with them.
 pub(crate) trait TextApi: Sized + Send + 'static {
     /// How an answer is to be written.
-    type Style: Send + 'static;
+    type Style: Clone + Send + 'static;
     /// An answer in one piece.
-    type Answer: Serialize;
+    type Answer: Serialize + Send + Sync;
     /// An answer as a stream.
     type Events: TextEvents;
 
@@ -57,6 +105,11 @@ pub(crate) trait TextApi: Sized + Send + 'static {
 
     /// The answer in one piece.
     fn answer(answerer: Answerer<'_>, text: Text, style: Self::Style) -> Self::Answer;
+
+    /// What is kept of the request with its answer, where it asks for that.
+    fn kept(_style: &mut Self::Style) -> Option<KeptRequest> {
+        None
+    }
 
     /// The writer of the stream.
     fn events(answerer: Answerer<'_>, style: Self::Style) -> Self::Events;
@@ -82,20 +135,49 @@ pub(crate) async fn create<A: TextApi>(
             Ok::<_, ApiError>((call, read.style, read.is_stream, read.note))
         }
     };
-    let (call, style, is_stream, note) = workers::run(bytes, prepare).await?;
+    let (call, mut style, is_stream, note) = workers::run(bytes, prepare).await?;
+    let kept = A::kept(&mut style).filter(|_| state.stored().is_on());
+    let keeper = kept.map(|request| Keeper {
+        stored: state.stored().clone(),
+        owner: Owner::of(&caller.caller),
+        request,
+    });
     let named = |error: InferenceError| ApiError::from(error).naming(A::place);
     let created = state.clock().now();
+    let unique = sorted_uuid();
     let mut response = if is_stream {
         let texts = inference.stream(&caller, call, admission, &context, since);
         let texts = texts.await.map_err(named)?;
-        let model = texts.model();
+        let model = Arc::clone(texts.model());
+        let keep = keeper.map(|keeper| {
+            let (asked, model, style) = (asked.clone(), Arc::clone(&model), style.clone());
+            let keep: Keep = Box::new(move |answers, usage| {
+                let answerer = Answerer {
+                    asked,
+                    model: &model,
+                    created,
+                    unique,
+                };
+                let text = Text {
+                    model: Arc::clone(&model),
+                    answers,
+                    usage,
+                };
+                let answer = A::answer(answerer, text, style);
+                Box::pin(async move { keeper.keep(&answer).await })
+            });
+            keep
+        });
         let answerer = Answerer {
             asked,
-            model,
+            model: &model,
             created,
+            unique,
         };
         let events = A::events(answerer, style);
-        TextBody::new(texts, context, events).into_response()
+        TextBody::new(texts, context, events)
+            .kept_by(keep)
+            .into_response()
     } else {
         let text = inference.generate(&caller, call, admission, &context, since);
         let text = text.await.map_err(named)?;
@@ -104,8 +186,13 @@ pub(crate) async fn create<A: TextApi>(
             asked,
             model: &model,
             created,
+            unique,
         };
-        Json(A::answer(answerer, text, style)).into_response()
+        let answer = A::answer(answerer, text, style);
+        if let Some(keeper) = keeper {
+            keeper.keep(&answer).await?;
+        }
+        Json(answer).into_response()
     };
     if let Some(note) = note {
         response.headers_mut().insert(X_BELLJAR_IGNORED, note);

@@ -27,7 +27,7 @@ use crate::generation::Event;
 use crate::http::body;
 use crate::http::error::ApiError;
 use crate::http::json as wire_json;
-use crate::ids::RequestId;
+use crate::ids::{RequestId, sorted_uuid};
 use crate::inference::{RequestContext, TextStream};
 use crate::limits::{Admission, Admitted, Counts, TokenAdmission};
 use crate::models::VersionStatus;
@@ -241,6 +241,7 @@ impl<'a> Run<'a> {
             asked,
             model: &model,
             created: self.app.clock().now(),
+            unique: sorted_uuid(),
         };
         let answer = A::answer(answerer, text, read.style);
         output::line(serde_json::to_string(&answer)?)

@@ -199,7 +199,12 @@ impl Routes {
 
     /// These routes and others.
     pub(crate) fn merge(mut self, other: Self) -> Self {
-        self.policies.0.extend(other.policies.0);
+        // The methods of one route may stand in several files.
+        for (template, methods) in other.policies.0 {
+            for (method, policy) in methods.0.iter() {
+                self.policies.insert(&template, method.clone(), *policy);
+            }
+        }
         self.router = self.router.merge(other.router);
         self
     }

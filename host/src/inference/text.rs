@@ -299,7 +299,7 @@ fn without_prompt(request: &text::Request) -> text::Request {
 impl TextStream {
     /// The model that makes the texts.
     #[must_use]
-    pub fn model(&self) -> &LiveModel {
+    pub fn model(&self) -> &Arc<LiveModel> {
         &self.model
     }
 

@@ -32,6 +32,7 @@ mod openapi;
 mod policies;
 mod ranking;
 mod responses;
+mod stored_chats;
 mod swap;
 mod times;
 mod v2;

@@ -173,6 +173,7 @@ struct Format {
 }
 
 /// How an answer is to be written.
+#[derive(Clone)]
 pub(crate) struct Style {
     /// About how many tokens the prompt has.
     pub(super) prompt_tokens_estimate: u64,

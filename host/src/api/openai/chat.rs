@@ -4,7 +4,7 @@ use super::Failures;
 use super::wire::{
     ChatEvents, ChatRequest, ChatStyle, Completion, Head, Sifted, TokenLimits, place_in,
 };
-use crate::api::texts::{self, Answerer, ReadCall, TextApi};
+use crate::api::texts::{self, Answerer, KeptRequest, ReadCall, TextApi};
 use crate::auth::{Authorized, Infer, Scope};
 use crate::http::error::ApiError;
 use crate::http::json::SizedJson;
@@ -76,6 +76,10 @@ impl TextApi for Sifted<ChatRequest> {
             completion.add(events, &style);
         }
         completion
+    }
+
+    fn kept(style: &mut ChatStyle) -> Option<KeptRequest> {
+        style.kept.take()
     }
 
     fn events(answerer: Answerer<'_>, style: ChatStyle) -> ChatEvents {

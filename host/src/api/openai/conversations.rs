@@ -66,7 +66,10 @@ struct NewItems {
     items: Vec<Box<RawValue>>,
 }
 
-fn checked(metadata: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, ApiError> {
+/// Entries of `metadata`, if they are not too many.
+pub(super) fn checked(
+    metadata: BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>, ApiError> {
     crate::api::check::at_most("metadata", metadata.len(), METADATA_MAX, "entries")?;
     Ok(metadata)
 }

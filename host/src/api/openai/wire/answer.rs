@@ -4,7 +4,6 @@ use super::chat::ChatStyle;
 use super::usage::Usage;
 use crate::api::texts::Answerer;
 use crate::generation::Event;
-use crate::ids::sorted_uuid;
 use crate::inference::TextUsage;
 use belljar_sandbox::wit::text::{self, FinishReason, Token};
 use serde::Serialize;
@@ -26,10 +25,11 @@ impl Head {
             asked,
             model,
             created,
+            unique,
         } = answerer;
         let digest = model.digest.hex();
         Self {
-            id: format!("{prefix}-{}", sorted_uuid().simple()),
+            id: format!("{prefix}-{}", unique.simple()),
             created: created.as_second(),
             model: asked,
             // The same content gives the same answers to the same seed.

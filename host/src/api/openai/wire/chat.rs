@@ -9,6 +9,7 @@ use crate::api::check::{
 };
 use crate::api::check::{PlainValue, StringOrStrings};
 use crate::api::schema::{self, Rules};
+use crate::api::texts::KeptRequest;
 use crate::generation::OutputLimits;
 use crate::http;
 use crate::http::error::ApiError;
@@ -84,6 +85,8 @@ pub(crate) struct ChatRequest {
     #[schema(value_type = Option<HashMap<String, PlainValue>>)]
     parameters: Option<BTreeMap<String, Plain>>,
     metadata: Option<BTreeMap<String, String>>,
+    /// Whether the completion is kept, with its messages and `metadata`.
+    store: Option<bool>,
     // What follows is taken and changes nothing here: it is about OpenAI's own service, or asks
     // for more than a text.
     /// Of `text` and `audio`; text is what is generated.
@@ -95,8 +98,6 @@ pub(crate) struct ChatRequest {
     prompt_cache_retention: Option<String>,
     #[expect(dead_code, reason = "only its type is checked")]
     service_tier: Option<String>,
-    #[expect(dead_code, reason = "only its type is checked")]
-    store: Option<bool>,
     #[schema(value_type = Option<Object>)]
     #[expect(dead_code, reason = "a hint that nothing here can use")]
     prediction: Option<Box<RawValue>>,
@@ -161,6 +162,8 @@ pub(crate) struct ChatStyle {
     pub(crate) is_legacy: bool,
     /// The tools whose calls are written as those of custom tools.
     pub(crate) custom_tools: Vec<String>,
+    /// What is kept of the request, where it is to be.
+    pub(crate) kept: Option<KeptRequest>,
 }
 
 impl From<&http::Config> for TokenLimits {
@@ -187,6 +190,11 @@ impl ChatRequest {
         limits: TokenLimits,
     ) -> Result<(TextCall, ChatStyle), ApiError> {
         self.check_what_is_not_used()?;
+        let stores = self.store.unwrap_or(false);
+        let kept = stores.then(|| KeptRequest {
+            input: content::stored(&self.messages),
+            metadata: self.metadata.clone().unwrap_or_default(),
+        });
         let marks = marks(
             self.metadata,
             [
@@ -283,6 +291,7 @@ impl ChatRequest {
             logprobs,
             is_legacy,
             custom_tools,
+            kept,
         };
         Ok((call, style))
     }

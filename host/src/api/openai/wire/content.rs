@@ -7,8 +7,8 @@ use crate::api::prompt::{PromptSize, decode, source};
 use crate::http::error::ApiError;
 use belljar_sandbox::wit::text::{self, Role};
 use belljar_sandbox::wit::types::{Media, Source};
-use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// Messages of one request.
@@ -44,16 +44,21 @@ enum MessageContent {
 }
 
 /// One part of a message.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[schema(as = MessagePart)]
 struct Part {
     /// `text`, `image_url`, `input_audio`, `file` or `refusal`; the member of that name goes with it.
     r#type: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     refusal: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<ImageReference>)]
     image_url: Option<StringOrObject<ImageUrl>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     input_audio: Option<InputAudio>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<InputFile>,
 }
 
@@ -66,15 +71,16 @@ enum ImageReference {
     Image(ImageUrl),
 }
 
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 struct ImageUrl {
     /// An `https`, `http` or `data` URL.
     url: String,
     /// `auto`, `low`, `high` or `original`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
 }
 
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 struct InputAudio {
     /// In base64.
     data: String,
@@ -82,11 +88,58 @@ struct InputAudio {
     format: String,
 }
 
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 struct InputFile {
+    #[serde(skip_serializing_if = "Option::is_none")]
     file_data: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     file_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     filename: Option<String>,
+}
+
+/// A message as it is kept with its completion.
+#[derive(Serialize)]
+struct StoredMessage<'m> {
+    role: &'m str,
+    /// Null where the content is parts.
+    content: Option<&'m str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content_parts: Option<&'m [Part]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'m str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refusal: Option<&'m str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_calls: Option<&'m [ToolCall]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_call_id: Option<&'m str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    function_call: Option<&'m FunctionCall>,
+}
+
+/// Messages as they are kept with their completion: a list in JSON.
+pub(super) fn stored(messages: &[Message]) -> String {
+    let messages = messages.iter().map(|message| {
+        let (content, content_parts) = match &message.content {
+            Some(StringOrList::Text(text)) => (Some(text.as_str()), None),
+            Some(StringOrList::List(parts)) => (None, Some(parts.as_slice())),
+            None => (None, None),
+        };
+        StoredMessage {
+            role: &message.role,
+            content,
+            content_parts,
+            name: message.name.as_deref(),
+            refusal: message.refusal.as_deref(),
+            tool_calls: message.tool_calls.as_deref(),
+            tool_call_id: message.tool_call_id.as_deref(),
+            function_call: message.function_call.as_ref(),
+        }
+    });
+    let messages: Vec<_> = messages.collect();
+    // Strings are written as JSON whatever they hold.
+    serde_json::to_string(&messages).unwrap_or_default()
 }
 
 /// Checks all messages. Also says how large they are.

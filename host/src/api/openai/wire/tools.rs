@@ -5,7 +5,7 @@ use crate::api::prompt::PromptSize;
 use crate::api::schema::{self, Rules};
 use crate::http::error::ApiError;
 use belljar_sandbox::wit::text::{self, ToolChoice};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
@@ -45,19 +45,22 @@ pub(super) struct Function {
 }
 
 /// A call made in an earlier turn.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[schema(as = EarlierToolCall)]
 pub(super) struct ToolCall {
     #[schema(value_type = String, required)]
     id: Option<String>,
     /// `function` or `custom`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     r#type: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     function: Option<FunctionCall>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     custom: Option<CustomCall>,
 }
 
 /// A custom tool that was called, and its input.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[schema(as = EarlierCustomCall)]
 struct CustomCall {
     #[schema(pattern = "^[a-zA-Z0-9_-]{1,64}$")]
@@ -67,7 +70,7 @@ struct CustomCall {
 }
 
 /// The function of a call, and what it was called with.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[schema(as = EarlierFunctionCall)]
 pub(super) struct FunctionCall {
     #[schema(pattern = "^[a-zA-Z0-9_-]{1,64}$")]
