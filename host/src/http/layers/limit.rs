@@ -129,6 +129,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn another_spelling_of_a_route_counts_as_that_route() {
+        for (template, counts_as) in [
+            (
+                "/openai/deployments/{name}/chat/completions",
+                "/v1/chat/completions",
+            ),
+            ("/openai/deployments/{name}/embeddings", "/v1/embeddings"),
+            ("/v1/embeddings", "/v1/embeddings"),
+            ("/infer", "/infer"),
+        ] {
+            assert_eq!(counted_as(template), counts_as);
+        }
+    }
+
+    #[test]
     fn durations_read_as_openai_writes_them() {
         let words = |ms| in_openai_words(Duration::from_millis(ms));
         assert_eq!(words(0), "0s");
