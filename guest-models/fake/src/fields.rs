@@ -64,6 +64,28 @@ pub(crate) fn schema(request: &Request) -> Json {
     object(&names)
 }
 
+/// The columns that the prompt names for a table.
+pub(crate) fn columns(request: &Request) -> Vec<String> {
+    let mut names = Vec::new();
+    for_each_instruction(request, |text| {
+        if names.is_empty() {
+            of_list(text, &mut names);
+        }
+    });
+    names
+}
+
+/// A schema of so many rows with those columns.
+pub(crate) fn table(columns: &[String], rows: u32) -> Json {
+    let count = Json::Number(f64::from(rows));
+    Json::Object(Vec::from([
+        ("type".into(), Json::Text("array".into())),
+        ("items".into(), object(columns)),
+        ("minItems".into(), count.clone()),
+        ("maxItems".into(), count),
+    ]))
+}
+
 /// What the system and the user say, the latest first.
 fn for_each_instruction(request: &Request, mut visit: impl FnMut(&str)) {
     match &request.prompt {

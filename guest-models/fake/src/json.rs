@@ -53,7 +53,7 @@ impl Json {
     pub(crate) fn number(&self) -> Option<f64> {
         match self {
             Self::Number(number) => Some(*number),
-            Self::Long(digits) => digits.parse().ok(),
+            Self::Long(digits) => parse_number(digits),
             _ => None,
         }
     }
@@ -107,6 +107,72 @@ impl Json {
             }
         }
     }
+}
+
+/// A number as JSON writes it; none of any other text.
+///
+/// Up to fifteen digits come out as the closest number there is. More are cut off, and the powers
+/// of ten of very large and very small numbers are not exact: what the standard library has for
+/// those is a table that would be a tenth of this guest's memory.
+pub(crate) fn parse_number(text: &str) -> Option<f64> {
+    let (negative, text) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    };
+    let (digits, exponent) = match text.split_once(['e', 'E']) {
+        Some((digits, exponent)) => {
+            let exponent: i32 = exponent.parse().ok()?;
+            (digits, exponent.clamp(-400, 400))
+        }
+        None => (text, 0),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+    if whole.is_empty() || fraction.is_empty() {
+        return None;
+    }
+    let mut value = 0_u64;
+    let mut taken = 0;
+    let mut power = exponent;
+    for (digit, is_whole) in whole
+        .bytes()
+        .map(|digit| (digit, true))
+        .chain(fraction.bytes().map(|digit| (digit, false)))
+    {
+        if !digit.is_ascii_digit() {
+            return None;
+        }
+        if taken < DIGITS_EXACT {
+            value = value * 10 + u64::from(digit - b'0');
+            taken += usize::from(value > 0);
+            power -= i32::from(!is_whole);
+        } else {
+            power += i32::from(is_whole);
+        }
+    }
+    // Trailing zeros are none of the fraction's: 2.50 is 25 over 10.
+    while power < 0 && value > 0 && value.is_multiple_of(10) {
+        value /= 10;
+        power += 1;
+    }
+    let mut number = value as f64;
+    while power > 0 && number > 0.0 {
+        let step = power.min(POWER_EXACT);
+        number *= power_of_ten(step);
+        power -= step;
+    }
+    while power < 0 && number > 0.0 {
+        let step = (-power).min(POWER_EXACT);
+        number /= power_of_ten(step);
+        power += step;
+    }
+    Some(if negative { -number } else { number })
+}
+
+/// The largest power of ten that is exact.
+const POWER_EXACT: i32 = 22;
+
+fn power_of_ten(power: i32) -> f64 {
+    (0..power).fold(1.0, |number, _| number * 10.0)
 }
 
 /// Appends a number: whole ones without a fraction. What JSON cannot say becomes 0.
@@ -260,7 +326,7 @@ impl<'a> Reader<'a> {
         let end = rest.find(|c: char| !matches!(c, '0'..='9' | '+' | '-' | '.' | 'e' | 'E'));
         let digits = rest.get(..end.unwrap_or(rest.len()))?;
         self.at += digits.len();
-        let number: f64 = digits.parse().ok()?;
+        let number = parse_number(digits)?;
         let is_whole = digits
             .bytes()
             .all(|byte| matches!(byte, b'0'..=b'9' | b'-'));
@@ -321,6 +387,43 @@ mod tests {
             "[12345678901234567890, -9007199254740993]",
             "[12345678901234567890,-9007199254740993]",
         );
+    }
+
+    #[test]
+    fn numbers_are_the_closest_there_are() {
+        for text in [
+            "0",
+            "1",
+            "-1",
+            "0.1",
+            "0.2",
+            "0.3",
+            "19.99",
+            "48.8566",
+            "-122.4194",
+            "1e3",
+            "2.5e-3",
+            "1.50",
+            "123456789012345",
+            "0.000001",
+            "3.14159265358979",
+            "1e22",
+            "99999.99",
+            "-0.5",
+            "6.02e5",
+            "1E+2",
+        ] {
+            assert_eq!(parse_number(text), text.parse().ok(), "{text}");
+        }
+        for text in [
+            "", "-", ".5", "5.", "1e", "1.2.3", "0x1", "--1", "1_0", "e5", "+1",
+        ] {
+            assert_eq!(parse_number(text), None, "{text}");
+        }
+        let large = parse_number("1.7976931348623157e308").unwrap();
+        assert!(large.is_finite() && large > 1.7e308);
+        assert_eq!(parse_number("1e999"), Some(f64::INFINITY));
+        assert_eq!(parse_number("1e-999"), Some(0.0));
     }
 
     #[test]

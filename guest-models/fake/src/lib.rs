@@ -1,24 +1,31 @@
 //! A deterministic stand-in for a language model: chat with tools and structured answers,
-//! embeddings, moderations and rankings. The same request gives the same answer, and a client that works with it should
-//! work with the real thing: every option that changes the shape of an answer is respected.
+//! embeddings, moderations and rankings. The same request gives the same answer, and a client that
+//! works with it should work with the real thing: every option that changes the shape of an answer
+//! is respected.
 //!
 //! It has to be fast, because it is what load tests run against, and it runs in a fresh instance
 //! each time: no tables are built at the start, little memory is touched, and no schema is read
 //! that was not sent.
 //!
-//! - `tokens`: text into pieces, one rule for prompts, answers and usage
-//! - `random`: from a request to a seed, and from a seed to numbers
-//! - `topics`: what the prompt is about
-//! - `prose`: sentences, piece by piece
-//! - `words`, `places`, `entities`: what the prompt names
+//! What is asked:
+//! - `words`, `lexicon`, `language`: letters, words that say how to answer, languages
+//! - `reading`: what a prompt is in, about and for
+//! - `places`, `entities`: what it names
+//!
+//! What is answered:
+//! - `answer`: all of it in the order in which a model would write it
+//! - `body`: which of these it is: prose, a document, a fact, JSON or calls
+//! - `voices`, `choice`, `prose`: sentences in each language, and which of them are said
+//! - `documents`: lists, tables, code and the like; `facts`: the little that is known
 //! - `meaning`, `fill`, `values`: what a property is about, what the prompt says for it, and what
 //!   is plausible where it says nothing
 //! - `fields`: a schema for who asks for JSON without one
 //! - `json`, `schema`, `pattern`: values that follow a JSON Schema
 //! - `tools`: which tools are called, how often, and with what; `results`: what they answered
+//! - `tokens`, `usage`: text into pieces, one rule for prompts, answers and usage
+//! - `random`: from a request to a seed, and from a seed to numbers
 //! - `logprobs`: how likely a piece would have been, and what else could have stood there
 //! - `stops`: where a stop string ends the text
-//! - `answer`: all of these in the order in which a model would write them
 //! - `embed`: vectors
 //! - `moderate`: whether content is harmful
 //! - `rank`: which documents answer a query
@@ -27,11 +34,17 @@
 extern crate alloc;
 
 mod answer;
+mod body;
+mod choice;
+mod documents;
 mod embed;
 mod entities;
+mod facts;
 mod fields;
 mod fill;
 mod json;
+mod language;
+mod lexicon;
 mod logprobs;
 mod meaning;
 mod moderate;
@@ -40,13 +53,15 @@ mod places;
 mod prose;
 mod random;
 mod rank;
+mod reading;
 mod results;
 mod schema;
 mod stops;
 mod tokens;
 mod tools;
-mod topics;
+mod usage;
 mod values;
+mod voices;
 mod words;
 
 use alloc::string::String;

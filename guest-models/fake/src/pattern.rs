@@ -9,6 +9,7 @@ mod write;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use crate::words;
 pub(crate) use write::Length;
 
 /// A pattern that has been read.
@@ -94,10 +95,10 @@ impl Kind {
             Self::NoWord => !is_word,
             Self::Space => character.is_whitespace(),
             Self::NoSpace => !character.is_whitespace(),
-            Self::Letter => character.is_alphabetic(),
-            Self::Upper => character.is_uppercase(),
-            Self::Lower => character.is_lowercase(),
-            Self::Number => character.is_numeric(),
+            Self::Letter => words::is_letter(character),
+            Self::Upper => words::is_upper(character),
+            Self::Lower => words::is_letter(character) && !words::is_upper(character),
+            Self::Number => character.is_ascii_digit(),
             Self::Mark => character.is_ascii_punctuation(),
         }
     }

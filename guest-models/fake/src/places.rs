@@ -394,6 +394,17 @@ impl Country {
     }
 }
 
+impl Country {
+    /// The country that a text in a script without spaces names.
+    pub(crate) fn within(text: &str) -> Option<&'static Self> {
+        let is_unspaced = |name: &&str| name.starts_with(|first: char| first > '\u{3000}');
+        COUNTRIES.iter().find(|country| {
+            let mut names = country.others.split(',').filter(is_unspaced);
+            names.any(|name| text.contains(name))
+        })
+    }
+}
+
 /// Whether a name in lower case is that of a place.
 pub(crate) fn is_place(lower: &str) -> bool {
     City::named(lower).is_some()

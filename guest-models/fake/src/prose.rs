@@ -1,389 +1,355 @@
-//! Sentences that read like English and mean nothing, piece by piece.
+//! Sentences about a subject, one after the other: no two alike within some thousand words.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::choice::{Choice, Deck};
 use crate::random::Random;
-
-/// A place in a sentence.
-#[derive(Clone, Copy, Debug)]
-enum Slot {
-    /// The word as it is.
-    Word(&'static str),
-    /// A word of the prompt.
-    Topic,
-    Noun,
-    Adjective,
-    /// What the subject does to an object.
-    Acts,
-    /// What the subject does by itself.
-    Does,
-    Adverb,
-    Comma,
-}
-
-use Slot::{Acts, Adjective, Adverb, Comma, Does, Noun, Topic, Word};
-
-const NOUNS: &[&str] = &[
-    "river", "garden", "engine", "harbor", "window", "signal", "lantern", "market", "bridge",
-    "valley", "pattern", "letter", "forest", "machine", "village", "shadow", "compass", "kitchen",
-    "theory", "journey", "mountain", "castle", "story", "library", "season", "method", "orchard",
-    "railway", "mirror", "island", "detail", "practice",
-];
-const ADJECTIVES: &[&str] = &[
-    "quiet", "bright", "careful", "simple", "distant", "gentle", "hidden", "modern", "patient",
-    "curious", "steady", "ancient", "broad", "clever", "silver", "narrow", "honest", "warm",
-    "early", "useful", "familiar", "subtle", "common", "lasting",
-];
-const ACTS: &[&str] = &[
-    "shapes",
-    "follows",
-    "explains",
-    "supports",
-    "reveals",
-    "changes",
-    "crosses",
-    "carries",
-    "measures",
-    "connects",
-    "guides",
-    "mirrors",
-    "balances",
-    "improves",
-    "recalls",
-    "completes",
-];
-const DOES: &[&str] = &[
-    "waits", "grows", "moves", "rests", "returns", "begins", "matters", "works", "remains",
-    "settles", "changes", "endures",
-];
-const ADVERBS: &[&str] = &[
-    "slowly",
-    "quietly",
-    "often",
-    "always",
-    "rarely",
-    "gently",
-    "clearly",
-    "carefully",
-    "together",
-    "steadily",
-    "early",
-    "openly",
-];
-
-const SENTENCES: &[&[Slot]] = &[
-    &[Word("the"), Adjective, Noun, Acts, Word("the"), Topic],
-    &[
-        Word("in"),
-        Word("the"),
-        Noun,
-        Comma,
-        Word("the"),
-        Topic,
-        Does,
-        Adverb,
-    ],
-    &[Word("each"), Noun, Acts, Word("the"), Adjective, Topic],
-    &[
-        Word("when"),
-        Word("the"),
-        Noun,
-        Does,
-        Comma,
-        Word("the"),
-        Adjective,
-        Noun,
-        Acts,
-        Word("the"),
-        Topic,
-    ],
-    &[
-        Word("people"),
-        Adverb,
-        Word("say"),
-        Word("that"),
-        Word("the"),
-        Topic,
-        Acts,
-        Word("the"),
-        Noun,
-    ],
-    &[
-        Word("it"),
-        Word("is"),
-        Adjective,
-        Word("to"),
-        Word("see"),
-        Word("how"),
-        Word("the"),
-        Topic,
-        Acts,
-        Word("the"),
-        Noun,
-    ],
-    &[
-        Word("the"),
-        Topic,
-        Does,
-        Adverb,
-        Comma,
-        Word("and"),
-        Word("the"),
-        Noun,
-        Does,
-        Word("with"),
-        Word("it"),
-    ],
-    &[
-        Word("between"),
-        Word("the"),
-        Noun,
-        Word("and"),
-        Word("the"),
-        Noun,
-        Comma,
-        Word("the"),
-        Topic,
-        Word("remains"),
-        Adjective,
-    ],
-    &[
-        Word("there"),
-        Word("is"),
-        Word("also"),
-        Word("the"),
-        Adjective,
-        Noun,
-        Comma,
-        Word("which"),
-        Acts,
-        Word("the"),
-        Topic,
-    ],
-    &[
-        Word("most"),
-        Word("of"),
-        Word("the"),
-        Noun,
-        Does,
-        Adverb,
-        Word("near"),
-        Word("the"),
-        Topic,
-    ],
-    &[
-        Word("after"),
-        Word("the"),
-        Adjective,
-        Noun,
-        Comma,
-        Word("nothing"),
-        Acts,
-        Word("the"),
-        Topic,
-        Word("as"),
-        Adverb,
-    ],
-    &[
-        Word("this"),
-        Noun,
-        Acts,
-        Word("the"),
-        Noun,
-        Word("and"),
-        Word("the"),
-        Topic,
-    ],
-];
+use crate::reading::Topic;
+use crate::voices::Voice;
+use crate::words;
 
 /// How many sentences make a paragraph, at least and at most.
-const PARAGRAPH: (usize, usize) = (3, 6);
+const PARAGRAPH: (u32, u32) = (3, 6);
+/// How many sentences back none may be the same: more than two thousand tokens hold.
+const RECENT_MAX: usize = 240;
+/// How often a sentence is made anew that has been said, and with how many beginnings.
+const TRIES: u32 = 32;
+const TEMPLATE_TRIES: u32 = 3;
+/// From how many sentences on an answer has an end of its own.
+const CLOSED_FROM: u32 = 3;
 
-/// A text without end.
-#[derive(Clone, Debug)]
-pub(crate) struct Prose {
-    random: Random,
-    topics: Vec<String>,
-    sentence: &'static [Slot],
-    position: usize,
-    /// Until the next paragraph.
-    sentences_left: usize,
-    /// Whether the next piece begins the text, or a paragraph.
-    begins: bool,
+/// Where a text ends by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ends {
+    /// With the first sentence after that many tokens.
+    Tokens(u32),
+    Sentences(u32),
+    Paragraphs(u32),
 }
 
-/// Whether a sentence ends with this piece.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
-    Within,
-    SentenceEnd,
+/// A text in the making.
+#[derive(Clone, Debug)]
+pub(crate) struct Prose {
+    voice: &'static Voice,
+    /// What it is about, as it stands in a sentence.
+    topics: Vec<String>,
+    /// What is to be done, where that was asked.
+    deed: Option<String>,
+    choice: Choice,
+    templates: Deck,
+    nouns: Deck,
+    leads: Deck,
+    ends: Ends,
+    /// Whether a heading stands over each paragraph.
+    headings: bool,
+    /// What was said, as the numbers of its parts.
+    recent: Vec<u32>,
+    recent_at: usize,
+    sentences: u32,
+    paragraphs: u32,
+    /// Until the next paragraph.
+    left: u32,
+    closed: bool,
+    unspaced: bool,
+    /// Whether a sentence is made anew, for which every noun will do.
+    again: bool,
 }
 
 impl Prose {
-    pub(crate) fn new(random: Random, topics: Vec<String>) -> Self {
-        let mut prose = Self {
-            random,
-            topics,
-            sentence: &[],
-            position: 0,
-            sentences_left: 0,
-            begins: true,
-        };
-        prose.begin_paragraph();
-        prose.begin_sentence();
-        prose
-    }
-
-    /// The next piece. Each is exactly one by the rule of [`crate::tokens`].
-    pub(crate) fn next(&mut self) -> (String, Place) {
-        let Some(slot) = self.sentence.get(self.position).copied() else {
-            return self.end_sentence();
-        };
-        let word = match slot {
-            Word(word) => word,
-            Noun => self.pick(NOUNS),
-            Adjective => self.pick(ADJECTIVES),
-            Acts => self.pick(ACTS),
-            Does => self.pick(DOES),
-            Adverb => self.pick(ADVERBS),
-            Topic => {
-                let index = self.random.below(self.topics.len());
-                self.topics.get(index).map_or("subject", String::as_str)
-            }
-            Comma => {
-                self.position += 1;
-                return (",".into(), Place::Within);
-            }
-        };
-        let mut piece = String::with_capacity(word.len() + 1);
-        if !self.begins {
-            piece.push(' ');
-        }
-        if self.position == 0 {
-            let (first, rest) = word.split_at_checked(1).unwrap_or((word, ""));
-            first
-                .chars()
-                .for_each(|letter| piece.push(letter.to_ascii_uppercase()));
-            piece.push_str(rest);
-        } else {
-            piece.push_str(word);
-        }
-        self.begins = false;
-        self.position += 1;
-        (piece, Place::Within)
-    }
-
-    /// Whether the last piece ended a sentence.
-    pub(crate) fn at_sentence_end(&self) -> bool {
-        !self.begins && (self.position == 0 || self.position > self.sentence.len())
-    }
-
-    fn pick(&mut self, words: &[&'static str]) -> &'static str {
-        self.random.one_of(words).copied().unwrap_or_default()
-    }
-
-    /// The full stop, and then the gap to the next paragraph where this one is long enough.
-    fn end_sentence(&mut self) -> (String, Place) {
-        if self.position == self.sentence.len() {
-            self.sentences_left -= 1;
-            if self.sentences_left == 0 {
-                self.position += 1;
+    pub(crate) fn new(
+        voice: &'static Voice,
+        topics: &[Topic],
+        mut choice: Choice,
+        ends: Ends,
+        headings: bool,
+    ) -> Self {
+        let (open, close) = voice.quotes;
+        let mut named: Vec<String> = Vec::with_capacity(topics.len().max(1));
+        for topic in topics {
+            // Quotation marks need no article.
+            named.push(if open.is_empty() {
+                topic.text.clone()
             } else {
-                self.begin_sentence();
-            }
-            return (".".into(), Place::SentenceEnd);
+                [open, topic.bare.as_str(), close].concat()
+            });
         }
-        self.begin_paragraph();
-        self.begin_sentence();
-        self.begins = true;
-        ("\n\n".into(), Place::Within)
-    }
-
-    fn begin_sentence(&mut self) {
-        self.sentence = self.random.one_of(SENTENCES).copied().unwrap_or_default();
-        self.position = 0;
-    }
-
-    fn begin_paragraph(&mut self) {
+        if named.is_empty() {
+            named.push([open, voice.subject, close].concat());
+        }
         let (least, most) = PARAGRAPH;
-        self.sentences_left = least + self.random.below(most - least + 1);
+        let left = least + choice.random.below((most - least + 1) as usize) as u32;
+        Self {
+            templates: choice.deck(1, voice.body.len()),
+            nouns: choice.deck(2, voice.nouns.len()),
+            leads: choice.deck(3, voice.leads.len()),
+            voice,
+            topics: named,
+            deed: topics.first().and_then(|topic| topic.deed.clone()),
+            choice,
+            ends,
+            headings,
+            recent: Vec::new(),
+            recent_at: 0,
+            sentences: 0,
+            paragraphs: 1,
+            left,
+            closed: false,
+            again: false,
+            unspaced: !voice
+                .body
+                .first()
+                .is_some_and(|sentence| sentence.contains(' ')),
+        }
+    }
+
+    /// Whether there is another sentence, when so many tokens have been made.
+    pub(crate) fn goes_on(&self, made: u32) -> bool {
+        match self.ends {
+            Ends::Tokens(natural) => made < natural || !self.closed && self.closes(),
+            Ends::Sentences(count) => self.sentences < count,
+            Ends::Paragraphs(count) => self.paragraphs < count || self.left > 0,
+        }
+    }
+
+    /// Whether nothing has been said yet.
+    pub(crate) fn is_unbegun(&self) -> bool {
+        self.sentences == 0
+    }
+
+    /// Whether so long a text has a closing sentence.
+    fn closes(&self) -> bool {
+        self.sentences >= CLOSED_FROM && !self.headings
+    }
+
+    /// Appends the next sentence, with what stands between it and the one before.
+    pub(crate) fn next(&mut self, made: u32, out: &mut String) {
+        if self.sentences > 0 {
+            self.gap(out);
+        }
+        let is_last = match self.ends {
+            Ends::Tokens(natural) => made >= natural,
+            Ends::Sentences(count) => self.sentences + 1 >= count && count >= CLOSED_FROM,
+            Ends::Paragraphs(count) => {
+                self.paragraphs >= count && self.left <= 1 && self.sentences >= CLOSED_FROM
+            }
+        };
+        if self.sentences == 0 {
+            if self.headings {
+                out.push_str("# ");
+                out.push_str(&words::capitalised(
+                    self.topics.first().map_or("", String::as_str),
+                ));
+                out.push_str("\n\n");
+            }
+            self.open(out);
+        } else if is_last {
+            let index = self.choice.random.below(self.voice.closings.len());
+            let closing = self.voice.closings.get(index).copied().unwrap_or_default();
+            self.write(closing, out);
+            self.closed = true;
+        } else {
+            self.sentence(out);
+        }
+        self.sentences += 1;
+        self.left = self.left.saturating_sub(1);
+    }
+
+    /// What stands between two sentences.
+    fn gap(&mut self, out: &mut String) {
+        if self.left > 0 {
+            if !self.unspaced {
+                out.push(' ');
+            }
+            return;
+        }
+        let (least, most) = PARAGRAPH;
+        self.left = least + self.choice.random.below((most - least + 1) as usize) as u32;
+        self.paragraphs += 1;
+        out.push_str("\n\n");
+        if self.headings {
+            out.push_str("## ");
+            out.push_str(&words::capitalised(self.noun()));
+            out.push_str("\n\n");
+        }
+    }
+
+    /// The first sentence.
+    fn open(&mut self, out: &mut String) {
+        if let Some(deed) = self.deed.take() {
+            const DEEDS: [[&str; 2]; 3] = [
+                ["To ", ", begin with {a}."],
+                ["The usual way to ", " starts with {a}."],
+                ["If you want to ", ", it helps to look at {a} first."],
+            ];
+            let [before, after] = self
+                .choice
+                .random
+                .one_of(&DEEDS)
+                .copied()
+                .unwrap_or_default();
+            out.push_str(before);
+            out.push_str(&deed);
+            return self.write_from(out.len(), after, out);
+        }
+        self.opening(out);
+    }
+
+    /// Appends a sentence that a text can begin with.
+    pub(crate) fn opening(&mut self, out: &mut String) {
+        let mut deck = self.choice.deck(4, self.voice.openings.len());
+        let index = self.choice.deal(&mut deck);
+        let opening = self.voice.openings.get(index).copied().unwrap_or_default();
+        self.write(opening, out);
+    }
+
+    /// Appends a sentence that has not been said lately.
+    pub(crate) fn sentence(&mut self, out: &mut String) {
+        let mut template = 0;
+        let start = out.len();
+        for attempt in 0..TRIES * TEMPLATE_TRIES {
+            if attempt % TRIES == 0 {
+                template = self.choice.deal(&mut self.templates);
+            }
+            out.truncate(start);
+            let text = self.voice.body.get(template).copied().unwrap_or_default();
+            self.again = attempt > 0;
+            let said = self.write(text, out) << 6 | template as u32;
+            if !self.recent.contains(&said) {
+                self.remember(said);
+                return;
+            }
+        }
+    }
+
+    fn remember(&mut self, said: u32) {
+        // A short sentence is said in as many ways as there are nouns.
+        let ways = self.voice.body.len() * self.voice.nouns.len();
+        if self.recent.len() < RECENT_MAX.min(ways * 3 / 4) {
+            self.recent.push(said);
+            return;
+        }
+        if let Some(oldest) = self.recent.get_mut(self.recent_at) {
+            *oldest = said;
+        }
+        self.recent_at = (self.recent_at + 1) % self.recent.len().max(1);
+    }
+
+    /// A noun that can stand by itself.
+    pub(crate) fn noun(&mut self) -> &'static str {
+        let index = self.nouns.next();
+        self.voice.nouns.get(index).copied().unwrap_or_default()
+    }
+
+    /// Appends a sentence, and returns which words it has in its places.
+    pub(crate) fn write(&mut self, template: &str, out: &mut String) -> u32 {
+        let start = out.len();
+        let mut parts = 0;
+        let mut rest = template;
+        let mut noun = usize::MAX;
+        // The usual search is made for long texts.
+        while let Some(at) = rest.bytes().position(|byte| byte == b'{') {
+            let (before, slot) = rest.split_at_checked(at).unwrap_or_default();
+            out.push_str(before);
+            let (index, word) = match slot.as_bytes().get(1) {
+                Some(b't') => {
+                    let count = self.topics.len();
+                    // The first of several is what it is most about.
+                    let topic = if count == 1 || self.choice.random.below(3) > 0 {
+                        0
+                    } else {
+                        self.choice.random.below(count)
+                    };
+                    (topic, self.topics.get(topic).map_or("", String::as_str))
+                }
+                Some(b'b') => {
+                    let lead = self.choice.deal(&mut self.leads);
+                    (
+                        lead,
+                        self.voice.leads.get(lead).copied().unwrap_or_default(),
+                    )
+                }
+                _ => {
+                    let nouns = self.voice.nouns;
+                    let mut index = if self.again {
+                        self.nouns.next()
+                    } else {
+                        self.choice.deal(&mut self.nouns)
+                    };
+                    if index == noun {
+                        index = (index + 1) % nouns.len().max(1);
+                    }
+                    noun = index;
+                    (index, nouns.get(index).copied().unwrap_or_default())
+                }
+            };
+            parts = parts << 6 | index as u32 & 0x3f;
+            out.push_str(word);
+            rest = slot.get(3..).unwrap_or_default();
+        }
+        out.push_str(rest);
+        capitalise(start, out);
+        parts
+    }
+
+    /// The same for what goes on with a sentence.
+    fn write_from(&mut self, start: usize, template: &str, out: &mut String) {
+        let mut rest = String::new();
+        self.write(template, &mut rest);
+        out.truncate(start);
+        out.push_str(&rest);
+    }
+}
+
+/// Puts the first letter from there on into upper case.
+fn capitalise(start: usize, out: &mut String) {
+    let Some(first) = out.get(start..).and_then(|rest| rest.chars().next()) else {
+        return;
+    };
+    let upper = words::upper(first);
+    // All cases of a letter here are of as many bytes.
+    if upper != first && upper.len_utf8() == first.len_utf8() {
+        let mut buffer = [0; 4];
+        let upper = upper.encode_utf8(&mut buffer);
+        out.replace_range(start..start + upper.len(), upper);
     }
 }
 
 /// One sentence about a topic.
-pub(crate) fn sentence(topics: &[String], random: &mut Random) -> String {
-    let topics = if topics.is_empty() {
-        &[String::from("subject")][..]
-    } else {
-        topics
-    };
-    let mut prose = Prose::new(Random::new(random.bits()), topics.to_vec());
-    let mut sentence = String::new();
-    loop {
-        let (piece, place) = prose.next();
-        sentence.push_str(&piece);
-        if place == Place::SentenceEnd {
-            return sentence;
-        }
-    }
+pub(crate) fn sentence(voice: &'static Voice, topics: &[Topic], random: &mut Random) -> String {
+    let choice = Choice::plain(Random::new(random.bits()));
+    let mut out = String::new();
+    Prose::new(voice, topics, choice, Ends::Sentences(1), false).next(0, &mut out);
+    out
 }
 
 /// A word that could have stood anywhere.
 pub(crate) fn any_word(random: &mut Random) -> &'static str {
-    let lists = [NOUNS, ADJECTIVES, ACTS, DOES, ADVERBS];
-    let list = random.one_of(&lists).copied().unwrap_or_default();
-    random.one_of(list).copied().unwrap_or("word")
+    let [adjective, noun] = phrase(random);
+    if random.below(2) == 0 {
+        adjective
+    } else {
+        noun
+    }
 }
 
 /// Two words that make a name for anything, for example `quiet harbor`.
 pub(crate) fn phrase(random: &mut Random) -> [&'static str; 2] {
-    let adjective = random.one_of(ADJECTIVES).copied().unwrap_or("plain");
-    let noun = random.one_of(NOUNS).copied().unwrap_or("thing");
+    const NOUNS: [&str; 28] = [
+        "river", "garden", "engine", "harbor", "window", "signal", "lantern", "market", "bridge",
+        "valley", "pattern", "letter", "forest", "machine", "village", "shadow", "compass",
+        "kitchen", "theory", "journey", "mountain", "castle", "story", "library", "season",
+        "method", "orchard", "railway",
+    ];
+    const ADJECTIVES: [&str; 24] = [
+        "quiet", "bright", "careful", "simple", "distant", "gentle", "hidden", "modern", "patient",
+        "curious", "steady", "ancient", "broad", "clever", "silver", "narrow", "honest", "warm",
+        "early", "useful", "familiar", "subtle", "common", "lasting",
+    ];
+    let adjective = random.one_of(&ADJECTIVES).copied().unwrap_or("plain");
+    let noun = random.one_of(&NOUNS).copied().unwrap_or("thing");
     [adjective, noun]
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::tokens;
-
-    fn text(seed: u64, pieces: usize) -> Vec<String> {
-        let mut prose = Prose::new(Random::new(seed), vec!["lighthouse".into()]);
-        (0..pieces).map(|_| prose.next().0).collect()
-    }
-
-    #[test]
-    fn each_piece_is_one_by_the_rule() {
-        for seed in 0..50 {
-            let pieces = text(seed, 200);
-            let mut whole = &*pieces.concat();
-            for piece in &pieces {
-                let (first, rest) = tokens::split_first(whole).unwrap();
-                assert_eq!(first, piece);
-                whole = rest;
-            }
-        }
-    }
-
-    #[test]
-    fn it_reads_like_prose() {
-        let whole = text(1, 300).concat();
-        assert!(whole.starts_with(|letter: char| letter.is_ascii_uppercase()));
-        assert!(whole.contains(". ") && whole.contains("\n\n") && whole.contains("lighthouse"));
-        assert!(!whole.contains("  ") && !whole.contains(" .") && !whole.contains(" ,"));
-    }
-
-    #[test]
-    fn seeds_differ_and_repeat() {
-        assert_eq!(text(3, 50), text(3, 50));
-        assert_ne!(text(3, 50), text(4, 50));
-    }
-
-    #[test]
-    fn words_fit_one_piece() {
-        for list in [NOUNS, ADJECTIVES, ACTS, DOES, ADVERBS] {
-            assert!(list.iter().all(|word| word.len() <= tokens::LETTERS_MAX));
-        }
-    }
-}
+mod tests;

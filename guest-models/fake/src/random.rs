@@ -74,14 +74,12 @@ impl Fingerprint {
     }
 }
 
-/// The seed of an answer: all that is asked, the caller's seed and the number of the choice.
+/// What is asked, as a number.
 ///
 /// The caps on the length are left out, so that a shorter answer is the beginning of a longer
 /// one; so are the options that are about presentation.
-pub(crate) fn seed_of(request: &Request) -> u64 {
+pub(crate) fn order_of(request: &Request) -> u64 {
     let mut hash = Fingerprint::new();
-    hash.number(request.sampling.seed.map_or(0, |seed| seed.wrapping_add(1)));
-    hash.number(u64::from(request.choice));
     hash_prompt(&mut hash, &request.prompt);
     for tool in &request.tools {
         hash.bytes(tool.name.as_bytes());
@@ -95,6 +93,19 @@ pub(crate) fn seed_of(request: &Request) -> u64 {
         ResponseFormat::Text => {}
         ResponseFormat::JsonObject => hash.number(2),
         ResponseFormat::JsonSchema(format) => hash.bytes(format.schema.as_bytes()),
+    }
+    hash.finish()
+}
+
+/// The seed of an answer: what is asked, the caller's seed and the number of the choice. Where
+/// nothing is left to choose, neither of these is asked: there is one text.
+pub(crate) fn seed_of(request: &Request, order: u64) -> u64 {
+    let mut hash = Fingerprint::new();
+    hash.number(order);
+    let sampling = &request.sampling;
+    if sampling.temperature != Some(0.0) && sampling.top_k != Some(1) {
+        hash.number(sampling.seed.map_or(0, |seed| seed.wrapping_add(1)));
+        hash.number(u64::from(request.choice));
     }
     hash.finish()
 }

@@ -6,6 +6,8 @@ use alloc::vec::Vec;
 use belljar_guest::text::{Message, Part, Prompt, Request, Role};
 
 use crate::json::{self, Json};
+use crate::language::Language;
+use crate::voices::Voice;
 use crate::words;
 
 /// How many results are taken up, how many values of each, and how many bytes of a text.
@@ -121,7 +123,8 @@ fn is_plain(value: &Json) -> bool {
     !matches!(value, Json::Object(_) | Json::List(_) | Json::Null)
 }
 
-fn plain(value: &Json) -> String {
+/// A value as text.
+pub(crate) fn plain(value: &Json) -> String {
     let mut out = String::new();
     match value {
         Json::Text(text) => out.push_str(cut(text)),
@@ -129,13 +132,59 @@ fn plain(value: &Json) -> String {
         Json::Boolean(false) => out.push_str("no"),
         Json::Number(number) => json::write_number(&mut out, *number),
         Json::Long(digits) => out.push_str(digits),
-        Json::Null | Json::List(_) | Json::Object(_) => {}
+        Json::List(list) => {
+            let texts: Vec<String> = list.iter().map(plain).collect();
+            out.push_str(&texts.join(", "));
+        }
+        Json::Null | Json::Object(_) => {}
+    }
+    out
+}
+
+/// The findings as an answer.
+pub(crate) fn said(findings: &[Finding], language: Language, voice: &Voice) -> String {
+    if language == Language::English {
+        return in_english(findings);
+    }
+    // In other languages as a list, in which no grammar changes what came back.
+    let (open, close) = voice.quotes;
+    let mut out = String::new();
+    for finding in findings {
+        if !out.is_empty() {
+            out.push_str("\n\n");
+        }
+        let about = if finding.about.is_empty() {
+            voice.subject
+        } else {
+            &finding.about
+        };
+        let lead = if finding.failed {
+            voice.failed
+        } else {
+            voice.found
+        };
+        out.push_str(&lead.replace("{t}", &[open, about, close].concat()));
+        out.push(':');
+        if let [(name, value)] = finding.values.as_slice()
+            && name.is_empty()
+        {
+            out.push(' ');
+            out.push_str(value);
+            continue;
+        }
+        for (name, value) in &finding.values {
+            out.push_str("\n- ");
+            if !name.is_empty() {
+                out.extend([name.as_str(), ": "]);
+            }
+            out.push_str(value);
+        }
     }
     out
 }
 
 /// The findings as an answer in English.
-pub(crate) fn in_english(findings: &[Finding]) -> String {
+fn in_english(findings: &[Finding]) -> String {
     let mut out = String::new();
     for (index, finding) in findings.iter().enumerate() {
         if index > 0 {

@@ -24,6 +24,7 @@ use crate::fill::Filler;
 use crate::json::Json;
 use crate::meaning::Key;
 use crate::random::Random;
+use crate::reading::Reading;
 use crate::values::World;
 
 pub(crate) use formats::{days_of, is_date, is_uuid};
@@ -56,8 +57,7 @@ pub(crate) struct Sources<'a> {
     /// What the schema or its tool is called.
     pub(crate) name: &'a str,
     pub(crate) filler: Filler<'a>,
-    /// Words of the prompt.
-    pub(crate) topics: &'a [String],
+    pub(crate) reading: &'a Reading,
     pub(crate) purpose: Purpose,
     pub(crate) random: &'a mut Random,
 }
@@ -69,7 +69,8 @@ pub(crate) fn value(schema: &Json, sources: Sources<'_>) -> Result<Json, Error> 
     let mut writer = Writer {
         root: schema,
         filler: sources.filler,
-        topics: sources.topics,
+        reading: sources.reading,
+        topics: sources.reading.topic_words(),
         purpose: sources.purpose,
         random: sources.random,
         world,
@@ -91,7 +92,8 @@ pub(crate) fn within(error: Error, place: &str) -> Error {
 struct Writer<'a> {
     root: &'a Json,
     filler: Filler<'a>,
-    topics: &'a [String],
+    reading: &'a Reading,
+    topics: Vec<String>,
     purpose: Purpose,
     random: &'a mut Random,
     world: World,

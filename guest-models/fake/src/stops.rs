@@ -30,6 +30,11 @@ impl Stops {
         }
     }
 
+    /// Whether nothing can stop the text.
+    pub(crate) fn are_none(&self) -> bool {
+        self.longest == 0
+    }
+
     /// Takes in the next piece, and gives those that are safe to `emit`. Returns whether a stop
     /// string is complete; what came before it has then been given.
     pub(crate) fn take(&mut self, piece: String, mut emit: impl FnMut(String)) -> bool {

@@ -3,7 +3,10 @@
 //!
 //! A piece is up to ten letters or up to three digits, with the space before it; a run of white
 //! space; or one other character. English comes to about four bytes a piece, as it does with the
-//! vocabularies of real models.
+//! vocabularies of real models. Letters of other scripts fill a piece sooner, as they do there: an
+//! alphabet's five of them, and two characters that stand for syllables or words.
+
+use crate::words::{Script, script};
 
 /// The most letters of one piece. The fake's own vocabulary keeps to it.
 pub(crate) const LETTERS_MAX: usize = 10;
@@ -18,6 +21,12 @@ pub(crate) fn count(text: &str) -> u32 {
         rest = rest.get(piece_bytes(rest)..).unwrap_or_default();
     }
     count
+}
+
+/// The first piece from there on; none at the end.
+pub(crate) fn first_of(text: &str, at: usize) -> Option<&str> {
+    let rest = text.as_bytes().get(at..).filter(|rest| !rest.is_empty())?;
+    text.get(at..at + piece_bytes(rest))
 }
 
 /// The first piece and what follows it; none at the end.
@@ -40,34 +49,93 @@ pub(crate) fn id(piece: &str) -> u32 {
 /// The length of the first piece of a text that is not empty. It ends between characters.
 fn piece_bytes(text: &[u8]) -> usize {
     let at = |index: usize| text.get(index).copied().unwrap_or(0);
-    let run = |from: usize, most: usize, belongs: fn(&u8) -> bool| {
-        text.iter()
-            .skip(from)
-            .take(most)
-            .take_while(|byte| belongs(byte))
-            .count()
-    };
-    let start = usize::from(at(0) == b' ' && at(1).is_ascii_alphanumeric());
-    match at(start) {
-        byte if byte.is_ascii_alphabetic() => {
-            start + run(start, LETTERS_MAX, u8::is_ascii_alphabetic)
+    let first = at(0);
+    let second = at(1);
+    let start = usize::from(first == b' ' && (second.is_ascii_alphanumeric() || second >= 0xc0));
+    let byte = if start == 1 { second } else { first };
+    let mut end = start;
+    if byte.is_ascii_alphabetic() {
+        // By far the most text is of these: a plain loop is the quickest.
+        let most = start + LETTERS_MAX;
+        while end < most && at(end).is_ascii_alphabetic() {
+            end += 1;
         }
-        byte if byte.is_ascii_digit() => start + run(start, DIGITS_MAX, u8::is_ascii_digit),
-        byte if byte.is_ascii_whitespace() => {
-            let spaces = run(0, usize::MAX, u8::is_ascii_whitespace);
-            // The last space belongs to the word after it.
-            let word_follows = at(spaces - 1) == b' ' && at(spaces).is_ascii_alphanumeric();
-            if word_follows && spaces > 1 {
-                spaces - 1
-            } else {
-                spaces
-            }
-        }
-        0x00..0x80 => 1,
-        0x80..0xe0 => 2.min(text.len()),
-        0xe0..0xf0 => 3.min(text.len()),
-        0xf0.. => 4.min(text.len()),
+        return if at(end) < 0x80 || end == most {
+            end
+        } else {
+            letters_end(text, start)
+        };
     }
+    match byte {
+        b'0'..=b'9' => {
+            while end < start + DIGITS_MAX && at(end).is_ascii_digit() {
+                end += 1;
+            }
+            end
+        }
+        byte if byte.is_ascii_whitespace() => spaces_end(text),
+        0x00..0x80 => 1,
+        // A space before what is no letter stands by itself.
+        _ if start == 1 && !is_letter_at(text, 1) => 1,
+        _ => letters_end(text, start),
+    }
+}
+
+/// Where the white space that a text begins with ends. The last space belongs to the word after
+/// it.
+fn spaces_end(text: &[u8]) -> usize {
+    let spaces = text
+        .iter()
+        .take_while(|byte| byte.is_ascii_whitespace())
+        .count();
+    let next = text.get(spaces).copied().unwrap_or(0);
+    let word_follows = next.is_ascii_alphanumeric() || is_letter_at(text, spaces);
+    if text.get(spaces - 1) == Some(&b' ') && word_follows && spaces > 1 {
+        spaces - 1
+    } else {
+        spaces
+    }
+}
+
+/// The character at a place that is a character's first byte; none at the end.
+fn character(text: &[u8], at: usize) -> Option<char> {
+    let length = match text.get(at)? {
+        0x00..0x80 => 1,
+        0x80..0xe0 => 2,
+        0xe0..0xf0 => 3,
+        0xf0.. => 4,
+    };
+    let bytes = text.get(at..at + length)?;
+    core::str::from_utf8(bytes).ok()?.chars().next()
+}
+
+fn is_letter_at(text: &[u8], at: usize) -> bool {
+    character(text, at).is_some_and(|letter| script(letter) != Script::None)
+}
+
+/// Where the piece of the letters from there on ends, or the single character that is none.
+#[inline(never)]
+fn letters_end(text: &[u8], start: usize) -> usize {
+    let mut end = start;
+    let mut filled = 0;
+    while let Some(letter) = character(text, end) {
+        let weight = match script(letter) {
+            Script::None => break,
+            Script::Latin => 1,
+            Script::Han | Script::Kana | Script::Hangul => LETTERS_MAX / 2,
+            _ => 2,
+        };
+        if filled + weight > LETTERS_MAX {
+            break;
+        }
+        filled += weight;
+        end += letter.len_utf8();
+    }
+    if end > start {
+        return end;
+    }
+    let alone = character(text, start).map_or(1, char::len_utf8);
+    (start + alone).min(text.len())
 }
 
 #[cfg(test)]
@@ -102,9 +170,13 @@ mod tests {
     }
 
     #[test]
-    fn other_scripts_are_one_character_a_piece() {
-        assert_eq!(pieces("é漢🙂x"), ["é", "漢", "🙂", "x"]);
-        assert_eq!(pieces(" é"), [" ", "é"]);
+    fn letters_of_other_scripts_fill_a_piece_sooner() {
+        assert_eq!(pieces("né 漢字かな🙂x"), ["né", " 漢字", "かな", "🙂", "x"]);
+        assert_eq!(pieces("größe Übermut"), ["größe", " Übermut"]);
+        assert_eq!(pieces("подробно"), ["подро", "бно"]);
+        assert_eq!(pieces(" — “x”"), [" ", "—", " ", "“", "x", "”"]);
+        assert_eq!(pieces("  é"), [" ", " é"]);
+        assert_eq!(pieces("한국어는"), ["한국", "어는"]);
     }
 
     #[test]
@@ -114,6 +186,7 @@ mod tests {
             " ",
             "The quick  brown fox; 1,000 jumps\t\r\n— voilà!",
             "{\"a\": [1.5e10]}",
+            "नमस्ते! مرحبا؟  “Ünï” 漢字。\n\n 한국어 — e\u{301}",
         ] {
             assert_eq!(pieces(text).concat(), text);
             assert_eq!(count(text) as usize, pieces(text).len());

@@ -14,6 +14,7 @@ use crate::fill::Filler;
 use crate::json::Json;
 use crate::meaning::Key;
 use crate::random::Random;
+use crate::reading::Reading;
 use crate::schema::{self, Purpose, Sources};
 use mentions::Mention;
 
@@ -35,7 +36,7 @@ const CALLS_MAX: usize = 8;
 /// for each of several things.
 pub(crate) fn calls(
     request: &Request,
-    topics: &[String],
+    reading: &Reading,
     random: &mut Random,
 ) -> Result<Vec<Call>, Error> {
     if request.tools.is_empty() && request.tool_choice == ToolChoice::Automatic {
@@ -90,7 +91,7 @@ pub(crate) fn calls(
         let schema = parameters(mention.tool)?;
         for filler in each(&schema, filler) {
             if calls.len() < most {
-                calls.push(call(mention.tool, &schema, filler, topics, random)?);
+                calls.push(call(mention.tool, &schema, filler, reading, random)?);
             }
         }
     }
@@ -151,7 +152,7 @@ fn call(
     tool: &Tool,
     schema: &Option<Json>,
     filler: Filler<'_>,
-    topics: &[String],
+    reading: &Reading,
     random: &mut Random,
 ) -> Result<Call, Error> {
     const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -166,7 +167,7 @@ fn call(
             let sources = Sources {
                 name: &tool.name,
                 filler,
-                topics,
+                reading,
                 purpose: Purpose::Arguments,
                 random,
             };

@@ -6,11 +6,14 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::language::Language;
 use crate::meaning::{Key, Meaning};
 use crate::places::{CITIES, City, Country};
 use crate::prose;
 use crate::random::Random;
+use crate::reading::Reading;
 use crate::schema::days_of;
+use crate::voices;
 use crate::words;
 
 /// How many of the cities are made up; the others are there to be known.
@@ -171,7 +174,8 @@ fn civil(mut year: u32, mut day: u32) -> (u32, u32, u32) {
 /// What the values are made from.
 pub(crate) struct Maker<'a> {
     pub(crate) world: &'a mut World,
-    /// Words of the prompt.
+    pub(crate) reading: &'a Reading,
+    /// What the prompt is about.
     pub(crate) topics: &'a [String],
     pub(crate) random: &'a mut Random,
 }
@@ -303,11 +307,13 @@ impl Maker<'_> {
                 1 + self.random.below(20),
                 1 + self.random.below(20)
             ),
+            Meaning::Query if self.topics.is_empty() => self.topic(),
             Meaning::Query => self.topics.join(" "),
             Meaning::Title => self.title(),
             Meaning::Source => format!("print(\"{}\")", self.topic()),
             Meaning::Answer | Meaning::Content | Meaning::Description => {
-                prose::sentence(self.topics, self.random)
+                let voice = voices::of(self.reading.language);
+                prose::sentence(voice, &self.reading.topics, self.random)
             }
             Meaning::Price => format!("{}.{}9", 4 + self.random.below(90), self.random.below(10)),
             Meaning::Quantity
@@ -328,7 +334,10 @@ impl Maker<'_> {
             Meaning::Boolean => "yes".into(),
             Meaning::Unknown => {
                 let [adjective, noun] = prose::phrase(self.random);
-                match self.topics.get(self.random.below(self.topics.len() * 2)) {
+                match self
+                    .topics
+                    .get(self.random.below(self.topics.len() * 2 + 1))
+                {
                     Some(topic) => format!("{adjective} {topic}"),
                     None => format!("{adjective} {noun}"),
                 }
@@ -342,6 +351,9 @@ impl Maker<'_> {
 
     fn title(&mut self) -> String {
         let topic = words::capitalised(&self.topic());
+        if self.reading.language != Language::English {
+            return topic;
+        }
         let [before, after] = *self
             .random
             .one_of(&[
@@ -542,8 +554,10 @@ mod tests {
             world.learn(Meaning::City, "Paris");
             world.learn(Meaning::Person, "Grace Hopper");
             let topics = ["bell jars".into()];
+            let reading = Reading::default();
             let mut maker = Maker {
                 world: &mut world,
+                reading: &reading,
                 topics: &topics,
                 random: &mut random,
             };

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use super::scan::{CURRENCIES, Word, entity};
 use super::{Entity, Kind};
+use crate::json::parse_number;
 use crate::schema::{days_of, is_date};
 use crate::words::{self, lowered};
 
@@ -49,7 +50,7 @@ pub(super) fn read(words: &[Word<'_>]) -> Option<(Entity, usize)> {
         time.plain = if spelled == "noon" { "12:00" } else { "00:00" }.into();
         return Some((time, 1));
     }
-    if let Some(number) = paired(NUMBER_WORDS, &spelled).and_then(|digits| digits.parse().ok()) {
+    if let Some(number) = paired(NUMBER_WORDS, &spelled).and_then(parse_number) {
         let mut found = entity(Kind::Number, word.text);
         found.number = number;
         return Some((found, 1));
@@ -194,7 +195,7 @@ impl<'a> Number<'a> {
         } else {
             digits.replace(',', ".")
         };
-        let mut value: f64 = digits.parse().ok()?;
+        let mut value = parse_number(&digits)?;
         let mut suffix = suffix;
         if !currency.is_empty() || matches!(suffix, "k" | "K") {
             let factor = match suffix {
@@ -388,7 +389,7 @@ pub(super) fn among_letters(text: &str, found: &mut Vec<Entity>) {
                 letters.next();
             }
             before = '0';
-            rest.get(..length).and_then(|digits| digits.parse().ok())
+            rest.get(..length).and_then(parse_number)
         } else {
             let place = DIGITS.chars().position(|digit| digit == letter);
             place.map(|place| place as f64 + 1.0)

@@ -136,7 +136,8 @@ impl Writer<'_> {
     fn maker(&mut self) -> Maker<'_> {
         Maker {
             world: &mut self.world,
-            topics: self.topics,
+            reading: self.reading,
+            topics: &self.topics,
             random: self.random,
         }
     }

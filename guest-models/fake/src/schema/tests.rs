@@ -12,10 +12,11 @@ fn make(schema: &Value, said: &str, purpose: Purpose, seed: u64) -> Result<Value
     let schema = Json::parse(&schema.to_string()).unwrap();
     let entities = Entities::of_text(said);
     let mut random = Random::new(seed);
+    let reading = Reading::of_text("weather");
     let sources = Sources {
         name: "",
         filler: Filler::new(&entities),
-        topics: &["weather".into()],
+        reading: &reading,
         purpose,
         random: &mut random,
     };

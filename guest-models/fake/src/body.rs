@@ -1,0 +1,328 @@
+//! What an answer consists of, made as it is asked for.
+
+use alloc::string::String;
+use alloc::vec::{self, Vec};
+
+use belljar_guest::text::{Prompt, Request, ResponseFormat, Role};
+use belljar_guest::{Error, Value};
+
+use crate::choice::Choice;
+use crate::documents::{self, BYTES_A_TOKEN};
+use crate::entities::Entities;
+use crate::facts::{self, Fact};
+use crate::fields;
+use crate::fill::Filler;
+use crate::json::Json;
+use crate::language::Language;
+use crate::prose::{Ends, Prose};
+use crate::random::Random;
+use crate::reading::{Form, Length, Reading};
+use crate::results;
+use crate::schema::{self, Purpose, Sources};
+use crate::tokens;
+use crate::tools::{self, Call};
+use crate::voices::{self, Voice};
+
+/// Where prose ends by itself, in tokens: usually, where it is to be short, and where it is an
+/// essay or a story.
+const USUAL: (u32, u32) = (40, 160);
+const SHORT: (u32, u32) = (10, 30);
+const ESSAY: (u32, u32) = (400, 800);
+
+pub(crate) enum Body {
+    Text(Text),
+    Calls {
+        calls: vec::IntoIter<Call>,
+        current: Option<(u32, Call, usize)>,
+        begun: u32,
+    },
+}
+
+/// Text, of which some is made and the rest comes when it is needed.
+pub(crate) struct Text {
+    rest: String,
+    at: usize,
+    prose: Option<Prose>,
+    /// How many pieces have been taken.
+    made: u32,
+}
+
+impl Text {
+    fn written(text: String) -> Self {
+        Self {
+            rest: text,
+            at: 0,
+            prose: None,
+            made: 0,
+        }
+    }
+
+    fn prose(prose: Prose) -> Self {
+        Self {
+            rest: String::new(),
+            at: 0,
+            prose: Some(prose),
+            made: 0,
+        }
+    }
+
+    /// Whether there is another piece.
+    pub(crate) fn has_more(&self) -> bool {
+        self.at < self.rest.len()
+            || self
+                .prose
+                .as_ref()
+                .is_some_and(|prose| prose.goes_on(self.made))
+    }
+
+    /// The next piece; none at the end.
+    pub(crate) fn next(&mut self) -> Option<String> {
+        if self.at >= self.rest.len() {
+            let prose = self
+                .prose
+                .as_mut()
+                .filter(|prose| prose.goes_on(self.made))?;
+            let goes_on = self.made > 0 && !self.rest.is_empty() && prose.is_unbegun();
+            self.rest.clear();
+            self.at = 0;
+            if goes_on {
+                self.rest.push_str("\n\n");
+            }
+            prose.next(self.made, &mut self.rest);
+        }
+        let piece = tokens::first_of(&self.rest, self.at)?;
+        self.at += piece.len();
+        self.made = self.made.saturating_add(1);
+        Some(piece.into())
+    }
+}
+
+/// What a request is answered with.
+pub(crate) fn body(
+    request: &Request,
+    reading: &Reading,
+    order: u64,
+    random: &mut Random,
+) -> Result<Body, Error> {
+    let calls = tools::calls(request, reading, random)?;
+    if !calls.is_empty() {
+        return Ok(Body::Calls {
+            calls: calls.into_iter(),
+            current: None,
+            begun: 0,
+        });
+    }
+    let schema = match &request.response_format {
+        ResponseFormat::Text => return Ok(Body::Text(text(request, reading, order, random))),
+        ResponseFormat::JsonObject => (fields::schema(request), ""),
+        ResponseFormat::JsonSchema(format) => {
+            let schema = Json::parse(&format.schema)
+                .ok_or_else(|| Error::invalid_input("`response_format`: the schema is not JSON"))?;
+            (schema, format.name.as_str())
+        }
+    };
+    let (schema, name) = schema;
+    let value = structured(request, &schema, name, reading, random)?;
+    let mut text = String::new();
+    value.write(&mut text);
+    Ok(Body::Text(Text::written(text)))
+}
+
+/// A value that follows a schema.
+fn structured(
+    request: &Request,
+    schema: &Json,
+    name: &str,
+    reading: &Reading,
+    random: &mut Random,
+) -> Result<Json, Error> {
+    let entities = Entities::of_request(request);
+    let sources = Sources {
+        name,
+        filler: Filler::new(&entities),
+        reading,
+        purpose: Purpose::Answer,
+        random,
+    };
+    schema::value(schema, sources).map_err(|error| schema::within(error, "`response_format`"))
+}
+
+/// An answer in words.
+fn text(request: &Request, reading: &Reading, order: u64, random: &mut Random) -> Text {
+    let voice = voices::of(reading.language);
+    let choice = Choice::new(&request.sampling, order, Random::new(random.bits()));
+    let natural = |(least, most): (u32, u32), random: &mut Random| {
+        least + random.below((most - least) as usize) as u32
+    };
+    // Options of other servers, by which load tests ask for answers of an exact length.
+    let floor = match (
+        request.parameter("ignore_eos"),
+        request.parameter("min_tokens"),
+    ) {
+        (Some(Value::Boolean(true)), _) => u32::MAX,
+        (_, Some(&Value::Integer(least))) => u32::try_from(least.max(0)).unwrap_or(u32::MAX),
+        _ => 0,
+    };
+    let length = reading.wishes.length;
+    let ends = match length {
+        Length::Usual | Length::Words(_) => Ends::Tokens(natural(USUAL, random)),
+        Length::Short => Ends::Tokens(natural(SHORT, random)),
+        Length::Essay => Ends::Tokens(natural(ESSAY, random)),
+        Length::Endless => Ends::Tokens(u32::MAX),
+        Length::Sentences(count) => Ends::Sentences(count),
+        Length::Paragraphs(count) => Ends::Paragraphs(count),
+    };
+    let ends = match ends {
+        Ends::Tokens(natural) => Ends::Tokens(natural.max(floor)),
+        _ if floor > 0 => Ends::Tokens(floor),
+        ends => ends,
+    };
+    let headings = reading.wishes.form == Form::Article;
+    let mut prose = Prose::new(voice, &reading.topics, choice, ends, headings);
+    let findings = results::of_request(request);
+    let written = if findings.is_empty() {
+        written(request, reading, voice, &mut prose, random)
+    } else {
+        Some(results::said(&findings, reading.language, voice))
+    };
+    match written {
+        None => Text::prose(prose),
+        // What is longer by demand goes on with prose.
+        Some(written) if floor > 0 => Text {
+            prose: Some(prose),
+            ..Text::written(written)
+        },
+        Some(written) => Text::written(written),
+    }
+}
+
+/// What is known to its end before it begins; none where sentences follow one another.
+fn written(
+    request: &Request,
+    reading: &Reading,
+    voice: &'static Voice,
+    prose: &mut Prose,
+    random: &mut Random,
+) -> Option<String> {
+    let bytes_max = (request.max_tokens as usize).saturating_mul(BYTES_A_TOKEN);
+    let wishes = &reading.wishes;
+    let is_short = matches!(
+        wishes.length,
+        Length::Usual | Length::Short | Length::Sentences(1)
+    );
+    let fact = || {
+        let may_be = wishes.calculates || wishes.capital || wishes.name;
+        may_be
+            .then(|| facts::of(request, &said_last(request), reading))
+            .flatten()
+    };
+    match &wishes.form {
+        Form::Exact(text) => Some(text.clone()),
+        Form::YesOrNo => voice.yes_no.get(random.below(2)).copied().map(String::from),
+        Form::OneWord => Some(one_word(reading, voice, fact(), random)),
+        Form::Greeting => Some(voice.greeting.into()),
+        Form::List(items, numbered) => {
+            Some(documents::list(voice, prose, *items, *numbered, bytes_max))
+        }
+        Form::Table => Some(table(request, reading, voice, prose, random)),
+        Form::Code => {
+            let mut out = String::from(voice.code);
+            out.push_str("\n\n");
+            out.push_str(&documents::code(&said_last(request), &reading.topics));
+            Some(out)
+        }
+        Form::Numbers(from, to, lines) => Some(documents::numbers(*from, *to, *lines, bytes_max)),
+        Form::Article => None,
+        Form::Verse(lines) => Some(documents::verse(prose, *lines)),
+        Form::Prose => match (fact().filter(|_| is_short), wishes.length) {
+            (Some(fact), _) => Some(fact.long),
+            (None, Length::Words(count)) => {
+                let unspaced = reading.language.is_unspaced();
+                Some(documents::words_of(prose, count, unspaced, bytes_max))
+            }
+            _ => None,
+        },
+    }
+}
+
+fn one_word(reading: &Reading, voice: &Voice, fact: Option<Fact>, random: &mut Random) -> String {
+    if let Some(fact) = fact {
+        return fact.short;
+    }
+    let topic = reading.topics.first().map(|topic| topic.bare.as_str());
+    let word = topic.and_then(|topic| topic.split_whitespace().next_back());
+    match word {
+        Some(word) => crate::words::capitalised(word),
+        None => {
+            let word = voice.yes_no.get(random.below(2)).copied();
+            word.unwrap_or_default().into()
+        }
+    }
+}
+
+/// A table with the columns that the prompt names, or of what matters.
+fn table(
+    request: &Request,
+    reading: &Reading,
+    voice: &'static Voice,
+    prose: &mut Prose,
+    random: &mut Random,
+) -> String {
+    let columns = fields::columns(request);
+    let rows = match reading.wishes.form {
+        Form::List(rows, _) => rows,
+        _ => 4,
+    };
+    let schema = fields::table(&columns, rows);
+    let made = (!columns.is_empty())
+        .then(|| structured(request, &schema, "", reading, random).ok())
+        .flatten();
+    let Some(Json::List(made)) = made else {
+        return documents::table(voice, prose);
+    };
+    let rows: Vec<Vec<String>> = made
+        .iter()
+        .map(|row| {
+            let cells = row.object().unwrap_or_default().iter();
+            cells.map(|(_, value)| results::plain(value)).collect()
+        })
+        .collect();
+    documents::markdown_table(&columns, &rows)
+}
+
+/// What the user said last, or the bare prompt.
+fn said_last(request: &Request) -> String {
+    match &request.prompt {
+        Prompt::Messages(messages) => {
+            let said = messages
+                .iter()
+                .rev()
+                .find(|message| message.role == Role::User);
+            said.map(belljar_guest::text::Message::text)
+                .unwrap_or_default()
+        }
+        Prompt::Text(raw) => raw.text.clone(),
+        Prompt::Tokens(_) => String::new(),
+    }
+}
+
+/// What is thought before an answer.
+pub(crate) fn thoughts(
+    request: &Request,
+    reading: &Reading,
+    order: u64,
+    random: &mut Random,
+) -> Text {
+    let choice = Choice::new(&request.sampling, order, Random::new(random.bits()));
+    let ends = Ends::Tokens(u32::MAX);
+    let is_english = reading.language == Language::English;
+    let mut topics = reading.topics.clone();
+    if !is_english {
+        for topic in &mut topics {
+            topic.text = ["\"", topic.bare.as_str(), "\""].concat();
+            topic.deed = None;
+        }
+    }
+    topics.iter_mut().for_each(|topic| topic.deed = None);
+    Text::prose(Prose::new(&voices::THOUGHTS, &topics, choice, ends, false))
+}

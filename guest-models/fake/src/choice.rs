@@ -1,0 +1,258 @@
+//! What is said next, of all that could be: how wide the choice is follows from the request's
+//! temperature and its like, and how soon something comes again from its penalties.
+
+use belljar_guest::text::Sampling;
+
+use crate::random::Random;
+
+/// A whole, in the unit of [`Choice::width`].
+const WHOLE: u32 = 1024;
+/// The width at a temperature of 1, where nothing else is said.
+const USUAL_WIDTH: u32 = WHOLE / 2;
+/// How much of a deck stays out of the choice since it was dealt, in percent, and how much a
+/// penalty of 1 adds.
+const REST: i32 = 50;
+const REST_BY_PENALTY: i32 = 10;
+/// The largest deck.
+pub(crate) const CARDS_MAX: usize = 32;
+
+/// How choices are made.
+#[derive(Clone, Debug)]
+pub(crate) struct Choice {
+    pub(crate) random: Random,
+    /// From the prompt alone: which choice is the likeliest.
+    order: u64,
+    /// How much of what could be said is taken into account; only the likeliest at 0.
+    width: u32,
+    /// In percent.
+    rest: u32,
+}
+
+/// Things to say, those that were said last at the end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deck {
+    /// A ring, of which the next card is at the head.
+    cards: [u8; CARDS_MAX],
+    count: u8,
+    head: u8,
+}
+
+impl Choice {
+    pub(crate) fn new(sampling: &Sampling, order: u64, random: Random) -> Self {
+        // In whole numbers from here on, which are the same on every machine.
+        let scaled = |share: f32| (share.clamp(0.0, 2.0) * WHOLE as f32) as u32;
+        let mut width = sampling.temperature.map_or(USUAL_WIDTH, |t| scaled(t) / 2);
+        let shares = [
+            sampling.top_p,
+            sampling.min_p.map(|min_p| 1.0 - min_p / 2.0),
+        ];
+        for share in shares.into_iter().flatten() {
+            width = width * scaled(share).min(WHOLE) / WHOLE;
+        }
+        if let Some(top_k) = sampling.top_k.filter(|top_k| *top_k > 0) {
+            // Of a list of a few dozen, that many.
+            width = width.min((top_k - 1).saturating_mul(WHOLE / 32));
+        }
+        let penalty = |penalty: Option<f32>| penalty.map_or(0, |penalty| (penalty * 8.0) as i32);
+        let penalty = penalty(sampling.presence_penalty) + penalty(sampling.frequency_penalty);
+        let rest = REST + penalty * REST_BY_PENALTY / 8;
+        Self {
+            random,
+            order,
+            width,
+            rest: rest.clamp(0, 100) as u32,
+        }
+    }
+
+    /// Choices that nobody has a say in.
+    pub(crate) fn plain(random: Random) -> Self {
+        let order = random.clone().bits();
+        Self {
+            random,
+            order,
+            width: USUAL_WIDTH,
+            rest: REST as u32,
+        }
+    }
+
+    /// A deck of so many things, in an order of its own.
+    pub(crate) fn deck(&self, number: u64, things: usize) -> Deck {
+        let count = things.clamp(1, CARDS_MAX) as u32;
+        let order = Random::new(self.order ^ number).bits();
+        let mut stride = 1 + (order >> 40) as u32 % count;
+        while gcd(stride, count) != 1 {
+            stride += 1;
+        }
+        let stride = stride % count;
+        let mut card = (order >> 8) as u32 % count;
+        let mut cards = [0; CARDS_MAX];
+        for place in cards.iter_mut().take(count as usize) {
+            *place = card as u8;
+            card += stride;
+            if card >= count {
+                card -= count;
+            }
+        }
+        Deck {
+            cards,
+            count: count as u8,
+            head: 0,
+        }
+    }
+
+    /// The next card: one of the first of those that have not been dealt for long.
+    pub(crate) fn deal(&mut self, deck: &mut Deck) -> usize {
+        let count = u32::from(deck.count);
+        let rested = count - (count * self.rest / 100).min(count - 1);
+        // In parts of a card, so that each step of the temperature counts.
+        let span = WHOLE + (rested - 1) * self.width;
+        if span > WHOLE {
+            let ahead = self.random.below(span as usize) / WHOLE as usize;
+            let chosen = (usize::from(deck.head) + ahead) % usize::from(deck.count);
+            deck.cards.swap(deck.head.into(), chosen);
+        }
+        deck.next()
+    }
+}
+
+impl Deck {
+    /// The card that was dealt the longest ago.
+    pub(crate) fn next(&mut self) -> usize {
+        let card = self.cards.get(usize::from(self.head)).copied();
+        self.head += 1;
+        if self.head >= self.count {
+            self.head = 0;
+        }
+        card.unwrap_or(0).into()
+    }
+}
+
+fn gcd(mut one: u32, mut other: u32) -> u32 {
+    while other > 0 {
+        (one, other) = (other, one % other);
+    }
+    one
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    fn sampling() -> Sampling {
+        Sampling {
+            temperature: None,
+            top_p: None,
+            top_k: None,
+            min_p: None,
+            frequency_penalty: None,
+            presence_penalty: None,
+            logit_bias: Vec::new(),
+            seed: None,
+            logprobs: None,
+        }
+    }
+
+    fn deal(sampling: &Sampling, seed: u64, count: usize) -> Vec<usize> {
+        let mut choice = Choice::new(sampling, 5, Random::new(seed));
+        let mut deck = choice.deck(1, 20);
+        (0..count).map(|_| choice.deal(&mut deck)).collect()
+    }
+
+    /// How many different beginnings many seeds give.
+    fn variety(sampling: &Sampling) -> usize {
+        let mut seen: Vec<Vec<usize>> = (0..200).map(|seed| deal(sampling, seed, 2)).collect();
+        seen.sort();
+        seen.dedup();
+        seen.len()
+    }
+
+    #[test]
+    fn a_higher_temperature_is_a_wider_choice() {
+        let at = |temperature| {
+            variety(&Sampling {
+                temperature: Some(temperature),
+                ..sampling()
+            })
+        };
+        assert_eq!(at(0.0), 1);
+        assert!(at(0.3) > 1 && at(0.3) < at(1.0) && at(1.0) < at(2.0));
+        assert_eq!(at(1.0), variety(&sampling()));
+    }
+
+    #[test]
+    fn what_is_cut_off_narrows_it() {
+        let usual = variety(&sampling());
+        for narrow in [
+            Sampling {
+                top_p: Some(0.3),
+                ..sampling()
+            },
+            Sampling {
+                top_k: Some(3),
+                ..sampling()
+            },
+            Sampling {
+                min_p: Some(0.9),
+                ..sampling()
+            },
+        ] {
+            assert!(variety(&narrow) < usual, "{narrow:?}");
+        }
+        assert_eq!(
+            variety(&Sampling {
+                top_k: Some(1),
+                ..sampling()
+            }),
+            1
+        );
+        assert_eq!(
+            variety(&Sampling {
+                top_p: Some(1e-6),
+                ..sampling()
+            }),
+            1
+        );
+    }
+
+    #[test]
+    fn penalties_put_off_what_has_been_said() {
+        let soonest = |penalty| {
+            let dealt = deal(
+                &Sampling {
+                    presence_penalty: Some(penalty),
+                    ..sampling()
+                },
+                3,
+                40,
+            );
+            let again = |at: usize| {
+                dealt[..at]
+                    .iter()
+                    .rev()
+                    .position(|other| *other == dealt[at])
+            };
+            (0..40).filter_map(again).min().unwrap()
+        };
+        assert!(soonest(-2.0) < soonest(2.0));
+        let both = Sampling {
+            presence_penalty: Some(2.0),
+            frequency_penalty: Some(2.0),
+            ..sampling()
+        };
+        let mut dealt = deal(&both, 3, 20);
+        dealt.sort_unstable();
+        assert_eq!(dealt, (0..20).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_deck_of_any_size_is_dealt() {
+        for things in 0..70 {
+            let mut choice = Choice::new(&sampling(), 9, Random::new(1));
+            let mut deck = choice.deck(2, things);
+            for _ in 0..200 {
+                assert!(choice.deal(&mut deck) < things.max(1));
+            }
+        }
+    }
+}

@@ -1,0 +1,397 @@
+//! How an answer is to look: its form and its length, as the prompt asks for them.
+
+use alloc::string::String;
+
+use super::{Word, exact, language_of};
+use crate::language::Language;
+use crate::lexicon::Sign;
+use crate::words::lowered;
+
+/// How far before the noun its number may stand, in words.
+const NUMBER_REACH: usize = 3;
+/// The most of anything that a prompt can ask for.
+const COUNT_MAX: u32 = 10_000;
+
+/// What an answer is made of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Form {
+    #[default]
+    Prose,
+    /// These characters and no others.
+    Exact(String),
+    OneWord,
+    YesOrNo,
+    /// A greeting that answers one.
+    Greeting,
+    /// So many items, numbered where the prompt names their number.
+    List(u32, bool),
+    Table,
+    Code,
+    /// Text with headings.
+    Article,
+    /// So many lines.
+    Verse(u32),
+    /// From one number to another, each on a line of its own or not.
+    Numbers(i64, i64, bool),
+}
+
+/// How long an answer is to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Length {
+    #[default]
+    Usual,
+    Short,
+    /// As an essay or a story is.
+    Essay,
+    /// As long as there may be tokens.
+    Endless,
+    Sentences(u32),
+    Words(u32),
+    Paragraphs(u32),
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wishes {
+    pub(crate) form: Form,
+    pub(crate) length: Length,
+    /// The language that the prompt asks for by name.
+    pub(crate) language: Option<Language>,
+    /// Whether there may be something to calculate, whether a capital is asked for, and whether
+    /// the user's own name is.
+    pub(crate) calculates: bool,
+    pub(crate) capital: bool,
+    pub(crate) name: bool,
+}
+
+impl Wishes {
+    /// The wishes of a text that is in that language, as far as that is known.
+    pub(super) fn new(text: &str, read: &[Word<'_>], language: Option<Language>) -> Self {
+        let mut found = Found::default();
+        for (index, word) in read.iter().enumerate() {
+            found.word(read, index, word);
+        }
+        if matches!(
+            language,
+            Some(Language::Chinese | Language::Japanese | Language::Korean)
+        ) {
+            found.unspaced(text);
+        }
+        let mut wishes = Self {
+            form: Form::Prose,
+            length: found.length(),
+            language: found.language,
+            calculates: found.numbers >= 2,
+            capital: found.capital,
+            name: found.name,
+        };
+        wishes.form = if let Some(words) = exact::exact(text, read, found.exactly) {
+            Form::Exact(words)
+        } else if found.words == Some(1) {
+            wishes.length = Length::Usual;
+            if found.yes_or_no {
+                Form::YesOrNo
+            } else {
+                Form::OneWord
+            }
+        } else if found.yes_or_no {
+            Form::YesOrNo
+        } else if let Some((from, to)) = found.counts.then(|| range_of(text)).flatten() {
+            Form::Numbers(from, to, found.lines)
+        } else if found.table {
+            Form::Table
+        } else if found.code && (found.makes || found.code_twice) {
+            Form::Code
+        } else if found.list || found.items.is_some() {
+            let many = found.items.unwrap_or(5);
+            Form::List(many.clamp(2, COUNT_MAX), found.items.is_some())
+        } else if let Some(lines) = found.verse {
+            Form::Verse(lines)
+        } else if found.headings {
+            Form::Article
+        } else if found.greets && read.len() <= 3 {
+            Form::Greeting
+        } else {
+            Form::Prose
+        };
+        wishes
+    }
+
+    /// Takes over from the rules of the system what the user does not say otherwise.
+    pub(super) fn follow(&mut self, rules: &Self) {
+        if self.form == Form::Prose && self.length == Length::Usual {
+            self.length = rules.length;
+            if matches!(
+                rules.form,
+                Form::Exact(_) | Form::OneWord | Form::YesOrNo | Form::List(..) | Form::Table
+            ) {
+                self.form = rules.form.clone();
+            }
+        }
+        self.language = self.language.or(rules.language);
+    }
+}
+
+/// What is found word by word.
+#[derive(Debug, Default)]
+struct Found {
+    exactly: bool,
+    words: Option<u32>,
+    sentences: Option<u32>,
+    paragraphs: Option<u32>,
+    items: Option<u32>,
+    list: bool,
+    table: bool,
+    code: bool,
+    code_twice: bool,
+    makes: bool,
+    headings: bool,
+    counts: bool,
+    long: bool,
+    essay: bool,
+    short: bool,
+    endless: bool,
+    greets: bool,
+    lines: bool,
+    yes_or_no: bool,
+    numbers: u32,
+    verse: Option<u32>,
+    capital: bool,
+    name: bool,
+    language: Option<Language>,
+}
+
+impl Found {
+    fn word(&mut self, read: &[Word<'_>], index: usize, word: &Word<'_>) {
+        if let Some(named) = word.tag.names_language() {
+            self.names_language(read, index, named);
+        }
+        if word.text.starts_with(|first: char| first.is_ascii_digit()) {
+            self.numbers += 1;
+        }
+        if !word.tag.is_known() {
+            return;
+        }
+        let before = |steps: usize| index.checked_sub(steps).and_then(|at| read.get(at));
+        let counted = |found: &mut Option<u32>, least: u32| {
+            let number = number_before(read, index).filter(|number| *number >= least);
+            *found = found.or(number);
+        };
+        if word.has(Sign::Word) {
+            counted(&mut self.words, 1);
+        }
+        if word.has(Sign::Sentence) {
+            counted(&mut self.sentences, 1);
+            let is_one = before(1).is_some_and(|before| before.text == "a");
+            if is_one && before(2).is_some_and(|before| before.text.eq_ignore_ascii_case("in")) {
+                self.sentences = self.sentences.or(Some(1));
+            }
+        }
+        if word.has(Sign::Paragraph) {
+            counted(&mut self.paragraphs, 1);
+        }
+        if word.has(Sign::Item) {
+            counted(&mut self.items, 2);
+        }
+        // `top 5`
+        if word.text.eq_ignore_ascii_case("list") {
+            counted(&mut self.items, 2);
+        }
+        self.exactly |= word.has(Sign::Exactly) || word.has(Sign::Say);
+        self.list |= word.has(Sign::List);
+        self.table |= word.has(Sign::Table);
+        self.code_twice |= self.code && word.has(Sign::Code);
+        self.code |= word.has(Sign::Code);
+        self.makes |= word.has(Sign::Make) || word.text.eq_ignore_ascii_case("code");
+        self.headings |= word.has(Sign::Heading);
+        self.counts |= word.has(Sign::Count);
+        self.greets |= word.has(Sign::Greeting);
+        self.lines |= word.has(Sign::Line);
+        self.capital |= word.has(Sign::Capital);
+        if word.has(Sign::Verse) {
+            let is_haiku = lowered(word.text).starts_with("haik");
+            self.verse = self.verse.or(Some(if is_haiku { 3 } else { 8 }));
+        }
+        self.name |= word.text == "name" && before(1).is_some_and(|before| before.text == "my");
+        self.endless |= word.has(Sign::Endless);
+        self.essay |= word.has(Sign::Essay);
+        self.short |= word.has(Sign::Short);
+        // `how long`, `long-term`, `as long as it is blue`
+        let is_question = before(1).is_some_and(|before| before.has(Sign::How));
+        self.long |= word.has(Sign::Long) && !word.tied && !is_question;
+        let is_yes = |text: &str| {
+            text.eq_ignore_ascii_case("yes") || matches!(text, "ja" | "oui" | "sí" | "sim" | "sì")
+        };
+        let is_no =
+            |text: &str| text.eq_ignore_ascii_case("no") || matches!(text, "nein" | "non" | "não");
+        self.yes_or_no |= is_no(word.text)
+            && before(2).is_some_and(|before| is_yes(before.text))
+            && before(1).is_some_and(|before| before.text.len() <= 3);
+    }
+
+    /// A language that is named is the one to answer in where `in` or the like leads to it.
+    fn names_language(&mut self, read: &[Word<'_>], index: usize, named: usize) {
+        const LEADS: [&str; 12] = [
+            "in", "into", "to", "auf", "ins", "en", "em", "para", "na", "на", "بال", "use",
+        ];
+        let leads = index
+            .checked_sub(1)
+            .and_then(|before| read.get(before))
+            .is_some_and(|before| {
+                LEADS
+                    .iter()
+                    .any(|lead| before.text.eq_ignore_ascii_case(lead))
+            });
+        let is_marked = read
+            .get(index)
+            .is_some_and(|word| word.text.ends_with('로'));
+        if leads || is_marked {
+            self.language = language_of(named);
+        }
+    }
+
+    /// What is asked for in scripts without spaces, where words are found within the text.
+    fn unspaced(&mut self, text: &str) {
+        let says = |list: &str| list.split(' ').any(|word| text.contains(word));
+        self.exactly |= says("只 仅 だけ 만 請只 とのみ");
+        self.list |= says("列表 列出 清单 箇条書き リスト 一覧 목록 나열");
+        self.table |= says("表格 表で 表に 表を 表形式 표로 표를");
+        self.code |= says("代码 函数 程序 コード 関数 プログラム 코드 함수");
+        self.makes |= says("写 编写 生成 書いて 作って 実装 작성 만들어 써");
+        self.counts |= says("数到 数数 数え 세어 세기");
+        self.long |= says("很长 长篇 长文 長い 長文 긴");
+        self.essay |= says("详细 文章 故事 作文 詳しく 物語 記事 자세히 에세이 이야기");
+        self.short |= says("简短 简要 简洁 短く 簡潔 짧게 간단히");
+        if says("诗 俳句 詩 시를") {
+            self.verse = Some(if text.contains("俳句") { 3 } else { 8 });
+        }
+        self.capital |= says("首都 수도");
+        self.greets |= says("你好 您好 こんにちは おはよう 안녕");
+        self.headings |= says("标题 見出し 제목");
+        self.lines |= says("每行 一行 一行ずつ 한줄 한 줄");
+        for (language, names) in [
+            (Language::English, "用英语 用英文 英語で 영어로"),
+            (Language::Chinese, "用中文 中国語で 중국어로"),
+            (Language::Japanese, "用日语 日本語で 일본어로"),
+            (Language::Korean, "用韩语 韓国語で 한국어로"),
+            (Language::French, "用法语 フランス語で 프랑스어로"),
+            (Language::German, "用德语 ドイツ語で 독일어로"),
+            (Language::Spanish, "用西班牙语 スペイン語で 스페인어로"),
+        ] {
+            if says(names) {
+                self.language = Some(language);
+            }
+        }
+        let count = |units: &str| units.split(' ').find_map(|unit| number_at(text, unit));
+        self.sentences = self
+            .sentences
+            .or_else(|| count("句话 句 个句子 文で つの文 문장"));
+        self.words = self.words.or_else(|| {
+            let one = says("一个词 一個詞 一词 一言で 一単語 한 단어 한단어");
+            one.then_some(1)
+                .or_else(|| count("个词 単語 字 文字 단어 자로"))
+        });
+        self.paragraphs = self.paragraphs.or_else(|| count("段 段落 문단"));
+        self.items = self
+            .items
+            .or_else(|| count("点 条 个理由 个例子 个建议 项 つの理由 つの例 個の 가지 개의"));
+        self.items = self.items.or_else(|| count("个").filter(|_| self.list));
+        self.items = self.items.filter(|items| *items >= 2);
+        self.yes_or_no |= says("是或否 是还是否 はいかいいえ 예 아니요");
+    }
+
+    fn length(&self) -> Length {
+        if let Some(sentences) = self.sentences {
+            return Length::Sentences(sentences.clamp(1, COUNT_MAX));
+        }
+        if let Some(words) = self.words.filter(|words| *words > 1) {
+            return Length::Words(words.min(COUNT_MAX));
+        }
+        if let Some(paragraphs) = self.paragraphs {
+            return Length::Paragraphs(paragraphs.clamp(1, COUNT_MAX));
+        }
+        if self.long || self.endless {
+            return Length::Endless;
+        }
+        match (self.essay, self.short) {
+            (_, true) => Length::Short,
+            (true, false) => Length::Essay,
+            (false, false) => Length::Usual,
+        }
+    }
+}
+
+/// The number that stands before a noun, with a word or two between them.
+fn number_before(read: &[Word<'_>], index: usize) -> Option<u32> {
+    let mut at = index;
+    for _ in 0..NUMBER_REACH {
+        at = at.checked_sub(1)?;
+        if !read.get(at + 1)?.joined {
+            return None;
+        }
+        let word = read.get(at)?;
+        if let Some(number) = word.tag.number() {
+            return Some(number);
+        }
+        if word.text.starts_with(|first: char| first.is_ascii_digit()) {
+            return word.text.parse().ok().filter(|number| *number > 0);
+        }
+        if word.has(Sign::Of) {
+            return None;
+        }
+    }
+    None
+}
+
+/// The number that stands before a unit without a space.
+fn number_at(text: &str, unit: &str) -> Option<u32> {
+    const DIGITS: &str = "一二三四五六七八九十";
+    let at = text.find(unit)?;
+    let before = text.get(..at)?.trim_end();
+    let last = before.chars().next_back()?;
+    if last.is_ascii_digit() {
+        let start = before.rfind(|letter: char| !letter.is_ascii_digit());
+        let start = start.map_or(0, |start| {
+            start
+                + before
+                    .get(start..)
+                    .map_or(1, |rest| rest.chars().next().map_or(1, char::len_utf8))
+        });
+        return before
+            .get(start..)?
+            .parse()
+            .ok()
+            .filter(|number| *number > 0);
+    }
+    let of_word = [
+        ("两", 2),
+        ("한", 1),
+        ("두", 2),
+        ("세", 3),
+        ("네", 4),
+        ("다섯", 5),
+        ("열", 10),
+    ];
+    if let Some((_, number)) = of_word.into_iter().find(|(word, _)| before.ends_with(word)) {
+        return Some(number);
+    }
+    let place = DIGITS.chars().position(|digit| digit == last)?;
+    Some(place as u32 + 1)
+}
+
+/// The two numbers of a range; from 1 where there is one only.
+fn range_of(text: &str) -> Option<(i64, i64)> {
+    let mut numbers = text
+        .split(|letter: char| !letter.is_ascii_digit())
+        .filter(|digits| !digits.is_empty())
+        .filter_map(|digits| {
+            digits
+                .parse::<i64>()
+                .ok()
+                .filter(|number| *number <= 1_000_000)
+        });
+    match (numbers.next(), numbers.next()) {
+        (Some(from), Some(to)) => Some((from, to)),
+        (Some(to), None) => Some((1, to)),
+        _ => None,
+    }
+}
