@@ -20,6 +20,7 @@ use crate::reading::{Form, Length, Reading};
 use crate::results;
 use crate::schema::{self, Purpose, Sources};
 use crate::tokens;
+use crate::told;
 use crate::tools::{self, Call};
 use crate::voices::{self, Voice};
 
@@ -112,6 +113,11 @@ pub(crate) fn body(
             begun: 0,
         });
     }
+    if !matches!(request.response_format, ResponseFormat::JsonSchema(_))
+        && let Some(text) = told(request, random)
+    {
+        return Ok(Body::Text(Text::written(text)));
+    }
     let schema = match &request.response_format {
         ResponseFormat::Text => return Ok(Body::Text(text(request, reading, order, random))),
         ResponseFormat::JsonObject => (fields::schema(request), ""),
@@ -126,6 +132,21 @@ pub(crate) fn body(
     let mut text = String::new();
     value.write(&mut text);
     Ok(Body::Text(Text::written(text)))
+}
+
+/// JSON that follows a schema which the prompt writes out. One that cannot be followed is talk.
+fn told(request: &Request, random: &mut Random) -> Option<String> {
+    let told = told::of_request(request)?;
+    let reading = Reading::new(&told.request);
+    let value = structured(&told.request, &told.schema, "", &reading, random).ok()?;
+    let mut text = String::new();
+    value.write(&mut text);
+    let is_fenced = told.is_fenced && request.response_format == ResponseFormat::Text;
+    Some(if is_fenced {
+        ["```json\n", text.as_str(), "\n```"].concat()
+    } else {
+        text
+    })
 }
 
 /// A value that follows a schema.

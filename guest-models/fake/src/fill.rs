@@ -312,6 +312,27 @@ impl<'a> Filler<'a> {
         }
     }
 
+    /// What each of several things is filled from: what is said from it to the next one, or
+    /// from the one before it where its number stands before its name.
+    pub(crate) fn parts(&self, things: &[usize]) -> Vec<Self> {
+        let at = |index: &usize| self.entities.list.get(*index).map_or(0, |thing| thing.at);
+        let first = things.first().map_or(0, at);
+        let is_behind = |entity: &Entity| entity.kind == Kind::Number && entity.at < first;
+        let counts_before = self.entities.list.iter().any(is_behind);
+        let mut begin = 0;
+        let parts = things.iter().enumerate().map(|(index, thing)| {
+            let end = match things.get(index + 1) {
+                Some(_) if counts_before => at(thing) + 1,
+                Some(next) => at(next),
+                None => usize::MAX,
+            };
+            let mut part = self.only(*thing, things);
+            part.keep_within(core::mem::replace(&mut begin, end), end);
+            part
+        });
+        parts.collect()
+    }
+
     /// Whether things stand beside each other as those of a list do: nothing between them leads
     /// from one to the other.
     pub(crate) fn are_alike(&self, things: &[usize]) -> bool {

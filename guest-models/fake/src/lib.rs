@@ -19,7 +19,7 @@
 //! - `documents`: lists, tables, code and the like; `facts`: the little that is known
 //! - `meaning`, `fill`, `values`: what a property is about, what the prompt says for it, and what
 //!   is plausible where it says nothing
-//! - `fields`: a schema for who asks for JSON without one
+//! - `told`, `fields`: a schema that the prompt writes out, and one for who asks for JSON without
 //! - `json`, `schema`, `pattern`: values that follow a JSON Schema
 //! - `tools`: which tools are called, how often, and with what; `results`: what they answered
 //! - `tokens`, `usage`: text into pieces, one rule for prompts, answers and usage
@@ -58,6 +58,7 @@ mod results;
 mod schema;
 mod stops;
 mod tokens;
+mod told;
 mod tools;
 mod usage;
 mod values;

@@ -39,6 +39,8 @@ const DEPTH_MAX: u32 = 48;
 const VALUES_MAX: u32 = 20_000;
 /// How often a value is made anew where it breaks a rule that making it cannot foresee.
 const TRIES: u32 = 12;
+/// How many levels below a property are looked at for what the prompt says.
+const LEVELS_SAID: u32 = 2;
 /// How many levels are looked ahead for an end of what contains itself, and how many schemas.
 const LEVELS_MAX: u32 = 12;
 const LOOKS_MAX: u32 = 4_000;
@@ -338,6 +340,10 @@ impl Writer<'_> {
 
     /// Whether the prompt says something for a property.
     fn is_said(&self, schema: &Json, key: &Key) -> bool {
+        self.is_said_within(schema, key, LEVELS_SAID)
+    }
+
+    fn is_said_within(&self, schema: &Json, key: &Key, levels: u32) -> bool {
         let Ok(schema) = self.plain(schema) else {
             return false;
         };
@@ -350,13 +356,19 @@ impl Writer<'_> {
                     option.get("type").and_then(Json::text) != Some("null")
                         && option.get("$ref").is_none()
                         && option.get("anyOf").is_none()
-                        && self.is_said(option, key)
+                        && self.is_said_within(option, key, levels)
                 });
             }
         }
         let items = schema.get("items").and_then(|items| items.get("enum"));
         if let Some(options) = items.and_then(Json::list) {
             return self.filler.option(options).is_some();
+        }
+        let inner = schema.get("items").filter(|_| levels > 0);
+        if inner.is_some_and(|items| self.has_said_property(items, key, levels - 1))
+            || levels > 0 && self.has_said_property(&schema, key, levels - 1)
+        {
+            return true;
         }
         match schema.get("type") {
             Some(Json::Text(name)) => self.says(name, key),
@@ -366,6 +378,18 @@ impl Writer<'_> {
                 .any(|name| self.says(name, key)),
             _ => self.says("string", key),
         }
+    }
+
+    /// Whether the prompt says something for a property of an object.
+    fn has_said_property(&self, object: &Json, key: &Key, levels: u32) -> bool {
+        let Ok(object) = self.plain(object) else {
+            return false;
+        };
+        let properties = object.get("properties").and_then(Json::object);
+        properties.unwrap_or_default().iter().any(|(name, inner)| {
+            let key = Key::new(name, &key.words, title_of(inner));
+            self.is_said_within(inner, &key, levels)
+        })
     }
 
     /// Whether the prompt speaks of one of several schemas by what sets it apart.

@@ -219,3 +219,74 @@ async fn what_is_nested_as_deep_as_it_may_be_is_answered_or_refused() {
     let answer = SHARED.anonymous().post(CHAT, &chat("Paris", more)).await;
     assert_eq!(answer.status, 400, "{}", answer.text());
 }
+
+#[tokio::test]
+async fn a_schema_that_the_prompt_writes_out_is_followed() {
+    let schema = json!({"type":"object","required":["city","nights"],"properties":{
+        "city":{"type":"string","title":"City"},"nights":{"type":"integer"}}});
+    let told = format!("Answer with JSON that follows this schema:\n\n{schema}\n\nNothing else.");
+    let expect = json!({"city":"Paris","nights":4});
+    for (messages, more) in [
+        (
+            json!([{"role":"system","content":told},{"role":"user","content":"Paris, 4 nights"}]),
+            json!({}),
+        ),
+        (
+            json!([{"role":"user","content":format!("{told}\n\nParis, 4 nights")}]),
+            json!({}),
+        ),
+        (
+            json!([{"role":"system","content":told},{"role":"user","content":"Paris, 4 nights"}]),
+            json!({"response_format":{"type":"json_object"}}),
+        ),
+    ] {
+        let body = chat("", more);
+        let body = json!({"messages":messages,"model":"fake","seed":1,
+            "response_format":body["response_format"]});
+        assert_eq!(object_of(&answer(&body).await), expect, "{body}");
+    }
+    let fenced = chat(
+        &format!("{told} Paris, 4 nights.\n\nAnswer in a ```json block."),
+        json!({}),
+    );
+    let choice = answer(&fenced).await;
+    let text = choice["message"]["content"].as_str().unwrap();
+    let inside = text.strip_prefix("```json\n").unwrap();
+    let inside: Value = serde_json::from_str(inside.strip_suffix("\n```").unwrap()).unwrap();
+    assert_eq!(inside, expect);
+    // A question about a schema of somebody's is a question, where it does not speak of an answer.
+    let talk = answer(&chat(
+        "What is a schema in JSON? Is {\"a\":1} one?",
+        json!({}),
+    ))
+    .await;
+    assert!(
+        serde_json::from_str::<Value>(talk["message"]["content"].as_str().unwrap()).is_err(),
+        "{talk}"
+    );
+}
+
+#[tokio::test]
+async fn a_list_of_objects_has_one_for_each_thing_of_the_prompt() {
+    let trip = json!({"type":"object","required":["city","nights"],"properties":{
+        "city":{"type":"string"},"nights":{"type":"integer"}}});
+    let trips = json!({"trips":{"type":"array","items":trip}});
+    let one = json!([{"city":"Paris","nights":4}]);
+    let two = json!([{"city":"Paris","nights":4},{"city":"Rome","nights":2}]);
+    for (prompt, expect) in [
+        ("Paris, 4 nights", &one),
+        ("Paris for 4 nights and Rome for 2 nights", &two),
+        ("4 nights in Paris and 2 nights in Rome", &two),
+    ] {
+        let schema = json!({"type":"object","properties":trips,"required":["trips"]});
+        let format = json!({"type":"json_schema","json_schema":{"name":"t","schema":schema}});
+        let choice = answer(&chat(prompt, json!({"response_format":format}))).await;
+        assert_eq!(object_of(&choice)["trips"], *expect, "{prompt}");
+        // Optional arguments are given where something inside them is said.
+        let mut tools = tool("book", trips.clone());
+        tools[0]["function"]["parameters"]["required"] = json!([]);
+        let more = json!({"tools":tools,"tool_choice":"required"});
+        let (_, arguments) = calls(&answer(&chat(prompt, more)).await).remove(0);
+        assert_eq!(arguments["trips"], *expect, "{prompt}");
+    }
+}

@@ -27,6 +27,9 @@ impl Writer<'_> {
         if let Some(given) = self.given_list(schema, items, key, (least, most))? {
             return Ok(given);
         }
+        if let Some(list) = self.things(schema, items, key, (depth, most))? {
+            return Ok(list);
+        }
         let usual = if depth > DEPTH_OPTIONAL || *items == Json::Boolean(false) {
             0
         } else {
@@ -73,6 +76,56 @@ impl Writer<'_> {
             self.world.next_item(self.random);
         }
         self.value(item, key, depth + 1)
+    }
+
+    /// A list with an object for each of the things that the prompt names.
+    fn things(
+        &mut self,
+        schema: &Json,
+        items: &Json,
+        key: &Key,
+        (depth, most): (u32, usize),
+    ) -> Result<Option<Json>, Error> {
+        if depth > DEPTH_OPTIONAL {
+            return Ok(None);
+        }
+        let plain = self.plain(items)?;
+        let properties = plain.get("properties").and_then(Json::object);
+        let mut things = Vec::new();
+        for (name, property) in properties.unwrap_or_default() {
+            if property.get("type").and_then(Json::text) != Some("string")
+                || property.get("enum").is_some()
+            {
+                continue;
+            }
+            let count = self.filler.count(&Key::new(name, &key.words, ""), false);
+            if count.len() > things.len() && self.filler.are_alike(&count) {
+                things = count;
+            }
+        }
+        if things.is_empty() {
+            return Ok(None);
+        }
+        let inner = Key::new("", &key.words, title_of(items));
+        let mut list = Vec::new();
+        for (index, part) in self
+            .filler
+            .parts(&things)
+            .into_iter()
+            .take(most)
+            .enumerate()
+        {
+            let whole = core::mem::replace(&mut self.filler, part);
+            let value = self.item(items, &inner, depth, index);
+            self.filler = whole;
+            list.push(value?);
+        }
+        let list = Json::List(list);
+        if !check::holds(self.root, schema, &list) {
+            return Ok(None);
+        }
+        things.iter().for_each(|&thing| self.filler.use_up(thing));
+        Ok(Some(list))
     }
 
     /// The list that the prompt or the schema gives: all of one kind that the prompt names, or a
