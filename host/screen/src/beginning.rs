@@ -5,8 +5,11 @@
 //! behind the value: a quote, a separator, a bracket that nothing opened. Where nobody talks, in
 //! identifiers and headers, nobody writes whole commands either, so there this is not asked.
 
+mod shell;
+mod snippet;
+
 use crate::features::Feature;
-use crate::lexicon::{self, Classes, word, words};
+use crate::lexicon::{Classes, word, words};
 use crate::reader::Tokens;
 use crate::token::Token;
 
@@ -15,18 +18,32 @@ use crate::token::Token;
 pub(crate) enum Beginning {
     /// A script that names its interpreter: `#!/bin/sh`.
     Script,
-    /// A command line: a program and its first argument.
+    /// A command line: a program, and what it is called with or followed by.
     CommandLine,
+    /// A command line that only shows a file of this machine, whichever.
+    Reading,
+    /// A prompt of a shell, and a command line.
+    Transcript,
     /// A program, or a line of one: `int main(`, `const x =`, `for (`.
     Program,
+    /// A program in Python that uses its library: `os.system("clear")`.
+    Library,
     /// A statement of SQL.
     Statement,
+    /// A clause of SQL without a value to compare: `union select`, `order by 1`.
+    Clause,
     /// A filter of a directory search, whole.
     Filter,
+    /// Elements of a page, written as in a manual.
+    Element,
+    /// One call of a dialogue with a constant.
+    Dialogue,
 }
 
 /// What a command line is made of.
 const OF_COMMAND_LINES: &[Feature] = &[
+    Feature::CommandOneLiner,
+    Feature::CommandProgramPath,
     Feature::CommandSeparated,
     Feature::CommandSeparatedWord,
     Feature::CommandLeading,
@@ -44,9 +61,35 @@ const OF_COMMAND_LINES: &[Feature] = &[
     Feature::SqlQuoteOperator,
 ];
 
+/// What a command line that shows a file is made of.
+const OF_READINGS: &[Feature] = &[
+    Feature::CommandPrompt,
+    Feature::CommandProgramPath,
+    Feature::CommandReads,
+    Feature::CommandRuns,
+    Feature::PathSensitive,
+    Feature::PathSystem,
+];
+
+/// What is copied from a terminal. Tricks of a shell are shown so, too.
+const OF_TRANSCRIPTS: &[Feature] = &[
+    Feature::CommandPrompt,
+    Feature::CommandOneLiner,
+    Feature::CommandProgramPath,
+    Feature::CommandSeparated,
+    Feature::CommandSeparatedWord,
+    Feature::CommandShort,
+    Feature::CommandNewline,
+    Feature::CommandBackground,
+    Feature::CommandRuns,
+    Feature::CommandPing,
+];
+
 /// What a script is made of besides.
 const OF_SCRIPTS: &[Feature] = &[
     Feature::CommandDevice,
+    Feature::CommandOneLiner,
+    Feature::CommandProgramPath,
     Feature::CommandSeparated,
     Feature::CommandSeparatedWord,
     Feature::CommandLeading,
@@ -74,6 +117,14 @@ const OF_PROGRAMS: &[Feature] = &[
     Feature::SqlLogicEnd,
 ];
 
+/// What programs that use a library are made of besides.
+const OF_LIBRARIES: &[Feature] = &[
+    Feature::CommandCodeCall,
+    Feature::CommandSeparated,
+    Feature::CommandSeparatedWord,
+    Feature::CommandBackground,
+];
+
 /// What statements are made of.
 const OF_STATEMENTS: &[Feature] = &[
     Feature::SqlStatement,
@@ -92,7 +143,34 @@ const OF_STATEMENTS: &[Feature] = &[
     Feature::SqlUnionSelect,
     Feature::SqlValueList,
     Feature::SqlVariable,
+    Feature::SqlWhoami,
     Feature::CommandBackground,
+];
+
+/// What a lone clause is made of.
+const OF_CLAUSES: &[Feature] = &[
+    Feature::SqlUnionSelect,
+    Feature::SqlUnionEnd,
+    Feature::SqlLeadingLogic,
+    Feature::SqlOrderBy,
+    Feature::SqlDense,
+];
+
+/// What elements are made of.
+const OF_ELEMENTS: &[Feature] = &[
+    Feature::ScriptTag,
+    Feature::ScriptRiskyTag,
+    Feature::ScriptLeadingTag,
+    Feature::ScriptAttribute,
+    Feature::ScriptMarkup,
+    Feature::ScriptOpenTag,
+];
+
+/// What a call of a dialogue is made of.
+const OF_DIALOGUES: &[Feature] = &[
+    Feature::ScriptCall,
+    Feature::ScriptProof,
+    Feature::ScriptObject,
 ];
 
 /// What filters are made of.
@@ -117,16 +195,28 @@ impl Beginning {
         if is_statement && cx.head().get(1).is_some_and(has_object) {
             return Some(Self::Statement);
         }
-        if is_command_line(cx) {
-            return Some(Self::CommandLine);
+        if let Some(line) = shell::command_line(cx) {
+            return Some(line);
         }
         if is_statement {
             return Some(Self::Statement);
         }
+        if is_library(cx.head()) {
+            return Some(Self::Library);
+        }
         if is_program(cx.head()) {
             return Some(Self::Program);
         }
-        is_filter(cx.text).then_some(Self::Filter)
+        if is_clause(cx) {
+            return Some(Self::Clause);
+        }
+        if is_filter(cx.text) {
+            return Some(Self::Filter);
+        }
+        if snippet::is_element(cx.text) {
+            return Some(Self::Element);
+        }
+        snippet::is_dialogue(cx.text).then_some(Self::Dialogue)
     }
 
     /// What says nothing in a text that begins so.
@@ -134,56 +224,21 @@ impl Beginning {
         match self {
             Self::Script => OF_SCRIPTS,
             Self::CommandLine => OF_COMMAND_LINES,
+            Self::Reading => OF_READINGS,
+            Self::Transcript => OF_TRANSCRIPTS,
             Self::Program => OF_PROGRAMS,
+            Self::Library => OF_LIBRARIES,
             Self::Statement => OF_STATEMENTS,
+            Self::Clause => OF_CLAUSES,
             Self::Filter => OF_FILTERS,
+            Self::Element => OF_ELEMENTS,
+            Self::Dialogue => OF_DIALOGUES,
         }
     }
 }
 
 fn is_script(tokens: &[Token]) -> bool {
     matches!(tokens, [hash, bang, ..] if hash.is(b'#') && hash.start == 0 && bang.is(b'!'))
-}
-
-/// `git commit -m x`, `./run.sh --fast`, `$ ls -l`, `Get-Item x`.
-fn is_command_line(cx: &Tokens<'_>) -> bool {
-    let tokens = match cx.head() {
-        [sign, tokens @ ..] if sign.is_any(b"$>") && sign.length() == 1 => tokens,
-        tokens => tokens,
-    };
-    let argument = |next: Option<&Token>| {
-        next.is_some_and(|next| next.is_spaced() && !next.begins_line() && !next.is_any(b";|&<>`"))
-    };
-    match tokens {
-        [dot, slash, name, rest @ ..] if dot.is(b'.') && slash.is(b'/') => {
-            name.is_word() && !name.is_spaced() && argument(rest.first())
-        }
-        [word, rest @ ..] if word.is_word() => {
-            let program = word.has(lexicon::COMMAND.or(Classes::RUNS))
-                || word.reads_any(words!["while", "until", "case"]);
-            // `for %x in (…)` and `if not "%1"` are of batch files, and of lists of attacks.
-            let batch = word.reads_any(words!["for", "if"])
-                && !rest.first().is_some_and(|next| {
-                    (next.is_word() && !next.has(Classes::LOGIC)) || next.is(b'[')
-                });
-            let next = rest.first();
-            // A pipe with spaces around it goes on where the program stands alone.
-            let piped =
-                next.is_some_and(|next| next.is(b'|') && next.is_spaced() && next.length() == 1);
-            (program || is_cmdlet(cx.word(word))) && !batch && (argument(next) || piped)
-        }
-        _ => false,
-    }
-}
-
-/// `Get-ChildItem`: two words with capitals.
-fn is_cmdlet(word: &str) -> bool {
-    let capital = |word: &str| {
-        word.len() >= 2
-            && word.starts_with(|letter: char| letter.is_ascii_uppercase())
-            && word.ends_with(|letter: char| letter.is_ascii_lowercase())
-    };
-    matches!(word.split_once('-'), Some((verb, noun)) if capital(verb) && capital(noun))
 }
 
 /// `int main(void) {`, `let x = 1`, `for (…`, `#include <x>`.
@@ -230,6 +285,16 @@ fn is_program(tokens: &[Token]) -> bool {
     }
 }
 
+/// `os.system(…)`, `subprocess.run(…)`, `import os; …`.
+fn is_library(tokens: &[Token]) -> bool {
+    let modules = words!["os", "subprocess", "shutil", "sys"];
+    match tokens {
+        [import, module, ..] if import.reads(word!("import")) => module.reads_any(modules),
+        [module, dot, ..] => module.reads_any(modules) && dot.is(b'.') && !dot.is_spaced(),
+        _ => false,
+    }
+}
+
 /// `select a`, `update t set`, `with x as (`.
 fn is_statement(tokens: &[Token]) -> bool {
     let [first, next, ..] = tokens else {
@@ -241,6 +306,18 @@ fn is_statement(tokens: &[Token]) -> bool {
         ]);
     let begins = first.reads(word!("begin")) && next.is(b';');
     (verb && next.is_spaced() && !next.is_any(b";|&'\"")) || begins
+}
+
+/// `union select`, `order by 1 desc`: words that somebody asks about. To reach a database, a
+/// clause ends in a comment or stands behind a quote.
+fn is_clause(cx: &Tokens<'_>) -> bool {
+    const CLAUSE_TOKENS_MAX: usize = 5;
+    let ordered = cx.head().get(1).is_some_and(|next| next.reads(word!("by")));
+    cx.is_short(CLAUSE_TOKENS_MAX)
+        && cx
+            .head()
+            .iter()
+            .all(|token| token.is_word() || (ordered && token.is_number()))
 }
 
 /// `(&(cn=a*)(mail=*))`: the first bracket closes at the end.

@@ -61,7 +61,7 @@ impl Scan<'_, '_> {
                 let named = before.is_some_and(Token::is_word) && !token.is_spaced();
                 self.state.assigned |= named;
             }
-            Kind::Punct(b'{') => self.brace(token, rest),
+            Kind::Punct(b'{') => self.brace(token, before, rest),
             Kind::Punct(b'<') => self.angle(token, rest),
             Kind::Punct(b'>') => self.redirect(token, rest),
             Kind::Punct(b'(') => self.function(token, rest),
@@ -109,18 +109,18 @@ impl Scan<'_, '_> {
         if !known {
             return;
         }
+        // `… && ping me`: somebody is spoken to.
+        let talks = after.first().is_some_and(|next| {
+            next.is_word() && next.is_spaced() && next.has(Classes::STOP.or(Classes::TALK))
+        });
+        if talks {
+            return;
+        }
         let ends = after.first().is_none_or(|next| {
             next.is_any(b";|&`)'\"\\-/<>$%+~.#")
                 || next.is_number()
                 || (next.is_word() && next.is_spaced() && (after.len() <= 3 || is_name(after)))
         });
-        // `… && ping me`: somebody is spoken to.
-        let talks = after.first().is_some_and(|next| {
-            next.is_word() && next.is_spaced() && next.has(Classes::STOP.or(Classes::TALK))
-        });
-        if talks && !ends {
-            return;
-        }
         if command.is_command() {
             self.found.add(Feature::CommandSeparated, token.start);
         } else if ends {
@@ -207,14 +207,16 @@ impl Scan<'_, '_> {
                 self.found
                     .add_if(global && after_bracket(rest), Feature::CommandPhp, at);
                 let shell = name.reads(word!("shell")) || name.reads(word!("bash"));
-                self.found.add_if(shell, Feature::CommandShellCode, at);
+                let runs = shell && rest.get(1).is_some_and(|next| next.is(b'-'));
+                self.found.add_if(shell, Feature::CommandVariable, at);
+                self.found.add_if(runs, Feature::CommandShellCode, at);
             }
             _ => {}
         }
     }
 
     /// `{ls,-l}`, which a shell takes apart, and `{{…}}`, which a template does.
-    fn brace(&mut self, token: &Token, rest: &[Token]) {
+    fn brace(&mut self, token: &Token, before: Option<&Token>, rest: &[Token]) {
         let listed = matches!(rest, [name, comma, ..] if comma.is(b',')
             && !comma.is_spaced()
             && name.has(lexicon::COMMAND));
@@ -230,8 +232,12 @@ impl Scan<'_, '_> {
             .take(4)
             .any(|next| next.has(Classes::CODE_CALL) && !next.has(Classes::STOP));
         let dollar = rest.first().is_some_and(|next| next.is(b'$'));
+        // `#{name}` is work, `#{7*7}` asks whether something computes it.
+        let interpolates = before.is_some_and(|before| before.is_any(b"#*@")) && !token.is_spaced();
         self.found.add_if(
-            (code && (token.length() == 2 || dollar)) || (token.length() == 2 && is_probe(rest)),
+            (code && (token.length() == 2 || dollar))
+                || (token.length() == 2 && is_probe(rest))
+                || (interpolates && (code || is_probe(rest))),
             Feature::CommandTemplate,
             token.start,
         );
@@ -246,8 +252,12 @@ impl Scan<'_, '_> {
                 let php = name.reads(word!("php")) || name.is(b'=') || name.has(Classes::CODE_CALL);
                 self.found.add_if(php, Feature::CommandPhp, at);
             }
-            [percent, ..] if percent.is(b'%') && !percent.is_spaced() => {
-                self.found.add(Feature::CommandTemplate, at);
+            [percent, inner @ ..] if percent.is(b'%') && !percent.is_spaced() => {
+                let named = matches!(inner, [equals, name, end, ..] if equals.is(b'=')
+                    && name.is_word()
+                    && name.is_spaced()
+                    && end.is(b'%'));
+                self.found.add_if(!named, Feature::CommandTemplate, at);
             }
             [bang, dashes, hash, ..] if bang.is(b'!') && dashes.is(b'-') && hash.is(b'#') => {
                 self.found.add(Feature::CommandSsi, at);
@@ -298,16 +308,7 @@ impl Scan<'_, '_> {
                 && rest.get(2).is_some_and(|next| next.is(b'(')));
         self.found
             .add_if(loops, Feature::CommandWindowsFor, token.start);
-        let variable = name.reads_any(words![
-            "systemroot",
-            "windir",
-            "programfiles",
-            "comspec",
-            "userprofile",
-            "appdata",
-            "temp",
-            "path",
-        ]);
+        let variable = name.reads_any(words!["systemroot", "windir", "programfiles", "comspec",]);
         let closes = rest.get(1).is_some_and(|next| next.is(b'%'));
         self.found
             .add_if(variable && closes, Feature::CommandVariable, token.start);
@@ -322,20 +323,20 @@ impl Scan<'_, '_> {
             .get(1)
             .zip(rest.get(2))
             .filter(|(slash, _)| slash.is(b'/'));
-        let device = match file {
-            Some((_, file)) => {
-                (name.reads(word!("dev")) && (file.reads(word!("tcp")) || file.reads(word!("udp"))))
-                    || (name.reads(word!("bin")) && file.has(lexicon::COMMAND))
-                    || (name.reads(word!("usr"))
-                        && (file.reads(word!("bin")) || file.reads(word!("sbin")))
-                        && rest
-                            .get(4)
-                            .is_some_and(|program| program.has(lexicon::COMMAND)))
-                    || (name.reads(word!("sbin")) && file.has(lexicon::COMMAND))
-            }
-            None => false,
-        };
+        let device = file.is_some_and(|(_, file)| {
+            name.reads(word!("dev")) && file.reads_any(words!["tcp", "udp"])
+        });
+        let program = file.is_some_and(|(_, file)| {
+            let direct = name.reads_any(words!["bin", "sbin"]) && file.has(lexicon::COMMAND);
+            let nested = name.reads(word!("usr"))
+                && file.reads_any(words!["bin", "sbin"])
+                && rest
+                    .get(4)
+                    .is_some_and(|program| program.has(lexicon::COMMAND));
+            direct || nested
+        });
         self.found.add_if(device, Feature::CommandDevice, at);
+        self.found.add_if(program, Feature::CommandProgramPath, at);
         let wild = rest
             .iter()
             .take_while(|next| !next.is_spaced())
@@ -378,8 +379,13 @@ impl Scan<'_, '_> {
                     && rest.get(2).is_some_and(|next| {
                         tight(next) || (next.is_quote() || next.is(b'/')) && !next.is_spaced()
                     });
-                self.found
-                    .add_if(tight(next) && goes_on, Feature::CommandSplit, at);
+                // `rock'n'roll` is a word.
+                let shortened = next.reads(word!("n")) && !self.joins(before, next);
+                self.found.add_if(
+                    tight(next) && goes_on && !shortened,
+                    Feature::CommandSplit,
+                    at,
+                );
             }
         }
     }

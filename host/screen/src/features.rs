@@ -92,7 +92,9 @@ features! {
     CommandSubstitution Attack Command "command.substitution" "`$(…)` or backticks around a command.";
     CommandPipeShell Attack Command "command.pipe_shell" "A pipe into a shell.";
     CommandRuns Attack Command "command.runs" "A command that runs another command.";
-    CommandShellCode Attack Command "command.shell_code" "A shell or interpreter with code to run.";
+    CommandShellCode Attack Command "command.shell_code" "A shell or interpreter with code that runs programs, opens connections or is talked to.";
+    CommandOneLiner Attack Command "command.one_liner" "A shell or interpreter with a line of code that calls nothing itself.";
+    CommandReads Attack Command "command.reads" "Prints a file that holds secrets.";
     CommandFetch Attack Command "command.fetch" "Fetches a file or opens a connection to an address.";
     CommandPing Attack Command "command.ping" "Pings an address a given number of times.";
     CommandSplit Attack Command "command.split" "A word cut up with quotes, `$@` or backslashes.";
@@ -106,7 +108,8 @@ features! {
     CommandWindowsFor Attack Command "command.windows_for" "`for %x in (…)`, `if not …==`.";
     CommandWindows Attack Command "command.windows" "A Windows command with its switches.";
     CommandGlob Attack Command "command.glob" "A path with wildcards in its letters: `/b?n/c?t`.";
-    CommandDevice Attack Command "command.device" "`/dev/tcp`, `/bin/sh` and the like.";
+    CommandDevice Attack Command "command.device" "`/dev/tcp` and the like.";
+    CommandProgramPath Attack Command "command.program_path" "A program by its path: `/bin/sh`, `/usr/bin/id`.";
     CommandRedirect Attack Command "command.redirect" "Writes output to a file or a descriptor.";
     CommandMail Attack Command "command.mail" "A command of a mail protocol on a line of its own.";
     CommandTemplate Attack Command "command.template" "An expression of a template engine that calls code.";

@@ -105,7 +105,10 @@ fn find_into(kind: FieldKind, text: &str, decoded: &str, found: &mut Found) {
     found.add_if(is_spelt_break(text, decoded), Feature::CommandNewline, 0);
     found.add_if(path::is_spelt(text, decoded), Feature::PathSpelt, 0);
     let mut reader = Reader::new(decoded);
-    if let Some(beginning) = Beginning::of(reader.tokens()).filter(|_| !kind.is_strict()) {
+    // `ls%0aid`: a line break that was spelt out begins no second line of a script.
+    let is_spelt_line = decoded.contains('\n') && !text.contains('\n');
+    let is_whole = !kind.is_strict() && !is_spelt_line;
+    if let Some(beginning) = Beginning::of(reader.tokens()).filter(|_| is_whole) {
         found.pass_over(beginning.ordinary());
     }
     shape::talk(reader.tokens(), found);

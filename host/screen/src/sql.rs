@@ -455,7 +455,9 @@ impl Scan<'_, '_> {
         };
         let by = first.has(Classes::CLAUSE) && next.reads(word!("by"));
         let logic = first.has(Classes::LOGIC.or(Classes::UNION)) || first.reads(word!("having"));
-        let value = !next.is_word() || next.has(Classes::SELECT);
+        // `and/or` is two words.
+        let joined = next.is(b'/') && !next.is_spaced();
+        let value = !next.is_word() && !joined || next.has(Classes::SELECT);
         self.found.add_if(
             by || (logic && value),
             Feature::SqlLeadingLogic,

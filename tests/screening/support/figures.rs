@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::corpus::{Label, Sample};
+use super::corpus::{self, Label, Sample};
 
 /// Counted texts, and how many of them were hit.
 #[derive(Debug, Default, Clone, Copy)]
@@ -108,8 +108,8 @@ pub(crate) fn print(title: &str, samples: &[Sample], odds: &[f32]) {
     }
 }
 
-/// Prints what other biases would give: recall on average and of the worst category, and false
-/// positives of both tiers.
+/// Prints what other biases would give: recall on average and of the worst category, false
+/// positives of both tiers, and everyday texts refused with default settings.
 #[expect(
     clippy::print_stdout,
     reason = "the figures are what the command is for"
@@ -118,9 +118,13 @@ pub(crate) fn print_shifts(samples: &[Sample], odds: &[f32]) {
     println!("  with the bias raised by");
     for shift in [-0.5_f32, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8] {
         let mut classes: BTreeMap<&str, Count> = BTreeMap::new();
+        let mut refused = Count::default();
         for (sample, odds) in samples.iter().zip(odds) {
-            let class = classes.entry(sample.class()).or_default();
-            class.add(*odds + shift >= 0.0);
+            let hit = *odds + shift >= 0.0;
+            classes.entry(sample.class()).or_default().add(hit);
+            if sample.class() == corpus::EVERYDAY {
+                refused.add(hit && sample.is_blocked());
+            }
         }
         let benign = |tier| classes.get(tier).copied().unwrap_or_default();
         let recalls: Vec<_> = belljar_screen::Category::ALL
@@ -129,11 +133,12 @@ pub(crate) fn print_shifts(samples: &[Sample], odds: &[f32]) {
             .map(|count| count.percent())
             .collect();
         println!(
-            "    {shift:+.1}: recall {:5.1} %, worst {:5.1} %; false positives easy {:.2} %, hard {:.2} %",
+            "    {shift:+.1}: recall {:5.1} %, worst {:5.1} %; false positives easy {:.2} %, hard {:.2} %; everyday refused {:.2} %",
             recalls.iter().sum::<f64>() / recalls.len().max(1) as f64,
             recalls.iter().copied().fold(100.0, f64::min),
             benign("easy").percent(),
             benign("hard").percent(),
+            refused.percent(),
         );
     }
 }

@@ -87,6 +87,8 @@ fn least(feature: Feature) -> f32 {
         | Feature::PathSensitive => 2.5,
         Feature::CommandSplit
         | Feature::CommandShellCode
+        | Feature::CommandOneLiner
+        | Feature::CommandReads
         | Feature::CommandShort
         | Feature::CommandPrompt
         | Feature::CommandVariable
@@ -104,6 +106,7 @@ fn least(feature: Feature) -> f32 {
         | Feature::CommandPipeShell
         | Feature::CommandTemplate
         | Feature::CommandDevice
+        | Feature::CommandProgramPath
         | Feature::CommandSeparated
         | Feature::PathManySteps
         | Feature::PathHex

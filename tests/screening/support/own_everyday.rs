@@ -137,7 +137,65 @@ env DEBUG=1 node app.js
 strace -f -e openat ls
 sleep 5
 gunzip -c a.sql.gz | psql shop
-HELO mail.example.org"#,
+HELO mail.example.org
+head -3 notes.txt; wc -l notes.txt
+hostnamectl && timedatectl
+df; du -sh .
+docker pull nginx; docker run nginx
+sync; poweroff
+cmake .. && make -j2
+./bootstrap; ./configure; make; make check
+./autogen.sh && make && sudo make install
+npm outdated; npm audit
+mvn package && java -jar target/a.jar
+git log|head
+ps|wc -l
+/usr/bin/env node
+/usr/bin/env -S deno run
+/usr/bin/perl
+/usr/bin/perl -v
+/usr/local/bin/python3.11 app.py --port 80
+/bin/zsh
+/bin/cp a b
+/usr/sbin/sshd -T
+/usr/lib/jvm/bin/java -version
+30 2 * * 1 /usr/bin/python3 /srv/report.py
+*/5 * * * * /bin/sh /srv/poll.sh
+python -c 'import json; print(json.dumps({}))'
+python3 -c "print(2 ** 10)"
+perl -e 'print "a" x 3'
+ruby -e 'p 1 + 1'
+node -e 'console.log(process.arch)'
+php -r 'echo PHP_VERSION;'
+bash -c 'for i in 1 2; do echo $i; done'
+sh -c 'make && make test'
+docker exec web sh -c 'ls /app'
+powershell -Command "Get-Date"
+powershell -NoProfile -File a.ps1
+cmd /c ver
+cat /etc/hosts
+cat /etc/fstab
+cat /etc/passwd
+wc -l /etc/passwd
+sort /etc/passwd
+grep ann /etc/passwd
+less /etc/group
+curl -LsSf https://tools.example.org/install.sh | sh
+wget -q -O - https://get.example.org | bash
+echo $SHELL
+echo $0 $SHELL
+echo `hostname`
+alias la='ls -A'
+alias gp="git push"
+net use
+net time
+reg query HKCU\Software\Example
+ann@box:~$ uptime
+ann@box:~/src$ git status
+root@web1:/srv# systemctl restart app
+(base) ann@box:~$ conda list
+%USERPROFILE%
+%APPDATA%\Code\User"#,
     ));
     texts
 }
@@ -175,12 +233,17 @@ SELECT @@version;
 SHOW TABLES;
 DESCRIBE pets;
 WITH r AS (SELECT id, row_number() OVER (ORDER BY n DESC) AS p FROM t) SELECT * FROM r WHERE p <= 3
+SELECT version();
+select user(), now();
 select current_user
 insert or replace
 left join on null
 inner join vs where
 drop table in postgres
-union all performance"#,
+union all performance
+UNION SELECT
+group by 2
+ORDER BY 2 DESC"#,
     ));
     texts
 }
@@ -220,6 +283,13 @@ document.getElementById('a').innerHTML = 'b';
 window.location.href = '/home';
 el.addEventListener('click', () => save());
 alert("Saved!");
+alert('done')
+alert(x)
+window.alert("Hello there");
+confirm("Sure?")
+${name}
+#{title}
+<%= post.title %>
 $('#menu').on('click', function () { $(this).toggle(); });
 #!/bin/bash\nset -eu\nfor f in "$@"; do\n  mv -- "$f" "${f// /_}"\ndone
 #!/usr/bin/env bash\ncurl -fsS https://example.org/a | tar xz\necho ok
@@ -242,6 +312,17 @@ const MARKUP: &str = r#"<html>
 <script src="app.js"></script>
 <script src="https://cdn.example.org/lib.js" defer></script> where does it go
 <meta charset="utf-8"><title>Hi</title>
+<a href="https://docs.example.org/start">Start</a>
+<html><body></body></html>
+<html></html>
+<form method="post" action="/signup"></form>
+<script src="main.js"></script>
+<script src="https://cdn.example.org/vue.js"></script>
+<script>let a = 1;</script>
+<iframe src="https://maps.example.org/embed"></iframe>
+<button type="button" onclick="next()">Next</button>
+<input type="submit" value="Go">
+<object data="a.pdf" type="application/pdf"></object>
 <style>a { color: red; background: url(a.png) }</style>
 <svg width="10" height="10"><circle r="4"/></svg>
 <!DOCTYPE html>\n<html>\n<body>\n<h1>Hi</h1>\n</body>\n</html>
@@ -358,6 +439,10 @@ null or 0
 1 or 2
 a or b and c
 id or name?
+and/or
+either/or
+drag'n'drop
+fish'n'chips
 print or display
 how to exit vi
 tmux or screen?

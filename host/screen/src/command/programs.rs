@@ -12,6 +12,45 @@ pub(super) const MAIL: &[WordHash] = words!["rcpt", "mail"];
 pub(super) const GREETINGS: &[WordHash] =
     words!["ehlo", "helo", "vrfy", "expn", "starttls", "noop", "rset"];
 
+/// What a line of code calls to run a program or to open a connection.
+const CALLS: &[WordHash] = words![
+    "socket",
+    "pty",
+    "subprocess",
+    "system",
+    "exec",
+    "execl",
+    "execve",
+    "passthru",
+    "shell_exec",
+    "fsockopen",
+    "tcpsocket",
+    "spawn",
+    "popen",
+    "child_process",
+    "bin",
+    "downloadstring",
+    "iex",
+    "curl",
+    "wget",
+    "nc",
+    "whoami",
+    "rsocket",
+    "fork",
+];
+
+/// What PowerShell is called with so that nobody sees what it does.
+const HIDING: &[WordHash] = words![
+    "enc",
+    "encodedcommand",
+    "ec",
+    "hidden",
+    "nop",
+    "iex",
+    "downloadstring",
+    "bypass",
+];
+
 impl Scan<'_, '_> {
     /// The rules that begin at a word.
     pub(super) fn word(&mut self, token: &Token, before: Option<&Token>, rest: &[Token]) {
@@ -21,7 +60,10 @@ impl Scan<'_, '_> {
         if !token.has(lexicon::COMMAND.or(Classes::RUNS).or(Classes::CODE_CALL)) {
             return;
         }
-        let aliased = token.reads(word!("alias")) && rest.get(1).is_some_and(|next| next.is(b'='));
+        // `alias ll='ls -l'` is a line of everyone's profile.
+        let aliased = token.reads(word!("alias"))
+            && rest.get(1).is_some_and(|next| next.is(b'='))
+            && !rest.get(2).is_some_and(Token::is_quote);
         self.found.add_if(aliased, Feature::CommandAssign, at);
         if token.has(Classes::CODE_CALL) {
             let call = next.is_some_and(|next| next.is(b'(') && !next.is_spaced());
@@ -63,8 +105,20 @@ impl Scan<'_, '_> {
             .filter(|(_, name)| name.is_word() && !name.is_spaced())
             .map(|(_, name)| self.cx.word(name));
         if token.has(Classes::SHELL) {
-            let code = letter.is_some_and(|letter| ["c", "e", "r", "i"].contains(&letter));
-            self.found.add_if(code, Feature::CommandShellCode, at);
+            let talks = letter == Some("i");
+            let code = letter.is_some_and(|letter| ["c", "e", "r"].contains(&letter));
+            let calls = rest
+                .iter()
+                .any(|next| next.reads_any(CALLS) || next.is(b'`'));
+            let hides = token.reads_any(words!["powershell", "pwsh"])
+                && rest.iter().any(|next| next.reads_any(HIDING));
+            self.found.add_if(
+                talks || hides || (code && calls),
+                Feature::CommandShellCode,
+                at,
+            );
+            self.found
+                .add_if(code && !calls, Feature::CommandOneLiner, at);
         }
         if token.reads_any(words!["nc", "ncat", "netcat", "telnet", "socat"]) {
             let listens = option.is_some() || rest.first().is_some_and(|next| next.is_number());
@@ -76,9 +130,10 @@ impl Scan<'_, '_> {
             self.found.add_if(hands_over, Feature::CommandShellCode, at);
         }
         if token.reads_any(words!["curl", "wget", "fetch", "iwr", "certutil"]) {
-            let address = rest.iter().take(6).any(|next| {
-                next.reads(word!("http")) || next.reads(word!("https")) || next.is_number()
-            });
+            let address = rest
+                .iter()
+                .take(6)
+                .any(|next| next.reads(word!("http")) || next.is_number());
             self.found.add_if(address, Feature::CommandFetch, at);
         }
         if token.reads_any(words!["ping", "nslookup", "sleep", "timeout"]) {
@@ -99,8 +154,7 @@ impl Scan<'_, '_> {
                     || next.reads(word!("sam"))
                     || next.reads(word!("hosts"))
             });
-            self.found
-                .add_if(file && secret, Feature::CommandShellCode, at);
+            self.found.add_if(file && secret, Feature::CommandReads, at);
         }
     }
 
@@ -112,11 +166,19 @@ impl Scan<'_, '_> {
         let switch = matches!(rest, [slash, name, ..] if slash.is(b'/') && slash.length() == 1 && slash.is_spaced()
             && name.is_word() && !name.is_spaced() && name.length() <= 3);
         let drive = matches!(rest, [drive, colon, slash, ..] if drive.length() == 1 && colon.is(b':') && slash.is(b'\\'));
-        let hive = rest
-            .iter()
-            .take(3)
-            .any(|next| next.reads(word!("hklm")) || next.reads(word!("hkcu")));
+        // `reg query HKCU\…` looks something up.
+        let looks = rest.first().is_some_and(|next| next.reads(word!("query")))
+            && before.is_none()
+            && !rest
+                .iter()
+                .any(|next| next.reads_any(words!["sam", "security"]));
+        let hive = !looks
+            && rest
+                .iter()
+                .take(3)
+                .any(|next| next.reads(word!("hklm")) || next.reads(word!("hkcu")));
         let account = token.reads(word!("net"))
+            && (rest.len() > 1 || before.is_some())
             && rest.first().is_some_and(|next| {
                 next.reads_any(words![
                     "user",

@@ -63,6 +63,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule::at(b"%", &[Feature::CommandVariable])
         .next(Traits::WORD)
         .ahead(Traits::signs(b"%")),
-    Rule::at(b"/", &[Feature::CommandDevice]).next(Traits::of(Classes::DIRECTORY)),
+    Rule::at(b"/", &[Feature::CommandDevice, Feature::CommandProgramPath])
+        .next(Traits::of(Classes::DIRECTORY)),
     Rule::at(b"/", &[Feature::CommandGlob]).ahead(Traits::signs(b"?[")),
 ];

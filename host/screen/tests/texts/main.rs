@@ -1,5 +1,7 @@
 //! What must be hit and what must not, in our own wording, with the settings as they come.
 
+mod work;
+
 use belljar_screen::{Category, FieldKind, Screener};
 
 /// Each text is a hit of this category.
@@ -185,58 +187,6 @@ fn people_may_talk_about_all_of_it() {
 }
 
 /// Work as people send it: nothing in it leaves a context that it did not open itself.
-#[test]
-fn words_commands_queries_and_code_are_work() {
-    passes(
-        FieldKind::Prompt,
-        &[
-            "ping",
-            "redis",
-            "vim",
-            "pwd",
-            "noop",
-            "sudo",
-            "awk",
-            "apt",
-            "redis vs memcached",
-            "curl",
-            "base64",
-            "whoami",
-            "/etc/hosts",
-            "../",
-            "../../lib/a.ts",
-            "/var/log/syslog is 40 GB",
-            "print(\"hi\")",
-            "<html>",
-            "javascript:",
-            "SELECT 1",
-            "SELECT name FROM visits WHERE day = 3; DELETE FROM carts;",
-            "SELECT a.id FROM a UNION ALL SELECT b.id FROM b;",
-            "UPDATE t SET n = 1 WHERE kind = 'tea' OR kind = 'coffee';",
-            "ls -la",
-            "cat README.md",
-            "rm tmp.txt",
-            "curl -s localhost:8000/health",
-            "chmod +x install.sh && ./install.sh --prefix=$HOME/opt",
-            "tar czf a-$(date +%F).tgz src/",
-            "for f in *.log; do gzip \"$f\"; done",
-            "out.txt: a.c ; ./a | tee out.txt",
-            "Get-ChildItem | Where-Object {$_.Length -gt 1MB} | Remove-Item",
-            "ipconfig /all",
-            "#!/bin/bash\nset -eu\nfor f in \"$@\"; do\n  mv -- \"$f\" \"${f// /_}\"\ndone",
-            "int main(void){char *a=\"; ls\"; return system(a)||1;}",
-            "id;name;note\n1;Ann;ok\n2;Bob;\"--\"",
-            "https://shop.example/item?id=5&ref=../home#reviews",
-            "(&(objectClass=person)(|(cn=Ann*)(mail=*@example.org)))",
-            "<role>helper</role>\n<rules>\n<rule>Be brief.</rule>\n</rules>",
-            "<img src=\"cat.png\" alt=\"my cat\">",
-            "<button onclick=\"toggle()\">Menu</button> how without inline handlers",
-            "@bot run tests on PR #512 && ping me when done",
-        ],
-    );
-}
-
-/// The payloads that those would be, had they left their place.
 #[test]
 fn what_breaks_out_is_hit_whatever_it_begins_with() {
     hits(
