@@ -37,11 +37,11 @@ impl Answer {
     pub(crate) fn new(request: &Request) -> Result<Self, Error> {
         let order = random::order_of(request);
         let mut random = Random::new(random::seed_of(request, order));
-        let reading = Reading::new(request);
+        let mut reading = Reading::new(request);
         let thoughts_left = thoughts(request, &mut random);
         let thoughts =
             (thoughts_left > 0).then(|| body::thoughts(request, &reading, order, &mut random));
-        let body = body::body(request, &reading, order, &mut random)?;
+        let body = body::body(request, &mut reading, order, &mut random)?;
         Ok(Self {
             usage: Usage {
                 prompt_tokens: usage::prompt_tokens(request),
@@ -71,15 +71,9 @@ impl Answer {
         if self.thoughts_left > 0 || self.alternatives.is_some() || !self.stops.are_none() {
             return false;
         }
-        let before = chunks.len();
-        while chunks.len() < wanted && self.tokens_left > 0 {
-            let Some(piece) = text.next() else {
-                break;
-            };
-            self.tokens_left -= 1;
-            chunks.push(Chunk::text(piece));
-        }
-        let made = (chunks.len() - before) as u32;
+        let most = (wanted - chunks.len()).min(self.tokens_left as usize);
+        let made = text.take(most, |piece| chunks.push(Chunk::text(piece)));
+        self.tokens_left -= made;
         self.usage.completion_tokens += made;
         made > 0
     }

@@ -16,7 +16,7 @@ use crate::json::Json;
 use crate::language::Language;
 use crate::prose::{Ends, Prose};
 use crate::random::Random;
-use crate::reading::{Form, Length, Reading};
+use crate::reading::{Form, Length, Reading, Topic};
 use crate::results;
 use crate::schema::{self, Purpose, Sources};
 use crate::tokens;
@@ -29,6 +29,9 @@ use crate::voices::{self, Voice};
 const USUAL: (u32, u32) = (40, 160);
 const SHORT: (u32, u32) = (10, 30);
 const ESSAY: (u32, u32) = (400, 800);
+
+/// What most sentences have room in.
+const SENTENCE_BYTES: usize = 160;
 
 pub(crate) enum Body {
     Text(Text),
@@ -60,7 +63,7 @@ impl Text {
 
     fn prose(prose: Prose) -> Self {
         Self {
-            rest: String::new(),
+            rest: String::with_capacity(SENTENCE_BYTES),
             at: 0,
             prose: Some(prose),
             made: 0,
@@ -78,30 +81,55 @@ impl Text {
 
     /// The next piece; none at the end.
     pub(crate) fn next(&mut self) -> Option<String> {
-        if self.at >= self.rest.len() {
-            let prose = self
-                .prose
-                .as_mut()
-                .filter(|prose| prose.goes_on(self.made))?;
-            let goes_on = self.made > 0 && !self.rest.is_empty() && prose.is_unbegun();
-            self.rest.clear();
-            self.at = 0;
-            if goes_on {
-                self.rest.push_str("\n\n");
+        let mut next = None;
+        self.take(1, |piece| next = Some(piece.into()));
+        next
+    }
+
+    /// Gives as many of the next pieces as there are, and how many it gave.
+    pub(crate) fn take(&mut self, most: usize, mut each: impl FnMut(&str)) -> u32 {
+        let mut given = 0;
+        loop {
+            let mut rest = self.rest.get(self.at..).unwrap_or_default();
+            let before = given;
+            while given < most
+                && let Some((piece, behind)) = tokens::split_first(rest)
+            {
+                each(piece);
+                rest = behind;
+                given += 1;
             }
-            prose.next(self.made, &mut self.rest);
+            self.at = self.rest.len() - rest.len();
+            self.made = self.made.saturating_add((given - before) as u32);
+            if given == most || !self.goes_on() {
+                return given as u32;
+            }
         }
-        let piece = tokens::first_of(&self.rest, self.at)?;
-        self.at += piece.len();
-        self.made = self.made.saturating_add(1);
-        Some(piece.into())
+    }
+
+    /// Makes the next sentence; whether there is one.
+    fn goes_on(&mut self) -> bool {
+        let Some(prose) = &mut self.prose else {
+            return false;
+        };
+        if !prose.goes_on(self.made) {
+            return false;
+        }
+        let is_behind = self.made > 0 && !self.rest.is_empty() && prose.is_unbegun();
+        self.rest.clear();
+        self.at = 0;
+        if is_behind {
+            self.rest.push_str("\n\n");
+        }
+        prose.next(self.made, &mut self.rest);
+        !self.rest.is_empty()
     }
 }
 
 /// What a request is answered with.
 pub(crate) fn body(
     request: &Request,
-    reading: &Reading,
+    reading: &mut Reading,
     order: u64,
     random: &mut Random,
 ) -> Result<Body, Error> {
@@ -169,7 +197,7 @@ fn structured(
 }
 
 /// An answer in words.
-fn text(request: &Request, reading: &Reading, order: u64, random: &mut Random) -> Text {
+fn text(request: &Request, reading: &mut Reading, order: u64, random: &mut Random) -> Text {
     let voice = voices::of(reading.language);
     let choice = Choice::new(&request.sampling, order, Random::new(random.bits()));
     let natural = |(least, most): (u32, u32), random: &mut Random| {
@@ -199,7 +227,13 @@ fn text(request: &Request, reading: &Reading, order: u64, random: &mut Random) -
         ends => ends,
     };
     let headings = reading.wishes.form == Form::Article;
-    let mut prose = Prose::new(voice, &reading.topics, choice, ends, headings);
+    let topics = if reading.wishes.form == Form::Prose {
+        // Nothing else is about them.
+        core::mem::take(&mut reading.topics)
+    } else {
+        reading.topics.clone()
+    };
+    let mut prose = Prose::new(voice, topics, choice, ends, headings);
     let findings = results::of_request(request);
     let written = if findings.is_empty() {
         written(request, reading, voice, &mut prose, random)
@@ -270,7 +304,7 @@ fn one_word(reading: &Reading, voice: &Voice, fact: Option<Fact>, random: &mut R
     if let Some(fact) = fact {
         return fact.short;
     }
-    let topic = reading.topics.first().map(|topic| topic.bare.as_str());
+    let topic = reading.topics.first().map(|topic| topic.bare());
     let word = topic.and_then(|topic| topic.split_whitespace().next_back());
     match word {
         Some(word) => crate::words::capitalised(word),
@@ -336,14 +370,13 @@ pub(crate) fn thoughts(
 ) -> Text {
     let choice = Choice::new(&request.sampling, order, Random::new(random.bits()));
     let ends = Ends::Tokens(u32::MAX);
-    let is_english = reading.language == Language::English;
     let mut topics = reading.topics.clone();
-    if !is_english {
-        for topic in &mut topics {
-            topic.text = ["\"", topic.bare.as_str(), "\""].concat();
+    for topic in &mut topics {
+        if reading.language == Language::English {
             topic.deed = None;
+        } else {
+            *topic = Topic::new("", &["\"", topic.bare(), "\""].concat(), None);
         }
     }
-    topics.iter_mut().for_each(|topic| topic.deed = None);
-    Text::prose(Prose::new(&voices::THOUGHTS, &topics, choice, ends, false))
+    Text::prose(Prose::new(&voices::THOUGHTS, topics, choice, ends, false))
 }

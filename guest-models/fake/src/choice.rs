@@ -35,7 +35,21 @@ pub(crate) struct Deck {
     cards: [u8; CARDS_MAX],
     count: u8,
     head: u8,
+    /// What is said with the first of the cards, and how far on with each next one.
+    first: u8,
+    step: u8,
 }
+
+/// Cards before any is dealt: shuffling costs more than finding what a card stands for.
+const IN_ORDER: [u8; CARDS_MAX] = {
+    let mut cards = [0; CARDS_MAX];
+    let mut card = 0;
+    while card < CARDS_MAX {
+        cards[card] = card as u8;
+        card += 1;
+    }
+    cards
+};
 
 impl Choice {
     pub(crate) fn new(sampling: &Sampling, order: u64, random: Random) -> Self {
@@ -77,26 +91,16 @@ impl Choice {
 
     /// A deck of so many things, in an order of its own.
     pub(crate) fn deck(&self, number: u64, things: usize) -> Deck {
-        let count = things.clamp(1, CARDS_MAX) as u32;
+        // Primes above the number of cards: each step of that size comes to every card.
+        const STEPS: [u8; 8] = [37, 41, 43, 47, 53, 59, 61, 67];
         let order = Random::new(self.order ^ number).bits();
-        let mut stride = 1 + (order >> 40) as u32 % count;
-        while gcd(stride, count) != 1 {
-            stride += 1;
-        }
-        let stride = stride % count;
-        let mut card = (order >> 8) as u32 % count;
-        let mut cards = [0; CARDS_MAX];
-        for place in cards.iter_mut().take(count as usize) {
-            *place = card as u8;
-            card += stride;
-            if card >= count {
-                card -= count;
-            }
-        }
+        let step = STEPS.get((order >> 40) as usize % STEPS.len());
         Deck {
-            cards,
-            count: count as u8,
+            cards: IN_ORDER,
+            count: things.clamp(1, CARDS_MAX) as u8,
             head: 0,
+            first: (order >> 8) as u8,
+            step: step.copied().unwrap_or(1),
         }
     }
 
@@ -123,15 +127,9 @@ impl Deck {
         if self.head >= self.count {
             self.head = 0;
         }
-        card.unwrap_or(0).into()
+        let steps = u32::from(card.unwrap_or(0)) * u32::from(self.step);
+        ((u32::from(self.first) + steps) % u32::from(self.count)) as usize
     }
-}
-
-fn gcd(mut one: u32, mut other: u32) -> u32 {
-    while other > 0 {
-        (one, other) = (other, one % other);
-    }
-    one
 }
 
 #[cfg(test)]

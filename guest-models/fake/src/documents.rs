@@ -21,14 +21,14 @@ const ROWS: u32 = 4;
 
 /// A list of so many points.
 pub(crate) fn list(
-    voice: &Voice,
+    voice: &'static Voice,
     prose: &mut Prose,
     items: u32,
     numbered: bool,
     bytes_max: usize,
 ) -> String {
     let mut out = String::new();
-    prose.write(voice.list, &mut out);
+    prose.write(&voice.list, &mut out);
     out.push_str("\n\n");
     for number in 1..=items {
         if number > 1 {
@@ -204,7 +204,7 @@ mod tests {
 
     fn prose(language: Language, seed: u64) -> Prose {
         let choice = Choice::plain(Random::new(seed));
-        Prose::new(voices::of(language), &[], choice, Ends::Tokens(0), false)
+        Prose::new(voices::of(language), vec![], choice, Ends::Tokens(0), false)
     }
 
     #[test]

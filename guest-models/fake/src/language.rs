@@ -99,6 +99,11 @@ impl Evidence {
     /// Takes in a word of the English alphabet, or one that is known.
     pub(crate) fn word(&mut self, letters: usize, tag: Tag) {
         self.latin_letters += letters as u32;
+        if tag.is_english() {
+            let [english, ..] = &mut self.latin;
+            *english += 3;
+            return;
+        }
         // A word that few languages have says more.
         let weight = match tag.languages() {
             0 => return,

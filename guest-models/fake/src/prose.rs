@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use crate::choice::{Choice, Deck};
 use crate::random::Random;
 use crate::reading::Topic;
-use crate::voices::Voice;
+use crate::voices::{Sentence, Voice};
 use crate::words;
 
 /// How many sentences make a paragraph, at least and at most.
@@ -33,9 +33,7 @@ pub(crate) enum Ends {
 pub(crate) struct Prose {
     voice: &'static Voice,
     /// What it is about, as it stands in a sentence.
-    topics: Vec<String>,
-    /// What is to be done, where that was asked.
-    deed: Option<String>,
+    topics: Vec<Topic>,
     choice: Choice,
     templates: Deck,
     nouns: Deck,
@@ -51,7 +49,6 @@ pub(crate) struct Prose {
     /// Until the next paragraph.
     left: u32,
     closed: bool,
-    unspaced: bool,
     /// Whether a sentence is made anew, for which every noun will do.
     again: bool,
 }
@@ -59,24 +56,11 @@ pub(crate) struct Prose {
 impl Prose {
     pub(crate) fn new(
         voice: &'static Voice,
-        topics: &[Topic],
+        topics: Vec<Topic>,
         mut choice: Choice,
         ends: Ends,
         headings: bool,
     ) -> Self {
-        let (open, close) = voice.quotes;
-        let mut named: Vec<String> = Vec::with_capacity(topics.len().max(1));
-        for topic in topics {
-            // Quotation marks need no article.
-            named.push(if open.is_empty() {
-                topic.text.clone()
-            } else {
-                [open, topic.bare.as_str(), close].concat()
-            });
-        }
-        if named.is_empty() {
-            named.push([open, voice.subject, close].concat());
-        }
         let (least, most) = PARAGRAPH;
         let left = least + choice.random.below((most - least + 1) as usize) as u32;
         Self {
@@ -84,8 +68,7 @@ impl Prose {
             nouns: choice.deck(2, voice.nouns.len()),
             leads: choice.deck(3, voice.leads.len()),
             voice,
-            topics: named,
-            deed: topics.first().and_then(|topic| topic.deed.clone()),
+            topics,
             choice,
             ends,
             headings,
@@ -96,10 +79,6 @@ impl Prose {
             left,
             closed: false,
             again: false,
-            unspaced: !voice
-                .body
-                .first()
-                .is_some_and(|sentence| sentence.contains(' ')),
         }
     }
 
@@ -138,15 +117,17 @@ impl Prose {
             if self.headings {
                 out.push_str("# ");
                 out.push_str(&words::capitalised(
-                    self.topics.first().map_or("", String::as_str),
+                    self.topics
+                        .first()
+                        .map_or(self.voice.subject, |topic| &topic.text),
                 ));
                 out.push_str("\n\n");
             }
             self.open(out);
         } else if is_last {
-            let index = self.choice.random.below(self.voice.closings.len());
-            let closing = self.voice.closings.get(index).copied().unwrap_or_default();
-            self.write(closing, out);
+            if let Some(closing) = self.choice.random.one_of(self.voice.closings) {
+                self.write(closing, out);
+            }
             self.closed = true;
         } else {
             self.sentence(out);
@@ -158,7 +139,7 @@ impl Prose {
     /// What stands between two sentences.
     fn gap(&mut self, out: &mut String) {
         if self.left > 0 {
-            if !self.unspaced {
+            if !self.voice.unspaced {
                 out.push(' ');
             }
             return;
@@ -176,21 +157,22 @@ impl Prose {
 
     /// The first sentence.
     fn open(&mut self, out: &mut String) {
-        if let Some(deed) = self.deed.take() {
-            const DEEDS: [[&str; 2]; 3] = [
-                ["To ", ", begin with {a}."],
-                ["The usual way to ", " starts with {a}."],
-                ["If you want to ", ", it helps to look at {a} first."],
+        let deed = self.topics.first_mut().and_then(|topic| topic.deed.take());
+        if let Some(deed) = deed {
+            static DEEDS: [(&str, Sentence); 3] = [
+                ("To ", Sentence::new(", begin with {a}.")),
+                ("The usual way to ", Sentence::new(" starts with {a}.")),
+                (
+                    "If you want to ",
+                    Sentence::new(", it helps to look at {a} first."),
+                ),
             ];
-            let [before, after] = self
-                .choice
-                .random
-                .one_of(&DEEDS)
-                .copied()
-                .unwrap_or_default();
-            out.push_str(before);
-            out.push_str(&deed);
-            return self.write_from(out.len(), after, out);
+            if let Some((before, after)) = self.choice.random.one_of(&DEEDS) {
+                out.push_str(before);
+                out.push_str(&deed);
+                self.write(after, out);
+            }
+            return;
         }
         self.opening(out);
     }
@@ -199,8 +181,9 @@ impl Prose {
     pub(crate) fn opening(&mut self, out: &mut String) {
         let mut deck = self.choice.deck(4, self.voice.openings.len());
         let index = self.choice.deal(&mut deck);
-        let opening = self.voice.openings.get(index).copied().unwrap_or_default();
-        self.write(opening, out);
+        if let Some(opening) = self.voice.openings.get(index) {
+            self.write(opening, out);
+        }
     }
 
     /// Appends a sentence that has not been said lately.
@@ -212,9 +195,11 @@ impl Prose {
                 template = self.choice.deal(&mut self.templates);
             }
             out.truncate(start);
-            let text = self.voice.body.get(template).copied().unwrap_or_default();
+            let Some(sentence) = self.voice.body.get(template) else {
+                return;
+            };
             self.again = attempt > 0;
-            let said = self.write(text, out) << 6 | template as u32;
+            let said = self.write(sentence, out) << 6 | template as u32;
             if !self.recent.contains(&said) {
                 self.remember(said);
                 return;
@@ -242,32 +227,35 @@ impl Prose {
     }
 
     /// Appends a sentence, and returns which words it has in its places.
-    pub(crate) fn write(&mut self, template: &str, out: &mut String) -> u32 {
+    pub(crate) fn write(&mut self, sentence: &Sentence, out: &mut String) -> u32 {
         let start = out.len();
         let mut parts = 0;
-        let mut rest = template;
         let mut noun = usize::MAX;
-        // The usual search is made for long texts.
-        while let Some(at) = rest.bytes().position(|byte| byte == b'{') {
-            let (before, slot) = rest.split_at_checked(at).unwrap_or_default();
+        for (before, place) in sentence.places() {
             out.push_str(before);
-            let (index, word) = match slot.as_bytes().get(1) {
-                Some(b't') => {
+            let (index, word) = match place {
+                b't' => {
                     let count = self.topics.len();
                     // The first of several is what it is most about.
-                    let topic = if count == 1 || self.choice.random.below(3) > 0 {
+                    let topic = if count <= 1 || self.choice.random.below(3) > 0 {
                         0
                     } else {
                         self.choice.random.below(count)
                     };
-                    (topic, self.topics.get(topic).map_or("", String::as_str))
+                    let (open, close) = self.voice.quotes;
+                    out.push_str(open);
+                    // Quotation marks need no article.
+                    out.push_str(match self.topics.get(topic) {
+                        Some(topic) if open.is_empty() => &topic.text,
+                        Some(topic) => topic.bare(),
+                        None => self.voice.subject,
+                    });
+                    (topic, close)
                 }
-                Some(b'b') => {
+                b'b' => {
                     let lead = self.choice.deal(&mut self.leads);
-                    (
-                        lead,
-                        self.voice.leads.get(lead).copied().unwrap_or_default(),
-                    )
+                    let leads = self.voice.leads;
+                    (lead, leads.get(lead).copied().unwrap_or_default())
                 }
                 _ => {
                     let nouns = self.voice.nouns;
@@ -285,24 +273,18 @@ impl Prose {
             };
             parts = parts << 6 | index as u32 & 0x3f;
             out.push_str(word);
-            rest = slot.get(3..).unwrap_or_default();
         }
-        out.push_str(rest);
+        out.push_str(sentence.end());
         capitalise(start, out);
         parts
-    }
-
-    /// The same for what goes on with a sentence.
-    fn write_from(&mut self, start: usize, template: &str, out: &mut String) {
-        let mut rest = String::new();
-        self.write(template, &mut rest);
-        out.truncate(start);
-        out.push_str(&rest);
     }
 }
 
 /// Puts the first letter from there on into upper case.
 fn capitalise(start: usize, out: &mut String) {
+    if let Some(first) = out.get_mut(start..start + 1) {
+        return first.make_ascii_uppercase();
+    }
     let Some(first) = out.get(start..).and_then(|rest| rest.chars().next()) else {
         return;
     };
@@ -319,7 +301,7 @@ fn capitalise(start: usize, out: &mut String) {
 pub(crate) fn sentence(voice: &'static Voice, topics: &[Topic], random: &mut Random) -> String {
     let choice = Choice::plain(Random::new(random.bits()));
     let mut out = String::new();
-    Prose::new(voice, topics, choice, Ends::Sentences(1), false).next(0, &mut out);
+    Prose::new(voice, topics.to_vec(), choice, Ends::Sentences(1), false).next(0, &mut out);
     out
 }
 

@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use belljar_guest::text::{Message, Part, Prompt, Request, Role};
 
 use crate::language::{Evidence, LANGUAGES, Language};
-use crate::lexicon::{self, Sign, Tag};
+use crate::lexicon::{self, Sign, Tag, WordHash};
 use crate::words::{self, lower};
 
 pub(crate) use subject::Topic;
@@ -53,6 +53,10 @@ struct Word<'a> {
 impl Word<'_> {
     fn has(&self, sign: Sign) -> bool {
         self.tag.has(sign)
+    }
+
+    fn is_number(&self) -> bool {
+        self.text.as_bytes().first().is_some_and(u8::is_ascii_digit)
     }
 }
 
@@ -132,7 +136,10 @@ impl Reading {
 
     /// The words that the answer takes up, for what has room for words only.
     pub(crate) fn topic_words(&self) -> Vec<String> {
-        self.topics.iter().map(|topic| topic.bare.clone()).collect()
+        self.topics
+            .iter()
+            .map(|topic| topic.bare().into())
+            .collect()
     }
 }
 
@@ -159,10 +166,14 @@ fn words_of<'a>(
     let mut joined = false;
     while place < bytes.len() {
         let start = place;
-        while at(place).is_ascii_alphanumeric() {
+        let mut hash = WordHash::NEW;
+        let mut next = at(place);
+        // In lower case if it is a letter; digits are what they are.
+        while (next | 0x20).is_ascii_lowercase() || next.is_ascii_digit() {
+            hash = hash.with(next | 0x20);
             place += 1;
+            next = at(place);
         }
-        let next = at(place);
         if place == start && next < 0x80 {
             // What ends a clause is between two words that do not belong together.
             joined &= matches!(next, b' ' | b'-' | b'\'' | b'"' | b'*' | b'_');
@@ -176,7 +187,7 @@ fn words_of<'a>(
             (end, place) = (start + length, start + taken);
             tag
         } else {
-            let tag = lexicon::tag(bytes.get(start..place).unwrap_or_default());
+            let tag = lexicon::tag_of(hash);
             evidence.word(place - start, tag);
             tag
         };

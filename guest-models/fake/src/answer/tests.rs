@@ -428,39 +428,3 @@ fn prompts_of_all_kinds_are_counted_and_answered() {
     assert_eq!(run(&request).usage.0, 5);
     assert!(!run(&request).text.is_empty());
 }
-
-#[test]
-fn zz_look() {
-    for prompt in std::fs::read_to_string("/tmp/fk/prompts.txt")
-        .unwrap()
-        .lines()
-    {
-        let mut request = ask(&prompt.replace("\\n", "\n"));
-        request.max_tokens = 160;
-        let whole = run(&request);
-        std::println!(
-            "### {prompt}\n{}\n--- {:?} {:?}\n",
-            whole.text,
-            whole.finish,
-            whole.usage
-        );
-    }
-}
-
-#[inline(never)]
-fn zz_profiled(request: &Request) -> usize {
-    let mut answer = Answer::new(request).unwrap();
-    answer.next(1000).unwrap().len()
-}
-
-#[test]
-fn zz_once() {
-    let mut request = ask("Tell me about bell jars.");
-    request.max_tokens = std::env::var("ZZ").unwrap_or("1".into()).parse().unwrap();
-    request.sampling.seed = Some(1);
-    request.parameters.push(Parameter {
-        name: "ignore_eos".into(),
-        value: Value::Boolean(true),
-    });
-    std::println!("{}", zz_profiled(&request));
-}

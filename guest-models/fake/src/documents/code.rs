@@ -126,7 +126,7 @@ pub(crate) fn code(said: &str, topics: &[Topic]) -> String {
 fn name_of(topics: &[Topic]) -> Vec<String> {
     let texts = topics
         .iter()
-        .map(|topic| topic.deed.as_deref().unwrap_or(&topic.bare));
+        .map(|topic| topic.deed.as_deref().unwrap_or(topic.bare()));
     let mut name: Vec<String> = texts
         .flat_map(words::of_name)
         .filter(|word| {
@@ -160,11 +160,7 @@ mod tests {
 
     #[test]
     fn code_is_in_the_language_that_is_named() {
-        let topic = Topic {
-            text: "a string".into(),
-            bare: "string".into(),
-            deed: Some("reverse a string".into()),
-        };
+        let topic = Topic::new("a", "string", Some("reverse a string".into()));
         let topics = [topic];
         for (said, expect) in [
             ("Write a Python function", "```python\ndef reverse_string("),

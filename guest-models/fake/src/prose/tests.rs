@@ -20,18 +20,14 @@ fn sampling(temperature: f32) -> Sampling {
 }
 
 fn topic(text: &str) -> Topic {
-    Topic {
-        text: text.into(),
-        bare: text.into(),
-        deed: None,
-    }
+    Topic::new("", text, None)
 }
 
 fn prose(language: Language, temperature: f32, seed: u64, ends: Ends) -> Prose {
     let choice = Choice::new(&sampling(temperature), 77 + seed, Random::new(seed));
     Prose::new(
         voices::of(language),
-        &[topic("bell jars")],
+        vec![topic("bell jars")],
         choice,
         ends,
         false,
@@ -109,7 +105,7 @@ fn what_is_to_be_done_opens_the_text() {
     let choice = Choice::plain(Random::new(1));
     let mut prose = Prose::new(
         voices::of(Language::English),
-        &[about],
+        vec![about],
         choice,
         Ends::Sentences(1),
         false,

@@ -12,6 +12,8 @@ use crate::words::{self, Script, is_in, script};
 const TOPICS_MAX: usize = 4;
 const WORDS_MAX: usize = 5;
 const BYTES_MAX: usize = 60;
+/// How many words a deed has behind its verb.
+const DEED_WORDS_MAX: usize = 7;
 /// How far into a text without spaces they are looked for, in bytes.
 const UNSPACED_BYTES: usize = 384;
 
@@ -20,9 +22,31 @@ const UNSPACED_BYTES: usize = 384;
 pub(crate) struct Topic {
     /// With its article, where it has one.
     pub(crate) text: String,
-    pub(crate) bare: String,
+    bare_at: usize,
     /// What is to be done with it, as in `sort a list`. In English only.
     pub(crate) deed: Option<String>,
+}
+
+impl Topic {
+    pub(crate) fn new(article: &str, bare: &str, deed: Option<String>) -> Self {
+        if article.is_empty() {
+            return Self {
+                text: bare.into(),
+                bare_at: 0,
+                deed,
+            };
+        }
+        Self {
+            text: [article, " ", bare].concat(),
+            bare_at: article.len() + 1,
+            deed,
+        }
+    }
+
+    /// Without its article.
+    pub(crate) fn bare(&self) -> &str {
+        self.text.get(self.bare_at..).unwrap_or_default()
+    }
 }
 
 /// What stands between two words of one name, in the languages that need it.
@@ -37,19 +61,20 @@ pub(super) fn topics(text: &str, read: &[Word<'_>], language: Language) -> Vec<T
         _ => {
             // What stands behind `about` is what it is about.
             let about = read.iter().position(|word| word.has(Sign::About));
-            if let Some(about) = about {
-                spaced(text, read, about + 1, language, &mut topics);
-            }
-            spaced(text, read, 0, language, &mut topics);
+            let before = about.unwrap_or(read.len());
+            spaced(text, read, before, language, &mut topics);
+            let before = read.get(..before).unwrap_or_default();
+            spaced(text, before, 0, language, &mut topics);
         }
     }
     topics.truncate(TOPICS_MAX);
     topics
 }
 
-fn add(topics: &mut Vec<Topic>, topic: Topic) {
-    if !topics.iter().any(|known| known.bare == topic.bare) && topics.len() < TOPICS_MAX {
-        topics.push(topic);
+fn add(topics: &mut Vec<Topic>, article: &str, bare: &str, deed: Option<String>) {
+    let is_known = topics.iter().any(|known| known.bare() == bare);
+    if !bare.is_empty() && !is_known && topics.len() < TOPICS_MAX {
+        topics.push(Topic::new(article, bare, deed));
     }
 }
 
@@ -104,19 +129,13 @@ fn spaced(text: &str, read: &[Word<'_>], from: usize, language: Language, topics
                 .filter(|slice| slice.len() <= BYTES_MAX)
         };
         if let Some(bare) = read.get(start).and_then(|first| slice(first, last)) {
-            let mut topic = Topic {
-                text: bare.into(),
-                bare: bare.into(),
-                deed: None,
-            };
-            if language == Language::English {
-                in_english(read, start, last, &mut topic, slice);
-            } else if language == Language::Korean {
-                topic.bare = without_particle(bare).into();
-                topic.text.clone_from(&topic.bare);
-            }
-            if !topic.bare.is_empty() {
-                add(topics, topic);
+            match language {
+                Language::English => {
+                    let (article, bare, deed) = in_english(read, start, last, bare, slice);
+                    add(topics, article, bare, deed);
+                }
+                Language::Korean => add(topics, "", without_particle(bare), None),
+                _ => add(topics, "", bare, None),
             }
         }
         at = end;
@@ -190,61 +209,57 @@ fn cut_at_verb(read: &[Word<'_>], first: usize, last: usize) -> usize {
     }
 }
 
-/// The article that stands before a phrase, and the deed that it is part of.
+/// The article that stands before a phrase, the phrase, and the deed that it is part of.
 fn in_english<'a>(
     read: &[Word<'a>],
     first: usize,
     last: usize,
-    topic: &mut Topic,
+    bare: &'a str,
     slice: impl Fn(&Word<'a>, usize) -> Option<&'a str>,
-) {
+) -> (&'a str, &'a str, Option<String>) {
     let before = first.checked_sub(1).and_then(|before| read.get(before));
     let follows = read.get(first).is_some_and(|word| word.joined);
     let article = before.filter(|before| follows && before.has(Sign::Article));
-    if let Some(article) = article {
-        let article = match article.text {
-            "my" | "My" | "our" | "Our" => "your",
-            "The" => "the",
-            "A" => "a",
-            "An" => "an",
-            "This" => "this",
-            other => other,
-        };
-        topic.text = [article, " ", &topic.bare].concat();
-    }
+    let article = article.map_or("", |article| match article.text {
+        "my" | "My" | "our" | "Our" => "your",
+        "The" => "the",
+        "A" => "a",
+        "An" => "an",
+        "This" => "this",
+        other => other,
+    });
     // `How do I sort a list`, `how to sort a list`: all of it is the deed.
     let asks = |word: &Word<'_>| word.has(Sign::How);
     let how = read.get(..first).unwrap_or_default().iter().rposition(asks);
     let Some(how) = how.filter(|how| first - how <= 3) else {
-        return;
+        return (article, bare, None);
     };
     let between = read.get(how + 1..first).unwrap_or_default();
     let leads = between
         .iter()
         .any(|word| word.has(Sign::Person) || word.text == "to");
     let Some(verb) = read.get(first).filter(|_| leads) else {
-        return;
+        return (article, bare, None);
     };
     let mut end = last;
-    while let Some(next) = read
-        .get(end + 1)
-        .filter(|next| next.joined && end - first < 7)
-    {
-        let _ = next;
+    while read.get(end + 1).is_some_and(|next| next.joined) && end - first < DEED_WORDS_MAX {
         end += 1;
     }
-    topic.deed = slice(verb, end).map(String::from);
+    let deed = slice(verb, end).map(String::from);
     // What it is done with is the topic: `a list in Python`.
     if let Some(object) = read.get(first + 1).filter(|_| end > first) {
-        let bare = read
+        let behind = read
             .get(first + 2)
             .filter(|_| object.has(Sign::Article) && end > first + 1);
-        let texts = (slice(object, end), slice(bare.unwrap_or(object), end));
-        if let (Some(text), Some(bare)) = texts {
-            topic.text = text.into();
-            topic.bare = bare.into();
+        let (article, from) = match behind {
+            Some(behind) => (object.text, behind),
+            None => ("", object),
+        };
+        if let Some(object) = slice(from, end) {
+            return (article, object, deed);
         }
     }
+    (article, bare, deed)
 }
 
 /// A Korean word without the particle that says what it is in its sentence.
@@ -360,14 +375,9 @@ fn finish(run: &mut String, topics: &mut Vec<Topic>) {
     let is_number = run.bytes().all(|byte| byte.is_ascii_digit());
     let is_long = letters >= 2 || run.chars().any(|letter| script(letter) == Script::Han);
     if letters > 0 && is_long && !is_number && run.len() <= BYTES_MAX {
-        let topic = Topic {
-            text: run.clone(),
-            bare: run.clone(),
-            deed: None,
-        };
         // Single characters say little: they come last.
         if letters >= 2 || topics.is_empty() {
-            add(topics, topic);
+            add(topics, "", run, None);
         }
     }
     run.clear();

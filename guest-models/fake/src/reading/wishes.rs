@@ -4,7 +4,7 @@ use alloc::string::String;
 
 use super::{Word, exact, language_of};
 use crate::language::Language;
-use crate::lexicon::Sign;
+use crate::lexicon::{Sign, Tag};
 use crate::words::lowered;
 
 /// How far before the noun its number may stand, in words.
@@ -67,9 +67,16 @@ impl Wishes {
     /// The wishes of a text that is in that language, as far as that is known.
     pub(super) fn new(text: &str, read: &[Word<'_>], language: Option<Language>) -> Self {
         let mut found = Found::default();
+        let mut said = Tag::default();
         for (index, word) in read.iter().enumerate() {
-            found.word(read, index, word);
+            said = said.and(word.tag);
+            if word.tag.looks_around() {
+                found.word(read, index, word);
+            } else if !word.tag.is_known() {
+                found.numbers += u32::from(word.is_number());
+            }
         }
+        found.signs(said);
         if matches!(
             language,
             Some(Language::Chinese | Language::Japanese | Language::Korean)
@@ -165,12 +172,6 @@ impl Found {
         if let Some(named) = word.tag.names_language() {
             self.names_language(read, index, named);
         }
-        if word.text.starts_with(|first: char| first.is_ascii_digit()) {
-            self.numbers += 1;
-        }
-        if !word.tag.is_known() {
-            return;
-        }
         let before = |steps: usize| index.checked_sub(steps).and_then(|at| read.get(at));
         let counted = |found: &mut Option<u32>, least: u32| {
             let number = number_before(read, index).filter(|number| *number >= least);
@@ -196,36 +197,36 @@ impl Found {
         if word.text.eq_ignore_ascii_case("list") {
             counted(&mut self.items, 2);
         }
-        self.exactly |= word.has(Sign::Exactly) || word.has(Sign::Say);
-        self.list |= word.has(Sign::List);
-        self.table |= word.has(Sign::Table);
         self.code_twice |= self.code && word.has(Sign::Code);
         self.code |= word.has(Sign::Code);
-        self.makes |= word.has(Sign::Make) || word.text.eq_ignore_ascii_case("code");
-        self.headings |= word.has(Sign::Heading);
-        self.counts |= word.has(Sign::Count);
-        self.greets |= word.has(Sign::Greeting);
-        self.lines |= word.has(Sign::Line);
-        self.capital |= word.has(Sign::Capital);
+        self.makes |= word.has(Sign::Code) && word.text.eq_ignore_ascii_case("code");
         if word.has(Sign::Verse) {
             let is_haiku = lowered(word.text).starts_with("haik");
             self.verse = self.verse.or(Some(if is_haiku { 3 } else { 8 }));
         }
-        self.name |= word.text == "name" && before(1).is_some_and(|before| before.text == "my");
-        self.endless |= word.has(Sign::Endless);
-        self.essay |= word.has(Sign::Essay);
-        self.short |= word.has(Sign::Short);
+        self.name |= word.has(Sign::Name) && before(1).is_some_and(|before| before.text == "my");
         // `how long`, `long-term`, `as long as it is blue`
         let is_question = before(1).is_some_and(|before| before.has(Sign::How));
         self.long |= word.has(Sign::Long) && !word.tied && !is_question;
-        let is_yes = |text: &str| {
-            text.eq_ignore_ascii_case("yes") || matches!(text, "ja" | "oui" | "sí" | "sim" | "sì")
-        };
-        let is_no =
-            |text: &str| text.eq_ignore_ascii_case("no") || matches!(text, "nein" | "non" | "não");
-        self.yes_or_no |= is_no(word.text)
-            && before(2).is_some_and(|before| is_yes(before.text))
+        self.yes_or_no |= word.has(Sign::No)
+            && before(2).is_some_and(|before| before.has(Sign::Yes))
             && before(1).is_some_and(|before| before.text.len() <= 3);
+    }
+
+    /// What is asked for wherever the words stand.
+    fn signs(&mut self, said: Tag) {
+        self.exactly = said.has(Sign::Exactly) || said.has(Sign::Say);
+        self.list = said.has(Sign::List);
+        self.table = said.has(Sign::Table);
+        self.makes |= said.has(Sign::Make);
+        self.headings = said.has(Sign::Heading);
+        self.counts = said.has(Sign::Count);
+        self.greets = said.has(Sign::Greeting);
+        self.lines = said.has(Sign::Line);
+        self.capital = said.has(Sign::Capital);
+        self.endless = said.has(Sign::Endless);
+        self.essay = said.has(Sign::Essay);
+        self.short = said.has(Sign::Short);
     }
 
     /// A language that is named is the one to answer in where `in` or the like leads to it.

@@ -1,20 +1,21 @@
 //! Arabic. All nouns are masculine, so that what is said of them has one form only.
 
-use super::Voice;
+use super::{Sentence, Voice, sentences};
 
 pub(super) static VOICE: Voice = Voice {
     quotes: ("«", "»"),
+    unspaced: false,
     subject: "هذا السؤال",
     greeting: "مرحبًا! كيف يمكنني مساعدتك اليوم؟",
     yes_no: ["نعم", "لا"],
-    openings: &[
+    openings: &sentences([
         "عند الحديث عن {t}، يأتي {a} في المقدمة.",
         "لفهم {t}، من المفيد البدء من {a}.",
         "الجواب المختصر حول {t} هو أن {a} يحسم معظم الأمر.",
         "هناك الكثير مما يقال عن {t}، ومعظمه يعود إلى {a}.",
         "فيما يخص {t}، فإن {a} أهم مما يبدو.",
-    ],
-    body: &[
+    ]),
+    body: &sentences([
         "{b}، {a} أهم من {d}.",
         "{b}، من المفيد مقارنة {a} مع {d}.",
         "من الأخطاء الشائعة إهمال {a}، مع أنه يفسر النتيجة غالبًا.",
@@ -35,13 +36,13 @@ pub(super) static VOICE: Voice = Voice {
         "من يعرف {t} جيدًا يذكر {a} منذ البداية.",
         "{b}، يساعد {a} على رؤية {t} بوضوح أكبر.",
         "يجدر بنا أن نسأل عما يضيفه {a}.",
-    ],
-    closings: &[
+    ]),
+    closings: &sentences([
         "باختصار، على من يهتم بموضوع {t} أن يتذكر {a}.",
         "هذه أهم النقاط حول {t}.",
         "للتعمق في {t}، ابدأ من {a}.",
         "وهكذا تتكون صورة شبه كاملة عن {t}.",
-    ],
+    ]),
     nouns: &[
         "السياق",
         "الهدف",
@@ -68,7 +69,7 @@ pub(super) static VOICE: Voice = Voice {
         "بالنسبة إلى معظم الناس",
         "مع مرور الوقت",
     ],
-    list: "إليك بعض النقاط حول {t}:",
+    list: Sentence::new("إليك بعض النقاط حول {t}:"),
     code: "إليك مثالًا:",
     table: ["الجانب", "سبب أهميته", "الأهمية"],
     levels: ["عالية", "متوسطة", "منخفضة"],

@@ -1,20 +1,21 @@
 //! Chinese.
 
-use super::Voice;
+use super::{Sentence, Voice, sentences};
 
 pub(super) static VOICE: Voice = Voice {
     quotes: ("", ""),
+    unspaced: true,
     subject: "这个问题",
     greeting: "你好！请问有什么可以帮您的吗？",
     yes_no: ["是", "否"],
-    openings: &[
+    openings: &sentences([
         "关于{t}，可以说的很多，而关键大多在于{a}。",
         "要理解{t}，不妨先从{a}入手。",
         "简单地说，谈到{t}时，{a}最为重要。",
         "说起{t}，人们最先想到的往往是{a}。",
         "就{t}而言，{a}比看上去更重要。",
-    ],
-    body: &[
+    ]),
+    body: &sentences([
         "{b}，{a}比{d}更重要。",
         "{b}，把{a}和{d}放在一起比较会很有帮助。",
         "常见的误区是忽略{a}，而它往往能解释结果。",
@@ -35,13 +36,13 @@ pub(super) static VOICE: Voice = Voice {
         "熟悉{t}的人，通常一开始就会提到{a}。",
         "{b}，{a}能让人更清楚地看待{t}。",
         "不妨问一问，{a}究竟带来了什么。",
-    ],
-    closings: &[
+    ]),
+    closings: &sentences([
         "总之，想了解{t}的人，应当把{a}放在心上。",
         "以上就是关于{t}的主要内容。",
         "如果想进一步了解{t}，可以先从{a}开始。",
         "这样就能对{t}有一个比较完整的认识。",
-    ],
+    ]),
     nouns: &[
         "背景",
         "目的",
@@ -72,7 +73,7 @@ pub(super) static VOICE: Voice = Voice {
         "对大多数人来说",
         "随着时间推移",
     ],
-    list: "关于{t}，有以下几点：",
+    list: Sentence::new("关于{t}，有以下几点："),
     code: "示例如下：",
     table: ["方面", "为什么重要", "重要程度"],
     levels: ["高", "中", "低"],

@@ -1,21 +1,22 @@
 //! English.
 
-use super::Voice;
+use super::{Sentence, Voice, sentences};
 
 pub(super) static VOICE: Voice = Voice {
     quotes: ("", ""),
+    unspaced: false,
     subject: "this",
     greeting: "Hello! How can I help you today?",
     yes_no: ["Yes", "No"],
-    openings: &[
+    openings: &sentences([
         "When it comes to {t}, {a} matters more than most people expect.",
         "The simplest way to think about {t} is to begin with {a}.",
         "There is a good deal to say about {t}, and most of it comes back to {a}.",
         "The short answer on {t} is that {a} decides most of it.",
         "To make sense of {t}, it helps to look at {a} first.",
         "Most questions about {t} are really questions about {a}.",
-    ],
-    body: &[
+    ]),
+    body: &sentences([
         "{b}, {a} shapes how people deal with {t}.",
         "{b}, it pays to compare {a} with {d}.",
         "A common mistake is to overlook {a}, which often explains the result.",
@@ -42,13 +43,13 @@ pub(super) static VOICE: Voice = Voice {
         "Nobody needs to master {a} at once; steady progress is enough.",
         "Two people can agree on {a} and still see {t} differently.",
         "Before long, {a} raises the next question, which is about {d}.",
-    ],
-    closings: &[
+    ]),
+    closings: &sentences([
         "In short, anyone interested in {t} should keep {a} in mind.",
         "Taken together, this gives a fair picture of {t}.",
         "If you want to go deeper into {t}, start with {a}.",
         "Those are the main points about {t}.",
-    ],
+    ]),
     nouns: &[
         "the context",
         "the purpose",
@@ -79,7 +80,7 @@ pub(super) static VOICE: Voice = Voice {
         "for most people",
         "on the whole",
     ],
-    list: "Here are some points about {t}:",
+    list: Sentence::new("Here are some points about {t}:"),
     code: "Here is an example:",
     table: ["Aspect", "Why it matters", "Importance"],
     levels: ["high", "medium", "low"],

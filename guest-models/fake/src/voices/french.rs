@@ -1,20 +1,21 @@
 //! French. Nouns stand where no preposition would melt into their article.
 
-use super::Voice;
+use super::{Sentence, Voice, sentences};
 
 pub(super) static VOICE: Voice = Voice {
     quotes: ("« ", " »"),
+    unspaced: false,
     subject: "ce sujet",
     greeting: "Bonjour ! Comment puis-je vous aider aujourd'hui ?",
     yes_no: ["Oui", "Non"],
-    openings: &[
+    openings: &sentences([
         "Au sujet de {t}, il y a beaucoup à dire, et presque tout passe par {a}.",
         "Pour comprendre {t}, mieux vaut commencer par {a}.",
         "La réponse courte sur {t} est que {a} décide de presque tout.",
         "Quand on parle de {t}, {a} vient souvent à l'esprit.",
         "En ce qui concerne {t}, {a} compte plus qu'on ne le croit.",
-    ],
-    body: &[
+    ]),
+    body: &sentences([
         "{b}, {a} pèse plus lourd que {d}.",
         "{b}, il est utile de comparer {a} et {d}.",
         "Une erreur fréquente consiste à oublier {a}, qui explique souvent le résultat.",
@@ -35,13 +36,13 @@ pub(super) static VOICE: Voice = Voice {
         "Ceux qui connaissent {t} évoquent {a} dès le début.",
         "{b}, {a} aide à voir {t} plus clairement.",
         "Il vaut la peine de se demander ce que {a} apporte.",
-    ],
-    closings: &[
+    ]),
+    closings: &sentences([
         "En résumé, toute personne qui s'intéresse à {t} devrait garder {a} à l'esprit.",
         "Voilà l'essentiel à propos de {t}.",
         "Pour aller plus loin sur {t}, commencez par {a}.",
         "Cela donne une image assez complète de {t}.",
-    ],
+    ]),
     nouns: &[
         "le contexte",
         "la pratique",
@@ -68,7 +69,7 @@ pub(super) static VOICE: Voice = Voice {
         "pour la plupart des gens",
         "avec le temps",
     ],
-    list: "Voici quelques points sur {t} :",
+    list: Sentence::new("Voici quelques points sur {t} :"),
     code: "Voici un exemple :",
     table: ["Aspect", "Pourquoi il compte", "Importance"],
     levels: ["élevée", "moyenne", "faible"],

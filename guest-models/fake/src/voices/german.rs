@@ -1,20 +1,21 @@
 //! German. Nouns are subjects wherever they stand, so that their article never changes.
 
-use super::Voice;
+use super::{Sentence, Voice, sentences};
 
 pub(super) static VOICE: Voice = Voice {
     quotes: ("„", "“"),
+    unspaced: false,
     subject: "dieses Thema",
     greeting: "Hallo! Wie kann ich Ihnen heute helfen?",
     yes_no: ["Ja", "Nein"],
-    openings: &[
+    openings: &sentences([
         "Wer sich mit {t} beschäftigt, merkt schnell, wie wichtig {a} ist.",
         "Die kurze Antwort zu {t} lautet: Entscheidend ist {a}.",
         "Zu {t} lässt sich viel sagen, und am Ende zählt vor allem {a}.",
         "Um {t} zu verstehen, hilft ein Blick darauf, wie {a} wirkt.",
         "Geht es um {t}, ist {a} wichtiger, als viele denken.",
-    ],
-    body: &[
+    ]),
+    body: &sentences([
         "{b} ist {a} wichtiger als {d}.",
         "{b} zeigt sich, dass {a} mehr ausmacht als {d}.",
         "Oft wird unterschätzt, welche Rolle {a} bei {t} spielt.",
@@ -35,13 +36,13 @@ pub(super) static VOICE: Voice = Voice {
         "Niemand muss alles auf einmal können, denn {a} kommt mit der Zeit.",
         "Wer genauer hinsieht, erkennt, dass {a} die Grundlage bildet.",
         "Rückblickend erklärt {a} einen großen Teil der Entwicklung.",
-    ],
-    closings: &[
+    ]),
+    closings: &sentences([
         "Kurz gesagt: Bei {t} lohnt es sich, auf die Einzelheiten zu achten.",
         "Das sind die wichtigsten Punkte zu {t}.",
         "Wer tiefer in {t} einsteigen möchte, fragt am besten zuerst, wie wichtig {a} ist.",
         "So entsteht ein rundes Bild von {t}.",
-    ],
+    ]),
     nouns: &[
         "der Zusammenhang",
         "die Vorgeschichte",
@@ -68,7 +69,7 @@ pub(super) static VOICE: Voice = Voice {
         "in der Regel",
         "für die meisten Menschen",
     ],
-    list: "Hier sind einige Punkte zu {t}:",
+    list: Sentence::new("Hier sind einige Punkte zu {t}:"),
     code: "Hier ist ein Beispiel:",
     table: ["Aspekt", "Warum er zählt", "Bedeutung"],
     levels: ["hoch", "mittel", "gering"],

@@ -1,20 +1,21 @@
 //! Italian. Nouns stand where no preposition would melt into their article.
 
-use super::Voice;
+use super::{Sentence, Voice, sentences};
 
 pub(super) static VOICE: Voice = Voice {
     quotes: ("«", "»"),
+    unspaced: false,
     subject: "questo tema",
     greeting: "Ciao! Come posso aiutarti oggi?",
     yes_no: ["Sì", "No"],
-    openings: &[
+    openings: &sentences([
         "Su {t} c'è molto da dire, e quasi tutto passa per un punto: {a}.",
         "Per capire {t} conviene chiedersi quanto conta {a}.",
         "La risposta breve su {t} è che {a} decide quasi tutto.",
         "Quando si parla di {t}, {a} è spesso la prima cosa che conta.",
         "Nel caso di {t}, {a} conta più di quanto sembri.",
-    ],
-    body: &[
+    ]),
+    body: &sentences([
         "{b}, {a} pesa più di quanto si pensi.",
         "{b}, vale la pena mettere a confronto {a} e {d}.",
         "Un errore comune è dimenticare {a}, che spesso spiega il risultato.",
@@ -35,13 +36,13 @@ pub(super) static VOICE: Voice = Voice {
         "Chi lavora con {t} nomina {a} fin dall'inizio.",
         "{b}, {a} aiuta a vedere {t} con più chiarezza.",
         "Vale la pena chiedersi che cosa aggiunge {a}.",
-    ],
-    closings: &[
+    ]),
+    closings: &sentences([
         "In breve, chi si interessa a {t} dovrebbe ricordare {a}.",
         "Questi sono i punti principali su {t}.",
         "Per approfondire {t}, un buon inizio è {a}.",
         "Così si ha un quadro abbastanza completo di {t}.",
-    ],
+    ]),
     nouns: &[
         "il contesto",
         "la pratica",
@@ -68,7 +69,7 @@ pub(super) static VOICE: Voice = Voice {
         "per la maggior parte delle persone",
         "con il tempo",
     ],
-    list: "Ecco alcuni punti su {t}:",
+    list: Sentence::new("Ecco alcuni punti su {t}:"),
     code: "Ecco un esempio:",
     table: ["Aspetto", "Perché conta", "Importanza"],
     levels: ["alta", "media", "bassa"],

@@ -1,20 +1,21 @@
 //! Japanese.
 
-use super::Voice;
+use super::{Sentence, Voice, sentences};
 
 pub(super) static VOICE: Voice = Voice {
     quotes: ("", ""),
+    unspaced: true,
     subject: "この質問",
     greeting: "こんにちは！今日はどのようなご用件でしょうか？",
     yes_no: ["はい", "いいえ"],
-    openings: &[
+    openings: &sentences([
         "{t}については多くのことが言えますが、要点は{a}にあります。",
         "{t}を理解するには、まず{a}から考えるとよいでしょう。",
         "{t}について簡単に言えば、最も大切なのは{a}です。",
         "{t}と聞いて、まず思い浮かぶのは{a}でしょう。",
         "{t}に関しては、{a}が思った以上に重要です。",
-    ],
-    body: &[
+    ]),
+    body: &sentences([
         "{b}、{a}は{d}よりも重要です。",
         "{b}、{a}と{d}を比べてみると役に立ちます。",
         "よくある誤りは、{a}を見落とすことです。",
@@ -35,13 +36,13 @@ pub(super) static VOICE: Voice = Voice {
         "詳しい人は、{t}について話すとき、早い段階で{a}に触れます。",
         "{b}、{a}は{t}をよりはっきりと見る助けになります。",
         "そこで{a}が何をもたらすのか、考えてみる価値があります。",
-    ],
-    closings: &[
+    ]),
+    closings: &sentences([
         "まとめると、{t}に関心のある人は{a}を忘れないことが大切です。",
         "以上が{t}についての主な点です。",
         "さらに{t}を深く知りたい場合は、{a}から始めてください。",
         "こうして{t}の全体像が見えてきます。",
-    ],
+    ]),
     nouns: &[
         "背景",
         "目的",
@@ -72,7 +73,7 @@ pub(super) static VOICE: Voice = Voice {
         "多くの人にとって",
         "時間がたつにつれて",
     ],
-    list: "{t}について、次の点が挙げられます：",
+    list: Sentence::new("{t}について、次の点が挙げられます："),
     code: "例を示します：",
     table: ["項目", "重要な理由", "重要度"],
     levels: ["高", "中", "低"],

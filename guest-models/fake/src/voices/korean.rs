@@ -1,20 +1,21 @@
 //! Korean. All nouns end in a vowel, so that what is attached to them has one form only.
 
-use super::Voice;
+use super::{Sentence, Voice, sentences};
 
 pub(super) static VOICE: Voice = Voice {
     quotes: ("‘", "’"),
+    unspaced: false,
     subject: "이 질문",
     greeting: "안녕하세요! 무엇을 도와드릴까요?",
     yes_no: ["예", "아니요"],
-    openings: &[
+    openings: &sentences([
         "{t}에 대해서는 할 말이 많지만, 핵심은 {a}에 있습니다.",
         "{t}에 대해 이해하려면 먼저 {a}부터 살펴보는 것이 좋습니다.",
         "{t}에 대해 간단히 말하면, 가장 중요한 것은 {a}입니다.",
         "{t}에 관해 이야기할 때 가장 먼저 떠오르는 것은 {a}입니다.",
         "{t}에 관해서는 {a}가 생각보다 중요합니다.",
-    ],
-    body: &[
+    ]),
+    body: &sentences([
         "{b} {a}가 {d}보다 더 중요합니다.",
         "{b} {a}와 {d}를 비교해 보면 도움이 됩니다.",
         "흔한 실수는 {a}를 놓치는 것입니다.",
@@ -35,13 +36,13 @@ pub(super) static VOICE: Voice = Voice {
         "{t}에 대해 잘 아는 사람은 처음부터 {a}를 이야기합니다.",
         "{b} {a}는 {t}에 대해 더 분명하게 보도록 도와줍니다.",
         "여기서 {a}가 무엇을 가져오는지 물어볼 만합니다.",
-    ],
-    closings: &[
+    ]),
+    closings: &sentences([
         "요약하면, {t}에 관심이 있다면 {a}를 기억하는 것이 좋습니다.",
         "이것이 {t}에 대한 주요 내용입니다.",
         "{t}에 대해 더 알고 싶다면 {a}부터 시작해 보세요.",
         "이렇게 하면 {t}에 대한 전체 모습이 보입니다.",
-    ],
+    ]),
     nouns: &[
         "준비",
         "순서",
@@ -72,7 +73,7 @@ pub(super) static VOICE: Voice = Voice {
         "대부분의 사람에게는",
         "시간이 지나면",
     ],
-    list: "{t}에 대한 몇 가지 내용입니다:",
+    list: Sentence::new("{t}에 대한 몇 가지 내용입니다:"),
     code: "예시는 다음과 같습니다:",
     table: ["항목", "중요한 까닭", "중요도"],
     levels: ["높음", "중간", "낮음"],

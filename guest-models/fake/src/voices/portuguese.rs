@@ -1,20 +1,21 @@
 //! Portuguese. Nouns stand where no preposition would melt into their article.
 
-use super::Voice;
+use super::{Sentence, Voice, sentences};
 
 pub(super) static VOICE: Voice = Voice {
     quotes: ("“", "”"),
+    unspaced: false,
     subject: "este tema",
     greeting: "Olá! Como posso ajudar você hoje?",
     yes_no: ["Sim", "Não"],
-    openings: &[
+    openings: &sentences([
         "Sobre {t} há muito a dizer, e quase tudo depende de um ponto: {a}.",
         "Para entender {t}, vale começar com {a}.",
         "A resposta curta sobre {t} é que {a} decide quase tudo.",
         "Quando se fala em {t}, {a} costuma aparecer primeiro.",
         "No caso de {t}, {a} importa mais do que parece.",
-    ],
-    body: &[
+    ]),
+    body: &sentences([
         "{b}, {a} pesa mais do que {d}.",
         "{b}, vale a pena comparar {a} com {d}.",
         "Um erro comum é esquecer {a}, que muitas vezes explica o resultado.",
@@ -35,13 +36,13 @@ pub(super) static VOICE: Voice = Voice {
         "Quem trabalha com {t} costuma mencionar {a} logo no início.",
         "{b}, {a} ajuda a ver {t} com mais clareza.",
         "Vale perguntar o que {a} traz de novo.",
-    ],
-    closings: &[
+    ]),
+    closings: &sentences([
         "Em resumo, quem se interessa por {t} deve lembrar de uma coisa: {a}.",
         "Esses são os pontos principais sobre {t}.",
         "Para se aprofundar em {t}, comece com {a}.",
         "Isso dá uma visão bastante completa de {t}.",
-    ],
+    ]),
     nouns: &[
         "o contexto",
         "a prática",
@@ -68,7 +69,7 @@ pub(super) static VOICE: Voice = Voice {
         "para a maioria das pessoas",
         "com o tempo",
     ],
-    list: "Aqui estão alguns pontos sobre {t}:",
+    list: Sentence::new("Aqui estão alguns pontos sobre {t}:"),
     code: "Aqui está um exemplo:",
     table: ["Aspecto", "Por que importa", "Importância"],
     levels: ["alta", "média", "baixa"],

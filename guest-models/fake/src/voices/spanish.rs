@@ -1,20 +1,21 @@
 //! Spanish. Nouns stand where no preposition would melt into their article.
 
-use super::Voice;
+use super::{Sentence, Voice, sentences};
 
 pub(super) static VOICE: Voice = Voice {
     quotes: ("«", "»"),
+    unspaced: false,
     subject: "este tema",
     greeting: "¡Hola! ¿En qué puedo ayudarte hoy?",
     yes_no: ["Sí", "No"],
-    openings: &[
+    openings: &sentences([
         "Sobre {t} hay mucho que decir, y casi todo pasa por {a}.",
         "Para entender {t}, conviene empezar por {a}.",
         "La respuesta breve sobre {t} es que {a} decide casi todo.",
         "Cuando se habla de {t}, {a} suele ser lo primero que aparece.",
         "En cuanto a {t}, {a} importa más de lo que parece.",
-    ],
-    body: &[
+    ]),
+    body: &sentences([
         "{b}, {a} pesa más que {d}.",
         "{b}, conviene comparar {a} con {d}.",
         "Un error común es olvidar {a}, que a menudo explica el resultado.",
@@ -35,13 +36,13 @@ pub(super) static VOICE: Voice = Voice {
         "Quien trabaja con {t} suele mencionar {a} desde el principio.",
         "{b}, {a} ayuda a ver {t} con más claridad.",
         "Merece la pena preguntarse cómo influye {a}.",
-    ],
-    closings: &[
+    ]),
+    closings: &sentences([
         "En resumen, quien se interese por {t} hará bien en recordar {a}.",
         "Con esto queda un panorama bastante completo de {t}.",
         "Para profundizar en {t}, lo mejor es empezar por {a}.",
         "Estos son los puntos principales sobre {t}.",
-    ],
+    ]),
     nouns: &[
         "el contexto",
         "la práctica",
@@ -68,7 +69,7 @@ pub(super) static VOICE: Voice = Voice {
         "para la mayoría",
         "con el tiempo",
     ],
-    list: "Estos son algunos puntos sobre {t}:",
+    list: Sentence::new("Estos son algunos puntos sobre {t}:"),
     code: "Aquí tienes un ejemplo:",
     table: ["Aspecto", "Por qué importa", "Importancia"],
     levels: ["alta", "media", "baja"],

@@ -1,19 +1,20 @@
 //! What is thought before an answer, in English whatever the answer is in, as models do.
 
-use super::Voice;
+use super::{Sentence, Voice, sentences};
 
 pub(crate) static THOUGHTS: Voice = Voice {
     quotes: ("", ""),
+    unspaced: false,
     subject: "the question",
     greeting: "",
     yes_no: ["Yes", "No"],
-    openings: &[
+    openings: &sentences([
         "The user asks about {t}.",
         "Let me think about {t}.",
         "The request is about {t}, so I should start there.",
         "I need to give a helpful answer about {t}.",
-    ],
-    body: &[
+    ]),
+    body: &sentences([
         "First I should consider {a}.",
         "It seems that {a} matters here.",
         "I could begin with {a} and then turn to {d}.",
@@ -30,11 +31,11 @@ pub(crate) static THOUGHTS: Voice = Voice {
         "It would be good to connect {a} to {t}.",
         "I want to be careful with {a}, since it is easy to overstate.",
         "So far {a} looks like the best place to start.",
-    ],
-    closings: &[
+    ]),
+    closings: &sentences([
         "That should be enough for a clear answer.",
         "Now I can write the answer.",
-    ],
+    ]),
     nouns: &[
         "the context",
         "the purpose",
@@ -57,7 +58,7 @@ pub(crate) static THOUGHTS: Voice = Voice {
         "at this point",
         "all things considered",
     ],
-    list: "",
+    list: Sentence::new(""),
     code: "",
     table: ["", "", ""],
     levels: ["", "", ""],
