@@ -8,6 +8,7 @@ mod connection_limit;
 mod date;
 mod early_error;
 mod tracked;
+mod unread;
 mod watchdog;
 mod wire;
 
@@ -18,7 +19,7 @@ use super::surface::Surface;
 use crate::telemetry::metrics;
 use axum::Router;
 use connection_limit::{ConnectionLimiter, ConnectionPermit, ConnectionRefused};
-use http::Request;
+use http::{Request, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -329,7 +330,14 @@ fn answer(
 ) -> TrackedAnswer {
     request.extensions_mut().insert(peer);
     let open = OpenRequest::begin(watchdog);
-    TrackedAnswer::new(router.call(request), open)
+    // A connection of HTTP/2 goes on whatever becomes of one request's body.
+    if request.version() == Version::HTTP_2 {
+        return TrackedAnswer::new(router.call(request), open, None);
+    }
+    let (head, body) = request.into_parts();
+    let (body, unread) = unread::returned(&head.headers, body);
+    let request = Request::from_parts(head, body);
+    TrackedAnswer::new(router.call(request), open, unread)
 }
 
 /// The one timer of a connection.

@@ -213,3 +213,42 @@ async fn a_stop_lets_open_requests_finish() {
     );
     drop((idle, silent));
 }
+
+/// A request for which there is no route, as its head and its body.
+fn lost(body: &str) -> (String, &str) {
+    let head = format!(
+        "POST /v1/nothing HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n",
+        body.len()
+    );
+    (head, body)
+}
+
+#[tokio::test]
+async fn a_refusal_leaves_the_connection_to_the_next_request() {
+    // Clients send the head before the body, and keep the connection unless the answer says that
+    // it ends. A server that answers in between has to read the body.
+    let mut connection = RawConnection::open(SHARED.address()).await;
+    let (head, body) = lost("{\"a\":1}");
+    for turn in 0..100 {
+        assert!(connection.write(head.as_bytes()).await, "{turn}");
+        tokio::task::yield_now().await;
+        assert!(connection.write(body.as_bytes()).await, "{turn}");
+        let answer = String::from_utf8(connection.read_some(PATIENCE).await).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 404 "), "{turn}: {answer:?}");
+        assert!(!answer.contains("connection: close"), "{turn}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_says_when_the_connection_ends_because_the_body_does_not_come() {
+    let (head, _) = lost("{\"a\":1}");
+    let waits = head.replace("host:", "expect: 100-continue\r\nhost:");
+    for head in [head, waits] {
+        let mut connection = RawConnection::open(SHARED.address()).await;
+        assert!(connection.write(head.as_bytes()).await);
+        let answer = String::from_utf8(connection.read_all(PATIENCE).await).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 404 "), "{answer:?}");
+        assert!(answer.contains("connection: close\r\n"), "{answer}");
+    }
+}

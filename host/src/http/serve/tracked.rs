@@ -1,6 +1,7 @@
 //! An open request, from its head to the last byte of its answer, as its connection counts it.
 
 use super::date;
+use super::unread::{Draining, Unread};
 use super::watchdog::ConnectionWatchdog;
 use crate::clock::time_of_day;
 use axum::body::Body;
@@ -40,13 +41,39 @@ impl Drop for OpenRequest {
 pub(super) struct TrackedAnswer {
     answer: RouteFuture<Infallible>,
     request: Option<OpenRequest>,
+    unread: Option<Unread>,
+    draining: Option<Box<Draining<Body>>>,
 }
 
 impl TrackedAnswer {
-    pub(super) fn new(answer: RouteFuture<Infallible>, request: OpenRequest) -> Self {
+    pub(super) fn new(
+        answer: RouteFuture<Infallible>,
+        request: OpenRequest,
+        unread: Option<Unread>,
+    ) -> Self {
         Self {
             answer,
             request: Some(request),
+            unread,
+            draining: None,
+        }
+    }
+
+    /// The answer, once what nobody has read of its request is out of its way.
+    fn poll_answer(&mut self, context: &mut Context<'_>) -> Poll<Response<Body>> {
+        if self.draining.is_none() {
+            let Ok(response) = ready!(Pin::new(&mut self.answer).poll(context));
+            let Some(unread) = self.unread.take() else {
+                return Poll::Ready(response);
+            };
+            match unread.before(response) {
+                Ok(response) => return Poll::Ready(response),
+                Err(draining) => self.draining = Some(draining),
+            }
+        }
+        match &mut self.draining {
+            Some(draining) => draining.poll(context).map(Option::unwrap_or_default),
+            None => Poll::Pending,
         }
     }
 }
@@ -55,7 +82,7 @@ impl Future for TrackedAnswer {
     type Output = Result<Response<TrackedBody>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Ok(mut response) = ready!(Pin::new(&mut self.answer).poll(context));
+        let mut response = ready!(self.poll_answer(context));
         if let Some(date) = date::of(time_of_day()) {
             response.headers_mut().insert(header::DATE, date);
         }
