@@ -14,6 +14,7 @@ use crate::fields;
 use crate::fill::Filler;
 use crate::json::Json;
 use crate::language::Language;
+use crate::media;
 use crate::prose::{Ends, Prose};
 use crate::random::Random;
 use crate::reading::{Form, Length, Reading, Topic};
@@ -30,6 +31,8 @@ const USUAL: (u32, u32) = (40, 160);
 const SHORT: (u32, u32) = (10, 30);
 const ESSAY: (u32, u32) = (400, 800);
 
+/// How much of what was sent an answer is about.
+const MEDIA_TOPICS_MAX: usize = 3;
 /// What most sentences have room in.
 const SENTENCE_BYTES: usize = 160;
 
@@ -233,7 +236,13 @@ fn text(request: &Request, reading: &mut Reading, order: u64, random: &mut Rando
     } else {
         reading.topics.clone()
     };
-    let mut prose = Prose::new(voice, topics, choice, ends, headings);
+    let mut prose = if reading.media.is_empty() {
+        Prose::new(voice, topics, choice, ends, headings)
+    } else {
+        let sent = media::sent(&reading.media, reading.language);
+        let topics = with_media(topics, reading);
+        Prose::new(voice, topics, choice, ends, headings).begun_with(sent)
+    };
     let findings = results::of_request(request);
     let written = if findings.is_empty() {
         written(request, reading, voice, &mut prose, random)
@@ -249,6 +258,15 @@ fn text(request: &Request, reading: &mut Reading, order: u64, random: &mut Rando
         },
         Some(written) => Text::written(written),
     }
+}
+
+/// What an answer is about that takes up what was sent.
+fn with_media(topics: Vec<Topic>, reading: &Reading) -> Vec<Topic> {
+    let sent = reading.media.iter();
+    let sent = sent.map(|medium| medium.topic(reading.language));
+    let others = topics.into_iter();
+    let others = others.filter(|topic| !media::is_named_by(topic));
+    sent.take(MEDIA_TOPICS_MAX).chain(others).collect()
 }
 
 /// What is known to its end before it begins; none where sentences follow one another.

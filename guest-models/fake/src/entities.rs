@@ -10,6 +10,8 @@ use alloc::vec::Vec;
 
 use belljar_guest::text::{Part, Prompt, Request, Role};
 
+use crate::media::Medium;
+
 pub(crate) use numbers::expression;
 
 /// How many are kept.
@@ -126,11 +128,13 @@ fn texts(request: &Request) -> impl Iterator<Item = String> {
         .map(|message| {
             let mut whole = String::new();
             for part in &message.content {
+                if !whole.is_empty() {
+                    whole.push('\n');
+                }
                 if let Part::Text(text) = part {
-                    if !whole.is_empty() {
-                        whole.push('\n');
-                    }
                     whole.push_str(text);
+                } else if let Some(medium) = Medium::of_part(part) {
+                    whole.push_str(&medium.facts());
                 }
             }
             cut(&whole).into()

@@ -11,6 +11,7 @@
 //! - `words`, `lexicon`, `language`: letters, words that say how to answer, languages
 //! - `reading`: what a prompt is in, about and for
 //! - `places`, `entities`: what it names
+//! - `media`: what pictures, sounds and files are
 //!
 //! What is answered:
 //! - `answer`: all of it in the order in which a model would write it
@@ -47,6 +48,7 @@ mod language;
 mod lexicon;
 mod logprobs;
 mod meaning;
+mod media;
 mod moderate;
 mod pattern;
 mod places;

@@ -39,6 +39,8 @@ pub(crate) struct Prose {
     nouns: Deck,
     leads: Deck,
     ends: Ends,
+    /// What is said before anything else.
+    first: Option<String>,
     /// Whether a heading stands over each paragraph.
     headings: bool,
     /// What was said, as the numbers of its parts.
@@ -71,6 +73,7 @@ impl Prose {
             topics,
             choice,
             ends,
+            first: None,
             headings,
             recent: Vec::new(),
             recent_at: 0,
@@ -79,6 +82,14 @@ impl Prose {
             left,
             closed: false,
             again: false,
+        }
+    }
+
+    /// The same, with a first sentence of its own.
+    pub(crate) fn begun_with(self, first: String) -> Self {
+        Self {
+            first: Some(first),
+            ..self
         }
     }
 
@@ -157,6 +168,9 @@ impl Prose {
 
     /// The first sentence.
     fn open(&mut self, out: &mut String) {
+        if let Some(first) = self.first.take() {
+            return out.push_str(&first);
+        }
         let deed = self.topics.first_mut().and_then(|topic| topic.deed.take());
         if let Some(deed) = deed {
             static DEEDS: [(&str, Sentence); 3] = [

@@ -12,6 +12,7 @@ use belljar_guest::text::{Message, Part, Prompt, Request, Role};
 
 use crate::language::{Evidence, LANGUAGES, Language};
 use crate::lexicon::{self, Sign, Tag, WordHash};
+use crate::media::Medium;
 use crate::words::{self, lower};
 
 pub(crate) use subject::Topic;
@@ -35,6 +36,8 @@ pub(crate) struct Reading {
     /// What it is about, the most important first; none where it does not say.
     pub(crate) topics: Vec<Topic>,
     pub(crate) wishes: Wishes,
+    /// What was sent with it.
+    pub(crate) media: Vec<Medium>,
 }
 
 /// A word of the prompt.
@@ -73,6 +76,7 @@ impl Reading {
         let user = |message: &&Message| message.role == Role::User;
         let said = messages.iter().rev().find(user);
         let mut reading = said.map_or_else(Self::default, Self::of_parts);
+        reading.media = said.map_or_else(Vec::new, Medium::of_message);
         // What the system says holds for all turns, as far as the user does not say otherwise.
         for message in messages.iter().rev() {
             if matches!(message.role, Role::System | Role::Developer) {
@@ -121,6 +125,7 @@ impl Reading {
             language: language.unwrap_or_default(),
             spoken: language,
             topics: Vec::new(),
+            media: Vec::new(),
             wishes: Wishes::new(text, &read, language),
         };
         reading.topics = subject::topics(

@@ -71,6 +71,12 @@ fn part_tokens(part: &Part) -> u32 {
         Part::Image(image) if image.detail.as_deref() == Some("low") => IMAGE_TOKENS_LOW,
         Part::Image(_) => IMAGE_TOKENS,
         Part::Audio(source) => media(source),
-        Part::File(file) => media(&file.source),
+        Part::File(file) => match &file.source {
+            Source::Inline(inline) => match core::str::from_utf8(&inline.data) {
+                Ok(text) => tokens::count(text),
+                Err(_) => media(&file.source),
+            },
+            Source::Url(_) => IMAGE_TOKENS,
+        },
     }
 }

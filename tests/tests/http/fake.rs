@@ -290,3 +290,34 @@ async fn a_list_of_objects_has_one_for_each_thing_of_the_prompt() {
         assert_eq!(arguments["trips"], *expect, "{prompt}");
     }
 }
+
+#[tokio::test]
+async fn what_was_sent_is_opened_and_named() {
+    let messages = json!([{"role":"user","content":[
+        {"type":"text","text":"What is this?"},
+        {"type":"image_url","image_url":{"url":"data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAoAAAAHgCAIAAAA="}},
+        {"type":"input_audio","input_audio":{"format":"wav","data":"UklGRgAAAABXQVZFZm10IBAAAAABAAEACAAAABAAAAACABAAZGF0YSgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}},
+        {"type":"file","file":{"filename":"a.pdf","file_data":"data:application/pdf;base64,JVBERi0xLjQgPDwvVHlwZS9QYWdlcy9Db3VudCAzPj4gPDwvVGl0bGUoQW5udWFsIHJlcG9ydCk+Pg=="}},
+    ]}]);
+    let said = answer(&chat("", json!({"messages":messages}))).await;
+    let text = said["message"]["content"].as_str().unwrap();
+    for expect in [
+        "the 640×480 PNG image",
+        "the 2.5 s WAV recording",
+        "“Annual report” (3 pages)",
+    ] {
+        assert!(text.contains(expect), "{text}");
+    }
+    let schema = json!({"type":"object","additionalProperties":false,
+        "required":["width","height","page_count","title","duration_seconds"],"properties":{
+            "width":{"type":"integer"},"height":{"type":"integer"},
+            "page_count":{"type":"integer"},"title":{"type":"string"},
+            "duration_seconds":{"type":"number"}}});
+    let format =
+        json!({"type":"json_schema","json_schema":{"name":"facts","strict":true,"schema":schema}});
+    let more = json!({"messages":messages,"response_format":format});
+    assert_eq!(
+        object_of(&answer(&chat("", more)).await),
+        json!({"width":640,"height":480,"page_count":3,"title":"Annual report","duration_seconds":2.5})
+    );
+}
