@@ -233,7 +233,7 @@ fn text_chunk(piece: String, alternatives: Option<u8>, greedy: bool, random: &mu
     }
 }
 
-/// How many pieces of thought come first: none unless asked for, and at most half of the answer.
+/// How many pieces of thought come first: none unless asked for, and at most a quarter of the answer.
 fn thoughts(request: &Request, random: &mut Random) -> u32 {
     let usual = match request.reasoning_effort {
         None | Some(ReasoningEffort::None) => return 0,
@@ -242,7 +242,7 @@ fn thoughts(request: &Request, random: &mut Random) -> u32 {
         Some(ReasoningEffort::Medium) => 64,
         Some(ReasoningEffort::High) => 192,
     };
-    (usual + random.below(usual as usize / 4) as u32).min(request.max_tokens / 2)
+    (usual + random.below(usual as usize / 4) as u32).min(request.max_tokens / 4)
 }
 
 #[cfg(test)]

@@ -321,3 +321,52 @@ async fn what_was_sent_is_opened_and_named() {
         json!({"width":640,"height":480,"page_count":3,"title":"Annual report","duration_seconds":2.5})
     );
 }
+
+#[tokio::test]
+async fn names_of_reasoning_models_think_and_count_it() {
+    let used = async |path: &str, body: Value| {
+        let answer = SHARED.anonymous().post(path, &body).await;
+        answer.expect_status(200).json()
+    };
+    let ask = |model: &str, more: Value| {
+        let mut body = chat("Tell me about bell jars.", more);
+        body["model"] = json!(model);
+        body
+    };
+    for (model, more, thinks, tells) in [
+        ("gpt-4o", json!({}), false, false),
+        ("gpt-5-mini", json!({}), true, false),
+        ("o4-mini", json!({"max_completion_tokens":40}), true, false),
+        ("gpt-5-mini", json!({"reasoning_effort":"low"}), true, true),
+        (
+            "gpt-5-mini",
+            json!({"reasoning_effort":"none"}),
+            false,
+            false,
+        ),
+    ] {
+        let answer = used(CHAT, ask(model, more)).await;
+        let thought = &answer["usage"]["completion_tokens_details"]["reasoning_tokens"];
+        assert_eq!(thought.as_u64().unwrap() > 0, thinks, "{answer}");
+        let message = &answer["choices"][0]["message"];
+        assert_eq!(message["reasoning_content"].is_string(), tells, "{answer}");
+        assert!(!message["content"].as_str().unwrap().is_empty(), "{answer}");
+    }
+    let stream = SHARED.anonymous();
+    let stream = stream.post(CHAT, &ask("o3", json!({"stream":true}))).await;
+    assert!(
+        !stream
+            .expect_status(200)
+            .text()
+            .contains("reasoning_content")
+    );
+
+    let body = json!({"model":"gpt-5-mini","input":"Tell me about bell jars."});
+    let response = used("/v1/responses", body).await;
+    assert_eq!(response["output"][0]["type"], "message", "{response}");
+    let details = &response["usage"]["output_tokens_details"];
+    assert!(
+        details["reasoning_tokens"].as_u64().unwrap() > 0,
+        "{response}"
+    );
+}

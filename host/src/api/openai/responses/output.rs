@@ -44,6 +44,8 @@ pub(super) enum Item {
 pub(super) struct OutputStyle {
     /// Whether thoughts are told.
     pub(super) has_summary: bool,
+    /// Whether they are left out, item and all.
+    pub(super) thinks_silently: bool,
     pub(super) logprobs: bool,
     /// The tools whose calls are those of custom tools.
     pub(super) custom_tools: Vec<String>,
@@ -258,6 +260,7 @@ impl Output {
                 self.text.push_str(&refusal);
                 self.tell(out, "response.refusal.delta", delta);
             }
+            Event::Reasoning(_) if self.style.thinks_silently => {}
             Event::Reasoning(thought) => self.think(out, &thought),
             Event::ToolCall(fragment) => self.call(out, fragment),
             Event::Stopped(_) => {}

@@ -7,7 +7,7 @@ use crate::api::check::{
     Plain, PlainValue, StringOrList, StringOrObject, at_most, parameters, within,
 };
 use crate::api::openai::objects::raw;
-use crate::api::openai::wire::{Others, Sifted, TokenLimits, marks, object, reasoning_effort};
+use crate::api::openai::wire::{Others, Sifted, Thinking, TokenLimits, marks, object};
 use crate::api::prompt::PromptSize;
 use crate::api::schema::{self, Rules};
 use crate::generation::OutputLimits;
@@ -330,7 +330,9 @@ impl ResponseRequest {
                 value: OptionValue::Text(verbosity),
             });
         }
-        let effort = effort.map(|effort| reasoning_effort(&effort, "reasoning.effort"));
+        let mut thinking = Thinking::new(&self.model, effort.as_deref(), "reasoning.effort")?;
+        // Who asks for a summary wants to hear of the thoughts.
+        thinking.is_silent &= summary.is_none();
         let request = text::Request {
             prompt: Prompt::Messages(messages),
             max_tokens,
@@ -342,7 +344,7 @@ impl ResponseRequest {
             response_format: format
                 .as_deref()
                 .map_or(Ok(ResponseFormat::Text), read_format)?,
-            reasoning_effort: effort.transpose()?,
+            reasoning_effort: thinking.effort,
             choice: 0,
             parameters,
         };
@@ -375,6 +377,7 @@ impl ResponseRequest {
         };
         let style = OutputStyle {
             has_summary: summary.is_some(),
+            thinks_silently: thinking.is_silent,
             logprobs,
             custom_tools,
         };

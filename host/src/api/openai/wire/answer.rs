@@ -211,6 +211,7 @@ impl Completion {
         let ChatStyle {
             logprobs,
             is_legacy,
+            thinks_silently,
             ..
         } = *style;
         let mut message = Message {
@@ -235,6 +236,7 @@ impl Completion {
                         tokens.extend(fragment.tokens);
                     }
                 }
+                Event::Reasoning(_) if thinks_silently => {}
                 Event::Reasoning(thought) => {
                     message
                         .reasoning_content

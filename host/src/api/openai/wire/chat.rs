@@ -1,6 +1,7 @@
 //! `POST /v1/chat/completions`: the request.
 
 use super::content::{self, Message};
+use super::effort::Thinking;
 use super::members::{NamesModel, Others};
 use super::sampling::{alternatives, biases, top_k};
 use super::tools::{self, Function, NamedChoice, Tool, ToolChoiceOption};
@@ -14,7 +15,7 @@ use crate::generation::OutputLimits;
 use crate::http;
 use crate::http::error::ApiError;
 use crate::inference::{Mark, Places, TextCall};
-use belljar_sandbox::wit::text::{self, JsonSchema, ReasoningEffort, ResponseFormat};
+use belljar_sandbox::wit::text::{self, JsonSchema, ResponseFormat};
 use belljar_sandbox::wit::types::{Parameter, Value};
 use belljar_screen::FieldKind;
 use serde::Deserialize;
@@ -162,6 +163,8 @@ pub(crate) struct ChatStyle {
     pub(crate) is_legacy: bool,
     /// The tools whose calls are written as those of custom tools.
     pub(crate) custom_tools: Vec<String>,
+    /// Whether thoughts are left out.
+    pub(crate) thinks_silently: bool,
     /// What is kept of the request, where it is to be.
     pub(crate) kept: Option<KeptRequest>,
 }
@@ -251,6 +254,8 @@ impl ChatRequest {
                 value: Value::Text(verbosity),
             });
         }
+        let asked = self.reasoning_effort.as_deref();
+        let thinking = Thinking::new(&self.model, asked, "reasoning_effort")?;
         let request = text::Request {
             prompt: text::Prompt::Messages(messages),
             max_tokens,
@@ -260,10 +265,7 @@ impl ChatRequest {
             tool_choice,
             parallel_tool_calls: self.parallel_tool_calls.unwrap_or(true) && !is_legacy,
             response_format,
-            reasoning_effort: self
-                .reasoning_effort
-                .map(|effort| reasoning_effort(&effort, "reasoning_effort"))
-                .transpose()?,
+            reasoning_effort: thinking.effort,
             choice: 0,
             parameters,
         };
@@ -291,6 +293,7 @@ impl ChatRequest {
             logprobs,
             is_legacy,
             custom_tools,
+            thinks_silently: thinking.is_silent,
             kept,
         };
         Ok((call, style))
@@ -397,22 +400,6 @@ pub(super) fn stops(stop: Option<StringOrList<String>>) -> Result<Vec<String>, A
         }
     }
     Ok(stops)
-}
-
-/// How hard the model is to think, as the member `param` says.
-pub(crate) fn reasoning_effort(effort: &str, param: &str) -> Result<ReasoningEffort, ApiError> {
-    Ok(match effort {
-        "none" => ReasoningEffort::None,
-        "minimal" => ReasoningEffort::Minimal,
-        "low" => ReasoningEffort::Low,
-        "medium" => ReasoningEffort::Medium,
-        // The contract knows nothing higher.
-        "high" | "xhigh" | "max" => ReasoningEffort::High,
-        _ => {
-            let message = "expected `none`, `minimal`, `low`, `medium`, `high`, `xhigh` or `max`";
-            return Err(ApiError::invalid_argument(param, message));
-        }
-    })
 }
 
 impl Format {

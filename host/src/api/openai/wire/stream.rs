@@ -61,8 +61,9 @@ impl ChatEvents {
 
 impl TextEvents for ChatEvents {
     fn event(&mut self, out: &mut Vec<u8>, index: usize, event: Event) {
-        // OpenAI does not say which string it was.
-        if matches!(event, Event::Stopped(_)) {
+        // OpenAI does not say which string it was, nor what is thought unasked.
+        let is_thought = matches!(event, Event::Reasoning(_));
+        if matches!(event, Event::Stopped(_)) || is_thought && self.style.thinks_silently {
             return;
         }
         if self.begun.len() <= index {
