@@ -12,6 +12,7 @@
 mod collect;
 mod filter;
 mod meter;
+mod recut;
 mod stop;
 mod stream;
 mod tokens;

@@ -8,14 +8,20 @@
 
 mod calls;
 mod context;
+mod counting;
 mod failure;
+mod media_tokens;
 mod meter;
 mod moderation;
 mod outcome;
+mod prompt_cache;
+mod prompt_place;
+mod prompt_tokens;
 mod ranking;
 mod screen;
 mod settlement;
 mod text;
+mod token_limits;
 
 use crate::auth::{Authorized, Infer};
 use crate::guard::{Screened, Screening};
@@ -27,19 +33,27 @@ pub use calls::{
     EmbeddingCall, Mark, ModerationCall, Places, RankingCall, RankingQuery, TensorCall, TextCall,
 };
 pub use context::RequestContext;
+use counting::Tokens;
+pub use counting::{CallRefusal, Countable, Counted};
 pub use outcome::code;
+pub use prompt_cache::CacheUse;
+use prompt_cache::PromptCache;
+pub use prompt_place::PromptPlace;
+pub use prompt_tokens::PromptTokens;
 pub use ranking::Ranked;
 pub use screen::ScreenRefusal;
 use settlement::UsageSettlement;
 use std::convert::Infallible;
 use std::sync::Arc;
 pub use text::{Text, TextStream, TextUsage};
+pub use token_limits::TooManyTokens;
 
 /// Runs models for callers. Cheap to clone.
 #[derive(Clone)]
 pub struct Inference {
     registry: Registry,
     screening: Screening,
+    cache: Arc<PromptCache>,
 }
 
 /// Why a model gave no answer.
@@ -51,6 +65,9 @@ pub enum InferenceError<I = Infallible> {
     /// The caller's minute does not hold what the request may use.
     #[error(transparent)]
     Rate(#[from] RateError),
+    /// There are more tokens than the model has room for.
+    #[error(transparent)]
+    TooManyTokens(#[from] TooManyTokens),
     /// The model takes other inputs than these.
     #[error("the model takes other inputs")]
     Invalid(I),
@@ -82,6 +99,7 @@ impl Inference {
         Self {
             registry,
             screening,
+            cache: Arc::new(PromptCache::new()),
         }
     }
 
@@ -130,15 +148,16 @@ impl Inference {
     ///
     /// # Errors
     ///
-    /// When there is no such model for the caller, when its minute does not hold the tokens,
-    /// and when the run fails.
+    /// When there is no such model for the caller, when it has no room for an input, when the
+    /// caller's minute does not hold the tokens, and when the run fails.
     pub async fn embed(
         &self,
         caller: &Authorized<Infer>,
-        call: Screened<EmbeddingCall>,
+        call: Counted<EmbeddingCall>,
         admission: TokenAdmission,
         context: &RequestContext,
     ) -> Result<Answered<Embedded>, InferenceError> {
+        let Counted { call, tokens } = call;
         let EmbeddingCall {
             model,
             inputs,
@@ -148,6 +167,8 @@ impl Inference {
             ..
         } = call.into_inner();
         let model = self.find(caller, &model, context)?;
+        let counted = tokens.map(|tokens| tokens.of_inputs()).transpose()?;
+        let prompt_tokens_estimate = counted.unwrap_or(prompt_tokens_estimate);
         let admission = admission.reserve(prompt_tokens_estimate)?;
         let mut settlement =
             UsageSettlement::new(admission, &caller.caller, prompt_tokens_estimate);
@@ -159,7 +180,7 @@ impl Inference {
             vectors,
             prompt_tokens,
         } = ended(&model, context, run)?;
-        let prompt_tokens = prompt_tokens.min(prompt_tokens_max);
+        let prompt_tokens = counted.unwrap_or(prompt_tokens.min(prompt_tokens_max));
         settlement.settle(prompt_tokens.into(), 0);
         let answer = Embedded {
             vectors,
@@ -178,6 +199,24 @@ impl Inference {
         let model = self.registry.ready(name, &caller.caller)?;
         context.set_model(&model);
         Ok(model)
+    }
+}
+
+impl Tokens<Vec<u32>> {
+    /// The sum, where no input is longer than the model has room for.
+    fn of_inputs(&self) -> Result<u32, TooManyTokens> {
+        let is_alone = self.counts.len() == 1;
+        let context = self.rules.context.unwrap_or(u32::MAX);
+        let too_long = self.counts.iter().position(|tokens| *tokens > context);
+        if let Some(index) = too_long {
+            return Err(TooManyTokens::Prompt {
+                place: PromptPlace::Embedding,
+                field: counting::input_place(is_alone, index),
+                tokens: self.counts.get(index).copied().unwrap_or_default(),
+                context,
+            });
+        }
+        Ok(self.counts.iter().copied().fold(0, u32::saturating_add))
     }
 }
 

@@ -29,6 +29,7 @@ mod state;
 mod status;
 mod timed_body;
 mod upload;
+mod well_known;
 
 pub use alias::{AliasError, ModelAlias};
 pub use config::{Config, Defaults, Policy};
@@ -38,3 +39,4 @@ pub use registry::Registry;
 pub use run_metrics::RunMetrics;
 pub use status::{Failure, Limits, ModelSummary, Readiness, VersionState, VersionStatus};
 pub use upload::UploadRequest;
+pub use well_known::TokenRules;

@@ -4,8 +4,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use belljar_guest::Error;
 use belljar_guest::text::{Chunk, FinishReason, Generate, ReasoningEffort, Request, Usage};
+use belljar_guest::{Error, Value};
 
 use crate::body::{self, Body, Text};
 use crate::logprobs;
@@ -49,7 +49,7 @@ impl Answer {
                 reasoning_tokens: 0,
                 cached_tokens: 0,
             },
-            tokens_left: request.max_tokens,
+            tokens_left: pieces_max(request),
             thoughts_left,
             thoughts,
             body,
@@ -230,6 +230,16 @@ fn text_chunk(piece: String, alternatives: Option<u8>, greedy: bool, random: &mu
             let token = logprobs::token(&piece, count, greedy, random);
             Chunk::tokens_of_text(piece, Vec::from([token]))
         }
+    }
+}
+
+/// How many pieces an answer has at most. A host that counts real tokens joins pieces to them, and
+/// cuts the answer itself; it needs at least as many pieces.
+fn pieces_max(request: &Request) -> u32 {
+    const PIECES_A_TOKEN: u32 = 8;
+    match request.parameter("tokens_counted_by_host") {
+        Some(Value::Boolean(true)) => request.max_tokens.saturating_mul(PIECES_A_TOKEN),
+        _ => request.max_tokens,
     }
 }
 

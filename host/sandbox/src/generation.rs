@@ -24,6 +24,11 @@ pub trait ChunkSink: Send + 'static {
         &mut self,
         chunks: Vec<text::Chunk>,
     ) -> impl Future<Output = Result<ControlFlow<()>, RunError>> + Send;
+
+    /// The most chunks that can still be of use; a guest is asked for one at least.
+    fn chunks_max(&self) -> u32 {
+        u32::MAX
+    }
 }
 
 /// A sink that keeps every chunk.
@@ -69,7 +74,11 @@ impl<S: ChunkSink> Call for Generate<S> {
         loop {
             let since = Instant::now();
             let chunks = resource
-                .call_next(&mut context.store, generation, size.chunks())
+                .call_next(
+                    &mut context.store,
+                    generation,
+                    size.chunks().min(sink.chunks_max()).max(1),
+                )
                 .await;
             size.follow(since.elapsed());
             let mut chunks = chunks

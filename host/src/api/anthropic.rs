@@ -3,6 +3,7 @@
 //! Its errors, too, are in Anthropic's shape: see `http/surface.rs`.
 
 mod answer;
+mod cache_marks;
 mod content;
 mod messages;
 mod models;

@@ -8,7 +8,7 @@ use crate::http::error::ApiError;
 use crate::http::json::Json;
 use crate::http::workers;
 use crate::ids::sorted_uuid;
-use crate::inference::{InferenceError, RequestContext, Text, TextCall};
+use crate::inference::{InferenceError, RequestContext, Text, TextCall, TextUsage};
 use crate::limits::TokenAdmission;
 use crate::models::LiveModel;
 use crate::stored::{Kind, Owner, Record, StoredObjects};
@@ -42,6 +42,8 @@ pub(crate) struct Answerer<'m> {
     pub(crate) created: Timestamp,
     /// What tells the answer from all others.
     pub(crate) unique: Uuid,
+    /// What has been used by now: the prompts, where the server counts them.
+    pub(crate) usage: TextUsage,
 }
 
 /// What of a request is kept with its answer.
@@ -131,7 +133,7 @@ pub(crate) async fn create<A: TextApi>(
         let (state, context) = (state.clone(), context.clone());
         move || {
             let read = request.read(state.config())?;
-            let call = state.inference().screen(&context, read.call)?;
+            let call = state.inference().prepare(&context, read.call)?;
             Ok::<_, ApiError>((call, read.style, read.is_stream, read.note))
         }
     };
@@ -157,6 +159,7 @@ pub(crate) async fn create<A: TextApi>(
                     model: &model,
                     created,
                     unique,
+                    usage,
                 };
                 let text = Text {
                     model: Arc::clone(&model),
@@ -173,6 +176,7 @@ pub(crate) async fn create<A: TextApi>(
             model: &model,
             created,
             unique,
+            usage: *texts.usage(),
         };
         let events = A::events(answerer, style);
         TextBody::new(texts, context, events)
@@ -187,6 +191,7 @@ pub(crate) async fn create<A: TextApi>(
             model: &model,
             created,
             unique,
+            usage: text.usage,
         };
         let answer = A::answer(answerer, text, style);
         if let Some(keeper) = keeper {

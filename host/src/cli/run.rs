@@ -226,7 +226,7 @@ impl<'a> Run<'a> {
         let read = request.read(self.app.http_config()).map_err(refusal)?;
         let inference = self.app.inference();
         let call = inference
-            .screen(&self.context, read.call)
+            .prepare(&self.context, read.call)
             .map_err(refusal)?;
         let admission = self.admit_tokens(route)?;
         let (caller, context) = (&self.caller, &self.context);
@@ -242,6 +242,7 @@ impl<'a> Run<'a> {
             model: &model,
             created: self.app.clock().now(),
             unique: sorted_uuid(),
+            usage: text.usage,
         };
         let answer = A::answer(answerer, text, read.style);
         output::line(serde_json::to_string(&answer)?)
@@ -254,7 +255,7 @@ impl<'a> Run<'a> {
         let asked = wire.model.clone();
         let (call, style) = wire.read().map_err(refusal)?;
         let inference = self.app.inference();
-        let call = inference.screen(&self.context, call).map_err(refusal)?;
+        let call = inference.prepare(&self.context, call).map_err(refusal)?;
         let admission = self.admit_tokens("/v1/embeddings")?;
         let embedded = inference.embed(&self.caller, call, admission, &self.context);
         let embedded = embedded.await.map_err(refusal)?;

@@ -342,7 +342,7 @@ pub static SETTINGS: &[Setting] = &[
         "Whether the names of well-known models, such as `gpt-4o` and `claude-sonnet-4-5`, with or without a date, stand for `fake` where no model and no alias has them.")
     .reloads(),
     setting!("models.aliases", models.aliases: ListOf<Vec<ModelAlias>>, "models",
-        "Other names of models. A model's own name comes first.")
+        "Other names of models. A model's own name comes first. What holds of a name's tokens may stand behind the model: `mine=fake;encoding=cl100k_base;context=8192;output=4096`.")
     .reloads(),
     setting!("models.any", models.any_model: Switch<bool>, "models",
         "Whether every name that nothing else answers to stands for `fake`.")

@@ -67,6 +67,10 @@ impl Collector {
 }
 
 impl ChunkSink for Collector {
+    fn chunks_max(&self) -> u32 {
+        self.filter.chunks_max()
+    }
+
     async fn take(&mut self, chunks: Vec<text::Chunk>) -> Result<ControlFlow<()>, RunError> {
         let taken = self.filter.take_all(chunks, &mut self.batch);
         self.meter.set(self.filter.tokens());

@@ -1,13 +1,19 @@
 //! Decides, chunk by chunk, what of a guest's text a caller sees.
 
+use super::recut::{Piece, Recut};
 use super::{StopFilter, TokenCap};
 use belljar_sandbox::RunError;
 use belljar_sandbox::wit::text;
+use belljar_tokens::Encoding;
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
 /// Tool calls of one turn.
 const TOOL_CALLS_MAX: u32 = 128;
+
+/// Chunks that are asked for beyond the tokens that there is room for. With none, an answer of
+/// words that are joined to tokens would take a call for each of the last.
+const CHUNKS_MORE: u32 = 2;
 
 /// What the host holds a guest to.
 #[derive(Clone, Debug)]
@@ -20,6 +26,9 @@ pub struct OutputLimits {
     pub prompt_tokens_max: u32,
     /// About how many tokens it was, for a guest that is ended before it can say.
     pub prompt_tokens_estimate: u32,
+    /// Where the host counts for the guest, by what. The answer is then cut into these tokens, and
+    /// the estimate is the count.
+    pub encoding: Option<Encoding>,
 }
 
 /// A piece of an answer.
@@ -53,10 +62,15 @@ pub struct TimedEvent {
 pub struct OutputFilter {
     stop: StopFilter,
     cap: TokenCap,
+    recut: Option<Box<Recut>>,
     prompt_tokens_max: u32,
     prompt_tokens_estimate: u32,
     /// Tokens whose text is held back, with the offset of their end in the text.
     held_tokens: VecDeque<(usize, text::Token)>,
+    /// The same where the host counts and nobody wants to see them: how many end there.
+    held_counts: VecDeque<(usize, u32)>,
+    /// Where the last token before those ends.
+    counted_up_to: usize,
     /// Bytes of text taken in, and bytes given out.
     taken: usize,
     shown: usize,
@@ -76,6 +90,11 @@ impl OutputFilter {
             prompt_tokens_max: limits.prompt_tokens_max,
             prompt_tokens_estimate: limits.prompt_tokens_estimate,
             held_tokens: VecDeque::new(),
+            held_counts: VecDeque::new(),
+            counted_up_to: 0,
+            recut: limits
+                .encoding
+                .map(|encoding| Box::new(Recut::new(encoding))),
             taken: 0,
             shown: 0,
             delay_us: 0,
@@ -116,34 +135,64 @@ impl OutputFilter {
             return Ok(());
         }
         self.delay_us = self.delay_us.saturating_add(chunk.delay_us);
+        match self.recut.take() {
+            None => self.take_piece(Piece::whole(chunk.content), out),
+            Some(mut recut) => {
+                recut.take(chunk.content);
+                let taken = recut
+                    .drain()
+                    .try_for_each(|piece| self.take_piece(piece, out));
+                self.recut = Some(recut);
+                taken
+            }
+        }
+    }
+
+    fn take_piece(&mut self, piece: Piece, out: &mut Vec<TimedEvent>) -> Result<(), RunError> {
+        if self.finished {
+            return Ok(());
+        }
+        let Piece { content, tokens } = piece;
         // The cap is acted on when something comes after it: a guest that ends by itself with
         // the very last token has had its say about why.
-        if self.cap.is_full() && !matches!(chunk.content, text::Content::Finish(_)) {
+        let is_end = matches!(content, text::Content::Finish(_));
+        let is_thought = matches!(content, text::Content::Reasoning(_));
+        let is_over = match tokens {
+            Some(tokens) => !is_end && !self.cap.take_counted(tokens, is_thought),
+            None => !is_end && self.cap.is_full(),
+        };
+        if is_over {
             self.end(text::FinishReason::Length, out);
             return Ok(());
         }
-        match chunk.content {
+        match content {
             text::Content::Text(mut fragment) => {
-                let was_cut = self.cap.take_text(&mut fragment);
-                if self.show(fragment, out) {
+                let was_cut = tokens.is_none() && self.cap.take_text(&mut fragment);
+                if self.show(fragment, tokens, out) {
                     self.end(text::FinishReason::Stop, out);
                 } else if was_cut {
                     self.end(text::FinishReason::Length, out);
                 }
             }
             text::Content::Reasoning(thought) => {
-                self.cap.take_bytes(thought.len(), true);
+                if tokens.is_none() {
+                    self.cap.take_bytes(thought.len(), true);
+                }
                 self.push(Event::Reasoning(thought), out);
             }
             text::Content::ToolCall(fragment) => {
                 let fragment = self.check_tool_call(fragment)?;
-                let name = fragment.name.as_ref().map_or(0, String::len);
-                self.cap.take_bytes(fragment.arguments.len() + name, false);
+                if tokens.is_none() {
+                    let name = fragment.name.as_ref().map_or(0, String::len);
+                    self.cap.take_bytes(fragment.arguments.len() + name, false);
+                }
                 self.flush(out);
                 self.push(Event::ToolCall(fragment), out);
             }
             text::Content::Refusal(refusal) => {
-                self.cap.take_bytes(refusal.len(), false);
+                if tokens.is_none() {
+                    self.cap.take_bytes(refusal.len(), false);
+                }
                 self.flush(out);
                 self.push(Event::Refusal(refusal), out);
             }
@@ -154,8 +203,20 @@ impl OutputFilter {
 
     /// The guest has no more chunks: the same as a finish with `stop`.
     pub fn finish(&mut self, out: &mut Vec<TimedEvent>) {
-        if !self.finished {
-            self.end(text::FinishReason::Stop, out);
+        let end = text::Chunk {
+            content: text::Content::Finish(text::FinishReason::Stop),
+            delay_us: 0,
+        };
+        // An end breaks no contract.
+        let _ = self.take(end, out);
+    }
+
+    /// How many more chunks can be of use. A chunk is taken for a token, or a little less.
+    #[must_use]
+    pub fn chunks_max(&self) -> u32 {
+        match &self.recut {
+            Some(_) => self.cap.room().saturating_add(CHUNKS_MORE),
+            None => u32::MAX,
         }
     }
 
@@ -168,6 +229,9 @@ impl OutputFilter {
     /// What goes on the bill. See [`TokenCap::usage`].
     #[must_use]
     pub fn usage(&self, claimed: Option<text::Usage>) -> text::Usage {
+        if self.recut.is_some() {
+            return self.cap.counted_usage(self.prompt_tokens_estimate);
+        }
         let mut usage = self.cap.usage(claimed, self.prompt_tokens_max);
         if claimed.is_none() {
             usage.prompt_tokens = self.prompt_tokens_estimate;
@@ -176,10 +240,18 @@ impl OutputFilter {
     }
 
     /// Passes text through the stop filter; says whether a stop string was met.
-    fn show(&mut self, fragment: text::TextFragment, out: &mut Vec<TimedEvent>) -> bool {
+    fn show(
+        &mut self,
+        fragment: text::TextFragment,
+        counted: Option<u32>,
+        out: &mut Vec<TimedEvent>,
+    ) -> bool {
         let text::TextFragment { text, tokens } = fragment;
         let start = self.taken;
         self.taken += text.len();
+        if let Some(count) = counted {
+            self.held_counts.push_back((self.taken, count));
+        }
         let mut end = start;
         let last = tokens.len().saturating_sub(1);
         for (index, token) in tokens.into_iter().enumerate() {
@@ -192,6 +264,7 @@ impl OutputFilter {
         self.give(filtered.text, out);
         if filtered.stopped {
             self.held_tokens.clear();
+            self.uncount_held();
             if let Some(stop) = self.stop.met().map(str::to_owned) {
                 self.push(Event::Stopped(stop), out);
             }
@@ -199,8 +272,22 @@ impl OutputFilter {
         filtered.stopped
     }
 
+    /// Takes the tokens back that are not shown. The one that the text ends in counts.
+    fn uncount_held(&mut self) {
+        let mut start = self.counted_up_to;
+        for (end, tokens) in self.held_counts.drain(..) {
+            if start >= self.shown {
+                self.cap.give_back(tokens);
+            }
+            start = end;
+        }
+    }
+
     fn give(&mut self, text: String, out: &mut Vec<TimedEvent>) {
         self.shown += text.len();
+        while let Some((end, _)) = self.held_counts.pop_front_if(|(end, _)| *end <= self.shown) {
+            self.counted_up_to = end;
+        }
         let mut tokens = Vec::new();
         while let Some((_, token)) = self.held_tokens.pop_front_if(|(end, _)| *end <= self.shown) {
             tokens.push(token);
@@ -269,6 +356,7 @@ mod tests {
             stop,
             prompt_tokens_max: 100,
             prompt_tokens_estimate: 5,
+            encoding: None,
         }
     }
 

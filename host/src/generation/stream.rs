@@ -57,7 +57,7 @@ enum Run<R> {
     Going(R),
     /// It is over. What it gave comes first, then what the filter still holds.
     Ended {
-        filter: OutputFilter,
+        filter: Box<OutputFilter>,
         usage: Option<text::Usage>,
         cost: RunCost,
     },
@@ -85,6 +85,10 @@ impl StreamSink {
 }
 
 impl ChunkSink for StreamSink {
+    fn chunks_max(&self) -> u32 {
+        self.filter.chunks_max()
+    }
+
     async fn take(&mut self, chunks: Vec<text::Chunk>) -> Result<ControlFlow<()>, RunError> {
         let mut events = Vec::with_capacity(chunks.len());
         let taken = self.filter.take_all(chunks, &mut events);
@@ -191,7 +195,7 @@ where
                 // here: the queue is closed then.
                 self.run = match ready!(Pin::new(run).poll(context)) {
                     Ok(Completed { value, cost }) => Run::Ended {
-                        filter: value.sink.filter,
+                        filter: Box::new(value.sink.filter),
                         usage: value.usage,
                         cost,
                     },
@@ -352,6 +356,7 @@ pub(super) mod script {
             stop: Vec::new(),
             prompt_tokens_max: 100,
             prompt_tokens_estimate: 5,
+            encoding: None,
         }
     }
 }

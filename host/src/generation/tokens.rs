@@ -33,6 +33,12 @@ impl TokenCap {
         self.least >= self.max
     }
 
+    /// How many tokens there is room for.
+    #[must_use]
+    pub fn room(&self) -> u32 {
+        self.max.saturating_sub(self.least)
+    }
+
     /// How many tokens there are at least.
     #[must_use]
     pub fn counted(&self) -> u32 {
@@ -67,6 +73,37 @@ impl TokenCap {
             saturating_u32(fragment.text.len())
         });
         was_cut
+    }
+
+    /// Takes a piece of so many tokens, which the host has counted. Says whether there is room for
+    /// all of them; without it the piece is not taken.
+    pub fn take_counted(&mut self, tokens: u32, is_reasoning: bool) -> bool {
+        let sum = self.least.saturating_add(tokens);
+        if sum > self.max {
+            return false;
+        }
+        self.least = sum;
+        self.most = sum;
+        if is_reasoning {
+            self.reasoning_most = self.reasoning_most.saturating_add(tokens);
+        }
+        true
+    }
+
+    /// Takes back tokens that are not shown.
+    pub fn give_back(&mut self, tokens: u32) {
+        self.least = self.least.saturating_sub(tokens);
+    }
+
+    /// What goes on the bill where the host has counted everything.
+    #[must_use]
+    pub fn counted_usage(&self, prompt_tokens: u32) -> text::Usage {
+        text::Usage {
+            prompt_tokens,
+            completion_tokens: self.least,
+            reasoning_tokens: self.reasoning_most,
+            cached_tokens: 0,
+        }
     }
 
     /// Takes a piece that lists no tokens: reasoning, part of a tool call, a refusal.

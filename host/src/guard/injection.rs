@@ -76,6 +76,11 @@ impl<T> Screened<T> {
     pub fn into_inner(self) -> T {
         self.0
     }
+
+    /// The value, to be read.
+    pub fn get(&self) -> &T {
+        &self.0
+    }
 }
 
 /// A value whose texts can be screened.

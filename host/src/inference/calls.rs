@@ -1,6 +1,7 @@
 //! What callers ask of models: requests without a wire format, with every text in them open to the
 //! screening.
 
+use super::{CacheUse, PromptPlace};
 use crate::generation::OutputLimits;
 use crate::guard::{Inspection, Objection, Texts};
 use belljar_sandbox::CheckedRequest;
@@ -30,6 +31,11 @@ pub struct TextCall {
     /// Whether the answer names the stop string that ended it. Only the host knows, so the model
     /// gets none of them.
     pub names_stop: bool,
+    /// Which part of the prompt is to be found in the cache.
+    pub cache: CacheUse,
+    /// The prompts, by their place among all, that came as so few tokens that nothing can be said
+    /// in them.
+    pub few_tokens: Vec<usize>,
     /// Entries of `metadata`, and the caller's own marks such as `user`.
     pub marks: Vec<Mark>,
 }
@@ -47,6 +53,10 @@ pub struct Places {
     pub format: &'static str,
     /// The member with the stop strings.
     pub stop: &'static str,
+    /// What the prompt is, and in whose words.
+    pub prompt: PromptPlace,
+    /// The member that says how long an answer may be.
+    pub max_tokens: &'static str,
 }
 
 impl Default for Places {
@@ -58,6 +68,8 @@ impl Default for Places {
             schema: "parameters",
             format: "response_format.json_schema",
             stop: "stop",
+            prompt: PromptPlace::Messages,
+            max_tokens: "max_tokens",
         }
     }
 }
@@ -112,6 +124,9 @@ impl Texts for TextCall {
         let is_alone = self.further_prompts.is_empty();
         let first = std::iter::once(&mut self.request.prompt);
         for (index, prompt) in first.chain(&mut self.further_prompts).enumerate() {
+            if self.few_tokens.contains(&index) {
+                continue;
+            }
             visit_prompt(see, &self.places, (!is_alone).then_some(index), prompt)?;
         }
         let places = &self.places;

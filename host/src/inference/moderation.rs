@@ -1,9 +1,8 @@
 //! Judges whether content is harmful.
 
 use super::settlement::UsageSettlement;
-use super::{Answered, Inference, InferenceError, ModerationCall, RequestContext, ended};
+use super::{Answered, Counted, Inference, InferenceError, ModerationCall, RequestContext, ended};
 use crate::auth::{Authorized, Infer};
-use crate::guard::Screened;
 use crate::limits::TokenAdmission;
 use belljar_sandbox::wit::moderation::Verdict;
 
@@ -18,12 +17,13 @@ impl Inference {
     pub async fn classify(
         &self,
         caller: &Authorized<Infer>,
-        call: Screened<ModerationCall>,
+        call: Counted<ModerationCall>,
         admission: TokenAdmission,
         context: &RequestContext,
     ) -> Result<Answered<Vec<Verdict>>, InferenceError> {
+        let Counted { call, tokens } = call;
         let call = call.into_inner();
-        let tokens = call.tokens_estimate();
+        let tokens = tokens.map_or_else(|| call.tokens_estimate(), |tokens| tokens.counts);
         let model = self.find(caller, &call.model, context)?;
         let admission = admission.reserve(tokens)?;
         let mut settlement = UsageSettlement::new(admission, &caller.caller, tokens);

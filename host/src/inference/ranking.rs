@@ -2,10 +2,9 @@
 
 use super::settlement::UsageSettlement;
 use super::{
-    Answered, Inference, InferenceError, RankingCall, RankingQuery, RequestContext, ended,
+    Answered, Counted, Inference, InferenceError, RankingCall, RankingQuery, RequestContext, ended,
 };
 use crate::auth::{Authorized, Infer};
-use crate::guard::Screened;
 use crate::limits::TokenAdmission;
 use belljar_sandbox::wit::ranking::{Response, Score};
 
@@ -28,17 +27,23 @@ impl Inference {
     pub async fn rank(
         &self,
         caller: &Authorized<Infer>,
-        call: Screened<RankingCall>,
+        call: Counted<RankingCall>,
         admission: TokenAdmission,
         context: &RequestContext,
     ) -> Result<Answered<Ranked>, InferenceError> {
+        let Counted { call, tokens } = call;
         let call = call.into_inner();
-        let (tokens_max, tokens_estimate) = (call.tokens_max(), call.tokens_estimate());
+        let counts = tokens.map_or_else(Vec::new, |tokens| tokens.counts);
+        let counted =
+            (!counts.is_empty()).then(|| counts.iter().copied().fold(0, u32::saturating_add));
+        let tokens_max = counted.unwrap_or_else(|| call.tokens_max());
+        let tokens_estimate = counted.unwrap_or_else(|| call.tokens_estimate());
         let model = self.find(caller, &call.model, context)?;
         let admission = admission.reserve(tokens_estimate)?;
         let mut settlement = UsageSettlement::new(admission, &caller.caller, tokens_estimate);
         let mut rankings = Vec::with_capacity(call.queries.len());
         let mut prompt_tokens = 0_u32;
+        let mut counts = counts.into_iter();
         for RankingQuery { query, documents } in call.queries {
             let run = model
                 .model
@@ -49,6 +54,7 @@ impl Inference {
                 prompt_tokens: more,
             } = ended(&model, context, run)?;
             rankings.push(scores);
+            let more = counts.next().unwrap_or(more);
             prompt_tokens = prompt_tokens.saturating_add(more).min(tokens_max);
             // What has been ranked is paid for, even if the next run fails.
             settlement.settle(prompt_tokens.into(), 0);

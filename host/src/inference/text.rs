@@ -1,15 +1,19 @@
 //! Texts: a run for each answer to one prompt, in one piece or as a stream.
 
-use super::{Inference, InferenceError, RequestContext, TextCall, UsageSettlement, failure, meter};
+use super::prompt_tokens::PromptTokens;
+use super::{
+    Counted, Inference, InferenceError, RequestContext, TextCall, Tokens, UsageSettlement, failure,
+    meter,
+};
 use crate::auth::{Authorized, Infer};
 use crate::generation::{
     Collector, End, Event, GenerationStream, OutputLimits, StreamSink, TokenMeter,
 };
-use crate::guard::Screened;
 use crate::limits::TokenAdmission;
 use crate::models::LiveModel;
-use belljar_sandbox::RunError;
 use belljar_sandbox::wit::text;
+use belljar_sandbox::wit::types::{Parameter, Value};
+use belljar_sandbox::{Capability, RunError};
 use futures_util::future::try_join_all;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use std::sync::Arc;
@@ -34,8 +38,10 @@ pub struct Text {
 pub struct TextUsage {
     /// Tokens of the prompts, each of which is paid for once.
     pub prompt_tokens: u64,
-    /// Of those, tokens that the model had in its cache.
+    /// Of those, tokens that were in the cache.
     pub cached_tokens: u64,
+    /// Of those, tokens that are in the cache from now on because the caller asked for it.
+    pub cache_written_tokens: u64,
     /// Tokens of all answers.
     pub completion_tokens: u64,
     /// Of those, tokens of reasoning.
@@ -48,17 +54,23 @@ struct UsageSum {
     total: TextUsage,
     /// How many answers each prompt gets.
     choices: usize,
-    /// Tokens of each prompt, and those of them that were cached.
+    /// Tokens of each prompt, and those of them that were cached, as the model says. None where
+    /// they have been counted.
     prompts: Vec<(u64, u64)>,
 }
 
 impl UsageSum {
-    fn new(choices: u32, answers: usize) -> Self {
+    /// A sum of nothing but the prompts, where those have been counted.
+    fn new(choices: u32, answers: usize, counted: Option<TextUsage>) -> Self {
         let choices = usize::try_from(choices).unwrap_or(usize::MAX).max(1);
+        let prompts = match counted {
+            Some(_) => Vec::new(),
+            None => vec![(0, 0); answers.div_ceil(choices)],
+        };
         Self {
-            total: TextUsage::default(),
+            total: counted.unwrap_or_default(),
             choices,
-            prompts: vec![(0, 0); answers.div_ceil(choices)],
+            prompts,
         }
     }
 
@@ -73,9 +85,9 @@ impl UsageSum {
         if let Some((prompt, cached)) = self.prompts.get_mut(answer / self.choices) {
             *prompt = u64::from(prompt_tokens).max(*prompt);
             *cached = u64::from(cached_tokens).max(*cached);
+            self.total.prompt_tokens = self.prompts.iter().map(|(prompt, _)| prompt).sum();
+            self.total.cached_tokens = self.prompts.iter().map(|(_, cached)| cached).sum();
         }
-        self.total.prompt_tokens = self.prompts.iter().map(|(prompt, _)| prompt).sum();
-        self.total.cached_tokens = self.prompts.iter().map(|(_, cached)| cached).sum();
         self.total.completion_tokens += u64::from(completion_tokens);
         self.total.reasoning_tokens += u64::from(reasoning_tokens);
     }
@@ -104,6 +116,8 @@ struct Reserved {
     settlement: UsageSettlement,
     limits: OutputLimits,
     choices: u32,
+    /// The prompts, where they have been counted.
+    counted: Option<TextUsage>,
     /// What each answer's sandbox is asked, and what counts its tokens.
     requests: Vec<(text::Request, TokenMeter)>,
 }
@@ -119,7 +133,7 @@ impl Inference {
     pub async fn generate(
         &self,
         caller: &Authorized<Infer>,
-        call: Screened<TextCall>,
+        call: Counted<TextCall>,
         admission: TokenAdmission,
         context: &RequestContext,
         since: Instant,
@@ -129,6 +143,7 @@ impl Inference {
             mut settlement,
             limits,
             choices,
+            counted,
             requests,
         } = self.reserve(caller, call, admission, context)?;
         let one = async |(request, meter): (text::Request, TokenMeter)| {
@@ -143,7 +158,7 @@ impl Inference {
         let texts = stream::iter(requests.into_iter().map(one)).buffered(ANSWERS_AT_ONCE);
         let texts: Result<Vec<_>, _> = texts.try_collect().await;
         let texts = texts.inspect_err(|error| failure::note(&model, context, error))?;
-        let mut usage = UsageSum::new(choices, texts.len());
+        let mut usage = UsageSum::new(choices, texts.len(), counted);
         let mut answers = Vec::with_capacity(texts.len());
         for (index, (events, end)) in texts.into_iter().enumerate() {
             meter::note_end(&model, &end.cost);
@@ -169,7 +184,7 @@ impl Inference {
     pub async fn stream(
         &self,
         caller: &Authorized<Infer>,
-        call: Screened<TextCall>,
+        call: Counted<TextCall>,
         admission: TokenAdmission,
         context: &RequestContext,
         since: Instant,
@@ -179,6 +194,7 @@ impl Inference {
             settlement,
             limits,
             choices,
+            counted,
             requests,
         } = self.reserve(caller, call, admission, context)?;
         let open = async |(request, meter): (text::Request, TokenMeter)| {
@@ -199,7 +215,7 @@ impl Inference {
             model,
             context: context.clone(),
             settlement,
-            usage: UsageSum::new(choices, answers.len()),
+            usage: UsageSum::new(choices, answers.len(), counted),
             answers,
             next: 0,
         })
@@ -208,16 +224,21 @@ impl Inference {
     fn reserve(
         &self,
         caller: &Authorized<Infer>,
-        call: Screened<TextCall>,
+        call: Counted<TextCall>,
         admission: TokenAdmission,
         context: &RequestContext,
     ) -> Result<Reserved, InferenceError> {
+        let Counted { call, tokens } = call;
         let mut call = call.into_inner();
         let model = self.find(caller, &call.model, context)?;
+        if let Some(tokens) = &tokens {
+            call.hold_to(tokens)?;
+        }
         call.fit_default_tokens(admission.tokens_max());
         let admission = admission.reserve(call.tokens_max())?;
         let mut settlement =
             UsageSettlement::new(admission, &caller.caller, call.prompt_tokens_estimate);
+        let counted = tokens.map(|tokens| self.prompt_usage(caller, &call, &tokens, context));
         let TextCall {
             request,
             further_prompts,
@@ -226,8 +247,16 @@ impl Inference {
             names_stop,
             ..
         } = call;
+        let mut parameters = request.parameters;
+        if counted.is_some() && model.is_embedded {
+            parameters.push(Parameter {
+                name: "tokens_counted_by_host".to_owned(),
+                value: Value::Boolean(true),
+            });
+        }
         let request = text::Request {
             stop: if names_stop { Vec::new() } else { request.stop },
+            parameters,
             ..request
         };
         let mut requests = Vec::new();
@@ -261,8 +290,57 @@ impl Inference {
             settlement,
             limits,
             choices,
+            counted,
             requests,
         })
+    }
+
+    /// What the prompts of a call have used, and what of them was in the cache.
+    fn prompt_usage(
+        &self,
+        caller: &Authorized<Infer>,
+        call: &TextCall,
+        tokens: &Tokens<Vec<PromptTokens>>,
+        context: &RequestContext,
+    ) -> TextUsage {
+        let now = std::time::Instant::now();
+        let mut usage = TextUsage::default();
+        for prompt in &tokens.counts {
+            let owner = (&caller.caller, context.address(), call.model.as_str());
+            let cached = self.cache.note(owner, prompt, call.cache, now);
+            usage.prompt_tokens += u64::from(prompt.count);
+            usage.cached_tokens += u64::from(cached.read.min(prompt.count));
+            usage.cache_written_tokens += u64::from(cached.written);
+        }
+        usage
+    }
+
+    /// How many tokens the prompts of a call have: as they have been counted, or as the model
+    /// counts them, which is asked for an answer then.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such model for the caller, when its minute holds no further request, and
+    /// when the run fails.
+    pub async fn count(
+        &self,
+        caller: &Authorized<Infer>,
+        call: Counted<TextCall>,
+        admission: TokenAdmission,
+        context: &RequestContext,
+    ) -> Result<u64, InferenceError> {
+        let Some(tokens) = &call.tokens else {
+            let text = self.generate(caller, call, admission, context, Instant::now());
+            return Ok(text.await?.usage.prompt_tokens);
+        };
+        let model = self.find(caller, &call.call.get().model, context)?;
+        if !model.capabilities().has(Capability::Text) {
+            let interface = Capability::Text.name();
+            return Err(RunError::NoCapability { interface }.into());
+        }
+        drop(admission.reserve(0)?);
+        let counts = tokens.counts.iter().map(|prompt| u64::from(prompt.count));
+        Ok(counts.sum())
     }
 }
 

@@ -1,6 +1,8 @@
 //! Other names of models. Clients come with the names of well-known models written into them; an
 //! alias answers to such a name with a model that is there.
 
+use super::well_known::{TokenRules, well_known};
+use belljar_tokens::Encoding;
 use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
@@ -11,131 +13,14 @@ const ALIAS_BYTES_MAX: usize = 256;
 /// The model that every well-known name stands for, unless the settings say otherwise.
 const WELL_KNOWN_TARGET: &str = "fake";
 
-/// Names that clients of public APIs ask for, without the date that some of them end with.
-const WELL_KNOWN: &[&str] = &[
-    "chatgpt-4o-latest",
-    "claude-3-5-haiku",
-    "claude-3-5-sonnet",
-    "claude-3-7-sonnet",
-    "claude-3-haiku",
-    "claude-fable-5",
-    "claude-fable-5-1",
-    "claude-fable-5-2",
-    "claude-haiku-4-5",
-    "claude-haiku-5-5",
-    "claude-mythos-5",
-    "claude-mythos-5-1",
-    "claude-mythos-5-2",
-    "claude-mythos-preview",
-    "claude-opus-4",
-    "claude-opus-4-1",
-    "claude-opus-4-5",
-    "claude-opus-4-6",
-    "claude-opus-4-7",
-    "claude-opus-4-8",
-    "claude-opus-5",
-    "claude-opus-5-5",
-    "claude-sonnet-4",
-    "claude-sonnet-4-5",
-    "claude-sonnet-4-6",
-    "claude-sonnet-5",
-    "claude-sonnet-5-5",
-    "codex-mini",
-    "gpt-3.5-turbo",
-    "gpt-3.5-turbo-0125",
-    "gpt-3.5-turbo-0301",
-    "gpt-3.5-turbo-0613",
-    "gpt-3.5-turbo-1106",
-    "gpt-3.5-turbo-16k",
-    "gpt-3.5-turbo-16k-0613",
-    "gpt-3.5-turbo-instruct",
-    "gpt-4",
-    "gpt-4-0125-preview",
-    "gpt-4-0314",
-    "gpt-4-0613",
-    "gpt-4-1106-preview",
-    "gpt-4-32k",
-    "gpt-4-32k-0314",
-    "gpt-4-32k-0613",
-    "gpt-4-turbo",
-    "gpt-4-turbo-preview",
-    "gpt-4-vision-preview",
-    "gpt-4.1",
-    "gpt-4.1-mini",
-    "gpt-4.1-nano",
-    "gpt-4o",
-    "gpt-4o-audio-preview",
-    "gpt-4o-mini",
-    "gpt-4o-mini-audio-preview",
-    "gpt-4o-mini-search-preview",
-    "gpt-4o-search-preview",
-    "gpt-5",
-    "gpt-5-chat",
-    "gpt-5-codex",
-    "gpt-5-mini",
-    "gpt-5-nano",
-    "gpt-5-pro",
-    "gpt-5.1",
-    "gpt-5.1-chat",
-    "gpt-5.1-codex",
-    "gpt-5.1-codex-max",
-    "gpt-5.1-mini",
-    "gpt-5.2",
-    "gpt-5.2-chat",
-    "gpt-5.2-pro",
-    "gpt-5.3-chat",
-    "gpt-5.4",
-    "gpt-5.4-mini",
-    "gpt-5.4-nano",
-    "gpt-5.5",
-    "gpt-5.5-pro",
-    "gpt-5.6-cyber",
-    "gpt-5.6-luna",
-    "gpt-5.6-sol",
-    "gpt-5.6-terra",
-    "gpt-6-astra",
-    "gpt-6-cyber",
-    "gpt-6-luna",
-    "gpt-6-rosalind",
-    "gpt-6-sol",
-    "gpt-6.1-sol",
-    "gpt-6.1-terra",
-    "gpt-6.2-astra",
-    "gpt-6.2-astra-law",
-    "gpt-6.2-sol",
-    "gpt-audio-mini",
-    "gpt-daybreak-blue",
-    "gpt-daybreak-red",
-    "gpt-rosalind-research",
-    "jina-reranker-v2-base-multilingual",
-    "o1",
-    "o1-mini",
-    "o1-preview",
-    "o1-pro",
-    "o3",
-    "o3-deep-research",
-    "o3-mini",
-    "o3-pro",
-    "o4-mini",
-    "o4-mini-deep-research",
-    "omni-moderation",
-    "openai/gpt-oss-120b",
-    "openai/gpt-oss-20b",
-    "rerank-english-v3.0",
-    "rerank-multilingual-v3.0",
-    "rerank-v3.5",
-    "text-embedding-3-large",
-    "text-embedding-3-small",
-    "text-embedding-ada-002",
-    "text-moderation",
-    "text-moderation-stable",
-];
-
-/// One alias as the settings write it: `ALIAS=MODEL`, for example `gpt-4o=my-model@1.2.0`.
+/// One alias as the settings write it: `ALIAS=MODEL`, for example `gpt-4o=my-model@1.2.0`. What
+/// else holds of its tokens comes after the model, for example
+/// `mine=fake;encoding=cl100k_base;context=8192;output=4096`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelAlias {
     alias: String,
     target: String,
+    rules: Option<TokenRules>,
 }
 
 /// A text that is no alias.
@@ -148,15 +33,25 @@ pub enum AliasError {
     #[error("an alias and its model have up to {ALIAS_BYTES_MAX} bytes each")]
     TooLong,
     /// A character that no name of a model has.
-    #[error("an alias is made of visible ASCII characters without `=` and `,`")]
+    #[error("an alias is made of visible ASCII characters without `=`, `,` and `;`")]
     Character,
+    /// What stands after the model is none of the three.
+    #[error(
+        "after the model there can be `;encoding=` with `o200k_base` or `cl100k_base`, \
+         `;context=` and `;output=` with a number of tokens"
+    )]
+    Rule,
 }
 
 impl FromStr for ModelAlias {
     type Err = AliasError;
 
     fn from_str(text: &str) -> Result<Self, AliasError> {
-        let (alias, target) = text.split_once('=').ok_or(AliasError::Form)?;
+        let (alias, rest) = text.split_once('=').ok_or(AliasError::Form)?;
+        let (target, rules) = match rest.split_once(';') {
+            Some((target, rules)) => (target, Some(read_rules(rules)?)),
+            None => (rest, None),
+        };
         let (alias, target) = (alias.trim(), target.trim());
         for side in [alias, target] {
             if side.is_empty() {
@@ -167,7 +62,7 @@ impl FromStr for ModelAlias {
             }
             if !side
                 .chars()
-                .all(|c| c.is_ascii_graphic() && c != '=' && c != ',')
+                .all(|c| c.is_ascii_graphic() && !matches!(c, '=' | ',' | ';'))
             {
                 return Err(AliasError::Character);
             }
@@ -175,39 +70,95 @@ impl FromStr for ModelAlias {
         Ok(Self {
             alias: alias.to_owned(),
             target: target.to_owned(),
+            rules,
         })
     }
 }
 
+fn read_rules(text: &str) -> Result<TokenRules, AliasError> {
+    let mut rules = TokenRules::default();
+    for rule in text.split(';') {
+        let (name, value) = rule.split_once('=').ok_or(AliasError::Rule)?;
+        let tokens = || value.trim().parse().ok().filter(|tokens| *tokens > 0);
+        match name.trim() {
+            "encoding" => {
+                rules.encoding = Encoding::named(value.trim()).ok_or(AliasError::Rule)?;
+            }
+            "context" => rules.context = Some(tokens().ok_or(AliasError::Rule)?),
+            "output" => rules.output = Some(tokens().ok_or(AliasError::Rule)?),
+            _ => return Err(AliasError::Rule),
+        }
+    }
+    Ok(rules)
+}
+
 impl fmt::Display for ModelAlias {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}={}", self.alias, self.target)
+        write!(f, "{}={}", self.alias, self.target)?;
+        let Some(rules) = self.rules else {
+            return Ok(());
+        };
+        write!(f, ";encoding={}", rules.encoding.name())?;
+        if let Some(context) = rules.context {
+            write!(f, ";context={context}")?;
+        }
+        if let Some(output) = rules.output {
+            write!(f, ";output={output}")?;
+        }
+        Ok(())
     }
 }
 
 /// The aliases of a server, asked where no model has the name itself.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ModelAliases {
-    targets: HashMap<Box<str>, Box<str>>,
+    aliases: HashMap<Box<str>, Alias>,
     /// The model that every other name stands for.
     others: Option<Box<str>>,
+}
+
+/// What an alias stands for.
+#[derive(Clone, Debug)]
+struct Alias {
+    target: Box<str>,
+    /// The rules that the settings give it.
+    own: Option<TokenRules>,
+    /// The rules that clients know of the name.
+    known: Option<TokenRules>,
 }
 
 impl ModelAliases {
     /// The aliases of the settings over the well-known ones, where those are wanted. With
     /// `any_model` every name stands for something.
-    pub(super) fn new(own: &[ModelAlias], well_known: bool, any_model: bool) -> Self {
-        let well_known = if well_known { WELL_KNOWN } else { &[] };
-        let mut targets: HashMap<Box<str>, Box<str>> = well_known
-            .iter()
-            .map(|alias| ((*alias).into(), WELL_KNOWN_TARGET.into()))
-            .collect();
-        targets.extend(
-            own.iter()
-                .map(|own| (own.alias.as_str().into(), own.target.as_str().into())),
-        );
+    pub(super) fn new(own: &[ModelAlias], are_known: bool, any_model: bool) -> Self {
+        let mut aliases: HashMap<Box<str>, Alias> = HashMap::new();
+        if are_known {
+            aliases.extend(well_known().map(|(name, rules)| {
+                let alias = Alias {
+                    target: WELL_KNOWN_TARGET.into(),
+                    own: None,
+                    known: Some(rules),
+                };
+                (name.into(), alias)
+            }));
+        }
+        for ModelAlias {
+            alias,
+            target,
+            rules,
+        } in own
+        {
+            let known = aliases.get(alias.as_str()).and_then(|alias| alias.known);
+            let target = target.as_str().into();
+            let new = Alias {
+                target,
+                own: *rules,
+                known,
+            };
+            aliases.insert(alias.as_str().into(), new);
+        }
         Self {
-            targets,
+            aliases,
             others: any_model.then(|| WELL_KNOWN_TARGET.into()),
         }
     }
@@ -215,18 +166,32 @@ impl ModelAliases {
     /// The reference that a name stands for. Dated names are those of their model: `gpt-4o`
     /// answers to `gpt-4o-2024-08-06`, too.
     pub(super) fn target(&self, name: &str) -> Option<&str> {
-        self.targets
-            .get(name)
-            .or_else(|| self.targets.get(without_date(name)?))
+        self.find(name)
+            .map(|alias| &alias.target)
             .or(self.others.as_ref())
             .map(AsRef::as_ref)
     }
 
+    /// How the tokens of a name are counted. `is_counted_here` says whether its model leaves that
+    /// to the server; another model is held to nothing but what the settings say of the alias.
+    pub(super) fn rules(&self, name: &str, is_counted_here: bool) -> Option<TokenRules> {
+        let alias = self.find(name);
+        alias.and_then(|alias| alias.own).or_else(|| {
+            is_counted_here.then(|| alias.and_then(|alias| alias.known).unwrap_or_default())
+        })
+    }
+
+    fn find(&self, name: &str) -> Option<&Alias> {
+        self.aliases
+            .get(name)
+            .or_else(|| self.aliases.get(without_date(name)?))
+    }
+
     /// Each alias and what it stands for.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.targets
+        self.aliases
             .iter()
-            .map(|(alias, target)| (alias.as_ref(), target.as_ref()))
+            .map(|(alias, to)| (alias.as_ref(), to.target.as_ref()))
     }
 }
 
@@ -270,6 +235,11 @@ mod tests {
             ("a=b=c", AliasError::Character),
             ("a b=c", AliasError::Character),
             ("ä=c", AliasError::Character),
+            ("a=b;", AliasError::Rule),
+            ("a=b;context=0", AliasError::Rule),
+            ("a=b;context=-1", AliasError::Rule),
+            ("a=b;encoding=gpt2", AliasError::Rule),
+            ("a=b;window=7", AliasError::Rule),
         ] {
             assert_eq!(text.parse::<ModelAlias>(), Err(why), "{text}");
         }
@@ -278,6 +248,28 @@ mod tests {
             format!("{long}=b").parse::<ModelAlias>(),
             Err(AliasError::TooLong)
         );
+    }
+
+    #[test]
+    fn an_alias_says_how_its_tokens_are_counted() {
+        let text = "a=fake;encoding=cl100k_base;context=100;output=10";
+        let own: ModelAlias = text.parse().unwrap();
+        assert_eq!(own.to_string(), text);
+        let plain = ["gpt-4=mine".parse().unwrap(), own];
+        let aliases = ModelAliases::new(&plain, true, false);
+        let rules = TokenRules {
+            encoding: Encoding::Cl100kBase,
+            context: Some(100),
+            output: Some(10),
+        };
+        assert_eq!(aliases.rules("a", true), Some(rules));
+        assert_eq!(aliases.rules("a", false), Some(rules));
+        let known = |name| aliases.rules(name, true).unwrap();
+        assert_eq!(known("gpt-4o-2024-08-06").context, Some(128_000));
+        assert_eq!(known("gpt-4o").encoding, Encoding::O200kBase);
+        assert_eq!(known("gpt-4").encoding, Encoding::Cl100kBase);
+        assert_eq!(known("fake"), TokenRules::default());
+        assert_eq!(aliases.rules("gpt-4", false), None, "the model's own");
     }
 
     #[test]

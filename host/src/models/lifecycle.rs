@@ -375,7 +375,9 @@ async fn load(
             error => PrepareError::Host(error.to_string()),
         })?;
     drop(place);
-    let live = LiveModel::new(model, bundle, job, activation.record.created);
+    let record = &activation.record;
+    let origin = (record.created, record.embedded.is_some());
+    let live = LiveModel::new(model, bundle, job, origin);
     Ok(Loaded { live, generation })
 }
 

@@ -36,6 +36,9 @@ pub struct LiveModel {
     pub digest: Digest,
     /// The counts of its runs.
     pub metrics: Arc<RunMetrics>,
+    /// Whether the version came with the server. Such a model leaves it to the server to count
+    /// tokens.
+    pub is_embedded: bool,
     /// The job that the version was compiled by, to map it again into another sandbox.
     pub(super) job: Arc<CompileJob>,
     /// The hold on the version's files, which keeps them on the disk: runs in flight read assets
@@ -54,7 +57,7 @@ impl LiveModel {
         model: ReadyModel,
         files: StoredBundle,
         job: Arc<CompileJob>,
-        created: Timestamp,
+        (created, is_embedded): (Timestamp, bool),
     ) -> Self {
         let id = files.manifest().id().clone();
         let label: Arc<str> = id.to_string().into();
@@ -67,6 +70,7 @@ impl LiveModel {
             budget: job.budget,
             created,
             digest: files.digest(),
+            is_embedded,
             job,
             files,
             in_use: released.clone().drop_guard(),
@@ -78,7 +82,12 @@ impl LiveModel {
     pub(super) fn with_model(&self, model: ReadyModel) -> Self {
         Self {
             metrics: Arc::clone(&self.metrics),
-            ..Self::new(model, self.files.clone(), self.job.clone(), self.created)
+            ..Self::new(
+                model,
+                self.files.clone(),
+                self.job.clone(),
+                (self.created, self.is_embedded),
+            )
         }
     }
 

@@ -12,6 +12,7 @@ use super::live::LiveModel;
 use super::records::Pointers;
 use super::state::{Inner, aliases};
 use super::status::{ModelSummary, Readiness, VersionState, VersionStatus};
+use super::well_known::TokenRules;
 use super::{ModelError, startup};
 use crate::auth::{Caller, Scope};
 use crate::clock::Clock;
@@ -79,6 +80,20 @@ impl Registry {
             },
             _ => Err(error),
         }
+    }
+
+    /// How tokens are counted for the model that answers to `reference`, and how many there may
+    /// be; none where that is the model's own to say. The same for every caller.
+    #[must_use]
+    pub fn token_rules(&self, reference: &str) -> Option<TokenRules> {
+        let aliases = self.0.aliases.load();
+        let own = self.0.live.find(reference);
+        let is_own = own.is_some();
+        let live = own.or_else(|| self.0.live.find(aliases.target(reference)?))?;
+        if is_own {
+            return live.is_embedded.then(TokenRules::default);
+        }
+        aliases.rules(reference, live.is_embedded)
     }
 
     /// Why nothing that runs answers to `reference`.

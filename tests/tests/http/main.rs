@@ -35,6 +35,7 @@ mod responses;
 mod stored_chats;
 mod swap;
 mod times;
+mod tokens;
 mod v2;
 mod wire;
 mod words;

@@ -32,9 +32,8 @@ pub(crate) struct Message {
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 #[schema(as = MessageUsage)]
 pub(super) struct Usage {
-    /// Of the prompt, without those that were cached.
+    /// Of the prompt, without those that were read from the cache or written to it.
     pub(super) input_tokens: u64,
-    /// Always 0: nothing is cached on request.
     pub(super) cache_creation_input_tokens: u64,
     pub(super) cache_read_input_tokens: u64,
     pub(super) output_tokens: u64,
@@ -43,8 +42,11 @@ pub(super) struct Usage {
 impl From<&TextUsage> for Usage {
     fn from(usage: &TextUsage) -> Self {
         Self {
-            input_tokens: usage.prompt_tokens.saturating_sub(usage.cached_tokens),
-            cache_creation_input_tokens: 0,
+            input_tokens: usage
+                .prompt_tokens
+                .saturating_sub(usage.cached_tokens)
+                .saturating_sub(usage.cache_written_tokens),
+            cache_creation_input_tokens: usage.cache_written_tokens,
             cache_read_input_tokens: usage.cached_tokens,
             output_tokens: usage.completion_tokens,
         }

@@ -8,6 +8,7 @@ use crate::http::error::ApiError;
 use belljar_sandbox::wit::text::{self, Part, Role, ToolCall};
 use belljar_sandbox::wit::types::{Media, Source};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
@@ -57,6 +58,9 @@ pub(super) struct Block {
     #[schema(value_type = Option<Object>)]
     content: Option<StringOrList<Self>>,
     is_error: Option<bool>,
+    /// Whether the conversation up to here is to be found in the cache by the next request.
+    #[schema(value_type = Option<Object>)]
+    cache_control: Option<IgnoredAny>,
 }
 
 /// Where the bytes of a block are. A search result has an address in its place, which nobody needs.
@@ -188,7 +192,23 @@ fn check_answered(calls: &[String], place: &str) -> Result<(), ApiError> {
     Err(ApiError::invalid_argument(place, message))
 }
 
+/// Whether one of these blocks is marked for the cache.
+pub(super) fn is_marked(content: &StringOrList<Block>) -> bool {
+    match content {
+        StringOrList::Text(_) => false,
+        StringOrList::List(blocks) => blocks.iter().any(|block| {
+            let within = block.content.as_ref();
+            block.cache_control.is_some() || within.is_some_and(is_marked)
+        }),
+    }
+}
+
 impl InputMessage {
+    /// Whether the message is marked for the cache.
+    pub(super) fn is_marked(&self) -> bool {
+        is_marked(&self.content)
+    }
+
     /// Reads a message of the user: first what tools answered, each a message of its own, then
     /// what the user says.
     fn read_of_user(

@@ -19,7 +19,6 @@ use crate::limits::{Counts, TokenAdmission};
 use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
-use tokio::time::Instant;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
@@ -61,7 +60,7 @@ struct Tokens {
     input_tokens: u64,
 }
 
-/// Counts the tokens of a conversation, as the model counts them: it is asked for one token.
+/// Counts the tokens of a conversation. A model that counts for itself is asked for one token.
 #[utoipa::path(
     post,
     path = "/v1/messages/count_tokens",
@@ -76,26 +75,22 @@ async fn count_tokens(
     admission: TokenAdmission,
     SizedJson { value, bytes }: SizedJson<Sifted<CountRequest>>,
 ) -> Result<Json<Tokens>, ApiError> {
-    let since = Instant::now();
     let prepare = {
         let (state, context) = (state.clone(), context.clone());
         move || {
             let config = state.config();
             let (request, others) = value.settle(config.input.unknown_members)?;
             let call = request.read(others)?;
-            Ok::<_, ApiError>(state.inference().screen(&context, call)?)
+            Ok::<_, ApiError>(state.inference().prepare(&context, call)?)
         }
     };
     let call = workers::run(bytes, prepare).await?;
-    let text = state
-        .inference()
-        .generate(&caller, call, admission, &context, since);
-    let text = text
+    let count = state.inference();
+    let count = count.count(&caller, call, admission, &context);
+    let input_tokens = count
         .await
         .map_err(|error| ApiError::from(error).naming(place_in::<CountRequest>))?;
-    Ok(Json(Tokens {
-        input_tokens: text.usage.prompt_tokens,
-    }))
+    Ok(Json(Tokens { input_tokens }))
 }
 
 /// The id of an answer.
@@ -135,6 +130,6 @@ impl TextApi for Sifted<MessagesRequest> {
     }
 
     fn events(answerer: Answerer<'_>, style: Style) -> MessageEvents {
-        MessageEvents::new(id(), answerer.asked, style)
+        MessageEvents::new(id(), answerer.asked, &style, &answerer.usage)
     }
 }

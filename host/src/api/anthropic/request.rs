@@ -1,5 +1,6 @@
 //! The request for a message.
 
+use super::cache_marks::Marks;
 use super::content::{self, Block, ContentDescription, InputMessage, Turn};
 use crate::api::check::{Plain, PlainValue, StringOrList, at_most, not_empty, parameters, within};
 use crate::api::openai::wire::{Others, TokenLimits, check_name, marks, object};
@@ -7,11 +8,12 @@ use crate::api::prompt::PromptSize;
 use crate::api::schema::{self, Rules};
 use crate::generation::OutputLimits;
 use crate::http::error::ApiError;
-use crate::inference::{Places, TextCall};
+use crate::inference::{CacheUse, Places, PromptPlace, TextCall};
 use belljar_sandbox::wit::text::{
     self, JsonSchema, Prompt, ReasoningEffort, ResponseFormat, ToolChoice,
 };
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -58,9 +60,9 @@ pub(crate) struct MessagesRequest {
     // What follows is about Anthropic's own service: taken, and without effect here.
     #[expect(dead_code, reason = "only its type is checked")]
     service_tier: Option<String>,
+    /// Whether the whole conversation is to be found in the cache by the next request.
     #[schema(value_type = Option<Object>)]
-    #[expect(dead_code, reason = "nothing is cached on request")]
-    cache_control: Option<Box<RawValue>>,
+    cache_control: Option<IgnoredAny>,
     #[schema(value_type = Option<Object>)]
     #[expect(dead_code, reason = "there are no containers")]
     container: Option<Box<RawValue>>,
@@ -103,7 +105,7 @@ pub(crate) struct CountRequest {
     output_format: Option<Format>,
     // What follows is taken, and without effect here.
     #[schema(value_type = Option<Object>)]
-    #[expect(dead_code, reason = "nothing is cached on request")]
+    #[expect(dead_code, reason = "a count uses no cache")]
     cache_control: Option<Box<RawValue>>,
     #[schema(value_type = Option<Object>)]
     #[expect(dead_code, reason = "the caller keeps its own context")]
@@ -137,6 +139,9 @@ struct Tool {
     #[schema(value_type = Option<Object>)]
     input_schema: Option<Box<RawValue>>,
     strict: Option<bool>,
+    /// Whether the tools up to here are to be found in the cache by the next request.
+    #[schema(value_type = Option<Object>)]
+    cache_control: Option<IgnoredAny>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -186,6 +191,8 @@ struct Conversation {
     tools: Option<Vec<Tool>>,
     tool_choice: Option<Choice>,
     format: Option<Format>,
+    /// Whether all of it is marked for the cache.
+    is_marked: bool,
 }
 
 /// A conversation as the model gets it.
@@ -197,6 +204,7 @@ struct ReadConversation {
     parallel_tool_calls: bool,
     response_format: ResponseFormat,
     size: PromptSize,
+    cache: CacheUse,
 }
 
 impl MessagesRequest {
@@ -224,6 +232,7 @@ impl MessagesRequest {
             tools: self.tools,
             tool_choice: self.tool_choice,
             format: format.or(self.output_format),
+            is_marked: self.cache_control.is_some(),
         }
         .read()?;
         let user = self.metadata.and_then(|metadata| metadata.user_id);
@@ -262,6 +271,7 @@ impl CountRequest {
             tools: self.tools,
             tool_choice: self.tool_choice,
             format: format.or(self.output_format),
+            is_marked: false,
         }
         .read()?;
         reasoning_effort(self.thinking, None, u64::MAX)?;
@@ -285,8 +295,19 @@ impl Conversation {
     fn read(self) -> Result<ReadConversation, ApiError> {
         not_empty("messages", Some(&self.messages))?;
         let mut size = PromptSize::default();
+        let marks = Marks {
+            all: self.is_marked,
+            message: self.messages.iter().rposition(InputMessage::is_marked),
+            system: self.system.as_ref().is_some_and(content::is_marked),
+            tools: self
+                .tools
+                .iter()
+                .flatten()
+                .any(|tool| tool.cache_control.is_some()),
+        };
         let mut turns = content::system(self.system, &mut size)?;
         turns.extend(content::turns(self.messages, &mut size)?);
+        let cache = marks.in_turns(&turns);
         let (messages, places) = turns
             .into_iter()
             .map(|Turn { message, place }| (message, place))
@@ -304,6 +325,7 @@ impl Conversation {
             tools,
             response_format: self.format.map_or(Ok(ResponseFormat::Text), Format::read)?,
             size,
+            cache,
         })
     }
 }
@@ -339,17 +361,22 @@ impl ReadConversation {
                 schema: "input_schema",
                 format: "output_config.format",
                 stop: "stop_sequences",
+                prompt: PromptPlace::Conversation,
+                max_tokens: "max_tokens",
             },
             limits: OutputLimits {
                 max_tokens,
                 stop: Vec::new(),
                 prompt_tokens_max: self.size.tokens_max(),
                 prompt_tokens_estimate: self.size.tokens_estimate(),
+                encoding: None,
             },
             prompt_tokens_estimate: self.size.tokens_estimate(),
             choices: 1,
             tokens_are_default: false,
             names_stop: true,
+            cache: self.cache,
+            few_tokens: Vec::new(),
             marks: Vec::new(),
         }
     }

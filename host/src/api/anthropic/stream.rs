@@ -13,7 +13,8 @@ use belljar_sandbox::wit::text::{FinishReason, ToolCallFragment};
 pub(crate) struct MessageEvents {
     id: String,
     model: String,
-    style: Style,
+    /// What has been used before the answer.
+    usage: Usage,
     /// The block that is open, and its number.
     open: Option<(Open, u32)>,
     blocks: u32,
@@ -33,11 +34,18 @@ enum Open {
 
 impl MessageEvents {
     /// The events of a message that the caller asked for under the name `model`.
-    pub(super) fn new(id: String, model: String, style: Style) -> Self {
+    /// What its prompt has used is estimated where only the model can say.
+    pub(super) fn new(id: String, model: String, style: &Style, used: &TextUsage) -> Self {
+        let mut usage = Usage::from(used);
+        if used.prompt_tokens == 0 {
+            // What the model says of its prompt comes with its last word.
+            usage.input_tokens = style.prompt_tokens_estimate;
+        }
+        usage.output_tokens = 1;
         Self {
             id,
             model,
-            style,
+            usage,
             open: None,
             blocks: 0,
             ending: None,
@@ -120,16 +128,7 @@ impl TextEvents for MessageEvents {
         out.extend_from_slice(br#","type":"message","role":"assistant","model":"#);
         write_string(out, &self.model);
         out.extend_from_slice(br#","content":[],"stop_reason":null,"stop_sequence":null,"usage":"#);
-        // What the model says of its prompt comes with its last word.
-        write_usage(
-            out,
-            Usage {
-                input_tokens: self.style.prompt_tokens_estimate,
-                cache_creation_input_tokens: 0,
-                cache_read_input_tokens: 0,
-                output_tokens: 1,
-            },
-        );
+        write_usage(out, self.usage);
         out.push(b'}');
         end(out);
     }

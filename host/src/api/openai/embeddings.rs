@@ -58,7 +58,7 @@ pub(super) async fn embed(
             // The contract has no options for embeddings.
             let note = others.without_options().note();
             let (call, style) = request.read()?;
-            let call = state.inference().screen(&context, call)?;
+            let call = state.inference().prepare(&context, call)?;
             Ok::<_, ApiError>((call, style, note))
         };
         workers::run(bytes, prepare).await?

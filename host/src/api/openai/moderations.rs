@@ -42,7 +42,7 @@ async fn create(
             // The contract has no options for moderations.
             let note = others.without_options().note();
             let (call, style) = request.read()?;
-            let call = state.inference().screen(&context, call)?;
+            let call = state.inference().prepare(&context, call)?;
             Ok::<_, ApiError>((call, style, note))
         };
         workers::run(bytes, prepare).await?

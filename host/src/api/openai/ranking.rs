@@ -5,13 +5,12 @@ use super::Failures;
 use super::wire::{RerankRequest, Reranking, ScoreList, ScoreRequest, Sifted, place_in};
 use crate::api::texts::X_BELLJAR_IGNORED;
 use crate::auth::{Authorized, Infer, Scope};
-use crate::guard::Screened;
 use crate::http::HttpState;
 use crate::http::error::ApiError;
 use crate::http::json::{Json, SizedJson};
 use crate::http::policy::{RoutePolicy, Routes};
 use crate::http::workers;
-use crate::inference::{InferenceError, RankingCall, RequestContext};
+use crate::inference::{Counted, InferenceError, RankingCall, RequestContext};
 use crate::limits::{Counts, TokenAdmission};
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
@@ -28,7 +27,7 @@ pub(super) fn routes() -> Routes {
 
 /// A call that has been read and screened, how its answer is to be written, and what was passed
 /// over.
-type Prepared<S> = (Screened<RankingCall>, S, Option<HeaderValue>);
+type Prepared<S> = (Counted<RankingCall>, S, Option<HeaderValue>);
 
 /// Ranks documents by how well they answer a query, in a fresh sandbox.
 #[utoipa::path(
@@ -52,7 +51,7 @@ async fn rerank(
             // The contract has no options for rankings.
             let note = others.without_options().note();
             let (call, style) = request.read()?;
-            let call = state.inference().screen(&context, call)?;
+            let call = state.inference().prepare(&context, call)?;
             Ok::<_, ApiError>((call, style, note))
         };
         workers::run(bytes, prepare).await?
@@ -84,7 +83,7 @@ async fn score(
         let prepare = move || {
             let (request, others) = value.settle(state.config().input.unknown_members)?;
             let note = others.without_options().note();
-            let call = state.inference().screen(&context, request.read()?)?;
+            let call = state.inference().prepare(&context, request.read()?)?;
             Ok::<_, ApiError>((call, (), note))
         };
         workers::run(bytes, prepare).await?

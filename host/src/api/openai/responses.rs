@@ -14,7 +14,6 @@ use super::objects::{Deleted, ListOptions, ObjectPage, labelled, not_found, raw,
 use super::wire::{Sifted, TokenLimits, place_in};
 use crate::api::texts::X_BELLJAR_IGNORED;
 use crate::auth::{Authorized, Infer, Scope};
-use crate::guard::Screened;
 use crate::http::HttpState;
 use crate::http::error::ApiError;
 use crate::http::extract::{Path, Query};
@@ -22,7 +21,7 @@ use crate::http::json::{Json, SizedJson};
 use crate::http::policy::{RoutePolicy, Routes};
 use crate::http::workers;
 use crate::ids::sorted_uuid;
-use crate::inference::{InferenceError, RequestContext, TextCall};
+use crate::inference::{Counted, InferenceError, RequestContext, TextCall};
 use crate::limits::{Counts, TokenAdmission};
 use crate::stored::{Kind, Owner, StoredObjects};
 use axum::body::Body;
@@ -70,7 +69,7 @@ struct ResponseObject {
 
 /// A request that is ready to run.
 struct Ready {
-    call: Screened<TextCall>,
+    call: Counted<TextCall>,
     making: Making,
     keeper: Option<Keeper>,
     note: Option<HeaderValue>,
@@ -168,7 +167,7 @@ async fn prepare(
             echo,
             input,
         } = request.read(before, others, TokenLimits::from(config))?;
-        let call = state.inference().screen(&context, call)?;
+        let call = state.inference().prepare(&context, call)?;
         let keeper = stores.then(|| Keeper {
             stored,
             owner,
@@ -212,7 +211,7 @@ struct InputTokens {
     input_tokens: u64,
 }
 
-/// Counts the tokens of an input, as the model counts them: it is asked for one token.
+/// Counts the tokens of an input. A model that counts for itself is asked for one token.
 #[utoipa::path(
     post,
     path = "/v1/responses/input_tokens",
@@ -227,7 +226,6 @@ async fn count_input(
     admission: TokenAdmission,
     SizedJson { value, bytes }: SizedJson<Sifted<ResponseRequest>>,
 ) -> Result<Json<InputTokens>, ApiError> {
-    let since = Instant::now();
     let ready = prepare(
         &caller,
         &state,
@@ -236,14 +234,14 @@ async fn count_input(
         bytes,
     )
     .await?;
-    let inference = state.inference();
-    let text = inference.generate(&caller, ready.call, admission, &context, since);
-    let text = text
+    let count = state.inference();
+    let count = count.count(&caller, ready.call, admission, &context);
+    let input_tokens = count
         .await
         .map_err(|error| ApiError::from(error).naming(place_in::<ResponseRequest>))?;
     Ok(Json(InputTokens {
         object: "response.input_tokens",
-        input_tokens: text.usage.prompt_tokens,
+        input_tokens,
     }))
 }
 

@@ -4,7 +4,9 @@
 use super::{ApiError, ErrorType};
 use crate::auth::{Denied, KeyError};
 use crate::guard::{BanError, Violation};
-use crate::inference::{self, InferenceError, ScreenRefusal};
+use crate::inference::{
+    self, CallRefusal, InferenceError, PromptPlace, ScreenRefusal, TooManyTokens,
+};
 use crate::limits::{LimitError, OverQuota, RateError};
 use crate::models::{ModelError, VersionState};
 use crate::stored::{StoredError, TooManyRuns};
@@ -55,11 +57,129 @@ impl From<ScreenRefusal> for ApiError {
     }
 }
 
+impl From<CallRefusal> for ApiError {
+    fn from(refusal: CallRefusal) -> Self {
+        match refusal {
+            CallRefusal::Screen(refusal) => refusal.into(),
+            CallRefusal::UnknownToken {
+                field,
+                id,
+                encoding,
+            } => {
+                let message = format!(
+                    "holds {id}, which is no token of the model's encoding `{}`",
+                    encoding.name()
+                );
+                Self::invalid_argument(field, message)
+            }
+        }
+    }
+}
+
+impl From<TooManyTokens> for ApiError {
+    /// In the words of the API that was asked, which its clients look for.
+    fn from(error: TooManyTokens) -> Self {
+        const CODE: &str = "context_length_exceeded";
+        match error {
+            TooManyTokens::Prompt {
+                place,
+                field,
+                tokens,
+                context,
+            } => {
+                let message = match place {
+                    PromptPlace::Messages => format!(
+                        "This model's maximum context length is {context} tokens. However, your \
+                         messages resulted in {tokens} tokens. Please reduce the length of the \
+                         messages."
+                    ),
+                    PromptPlace::Input => "Your input exceeds the context window of this model. \
+                                           Please adjust your input and try again."
+                        .to_owned(),
+                    PromptPlace::Prompt | PromptPlace::Embedding => format!(
+                        "This model's maximum context length is {context} tokens, however you \
+                         requested {tokens} tokens ({tokens} in your prompt; 0 for the \
+                         completion). Please reduce your prompt; or completion length."
+                    ),
+                    PromptPlace::Conversation => {
+                        format!("prompt is too long: {tokens} tokens > {context} maximum")
+                    }
+                };
+                Self::bad_request(CODE, message).at(field)
+            }
+            TooManyTokens::Sum {
+                place,
+                field,
+                tokens,
+                answer,
+                context,
+            } => {
+                let sum = u64::from(tokens) + u64::from(answer);
+                let (field, message) = match place {
+                    PromptPlace::Messages => (
+                        "messages",
+                        format!(
+                            "This model's maximum context length is {context} tokens. However, you \
+                             requested {sum} tokens ({tokens} in the messages, {answer} in the \
+                             completion). Please reduce the length of the messages or completion."
+                        ),
+                    ),
+                    PromptPlace::Prompt | PromptPlace::Embedding => (
+                        "prompt",
+                        format!(
+                            "This model's maximum context length is {context} tokens, however you \
+                             requested {sum} tokens ({tokens} in your prompt; {answer} for the \
+                             completion). Please reduce your prompt; or completion length."
+                        ),
+                    ),
+                    PromptPlace::Input => (
+                        "input",
+                        "Your input exceeds the context window of this model. Please adjust your \
+                         input and try again."
+                            .to_owned(),
+                    ),
+                    PromptPlace::Conversation => (
+                        field,
+                        format!(
+                            "input length and `max_tokens` exceed context limit: {tokens} + {answer} \
+                             > {context}, decrease input length or `max_tokens` and try again"
+                        ),
+                    ),
+                };
+                Self::bad_request(CODE, message).at(field.to_owned())
+            }
+            TooManyTokens::Answer {
+                place,
+                field,
+                model,
+                answer,
+                output,
+            } => {
+                let message = match place {
+                    PromptPlace::Conversation => format!(
+                        "max_tokens: {answer} > {output}, which is the maximum allowed number of \
+                         output tokens for {model}"
+                    ),
+                    PromptPlace::Messages
+                    | PromptPlace::Input
+                    | PromptPlace::Prompt
+                    | PromptPlace::Embedding => format!(
+                        "{field} is too large: {answer}. This model supports at most {output} \
+                         completion tokens, whereas you provided {answer}."
+                    ),
+                };
+                Self::bad_request("invalid_value", message).at(field.to_owned())
+            }
+        }
+    }
+}
+
 impl<I: Into<Self>> From<InferenceError<I>> for ApiError {
     fn from(error: InferenceError<I>) -> Self {
         match error {
             InferenceError::Model(error) => error.into(),
             InferenceError::Rate(error) => error.into(),
+            InferenceError::TooManyTokens(error) => error.into(),
             InferenceError::Invalid(error) => error.into(),
             InferenceError::Run(error) => error.into(),
         }

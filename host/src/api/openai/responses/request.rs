@@ -13,7 +13,7 @@ use crate::api::schema::{self, Rules};
 use crate::generation::OutputLimits;
 use crate::http::error::ApiError;
 use crate::http::json::describe;
-use crate::inference::{Places, TextCall};
+use crate::inference::{CacheUse, Places, PromptPlace, TextCall};
 use belljar_sandbox::wit::text::{self, JsonSchema, Message, Part, Prompt, ResponseFormat, Role};
 use belljar_sandbox::wit::types::{Parameter, Value as OptionValue};
 use serde::{Deserialize, Serialize};
@@ -361,6 +361,8 @@ impl ResponseRequest {
                 messages: places,
                 tool: "",
                 format: "text.format",
+                prompt: PromptPlace::Input,
+                max_tokens: "max_output_tokens",
                 ..Places::default()
             },
             limits: OutputLimits {
@@ -368,11 +370,14 @@ impl ResponseRequest {
                 stop: Vec::new(),
                 prompt_tokens_max: size.tokens_max(),
                 prompt_tokens_estimate: size.tokens_estimate(),
+                encoding: None,
             },
             prompt_tokens_estimate: size.tokens_estimate(),
             choices: 1,
             tokens_are_default,
             names_stop: false,
+            cache: CacheUse::Automatic,
+            few_tokens: Vec::new(),
             marks: marks(self.metadata, identifiers),
         };
         let style = OutputStyle {

@@ -26,6 +26,7 @@ impl Head {
             model,
             created,
             unique,
+            usage: _,
         } = answerer;
         let digest = model.digest.hex();
         Self {

@@ -14,7 +14,7 @@ use crate::api::texts::KeptRequest;
 use crate::generation::OutputLimits;
 use crate::http;
 use crate::http::error::ApiError;
-use crate::inference::{Mark, Places, TextCall};
+use crate::inference::{CacheUse, Mark, Places, TextCall};
 use belljar_sandbox::wit::text::{self, JsonSchema, ResponseFormat};
 use belljar_sandbox::wit::types::{Parameter, Value};
 use belljar_screen::FieldKind;
@@ -222,6 +222,11 @@ impl ChatRequest {
         not_empty("tools", self.tools.as_ref())?;
         not_empty("functions", self.functions.as_ref())?;
         let tokens_are_default = self.max_completion_tokens.is_none() && self.max_tokens.is_none();
+        let max_tokens_member = if self.max_completion_tokens.is_some() {
+            "max_completion_tokens"
+        } else {
+            "max_tokens"
+        };
         let max_tokens = max_tokens(self.max_completion_tokens, self.max_tokens, limits)?;
         let stop = stops(self.stop)?;
         let logprobs = self.logprobs.unwrap_or(false);
@@ -274,17 +279,23 @@ impl ChatRequest {
             stop,
             prompt_tokens_max: size.tokens_max(),
             prompt_tokens_estimate: size.tokens_estimate(),
+            encoding: None,
         };
         let call = TextCall {
             model: self.model,
             request,
             further_prompts: Vec::new(),
-            places: Places::default(),
+            places: Places {
+                max_tokens: max_tokens_member,
+                ..Places::default()
+            },
             limits,
             prompt_tokens_estimate: size.tokens_estimate(),
             choices,
             tokens_are_default,
             names_stop: false,
+            cache: CacheUse::Automatic,
+            few_tokens: Vec::new(),
             marks,
         };
         let style = ChatStyle {

@@ -7,7 +7,7 @@ use crate::api::check::{Plain, StringOrList, StringOrStrings, at_most, parameter
 use crate::api::prompt::PromptSize;
 use crate::generation::OutputLimits;
 use crate::http::error::ApiError;
-use crate::inference::{Places, TextCall};
+use crate::inference::{CacheUse, Places, PromptPlace, TextCall};
 use belljar_sandbox::wit::text::{self, Prompt, RawPrompt, ResponseFormat, ToolChoice};
 use serde::de::value::SeqAccessDeserializer;
 use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
@@ -294,12 +294,16 @@ impl CompletionRequest {
             model: self.model,
             request,
             further_prompts: prompts.collect(),
-            places: Places::default(),
+            places: Places {
+                prompt: PromptPlace::Prompt,
+                ..Places::default()
+            },
             limits: OutputLimits {
                 max_tokens,
                 stop,
                 prompt_tokens_max: largest(PromptSize::tokens_max).unwrap_or_default(),
                 prompt_tokens_estimate: largest(PromptSize::tokens_estimate).unwrap_or_default(),
+                encoding: None,
             },
             prompt_tokens_estimate: sizes
                 .iter()
@@ -308,6 +312,8 @@ impl CompletionRequest {
             choices: candidates,
             tokens_are_default,
             names_stop: false,
+            cache: CacheUse::Automatic,
+            few_tokens: Vec::new(),
             marks,
         };
         let count = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);

@@ -35,6 +35,7 @@ impl From<&TextUsage> for Usage {
             cached_tokens,
             completion_tokens,
             reasoning_tokens,
+            cache_written_tokens: _,
         } = *usage;
         Self {
             prompt_tokens,

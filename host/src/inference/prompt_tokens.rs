@@ -1,0 +1,336 @@
+//! The tokens of prompts, as the public APIs count them: the texts by their encoding, and around
+//! them what the APIs document or have been measured to add.
+
+use super::media_tokens::{audio_tokens, file_tokens, image_tokens};
+use belljar_sandbox::wit::text::{
+    Message, Part, Prompt, RawPrompt, Request, ResponseFormat, Role, Tool,
+};
+use belljar_tokens::Encoding;
+use serde_json::Value;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::LazyLock;
+
+/// Tokens around each message, and before the answer.
+const MESSAGE: u32 = 3;
+const ANSWER: u32 = 3;
+/// Tokens around a name.
+const NAME: u32 = 1;
+/// Tokens around a call of a tool.
+const CALL: u32 = 3;
+/// Tokens around the tools as a whole, the properties of one, and each of those.
+const TOOLS: u32 = 12;
+const PROPERTIES: u32 = 3;
+const PROPERTY: u32 = 3;
+const CHOICE: u32 = 3;
+
+/// Tokens from which on a prompt can be found in the cache, and the steps in which it is.
+pub(super) const CACHED_MIN: u32 = 1_024;
+pub(super) const CACHED_STEP: u32 = 128;
+
+/// What hashes of prompts begin with: nobody can make two prompts that have one.
+static SEED: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(0_u8));
+
+/// The tokens of one prompt.
+#[derive(Clone, Debug, Default)]
+pub struct PromptTokens {
+    /// How many there are.
+    pub(super) count: u32,
+    /// Hashes of its beginnings, of [`CACHED_MIN`] tokens and each [`CACHED_STEP`] more.
+    pub(super) beginnings: Vec<u64>,
+    /// How many tokens there are up to the end of the tools and of each message, and the hash of
+    /// those.
+    pub(super) ends: Vec<(u32, u64)>,
+}
+
+/// The tokens of a prompt with what goes with each prompt of its request.
+pub(super) fn prompt_tokens(
+    encoding: Encoding,
+    request: &Request,
+    prompt: &Prompt,
+) -> PromptTokens {
+    let mut counter = Counter::new(encoding);
+    counter.tools(&request.tools);
+    if let ResponseFormat::JsonSchema(format) = &request.response_format {
+        counter.text(&format.schema);
+    }
+    counter.end();
+    match prompt {
+        Prompt::Messages(messages) => {
+            for message in messages {
+                counter.message(message);
+                counter.end();
+            }
+            counter.marks(ANSWER);
+        }
+        Prompt::Text(RawPrompt { text, suffix }) => {
+            counter.text(text);
+            counter.text(suffix.as_deref().unwrap_or_default());
+        }
+        Prompt::Tokens(tokens) => tokens.iter().for_each(|token| counter.token(*token)),
+    }
+    counter.tokens
+}
+
+/// How many tokens a text is.
+pub(super) fn text_tokens(encoding: Encoding, text: &str) -> u32 {
+    saturating(encoding.count(text))
+}
+
+fn saturating(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+struct Counter {
+    encoding: Encoding,
+    hash: u64,
+    tokens: PromptTokens,
+}
+
+impl Counter {
+    fn new(encoding: Encoding) -> Self {
+        Self {
+            encoding,
+            hash: *SEED,
+            tokens: PromptTokens::default(),
+        }
+    }
+
+    fn token(&mut self, token: u32) {
+        // One step of the hash that the Rust compiler uses; it costs less than the token did.
+        let mixed = self.hash.rotate_left(5) ^ u64::from(token);
+        self.hash = mixed.wrapping_mul(0x517c_c1b7_2722_0a95);
+        let count = self.tokens.count.saturating_add(1);
+        self.tokens.count = count;
+        if count >= CACHED_MIN && count.is_multiple_of(CACHED_STEP) {
+            self.tokens.beginnings.push(self.hash);
+        }
+    }
+
+    /// Tokens that no text has.
+    fn marks(&mut self, count: u32) {
+        for _ in 0..count {
+            self.token(u32::MAX);
+        }
+    }
+
+    fn text(&mut self, text: &str) {
+        let encoding = self.encoding;
+        encoding.each(text, |token| self.token(token));
+    }
+
+    /// Something that can be found in the cache ends here.
+    fn end(&mut self) {
+        self.tokens.ends.push((self.tokens.count, self.hash));
+    }
+
+    fn message(&mut self, message: &Message) {
+        self.marks(MESSAGE);
+        self.text(match message.role {
+            Role::System => "system",
+            Role::Developer => "developer",
+            Role::User => "user",
+            Role::Assistant => "assistant",
+            Role::Tool => "tool",
+        });
+        if let Some(name) = &message.name {
+            self.text(name);
+            self.marks(NAME);
+        }
+        for part in &message.content {
+            match part {
+                Part::Text(text) | Part::Refusal(text) => self.text(text),
+                Part::Image(image) => self.marks(image_tokens(image)),
+                Part::Audio(source) => self.marks(audio_tokens(source)),
+                Part::File(file) => self.marks(file_tokens(self.encoding, file)),
+            }
+        }
+        for call in &message.tool_calls {
+            self.marks(CALL);
+            self.text(&call.name);
+            self.text(&call.arguments);
+        }
+    }
+
+    /// The declarations of tools, which the APIs write in a form of their own before the model
+    /// reads them.
+    fn tools(&mut self, tools: &[Tool]) {
+        if tools.is_empty() {
+            return;
+        }
+        let each = match self.encoding {
+            Encoding::O200kBase => 7,
+            Encoding::Cl100kBase => 10,
+        };
+        for tool in tools {
+            self.marks(each);
+            let description = tool.description.as_deref().unwrap_or_default();
+            self.line(&[&tool.name, description]);
+            let parameters = tool.parameters.as_deref().unwrap_or_default();
+            match serde_json::from_str(parameters) {
+                Ok(schema) => self.properties(&schema),
+                // Free forms of tools.
+                Err(_) => self.text(parameters),
+            }
+        }
+        self.marks(TOOLS);
+    }
+
+    /// The properties of an object, those of the objects in it included.
+    fn properties(&mut self, schema: &Value) {
+        let properties = schema.get("properties").and_then(Value::as_object);
+        if let Some(properties) = properties.filter(|properties| !properties.is_empty()) {
+            self.marks(PROPERTIES);
+            for (name, property) in properties {
+                match property.get("enum").and_then(Value::as_array) {
+                    Some(choices) => {
+                        for choice in choices {
+                            self.marks(CHOICE);
+                            match choice.as_str() {
+                                Some(choice) => self.text(choice),
+                                None => self.text(&choice.to_string()),
+                            }
+                        }
+                    }
+                    None => self.marks(PROPERTY),
+                }
+                let of = |member: &str| property.get(member).and_then(Value::as_str);
+                let kind = of("type").unwrap_or_default();
+                self.line(&[name, kind, of("description").unwrap_or_default()]);
+                self.properties(property);
+            }
+        }
+        if let Some(items) = schema.get("items") {
+            self.properties(items);
+        }
+    }
+
+    /// What is written in one line, without the full stop at its end.
+    fn line(&mut self, parts: &[&str]) {
+        let line = parts.join(":");
+        self.text(line.strip_suffix('.').unwrap_or(&line));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use belljar_sandbox::wit::text::{Sampling, ToolChoice};
+
+    fn message(role: Role, name: Option<&str>, text: &str) -> Message {
+        Message {
+            role,
+            name: name.map(str::to_owned),
+            content: vec![Part::Text(text.to_owned())],
+            tool_calls: Vec::new(),
+            tool_call_id: None,
+        }
+    }
+
+    fn count(encoding: Encoding, tools: Vec<Tool>, messages: Vec<Message>) -> PromptTokens {
+        let request = Request {
+            prompt: Prompt::Tokens(Vec::new()),
+            max_tokens: 1,
+            stop: Vec::new(),
+            sampling: Sampling {
+                temperature: None,
+                top_p: None,
+                top_k: None,
+                min_p: None,
+                frequency_penalty: None,
+                presence_penalty: None,
+                logit_bias: Vec::new(),
+                seed: None,
+                logprobs: None,
+            },
+            tools,
+            tool_choice: ToolChoice::Automatic,
+            parallel_tool_calls: true,
+            response_format: ResponseFormat::Text,
+            reasoning_effort: None,
+            choice: 0,
+            parameters: Vec::new(),
+        };
+        prompt_tokens(encoding, &request, &Prompt::Messages(messages))
+    }
+
+    /// The conversation and the figures of OpenAI's page on counting tokens.
+    #[test]
+    fn the_conversation_that_openai_documents_has_the_tokens_that_it_documents() {
+        let system = |name, text| message(Role::System, name, text);
+        let messages = vec![
+            system(
+                None,
+                "You are a helpful, pattern-following assistant that translates corporate jargon into plain English.",
+            ),
+            system(
+                Some("example_user"),
+                "New synergies will help drive top-line growth.",
+            ),
+            system(
+                Some("example_assistant"),
+                "Things working well together will increase revenue.",
+            ),
+            system(
+                Some("example_user"),
+                "Let's circle back when we have more bandwidth to touch base on opportunities for increased leverage.",
+            ),
+            system(
+                Some("example_assistant"),
+                "Let's talk later when we're less busy about how to do better.",
+            ),
+            message(
+                Role::User,
+                None,
+                "This late pivot means we don't have time to boil the ocean for the client deliverable.",
+            ),
+        ];
+        let tokens = |encoding| count(encoding, Vec::new(), messages.clone()).count;
+        assert_eq!(tokens(Encoding::Cl100kBase), 129);
+        assert_eq!(tokens(Encoding::O200kBase), 124);
+    }
+
+    /// The tool and the figures of the same page.
+    #[test]
+    fn the_tool_that_openai_documents_has_the_tokens_that_it_documents() {
+        let parameters = r#"{"type":"object","properties":{"location":{"type":"string","description":"The city and state, e.g. San Francisco, CA"},"unit":{"type":"string","description":"The unit of temperature to return","enum":["celsius","fahrenheit"]}},"required":["location"]}"#;
+        let tools = vec![Tool {
+            name: "get_current_weather".to_owned(),
+            description: Some("Get the current weather in a given location".to_owned()),
+            parameters: Some(parameters.to_owned()),
+            strict: false,
+        }];
+        let messages = vec![
+            message(
+                Role::System,
+                None,
+                "You are a helpful assistant that can answer to questions about the weather.",
+            ),
+            message(
+                Role::User,
+                None,
+                "What's the weather like in San Francisco?",
+            ),
+        ];
+        let tokens = |encoding| count(encoding, tools.clone(), messages.clone()).count;
+        assert_eq!(tokens(Encoding::Cl100kBase), 105);
+        assert_eq!(tokens(Encoding::O200kBase), 101);
+    }
+
+    #[test]
+    fn prompts_that_begin_alike_have_the_hashes_of_their_beginnings_in_common() {
+        let of = |end: &str| {
+            let long = "hello world ".repeat(1_000);
+            let messages = vec![message(Role::User, None, &format!("{long}{end}"))];
+            count(Encoding::O200kBase, Vec::new(), messages)
+        };
+        let (one, other) = (of("one"), of("two"));
+        assert!(one.count > 2_000);
+        assert_eq!(
+            one.beginnings.len(),
+            (one.count - CACHED_MIN) as usize / 128 + 1
+        );
+        assert_eq!(one.beginnings, other.beginnings);
+        assert_ne!(one.ends, other.ends);
+    }
+}
