@@ -9,10 +9,15 @@ use crate::random::Random;
 const WHOLE: u32 = 1024;
 /// The width at a temperature of 1, where nothing else is said.
 const USUAL_WIDTH: u32 = WHOLE / 2;
-/// How much of a deck stays out of the choice since it was dealt, in percent, and how much a
-/// penalty of 1 adds.
+/// How much of a deck stays out of the choice since it was dealt, in percent, and how much each
+/// part of a penalty adds.
 const REST: i32 = 50;
-const REST_BY_PENALTY: i32 = 10;
+const REST_BY_PENALTY: i32 = 2;
+/// The parts of a penalty of 1, and how many of them have all of their effect.
+const PENALTY: f32 = 8.0;
+const PENALTY_MAX: i32 = 16;
+/// How far back what was said is said again where penalties are below 0.
+const SAID_LATELY: usize = 3;
 /// The largest deck.
 pub(crate) const CARDS_MAX: usize = 32;
 
@@ -26,6 +31,8 @@ pub(crate) struct Choice {
     width: u32,
     /// In percent.
     rest: u32,
+    /// Above 0 where nothing is to be said again, below where it is to be.
+    penalty: i32,
 }
 
 /// Things to say, those that were said last at the end.
@@ -67,14 +74,15 @@ impl Choice {
             // Of a list of a few dozen, that many.
             width = width.min((top_k - 1).saturating_mul(WHOLE / 32));
         }
-        let penalty = |penalty: Option<f32>| penalty.map_or(0, |penalty| (penalty * 8.0) as i32);
-        let penalty = penalty(sampling.presence_penalty) + penalty(sampling.frequency_penalty);
-        let rest = REST + penalty * REST_BY_PENALTY / 8;
+        let parts = |penalty: Option<f32>| penalty.map_or(0, |penalty| (penalty * PENALTY) as i32);
+        let penalty = parts(sampling.presence_penalty) + parts(sampling.frequency_penalty);
+        let rest = REST + penalty * REST_BY_PENALTY;
         Self {
             random,
             order,
             width,
             rest: rest.clamp(0, 100) as u32,
+            penalty: penalty.clamp(-PENALTY_MAX, PENALTY_MAX),
         }
     }
 
@@ -86,6 +94,7 @@ impl Choice {
             order,
             width: USUAL_WIDTH,
             rest: REST as u32,
+            penalty: 0,
         }
     }
 
@@ -104,9 +113,25 @@ impl Choice {
         }
     }
 
+    /// Whether a sentence had better be another one, by whether it says what others have said.
+    pub(crate) fn puts_off(&mut self, says_again: bool) -> bool {
+        self.penalty != 0
+            && says_again == (self.penalty > 0)
+            && self.random.below(PENALTY_MAX as usize) < self.penalty.unsigned_abs() as usize
+    }
+
     /// The next card: one of the first of those that have not been dealt for long.
     pub(crate) fn deal(&mut self, deck: &mut Deck) -> usize {
         let count = u32::from(deck.count);
+        if self.penalty < 0 && self.width > 0 && self.puts_off(false) {
+            let back = 1 + self
+                .random
+                .below(SAID_LATELY.min(count as usize - 1).max(1));
+            let chosen =
+                (usize::from(deck.head) + count as usize - back % count as usize) % count as usize;
+            deck.cards.swap(deck.head.into(), chosen);
+            return deck.next();
+        }
         let rested = count - (count * self.rest / 100).min(count - 1);
         // In parts of a card, so that each step of the temperature counts.
         let span = WHOLE + (rested - 1) * self.width;

@@ -16,6 +16,8 @@ const RECENT_MAX: usize = 240;
 /// How often a sentence is made anew that has been said, and with how many beginnings.
 const TRIES: u32 = 32;
 const TEMPLATE_TRIES: u32 = 3;
+/// How often another sentence is taken because of what it says again.
+const SUBJECT_TRIES: u32 = 4;
 /// From how many sentences on an answer has an end of its own.
 const CLOSED_FROM: u32 = 3;
 
@@ -206,7 +208,7 @@ impl Prose {
         let start = out.len();
         for attempt in 0..TRIES * TEMPLATE_TRIES {
             if attempt % TRIES == 0 {
-                template = self.choice.deal(&mut self.templates);
+                template = self.template();
             }
             out.truncate(start);
             let Some(sentence) = self.voice.body.get(template) else {
@@ -219,6 +221,20 @@ impl Prose {
                 return;
             }
         }
+    }
+
+    /// Which sentence is next. Penalties keep the subject of all of them out, or in.
+    fn template(&mut self) -> usize {
+        let mut template = self.choice.deal(&mut self.templates);
+        for _ in 0..SUBJECT_TRIES {
+            let sentence = self.voice.body.get(template);
+            let names_subject = sentence.is_some_and(Sentence::names_subject);
+            if !self.choice.puts_off(names_subject) {
+                break;
+            }
+            template = self.choice.deal(&mut self.templates);
+        }
+        template
     }
 
     fn remember(&mut self, said: u32) {

@@ -92,6 +92,11 @@ impl Sentence {
         })
     }
 
+    /// Whether one of its places is for what an answer is about.
+    pub(crate) fn names_subject(&self) -> bool {
+        self.places().any(|(_, place)| place == b't')
+    }
+
     /// What stands behind the last of its places.
     pub(crate) fn end(&self) -> &'static str {
         let last = usize::from(self.count).checked_sub(1);

@@ -5,6 +5,7 @@ use belljar_guest::text::{
 use belljar_guest::{Parameter, Value};
 
 use super::*;
+use std::collections::BTreeSet;
 
 fn ask(text: &str) -> Request {
     Request {
@@ -240,7 +241,7 @@ fn thoughts_come_first_and_only_when_asked_for() {
     let cut = run(&request);
     assert_eq!(
         (cut.usage.2, cut.usage.1, cut.finish),
-        (5, 10, FinishReason::Length)
+        (2, 10, FinishReason::Length)
     );
 }
 
@@ -427,4 +428,69 @@ fn prompts_of_all_kinds_are_counted_and_answered() {
     request.prompt = Prompt::Tokens(vec![1, 2, 3, 4, 5]);
     assert_eq!(run(&request).usage.0, 5);
     assert!(!run(&request).text.is_empty());
+}
+
+/// How many different words the answers to many seeds have.
+fn words_over_seeds(change: impl Fn(&mut Request)) -> usize {
+    let mut seen = BTreeSet::new();
+    for seed in 0..30 {
+        let mut request = ask("Tell me about bell jars.");
+        request.max_tokens = 60;
+        request.sampling.seed = Some(seed);
+        change(&mut request);
+        let text = run(&request).text;
+        seen.extend(text.split_whitespace().map(String::from));
+    }
+    seen.len()
+}
+
+#[test]
+fn temperature_widens_what_is_said() {
+    let at =
+        |temperature| words_over_seeds(|request| request.sampling.temperature = Some(temperature));
+    let widths = [0.0, 0.2, 0.5, 1.0, 1.5, 2.0].map(at);
+    assert!(widths.is_sorted_by(|one, other| one < other), "{widths:?}");
+    // One text, whatever the seed.
+    assert!(widths[0] < 60, "{widths:?}");
+    let narrow = words_over_seeds(|request| request.sampling.top_p = Some(0.1));
+    assert!(narrow < words_over_seeds(|_| {}), "{narrow}");
+}
+
+/// How many words come twice in long answers, of a thousand.
+fn repeated(change: impl Fn(&mut Request)) -> usize {
+    let (mut all, mut different) = (0, 0);
+    for seed in 0..20 {
+        let mut request = ask("Tell me about bell jars.");
+        request.max_tokens = 150;
+        request.sampling.seed = Some(seed);
+        let endless = Value::Boolean(true);
+        request.parameters = vec![Parameter {
+            name: "ignore_eos".into(),
+            value: endless,
+        }];
+        change(&mut request);
+        let text = run(&request).text;
+        let words: Vec<&str> = text.split_whitespace().collect();
+        all += words.len();
+        different += words.iter().collect::<BTreeSet<_>>().len();
+    }
+    1000 - different * 1000 / all
+}
+
+#[test]
+fn penalties_put_off_what_was_said() {
+    for kind in 0..2 {
+        let at = |penalty| {
+            repeated(|request| {
+                let sampling = &mut request.sampling;
+                if kind == 0 {
+                    sampling.presence_penalty = Some(penalty);
+                } else {
+                    sampling.frequency_penalty = Some(penalty);
+                }
+            })
+        };
+        let shares = [-2.0, -1.0, 0.0, 1.0, 2.0].map(at);
+        assert!(shares.is_sorted_by(|one, other| one > other), "{shares:?}");
+    }
 }
