@@ -5,13 +5,14 @@
 //! behind the value: a quote, a separator, a bracket that nothing opened. Where nobody talks, in
 //! identifiers and headers, nobody writes whole commands either, so there this is not asked.
 
+mod record;
 mod shell;
 mod snippet;
 
 use crate::features::Feature;
 use crate::lexicon::{Classes, word, words};
 use crate::reader::Tokens;
-use crate::token::Token;
+use crate::token::{Kind, Token};
 
 /// What a text begins as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,8 +37,14 @@ pub(crate) enum Beginning {
     Filter,
     /// Elements of a page, written as in a manual.
     Element,
+    /// Elements that ask something when they are clicked: `onclick="alert('Hello')"`.
+    Button,
     /// One call of a dialogue with a constant.
     Dialogue,
+    /// A program that works on the page it is in: `document.querySelector("a")…`.
+    PageProgram,
+    /// Lines of a log, an error, a difference, a table.
+    Record,
 }
 
 /// What a command line is made of.
@@ -59,10 +66,19 @@ const OF_COMMAND_LINES: &[Feature] = &[
     Feature::CommandPing,
     Feature::SqlWeakCondition,
     Feature::SqlQuoteOperator,
+    Feature::LdapAttribute,
+    Feature::LdapBare,
+    Feature::LdapBreak,
+    Feature::LdapOperator,
+    Feature::LdapStar,
 ];
 
 /// What a command line that shows a file is made of.
 const OF_READINGS: &[Feature] = &[
+    Feature::CommandSeparated,
+    Feature::CommandSeparatedWord,
+    Feature::CommandLeading,
+    Feature::CommandShort,
     Feature::CommandPrompt,
     Feature::CommandProgramPath,
     Feature::CommandReads,
@@ -101,6 +117,8 @@ const OF_SCRIPTS: &[Feature] = &[
     Feature::CommandRedirect,
     Feature::CommandBackground,
     Feature::CommandRuns,
+    Feature::CommandWindows,
+    Feature::CommandWindowsFor,
     Feature::SqlWeakCondition,
     Feature::SqlQuoteOperator,
 ];
@@ -115,10 +133,40 @@ const OF_PROGRAMS: &[Feature] = &[
     Feature::SqlWeakCondition,
     Feature::SqlQuoteOperator,
     Feature::SqlLogicEnd,
+    Feature::SqlProcedure,
+    Feature::SqlStacked,
+    Feature::SqlStatement,
+    Feature::SqlVerbObject,
+    Feature::SqlFunctionCall,
+    Feature::SqlDense,
+    Feature::SqlDocument,
+    Feature::ScriptCall,
+    Feature::LdapAttribute,
+    Feature::LdapBreak,
+    Feature::LdapOperator,
+    // `function f() {`.
+    Feature::CommandFunction,
+];
+
+/// What programs that work on a page are made of.
+const OF_PAGE_PROGRAMS: &[Feature] = &[
+    Feature::CommandSeparated,
+    Feature::CommandSeparatedWord,
+    Feature::CommandBackground,
+    Feature::ScriptCall,
+    Feature::ScriptProof,
+    Feature::ScriptObject,
+    Feature::ScriptHandlerBreak,
+    Feature::ScriptQuoteCall,
 ];
 
 /// What programs that use a library are made of besides.
 const OF_LIBRARIES: &[Feature] = &[
+    Feature::SqlProcedure,
+    Feature::SqlStacked,
+    Feature::SqlStatement,
+    Feature::SqlFunctionCall,
+    Feature::ScriptCall,
     Feature::CommandCodeCall,
     Feature::CommandSeparated,
     Feature::CommandSeparatedWord,
@@ -145,6 +193,9 @@ const OF_STATEMENTS: &[Feature] = &[
     Feature::SqlVariable,
     Feature::SqlWhoami,
     Feature::CommandBackground,
+    // `'O''Brien'`.
+    Feature::CommandSplit,
+    Feature::SqlTautology,
 ];
 
 /// What a lone clause is made of.
@@ -164,6 +215,21 @@ const OF_ELEMENTS: &[Feature] = &[
     Feature::ScriptAttribute,
     Feature::ScriptMarkup,
     Feature::ScriptOpenTag,
+    Feature::ScriptOddTag,
+    Feature::XxeExternal,
+    Feature::XxeLeading,
+];
+
+/// What elements that ask something are made of.
+const OF_BUTTONS: &[Feature] = &[
+    Feature::ScriptTag,
+    Feature::ScriptRiskyTag,
+    Feature::ScriptLeadingTag,
+    Feature::ScriptAttribute,
+    Feature::ScriptMarkup,
+    Feature::ScriptHandler,
+    Feature::ScriptCall,
+    Feature::ScriptProof,
 ];
 
 /// What a call of a dialogue is made of.
@@ -189,10 +255,25 @@ impl Beginning {
         if is_script(cx.head()) {
             return Some(Self::Script);
         }
+        if record::is_record(cx.text) {
+            return Some(Self::Record);
+        }
+        if is_page_program(cx.head()) {
+            return Some(Self::PageProgram);
+        }
+        // `with open(…) as f:` is no clause of SQL.
+        if is_context(cx.head()) {
+            return Some(Self::Program);
+        }
         // `truncate` is a verb and a program: what stands behind it says which.
-        let is_statement = is_statement(cx.head());
-        let has_object = |next: &Token| next.has(Classes::SQL_OBJECT);
-        if is_statement && cx.head().get(1).is_some_and(has_object) {
+        let remarks = cx
+            .head()
+            .iter()
+            .take_while(|token| token.kind == Kind::Comment);
+        let behind_remarks = cx.head().get(remarks.count()..).unwrap_or_default();
+        let is_statement = is_statement(behind_remarks);
+        let has_object = |next: &Token| next.has(Classes::SQL_OBJECT) || next.is(b'@');
+        if is_statement && behind_remarks.get(1).is_some_and(has_object) {
             return Some(Self::Statement);
         }
         if let Some(line) = shell::command_line(cx) {
@@ -213,8 +294,8 @@ impl Beginning {
         if is_filter(cx.text) {
             return Some(Self::Filter);
         }
-        if snippet::is_element(cx.text) {
-            return Some(Self::Element);
+        if let Some(element) = snippet::element(cx.text) {
+            return Some(element);
         }
         snippet::is_dialogue(cx.text).then_some(Self::Dialogue)
     }
@@ -232,13 +313,57 @@ impl Beginning {
             Self::Clause => OF_CLAUSES,
             Self::Filter => OF_FILTERS,
             Self::Element => OF_ELEMENTS,
+            Self::Button => OF_BUTTONS,
             Self::Dialogue => OF_DIALOGUES,
+            Self::PageProgram => OF_PAGE_PROGRAMS,
+            Self::Record => Feature::ALL,
         }
     }
 }
 
+/// `#!/bin/sh`, `@echo off`, `my @files = …`.
 fn is_script(tokens: &[Token]) -> bool {
-    matches!(tokens, [hash, bang, ..] if hash.is(b'#') && hash.start == 0 && bang.is(b'!'))
+    match tokens {
+        [hash, bang, ..] if hash.is(b'#') => hash.start == 0 && bang.is(b'!'),
+        [at, echo, off, ..] if at.is(b'@') => echo.reads(word!("echo")) && off.reads(word!("off")),
+        [declares, sign, name, ..] if declares.reads_any(words!["my", "our"]) => {
+            sign.is_any(b"$@%") && sign.is_spaced() && name.is_word() && !name.is_spaced()
+        }
+        [puts, tick, ..] => puts.reads(word!("puts")) && tick.is(b'`'),
+        _ => false,
+    }
+}
+
+/// `document.querySelector(…)`, `localStorage.setItem(…)`.
+fn is_page_program(tokens: &[Token]) -> bool {
+    // `setTimeout(() => …)`: with a function, and no text that is run.
+    if let [waits, open, function, ..] = tokens
+        && waits.reads_any(words!["settimeout", "setinterval"])
+        && open.is(b'(')
+    {
+        return (open.length() == 2 || function.is(b'(')) || function.reads(word!("function"));
+    }
+    let [object, dot, member, open, ..] = tokens else {
+        return false;
+    };
+    let looks_up = object.reads(word!("document"))
+        && member.reads_any(words![
+            "queryselector",
+            "queryselectorall",
+            "getelementbyid",
+            "getelementsbyclassname",
+            "getelementsbytagname",
+            "addeventlistener"
+        ]);
+    let listens = object.reads(word!("window")) && member.reads(word!("addeventlistener"));
+    let keeps = object.reads_any(words!["localstorage", "sessionstorage", "console"]) || listens;
+    dot.is(b'.') && !dot.is_spaced() && (looks_up || keeps) && open.is(b'(') && !open.is_spaced()
+}
+
+/// `with open("a.txt") as f:`.
+fn is_context(tokens: &[Token]) -> bool {
+    matches!(tokens, [with, call, open, ..] if with.reads(word!("with"))
+        && call.is_word() && open.is(b'(') && !open.is_spaced())
 }
 
 /// `int main(void) {`, `let x = 1`, `for (…`, `#include <x>`.
@@ -280,16 +405,48 @@ fn is_program(tokens: &[Token]) -> bool {
     match tokens {
         [hash, include, ..] if hash.is(b'#') => include.reads(word!("include")),
         [word, open, ..] if word.reads_any(words!["for", "while", "switch"]) => open.is(b'('),
+        // `[x for x in rows if x or y]`.
+        [open, name, each, ..] if open.is_any(b"[{(") => name.is_word() && each.reads(word!("for")),
+        // `db.users.find({…})`, without a text that is run.
+        [db, dot, name, ..] if db.reads(word!("db")) && dot.is(b'.') && !dot.is_spaced() => {
+            name.is_word() && !name.is_spaced() && !tokens.iter().any(|it| it.reads(word!("where")))
+        }
+        // `new File(…)`. Not what runs a text or loads it.
+        [new, name, open, ..] if new.reads(word!("new")) => {
+            name.is_word() && open.is(b'(') && !name.reads_any(words!["function", "image"])
+        }
+        [name, equals, ..] if is_assignment(name, equals, tokens) => true,
         [word, name, ..] => word.reads_any(declares) && name.is_word() && name.is_spaced(),
         _ => false,
     }
 }
 
-/// `os.system(…)`, `subprocess.run(…)`, `import os; …`.
+/// `query = f"…"`, `rows = db.query(…)`: spaces around one sign, and a value behind it.
+fn is_assignment(name: &Token, equals: &Token, tokens: &[Token]) -> bool {
+    let value = |value: &Token| value.is_word() || value.is_quote() || value.is_any(b"[{$");
+    name.is_word()
+        && equals.is(b'=')
+        && equals.length() == 1
+        && equals.is_spaced()
+        && matches!(tokens, [_, _, next, behind, ..] if next.is_spaced() && value(next)
+            && (next.is_quote() || behind.is_any(b".(\"'{[") && !behind.is_spaced()))
+}
+
+/// `os.system(…)`, `subprocess.run(…)`, `import os; …`, `const { exec } = require(…)`.
 fn is_library(tokens: &[Token]) -> bool {
     let modules = words!["os", "subprocess", "shutil", "sys"];
+    let declares = words!["const", "let", "var"];
     match tokens {
         [import, module, ..] if import.reads(word!("import")) => module.reads_any(modules),
+        [from, module, import, ..] if from.reads(word!("from")) => {
+            module.is_word() && import.reads(word!("import"))
+        }
+        [declares_it, open, name, ..] if declares_it.reads_any(declares) && open.is_any(b"{[") => {
+            name.is_word()
+        }
+        [declares_it, name, equals, require, ..] if declares_it.reads_any(declares) => {
+            name.is_word() && equals.is(b'=') && require.reads(word!("require"))
+        }
         [module, dot, ..] => module.reads_any(modules) && dot.is(b'.') && !dot.is_spaced(),
         _ => false,
     }
@@ -304,7 +461,8 @@ fn is_statement(tokens: &[Token]) -> bool {
         || first.reads_any(words![
             "with", "explain", "show", "describe", "analyze", "values"
         ]);
-    let begins = first.reads(word!("begin")) && next.is(b';');
+    let begins = (first.reads(word!("begin")) && next.is(b';'))
+        || (first.reads(word!("declare")) && next.is(b'@'));
     (verb && next.is_spaced() && !next.is_any(b";|&'\"")) || begins
 }
 
@@ -317,7 +475,7 @@ fn is_clause(cx: &Tokens<'_>) -> bool {
         && cx
             .head()
             .iter()
-            .all(|token| token.is_word() || (ordered && token.is_number()))
+            .all(|token| token.is_word() || (ordered && (token.is_number() || token.is(b','))))
 }
 
 /// `(&(cn=a*)(mail=*))`: the first bracket closes at the end.

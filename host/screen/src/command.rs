@@ -347,7 +347,7 @@ impl Scan<'_, '_> {
             .take_while(|next| !next.is_spaced())
             .filter(|next| next.is(b'/'))
             .count();
-        let url = rest.iter().any(|next| next.is_any(b"=:&"));
+        let url = rest.iter().any(|next| next.is_any(b"=:&>@"));
         self.found.add_if(
             wild > 0 && steps > 0 && !url && token.length() == 1,
             Feature::CommandGlob,

@@ -291,12 +291,17 @@ impl Scan<'_, '_> {
         }
         let scheme = token.has(Classes::SCRIPT_SCHEME)
             && next.is_some_and(|next| next.is(b':'))
-            && rest.len() >= 2;
+            && rest.len() >= 2
+            && !self.is_void(rest);
         let data = token.reads(word!("data"))
             && next.is_some_and(|next| next.is(b':') && !next.is_spaced())
             && rest.get(1).is_some_and(|next| {
                 next.reads_any(words!["text", "image", "application"]) || next.is(b',')
-            });
+            })
+            // What no browser runs.
+            && !rest
+                .get(3)
+                .is_some_and(|form| form.reads_any(words!["plain", "csv", "png", "jpeg", "webp"]));
         self.found.add_if(scheme || data, Feature::ScriptUrl, at);
         self.found.add_if(
             (scheme || data) && before.is_none(),
@@ -325,6 +330,12 @@ impl Scan<'_, '_> {
         let xss = token.reads_any(PROOFS);
         self.found
             .add_if(xss && self.state.tags > 0, Feature::ScriptProof, at);
+    }
+
+    /// `javascript:void(0)`: a link that leads nowhere.
+    fn is_void(&self, rest: &[Token]) -> bool {
+        matches!(rest, [_, void, open, zero, close, ..] if void.reads(word!("void"))
+            && open.is(b'(') && self.cx.word(zero) == "0" && close.is(b')'))
     }
 
     fn attribute(&mut self, token: &Token, rest: &[Token]) {

@@ -426,7 +426,12 @@ impl Scan<'_, '_> {
             [next, ..] if token.reads(word!("procedure")) || token.reads(word!("exec")) => {
                 let analyse = next.reads(word!("analyse"));
                 self.found.add_if(analyse, Feature::SqlError, at);
-                let stored = next.is_word() && self.cx.word(next).get(2..3) == Some("_");
+                // `sp_help`, `sp_who`: what tells about a server.
+                let name = self.cx.word(next);
+                let tells = ["sp_help", "sp_who"]
+                    .iter()
+                    .any(|tells| name.starts_with(tells));
+                let stored = next.is_word() && name.get(2..3) == Some("_") && !tells;
                 self.found
                     .add_if(stored || next.is(b'('), Feature::SqlProcedure, at);
             }
@@ -470,17 +475,19 @@ impl Scan<'_, '_> {
         let tokens = &self.cx.tokens;
         let Some(last) = tokens.last() else { return };
         let before = tokens.len().checked_sub(2).and_then(|at| tokens.get(at));
-        let sign = is_comment_sign(last)
+        let third = tokens.len().checked_sub(3).and_then(|at| tokens.get(at));
+        // `C#` is a language, `*/*` any type.
+        let name = last.is(b'#')
+            && !last.is_spaced()
+            && before.is_some_and(|before| before.is_word() && before.length() == 1);
+        let any_type = last.is(b'*') && third.is_some_and(|third| third.is(b'*'));
+        let sign = (is_comment_sign(last) && !name)
             || last.kind == Kind::Comment
-            || (last.is(b'*') && before.is_some_and(|before| before.is(b'/')))
+            || (last.is(b'*') && !any_type && before.is_some_and(|before| before.is(b'/')))
             || (last.is_any(b"-+") && before.is_some_and(is_comment_sign))
             || (last.is_word()
                 && before.is_some_and(|before| before.is(b'-') && before.length() == 1)
-                && tokens
-                    .len()
-                    .checked_sub(3)
-                    .and_then(|at| tokens.get(at))
-                    .is_some_and(is_comment_sign));
+                && third.is_some_and(is_comment_sign));
         self.found
             .add_if(sign && tokens.len() > 1, Feature::SqlCommentEnd, last.start);
         let context = self.cx.context;

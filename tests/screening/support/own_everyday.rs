@@ -16,6 +16,7 @@ pub(crate) fn families() -> Vec<(&'static str, Vec<String>)> {
         ("commands", commands()),
         ("queries", queries()),
         ("programs", family(PROGRAMS)),
+        ("calls", calls()),
         ("markup", family(MARKUP)),
         ("places", family(PLACES)),
         ("data", family(DATA)),
@@ -246,6 +247,27 @@ group by 2
 ORDER BY 2 DESC"#,
     ));
     texts
+}
+
+/// Calls that pages and programs make all day, and that attacks make too.
+fn calls() -> Vec<String> {
+    fill(
+        &["@", "@;"],
+        &[
+            "fetch(\"/api/items\")",
+            "open(\"notes.txt\")",
+            "open('a.csv', 'w')",
+            "eval(input())",
+            "import('./lazy.js')",
+            "setInterval(tick, 1000)",
+            "setTimeout(done, 50)",
+            "out.write(line)",
+            "db.execScript(sql)",
+            "console.table(rows)",
+            "function(a, b) { return a - b; }",
+            "rows.map(function (r) { return r.id })",
+        ],
+    )
 }
 
 const PROGRAMS: &str = r#"print("hi")

@@ -18,6 +18,9 @@ const READERS: &[lexicon::WordHash] = words![
     "vim", "stat", "file", "type", "sudo", "nl", "tac",
 ];
 
+/// Programs that show less of what they are given.
+const FILTERS: &[lexicon::WordHash] = words!["uniq", "tr", "sed", "column", "jq", "rev", "fold"];
+
 /// What the text begins as, if it is one of these:
 ///
 /// `git commit -m x`, `ls; pwd`, `./run.sh --fast`, `/usr/bin/env python3`, `$ ls -l`,
@@ -49,10 +52,21 @@ fn is_reading(cx: &Tokens<'_>, tokens: &[Token]) -> bool {
     let Some((first, rest)) = tokens.split_first() else {
         return false;
     };
+    // `cat /etc/passwd | cut -d: -f1`: what it shows goes through what shows less of it.
+    let filtered = |token: &Token, next: &Token| {
+        token.is(b'|')
+            && token.length() == 1
+            && (next.reads_any(READERS) || next.reads_any(FILTERS))
+    };
     first.reads_any(READERS)
         && cx.is_short(READING_TOKENS_MAX)
         && !rest.iter().any(Token::begins_line)
-        && !tokens.iter().any(|token| token.is_any(b";&|<>`?*["))
+        && !tokens.iter().any(|token| token.is_any(b";&<>`?*["))
+        && !tokens.last().is_some_and(|last| last.is(b'|'))
+        && tokens
+            .iter()
+            .zip(rest)
+            .all(|(token, next)| !token.is(b'|') || filtered(token, next))
         // `awk '{print $1}'` names a column, `$(…)` and `${…}` run or cut something.
         && !tokens
             .iter()
@@ -75,6 +89,9 @@ fn is_line(cx: &Tokens<'_>, tokens: &[Token]) -> bool {
     if !word.is_word() {
         return false;
     }
+    if is_assigned(rest) || has_option(rest) {
+        return true;
+    }
     let program = word.has(lexicon::COMMAND.or(Classes::RUNS))
         || word.reads_any(words!["while", "until", "case", "cd"])
         || is_cmdlet(cx.word(word));
@@ -92,6 +109,31 @@ fn is_line(cx: &Tokens<'_>, tokens: &[Token]) -> bool {
         .is_some_and(|next| next.is_spaced() && !next.begins_line() && is_argument(next));
     let value = word.reads_any(VALUES);
     program && !batch && (argument || piped || (!value && goes_on(rest)))
+}
+
+/// `NOW=$(date +%s)`: a variable that takes what a command says.
+fn is_assigned(rest: &[Token]) -> bool {
+    matches!(rest, [equals, dollar, open, ..] if equals.is(b'=') && equals.length() == 1
+        && !equals.is_spaced() && dollar.is(b'$') && !dollar.is_spaced() && open.is(b'('))
+}
+
+/// `redis-cli --scan`, `flutter run -d chrome`: a program, known or not, with an option.
+fn has_option(rest: &[Token]) -> bool {
+    const WORDS_MAX: usize = 4;
+    let named = rest
+        .iter()
+        .take(WORDS_MAX)
+        .take_while(|next| {
+            (next.is_word() && !next.begins_line())
+                || (next.is(b'-') && next.length() == 1 && !next.is_spaced())
+        })
+        .count();
+    matches!(rest.get(named..), Some([dash, name, ..]) if dash.is(b'-')
+        && dash.length() <= 2
+        && dash.is_spaced()
+        && !dash.begins_line()
+        && name.is_word()
+        && !name.is_spaced())
 }
 
 /// What follows a program on its line and belongs to it.
@@ -157,6 +199,10 @@ fn behind_prompt(tokens: &[Token]) -> Option<&[Token]> {
 /// `0 3 * * *`: five fields of a table of cron.
 fn is_schedule(tokens: &[Token]) -> bool {
     const FIELDS: usize = 5;
+    let times = words!["reboot", "hourly", "daily", "weekly", "monthly", "yearly"];
+    if matches!(tokens, [at, time, ..] if at.is(b'@') && time.reads_any(times)) {
+        return true;
+    }
     let fields = tokens
         .iter()
         .take_while(|field| {

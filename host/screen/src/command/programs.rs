@@ -110,8 +110,12 @@ impl Scan<'_, '_> {
             let calls = rest
                 .iter()
                 .any(|next| next.reads_any(CALLS) || next.is(b'`'));
+            // `-ExecutionPolicy Bypass -File setup.ps1` is how a script of one's own is run.
+            let file = rest.iter().any(|next| next.reads(word!("file")));
             let hides = token.reads_any(words!["powershell", "pwsh"])
-                && rest.iter().any(|next| next.reads_any(HIDING));
+                && rest
+                    .iter()
+                    .any(|next| next.reads_any(HIDING) && !(file && next.reads(word!("bypass"))));
             self.found.add_if(
                 talks || hides || (code && calls),
                 Feature::CommandShellCode,
@@ -189,7 +193,9 @@ impl Scan<'_, '_> {
                     "start"
                 ])
             });
-        let start = before.is_none_or(|before| !before.is_word());
+        // `schtasks /query`: a switch is no program.
+        let start = before
+            .is_none_or(|before| !before.is_word() && (!before.is(b'/') || token.is_spaced()));
         self.found.add_if(
             // With switches and alone it is a line of everyday use.
             start && (hive || account || (before.is_some() && (switch || drive))),

@@ -43,9 +43,7 @@ pub(super) const FILES: &[WordHash] = words![
     "lo_import",
     "lo_export",
     "pg_read_file",
-    "openrowset",
-    "dumpfile",
-    "outfile"
+    "openrowset"
 ];
 
 /// Run commands.
