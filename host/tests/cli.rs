@@ -185,6 +185,16 @@ fn a_text_model_is_run_as_the_server_would() {
     assert_eq!(streamed, format!("{text}\n"));
     let vectors = home.json(&["run", folder, "--input", r#"{"input":"hi"}"#]);
     assert_eq!(vectors["object"], "list");
+    let ranked = home.json(&[
+        "run",
+        folder,
+        "--input",
+        r#"{"query":"the sea","documents":["tax law","the blue sea"],"top_n":1}"#,
+    ]);
+    assert_eq!(ranked["results"][0]["index"], 1, "{ranked}");
+    let pair = r#"{"text_1":"the sea","text_2":["the sea","tax law"]}"#;
+    let scored = home.json(&["run", folder, "--input", pair]);
+    assert_eq!(scored["data"].as_array().unwrap().len(), 2, "{scored}");
     let told = home.fails(1, &["run", folder, "--input", &chat(r#","nonsense":1"#)]);
     assert_eq!(
         told,

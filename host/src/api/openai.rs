@@ -10,6 +10,7 @@ mod moderations;
 mod objects;
 mod ranking;
 mod responses;
+mod sound;
 mod stored_chats;
 pub(crate) mod wire;
 

@@ -16,7 +16,6 @@ use axum::response::{IntoResponse as _, Response};
 use http::{HeaderName, HeaderValue};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -51,8 +50,8 @@ pub(crate) struct Answerer<'m> {
 pub(crate) struct KeptRequest {
     /// What the caller said, as a list in JSON.
     pub(crate) input: String,
-    /// What the caller labelled it with.
-    pub(crate) metadata: BTreeMap<String, String>,
+    /// What the answer is kept with, as an object in JSON.
+    pub(crate) options: String,
 }
 
 /// Keeps one answer.
@@ -60,6 +59,8 @@ struct Keeper {
     stored: StoredObjects,
     owner: Owner,
     request: KeptRequest,
+    /// The request's id.
+    asked: String,
 }
 
 impl Keeper {
@@ -70,15 +71,16 @@ impl Keeper {
             id: String,
         }
         let unwritten = |_| ApiError::internal("an answer to be kept cannot be written");
-        let KeptRequest { input, metadata } = self.request;
+        let KeptRequest { input, options } = self.request;
         // As text: a tree of it would have other numbers where they are short ones.
         let body = serde_json::to_string(answer).map_err(unwritten)?;
         let Named { id } = serde_json::from_str(&body).map_err(unwritten)?;
-        let metadata = serde_json::to_string(&metadata).map_err(unwritten)?;
         let members = body.strip_suffix('}').unwrap_or(&body);
+        let options = options.strip_prefix('{').unwrap_or("}");
+        let asked = self.asked;
         let record = Record {
             id,
-            body: format!("{members},\"metadata\":{metadata}}}"),
+            body: format!("{members},\"request_id\":\"{asked}\",{options}"),
             input,
             previous: None,
         };
@@ -113,8 +115,27 @@ pub(crate) trait TextApi: Sized + Send + 'static {
         None
     }
 
+    /// About how many bytes an answer has besides its texts.
+    fn bytes_out(_style: &Self::Style) -> usize {
+        0
+    }
+
     /// The writer of the stream.
     fn events(answerer: Answerer<'_>, style: Self::Style) -> Self::Events;
+}
+
+/// Answers to the largest body there may be: each has a copy of the request to itself.
+const LARGE_COPIES_MAX: u64 = 16;
+
+/// Refuses more answers than there is room for beside a body of so many bytes.
+fn check_copies(answers: u32, bytes: usize, body_bytes_max: u64) -> Result<(), ApiError> {
+    let bytes = u64::try_from(bytes).unwrap_or(u64::MAX).max(1);
+    let most = body_bytes_max.saturating_mul(LARGE_COPIES_MAX) / bytes;
+    if u64::from(answers) > most {
+        let message = format!("expected at most {most} for a request of {bytes} bytes");
+        return Err(ApiError::invalid_argument("n", message));
+    }
+    Ok(())
 }
 
 /// Answers one request, whose body had so many bytes.
@@ -133,16 +154,19 @@ pub(crate) async fn create<A: TextApi>(
         let (state, context) = (state.clone(), context.clone());
         move || {
             let read = request.read(state.config())?;
+            check_copies(read.call.choices, bytes, state.config().body_bytes_max)?;
             let call = state.inference().prepare(&context, read.call)?;
             Ok::<_, ApiError>((call, read.style, read.is_stream, read.note))
         }
     };
     let (call, mut style, is_stream, note) = workers::run(bytes, prepare).await?;
+    let bytes_out = A::bytes_out(&style);
     let kept = A::kept(&mut style).filter(|_| state.stored().is_on());
     let keeper = kept.map(|request| Keeper {
         stored: state.stored().clone(),
         owner: Owner::of(&caller.caller),
         request,
+        asked: context.id().to_string(),
     });
     let named = |error: InferenceError| ApiError::from(error).naming(A::place);
     let created = state.clock().now();
@@ -185,15 +209,18 @@ pub(crate) async fn create<A: TextApi>(
     } else {
         let text = inference.generate(&caller, call, admission, &context, since);
         let text = text.await.map_err(named)?;
-        let model = text.model.clone();
-        let answerer = Answerer {
-            asked,
-            model: &model,
-            created,
-            unique,
-            usage: text.usage,
+        let write = move || {
+            let model = text.model.clone();
+            let answerer = Answerer {
+                asked,
+                model: &model,
+                created,
+                unique,
+                usage: text.usage,
+            };
+            A::answer(answerer, text, style)
         };
-        let answer = A::answer(answerer, text, style);
+        let answer = workers::run(bytes_out, write).await;
         if let Some(keeper) = keeper {
             keeper.keep(&answer).await?;
         }

@@ -17,7 +17,8 @@ use super::bundles::size;
 use super::ephemeral_server::{self, EphemeralServer};
 use super::{Failure, SettingArgs, block_on, output};
 use crate::api::openai::wire::{
-    ChatRequest, CompletionRequest, EmbeddingsRequest, Sifted, write_embeddings,
+    ChatRequest, CompletionRequest, EmbeddingsRequest, Moderation, ModerationRequest,
+    RerankRequest, Reranking, ScoreList, ScoreRequest, Sifted, write_embeddings,
 };
 use crate::api::tensors::infer;
 use crate::api::texts::{Answerer, TextApi};
@@ -113,6 +114,9 @@ enum Call {
     Chat(Value),
     Completion(Value),
     Embeddings(Value),
+    Moderation(Value),
+    Rerank(Value),
+    Score(Value),
     Tensors(Value),
 }
 
@@ -129,6 +133,9 @@ impl Question {
             Self::Prompt(text) if can.has(Capability::Embeddings) => {
                 Call::Embeddings(json!({"model": model, "input": text}))
             }
+            Self::Prompt(text) if can.has(Capability::Moderation) => {
+                Call::Moderation(json!({"model": model, "input": text}))
+            }
             Self::Prompt(_) => {
                 bail!(
                     "{model} takes no text: it has {}; use --input",
@@ -141,6 +148,15 @@ impl Question {
             }
             Self::Json(json) if json.get("input").is_some() && can.has(Capability::Embeddings) => {
                 Call::Embeddings(naming(json, model))
+            }
+            Self::Json(json) if json.get("input").is_some() && can.has(Capability::Moderation) => {
+                Call::Moderation(naming(json, model))
+            }
+            Self::Json(json) if json.get("query").is_some() && can.has(Capability::Ranking) => {
+                Call::Rerank(naming(json, model))
+            }
+            Self::Json(json) if json.get("text_1").is_some() && can.has(Capability::Ranking) => {
+                Call::Score(naming(json, model))
             }
             Self::Json(json) if can.has(Capability::Tensors) && json.get("inputs").is_some() => {
                 Call::Tensors(naming(json, model))
@@ -194,6 +210,9 @@ async fn ask(run: Run<'_>, status: &VersionStatus, question: Question) -> Result
             run.texts::<Sifted<CompletionRequest>>(route, &body).await
         }
         Call::Embeddings(body) => run.embeddings(&body).await,
+        Call::Moderation(body) => run.moderation(&body).await,
+        Call::Rerank(body) => run.rerank(&body).await,
+        Call::Score(body) => run.score(&body).await,
         Call::Tensors(body) => run.tensors(&body).await,
     }
 }
@@ -249,9 +268,7 @@ impl<'a> Run<'a> {
     }
 
     async fn embeddings(self, body: &Value) -> Result<()> {
-        let wire: Sifted<EmbeddingsRequest> = self.read(body)?;
-        let sorted = wire.settle(self.app.http_config().input.unknown_members);
-        let (wire, _) = sorted.map_err(refusal)?;
+        let wire: EmbeddingsRequest = self.settled(body)?;
         let asked = wire.model.clone();
         let (call, style) = wire.read().map_err(refusal)?;
         let inference = self.app.inference();
@@ -260,6 +277,53 @@ impl<'a> Run<'a> {
         let embedded = inference.embed(&self.caller, call, admission, &self.context);
         let embedded = embedded.await.map_err(refusal)?;
         print(&write_embeddings(&asked, &embedded.answer, style))
+    }
+
+    async fn moderation(self, body: &Value) -> Result<()> {
+        let wire: ModerationRequest = self.settled(body)?;
+        let (call, style) = wire.read().map_err(refusal)?;
+        let inference = self.app.inference();
+        let call = inference.prepare(&self.context, call).map_err(refusal)?;
+        let admission = self.admit_tokens("/v1/moderations")?;
+        let judged = inference.classify(&self.caller, call, admission, &self.context);
+        let judged = judged.await.map_err(refusal)?;
+        let answer = Moderation::new(judged.answer, style);
+        output::line(serde_json::to_string(&answer)?)
+    }
+
+    async fn rerank(self, body: &Value) -> Result<()> {
+        let wire: RerankRequest = self.settled(body)?;
+        let (call, style) = wire.read().map_err(refusal)?;
+        let inference = self.app.inference();
+        let call = inference.prepare(&self.context, call).map_err(refusal)?;
+        let admission = self.admit_tokens("/v1/rerank")?;
+        let ranked = inference.rank(&self.caller, call, admission, &self.context);
+        let answer = Reranking::new(ranked.await.map_err(refusal)?.answer, style);
+        output::line(serde_json::to_string(&answer)?)
+    }
+
+    async fn score(self, body: &Value) -> Result<()> {
+        let wire: ScoreRequest = self.settled(body)?;
+        let asked = wire.model.clone();
+        let call = wire.read().map_err(refusal)?;
+        let inference = self.app.inference();
+        let call = inference.prepare(&self.context, call).map_err(refusal)?;
+        let admission = self.admit_tokens("/v1/score")?;
+        let ranked = inference.rank(&self.caller, call, admission, &self.context);
+        let ranked = ranked.await.map_err(refusal)?;
+        let answer = ScoreList::new(asked, self.app.clock().now(), ranked.answer);
+        output::line(serde_json::to_string(&answer)?)
+    }
+
+    /// Reads a body, and what it has beside what is known as the settings say.
+    fn settled<T>(&self, body: &Value) -> Result<T>
+    where
+        Sifted<T>: DeserializeOwned,
+    {
+        let sifted: Sifted<T> = self.read(body)?;
+        let unknown = self.app.http_config().input.unknown_members;
+        let (known, _) = sifted.settle(unknown).map_err(refusal)?;
+        Ok(known)
     }
 
     async fn tensors(self, body: &Value) -> Result<()> {

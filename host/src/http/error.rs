@@ -337,6 +337,14 @@ impl ApiError {
         )
     }
 
+    /// 404: a part of OpenAI's API that is not offered.
+    pub(crate) fn not_offered(family: &str) -> Self {
+        let message = format!(
+            "This server does not offer the {family}; GET /openapi.json lists what it does."
+        );
+        Self::not_found("unknown_url", message)
+    }
+
     /// 405: the route has no such method. The router adds `Allow`.
     pub(crate) fn method_not_allowed() -> Self {
         Self::new(

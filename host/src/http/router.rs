@@ -5,12 +5,13 @@ use super::error::ApiError;
 use super::layers::{Address, BrowserConfig, Guard, HostNames, Origins, Refusal};
 use super::policy::Routes;
 use super::state::HttpState;
+use super::surface;
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse as _, Response};
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, Uri};
 use std::sync::Arc;
 
 /// The whole service: every route behind every check.
@@ -59,8 +60,11 @@ pub(crate) fn operators_router(
     routes.layer(layer).with_state(state)
 }
 
-async fn unknown_route() -> ApiError {
-    ApiError::unknown_route()
+async fn unknown_route(uri: Uri) -> ApiError {
+    match surface::not_offered(uri.path()) {
+        Some(family) => ApiError::not_offered(family),
+        None => ApiError::unknown_route(),
+    }
 }
 
 /// The router adds `Allow` with the methods that the route has.

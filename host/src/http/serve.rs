@@ -15,7 +15,7 @@ mod wire;
 use super::layers::Peer;
 use super::proxy_protocol::{self, ProxyProtocol};
 use super::state::Config;
-use super::surface::Surface;
+use super::surface::{self, Surface};
 use crate::telemetry::metrics;
 use axum::Router;
 use connection_limit::{ConnectionLimiter, ConnectionPermit, ConnectionRefused};
@@ -329,6 +329,9 @@ fn answer(
     watchdog: &Arc<ConnectionWatchdog>,
 ) -> TrackedAnswer {
     request.extensions_mut().insert(peer);
+    if let Some(uri) = surface::respelled(request.uri()) {
+        *request.uri_mut() = uri;
+    }
     let open = OpenRequest::begin(watchdog);
     // A connection of HTTP/2 goes on whatever becomes of one request's body.
     if request.version() == Version::HTTP_2 {

@@ -87,7 +87,7 @@ impl Default for Config {
             upload_bytes_max: 1 << 30,
             tokens_max: 131_072,
             tokens_default: 4_096,
-            choices_max: 16,
+            choices_max: 128,
             header_read_timeout: Duration::from_secs(30),
             body_read_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(90),

@@ -3,10 +3,61 @@
 use super::error::ErrorText;
 use axum::body::Body;
 use axum::response::Response;
-use http::{HeaderName, Request, header};
+use http::{HeaderName, Request, Uri, header};
 
 /// The header by which clients of Anthropic's are known.
 pub(crate) const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
+
+/// The path under `/v1` that a path of Azure's spelling means: `/openai/v1/…`, and `/openai/…` where
+/// no deployment is named. What names one has routes of its own. Done before a route is looked
+/// for, so that one policy and one limit hold for both spellings.
+///
+/// Its `api-version` says nothing that would matter here, and is no parameter of `/v1`.
+pub(super) fn respelled(uri: &Uri) -> Option<Uri> {
+    let rest = uri.path().strip_prefix("/openai/")?;
+    if rest.starts_with("deployments/") {
+        return None;
+    }
+    let rest = rest.strip_prefix("v1/").unwrap_or(rest);
+    let mut path = format!("/v1/{rest}");
+    let query = uri.query().unwrap_or_default().split('&');
+    let others = query.filter(|pair| !pair.is_empty() && !pair.starts_with("api-version="));
+    for (index, pair) in others.enumerate() {
+        path.push(if index == 0 { '?' } else { '&' });
+        path.push_str(pair);
+    }
+    path.parse().ok()
+}
+
+/// What is under a path of OpenAI's API that this server does not offer.
+pub(super) fn not_offered(path: &str) -> Option<&'static str> {
+    const FAMILIES: [(&str, &str); 17] = [
+        ("assistants", "assistants API"),
+        ("audio", "audio API"),
+        ("batches", "batch API"),
+        ("containers", "containers API"),
+        ("evals", "evals API"),
+        ("files", "files API"),
+        ("fine_tuning", "fine-tuning API"),
+        ("images", "images API"),
+        ("organization", "administration API"),
+        ("realtime", "realtime API"),
+        ("skills", "skills API"),
+        ("threads", "assistants API"),
+        ("uploads", "uploads API"),
+        ("vector_stores", "vector stores API"),
+        ("videos", "videos API"),
+        ("complete", "text completions API of Anthropic"),
+        ("messages/batches", "message batches API"),
+    ];
+    let rest = path.strip_prefix("/v1/")?;
+    let is_under = |family: &str| {
+        let rest = rest.strip_prefix(family);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let family = FAMILIES.iter().find(|(family, _)| is_under(family));
+    family.map(|(_, name)| *name)
+}
 
 /// The protocol of a path. Known from the path alone, so that refusals of requests that no route
 /// has seen have the right shape, too.

@@ -187,6 +187,11 @@ impl ModelAliases {
             .or_else(|| self.aliases.get(without_date(name)?))
     }
 
+    /// Whether a name stands for the built-in model.
+    pub(super) fn is_stood_in_for(&self, name: &str) -> bool {
+        self.target(name) == Some(WELL_KNOWN_TARGET)
+    }
+
     /// Each alias and what it stands for.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.aliases

@@ -96,6 +96,11 @@ impl Registry {
         aliases.rules(reference, live.is_embedded)
     }
 
+    /// Whether the built-in model answers to a name that is not its own.
+    pub fn is_stood_in_for(&self, name: &str) -> bool {
+        self.0.live.find(name).is_none() && self.0.aliases.load().is_stood_in_for(name)
+    }
+
     /// Why nothing that runs answers to `reference`.
     fn why_not(&self, reference: &str, caller: &Caller) -> ModelError {
         let not_found = || ModelError::not_found(reference);

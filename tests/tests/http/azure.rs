@@ -104,3 +104,27 @@ async fn a_key_in_one_header_and_another_in_the_next_are_refused() {
         assert_eq!(ask(other).await.0, 200, "{other:?}");
     }
 }
+
+#[tokio::test]
+async fn what_names_no_deployment_is_the_same_as_under_v1() {
+    let client = SHARED.anonymous();
+    let body = json!({"model":"gpt-4o","max_tokens":8,"messages":[{"role":"user","content":"hi"}]});
+    let expect = client.post("/v1/chat/completions", &body).await;
+    let expect = expect.expect_status(200).json()["choices"].clone();
+    for path in [
+        "/openai/v1/chat/completions",
+        "/openai/v1/chat/completions?api-version=preview",
+        "/openai/chat/completions?api-version=2025-04-01-preview",
+    ] {
+        let answer = client.post(path, &body).await.expect_status(200).json();
+        assert_eq!(answer["choices"], expect, "{path}");
+    }
+    for path in ["/openai/v1/models/fake", "/openai/models?api-version=1"] {
+        let _ = client.get(path).await.expect_status(200);
+    }
+    // What it means more is looked at as ever.
+    let listed = "/openai/v1/conversations/conv_x/items?api-version=1&limit=0";
+    let refused = client.get(listed).await.expect_status(404).json();
+    assert_eq!(refused["error"]["code"], "not_found", "{refused}");
+    let _ = client.get("/openai/v1").await.expect_status(404);
+}

@@ -283,7 +283,7 @@ async fn a_conversation_with_everything_in_it_is_taken() {
         {"role":"assistant","content":null,"function_call":{"name":"look","arguments":"{}"}},
         {"role":"function","name":"look","content":"Still a pixel."}],
         "temperature":0,"top_p":1,"n":1,"stop":null,"logit_bias":{"5":-100},"user":"u","metadata":{"a":"b"},"store":false,
-        "service_tier":"auto","parallel_tool_calls":true,"modalities":["text"],"reasoning_effort":"low","verbosity":"low",
+        "service_tier":"auto","modalities":["text"],"reasoning_effort":"low","verbosity":"low",
         "response_format":{"type":"text"},"top_k":40,"min_p":0.1,"parameters":{"x":1,"y":"z"},"stream":null}));
     let _ = SHARED
         .anonymous()

@@ -203,3 +203,52 @@ async fn what_a_model_says_of_a_member_names_it() {
         answer.text()
     );
 }
+
+#[tokio::test]
+async fn members_about_the_service_are_checked() {
+    let client = SHARED.anonymous();
+    let long = "x".repeat(513);
+    for (more, param) in [
+        (json!({"service_tier":"gold"}), "service_tier"),
+        (
+            json!({"prediction":{"type":"guess","content":"x"}}),
+            "prediction.type",
+        ),
+        (
+            json!({"web_search_options":{"search_context_size":"all"}}),
+            "web_search_options.search_context_size",
+        ),
+        (
+            json!({"prompt_cache_retention":"99h"}),
+            "prompt_cache_retention",
+        ),
+        (json!({"metadata":{"a":long}}), "metadata.a"),
+        (json!({"metadata":{"k".repeat(65):"x"}}), "metadata"),
+        (json!({"tool_choice":"auto"}), "tool_choice"),
+        (json!({"parallel_tool_calls":true}), "parallel_tool_calls"),
+        (json!({"n":129}), "n"),
+    ] {
+        let mut body = json!({"model":"fake","messages":[{"role":"user","content":"hi"}]});
+        for (name, value) in more.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+        let refused = client.post("/v1/chat/completions", &body).await;
+        let refused = refused.expect_status(400).json();
+        assert_eq!(refused["error"]["param"], param, "{more}: {refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_has_as_many_answers_as_openai_gives() {
+    let client = SHARED.anonymous();
+    let mut body = json!({"model":"fake","n":128,"max_tokens":2,
+        "messages":[{"role":"user","content":"hi"}]});
+    let answer = client.post("/v1/chat/completions", &body).await;
+    let answer = answer.expect_status(200).json();
+    assert_eq!(answer["choices"].as_array().unwrap().len(), 128);
+    // Each answer has a copy of the request, so a large one has fewer.
+    body["messages"][0]["content"] = json!("a sea ".repeat(400_000));
+    let refused = client.post("/v1/chat/completions", &body).await;
+    let refused = refused.expect_status(400).json();
+    assert_eq!(refused["error"]["param"], "n", "{refused}");
+}

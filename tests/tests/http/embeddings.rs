@@ -105,3 +105,30 @@ async fn slips_name_their_field() {
         .await;
     assert_eq!(answer.expect_status(400).code(), "capability_missing");
 }
+
+#[tokio::test]
+async fn vectors_are_as_long_as_those_of_the_model_that_is_stood_in_for() {
+    let client = SHARED.anonymous();
+    let ask =
+        |model: &str, dimensions: Value| json!({"model":model,"input":"a","dimensions":dimensions});
+    for (model, dimensions, expect) in [
+        ("text-embedding-3-small", json!(null), 1_536),
+        ("text-embedding-3-large", json!(null), 3_072),
+        ("text-embedding-3-large", json!(256), 256),
+        ("text-embedding-ada-002", json!(null), 1_536),
+        ("fake", json!(3_072), 3_072),
+    ] {
+        let answer = client.post("/v1/embeddings", &ask(model, dimensions)).await;
+        let answer = answer.expect_status(200).json();
+        let vector = answer["data"][0]["embedding"].as_array().unwrap();
+        assert_eq!(vector.len(), expect, "{model}");
+    }
+    for (model, dimensions) in [
+        ("text-embedding-3-small", json!(1_537)),
+        ("text-embedding-ada-002", json!(64)),
+    ] {
+        let refused = client.post("/v1/embeddings", &ask(model, dimensions)).await;
+        let refused = refused.expect_status(400).json();
+        assert_eq!(refused["error"]["param"], "dimensions", "{refused}");
+    }
+}

@@ -106,3 +106,27 @@ async fn odd_queries_are_400() {
         (400, "invalid_query")
     );
 }
+
+#[tokio::test]
+async fn what_is_not_offered_says_so() {
+    let client = SHARED.anonymous();
+    for (path, what) in [
+        ("/v1/files", "files API"),
+        ("/v1/audio/speech", "audio API"),
+        ("/v1/images/generations", "images API"),
+        ("/v1/vector_stores/vs_1/files", "vector stores API"),
+        ("/openai/v1/batches", "batch API"),
+    ] {
+        let refused = client
+            .post(path, &json!({}))
+            .await
+            .expect_status(404)
+            .json();
+        let error = &refused["error"];
+        assert_eq!(error["code"], "unknown_url", "{refused}");
+        assert!(
+            error["message"].as_str().unwrap().contains(what),
+            "{refused}"
+        );
+    }
+}

@@ -9,6 +9,7 @@
 )]
 
 mod aliases;
+mod audio;
 mod auth;
 mod azure;
 mod bodies;

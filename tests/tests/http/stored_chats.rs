@@ -43,10 +43,11 @@ async fn a_completion_is_stored_where_its_request_says_so() {
     let client = caller().await;
     let made = store(&client, json!({"metadata":{"team":"red"}})).await;
     let path = format!("/{}", made["id"].as_str().unwrap());
-    let mut stored = read(&client, &path).await;
+    let stored = read(&client, &path).await;
     assert_eq!(stored["metadata"], json!({"team":"red"}));
-    stored.as_object_mut().unwrap().remove("metadata");
-    assert_eq!(stored, made);
+    for (name, value) in made.as_object().unwrap() {
+        assert_eq!(stored[name], *value, "{name}");
+    }
     for unstored in [json!({"store":false}), json!({"store":null})] {
         let made = store(&client, unstored).await;
         let path = format!("{CHAT}/{}", made["id"].as_str().unwrap());
@@ -186,4 +187,39 @@ async fn a_server_that_stores_nothing_answers_all_the_same() {
     let path = format!("{CHAT}/{}", made["id"].as_str().unwrap());
     let _ = host.anonymous().get(&path).await.expect_status(404);
     let _ = SHARED.anonymous().get(&path).await.expect_status(404);
+}
+
+#[tokio::test]
+async fn a_stored_completion_repeats_its_options() {
+    let client = caller().await;
+    let tools =
+        json!([{"type":"function","function":{"name":"look","parameters":{"type":"object"}}}]);
+    let made = store(
+        &client,
+        json!({"temperature":0.5,"seed":7,"user":"u","tools":tools,"tool_choice":"auto",
+            "service_tier":"flex","response_format":{"type":"text"}}),
+    )
+    .await;
+    assert_eq!(made["service_tier"], "flex");
+    assert_eq!(
+        made["temperature"],
+        Value::Null,
+        "the answer itself does not"
+    );
+    let shown = read(&client, &format!("/{}", made["id"].as_str().unwrap())).await;
+    for (name, expect) in [
+        ("temperature", json!(0.5)),
+        ("top_p", json!(1.0)),
+        ("presence_penalty", json!(0.0)),
+        ("frequency_penalty", json!(0.0)),
+        ("seed", json!(7)),
+        ("input_user", json!("u")),
+        ("tools", tools),
+        ("tool_choice", json!("auto")),
+        ("response_format", json!({"type":"text"})),
+        ("metadata", json!({})),
+    ] {
+        assert_eq!(shown[name], expect, "{name}");
+    }
+    assert!(shown["request_id"].is_string(), "{shown}");
 }

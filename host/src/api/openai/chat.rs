@@ -71,7 +71,8 @@ impl TextApi for Sifted<ChatRequest> {
     }
 
     fn answer(answerer: Answerer<'_>, text: Text, style: ChatStyle) -> Completion {
-        let mut completion = Completion::new(Head::new("chatcmpl", answerer), &text.usage);
+        let head = Head::new("chatcmpl", answerer);
+        let mut completion = Completion::new(head, &text.usage, &style);
         for events in text.answers {
             completion.add(events, &style);
         }
@@ -80,6 +81,10 @@ impl TextApi for Sifted<ChatRequest> {
 
     fn kept(style: &mut ChatStyle) -> Option<KeptRequest> {
         style.kept.take()
+    }
+
+    fn bytes_out(style: &ChatStyle) -> usize {
+        style.sound_bytes_max()
     }
 
     fn events(answerer: Answerer<'_>, style: ChatStyle) -> ChatEvents {

@@ -4,6 +4,7 @@ use super::Failures;
 use super::objects::{
     Deleted, ListOptions, ObjectPage, id_of, identified, labelled, not_found, raw, stored_items,
 };
+use super::wire::check_metadata;
 use crate::auth::{Authorized, Infer, Scope};
 use crate::http::HttpState;
 use crate::http::error::ApiError;
@@ -21,7 +22,6 @@ use utoipa_axum::routes;
 
 /// Items that one request adds, and entries of `metadata`.
 const ITEMS_MAX: usize = 20;
-const METADATA_MAX: usize = 16;
 
 pub(super) fn routes() -> Routes {
     let policy = RoutePolicy::scope(Scope::Infer);
@@ -70,7 +70,7 @@ struct NewItems {
 pub(super) fn checked(
     metadata: BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, String>, ApiError> {
-    crate::api::check::at_most("metadata", metadata.len(), METADATA_MAX, "entries")?;
+    check_metadata(Some(&metadata))?;
     Ok(metadata)
 }
 

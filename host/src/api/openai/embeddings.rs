@@ -57,6 +57,11 @@ pub(super) async fn embed(
             let (request, others) = value.settle(unknown)?;
             // The contract has no options for embeddings.
             let note = others.without_options().note();
+            let request = if state.registry().is_stood_in_for(&request.model) {
+                request.standing_in()?
+            } else {
+                request
+            };
             let (call, style) = request.read()?;
             let call = state.inference().prepare(&context, call)?;
             Ok::<_, ApiError>((call, style, note))

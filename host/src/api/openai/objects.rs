@@ -110,6 +110,7 @@ struct Label<'i> {
     id: Option<Cow<'i, str>>,
     r#type: Option<Cow<'i, str>>,
     role: Option<Cow<'i, str>>,
+    status: Option<&'i RawValue>,
     content: Option<&'i RawValue>,
 }
 
@@ -137,6 +138,9 @@ pub(super) fn identified(item: Box<RawValue>, place: &str) -> Result<Box<RawValu
     }
     if label.r#type.is_none() {
         head.push_str("\"type\":\"message\",");
+    }
+    if kind == "message" && label.status.is_none() {
+        head.push_str("\"status\":\"completed\",");
     }
     if head.len() == 1 {
         return Ok(item);

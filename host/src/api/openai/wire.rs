@@ -7,16 +7,20 @@
 //! `parameters`.
 
 mod answer;
+mod audio;
 mod chat;
 mod completion_answer;
 mod completions;
 mod content;
 mod effort;
 mod embeddings;
+mod format;
 mod members;
 mod moderations;
 mod ranking;
 mod sampling;
+mod service;
+mod stored_options;
 mod stream;
 mod tools;
 mod turns;
@@ -31,5 +35,6 @@ pub(crate) use embeddings::{EmbeddingList, EmbeddingsRequest, write_embeddings};
 pub(crate) use members::{ModelElsewhere, Others, Sifted, place_in};
 pub(crate) use moderations::{Moderation, ModerationRequest};
 pub(crate) use ranking::{RerankRequest, Reranking, ScoreList, ScoreRequest};
+pub(crate) use service::check_metadata;
 pub(crate) use stream::ChatEvents;
 pub(crate) use tools::{check_name, object};

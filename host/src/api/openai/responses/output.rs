@@ -4,6 +4,8 @@ use crate::api::openai::objects::new_id;
 use crate::api::openai::wire::Logprobs;
 use crate::generation::Event;
 use crate::inference::TextUsage;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use belljar_sandbox::wit::text::{FinishReason, TextFragment, ToolCallFragment};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -16,6 +18,8 @@ pub(super) enum Item {
     Reasoning {
         id: String,
         summary: Vec<Value>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        encrypted_content: Option<String>,
     },
     Message {
         id: String,
@@ -46,6 +50,8 @@ pub(super) struct OutputStyle {
     pub(super) has_summary: bool,
     /// Whether they are left out, item and all.
     pub(super) thinks_silently: bool,
+    /// Whether thoughts go with something to be sent back in their place.
+    pub(super) encrypts: bool,
     pub(super) logprobs: bool,
     /// The tools whose calls are those of custom tools.
     pub(super) custom_tools: Vec<String>,
@@ -218,10 +224,24 @@ impl Output {
                 _ => {}
             },
         }
-        let has_summary = self.style.has_summary;
+        let OutputStyle {
+            has_summary,
+            encrypts,
+            ..
+        } = self.style;
         match self.items.last_mut() {
-            Some(Item::Reasoning { summary, .. }) if has_summary => summary.push(part),
-            Some(Item::Reasoning { .. }) | None => {}
+            Some(Item::Reasoning {
+                id,
+                summary,
+                encrypted_content,
+            }) => {
+                if has_summary {
+                    summary.push(part);
+                }
+                // Nothing is hidden in it: what a model thought has no part in its next turn.
+                *encrypted_content = encrypts.then(|| STANDARD.encode(id));
+            }
+            None => {}
             Some(Item::Message {
                 status: own,
                 content,
@@ -301,6 +321,7 @@ impl Output {
             let item = Item::Reasoning {
                 id: new_id("reasoning"),
                 summary: Vec::new(),
+                encrypted_content: None,
             };
             self.begin(out, Open::Thoughts, item);
             if self.style.has_summary {
@@ -392,7 +413,11 @@ pub(super) fn told(response: &RawValue) -> Option<Vec<u8>> {
 pub(super) fn usage(usage: &TextUsage) -> Value {
     json!({
         "input_tokens": usage.prompt_tokens,
-        "input_tokens_details": {"cached_tokens": usage.cached_tokens},
+        "input_tokens_details": {
+            "cached_tokens": usage.cached_tokens,
+            // What is read again is not written down anywhere.
+            "cache_write_tokens": 0,
+        },
         "output_tokens": usage.completion_tokens,
         "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
         "total_tokens": usage.prompt_tokens + usage.completion_tokens,

@@ -3,11 +3,11 @@
 use super::items::{self, Turn};
 use super::output::OutputStyle;
 use super::tools::{choice, tools};
-use crate::api::check::{
-    Plain, PlainValue, StringOrList, StringOrObject, at_most, parameters, within,
-};
+use crate::api::check::{Plain, PlainValue, StringOrList, StringOrObject, parameters, within};
 use crate::api::openai::objects::raw;
-use crate::api::openai::wire::{Others, Sifted, Thinking, TokenLimits, marks, object};
+use crate::api::openai::wire::{
+    Others, Sifted, Thinking, TokenLimits, check_metadata, marks, object,
+};
 use crate::api::prompt::PromptSize;
 use crate::api::schema::{self, Rules};
 use crate::generation::OutputLimits;
@@ -22,8 +22,6 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
-/// Entries of `metadata`.
-const METADATA_MAX: usize = 16;
 /// Alternatives to each token.
 const TOP_LOGPROBS_MAX: u8 = 20;
 
@@ -272,9 +270,7 @@ impl ResponseRequest {
             Some(asked) => limits.tokens("max_output_tokens", asked)?,
             None => limits.default.min(limits.max),
         };
-        if let Some(metadata) = &self.metadata {
-            at_most("metadata", metadata.len(), METADATA_MAX, "entries")?;
-        }
+        check_metadata(self.metadata.as_ref())?;
         if !matches!(self.truncation.as_deref(), None | Some("auto" | "disabled")) {
             let message = "expected `auto` or `disabled`";
             return Err(ApiError::invalid_argument("truncation", message));
@@ -287,6 +283,9 @@ impl ResponseRequest {
         let wants_logprobs = include
             .iter()
             .any(|name| name == "message.output_text.logprobs");
+        let encrypts = include
+            .iter()
+            .any(|name| name == "reasoning.encrypted_content");
         let top = self.top_logprobs;
         if top.is_some_and(|top| top > TOP_LOGPROBS_MAX) {
             let message = format!("expected a number from 0 to {TOP_LOGPROBS_MAX}");
@@ -383,6 +382,7 @@ impl ResponseRequest {
         let style = OutputStyle {
             has_summary: summary.is_some(),
             thinks_silently: thinking.is_silent,
+            encrypts,
             logprobs,
             custom_tools,
         };

@@ -1,5 +1,6 @@
 //! `POST /v1/chat/completions`: the answer in one piece.
 
+use super::audio::{Audio, KEPT_S};
 use super::chat::ChatStyle;
 use super::usage::Usage;
 use crate::api::texts::Answerer;
@@ -77,6 +78,8 @@ struct Message {
     function_call: Option<Function>,
     /// Always empty.
     annotations: [&'static str; 0],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audio: Option<Audio>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -175,6 +178,12 @@ pub(super) fn finite(logprob: f32) -> f32 {
     }
 }
 
+/// The id of the sound of one of the answers of a completion.
+pub(super) fn audio_id(completion: &str, index: usize) -> String {
+    let unique = completion.rsplit('-').next().unwrap_or_default();
+    format!("audio_{unique}{index:02x}")
+}
+
 /// The name of a finish reason.
 pub(super) fn finish_reason(reason: FinishReason, is_legacy: bool) -> &'static str {
     match reason {
@@ -188,7 +197,7 @@ pub(super) fn finish_reason(reason: FinishReason, is_legacy: bool) -> &'static s
 
 impl Completion {
     /// An answer with no choices yet.
-    pub(crate) fn new(head: Head, usage: &TextUsage) -> Self {
+    pub(crate) fn new(head: Head, usage: &TextUsage, style: &ChatStyle) -> Self {
         let Head {
             id,
             created,
@@ -202,7 +211,7 @@ impl Completion {
             model,
             choices: Vec::new(),
             usage: Usage::from(usage),
-            service_tier: "default",
+            service_tier: style.service_tier,
             system_fingerprint,
         }
     }
@@ -223,6 +232,7 @@ impl Completion {
             tool_calls: Vec::new(),
             function_call: None,
             annotations: [],
+            audio: None,
         };
         let mut tokens = Vec::new();
         let mut reason = FinishReason::Stop;
@@ -256,6 +266,16 @@ impl Completion {
         let has_calls = !message.tool_calls.is_empty() || message.function_call.is_some();
         if message.content.is_none() && message.refusal.is_none() && !has_calls {
             message.content = Some(String::new());
+        }
+        if let Some(speech) = style.speech
+            && let Some(transcript) = message.content.take_if(|_| !has_calls)
+        {
+            message.audio = Some(Audio {
+                id: audio_id(&self.id, self.choices.len()),
+                data: speech.spoken(&transcript),
+                expires_at: self.created.saturating_add(KEPT_S),
+                transcript,
+            });
         }
         self.choices.push(Choice {
             index: u32::try_from(self.choices.len()).unwrap_or(u32::MAX),

@@ -1,21 +1,28 @@
 //! `POST /v1/chat/completions`: the request.
 
+use super::audio::{AudioOptions, speech};
 use super::content::{self, Message};
 use super::effort::Thinking;
+use super::format::Format;
 use super::members::{NamesModel, Others};
 use super::sampling::{alternatives, biases, top_k};
+use super::service::{
+    Prediction, WebSearchOptions, check_metadata, check_prediction, check_retention,
+    check_web_search, tier,
+};
+use super::stored_options::StoredOptions;
 use super::tools::{self, Function, NamedChoice, Tool, ToolChoiceOption};
 use crate::api::check::{
     Plain, StringOrList, StringOrObject, at_most, not_empty, parameters, within,
 };
 use crate::api::check::{PlainValue, StringOrStrings};
-use crate::api::schema::{self, Rules};
+use crate::api::openai::sound::SpeechStyle;
 use crate::api::texts::KeptRequest;
 use crate::generation::OutputLimits;
 use crate::http;
 use crate::http::error::ApiError;
 use crate::inference::{CacheUse, Mark, Places, TextCall};
-use belljar_sandbox::wit::text::{self, JsonSchema, ResponseFormat};
+use belljar_sandbox::wit::text::{self, ResponseFormat};
 use belljar_sandbox::wit::types::{Parameter, Value};
 use belljar_screen::FieldKind;
 use serde::Deserialize;
@@ -26,8 +33,6 @@ use utoipa::ToSchema;
 /// Stop strings of one request, and bytes of each.
 const STOPS_MAX: usize = 4;
 const STOP_BYTES_MAX: usize = 256;
-/// Entries of `metadata`.
-const METADATA_MAX: usize = 16;
 
 /// A request for a chat completion.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -88,26 +93,20 @@ pub(crate) struct ChatRequest {
     metadata: Option<BTreeMap<String, String>>,
     /// Whether the completion is kept, with its messages and `metadata`.
     store: Option<bool>,
-    // What follows is taken and changes nothing here: it is about OpenAI's own service, or asks
-    // for more than a text.
-    /// Of `text` and `audio`; text is what is generated.
+    /// Of `text` and `audio`: whether the answer is spoken.
     modalities: Option<Vec<String>>,
+    /// How it is spoken.
+    audio: Option<AudioOptions>,
+    /// `auto`, `default`, `flex`, `scale`, `priority` or `fast`; the answer repeats it.
+    service_tier: Option<String>,
+    // What follows is taken and changes nothing here: it is about OpenAI's own service.
     user: Option<String>,
     safety_identifier: Option<String>,
     prompt_cache_key: Option<String>,
-    #[expect(dead_code, reason = "only its type is checked")]
+    /// `in_memory` or `24h`.
     prompt_cache_retention: Option<String>,
-    #[expect(dead_code, reason = "only its type is checked")]
-    service_tier: Option<String>,
-    #[schema(value_type = Option<Object>)]
-    #[expect(dead_code, reason = "a hint that nothing here can use")]
-    prediction: Option<Box<RawValue>>,
-    #[schema(value_type = Option<Object>)]
-    #[expect(dead_code, reason = "models here have no network")]
-    web_search_options: Option<Box<RawValue>>,
-    #[schema(value_type = Option<Object>)]
-    #[expect(dead_code, reason = "text is what is generated")]
-    audio: Option<Box<RawValue>>,
+    prediction: Option<Prediction>,
+    web_search_options: Option<WebSearchOptions>,
     #[schema(value_type = Option<Object>)]
     #[expect(dead_code, reason = "the screening is the server's own")]
     moderation: Option<Box<RawValue>>,
@@ -119,24 +118,6 @@ pub(crate) struct ChatRequest {
 #[derive(Debug, Deserialize, ToSchema)]
 struct StreamOptions {
     include_usage: Option<bool>,
-}
-
-#[derive(Debug, Deserialize, ToSchema)]
-#[schema(as = ResponseFormat)]
-struct Format {
-    /// `text`, `json_object` or `json_schema`.
-    r#type: String,
-    json_schema: Option<Schema>,
-}
-
-#[derive(Debug, Deserialize, ToSchema)]
-#[schema(as = ResponseSchema)]
-struct Schema {
-    #[schema(pattern = "^[a-zA-Z0-9_-]{1,64}$")]
-    name: String,
-    #[schema(value_type = Object)]
-    schema: Option<Box<RawValue>>,
-    strict: Option<bool>,
 }
 
 /// What the server allows.
@@ -167,6 +148,17 @@ pub(crate) struct ChatStyle {
     pub(crate) thinks_silently: bool,
     /// What is kept of the request, where it is to be.
     pub(crate) kept: Option<KeptRequest>,
+    /// The tier that the answer names.
+    pub(super) service_tier: &'static str,
+    /// How the answer is spoken, where it is.
+    pub(super) speech: Option<SpeechStyle>,
+}
+
+impl ChatStyle {
+    /// About how many bytes the sound of an answer has.
+    pub(crate) fn sound_bytes_max(&self) -> usize {
+        self.speech.map_or(0, SpeechStyle::bytes_max)
+    }
 }
 
 impl From<&http::Config> for TokenLimits {
@@ -196,8 +188,21 @@ impl ChatRequest {
         let stores = self.store.unwrap_or(false);
         let kept = stores.then(|| KeptRequest {
             input: content::stored(&self.messages),
-            metadata: self.metadata.clone().unwrap_or_default(),
+            options: StoredOptions {
+                tool_choice: self.tool_choice.as_ref(),
+                seed: self.seed,
+                top_p: self.top_p.unwrap_or(1.0),
+                temperature: self.temperature.unwrap_or(1.0),
+                presence_penalty: self.presence_penalty.unwrap_or(0.0),
+                frequency_penalty: self.frequency_penalty.unwrap_or(0.0),
+                input_user: self.user.as_deref(),
+                tools: self.tools.as_deref(),
+                response_format: self.response_format.as_ref(),
+                metadata: self.metadata.as_ref(),
+            }
+            .written(),
         });
+        let service_tier = tier(self.service_tier.as_deref())?;
         let marks = marks(
             self.metadata,
             [
@@ -219,6 +224,7 @@ impl ChatRequest {
             let message = format!("expected a number from 1 to {}", limits.choices_max);
             return Err(ApiError::invalid_argument("n", message));
         }
+        let speech = speech(self.modalities.as_ref(), self.audio, choices, is_stream)?;
         not_empty("tools", self.tools.as_ref())?;
         not_empty("functions", self.functions.as_ref())?;
         let tokens_are_default = self.max_completion_tokens.is_none() && self.max_tokens.is_none();
@@ -245,6 +251,10 @@ impl ChatRequest {
         let (messages, mut size) = content::messages(self.messages)?;
         let is_legacy = self.functions.is_some() && self.tools.is_none();
         let (mut tools, custom_tools) = tools::tools(self.tools, self.functions, &mut size)?;
+        if tools.is_empty() && self.parallel_tool_calls.is_some() {
+            let message = "is only allowed when there are tools";
+            return Err(ApiError::invalid_argument("parallel_tool_calls", message));
+        }
         let tool_choice = match (self.tool_choice, self.function_call) {
             (None, Some(choice)) => tools::choice(Some(choice), "function_call", &mut tools)?,
             (choice, _) => tools::choice(choice, "tool_choice", &mut tools)?,
@@ -306,25 +316,18 @@ impl ChatRequest {
             custom_tools,
             thinks_silently: thinking.is_silent,
             kept,
+            service_tier,
+            speech,
         };
         Ok((call, style))
     }
 
     /// Fields of OpenAI's own service: taken as it documents them.
     fn check_what_is_not_used(&self) -> Result<(), ApiError> {
-        if let Some(modalities) = &self.modalities
-            && modalities
-                .iter()
-                .any(|modality| !matches!(modality.as_str(), "text" | "audio"))
-        {
-            return Err(ApiError::invalid_argument(
-                "modalities",
-                "expected `text` or `audio`",
-            ));
-        }
-        if let Some(metadata) = &self.metadata {
-            at_most("metadata", metadata.len(), METADATA_MAX, "entries")?;
-        }
+        check_metadata(self.metadata.as_ref())?;
+        check_prediction(self.prediction.as_ref())?;
+        check_web_search(self.web_search_options.as_ref())?;
+        check_retention(self.prompt_cache_retention.as_deref())?;
         if let Some(verbosity) = &self.verbosity
             && !matches!(verbosity.as_str(), "low" | "medium" | "high")
         {
@@ -411,49 +414,6 @@ pub(super) fn stops(stop: Option<StringOrList<String>>) -> Result<Vec<String>, A
         }
     }
     Ok(stops)
-}
-
-impl Format {
-    fn read(self) -> Result<ResponseFormat, ApiError> {
-        match (self.r#type.as_str(), self.json_schema) {
-            ("text", _) => Ok(ResponseFormat::Text),
-            ("json_object", _) => Ok(ResponseFormat::JsonObject),
-            (
-                "json_schema",
-                Some(Schema {
-                    name,
-                    schema,
-                    strict,
-                }),
-            ) => {
-                tools::check_name(&name, "response_format.json_schema.name")?;
-                let place = "response_format.json_schema.schema";
-                let schema = schema.ok_or_else(|| ApiError::missing_argument(place.to_owned()))?;
-                let schema = tools::object(&schema, place)?;
-                let strict = strict.unwrap_or(false);
-                let rules = Rules {
-                    is_of_object: strict,
-                    is_strict: strict,
-                };
-                if let Some(fault) = schema::fault(&schema, rules) {
-                    let message = format!("invalid schema: {fault}");
-                    return Err(ApiError::invalid_argument("response_format", message));
-                }
-                Ok(ResponseFormat::JsonSchema(JsonSchema {
-                    name,
-                    schema,
-                    strict,
-                }))
-            }
-            ("json_schema", None) => Err(ApiError::missing_argument(
-                "response_format.json_schema".to_owned(),
-            )),
-            _ => {
-                let message = "expected `text`, `json_object` or `json_schema`";
-                Err(ApiError::invalid_argument("response_format.type", message))
-            }
-        }
-    }
 }
 
 #[cfg(test)]

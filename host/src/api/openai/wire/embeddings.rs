@@ -100,7 +100,34 @@ impl NamesModel for EmbeddingsRequest {
     }
 }
 
+/// The vectors of well-known models: how long they are, and whether they can be shorter.
+const WELL_KNOWN: [(&str, u32, bool); 3] = [
+    ("text-embedding-3-large", 3_072, true),
+    ("text-embedding-3-small", 1_536, true),
+    ("text-embedding-ada-002", 1_536, false),
+];
+
 impl EmbeddingsRequest {
+    /// Asks for vectors as long as those of the model whose name a stand-in answers to.
+    pub(crate) fn standing_in(mut self) -> Result<Self, ApiError> {
+        let known = WELL_KNOWN.iter().find(|(name, ..)| *name == self.model);
+        let Some(&(_, usual, may_be_shorter)) = known else {
+            return Ok(self);
+        };
+        let wrong = |message| Err(ApiError::invalid_argument("dimensions", message));
+        match self.dimensions {
+            None => self.dimensions = Some(usual),
+            Some(_) if !may_be_shorter => {
+                return wrong("this model does not support specifying dimensions".to_owned());
+            }
+            Some(asked) if asked > usual => {
+                return wrong(format!("expected a number from 1 to {usual}"));
+            }
+            Some(_) => {}
+        }
+        Ok(self)
+    }
+
     /// Checks every field.
     pub(crate) fn read(self) -> Result<(EmbeddingCall, VectorStyle), ApiError> {
         let Self {

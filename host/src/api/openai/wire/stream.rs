@@ -1,15 +1,18 @@
 //! `POST /v1/chat/completions` with `stream`: the answer as server-sent events, framed byte for
 //! byte as OpenAI frames them.
 
-use super::answer::{Head, Logprobs, finish_reason};
+use super::answer::{Head, Logprobs, audio_id, finish_reason};
+use super::audio::KEPT_S;
 use super::chat::ChatStyle;
 use super::usage::Usage;
+use crate::api::openai::sound::{Speech, SpeechStyle};
 use crate::api::text_body::TextEvents;
 use crate::generation::Event;
 use crate::http::error::ApiError;
 use crate::http::json::write_string;
 use crate::inference::TextUsage;
 use belljar_sandbox::wit::text::{TextFragment, ToolCallFragment};
+use serde_json::json;
 
 /// The events of a streamed chat completion.
 pub(crate) struct ChatEvents {
@@ -20,6 +23,10 @@ pub(crate) struct ChatEvents {
     style: ChatStyle,
     /// The calls of custom tools that have begun: of which choice, and which of its calls.
     custom_calls: Vec<(usize, u32)>,
+    /// The sound of each choice, where answers are spoken.
+    spoken: Vec<Speech>,
+    id: String,
+    created: i64,
 }
 
 impl ChatEvents {
@@ -27,9 +34,12 @@ impl ChatEvents {
     pub(crate) fn new(head: &Head, style: ChatStyle) -> Self {
         Self {
             begun: Vec::new(),
-            head: write_head(head),
+            head: write_head(head, style.service_tier),
             style,
             custom_calls: Vec::new(),
+            spoken: Vec::new(),
+            id: head.id.clone(),
+            created: head.created,
         }
     }
 
@@ -39,6 +49,39 @@ impl ChatEvents {
         out.extend_from_slice(br#"[{"index":"#);
         out.extend_from_slice(itoa::Buffer::new().format(index).as_bytes());
         out.extend_from_slice(br#","delta":"#);
+    }
+
+    /// Writes what is spoken of an event, if it is, and whether that is all of it.
+    fn speak(
+        &mut self,
+        out: &mut Vec<u8>,
+        index: usize,
+        event: &Event,
+        style: SpeechStyle,
+    ) -> bool {
+        if self.spoken.len() <= index {
+            self.spoken.resize(index + 1, style.begin());
+        }
+        let id = audio_id(&self.id, index);
+        let deltas = match event {
+            Event::Text(TextFragment { text, .. }) => {
+                let sound = self.spoken.get_mut(index).map(|speech| speech.say(text));
+                vec![
+                    json!({"id": id, "transcript": text}),
+                    json!({"id": id, "data": sound}),
+                ]
+            }
+            Event::Finish(_) => vec![json!({"expires_at": self.created.saturating_add(KEPT_S)})],
+            _ => return false,
+        };
+        for audio in deltas {
+            self.begin(out, index);
+            let delta = json!({"audio": audio});
+            // Writing to memory does not fail.
+            let _ = serde_json::to_writer(&mut *out, &delta);
+            self.finish(out, None, None);
+        }
+        matches!(event, Event::Text(_))
     }
 
     /// Writes a chunk from its delta on.
@@ -74,6 +117,11 @@ impl TextEvents for ChatEvents {
             self.begin(out, index);
             out.extend_from_slice(br#"{"role":"assistant","content":"","refusal":null}"#);
             self.finish(out, None, None);
+        }
+        if let Some(speech) = self.style.speech
+            && self.speak(out, index, &event, speech)
+        {
+            return;
         }
         self.begin(out, index);
         let mut logprobs = None;
@@ -138,7 +186,7 @@ impl TextEvents for ChatEvents {
     }
 }
 
-fn write_head(head: &Head) -> Vec<u8> {
+fn write_head(head: &Head, tier: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
     out.extend_from_slice(br#"data: {"id":"#);
     write_string(&mut out, &head.id);
@@ -146,7 +194,9 @@ fn write_head(head: &Head) -> Vec<u8> {
     out.extend_from_slice(itoa::Buffer::new().format(head.created).as_bytes());
     out.extend_from_slice(br#","model":"#);
     write_string(&mut out, &head.model);
-    out.extend_from_slice(br#","service_tier":"default","system_fingerprint":"#);
+    out.extend_from_slice(br#","service_tier":"#);
+    write_string(&mut out, tier);
+    out.extend_from_slice(br#","system_fingerprint":"#);
     write_string(&mut out, &head.system_fingerprint);
     out.extend_from_slice(br#","choices":"#);
     out

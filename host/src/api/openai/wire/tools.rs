@@ -15,32 +15,38 @@ const TOOLS_MAX: usize = 128;
 const NAME_BYTES_MAX: usize = 64;
 
 /// A tool: a function, or a custom one, whose input is a text of any form.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 pub(super) struct Tool {
     /// `function` or `custom`.
     r#type: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
     function: Option<Function>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     custom: Option<Custom>,
 }
 
 /// A custom tool. The form of its input is not enforced.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[schema(as = CustomTool)]
 struct Custom {
     name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<String>,
 }
 
 /// A function, as a tool or by itself.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[schema(as = FunctionTool)]
 pub(super) struct Function {
     #[schema(pattern = "^[a-zA-Z0-9_-]{1,64}$")]
     name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<String>,
     /// A JSON Schema. Kept as it was written: the order of its fields is the order of the answer's.
     #[schema(value_type = Option<Object>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     parameters: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     strict: Option<bool>,
 }
 
@@ -80,14 +86,19 @@ pub(super) struct FunctionCall {
 }
 
 /// A choice that names a function.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[schema(as = NamedToolChoice)]
 pub(super) struct NamedChoice {
+    #[serde(skip_serializing_if = "Option::is_none")]
     r#type: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     function: Option<ToolName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     custom: Option<ToolName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     allowed_tools: Option<AllowedTools>,
     /// Of the older `function_call`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
 }
 
@@ -100,22 +111,24 @@ pub(super) enum ToolChoiceOption {
     Named(NamedChoice),
 }
 
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 struct ToolName {
     name: String,
 }
 
 /// The tools that may be called, of all that there are.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 struct AllowedTools {
     /// `auto` or `required`.
     mode: String,
     tools: Vec<AllowedTool>,
 }
 
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 struct AllowedTool {
+    #[serde(skip_serializing_if = "Option::is_none")]
     function: Option<ToolName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     custom: Option<ToolName>,
 }
 
@@ -272,7 +285,7 @@ pub(super) fn choice(
     match choice {
         None => Ok(ToolChoice::Automatic),
         Some(StringOrObject::Text(choice)) => match choice.as_str() {
-            "auto" => Ok(ToolChoice::Automatic),
+            "auto" => needs_tools(ToolChoice::Automatic),
             "none" => Ok(ToolChoice::Forbidden),
             "required" => needs_tools(ToolChoice::Required),
             _ => Err(ApiError::invalid_argument(
