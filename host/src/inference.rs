@@ -22,6 +22,7 @@ mod screen;
 mod settlement;
 mod text;
 mod token_limits;
+mod tokenizing;
 
 use crate::auth::{Authorized, Infer};
 use crate::guard::{Screened, Screening};
@@ -47,6 +48,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 pub use text::{Text, TextStream, TextUsage};
 pub use token_limits::TooManyTokens;
+pub use tokenizing::{DetokenizeCall, DetokenizeError, TokenizeCall, Tokenized};
 
 /// Runs models for callers. Cheap to clone.
 #[derive(Clone)]

@@ -4,7 +4,8 @@
 use belljar_guest::text::{Generate, stream};
 use belljar_guest::{
     Embeddings, Error, Images, Lifecycle, Media, Moderation, Ranking, Speech, Tensors, Text,
-    Transcription, embeddings, images, moderation, ranking, speech, tensors, text, transcription,
+    Tokenizer, Transcription, embeddings, images, moderation, ranking, speech, tensors, text,
+    transcription,
 };
 
 struct Guest;
@@ -104,6 +105,22 @@ impl Ranking for Guest {
     }
 }
 
+/// Each byte is a token.
+impl Tokenizer for Guest {
+    fn encode(text: String) -> Result<Vec<u32>, Error> {
+        Ok(text.bytes().map(u32::from).collect())
+    }
+
+    fn decode(tokens: Vec<u32>) -> Result<Vec<Vec<u8>>, Error> {
+        let byte = |token: u32| match u8::try_from(token) {
+            Ok(byte) => Ok(vec![byte]),
+            Err(_) => Err(Error::invalid_input("`tokens`: there are 256 of them")),
+        };
+        tokens.into_iter().map(byte).collect()
+    }
+}
+
 belljar_guest::export!(
-    Guest: lifecycle, tensors, text, embeddings, moderation, images, speech, transcription, ranking
+    Guest: lifecycle, tensors, text, embeddings, moderation, images, speech, transcription, ranking,
+    tokenizer
 );

@@ -93,3 +93,9 @@ capability!(
     "package belljar:sdk-ranking; world ranking-only { export belljar:model/ranking@0.1.0; }",
     "belljar:sdk-ranking/ranking-only"
 );
+capability!(
+    tokenizer,
+    "__belljar_export_tokenizer",
+    "package belljar:sdk-tokenizer; world tokenizer-only { export belljar:model/tokenizer@0.1.0; }",
+    "belljar:sdk-tokenizer/tokenizer-only"
+);

@@ -101,6 +101,23 @@ pub trait Transcription {
     fn transcribe(request: transcription::Request) -> Result<transcription::Response, Error>;
 }
 
+/// The tokens that texts are cut into.
+pub trait Tokenizer {
+    /// The tokens of a text, without marks that no text has.
+    ///
+    /// # Errors
+    ///
+    /// Those that the model finds.
+    fn encode(text: String) -> Result<Vec<u32>, Error>;
+
+    /// What each token stands for, in the order of the tokens.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] for a number that stands for nothing.
+    fn decode(tokens: Vec<u32>) -> Result<Vec<Vec<u8>>, Error>;
+}
+
 /// Which documents answer a query best.
 pub trait Ranking {
     /// Scores each document, the best first.

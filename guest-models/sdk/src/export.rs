@@ -7,18 +7,19 @@ use core::cell::RefCell;
 use core::marker::PhantomData;
 
 use crate::bindings::{
-    embeddings, images, lifecycle, moderation, ranking, speech, tensors, text, transcription,
+    embeddings, images, lifecycle, moderation, ranking, speech, tensors, text, tokenizer,
+    transcription,
 };
 use crate::text::{Chunk, Generate, Usage};
 use crate::{
     Embeddings, Error, Images, Lifecycle, Media, Moderation, Ranking, Speech, Tensors, Text,
-    Transcription,
+    Tokenizer, Transcription,
 };
 
 /// Exports a model: its type, then the capabilities the component shall have.
 ///
 /// Capabilities: `lifecycle`, `tensors`, `text`, `embeddings`, `moderation`, `images`, `speech`,
-/// `transcription`, `ranking`; for each, the type must implement the trait of that name.
+/// `transcription`, `ranking`, `tokenizer`; for each, the type must implement the trait of that name.
 ///
 /// ```
 /// # use belljar_guest::{Error, Lifecycle, Tensors, tensors::{Request, Response}};
@@ -72,6 +73,9 @@ macro_rules! __export_one {
     ($model:ty, ranking) => {
         $crate::__export_one!(@ $model, Ranking, ranking, __belljar_export_ranking);
     };
+    ($model:ty, tokenizer) => {
+        $crate::__export_one!(@ $model, Tokenizer, tokenizer, __belljar_export_tokenizer);
+    };
     (@ $model:ty, $trait:ident, $module:ident, $export:ident) => {
         const _: () = {
             #[cfg(target_family = "wasm")]
@@ -86,7 +90,7 @@ macro_rules! __export_one {
     ($model:ty, $other:ident) => {
         compile_error!(concat!(
             "`", stringify!($other), "` is no capability: use lifecycle, tensors, text, ",
-            "embeddings, moderation, images, speech, transcription or ranking"
+            "embeddings, moderation, images, speech, transcription, ranking or tokenizer"
         ));
     };
 }
@@ -212,6 +216,16 @@ impl<M: Transcription> transcription::exports::belljar::model::transcription::Gu
         request: crate::transcription::Request,
     ) -> Result<crate::transcription::Response, Error> {
         M::transcribe(request)
+    }
+}
+
+impl<M: Tokenizer> tokenizer::exports::belljar::model::tokenizer::Guest for Glue<M> {
+    fn encode(text: String) -> Result<Vec<u32>, Error> {
+        M::encode(text)
+    }
+
+    fn decode(tokens: Vec<u32>) -> Result<Vec<Vec<u8>>, Error> {
+        M::decode(tokens)
     }
 }
 

@@ -50,7 +50,8 @@ pub mod text;
 
 pub use bindings::base::belljar::model::types::{Error, Media, Parameter, Source, Value};
 pub use capabilities::{
-    Embeddings, Images, Lifecycle, Moderation, Ranking, Speech, Tensors, Text, Transcription,
+    Embeddings, Images, Lifecycle, Moderation, Ranking, Speech, Tensors, Text, Tokenizer,
+    Transcription,
 };
 
 /// Requests and responses of [`Embeddings`].

@@ -272,6 +272,54 @@ fn check_scores(scores: &[ranking::Score], documents: usize) -> Result<(), RunEr
     Ok(())
 }
 
+pub(crate) struct Encode {
+    pub(crate) text: String,
+}
+
+impl Call for Encode {
+    type Output = Vec<u32>;
+
+    async fn call(
+        self,
+        context: &mut RunContext,
+        instance: Instance,
+    ) -> Result<Self::Output, RunError> {
+        let guest = context.tokenizer(&instance)?;
+        let answer = guest.call_encode(&mut context.store, &self.text).await;
+        let tokens = answer
+            .map_err(|error| context.fault(&error))?
+            .map_err(|error| context.guest_error(error))?;
+        context.add_output((tokens.len() as u64).saturating_mul(4))?;
+        Ok(tokens)
+    }
+}
+
+pub(crate) struct Decode {
+    pub(crate) tokens: Vec<u32>,
+}
+
+impl Call for Decode {
+    type Output = Vec<Vec<u8>>;
+
+    async fn call(
+        self,
+        context: &mut RunContext,
+        instance: Instance,
+    ) -> Result<Self::Output, RunError> {
+        let guest = context.tokenizer(&instance)?;
+        let answer = guest.call_decode(&mut context.store, &self.tokens).await;
+        let bytes = answer
+            .map_err(|error| context.fault(&error))?
+            .map_err(|error| context.guest_error(error))?;
+        if bytes.len() != self.tokens.len() {
+            let reason = format!("{} texts for {} tokens", bytes.len(), self.tokens.len());
+            return Err(RunError::InvalidOutput { reason });
+        }
+        context.add_output(bytes.iter().map(|token| token.len() as u64 + 4).sum())?;
+        Ok(bytes)
+    }
+}
+
 pub(crate) struct Probe;
 
 impl Call for Probe {

@@ -125,6 +125,7 @@ capabilities! {
         Embeddings embeddings ["POST /v1/embeddings"],
         Moderation moderation ["POST /v1/moderations"],
         Ranking ranking ["POST /v1/rerank", "POST /v1/score"],
+        Tokenizer tokenizer ["POST /tokenize", "POST /detokenize"],
     }
     nothing: {
         Images images,

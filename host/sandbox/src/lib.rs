@@ -70,6 +70,6 @@ pub use tensor::{CheckedRequest, TENSOR_DIMENSIONS_MAX, TENSORS_MAX, TensorError
 pub mod wit {
     pub use crate::bindings::belljar::model::types;
     pub use crate::bindings::exports::belljar::model::{
-        embeddings, moderation, ranking, tensors, text,
+        embeddings, moderation, ranking, tensors, text, tokenizer,
     };
 }

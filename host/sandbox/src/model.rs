@@ -2,7 +2,7 @@
 
 use crate::{
     Budget, CheckedRequest, Completed, Inspection, RunError, RunLabel,
-    calls::{Classify, Embed, Infer, Metadata, Probe, Rank},
+    calls::{Classify, Decode, Embed, Encode, Infer, Metadata, Probe, Rank},
     generation::{ChunkSink, Generate, Generated},
     loaded::Loaded,
     run::{self, RunHandle},
@@ -102,6 +102,32 @@ impl ReadyModel {
         label: &RunLabel,
     ) -> Result<Completed<ranking::Response>, RunError> {
         run::run(&self.0, Rank { query, documents }, budget, label).await
+    }
+
+    /// The tokens of a text.
+    ///
+    /// # Errors
+    /// See [`RunError`].
+    pub async fn encode(
+        &self,
+        text: String,
+        budget: &Budget,
+        label: &RunLabel,
+    ) -> Result<Completed<Vec<u32>>, RunError> {
+        run::run(&self.0, Encode { text }, budget, label).await
+    }
+
+    /// What each of some tokens stands for.
+    ///
+    /// # Errors
+    /// See [`RunError`].
+    pub async fn decode(
+        &self,
+        tokens: Vec<u32>,
+        budget: &Budget,
+        label: &RunLabel,
+    ) -> Result<Completed<Vec<Vec<u8>>>, RunError> {
+        run::run(&self.0, Decode { tokens }, budget, label).await
     }
 
     /// Begins a text, which goes to `sink` as the model gives it. Returns once the run has had

@@ -8,7 +8,7 @@ use crate::{
     printable::printable,
     state::{GuestState, HostStop},
     threads::GuestTask,
-    wit::{embeddings, moderation, ranking, tensors, text, types},
+    wit::{embeddings, moderation, ranking, tensors, text, tokenizer, types},
 };
 use std::{
     future::{Future, poll_fn},
@@ -141,6 +141,13 @@ impl RunContext {
     /// The guest's functions of `ranking`.
     pub(crate) fn ranking(&mut self, instance: &Instance) -> Result<ranking::Guest, RunError> {
         let indices = self.model.functions.ranking()?;
+        let guest = indices.load(&mut self.store, instance);
+        guest.map_err(|error| self.fault(&error))
+    }
+
+    /// The guest's functions of `tokenizer`.
+    pub(crate) fn tokenizer(&mut self, instance: &Instance) -> Result<tokenizer::Guest, RunError> {
+        let indices = self.model.functions.tokenizer()?;
         let guest = indices.load(&mut self.store, instance);
         guest.map_err(|error| self.fault(&error))
     }

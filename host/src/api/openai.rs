@@ -12,6 +12,7 @@ mod ranking;
 mod responses;
 mod sound;
 mod stored_chats;
+mod tokenizing;
 pub(crate) mod wire;
 
 use super::Failures;
@@ -27,6 +28,7 @@ pub(super) fn routes() -> Routes {
         .merge(azure::routes())
         .merge(moderations::routes())
         .merge(ranking::routes())
+        .merge(tokenizing::routes())
         .merge(responses::routes())
         .merge(conversations::routes())
 }

@@ -191,7 +191,7 @@ const fn place_of(role: text::Role) -> FieldKind {
     }
 }
 
-fn visit_prompt(
+pub(super) fn visit_prompt(
     see: &mut Inspection<'_>,
     places: &Places,
     index: Option<usize>,

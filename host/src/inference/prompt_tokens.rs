@@ -10,11 +10,6 @@ use serde_json::Value;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::LazyLock;
 
-/// Tokens around each message, and before the answer.
-const MESSAGE: u32 = 3;
-const ANSWER: u32 = 3;
-/// Tokens around a name.
-const NAME: u32 = 1;
 /// Tokens around a call of a tool.
 const CALL: u32 = 3;
 /// Tokens around the tools as a whole, the properties of one, and each of those.
@@ -42,6 +37,21 @@ pub struct PromptTokens {
     pub(super) ends: Vec<(u32, u64)>,
 }
 
+/// The numbers of the tokens of a prompt, as chat models read it. What is no text (the form of
+/// tools, pictures, sound) has a special token in its place, as often as it counts.
+pub(super) fn prompt_ids(
+    encoding: Encoding,
+    tools: &[Tool],
+    prompt: &Prompt,
+    announces_answer: bool,
+) -> Vec<u32> {
+    let mut counter = Counter::new(encoding);
+    counter.ids = Some(Vec::new());
+    counter.tools(tools);
+    counter.prompt(prompt, announces_answer);
+    counter.ids.unwrap_or_default()
+}
+
 /// The tokens of a prompt with what goes with each prompt of its request.
 pub(super) fn prompt_tokens(
     encoding: Encoding,
@@ -54,20 +64,7 @@ pub(super) fn prompt_tokens(
         counter.text(&format.schema);
     }
     counter.end();
-    match prompt {
-        Prompt::Messages(messages) => {
-            for message in messages {
-                counter.message(message);
-                counter.end();
-            }
-            counter.marks(ANSWER);
-        }
-        Prompt::Text(RawPrompt { text, suffix }) => {
-            counter.text(text);
-            counter.text(suffix.as_deref().unwrap_or_default());
-        }
-        Prompt::Tokens(tokens) => tokens.iter().for_each(|token| counter.token(*token)),
-    }
+    counter.prompt(prompt, true);
     counter.tokens
 }
 
@@ -84,14 +81,56 @@ struct Counter {
     encoding: Encoding,
     hash: u64,
     tokens: PromptTokens,
+    /// The numbers of all tokens, where they are wanted.
+    ids: Option<Vec<u32>>,
+    marks: Marks,
+}
+
+/// The special tokens that chat models read between texts.
+struct Marks {
+    start: u32,
+    separator: u32,
+    end: u32,
+    /// What stands for all else that is no text.
+    other: u32,
 }
 
 impl Counter {
     fn new(encoding: Encoding) -> Self {
+        let special = |name| encoding.special_token(name).unwrap_or_default();
         Self {
             encoding,
             hash: *SEED,
             tokens: PromptTokens::default(),
+            ids: None,
+            marks: Marks {
+                start: special("<|im_start|>"),
+                separator: special("<|im_sep|>"),
+                end: special("<|im_end|>"),
+                other: special("<|endofprompt|>"),
+            },
+        }
+    }
+
+    /// The prompt, and what announces an answer to a conversation.
+    fn prompt(&mut self, prompt: &Prompt, announces_answer: bool) {
+        match prompt {
+            Prompt::Messages(messages) => {
+                for message in messages {
+                    self.message(message);
+                    self.end();
+                }
+                if announces_answer {
+                    self.token(self.marks.start);
+                    self.text("assistant");
+                    self.token(self.marks.separator);
+                }
+            }
+            Prompt::Text(RawPrompt { text, suffix }) => {
+                self.text(text);
+                self.text(suffix.as_deref().unwrap_or_default());
+            }
+            Prompt::Tokens(tokens) => tokens.iter().for_each(|token| self.token(*token)),
         }
     }
 
@@ -104,12 +143,15 @@ impl Counter {
         if count >= CACHED_MIN && count.is_multiple_of(CACHED_STEP) {
             self.tokens.beginnings.push(self.hash);
         }
+        if let Some(ids) = &mut self.ids {
+            ids.push(token);
+        }
     }
 
     /// Tokens that no text has.
-    fn marks(&mut self, count: u32) {
+    fn others(&mut self, count: u32) {
         for _ in 0..count {
-            self.token(u32::MAX);
+            self.token(self.marks.other);
         }
     }
 
@@ -124,7 +166,8 @@ impl Counter {
     }
 
     fn message(&mut self, message: &Message) {
-        self.marks(MESSAGE);
+        // As it is documented: three tokens and the role, and one more with a name.
+        self.token(self.marks.start);
         self.text(match message.role {
             Role::System => "system",
             Role::Developer => "developer",
@@ -133,22 +176,24 @@ impl Counter {
             Role::Tool => "tool",
         });
         if let Some(name) = &message.name {
+            self.text(":");
             self.text(name);
-            self.marks(NAME);
         }
+        self.token(self.marks.separator);
         for part in &message.content {
             match part {
                 Part::Text(text) | Part::Refusal(text) => self.text(text),
-                Part::Image(image) => self.marks(image_tokens(image)),
-                Part::Audio(source) => self.marks(audio_tokens(source)),
-                Part::File(file) => self.marks(file_tokens(self.encoding, file)),
+                Part::Image(image) => self.others(image_tokens(image)),
+                Part::Audio(source) => self.others(audio_tokens(source)),
+                Part::File(file) => self.others(file_tokens(self.encoding, file)),
             }
         }
         for call in &message.tool_calls {
-            self.marks(CALL);
+            self.others(CALL);
             self.text(&call.name);
             self.text(&call.arguments);
         }
+        self.token(self.marks.end);
     }
 
     /// The declarations of tools, which the APIs write in a form of their own before the model
@@ -162,7 +207,7 @@ impl Counter {
             Encoding::Cl100kBase => 10,
         };
         for tool in tools {
-            self.marks(each);
+            self.others(each);
             let description = tool.description.as_deref().unwrap_or_default();
             self.line(&[&tool.name, description]);
             let parameters = tool.parameters.as_deref().unwrap_or_default();
@@ -172,26 +217,26 @@ impl Counter {
                 Err(_) => self.text(parameters),
             }
         }
-        self.marks(TOOLS);
+        self.others(TOOLS);
     }
 
     /// The properties of an object, those of the objects in it included.
     fn properties(&mut self, schema: &Value) {
         let properties = schema.get("properties").and_then(Value::as_object);
         if let Some(properties) = properties.filter(|properties| !properties.is_empty()) {
-            self.marks(PROPERTIES);
+            self.others(PROPERTIES);
             for (name, property) in properties {
                 match property.get("enum").and_then(Value::as_array) {
                     Some(choices) => {
                         for choice in choices {
-                            self.marks(CHOICE);
+                            self.others(CHOICE);
                             match choice.as_str() {
                                 Some(choice) => self.text(choice),
                                 None => self.text(&choice.to_string()),
                             }
                         }
                     }
-                    None => self.marks(PROPERTY),
+                    None => self.others(PROPERTY),
                 }
                 let of = |member: &str| property.get(member).and_then(Value::as_str);
                 let kind = of("type").unwrap_or_default();

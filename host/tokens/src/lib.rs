@@ -120,6 +120,13 @@ impl Encoding {
         Ok(bytes)
     }
 
+    /// The special token of a name, for example `<|im_start|>`; none where there is none.
+    #[must_use]
+    pub fn special_token(self, name: &str) -> Option<u32> {
+        let mut special = self.special().iter();
+        special.find(|(_, other)| *other == name).map(|(id, _)| *id)
+    }
+
     /// One more than the largest number of a token.
     #[must_use]
     pub fn tokens(self) -> u32 {
@@ -130,12 +137,21 @@ impl Encoding {
     /// Tokens that no text has.
     const fn special(self) -> &'static [(u32, &'static str)] {
         match self {
-            Self::O200kBase => &[(199_999, "<|endoftext|>"), (200_018, "<|endofprompt|>")],
+            Self::O200kBase => &[
+                (199_999, "<|endoftext|>"),
+                (200_018, "<|endofprompt|>"),
+                (200_264, "<|im_start|>"),
+                (200_265, "<|im_end|>"),
+                (200_266, "<|im_sep|>"),
+            ],
             Self::Cl100kBase => &[
                 (100_257, "<|endoftext|>"),
                 (100_258, "<|fim_prefix|>"),
                 (100_259, "<|fim_middle|>"),
                 (100_260, "<|fim_suffix|>"),
+                (100_264, "<|im_start|>"),
+                (100_265, "<|im_end|>"),
+                (100_266, "<|im_sep|>"),
                 (100_276, "<|endofprompt|>"),
             ],
         }

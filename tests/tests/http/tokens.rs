@@ -379,3 +379,79 @@ async fn counts_are_those_of_the_answer() {
     let answer = ask("/v1/responses", &body).await;
     assert_eq!(answer["usage"]["input_tokens"], counted);
 }
+
+#[tokio::test]
+async fn a_text_is_cut_into_tokens_and_put_together_again() {
+    let body = json!({"model":"gpt-4","prompt":"hello world","return_token_strs":true});
+    let answer = ask("/tokenize", &body).await;
+    let expected = json!({"count":2,"max_model_len":8192,"tokens":[15339,1917],
+        "token_strs":["hello"," world"]});
+    assert_eq!(answer, expected);
+    let body = json!({"model":"gpt-4","tokens":[15339,1917]});
+    let answer = ask("/detokenize", &body).await;
+    assert_eq!(answer, json!({"prompt":"hello world"}));
+
+    let long = "The quick brown fox — 你好 🙂. ".repeat(2_000);
+    let answer = ask("/tokenize", &json!({"model":"gpt-4o","prompt":long})).await;
+    assert_eq!(answer["count"], Encoding::O200kBase.count(&long));
+    assert_eq!(answer["token_strs"], Value::Null);
+    let tokens = answer["tokens"].clone();
+    let answer = ask("/detokenize", &json!({"model":"gpt-4o","tokens":tokens})).await;
+    assert_eq!(answer["prompt"], long);
+}
+
+#[tokio::test]
+async fn a_conversation_is_cut_into_the_tokens_that_it_is_charged_for() {
+    let messages = json!([{"role":"system","content":"Be brief."},
+        {"role":"user","name":"ada","content":"hello world"}]);
+    let body = json!({"model":"gpt-4o","messages":messages});
+    let cut = ask("/tokenize", &body).await;
+    let answer = ask("/v1/chat/completions", &body).await;
+    assert_eq!(answer["usage"]["prompt_tokens"], cut["count"]);
+    assert_eq!(cut["tokens"].as_array().unwrap().len(), cut["count"]);
+    let body = json!({"model":"gpt-4o","tokens":cut["tokens"]});
+    let text = ask("/detokenize", &body).await["prompt"].clone();
+    let expected = "<|im_start|>system<|im_sep|>Be brief.<|im_end|><|im_start|>user:ada<|im_sep|>\
+                    hello world<|im_end|><|im_start|>assistant<|im_sep|>";
+    assert_eq!(text, expected);
+}
+
+#[tokio::test]
+async fn what_cannot_be_cut_is_refused_by_its_member() {
+    for (path, body, param) in [
+        ("/tokenize", json!({"model":"gpt-4"}), "prompt"),
+        (
+            "/tokenize",
+            json!({"model":"gpt-4","prompt":"x","messages":[{"role":"user","content":"x"}]}),
+            "messages",
+        ),
+        (
+            "/detokenize",
+            json!({"model":"gpt-4","tokens":[1,300_000]}),
+            "tokens[1]",
+        ),
+        ("/detokenize", json!({"model":"gpt-4"}), "tokens"),
+        ("/tokenize", json!({"model":"echo","prompt":"x"}), "model"),
+    ] {
+        assert_eq!(refused(path, &body).await["param"], param, "{body}");
+    }
+    let body = json!({"model":"nobody","prompt":"x"});
+    let answer = SHARED.anonymous().post("/tokenize", &body).await;
+    let _ = answer.expect_status(404);
+}
+
+#[tokio::test]
+async fn a_model_with_a_tokenizer_of_its_own_is_asked() {
+    let model = SHARED.guest("does_everything", "").await;
+    let body = json!({"model":model,"prompt":"hi","return_token_strs":true});
+    let answer = ask("/tokenize", &body).await;
+    let expected =
+        json!({"count":2,"max_model_len":null,"tokens":[104,105],"token_strs":["h","i"]});
+    assert_eq!(answer, expected);
+    let answer = ask("/detokenize", &json!({"model":model,"tokens":[104,105]})).await;
+    assert_eq!(answer["prompt"], "hi");
+    let error = refused("/detokenize", &json!({"model":model,"tokens":[256]})).await;
+    assert_eq!(error["param"], "tokens");
+    let body = json!({"model":model,"messages":[{"role":"user","content":"hi"}]});
+    assert_eq!(refused("/tokenize", &body).await["param"], "messages");
+}

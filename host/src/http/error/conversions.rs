@@ -5,7 +5,7 @@ use super::{ApiError, ErrorType};
 use crate::auth::{Denied, KeyError};
 use crate::guard::{BanError, Violation};
 use crate::inference::{
-    self, CallRefusal, InferenceError, PromptPlace, ScreenRefusal, TooManyTokens,
+    self, CallRefusal, DetokenizeError, InferenceError, PromptPlace, ScreenRefusal, TooManyTokens,
 };
 use crate::limits::{LimitError, OverQuota, RateError};
 use crate::models::{ModelError, VersionState};
@@ -72,6 +72,15 @@ impl From<CallRefusal> for ApiError {
                 );
                 Self::invalid_argument(field, message)
             }
+        }
+    }
+}
+
+impl From<DetokenizeError> for ApiError {
+    fn from(error: DetokenizeError) -> Self {
+        match error {
+            DetokenizeError::Refused(refusal) => refusal.into(),
+            DetokenizeError::Inference(error) => error.into(),
         }
     }
 }
