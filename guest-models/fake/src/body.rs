@@ -203,6 +203,7 @@ fn structured(
 fn text(request: &Request, reading: &mut Reading, order: u64, random: &mut Random) -> Text {
     let voice = voices::of(reading.language);
     let choice = Choice::new(&request.sampling, order, Random::new(random.bits()));
+    let choice = choice.of_answer(request);
     let natural = |(least, most): (u32, u32), random: &mut Random| {
         least + random.below((most - least) as usize) as u32
     };
@@ -387,6 +388,7 @@ pub(crate) fn thoughts(
     random: &mut Random,
 ) -> Text {
     let choice = Choice::new(&request.sampling, order, Random::new(random.bits()));
+    let choice = choice.of_answer(request);
     let ends = Ends::Tokens(u32::MAX);
     let mut topics = reading.topics.clone();
     for topic in &mut topics {

@@ -1,9 +1,9 @@
 //! What is said next, of all that could be: how wide the choice is follows from the request's
 //! temperature and its like, and how soon something comes again from its penalties.
 
-use belljar_guest::text::Sampling;
+use belljar_guest::text::{Request, Sampling};
 
-use crate::random::Random;
+use crate::random::{self, Random};
 
 /// A whole, in the unit of [`Choice::width`].
 const WHOLE: u32 = 1024;
@@ -33,6 +33,9 @@ pub(crate) struct Choice {
     rest: u32,
     /// Above 0 where nothing is to be said again, below where it is to be.
     penalty: i32,
+    /// Which of several answers this is, and what they have in common: each begins in a way of
+    /// its own, as far as there are enough.
+    variant: (usize, u64),
 }
 
 /// Things to say, those that were said last at the end.
@@ -83,7 +86,28 @@ impl Choice {
             width,
             rest: rest.clamp(0, 100) as u32,
             penalty: penalty.clamp(-PENALTY_MAX, PENALTY_MAX),
+            variant: (0, order),
         }
+    }
+
+    /// The choices of one of several answers.
+    pub(crate) fn of_answer(mut self, request: &Request) -> Self {
+        if random::may_vary(request) {
+            let seed = request.sampling.seed.map_or(0, |seed| seed.wrapping_add(1));
+            self.variant = (request.choice as usize, self.order.wrapping_add(seed));
+        }
+        self
+    }
+
+    /// The way to begin, of so many.
+    pub(crate) fn beginning(&self, number: u64, ways: usize) -> usize {
+        let (variant, common) = self.variant;
+        let mut first = Self {
+            random: Random::new(common),
+            ..self.clone()
+        };
+        let mut deck = self.deck(number, ways);
+        (first.deal(&mut deck) + variant) % ways.max(1)
     }
 
     /// Choices that nobody has a say in.
@@ -95,6 +119,7 @@ impl Choice {
             width: USUAL_WIDTH,
             rest: REST as u32,
             penalty: 0,
+            variant: (0, order),
         }
     }
 

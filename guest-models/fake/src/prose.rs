@@ -183,7 +183,7 @@ impl Prose {
                     Sentence::new(", it helps to look at {a} first."),
                 ),
             ];
-            if let Some((before, after)) = self.choice.random.one_of(&DEEDS) {
+            if let Some((before, after)) = DEEDS.get(self.choice.beginning(5, DEEDS.len())) {
                 out.push_str(before);
                 out.push_str(&deed);
                 self.write(after, out);
@@ -195,8 +195,7 @@ impl Prose {
 
     /// Appends a sentence that a text can begin with.
     pub(crate) fn opening(&mut self, out: &mut String) {
-        let mut deck = self.choice.deck(4, self.voice.openings.len());
-        let index = self.choice.deal(&mut deck);
+        let index = self.choice.beginning(4, self.voice.openings.len());
         if let Some(opening) = self.voice.openings.get(index) {
             self.write(opening, out);
         }

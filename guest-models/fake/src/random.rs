@@ -102,12 +102,18 @@ pub(crate) fn order_of(request: &Request) -> u64 {
 pub(crate) fn seed_of(request: &Request, order: u64) -> u64 {
     let mut hash = Fingerprint::new();
     hash.number(order);
-    let sampling = &request.sampling;
-    if sampling.temperature != Some(0.0) && sampling.top_k != Some(1) {
-        hash.number(sampling.seed.map_or(0, |seed| seed.wrapping_add(1)));
+    if may_vary(request) {
+        let seed = request.sampling.seed;
+        hash.number(seed.map_or(0, |seed| seed.wrapping_add(1)));
         hash.number(u64::from(request.choice));
     }
     hash.finish()
+}
+
+/// Whether another seed gives another answer.
+pub(crate) fn may_vary(request: &Request) -> bool {
+    let sampling = &request.sampling;
+    sampling.temperature != Some(0.0) && sampling.top_k != Some(1)
 }
 
 fn hash_prompt(hash: &mut Fingerprint, prompt: &Prompt) {

@@ -55,6 +55,16 @@ impl Writer<'_> {
                 value = self.item(&item, &inner, depth, index + (tries as usize))?;
                 tries -= 1;
             }
+            if unique && list.len() < least && list.iter().any(|other| check::same(other, &value)) {
+                // Its meaning has too few values; any will do.
+                let any = Key::new("", &[], "");
+                for _ in 0..TRIES {
+                    value = self.value(&item, &any, depth + 1)?;
+                    if !list.iter().any(|other| check::same(other, &value)) {
+                        break;
+                    }
+                }
+            }
             if unique && list.iter().any(|other| check::same(other, &value)) {
                 // The items have fewer values than were wanted; fewer may still be enough.
                 break;
