@@ -31,6 +31,8 @@ pub struct TextCall {
     /// Whether the answer names the stop string that ended it. Only the host knows, so the model
     /// gets none of them.
     pub names_stop: bool,
+    /// Whether the oldest messages are left out where there is no room for all.
+    pub truncates: bool,
     /// Which part of the prompt is to be found in the cache.
     pub cache: CacheUse,
     /// The prompts, by their place among all, that came as so few tokens that nothing can be said

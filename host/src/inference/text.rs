@@ -228,10 +228,10 @@ impl Inference {
         admission: TokenAdmission,
         context: &RequestContext,
     ) -> Result<Reserved, InferenceError> {
-        let Counted { call, tokens } = call;
+        let Counted { call, mut tokens } = call;
         let mut call = call.into_inner();
         let model = self.find(caller, &call.model, context)?;
-        if let Some(tokens) = &tokens {
+        if let Some(tokens) = &mut tokens {
             call.hold_to(tokens)?;
         }
         call.fit_default_tokens(admission.tokens_max());

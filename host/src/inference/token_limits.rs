@@ -5,6 +5,7 @@ use super::counting::Tokens;
 use super::prompt_place::PromptPlace;
 use super::prompt_tokens::PromptTokens;
 use crate::models::TokenRules;
+use belljar_sandbox::wit::text::{Prompt, Role};
 
 /// More tokens than the model has room for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,9 +56,14 @@ impl TextCall {
     /// Holds the call to the rules of its name, and takes the counts for what it has estimated.
     pub(super) fn hold_to(
         &mut self,
-        tokens: &Tokens<Vec<PromptTokens>>,
+        tokens: &mut Tokens<Vec<PromptTokens>>,
     ) -> Result<(), TooManyTokens> {
         let Tokens { rules, counts } = tokens;
+        if self.truncates
+            && let Some(prompt) = counts.first_mut()
+        {
+            self.leave_out_oldest(*rules, prompt);
+        }
         let longest = counts.iter().map(|prompt| prompt.count).max();
         let longest = longest.unwrap_or_default();
         self.limits.encoding = Some(rules.encoding);
@@ -103,6 +109,54 @@ impl TextCall {
             });
         }
         Ok(())
+    }
+}
+
+impl TextCall {
+    /// Leaves out the oldest messages, but for those of the system and the last one, until there is
+    /// room for the prompt and its answer. What tools have answered goes with the call.
+    fn leave_out_oldest(&mut self, rules: TokenRules, tokens: &mut PromptTokens) {
+        let Prompt::Messages(messages) = &mut self.request.prompt else {
+            return;
+        };
+        let answer = if self.tokens_are_default {
+            1
+        } else {
+            self.limits.max_tokens
+        };
+        let room = rules.context.unwrap_or(u32::MAX).saturating_sub(answer);
+        let mut ends = tokens.ends.windows(2).map(|ends| match ends {
+            [(start, _), (end, _)] => end.saturating_sub(*start),
+            _ => 0,
+        });
+        let sizes: Vec<u32> = messages.iter().map(|_| ends.next().unwrap_or(0)).collect();
+        let last = messages.len().saturating_sub(1);
+        let mut left_out = vec![false; messages.len()];
+        let mut count = tokens.count;
+        let mut is_open = false;
+        let all = messages.iter().zip(&sizes).zip(&mut left_out);
+        for ((message, size), left_out) in all.take(last) {
+            let goes_along = is_open && message.role == Role::Tool;
+            if matches!(message.role, Role::System | Role::Developer)
+                || (count <= room && !goes_along)
+            {
+                is_open = false;
+                continue;
+            }
+            is_open = true;
+            *left_out = true;
+            count = count.saturating_sub(*size);
+        }
+        if count == tokens.count {
+            return;
+        }
+        let mut left_out = left_out.into_iter();
+        messages.retain(|_| !left_out.next().unwrap_or(false));
+        // What is left begins like nothing that was sent before.
+        *tokens = PromptTokens {
+            count,
+            ..PromptTokens::default()
+        };
     }
 }
 

@@ -455,3 +455,23 @@ async fn a_model_with_a_tokenizer_of_its_own_is_asked() {
     let body = json!({"model":model,"messages":[{"role":"user","content":"hi"}]});
     assert_eq!(refused("/tokenize", &body).await["param"], "messages");
 }
+
+#[tokio::test]
+async fn the_oldest_items_are_left_out_where_the_caller_allows_it() {
+    let item = |text: &str| json!({"role":"user","content":text});
+    let input = json!([
+        item(&"old ".repeat(5_000)),
+        item(&"newer ".repeat(5_000)),
+        item("Hello")
+    ]);
+    let mut body = json!({"model":"gpt-4","input":input,"instructions":"Be brief.",
+        "truncation":"auto","max_output_tokens":16});
+    let answer = ask("/v1/responses", &body).await;
+    let tokens = answer["usage"]["input_tokens"].as_u64().unwrap();
+    assert!((5_000..5_100).contains(&tokens), "{tokens}");
+    body["truncation"] = "disabled".into();
+    assert_eq!(
+        refused("/v1/responses", &body).await["code"],
+        "context_length_exceeded"
+    );
+}

@@ -375,6 +375,7 @@ impl ReadConversation {
             choices: 1,
             tokens_are_default: false,
             names_stop: true,
+            truncates: false,
             cache: self.cache,
             few_tokens: Vec::new(),
             marks: Vec::new(),

@@ -68,7 +68,7 @@ pub(crate) struct ResponseRequest {
     /// What else is to be part of the answer, such as `message.output_text.logprobs`.
     include: Option<Vec<String>>,
     metadata: Option<BTreeMap<String, String>>,
-    /// `auto` or `disabled`; what is too long for the model is the model's to say.
+    /// `auto` or `disabled`: whether the oldest items are left out where there is no room for all.
     truncation: Option<String>,
     user: Option<String>,
     safety_identifier: Option<String>,
@@ -271,6 +271,7 @@ impl ResponseRequest {
             None => limits.default.min(limits.max),
         };
         check_metadata(self.metadata.as_ref())?;
+        let truncates = self.truncation.as_deref() == Some("auto");
         if !matches!(self.truncation.as_deref(), None | Some("auto" | "disabled")) {
             let message = "expected `auto` or `disabled`";
             return Err(ApiError::invalid_argument("truncation", message));
@@ -375,6 +376,7 @@ impl ResponseRequest {
             choices: 1,
             tokens_are_default,
             names_stop: false,
+            truncates,
             cache: CacheUse::Automatic,
             few_tokens: Vec::new(),
             marks: marks(self.metadata, identifiers),

@@ -304,6 +304,7 @@ impl ChatRequest {
             choices,
             tokens_are_default,
             names_stop: false,
+            truncates: false,
             cache: CacheUse::Automatic,
             few_tokens: Vec::new(),
             marks,

@@ -312,6 +312,7 @@ impl CompletionRequest {
             choices: candidates,
             tokens_are_default,
             names_stop: false,
+            truncates: false,
             cache: CacheUse::Automatic,
             few_tokens: Vec::new(),
             marks,
