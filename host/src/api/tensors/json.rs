@@ -96,7 +96,10 @@ pub(super) fn parameters(out: &mut Vec<u8>, parameters: &[Parameter]) -> Result<
                 out.extend_from_slice(itoa::Buffer::new().format(*value).as_bytes());
             }
             Value::Number(value) => {
-                if !float(out, &mut zmij::Buffer::new(), *value) {
+                if value.is_finite() {
+                    let mut buffer = zmij::Buffer::new();
+                    out.extend_from_slice(buffer.format_finite(*value).as_bytes());
+                } else {
                     return Err(FormatError::not_representable(format!(
                         "parameter `{}` of the answer is NaN or infinite, which JSON cannot carry; \
                          ask for application/msgpack",
@@ -141,29 +144,36 @@ fn nest(
 }
 
 /// Writes elements with commas between them. The datatype is looked at once, not per element.
-fn list(
+fn list<'a>(
     out: &mut Vec<u8>,
     tensor: &Tensor,
-    elements: &mut dyn Iterator<Item = &[u8]>,
+    elements: &mut impl Iterator<Item = &'a [u8]>,
 ) -> Result<(), FormatError> {
     macro_rules! integers {
         ($type:ty) => {{
             let mut buffer = itoa::Buffer::new();
-            separated(out, elements, |out, bytes| {
+            let mut list = NumberList::new(out);
+            for bytes in elements {
                 let bytes = bytes.first_chunk().copied().unwrap_or_default();
-                let number = <$type>::from_le_bytes(bytes);
-                out.extend_from_slice(buffer.format(number).as_bytes());
-            });
+                list.push(buffer.format(<$type>::from_le_bytes(bytes)).as_bytes());
+            }
+            list.end();
         }};
     }
     macro_rules! floats {
         ($read:expr) => {{
             let mut buffer = zmij::Buffer::new();
             let mut all_finite = true;
-            separated(out, elements, |out, bytes| {
-                let bytes = bytes.first_chunk().copied().unwrap_or_default();
-                all_finite &= float(out, &mut buffer, $read(bytes));
-            });
+            let mut list = NumberList::new(out);
+            for bytes in elements {
+                let value = $read(bytes.first_chunk().copied().unwrap_or_default());
+                if value.is_finite() {
+                    list.push(buffer.format_finite(value).as_bytes());
+                } else {
+                    all_finite = false;
+                }
+            }
+            list.end();
             if !all_finite {
                 return Err(FormatError::not_representable(format!(
                     "output `{}` holds numbers that are NaN or infinite, which JSON cannot carry; ask \
@@ -214,7 +224,7 @@ fn list(
 #[inline]
 fn separated<'a>(
     out: &mut Vec<u8>,
-    elements: &mut dyn Iterator<Item = &'a [u8]>,
+    elements: &mut impl Iterator<Item = &'a [u8]>,
     mut write: impl FnMut(&mut Vec<u8>, &'a [u8]),
 ) {
     let mut first = true;
@@ -227,16 +237,75 @@ fn separated<'a>(
     }
 }
 
-/// Writes a number; false where JSON has none for it.
-#[inline]
-fn float<F: zmij::Float + Into<f64> + Copy>(
-    out: &mut Vec<u8>,
-    buffer: &mut zmij::Buffer,
-    value: F,
-) -> bool {
-    let is_finite = value.into().is_finite();
-    if is_finite {
-        out.extend_from_slice(buffer.format_finite(value).as_bytes());
+/// Writes numbers with commas between them. Numbers are short, and to hand each to the vector
+/// costs more than to work it out: they are gathered in a block first.
+struct NumberList<'o> {
+    out: &'o mut Vec<u8>,
+    block: [u8; BLOCK_BYTES],
+    used: usize,
+}
+
+const BLOCK_BYTES: usize = 4 << 10;
+
+impl<'o> NumberList<'o> {
+    fn new(out: &'o mut Vec<u8>) -> Self {
+        Self {
+            out,
+            block: [0; BLOCK_BYTES],
+            used: 0,
+        }
     }
-    is_finite
+
+    /// Adds a number and a comma.
+    #[inline]
+    fn push(&mut self, number: &[u8]) {
+        if number.len() >= BLOCK_BYTES - self.used {
+            self.flush();
+        }
+        if let Some(room) = self.block.get_mut(self.used..)
+            && let Some((room, after)) = room.split_at_mut_checked(number.len())
+            && let Some(comma) = after.first_mut()
+        {
+            copy_short(room, number);
+            *comma = b',';
+            self.used += number.len() + 1;
+        }
+    }
+
+    /// Writes what is left, without the last comma.
+    fn end(mut self) {
+        self.used = self.used.saturating_sub(1);
+        self.flush();
+    }
+
+    fn flush(&mut self) {
+        self.out
+            .extend_from_slice(self.block.get(..self.used).unwrap_or_default());
+        self.used = 0;
+    }
+}
+
+/// Copies one slice to another of the same length, in two moves that may overlap.
+#[inline]
+fn copy_short(to: &mut [u8], from: &[u8]) {
+    macro_rules! ends {
+        ($bytes:literal) => {
+            if let (Some(first), Some(last)) = (
+                from.first_chunk::<$bytes>().copied(),
+                from.last_chunk::<$bytes>().copied(),
+            ) && from.len() <= 2 * $bytes
+            {
+                if let Some(to) = to.first_chunk_mut::<$bytes>() {
+                    *to = first;
+                }
+                if let Some(to) = to.last_chunk_mut::<$bytes>() {
+                    *to = last;
+                }
+                return;
+            }
+        };
+    }
+    ends!(8);
+    ends!(4);
+    to.copy_from_slice(from);
 }
