@@ -41,15 +41,24 @@ impl Answer {
         let thoughts_left = thoughts(request, &mut random);
         let thoughts =
             (thoughts_left > 0).then(|| body::thoughts(request, &reading, order, &mut random));
+        let is_counted = is_counted_by_host(request);
         let body = body::body(request, &mut reading, order, &mut random)?;
         Ok(Self {
             usage: Usage {
-                prompt_tokens: usage::prompt_tokens(request),
+                prompt_tokens: if is_counted {
+                    0
+                } else {
+                    usage::prompt_tokens(request)
+                },
                 completion_tokens: 0,
                 reasoning_tokens: 0,
                 cached_tokens: 0,
             },
-            tokens_left: pieces_max(request),
+            tokens_left: if is_counted {
+                request.max_tokens.saturating_mul(PIECES_A_TOKEN)
+            } else {
+                request.max_tokens
+            },
             thoughts_left,
             thoughts,
             body,
@@ -233,14 +242,14 @@ fn text_chunk(piece: String, alternatives: Option<u8>, greedy: bool, random: &mu
     }
 }
 
-/// How many pieces an answer has at most. A host that counts real tokens joins pieces to them, and
-/// cuts the answer itself; it needs at least as many pieces.
-fn pieces_max(request: &Request) -> u32 {
-    const PIECES_A_TOKEN: u32 = 8;
-    match request.parameter("tokens_counted_by_host") {
-        Some(Value::Boolean(true)) => request.max_tokens.saturating_mul(PIECES_A_TOKEN),
-        _ => request.max_tokens,
-    }
+/// How many pieces an answer may have for each token of a host that counts real ones.
+const PIECES_A_TOKEN: u32 = 8;
+
+/// Whether the host counts real tokens: then nothing is counted here, and it cuts the answer
+/// itself, for which it needs at least as many pieces.
+fn is_counted_by_host(request: &Request) -> bool {
+    let counted = request.parameter("tokens_counted_by_host");
+    matches!(counted, Some(Value::Boolean(true)))
 }
 
 /// How many pieces of thought come first: none unless asked for, and at most a quarter of the answer.

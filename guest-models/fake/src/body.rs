@@ -17,7 +17,7 @@ use crate::language::Language;
 use crate::media;
 use crate::prose::{Ends, Prose};
 use crate::random::Random;
-use crate::reading::{Form, Length, Reading, Topic};
+use crate::reading::{self, Form, Length, Reading, Topic};
 use crate::results;
 use crate::schema::{self, Purpose, Sources};
 use crate::tokens;
@@ -31,6 +31,8 @@ const USUAL: (u32, u32) = (40, 160);
 const SHORT: (u32, u32) = (10, 30);
 const ESSAY: (u32, u32) = (400, 800);
 
+/// How many rows a table with columns of the prompt has.
+const ROWS: u32 = 4;
 /// How much of what was sent an answer is about.
 const MEDIA_TOPICS_MAX: usize = 3;
 /// What most sentences have room in.
@@ -285,8 +287,8 @@ fn written(
         Length::Usual | Length::Short | Length::Sentences(1)
     );
     let fact = || {
-        let may_be = wishes.calculates || wishes.capital || wishes.name;
-        may_be
+        wishes
+            .may_be_known()
             .then(|| facts::of(request, &said_last(request), reading))
             .flatten()
     };
@@ -307,6 +309,14 @@ fn written(
         }
         Form::Numbers(from, to, lines) => Some(documents::numbers(*from, *to, *lines, bytes_max)),
         Form::Article => None,
+        Form::Summary(text) => Some(text.clone()),
+        Form::Json => {
+            let schema = fields::schema(request);
+            let value = structured(request, &schema, "", reading, random).ok()?;
+            let mut out = String::new();
+            value.write(&mut out);
+            Some(out)
+        }
         Form::Verse(lines) => Some(documents::verse(prose, *lines)),
         Form::Prose => match (fact().filter(|_| is_short), wishes.length) {
             (Some(fact), _) => Some(fact.long),
@@ -343,16 +353,23 @@ fn table(
     random: &mut Random,
 ) -> String {
     let columns = fields::columns(request);
-    let rows = match reading.wishes.form {
-        Form::List(rows, _) => rows,
-        _ => 4,
-    };
+    let rows = reading.wishes.rows.unwrap_or(ROWS);
     let schema = fields::table(&columns, rows);
     let made = (!columns.is_empty())
         .then(|| structured(request, &schema, "", reading, random).ok())
         .flatten();
     let Some(Json::List(made)) = made else {
-        return documents::table(voice, prose);
+        let things = if reading.wishes.compares {
+            reading::compared(&said_last(request))
+        } else {
+            Vec::new()
+        };
+        let rows = reading.wishes.rows;
+        return if things.len() > 1 {
+            documents::comparison(voice, prose, &things, rows)
+        } else {
+            documents::table(voice, prose, rows)
+        };
     };
     let rows: Vec<Vec<String>> = made
         .iter()

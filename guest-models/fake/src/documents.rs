@@ -18,6 +18,7 @@ pub(crate) const BYTES_A_TOKEN: usize = 16;
 /// How often another sentence is tried for a number of words.
 const TRIES: u32 = 60;
 const ROWS: u32 = 4;
+const VERSE_TRIES: u32 = 5;
 
 /// A list of so many points.
 pub(crate) fn list(
@@ -59,19 +60,27 @@ pub(crate) fn verse(prose: &mut Prose, lines: u32) -> String {
             line if line.is_multiple_of(4) => out.push_str("\n\n"),
             _ => out.push('\n'),
         }
-        if line == 0 {
-            prose.opening(&mut out);
-        } else {
-            prose.sentence(&mut out);
-        }
+        // Lines of verse are short: of several sentences the shortest.
+        let tries = (0..VERSE_TRIES).map(|_| {
+            let mut sentence = String::new();
+            if line == 0 {
+                prose.opening(&mut sentence);
+            } else {
+                prose.sentence(&mut sentence);
+            }
+            sentence
+        });
+        let shortest = tries.min_by_key(|sentence| sentence.chars().count());
+        out.push_str(&shortest.unwrap_or_default());
     }
     out
 }
 
 /// A table of what matters, in Markdown.
-pub(crate) fn table(voice: &Voice, prose: &mut Prose) -> String {
+pub(crate) fn table(voice: &Voice, prose: &mut Prose, rows: Option<u32>) -> String {
+    let count = rows.unwrap_or(ROWS);
     let mut rows: Vec<Vec<String>> = Vec::new();
-    for row in 0..ROWS {
+    for row in 0..count {
         let mut sentence = String::new();
         prose.sentence(&mut sentence);
         let noun = words::capitalised(prose.noun());
@@ -83,6 +92,29 @@ pub(crate) fn table(voice: &Voice, prose: &mut Prose) -> String {
         ]));
     }
     markdown_table(&voice.table.map(String::from), &rows)
+}
+
+/// A table that holds two things and more against each other.
+pub(crate) fn comparison(
+    voice: &Voice,
+    prose: &mut Prose,
+    things: &[String],
+    rows: Option<u32>,
+) -> String {
+    let [aspect, ..] = voice.table;
+    let mut head = Vec::from([String::from(aspect)]);
+    head.extend(things.iter().map(|thing| words::capitalised(thing)));
+    let mut lines: Vec<Vec<String>> = Vec::new();
+    for row in 0..rows.unwrap_or(ROWS) as usize {
+        let mut line = Vec::from([words::capitalised(prose.noun())]);
+        for column in 0..things.len() {
+            // Each row and each column has another order of them.
+            let level = voice.levels.get((row * 2 + column) % voice.levels.len());
+            line.push(level.copied().unwrap_or_default().into());
+        }
+        lines.push(line);
+    }
+    markdown_table(&head, &lines)
 }
 
 /// A table in Markdown.
@@ -241,7 +273,7 @@ mod tests {
                 .count(),
             3
         );
-        let text = table(voice, &mut prose(Language::German, 1));
+        let text = table(voice, &mut prose(Language::German, 1), None);
         let bars: Vec<usize> = text.lines().map(|line| line.matches('|').count()).collect();
         assert!(
             bars.len() == 6 && bars.iter().all(|bars| *bars == 4),

@@ -54,7 +54,8 @@ pub(crate) struct Entity {
     pub(crate) text: String,
     /// The number, of those that have one.
     pub(crate) number: f64,
-    /// A date or a time as programs write it, where it is known.
+    /// A date or a time as programs write it, where it is known; of a number the ware that is
+    /// ordered.
     pub(crate) plain: String,
     /// The words before and after it, in lower case; empty at the edge of a clause.
     pub(crate) before: String,

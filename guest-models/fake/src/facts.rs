@@ -9,6 +9,7 @@ use belljar_guest::text::{Part, Prompt, Request, Role};
 use crate::entities;
 use crate::json::{parse_number, write_number};
 use crate::language::Language;
+use crate::phrases;
 use crate::places::Country;
 use crate::reading::Reading;
 use crate::words::{self, lowered};
@@ -29,7 +30,7 @@ pub(crate) struct Fact {
 pub(crate) fn of(request: &Request, said: &str, reading: &Reading) -> Option<Fact> {
     let said = said.get(..said.floor_char_boundary(SEARCH_BYTES))?;
     if reading.wishes.calculates
-        && let Some(fact) = sum(said)
+        && let Some(fact) = share(said).or_else(|| sum(said)).or_else(|| story(said))
     {
         return Some(fact);
     }
@@ -38,10 +39,112 @@ pub(crate) fn of(request: &Request, said: &str, reading: &Reading) -> Option<Fac
     {
         return Some(fact);
     }
-    if reading.wishes.name {
-        return name(request);
+    if reading.wishes.name
+        && let Some(fact) = name(request).or_else(|| acquaintance(said))
+    {
+        return Some(fact);
+    }
+    if reading.wishes.translates
+        && let Some(words) = phrases::translated(said, reading.language)
+    {
+        return Some(Fact::new(words));
+    }
+    if reading.wishes.thanks {
+        return Some(Fact::new(phrases::welcome(reading.language)));
+    }
+    if reading.wishes.joke && reading.language == Language::English {
+        let joke = JOKES.get(said.len() % JOKES.len());
+        return joke.copied().map(Fact::new);
     }
     None
+}
+
+const JOKES: [&str; 4] = [
+    "Why do programmers prefer dark mode? Because light attracts bugs.",
+    "Why did the scarecrow win an award? Because he was outstanding in his field.",
+    "I told my computer that I needed a break, and now it will not stop sending me beach pictures.",
+    "Why was the maths book sad? Because it had too many problems.",
+];
+
+impl Fact {
+    fn new(text: &str) -> Self {
+        Self {
+            short: text.into(),
+            long: text.into(),
+        }
+    }
+}
+
+/// What is said to somebody who says their name.
+fn acquaintance(said: &str) -> Option<Fact> {
+    const LEAD: &str = "my name is ";
+    let at = words::find(said, LEAD.trim_end())?;
+    let rest = said.get(at + LEAD.len()..)?;
+    let is_end = |letter: char| !words::is_letter(letter) && !matches!(letter, '-' | ' ');
+    let name = rest.split(is_end).next()?.split(" and ").next()?.trim();
+    let is_name = name.starts_with(words::is_upper) && name.split(' ').count() <= 3;
+    is_name.then(|| Fact {
+        short: name.into(),
+        long: format!("Nice to meet you, {name}! How can I help you today?"),
+    })
+}
+
+/// A share of something: `15% of 240`.
+fn share(said: &str) -> Option<Fact> {
+    let (before, after) = said
+        .split_once('%')
+        .or_else(|| said.split_once(" percent"))?;
+    let after = ["of ", "von ", "de ", "di ", "от "]
+        .iter()
+        .find_map(|lead| after.trim_start().strip_prefix(lead))?;
+    let is_digit = |letter: char| letter.is_ascii_digit() || matches!(letter, '.' | ',');
+    let before = before.trim_end();
+    let start = before.trim_end_matches(is_digit).len();
+    let end = after
+        .find(|letter| !is_digit(letter))
+        .unwrap_or(after.len());
+    let read = |digits: &str| parse_number(digits.trim_end_matches(['.', ',']));
+    let percent = read(before.get(start..)?)?;
+    let whole = read(&after.get(..end)?.replace(',', ""))?;
+    let mut short = String::new();
+    write_number(&mut short, libm::round(percent * whole * 1e7) / 1e9);
+    let mut long = String::new();
+    write_number(&mut long, percent);
+    long.push_str("% of ");
+    write_number(&mut long, whole);
+    long.push_str(" is ");
+    long.push_str(&short);
+    long.push('.');
+    Some(Fact { short, long })
+}
+
+/// The end of a little story of numbers: `I have 3 apples and buy 5 more. How many …`.
+fn story(said: &str) -> Option<Fact> {
+    const LESS: &str = "eat eats ate give gives gave lose loses lost sell sells sold spend spends spent remove removes removed away left fewer minus break breaks broke";
+    const TIMES: &str = "times each per every";
+    let at = words::find(said, "how many").or_else(|| words::find(said, "how much"))?;
+    let told = said.get(..at)?;
+    let mut total: Option<f64> = None;
+    let (mut less, mut times) = (false, false);
+    for word in told.split(|letter: char| letter.is_whitespace() || letter == ',') {
+        let word = word.trim_matches(|letter: char| !letter.is_alphanumeric());
+        if let Some(number) = parse_number(word) {
+            total = Some(match total {
+                None => number,
+                Some(total) if less => total - number,
+                Some(total) if times => total * number,
+                Some(total) => total + number,
+            });
+            (less, times) = (false, false);
+        } else {
+            less |= words::is_in(LESS, word);
+            times |= words::is_in(TIMES, word);
+        }
+    }
+    let mut short = String::new();
+    write_number(&mut short, total?);
+    let long = format!("That makes {short}.");
+    Some(Fact { short, long })
 }
 
 fn sum(said: &str) -> Option<Fact> {
@@ -226,6 +329,35 @@ mod tests {
         for nonsense in ["1 +", "(1", "1 / 0", "2 ^ 0.5", "+", &"(".repeat(100)] {
             assert_eq!(evaluate(nonsense), None, "{nonsense}");
         }
+    }
+
+    #[test]
+    fn shares_and_little_stories_are_right() {
+        assert_eq!(
+            share("What's 15% of 240?").unwrap().long,
+            "15% of 240 is 36."
+        );
+        assert_eq!(share("12.5 percent of 1,000").unwrap().short, "125");
+        assert_eq!(share("100% of what?"), None);
+        for (said, expect) in [
+            (
+                "If I have 3 apples and buy 5 more, how many do I have?",
+                "8",
+            ),
+            (
+                "Tom has 10 pens. He gives away 4. How many pens are left?",
+                "6",
+            ),
+            ("There are 4 boxes with 6 eggs each. How many eggs?", "10"),
+        ] {
+            assert_eq!(story(said).unwrap().short, expect, "{said}");
+        }
+        assert_eq!(
+            acquaintance("Hi, my name is Ada Lovelace and I code.")
+                .unwrap()
+                .short,
+            "Ada Lovelace"
+        );
     }
 
     #[test]

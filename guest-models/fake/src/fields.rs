@@ -181,7 +181,7 @@ fn of_list(text: &str, names: &mut Vec<String>) {
         let name =
             part.trim_matches(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
         if is_in(
-            "and & und et y e or are is called named the following containing with a an for",
+            "and & und et y e or are is called named the following containing with a an",
             &lowered(name),
         ) || name.is_empty()
         {
@@ -189,7 +189,7 @@ fn of_list(text: &str, names: &mut Vec<String>) {
         }
         if !is_name(name)
             || is_in(
-                "in of where each that which based from using as so about",
+                "in of for where each that which based from using as so about",
                 name,
             )
         {

@@ -132,13 +132,29 @@ impl<'a> Filler<'a> {
         let amounts = all
             .filter(|entity| entity.kind == Kind::Money && key.meaning == Meaning::Currency)
             .map(|entity| (None, entity));
-        let free = self.free_for(key);
+        // The number of a ware is still to be said, and may be kept for that.
+        let wares = self
+            .free()
+            .filter(|(_, entity)| is_ware(entity) && key.meaning == Meaning::Product)
+            .map(|(_, entity)| (None, entity));
+        let is_left = |entity: &Entity| {
+            is_ware(entity) || entity.kind == Kind::Money && key.meaning == Meaning::Currency
+        };
+        let free = self.free_for(key).filter(|(_, entity)| !is_left(entity));
         let free = free.map(|(index, entity)| (Some(index), entity));
-        for (from, entity) in free.chain(amounts) {
+        for (from, entity) in free.chain(amounts).chain(wares) {
             let score = text_score(key, entity);
             if score > 0 {
                 let mut values = alloc::vec![Json::Text(entity.text.clone())];
                 variants(key, entity, &mut values);
+                if matches!(entity.kind, Kind::Date | Kind::Time)
+                    && let Some(moment) = self.moment()
+                {
+                    // A day and an hour are one point in time where the property wants one.
+                    let is_moment = key.meaning == Meaning::DateTime;
+                    let at = if is_moment { 0 } else { values.len() - 1 };
+                    values.insert(at, Json::Text(moment));
+                }
                 ranked.push((score, Found { values, from }));
             }
         }
@@ -147,6 +163,18 @@ impl<'a> Filler<'a> {
         let mut found: Vec<Found> = ranked.into_iter().map(|(_, found)| found).collect();
         found.extend(self.phrases(key));
         found
+    }
+
+    /// The point in time that the first day and the first hour of the prompt make.
+    fn moment(&self) -> Option<String> {
+        let first = |kind| {
+            let mut said = self.entities.said_last();
+            said.find(|entity| entity.kind == kind && !entity.plain.is_empty())
+        };
+        let (day, hour) = (first(Kind::Date)?, first(Kind::Time)?);
+        // Words such as `tomorrow` name no day of a calendar.
+        let is_day = day.plain.len() == 10 && day.plain.starts_with(|c: char| c.is_ascii_digit());
+        is_day.then(|| format!("{}T{}:00Z", day.plain, hour.plain))
     }
 
     /// What the sentence itself says for a property, beside its entities.
@@ -181,7 +209,12 @@ impl<'a> Filler<'a> {
             .find(|color| words::find(said, color).is_some())
             .map(String::from),
             Meaning::Query => Some(object_of(said)),
-            Meaning::Content => behind_a_colon(said),
+            Meaning::Content => behind_a_colon(said).or_else(|| to_be_done(said)),
+            Meaning::Title | Meaning::Description | Meaning::Unknown
+                if key.has("task todo reminder title text message note what") =>
+            {
+                to_be_done(said)
+            }
             Meaning::Size => ["small", "medium", "large"]
                 .into_iter()
                 .find(|size| words::find(said, size).is_some())
@@ -278,6 +311,11 @@ impl<'a> Filler<'a> {
         best.map(|(_, option)| option)
     }
 
+    /// Things that the prompt lists, and nobody knows what they are.
+    pub(crate) fn listed(&self) -> Vec<String> {
+        listed(self.said())
+    }
+
     /// How many things the prompt names that could each be the value of a property.
     pub(crate) fn count(&self, key: &Key, is_number: bool) -> Vec<usize> {
         let suits = |entity: &Entity| {
@@ -294,8 +332,14 @@ impl<'a> Filler<'a> {
         let mut seen: Vec<&str> = Vec::new();
         let mut found = Vec::new();
         for (index, entity) in said {
-            if !seen.contains(&entity.text.as_str()) {
-                seen.push(&entity.text);
+            // Two amounts in one currency have one.
+            let text = match (key.meaning, entity.kind) {
+                (Meaning::Currency, Kind::Money) => &entity.plain,
+                (Meaning::Product, Kind::Number) => &entity.plain,
+                _ => &entity.text,
+            };
+            if !seen.contains(&text.as_str()) {
+                seen.push(text);
                 found.push(index);
             }
         }
@@ -361,6 +405,11 @@ impl<'a> Filler<'a> {
     }
 }
 
+/// Whether it is a number of something that is ordered.
+fn is_ware(entity: &Entity) -> bool {
+    entity.kind == Kind::Number && !entity.plain.is_empty()
+}
+
 /// Where a text of a choice is spoken of; its words may be joined in another way, and a
 /// temperature may be named by its letter.
 fn mention(said: &str, option: &str) -> Option<usize> {
@@ -389,6 +438,90 @@ fn mention(said: &str, option: &str) -> Option<usize> {
             let one = words::singular(&spoken);
             (one != spoken).then(|| words::find(said, &one)).flatten()
         })
+}
+
+/// What is to be remembered: `remind me tomorrow at 9 to call Ann`.
+fn to_be_done(said: &str) -> Option<String> {
+    let at = [
+        "remind me",
+        "reminder",
+        "to-do",
+        "todo",
+        "task",
+        "don't forget",
+    ]
+    .iter()
+    .filter_map(|word| Some(words::find(said, word)? + word.len()))
+    .min()?;
+    let rest = said.get(at..)?;
+    let deed = rest.get(words::find(rest, "to")? + 2..)?.trim_start();
+    let end = deed.find(['.', '!', '?', '\n', ',']).unwrap_or(deed.len());
+    let deed = deed.get(..end)?;
+    // When it is to be done is said elsewhere.
+    let when = [
+        " tomorrow",
+        " today",
+        " tonight",
+        " at ",
+        " on ",
+        " next ",
+        " in ",
+    ];
+    let end = when.iter().filter_map(|word| deed.find(word)).min();
+    let deed = deed.get(..end.unwrap_or(deed.len()))?.trim();
+    (!deed.is_empty()).then(|| short(deed))
+}
+
+/// Things that are listed by their names: `milk, eggs and bread`.
+fn listed(said: &str) -> Vec<String> {
+    const ITEM_WORDS_MAX: usize = 3;
+    let sentence = said
+        .split(['\n', '?', '!', ';'])
+        .find(|sentence| sentence.contains(','))
+        .unwrap_or_default();
+    let sentence = sentence.split_once(": ").map_or(sentence, |(_, list)| list);
+    let mut parts: Vec<&str> = sentence.split(',').map(str::trim).collect();
+    let Some(last) = parts.pop() else {
+        return Vec::new();
+    };
+    // `eggs and bread to my list`: two things, and what is no part of the second.
+    let joint = [" and ", " & ", " or ", " und ", " y ", " et ", " e "];
+    let mut tail: Vec<&str> = Vec::new();
+    let last = last
+        .strip_prefix("and ")
+        .or(last.strip_prefix("or "))
+        .unwrap_or(last);
+    match joint.iter().find_map(|joint| last.split_once(joint)) {
+        Some((one, other)) => tail.extend([one, other]),
+        None => tail.push(last),
+    }
+    parts.extend(tail);
+    let count = parts.len();
+    let mut items = Vec::new();
+    for (at, part) in parts.into_iter().enumerate() {
+        let mut words: Vec<&str> = part.split_whitespace().collect();
+        if at == 0 && words.len() > 1 && !said.contains(": ") {
+            // The verb stands before the first.
+            words.drain(..words.len() - 1);
+        }
+        if at + 1 == count {
+            let leads =
+                |word: &&str| is_in("to for from on in at with into onto please zu auf", word);
+            let end = words.iter().position(leads).unwrap_or(words.len());
+            words.truncate(end);
+        }
+        let article = words
+            .first()
+            .is_some_and(|word| is_in("a an the some my", word));
+        let words = words.get(usize::from(article)..).unwrap_or_default();
+        let item = words.join(" ");
+        let item = item.trim_matches(|letter: char| !letter.is_alphanumeric());
+        if item.is_empty() || words.len() > ITEM_WORDS_MAX {
+            return Vec::new();
+        }
+        items.push(item.into());
+    }
+    if count > 1 { items } else { Vec::new() }
 }
 
 /// What a request is for: what stands behind `search for` and the like, and else all of it.

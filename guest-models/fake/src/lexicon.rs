@@ -64,6 +64,14 @@ pub(crate) enum Sign {
     Yes,
     No,
     Name,
+    /// One thing against another.
+    Compare,
+    /// A short version of a text.
+    Summary,
+    Translate,
+    Joke,
+    Thanks,
+    Json,
 }
 
 const fn sign(sign: Sign) -> u64 {
@@ -81,7 +89,9 @@ const AROUND: u64 = 0xf000
     | sign(Sign::Verse)
     | sign(Sign::Name)
     | sign(Sign::Long)
-    | sign(Sign::No);
+    | sign(Sign::No)
+    | sign(Sign::Line)
+    | sign(Sign::Json);
 
 const fn number(number: u64) -> u64 {
     number << 6

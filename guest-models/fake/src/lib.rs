@@ -51,6 +51,7 @@ mod meaning;
 mod media;
 mod moderate;
 mod pattern;
+mod phrases;
 mod places;
 mod prose;
 mod random;

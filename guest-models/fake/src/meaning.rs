@@ -116,6 +116,23 @@ impl Key {
         }
     }
 
+    /// What its own properties belong to: what an item is called is what its list is called.
+    pub(crate) fn context(&self) -> &[String] {
+        if self.words.is_empty() {
+            &self.parent
+        } else {
+            &self.words
+        }
+    }
+
+    /// Whether it, or what it belongs to, is about food.
+    pub(crate) fn is_food(&self) -> bool {
+        let words = self.words.iter().chain(&self.parent);
+        words
+            .into_iter()
+            .any(|word| is_in("ingredient food dish fruit vegetable grocery recipe", word))
+    }
+
     pub(crate) fn has(&self, list: &str) -> bool {
         self.words.iter().any(|word| is_in(list, word))
     }

@@ -15,7 +15,7 @@ use crate::lexicon::{self, Sign, Tag, WordHash};
 use crate::media::Medium;
 use crate::words::{self, lower};
 
-pub(crate) use subject::Topic;
+pub(crate) use subject::{Topic, compared};
 pub(crate) use wishes::{Form, Length, Wishes};
 
 /// How much of a text is read, in bytes: its beginning, and the end of a longer one, where it
@@ -181,7 +181,7 @@ fn words_of<'a>(
         }
         if place == start && next < 0x80 {
             // What ends a clause is between two words that do not belong together.
-            joined &= matches!(next, b' ' | b'-' | b'\'' | b'"' | b'*' | b'_');
+            joined &= matches!(next, b' ' | b'-' | b'\'' | b'*' | b'_');
             place += 1;
             continue;
         }

@@ -387,7 +387,7 @@ impl Writer<'_> {
         };
         let properties = object.get("properties").and_then(Json::object);
         properties.unwrap_or_default().iter().any(|(name, inner)| {
-            let key = Key::new(name, &key.words, title_of(inner));
+            let key = Key::new(name, key.context(), title_of(inner));
             self.is_said_within(inner, &key, levels)
         })
     }

@@ -41,6 +41,16 @@ const COMPANIES: [&str; 4] = [
     "Meridian Foods",
 ];
 const PRODUCTS: [&str; 4] = ["Desk Lamp", "Travel Mug", "Wool Blanket", "Trail Backpack"];
+const FOODS: [&str; 8] = [
+    "flour",
+    "milk",
+    "eggs",
+    "butter",
+    "sugar",
+    "salt",
+    "olive oil",
+    "tomatoes",
+];
 const COLORS: [&str; 4] = ["blue", "green", "red", "black"];
 const STREETS: [&str; 4] = [
     "12 Orchard Street",
@@ -204,6 +214,7 @@ impl Maker<'_> {
             Meaning::Email => format!("{}@example.com", self.world.user()),
             Meaning::Phone => format!("+1-202-555-01{:02}", self.random.below(100)),
             Meaning::Company => self.pick(&COMPANIES).into(),
+            Meaning::Product if key.is_food() => self.pick(&FOODS).into(),
             Meaning::Product => self.pick(&PRODUCTS).into(),
             Meaning::Job => self.pick(&JOBS).into(),
             Meaning::City | Meaning::Place => self.world.city.name.into(),
@@ -290,6 +301,7 @@ impl Maker<'_> {
             Meaning::Gender => self.pick(&["female", "male", "nonbinary"]).into(),
             Meaning::Language => self.pick(&["English", "Spanish", "French"]).into(),
             Meaning::LanguageCode => self.pick(&["en", "es", "fr"]).into(),
+            Meaning::Unit if key.is_food() => self.pick(&["g", "ml", "cups"]).into(),
             Meaning::Unit => self.pick(&["metric", "imperial"]).into(),
             Meaning::Format => self.pick(&["json", "text", "csv"]).into(),
             Meaning::Category => self

@@ -370,3 +370,86 @@ async fn names_of_reasoning_models_think_and_count_it() {
         "{response}"
     );
 }
+
+#[tokio::test]
+async fn orders_meetings_and_lists_go_where_they_belong() {
+    let item = json!({"type":"object","required":["product","quantity","unit_price"],"properties":{
+        "product":{"type":"string"},"quantity":{"type":"integer"},"unit_price":{"type":"number"}}});
+    let tools = tool(
+        "create_order",
+        json!({"customer":{"type":"string"},"items":{"type":"array","items":item},"currency":{"type":"string"}}),
+    );
+    let prompt = "Order 3 keyboards at $49.99 each and 2 mice at $19.50 each for Maria Lopez";
+    let (_, made) = calls(&answer(&chat(prompt, json!({"tools":tools}))).await).remove(0);
+    assert_eq!(
+        made,
+        json!({"customer":"Maria Lopez","currency":"USD","items":[
+            {"product":"keyboards","quantity":3,"unit_price":49.99},
+            {"product":"mice","quantity":2,"unit_price":19.5}]})
+    );
+
+    let text = json!({"type":"string"});
+    let tools = tool(
+        "schedule_meeting",
+        json!({"title":text,"attendees":{"type":"array","items":text},
+            "start_time":{"type":"string","format":"date-time"},"duration_minutes":{"type":"integer"},
+            "location":text}),
+    );
+    let prompt = "Schedule a 45 minute meeting titled \"Budget review\" with Anna, Bob and Chen \
+        on March 5, 2027 at 2:30 pm in Room 12";
+    let (_, made) = calls(&answer(&chat(prompt, json!({"tools":tools}))).await).remove(0);
+    assert_eq!(
+        made,
+        json!({"title":"Budget review","attendees":["Anna","Bob","Chen"],"duration_minutes":45,
+            "start_time":"2027-03-05T14:30:00Z","location":"Room 12"})
+    );
+
+    let tools = tool("add_items", json!({"items":{"type":"array","items":text}}));
+    let prompt = "Add milk, eggs and bread to my shopping list";
+    let (_, made) = calls(&answer(&chat(prompt, json!({"tools":tools}))).await).remove(0);
+    assert_eq!(made, json!({"items":["milk","eggs","bread"]}));
+}
+
+#[tokio::test]
+async fn answers_have_the_form_that_is_asked_for() {
+    let said = async |prompt: &str| {
+        let answer = answer(&chat(prompt, json!({"max_tokens":2000}))).await;
+        answer["message"]["content"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(said("Reply with exactly: PONG").await, "PONG");
+    assert_eq!(said("What's 15% of 240?").await, "15% of 240 is 36.");
+    assert_eq!(
+        said("Translate 'good morning' to German").await,
+        "guten Morgen"
+    );
+    let in_three = said("In 3 sentences, describe the ocean.").await;
+    assert_eq!(in_three.matches(['.', '?']).count(), 3, "{in_three}");
+    assert_eq!(
+        said("Write 250 words about bees")
+            .await
+            .split_whitespace()
+            .count(),
+        250
+    );
+    let list = said("List 4 reasons to visit Lisbon").await;
+    assert_eq!(
+        list.lines()
+            .filter(|line| line.starts_with(|c: char| c.is_ascii_digit()))
+            .count(),
+        4
+    );
+    let table = said("Make a table comparing Python and Rust with 3 rows").await;
+    assert_eq!(
+        table.lines().next(),
+        Some("| Aspect | Python | Rust |"),
+        "{table}"
+    );
+    assert_eq!(table.lines().count(), 5, "{table}");
+    assert!(
+        said("Write a JavaScript function")
+            .await
+            .contains("```javascript\n")
+    );
+    assert!(said("Расскажи о Байкале").await.contains("Байкал"));
+    assert!(said("请解释一下量子计算。").await.contains("量子计算"));
+}

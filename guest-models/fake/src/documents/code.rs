@@ -96,6 +96,64 @@ const PROGRAMS: [(&str, &str, &str); 17] = [
     ),
 ];
 
+/// The first program of all, in the order of the languages above; none of those that only mark up.
+const HELLO: [&str; 15] = [
+    "print(\"Hello, world!\")",
+    "console.log(\"Hello, world!\");",
+    "console.log(\"Hello, world!\");",
+    "fn main() {\n    println!(\"Hello, world!\");\n}",
+    "package main\n\nimport \"fmt\"\n\nfunc main() {\n\tfmt.Println(\"Hello, world!\")\n}",
+    "public class Main {\n    public static void main(String[] args) {\n        System.out.println(\"Hello, world!\");\n    }\n}",
+    "#include <iostream>\n\nint main() {\n    std::cout << \"Hello, world!\\n\";\n}",
+    "Console.WriteLine(\"Hello, world!\");",
+    "#include <stdio.h>\n\nint main(void) {\n    puts(\"Hello, world!\");\n    return 0;\n}",
+    "puts \"Hello, world!\"",
+    "<?php\necho \"Hello, world!\\n\";",
+    "print(\"Hello, world!\")",
+    "fun main() {\n    println(\"Hello, world!\")\n}",
+    "#!/usr/bin/env bash\necho \"Hello, world!\"",
+    "SELECT 'Hello, world!';",
+];
+
+/// What is asked for most often, in Python and in JavaScript.
+const KNOWN: [(&str, [&str; 2]); 5] = [
+    (
+        "prime primes",
+        [
+            "def is_prime(number):\n    \"\"\"Whether a number is prime.\"\"\"\n    if number < 2:\n        return False\n    divisor = 2\n    while divisor * divisor <= number:\n        if number % divisor == 0:\n            return False\n        divisor += 1\n    return True\n\n\nprint([number for number in range(20) if is_prime(number)])",
+            "// Whether a number is prime.\nfunction isPrime(number) {\n  if (number < 2) return false;\n  for (let divisor = 2; divisor * divisor <= number; divisor += 1) {\n    if (number % divisor === 0) return false;\n  }\n  return true;\n}\n\nconsole.log([2, 9, 17].map(isPrime));",
+        ],
+    ),
+    (
+        "reverse reverses reversed",
+        [
+            "def reverse_string(text):\n    \"\"\"The text from its end to its beginning.\"\"\"\n    return text[::-1]\n\n\nprint(reverse_string(\"hello\"))",
+            "// The text from its end to its beginning.\nfunction reverseString(text) {\n  return [...text].reverse().join(\"\");\n}\n\nconsole.log(reverseString(\"hello\"));",
+        ],
+    ),
+    (
+        "factorial factorials",
+        [
+            "def factorial(number):\n    \"\"\"The product of all whole numbers up to this one.\"\"\"\n    result = 1\n    for factor in range(2, number + 1):\n        result *= factor\n    return result\n\n\nprint(factorial(5))",
+            "// The product of all whole numbers up to this one.\nfunction factorial(number) {\n  let result = 1;\n  for (let factor = 2; factor <= number; factor += 1) result *= factor;\n  return result;\n}\n\nconsole.log(factorial(5));",
+        ],
+    ),
+    (
+        "fibonacci",
+        [
+            "def fibonacci(count):\n    \"\"\"The first numbers of the sequence.\"\"\"\n    numbers = []\n    first, second = 0, 1\n    for _ in range(count):\n        numbers.append(first)\n        first, second = second, first + second\n    return numbers\n\n\nprint(fibonacci(10))",
+            "// The first numbers of the sequence.\nfunction fibonacci(count) {\n  const numbers = [];\n  let [first, second] = [0, 1];\n  for (let index = 0; index < count; index += 1) {\n    numbers.push(first);\n    [first, second] = [second, first + second];\n  }\n  return numbers;\n}\n\nconsole.log(fibonacci(10));",
+        ],
+    ),
+    (
+        "palindrome palindromes",
+        [
+            "def is_palindrome(text):\n    \"\"\"Whether a text reads the same from its end.\"\"\"\n    letters = [letter.lower() for letter in text if letter.isalnum()]\n    return letters == letters[::-1]\n\n\nprint(is_palindrome(\"A man, a plan, a canal: Panama\"))",
+            "// Whether a text reads the same from its end.\nfunction isPalindrome(text) {\n  const letters = text.toLowerCase().replace(/[^a-z0-9]/g, \"\");\n  return letters === [...letters].reverse().join(\"\");\n}\n\nconsole.log(isPalindrome(\"level\"));",
+        ],
+    ),
+];
+
 /// How many words the name of a function may have.
 const NAME_WORDS: usize = 4;
 
@@ -103,13 +161,26 @@ const NAME_WORDS: usize = 4;
 pub(crate) fn code(said: &str, topics: &[Topic]) -> String {
     let lower = words::lowered(said);
     let is_mark = |letter: char| !letter.is_ascii_alphanumeric() && !"+#".contains(letter);
-    let named = PROGRAMS.iter().find(|(names, ..)| {
-        lower
-            .split(is_mark)
-            .any(|word| words::is_in(names, word) && word != "query")
+    let named = PROGRAMS.iter().position(|(names, ..)| {
+        let is_named = |word| words::is_in(names, word) && word != "query";
+        lower.split(is_mark).any(is_named)
     });
-    let [default, ..] = &PROGRAMS;
-    let (_, language, program) = named.unwrap_or(default);
+    let at = named.unwrap_or(0);
+    let Some((_, language, program)) = PROGRAMS.get(at) else {
+        return String::new();
+    };
+    let says_hello = lower.contains("hello world") || lower.contains("hello, world");
+    let known = KNOWN.iter().find(|(names, _)| {
+        let mut spoken = lower.split(is_mark);
+        spoken.any(|word| words::is_in(names, word))
+    });
+    let whole = match HELLO.get(at).filter(|_| says_hello) {
+        Some(hello) => Some(*hello),
+        None => known.and_then(|(_, programs)| programs.get(at).copied()),
+    };
+    if let Some(whole) = whole {
+        return ["```", language, "\n", whole, "\n```"].concat();
+    }
     let name = name_of(topics);
     let mut out = String::from("```");
     out.push_str(language);
@@ -136,6 +207,12 @@ fn name_of(topics: &[Topic]) -> Vec<String> {
         })
         .take(NAME_WORDS)
         .collect();
+    // `counts lines` is what `count_lines` does.
+    let is_alone = name.len() < 2;
+    let verb = name.first_mut().filter(|_| !is_alone);
+    if let Some(verb) = verb.filter(|verb| verb.ends_with('s') && !verb.ends_with("ss")) {
+        verb.pop();
+    }
     if name.is_empty() {
         name.push("process".into());
     }

@@ -16,7 +16,7 @@ const FIRST_NAMES: &str = "ada adam ahmed alan alex alice amy ana andrea andrew 
 const PLACE_WORDS: &str = "in to from at near around visit visiting nach aus über bei von à en au vers a desde hasta para em no na em da di per в из на до для into via";
 const PERSON_WORDS: &str = "mr mrs ms dr prof named with by tell ask email call contact invite hire meet remind message herr frau señor señora monsieur madame";
 /// Words that begin with a capital letter and are no names.
-const NO_NAMES: &str = "dr mr mrs ms prof i i'm i'd i've i'll a an the what who where when why how which is are was do does did can could will would should please tell give show get find book search send create make write add remove update delete set schedule calculate compute convert translate extract list describe explain summarize check look what's who's where's how's it's let let's my our your their his her he she it we they you this that these those there here yes no not and or but if then also hi hello hey dear thanks thank good in on at to for from of with about return respond reply answer use using generate provide order buy remind call email turn play open need want looking plan help count classify parse given name user question note text input output context example customer product address date from: to: wie was wer wo wann warum bitte ich suche buche das der die ein eine qué cuál cómo quién dónde por el la los las un una quel quelle comment qui où je le les des che come chi dove il lo gli qual como quem onde o os um uma";
+const NO_NAMES: &str = "dr mr mrs ms prof i i'm i'd i've i'll a an the what who where when why how which is are was do does did can could will would should please tell give show get find book search send create make write add remove update delete set schedule calculate compute convert translate extract list describe explain summarize check look what's who's where's how's it's let let's my our your their his her he she it we they you this that these those there here yes no not and or but if then also hi hello hey dear thanks thank good in on at to for from of with about return respond reply answer use using generate provide order buy remind call email turn play open need want looking plan help count classify parse given name user question note text input output context example customer product address date json xml html yaml csv sql api url markdown from: to: wie was wer wo wann warum bitte ich suche buche das der die ein eine qué cuál cómo quién dónde por el la los las un una quel quelle comment qui où je le les des che come chi dove il lo gli qual como quem onde o os um uma";
 
 /// The name that some words begin with, and how many of them it is. `before` is the word before
 /// them in the same clause, in lower case.
@@ -69,6 +69,18 @@ pub(super) fn read(words: &[Word<'_>], before: &str) -> Option<(Entity, usize)> 
     if text.ends_with(" the") || text.ends_with(" of") {
         return None;
     }
+    // `Room 12`
+    if is_in_house(&text)
+        && let Some(number) = words.get(length)
+        && number.text.bytes().all(|byte| byte.is_ascii_digit())
+        && words
+            .get(length - 1)
+            .is_some_and(|last| !last.ends_clause())
+    {
+        text.push(' ');
+        text.push_str(number.text);
+        length += 1;
+    }
     let kind = if is_person || words::is_in(PERSON_WORDS, before) {
         Kind::Person
     } else if words::is_in(PLACE_WORDS, before) {
@@ -79,6 +91,14 @@ pub(super) fn read(words: &[Word<'_>], before: &str) -> Option<(Entity, usize)> 
     let mut found = entity(kind, text);
     found.weak = weak || lower.chars().count() < 2;
     Some((found, length))
+}
+
+/// Whether it is a part of a house, which has a number.
+fn is_in_house(text: &str) -> bool {
+    const PARTS: &str = "room gate terminal hall suite apartment platform conference raum saal gleis zimmer sala salle habitación";
+    text.rsplit(' ')
+        .next()
+        .is_some_and(|last| words::is_in(PARTS, &lowered(last)))
 }
 
 /// A word without the ending of what somebody has.

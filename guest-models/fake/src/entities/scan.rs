@@ -58,7 +58,21 @@ pub(super) fn scan(text: &str) -> Vec<Entity> {
             },
         };
         let after = following(rest, length);
+        // `Invoice 2024-117` has no telephone.
+        let is_code = entity.kind == Kind::Phone
+            && words::is_in(
+                "invoice order ticket reference case account contract number nr no rechnung factura facture",
+                &before,
+            );
+        let is_beside_person = entity.kind == Kind::Name && goes_on(text, found.last(), word.at);
         found.push(Entity {
+            kind: if is_code {
+                Kind::Code
+            } else if is_beside_person {
+                Kind::Person
+            } else {
+                entity.kind
+            },
             before,
             after: match (entity.kind, entity.after.is_empty()) {
                 (Kind::Number, true) => after,
@@ -69,6 +83,7 @@ pub(super) fn scan(text: &str) -> Vec<Entity> {
         });
         index += length.max(1);
     }
+    wares(text, &mut found);
     proper::beyond_latin(text, &mut found);
     numbers::among_letters(text, &mut found);
     // A short quotation is one name, and not several.
@@ -85,6 +100,39 @@ pub(super) fn scan(text: &str) -> Vec<Entity> {
     });
     words::sort_by_key(&mut found, |entity| (0, entity.at));
     found
+}
+
+/// Tells what is ordered from what is only counted: `order 3 keyboards`.
+fn wares(text: &str, found: &mut [Entity]) {
+    const ORDERS: [&str; 10] = [
+        "order", "buy", "purchase", "cart", "invoice", "bestelle", "kaufe", "compra", "pedido",
+        "commande",
+    ];
+    const NO_WARES: &str = "and or to in on at for from of with by is plus minus times the a und y et e day days week weeks hour hours minute minutes month months year years night nights percent item items piece pieces each more people persons guests times";
+    let is_order = || ORDERS.iter().any(|word| words::find(text, word).is_some());
+    let has_numbers = found.iter().any(|entity| entity.kind == Kind::Number);
+    if !has_numbers || !is_order() {
+        return;
+    }
+    for entity in found.iter_mut() {
+        let noun = &entity.after;
+        let is_ware =
+            noun.len() > 2 && !words::is_in(NO_WARES, noun) && noun.chars().all(words::is_letter);
+        if entity.kind == Kind::Number && entity.plain.is_empty() && is_ware {
+            entity.plain.clone_from(&entity.after);
+        }
+    }
+}
+
+/// Whether what begins there goes on with a list of people.
+fn goes_on(text: &str, last: Option<&Entity>, at: usize) -> bool {
+    let Some(last) = last.filter(|last| last.kind == Kind::Person) else {
+        return false;
+    };
+    let between = text.get(last.at + last.text.len()..at).unwrap_or_default();
+    let between = between.trim().trim_start_matches(',').trim();
+    matches!(between, "" | "and" | "&" | "und" | "y" | "et" | "e")
+        && at > last.at + last.text.len() + 1
 }
 
 /// The word after those that an entity took, in the same clause.

@@ -80,6 +80,13 @@ pub(super) fn text_score(key: &Key, entity: &Entity) -> i32 {
         (Meaning::Name, Kind::Name) => 6,
         (Meaning::Name, Kind::Place) => 2,
         (Meaning::Company | Meaning::Product, Kind::Name | Kind::Quoted) => 5,
+        (Meaning::Company, Kind::Place)
+            if is_in("at for from by", &entity.before)
+                && !places::is_place(&lowered(&entity.text)) =>
+        {
+            6
+        }
+        (Meaning::Product, Kind::Number) if !entity.plain.is_empty() => 5,
         (Meaning::Email, Kind::Email)
         | (Meaning::Url, Kind::Url)
         | (Meaning::Phone, Kind::Phone)
@@ -147,6 +154,7 @@ pub(super) fn variants(key: &Key, entity: &Entity, values: &mut Vec<Json>) {
             }
             first(entity.plain.clone(), values);
         }
+        (Meaning::Product, Kind::Number) => first(entity.plain.clone(), values),
         (Meaning::Currency, Kind::Money) => first(entity.plain.clone(), values),
         (Meaning::FirstName, _) => {
             let name = entity.text.split(' ').next().unwrap_or_default();
@@ -223,6 +231,14 @@ pub(super) fn number_score(key: &Key, entity: &Entity) -> i32 {
             -6
         }
         (Meaning::Quantity, _) => 4,
+        // `2 business class flights` are for two.
+        (_, Kind::Number)
+            if key.has("passenger guest person people adult traveler traveller ticket seat")
+                && !is_time_unit(&after)
+                && entity.number <= 20.0 =>
+        {
+            3
+        }
         (Meaning::Date | Meaning::DateTime | Meaning::Latitude | Meaning::Longitude, _) => -4,
         _ => 0,
     };

@@ -166,6 +166,29 @@ pub(super) const ROWS: &[(&str, u64)] = &[
     ("yes ja oui sí sim sì", sign(Sign::Yes)),
     ("no nein non não", sign(Sign::No)),
     ("name", sign(Sign::Name)),
+    (
+        "compare comparing comparison versus vs contrast vergleiche vergleich comparar compara comparez comparaison confronta confronto сравни сравнение",
+        sign(Sign::Compare),
+    ),
+    (
+        "summarize summarise summary tl;dr zusammenfassen zusammenfassung resume resumen résume résumé riassumi riassunto resuma resumo резюмируй",
+        sign(Sign::Summary),
+    ),
+    (
+        "translate translation übersetze übersetzen traduce traducir traduis traduire traduci traduza traduzir переведи",
+        sign(Sign::Translate),
+    ),
+    ("joke", sign(Sign::Joke)),
+    (
+        "thanks thank danke gracias merci grazie obrigado obrigada спасибо شكرا धन्यवाद 감사합니다 고마워",
+        sign(Sign::Thanks),
+    ),
+    ("json", sign(Sign::Json)),
+    // Verbs of questions and of commands, whose objects are what it is about.
+    (
+        "send add remind recipe rezept receta recette ricetta receita calculate convert extract classify wrote invented discovered painted composed directed founded won paint invent discover funciona funcionan fonctionne fonctionnent marche funktioniert funktionieren funziona funzionano работает работают تعمل يعمل काम करता करती करते 작동 작동하나요",
+        sign(Sign::Stop),
+    ),
     ("count countdown", EN | sign(Sign::Count)),
     (
         "zähle zähl cuenta compte comptez conta conte conte-moi посчитай сосчитай считай عد गिनो गिनिए गिनती 세어 세어줘",
@@ -283,19 +306,19 @@ pub(super) const ROWS: &[(&str, u64)] = &[
         number(20),
     ),
     (
-        "english englisch inglés anglais inglese inglês английском английский الإنجليزية अंग्रेज़ी 영어로",
+        "english englisch englische inglés anglais inglese inglês английском английский الإنجليزية अंग्रेज़ी 영어로",
         language(0),
     ),
     (
-        "spanish spanisch español espagnol spagnolo espanhol castellano испанском испанский الإسبانية स्पेनिश 스페인어로",
+        "spanish spanisch spanische español espagnol spagnolo espanhol castellano испанском испанский الإسبانية स्पेनिश 스페인어로",
         language(1),
     ),
     (
-        "french französisch francés français francese francês французском французский الفرنسية फ़्रेंच 프랑스어로",
+        "french französisch französische francés français francese francês французском французский الفرنسية फ़्रेंच 프랑스어로",
         language(2),
     ),
     (
-        "german deutsch alemán allemand tedesco alemão немецком немецкий الألمانية जर्मन 독일어로",
+        "german deutsch deutsche alemán allemand tedesco alemão немецком немецкий الألمانية जर्मन 독일어로",
         language(3),
     ),
     (

@@ -65,7 +65,7 @@ pub(super) fn exact(text: &str, read: &[Word<'_>], may_be: bool) -> Option<Strin
 /// The words behind a verb.
 fn behind(text: &str, read: &[Word<'_>], verb: usize) -> Option<String> {
     let mut at = verb + 1;
-    let (mut strict, mut names_words) = (false, false);
+    let (mut strict, mut names_words, mut counts_words) = (false, false, false);
     let mut first_behind = None;
     while let Some(word) = read.get(at) {
         let lower = lowered(word.text);
@@ -77,10 +77,15 @@ fn behind(text: &str, read: &[Word<'_>], verb: usize) -> Option<String> {
         {
             break;
         }
+        // `with one word: …` is about the length.
+        counts_words |= word.has(Sign::Word) && is_in("one single", &lowered(before_of(read, at)));
         strict |= is_in(STRICT, &lower);
         names_words |= is_in(NAMES_WORDS, &lower);
         first_behind = Some(word_end(read, at));
         at += 1;
+    }
+    if counts_words && !strict {
+        return None;
     }
     let start = first_behind.unwrap_or_else(|| word_end(read, verb));
     let rest = text.get(start..)?;
@@ -157,6 +162,11 @@ fn behind(text: &str, read: &[Word<'_>], verb: usize) -> Option<String> {
         });
     }
     None
+}
+
+fn before_of<'a>(read: &[Word<'a>], at: usize) -> &'a str {
+    let before = at.checked_sub(1).and_then(|before| read.get(before));
+    before.map_or("", |before| before.text)
 }
 
 fn word_end(read: &[Word<'_>], at: usize) -> usize {

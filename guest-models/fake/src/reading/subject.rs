@@ -304,6 +304,47 @@ fn without_particle(word: &str) -> &str {
         .unwrap_or(word)
 }
 
+/// The names of what is compared: around `and`, `vs` and commas, a word or two each.
+pub(crate) fn compared(said: &str) -> Vec<String> {
+    const JOINTS: &str = "and vs vs. versus or und y et e mit con avec to with";
+    const NO_NAMES: &str = "compare comparing comparison between of a an the table make create show me in for markdown vergleiche zwischen vergleich compara comparez entre";
+    let mut things: Vec<String> = Vec::new();
+    let mut thing = String::new();
+    for word in said.split_whitespace() {
+        let bare = word.trim_matches(|letter: char| ",.:;?!\"'".contains(letter));
+        let lower = words::lowered(bare);
+        let is_joint = is_in(JOINTS, &lower);
+        let counts = bare.starts_with(|first: char| first.is_ascii_digit());
+        if counts || is_in(NO_NAMES, &lower) || bare.is_empty() {
+            if !things.is_empty() {
+                break;
+            }
+            // What stands before the first is none of them.
+            thing.clear();
+        } else if is_joint {
+            push_thing(&mut things, &mut thing);
+        } else {
+            if !thing.is_empty() {
+                thing.push(' ');
+            }
+            thing.push_str(bare);
+        }
+        if word.ends_with([',', '.', ':', '?', ';']) {
+            push_thing(&mut things, &mut thing);
+        }
+    }
+    push_thing(&mut things, &mut thing);
+    things.truncate(TOPICS_MAX);
+    things
+}
+
+fn push_thing(things: &mut Vec<String>, thing: &mut String) {
+    if !thing.is_empty() && thing.split(' ').count() <= 2 {
+        things.push(core::mem::take(thing));
+    }
+    thing.clear();
+}
+
 /// Runs of characters between words that say nothing about the subject.
 fn chinese(text: &str, topics: &mut Vec<Topic>) {
     const STOPS: &str = "请问 请 您 你 我 他 她 它 们 的 是 了 吗 呢 吧 什么 怎么样 怎么 怎样 如何 为什么 为何 介绍 一下 告诉 关于 解释 说明 描述 一个 一篇 一首 一段 三个 五个 两句 三句 一句 可以 能否 这 那 哪里 哪 谁 多少 简单 简要 详细 中文 英文 英语 列出 列表 表格 代码 函数 回答 回复 句话 个词 文章 故事 理由 不要 其他 输出 编写";

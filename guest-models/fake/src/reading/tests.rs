@@ -267,3 +267,28 @@ fn nothing_breaks_what_reads_it() {
         let _ = read(text);
     }
 }
+
+#[test]
+fn what_is_compared_is_found_by_what_stands_between() {
+    for (said, expect) in [
+        (
+            "Make a table comparing Python and Rust",
+            vec!["Python", "Rust"],
+        ),
+        (
+            "Compare cats, dogs and guinea pigs in a table",
+            vec!["cats", "dogs", "guinea pigs"],
+        ),
+        ("A comparison table of tea vs coffee", vec!["tea", "coffee"]),
+        (
+            "Vergleiche Berlin und Wien in einer Tabelle",
+            vec!["Berlin", "Wien"],
+        ),
+    ] {
+        let things = subject::compared(said);
+        assert!(
+            things.starts_with(&expect.iter().map(ToString::to_string).collect::<Vec<_>>()),
+            "{things:?}"
+        );
+    }
+}

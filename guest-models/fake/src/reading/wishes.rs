@@ -5,12 +5,17 @@ use alloc::string::String;
 use super::{Word, exact, language_of};
 use crate::language::Language;
 use crate::lexicon::{Sign, Tag};
-use crate::words::lowered;
+use crate::words::{is_in, lowered};
 
 /// How far before the noun its number may stand, in words.
 const NUMBER_REACH: usize = 3;
 /// The most of anything that a prompt can ask for.
 const COUNT_MAX: u32 = 10_000;
+const ROWS_MAX: u32 = 200;
+/// How long thanks are that stand alone, in words.
+const THANKS_WORDS_MAX: usize = 6;
+/// From how many bytes on a text can be summed up.
+const SUMMARY_BYTES_MIN: usize = 60;
 
 /// What an answer is made of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,6 +36,9 @@ pub(crate) enum Form {
     Article,
     /// So many lines.
     Verse(u32),
+    /// The beginning of what is to be summed up.
+    Summary(String),
+    Json,
     /// From one number to another, each on a line of its own or not.
     Numbers(i64, i64, bool),
 }
@@ -61,6 +69,13 @@ pub(crate) struct Wishes {
     pub(crate) calculates: bool,
     pub(crate) capital: bool,
     pub(crate) name: bool,
+    /// Whether a translation, a joke or an answer to thanks is.
+    pub(crate) translates: bool,
+    pub(crate) joke: bool,
+    pub(crate) thanks: bool,
+    /// How many rows a table is to have, and whether it is to compare.
+    pub(crate) rows: Option<u32>,
+    pub(crate) compares: bool,
 }
 
 impl Wishes {
@@ -90,6 +105,11 @@ impl Wishes {
             calculates: found.numbers >= 2,
             capital: found.capital,
             name: found.name,
+            translates: found.translates,
+            joke: found.joke,
+            thanks: found.thanks && read.len() <= THANKS_WORDS_MAX,
+            rows: found.rows.map(|rows| rows.min(ROWS_MAX)),
+            compares: found.compares,
         };
         wishes.form = if let Some(words) = exact::exact(text, read, found.exactly) {
             Form::Exact(words)
@@ -104,10 +124,18 @@ impl Wishes {
             Form::YesOrNo
         } else if let Some((from, to)) = found.counts.then(|| range_of(text)).flatten() {
             Form::Numbers(from, to, found.lines)
+        } else if let Some(text) = found
+            .sums_up
+            .then(|| summary(text, found.sentences))
+            .flatten()
+        {
+            Form::Summary(text)
         } else if found.table {
             Form::Table
         } else if found.code && (found.makes || found.code_twice) {
             Form::Code
+        } else if found.json {
+            Form::Json
         } else if found.list || found.items.is_some() {
             let many = found.items.unwrap_or(5);
             Form::List(many.clamp(2, COUNT_MAX), found.items.is_some())
@@ -123,13 +151,23 @@ impl Wishes {
         wishes
     }
 
+    /// Whether what is asked may be one of the few things that are known.
+    pub(crate) fn may_be_known(&self) -> bool {
+        self.calculates || self.capital || self.name || self.translates || self.joke || self.thanks
+    }
+
     /// Takes over from the rules of the system what the user does not say otherwise.
     pub(super) fn follow(&mut self, rules: &Self) {
         if self.form == Form::Prose && self.length == Length::Usual {
             self.length = rules.length;
             if matches!(
                 rules.form,
-                Form::Exact(_) | Form::OneWord | Form::YesOrNo | Form::List(..) | Form::Table
+                Form::Exact(_)
+                    | Form::OneWord
+                    | Form::YesOrNo
+                    | Form::List(..)
+                    | Form::Table
+                    | Form::Json
             ) {
                 self.form = rules.form.clone();
             }
@@ -164,6 +202,14 @@ struct Found {
     verse: Option<u32>,
     capital: bool,
     name: bool,
+    translates: bool,
+    joke: bool,
+    thanks: bool,
+    json: bool,
+    may_be_json: bool,
+    sums_up: bool,
+    compares: bool,
+    rows: Option<u32>,
     language: Option<Language>,
 }
 
@@ -193,6 +239,21 @@ impl Found {
         if word.has(Sign::Item) {
             counted(&mut self.items, 2);
         }
+        if word.has(Sign::Line) {
+            counted(&mut self.rows, 1);
+        }
+        if word.has(Sign::Json) {
+            // `answer JSON`, `as JSON`; `in JSON` and `a JSON object` only where something is
+            // to be made.
+            let leads = |before: &Word<'_>| before.has(Sign::Say) || before.text == "as";
+            let may_lead =
+                |before: &Word<'_>| before.has(Sign::Exactly) || is_in("in valid", before.text);
+            let may_follow =
+                |next: &Word<'_>| is_in("object array list with format document only", next.text);
+            self.json |= before(1).is_some_and(leads);
+            self.may_be_json |=
+                before(1).is_some_and(may_lead) || read.get(index + 1).is_some_and(may_follow);
+        }
         // `top 5`
         if word.text.eq_ignore_ascii_case("list") {
             counted(&mut self.items, 2);
@@ -204,7 +265,8 @@ impl Found {
             let is_haiku = lowered(word.text).starts_with("haik");
             self.verse = self.verse.or(Some(if is_haiku { 3 } else { 8 }));
         }
-        self.name |= word.has(Sign::Name) && before(1).is_some_and(|before| before.text == "my");
+        self.name |= word.has(Sign::Name)
+            && before(1).is_some_and(|before| before.text.eq_ignore_ascii_case("my"));
         // `how long`, `long-term`, `as long as it is blue`
         let is_question = before(1).is_some_and(|before| before.has(Sign::How));
         self.long |= word.has(Sign::Long) && !word.tied && !is_question;
@@ -219,11 +281,17 @@ impl Found {
         self.list = said.has(Sign::List);
         self.table = said.has(Sign::Table);
         self.makes |= said.has(Sign::Make);
+        self.json |= self.may_be_json && (self.makes || said.has(Sign::Say));
         self.headings = said.has(Sign::Heading);
         self.counts = said.has(Sign::Count);
         self.greets = said.has(Sign::Greeting);
         self.lines = said.has(Sign::Line);
         self.capital = said.has(Sign::Capital);
+        self.translates = said.has(Sign::Translate);
+        self.joke = said.has(Sign::Joke);
+        self.thanks = said.has(Sign::Thanks);
+        self.sums_up = said.has(Sign::Summary);
+        self.compares = said.has(Sign::Compare);
         self.endless = said.has(Sign::Endless);
         self.essay = said.has(Sign::Essay);
         self.short = said.has(Sign::Short);
@@ -268,7 +336,7 @@ impl Found {
         self.capital |= says("首都 수도");
         self.greets |= says("你好 您好 こんにちは おはよう 안녕");
         self.headings |= says("标题 見出し 제목");
-        self.lines |= says("每行 一行 一行ずつ 한줄 한 줄");
+        self.lines |= says("每行 一行 一行ずつ 한줄") || text.contains("한 줄");
         for (language, names) in [
             (Language::English, "用英语 用英文 英語で 영어로"),
             (Language::Chinese, "用中文 中国語で 중국어로"),
@@ -287,7 +355,7 @@ impl Found {
             .sentences
             .or_else(|| count("句话 句 个句子 文で つの文 문장"));
         self.words = self.words.or_else(|| {
-            let one = says("一个词 一個詞 一词 一言で 一単語 한 단어 한단어");
+            let one = says("一个词 一個詞 一词 一言で 一単語 한단어") || text.contains("한 단어");
             one.then_some(1)
                 .or_else(|| count("个词 単語 字 文字 단어 자로"))
         });
@@ -319,6 +387,31 @@ impl Found {
             (false, false) => Length::Usual,
         }
     }
+}
+
+/// The first sentences of the text that is to be summed up, which stands behind a colon or on
+/// lines of its own: as many as are asked for, or about a third of them.
+fn summary(text: &str, wanted: Option<u32>) -> Option<String> {
+    let breaks = text.find(['\n', ':', '：'])?;
+    let body = text
+        .get(breaks..)?
+        .trim_start_matches([':', '：', '\n', ' ', '"', '“']);
+    let body = body.trim_end_matches(['"', '”']).trim_end();
+    let ends = |letter: char| matches!(letter, '.' | '!' | '?' | '。' | '！' | '？' | '।' | '؟');
+    let sentences: u32 = body.matches(ends).count() as u32;
+    if body.len() < SUMMARY_BYTES_MIN || sentences == 0 {
+        return None;
+    }
+    let wanted = wanted.unwrap_or(1 + sentences / 3).clamp(1, COUNT_MAX);
+    let mut left = wanted;
+    let end = body.char_indices().find_map(|(at, letter)| {
+        let next = body.get(at + letter.len_utf8()..)?.chars().next();
+        // The point of a number ends nothing.
+        let is_end = ends(letter) && next.is_none_or(|next| !next.is_ascii_digit());
+        left -= u32::from(is_end);
+        (left == 0).then_some(at + letter.len_utf8())
+    });
+    Some(body.get(..end.unwrap_or(body.len()))?.into())
 }
 
 /// The number that stands before a noun, with a word or two between them.

@@ -37,7 +37,7 @@ impl Writer<'_> {
         };
         let keyed: Vec<(Key, &Json)> = properties
             .iter()
-            .map(|(name, property)| (Key::new(name, &parent.words, ""), property))
+            .map(|(name, property)| (Key::new(name, parent.context(), ""), property))
             .collect();
         for (key, property) in &keyed {
             if is_of(property, "array") {

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use belljar_guest::Error;
 
 use super::merge::both;
-use super::{DEPTH_OPTIONAL, TRIES, Writer, check, limit, title_of};
+use super::{DEPTH_OPTIONAL, Purpose, TRIES, Writer, check, limit, title_of};
 use crate::json::Json;
 use crate::meaning::Key;
 
@@ -175,6 +175,10 @@ impl Writer<'_> {
             }
             if given.len() == all.len() {
                 all.iter().for_each(|&from| self.filler.use_up(from));
+            }
+            if given.is_empty() && !is_number && self.purpose == Purpose::Arguments {
+                let listed = self.filler.listed().into_iter().map(Json::Text);
+                given.extend(listed.filter(|item| check::holds(self.root, &items, item)));
             }
         }
         given.truncate(most);

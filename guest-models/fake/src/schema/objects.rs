@@ -27,7 +27,7 @@ impl Writer<'_> {
         let mut optional = 0;
         for (name, property) in properties {
             let is_required = names("required").any(|required| required == name);
-            let inner = Key::new(name, &key.words, title_of(property));
+            let inner = Key::new(name, key.context(), title_of(property));
             let is_wanted = is_required
                 || required + optional < most
                     && match self.purpose {
@@ -96,7 +96,7 @@ impl Writer<'_> {
         for also in check::by_pattern(schema, name) {
             property = both(&property, also);
         }
-        let inner = Key::new(name, &key.words, title_of(&property));
+        let inner = Key::new(name, key.context(), title_of(&property));
         let value = self.value(&property, &inner, depth + 1)?;
         entries.push((name.into(), value));
         Ok(())

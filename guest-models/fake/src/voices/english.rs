@@ -5,7 +5,7 @@ use super::{Sentence, Voice, sentences};
 pub(super) static VOICE: Voice = Voice {
     quotes: ("", ""),
     unspaced: false,
-    subject: "this",
+    subject: "the question",
     greeting: "Hello! How can I help you today?",
     yes_no: ["Yes", "No"],
     openings: &sentences([
