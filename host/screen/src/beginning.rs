@@ -21,6 +21,8 @@ pub(crate) enum Beginning {
     Script,
     /// A command line: a program, and what it is called with or followed by.
     CommandLine,
+    /// A command line that gives a query to a database: `mysql -e "select 1"`.
+    DatabaseLine,
     /// A command line that only shows a file of this machine, whichever.
     Reading,
     /// A prompt of a shell, and a command line.
@@ -71,6 +73,27 @@ const OF_COMMAND_LINES: &[Feature] = &[
     Feature::LdapBreak,
     Feature::LdapOperator,
     Feature::LdapStar,
+];
+
+/// What a command line that asks a database is made of.
+const OF_DATABASE_LINES: &[Feature] = &[
+    Feature::CommandSeparated,
+    Feature::CommandSeparatedWord,
+    Feature::CommandLeading,
+    Feature::CommandShort,
+    Feature::CommandRedirect,
+    Feature::SqlStatement,
+    Feature::SqlVerbObject,
+    Feature::SqlDense,
+    Feature::SqlFunctionCall,
+    Feature::SqlOrderBy,
+    Feature::SqlQuoteOperator,
+    Feature::SqlSchema,
+    Feature::SqlSelectList,
+    Feature::SqlStacked,
+    Feature::SqlVariable,
+    Feature::SqlWeakCondition,
+    Feature::SqlWhoami,
 ];
 
 /// What a command line that shows a file is made of.
@@ -305,6 +328,7 @@ impl Beginning {
         match self {
             Self::Script => OF_SCRIPTS,
             Self::CommandLine => OF_COMMAND_LINES,
+            Self::DatabaseLine => OF_DATABASE_LINES,
             Self::Reading => OF_READINGS,
             Self::Transcript => OF_TRANSCRIPTS,
             Self::Program => OF_PROGRAMS,

@@ -198,7 +198,9 @@ impl Scan<'_, '_> {
                     .add_if(inside && after.is_word(), Feature::CommandSplit, at);
             }
             [name, ..] if name.is_word() && !name.is_spaced() => {
-                let separated = before.is_some_and(|before| before.is_any(b";&|`"));
+                // `&$orderby=name` is of a query and assigns a value itself.
+                let separated = before.is_some_and(|before| before.is_any(b";&|`"))
+                    && !rest.get(1).is_some_and(|next| next.is(b'='));
                 self.found
                     .add_if(self.state.assigned && separated, Feature::CommandAssign, at);
                 let global = name.reads_any(words![

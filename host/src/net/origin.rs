@@ -116,8 +116,16 @@ impl OriginRule {
         if !self.trusts(peer) {
             return Ok(of((peer, true)));
         }
+        let (mut x_forwarded_for, mut forwarded) =
+            (x_forwarded_for.peekable(), forwarded.peekable());
+        let (is_first, is_second) = (x_forwarded_for.peek().is_some(), forwarded.peek().is_some());
         let first = self.walk(peer, x_forwarded_for.rev().flat_map(items), plain_hop);
         let second = self.walk(peer, forwarded.rev().flat_map(items), forwarded_hop);
+        let is_there = match self.header {
+            ForwardedHeader::XForwardedFor => is_first,
+            ForwardedHeader::Forwarded => is_second,
+            ForwardedHeader::Auto => is_first || is_second,
+        };
         let found = match (self.header, first, second) {
             (ForwardedHeader::XForwardedFor, first, _) => first,
             (ForwardedHeader::Forwarded, _, second) => second,
@@ -126,7 +134,8 @@ impl OriginRule {
             }
             (ForwardedHeader::Auto, first, second) => first.or(second),
         };
-        Ok(of(found.unwrap_or((peer, true))))
+        // Without the header a proxy speaks for itself, with an empty one for somebody unknown.
+        Ok(of(found.unwrap_or((peer, !is_there))))
     }
 
     /// Walks from the nearest hop outwards, and says also whether it came to its end. None where
@@ -164,12 +173,20 @@ fn is_empty(element: &[u8]) -> bool {
 /// proxy has appended.
 fn items(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut quoted = false;
+    let mut at = line.len();
     line.rsplit(move |&byte| {
-        if byte == b'"' {
+        at = at.saturating_sub(1);
+        if byte == b'"' && !is_escaped(line, at) {
             quoted = !quoted;
         }
         byte == b',' && !quoted
     })
+}
+
+/// Whether the sign there stands behind a backslash that is no sign of its own.
+fn is_escaped(line: &[u8], at: usize) -> bool {
+    let before = line.get(..at).unwrap_or_default().iter().rev();
+    before.take_while(|&&byte| byte == b'\\').count() % 2 == 1
 }
 
 /// An address with or without a port, as in `192.0.2.7`, `192.0.2.7:80`, `[2001:db8::1]:80`.
@@ -206,11 +223,13 @@ fn forwarded_node(text: &str) -> Option<IpAddr> {
 
 /// The pairs of one element of `Forwarded`. A semicolon inside quotes does not count.
 fn pairs(element: &str) -> impl Iterator<Item = &str> {
-    let mut quoted = false;
+    let (mut quoted, mut escaped) = (false, false);
     let pairs = element.split(move |sign| {
-        if sign == '"' {
+        let escapes = quoted && sign == '\\' && !escaped;
+        if sign == '"' && !escaped {
             quoted = !quoted;
         }
+        escaped = escapes;
         sign == ';' && !quoted
     });
     pairs.filter(|pair| !pair.trim_ascii().is_empty())

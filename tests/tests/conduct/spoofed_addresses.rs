@@ -103,6 +103,10 @@ async fn a_proxy_whose_header_cannot_be_read_is_not_banned_for_its_callers() {
     for (name, value) in [
         ("x-forwarded-for", "unknown"),
         ("x-forwarded-for", "203.0.113.1, what, 10.0.0.1"),
+        ("x-forwarded-for", ""),
+        ("x-forwarded-for", " , ,"),
+        ("forwarded", ""),
+        ("forwarded", ";, ;"),
         ("forwarded", "for=_hidden"),
         ("forwarded", "proto=https"),
         ("forwarded", "for=203.0.113.1;for=203.0.113.2"),

@@ -18,6 +18,19 @@ const READERS: &[lexicon::WordHash] = words![
     "vim", "stat", "file", "type", "sudo", "nl", "tac",
 ];
 
+/// Programs that give a query to a database.
+const DATABASES: &[lexicon::WordHash] = words![
+    "mysql",
+    "mariadb",
+    "psql",
+    "sqlcmd",
+    "sqlite3",
+    "sqlplus",
+    "bq",
+    "duckdb",
+    "clickhouse",
+];
+
 /// Programs that show less of what they are given.
 const FILTERS: &[lexicon::WordHash] = words!["uniq", "tr", "sed", "column", "jq", "rev", "fold"];
 
@@ -43,7 +56,13 @@ pub(super) fn command_line(cx: &Tokens<'_>) -> Option<Beginning> {
         let program = tokens.first()?.has(lexicon::COMMAND.or(Classes::RUNS));
         return program.then_some(Beginning::Transcript);
     }
-    is_line(cx, tokens).then_some(Beginning::CommandLine)
+    let asks = tokens.first()?.reads_any(DATABASES) && has_option(tokens.get(1..)?);
+    let line = if asks {
+        Beginning::DatabaseLine
+    } else {
+        Beginning::CommandLine
+    };
+    is_line(cx, tokens).then_some(line)
 }
 
 /// `cat /etc/passwd`: one program that shows a file, and nothing behind it.

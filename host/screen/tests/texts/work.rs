@@ -226,6 +226,7 @@ fn places_and_addresses_are_work() {
         &[
             "https://example.org/search?q=C%2B%2B+%26+C%23",
             "https://example.org/x?goto=javascript:void(0)",
+            "https://example.org/list?$filter=price%20gt%2010&$orderby=name",
         ],
     );
 }
@@ -243,6 +244,8 @@ fn queries_in_any_dialect_are_work() {
             "/* Report */\nSELECT d.name, COUNT(*) FROM e JOIN d ON e.d = d.id GROUP BY 1 ORDER BY 2 DESC;",
             r#"db.users.find({age: {$gt: 30}})"#,
             r#"mysql> SELECT * FROM users WHERE id=1 OR 1=1;"#,
+            r#"mysql -e "SELECT user,host FROM mysql.user""#,
+            r#"sqlcmd -S . -Q "SELECT @@VERSION""#,
         ],
     );
     hits(

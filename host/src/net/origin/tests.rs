@@ -76,7 +76,10 @@ fn empty_elements_and_pairs_say_nothing() {
         check_xff(&["198.51.100.1", line], "192.0.2.7");
     }
     for nothing in [&[""][..], &[","], &["", " , "]] {
-        check_xff(nothing, "10.0.0.1");
+        // The proxy does not speak for itself.
+        check_xff(nothing, "10.0.0.1?");
+        let other = rule(ForwardedHeader::Forwarded);
+        assert_eq!(resolve(&other, "10.0.0.1", nothing, &[]), "10.0.0.1");
     }
     let rule = rule(ForwardedHeader::Forwarded);
     for line in [
@@ -117,6 +120,9 @@ fn forwarded_is_read_as_the_standard_says() {
     check(&["for=\"[2001:db8::1]:_a.b-c\""], "2001:db8::1");
     check(&["for=192.0.2.7;x=\"a;b;for=192.0.2.9\""], "192.0.2.7");
     check(&["x=\"a;b\";for=\"192.0.2.7\";proto=http"], "192.0.2.7");
+    check(&[r#"host="a\"b;c,d";for=192.0.2.7"#], "192.0.2.7");
+    check(&[r#"for=192.0.2.7;x="a\\";y="b\"c""#], "192.0.2.7");
+    check(&[r#"x="\",for=198.51.100.1, for=192.0.2.7"#], "192.0.2.7");
     check(&["for=\"192.0.2.7:_\""], "10.0.0.1?");
     check(&["for=\"2001:db8::1:_x\""], "10.0.0.1?");
     check(&["for=\"192.0.2.7:_a b\""], "10.0.0.1?");
