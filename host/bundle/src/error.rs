@@ -349,7 +349,10 @@ pub enum BundleError {
         path: String,
     },
     /// A file that the archive does not have.
-    #[error("model.toml names \"{path}\", which is not in the archive")]
+    #[error(
+        "model.toml names \"{path}\", which is not in the archive{}",
+        place::left_out(path)
+    )]
     FileMissing {
         /// The file.
         path: String,
@@ -584,7 +587,10 @@ fn found_at(found: &Option<String>) -> String {
     found
         .as_ref()
         .map(|path| {
-            format!("; \"{path}\" is one level down: pack the folder's content, not the folder")
+            format!(
+                "; \"{path}\" is one level down: pack the folder's content, not the folder \
+                 (tar: `-C FOLDER .`; git archive: without `--prefix`)"
+            )
         })
         .unwrap_or_default()
 }

@@ -104,3 +104,29 @@ fn path_advice(rule: PathRule) -> Option<&'static str> {
         | PathRule::Invisible => return None,
     })
 }
+
+/// The old formats leave out files whose names they cannot hold.
+pub(super) fn left_out(path: &str) -> &'static str {
+    const OLD_NAME_BYTES_MAX: usize = 99;
+    if path.len() > OLD_NAME_BYTES_MAX {
+        "; the formats v7 and ustar leave out or cut names that are as long (tar: `--format=pax`; \
+         npm tar: without `noPax`)"
+    } else {
+        ""
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_an_old_format_left_out_is_told_with_the_option_that_keeps_it() {
+        let missing = |bytes: usize| BundleError::FileMissing {
+            path: "n".repeat(bytes),
+        };
+        assert!(!missing(99).to_string().contains("--format"));
+        let long = missing(100).to_string();
+        assert!(long.contains("tar: `--format=pax`"), "{long}");
+    }
+}
