@@ -72,6 +72,16 @@ async fn serve(resolved: belljar::config::Resolved, data_dir: PathBuf) {
         .upload(hog.tar())
         .await
         .expect_status(201);
+    let endless = TestBundle::new(
+        "endless",
+        "1.0.0",
+        &belljar_test_guests::bytes("endless_generation"),
+    )
+    .with_limits("fuel = 1_000_000_000_000\ndeadline = \"60 s\"");
+    Client::new(server, Some(key.trim()))
+        .upload(endless.tar())
+        .await
+        .expect_status(201);
     println!(
         "{}",
         serde_json::json!({
