@@ -13,7 +13,7 @@ use crate::words::{self, is_in, lowered};
 const FIELDS_MAX: usize = 24;
 /// How far into each text they are looked for, in bytes.
 const SEARCH_BYTES: usize = 4096;
-const FIELD_WORDS: &str = "key keys field fields property properties attribute attributes column columns schlüssel felder clé clés champs clave claves campos chiavi campi";
+const FIELD_WORDS: &str = "key keys field fields property properties attribute attributes column columns spalten columnas colonnes colonne colunas schlüssel felder clé clés champs clave claves campos chiavi campi";
 
 /// What things usually have, where the prompt only names the thing.
 const THINGS: [(&str, &str); 10] = [
@@ -245,6 +245,10 @@ mod tests {
         check(
             "Return an object with these properties: first_name, last_name, email. Be brief.",
             &["first_name", "last_name", "email"],
+        );
+        check(
+            "una tabla con las columnas nombre y edad",
+            &["nombre", "edad"],
         );
         check("Reply in JSON", &[]);
     }

@@ -448,7 +448,7 @@ fn words_over_seeds(change: impl Fn(&mut Request)) -> usize {
 fn temperature_widens_what_is_said() {
     let at =
         |temperature| words_over_seeds(|request| request.sampling.temperature = Some(temperature));
-    let widths = [0.0, 0.2, 0.5, 1.0, 1.5, 2.0].map(at);
+    let widths = [0.0, 0.4, 1.0, 2.0].map(at);
     assert!(widths.is_sorted_by(|one, other| one < other), "{widths:?}");
     // One text, whatever the seed.
     assert!(widths[0] < 60, "{widths:?}");

@@ -119,7 +119,7 @@ pub(super) const ROWS: &[(&str, u64)] = &[
         EN | sign(Sign::Item),
     ),
     (
-        "punkte gründe tipps ideen beispiele schritte fakten vorteile nachteile wege möglichkeiten razones consejos ideas ejemplos pasos datos ventajas puntos raisons conseils idées exemples étapes faits avantages points ragioni motivi consigli idee esempi passi fatti vantaggi punti razões dicas ideias exemplos passos fatos vantagens pontos причин причины советов совета идей примеров примера шагов фактов пунктов أسباب نصائح أفكار أمثلة خطوات حقائق نقاط कारण सुझाव विचार उदाहरण कदम तथ्य 가지 이유 팁",
+        "punkte gründe tipps ideen beispiele schritte fakten vorteile nachteile wege möglichkeiten razones consejos ideas ejemplos pasos datos ventajas puntos raisons conseils idées exemples étapes faits avantages points ragioni motivi consigli idee esempi passi fatti vantaggi punti razões dicas ideias exemplos passos fatos vantagens pontos причин причины советов совета идей примеров примера шагов фактов пунктов أسباب نصائح أفكار أمثلة خطوات حقائق نقاط فوائد कारण सुझाव विचार उदाहरण कदम तथ्य 가지 이유 팁",
         sign(Sign::Item),
     ),
     (

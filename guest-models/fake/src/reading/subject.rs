@@ -347,7 +347,7 @@ fn push_thing(things: &mut Vec<String>, thing: &mut String) {
 
 /// Runs of characters between words that say nothing about the subject.
 fn chinese(text: &str, topics: &mut Vec<Topic>) {
-    const STOPS: &str = "请问 请 您 你 我 他 她 它 们 的 是 了 吗 呢 吧 什么 怎么样 怎么 怎样 如何 为什么 为何 介绍 一下 告诉 关于 解释 说明 描述 一个 一篇 一首 一段 三个 五个 两句 三句 一句 可以 能否 这 那 哪里 哪 谁 多少 简单 简要 详细 中文 英文 英语 列出 列表 表格 代码 函数 回答 回复 句话 个词 文章 故事 理由 不要 其他 输出 编写";
+    const STOPS: &str = "一句话 两句话 三句话 四句话 五句话 请问 请 您 你 我 他 她 它 们 的 是 了 吗 呢 吧 什么 怎么样 怎么 怎样 如何 为什么 为何 介绍 一下 告诉 关于 解释 说明 描述 一个 一篇 一首 一段 三个 五个 两句 三句 一句 可以 能否 这 那 哪里 哪 谁 多少 简单 简要 详细 中文 英文 英语 列出 列表 表格 代码 函数 回答 回复 句话 个词 文章 故事 理由 不要 其他 输出 编写";
     // These are parts of other words, too: they only lead to what is meant.
     const LEADS: &str = "用 在 有 给 从 对 把 写 说 讲 想 要 和 与 到 个 首 篇 做 帮 句 数 只";
     let text = text
