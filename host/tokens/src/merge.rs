@@ -9,6 +9,9 @@
 
 use crate::vocabulary::Vocabulary;
 
+/// Bytes of a piece that has room for each of its tokens from the beginning.
+const LONG_BYTES: usize = 1 << 16;
+
 /// Finds the tokens of pieces. Keeps its room between them.
 pub(crate) struct Merger<'v> {
     vocabulary: &'v Vocabulary,
@@ -30,6 +33,11 @@ impl<'v> Merger<'v> {
     /// The tokens of one piece.
     pub(crate) fn tokens(&mut self, piece: &[u8]) -> impl Iterator<Item = u32> {
         self.tokens.clear();
+        // Of megabytes that are one piece. Room that is not used is no memory; room that doubles is,
+        // together with what it is copied from.
+        if piece.len() > LONG_BYTES {
+            self.tokens.reserve_exact(piece.len());
+        }
         self.open.clear();
         self.open.resize(piece.len() / 64 + 1, u64::MAX);
         let mut at = 0;
