@@ -14,6 +14,10 @@ pub(crate) const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthro
 ///
 /// Its `api-version` says nothing that would matter here, and is no parameter of `/v1`.
 pub(super) fn respelled(uri: &Uri) -> Option<Uri> {
+    // The newer client of Cohere's, whose second version is not that of anything else here.
+    if uri.path() == "/v2/rerank" {
+        return Some(Uri::from_static("/v1/rerank"));
+    }
     let rest = uri.path().strip_prefix("/openai/")?;
     if rest.starts_with("deployments/") {
         return None;

@@ -224,7 +224,7 @@ async fn members_about_the_service_are_checked() {
         ),
         (json!({"metadata":{"a":long}}), "metadata.a"),
         (json!({"metadata":{"k".repeat(65):"x"}}), "metadata"),
-        (json!({"tool_choice":"auto"}), "tool_choice"),
+        (json!({"tool_choice":"required"}), "tool_choice"),
         (json!({"parallel_tool_calls":true}), "parallel_tool_calls"),
         (json!({"n":129}), "n"),
     ] {

@@ -180,3 +180,12 @@ async fn an_attack_in_a_document_is_reported() {
     let report = answer.header("x-belljar-report");
     assert!(report.contains("documents[1]"), "{report}");
 }
+
+#[tokio::test]
+async fn the_newer_path_of_cohere_is_the_same() {
+    let client = SHARED.anonymous();
+    let body = json!({"model":"rerank-v3.5","query":"the sea","documents":["tax","the blue sea"]});
+    let ask = async |path: &str| client.post(path, &body).await.expect_status(200).json();
+    let (older, newer) = (ask("/v1/rerank").await, ask("/v2/rerank").await);
+    assert_eq!(newer["results"], older["results"]);
+}

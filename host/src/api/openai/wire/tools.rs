@@ -285,7 +285,7 @@ pub(super) fn choice(
     match choice {
         None => Ok(ToolChoice::Automatic),
         Some(StringOrObject::Text(choice)) => match choice.as_str() {
-            "auto" => needs_tools(ToolChoice::Automatic),
+            "auto" => Ok(ToolChoice::Automatic),
             "none" => Ok(ToolChoice::Forbidden),
             "required" => needs_tools(ToolChoice::Required),
             _ => Err(ApiError::invalid_argument(
