@@ -9,6 +9,7 @@
 //! whole answer there; a [`StreamSink`] passes it to the [`GenerationStream`] that a caller
 //! reads.
 
+mod bias;
 mod collect;
 mod filter;
 mod meter;
@@ -17,6 +18,7 @@ mod stop;
 mod stream;
 mod tokens;
 
+pub use bias::Bias;
 pub use collect::Collector;
 pub use filter::{Event, OutputFilter, OutputLimits, TimedEvent};
 pub use meter::TokenMeter;

@@ -19,8 +19,30 @@ FORMATS = ["date-time", "time", "date", "duration", "email", "hostname", "ipv4",
 PATTERNS = [
     r"^[A-Z]{2}[0-9]{4}$", r"^\d{3}-\d{2}-\d{4}$", r"^(red|green|blue)$", r"^[a-z]+(-[a-z]+)*$", r"\d",
     r"^#[0-9a-fA-F]{6}$", r"^@[a-zA-Z0-9_]+$", r"^[^\s@]+@[^\s@]+\.[a-z]{2,}$", r"^\+?[1-9]\d{1,14}$",
-    r"^(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)$", r"^[\w.-]{3,12}$", r"^.{5,9}$", r"[aeiou]{2}", r"^(?=.*\d)[a-z\d]{6,8}$",
+    r"^(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)$", r"^[\w.-]{3,12}$", r"^.{5,9}$", r"[aeiou]{2}", r"^[^\x00-\x7F]+$",
+    r"^[^\W\d_]{2,}$", r"^\S+\s\S+$", r"^[\u4e00-\u9fff]{2,4}$", r"^[^\u0000-\u00ff]$", r"^('|\x22)\w+\1$",
 ]
+# OpenAI takes these in no strict schema.
+LOOKING_AROUND = [r"^(?=.*\d)[a-z\d]{6,8}$", r"^(?!admin)[a-z]{3,9}$", r"^\w+(?<!x)$"]
+CLASSES = [r"\d", r"\D", r"\w", r"\W", r"\s", r"\S", "[a-f]", "[^a-z]", r"[^\s\x22]", r"[^\x00-\x7F]", r"[\w.-]",
+           r"[\]\[^]", r"[^\w\s]", "[à-ü]", r"[\x20-\x2f]", ".", "x", r"\.", r"\u00e9", "-", "€"]
+COUNTS = ["", "", "", "?", "*", "+", "{2}", "{1,3}", "{2,}", "??", "*?", "+?"]
+
+
+def pattern(rng, depth=0):
+    """A pattern at random: classes and groups in a row, or one of several."""
+    parts = []
+    for _ in range(rng.randint(1, 4)):
+        part = rng.choice(CLASSES)
+        if depth < 2 and rng.random() < 0.25:
+            part = rng.choice(["(", "(?:"]) + pattern(rng, depth + 1) + ")"
+        parts.append(part + rng.choice(COUNTS))
+    whole = "".join(parts)
+    if rng.random() < 0.2:
+        whole += "|" + pattern(rng, 2)
+    return whole if depth else rng.choice(["^(?:{})$", "^{}$", "{}", "^{}", "{}$"]).format(whole)
+
+
 NAMES = ["name", "email", "city", "age", "price", "created_at", "tags", "items", "id", "phone", "score",
          "is_open", "child", "next", "value", "unit", "x", "kind", "notes", "ratio"]
 PROMPTS = ["Paris, 4 nights for Jane Smith, jane@example.com, 120 EUR", "", "Tell me about the sea.",
@@ -84,7 +106,8 @@ class Maker:
         if how < 0.3:
             schema["format"] = rng.choice(FORMATS)
         elif how < 0.6:
-            schema["pattern"] = rng.choice(PATTERNS)
+            known = PATTERNS if self.strict else PATTERNS + LOOKING_AROUND
+            schema["pattern"] = rng.choice(known) if rng.random() < 0.4 else pattern(rng)
         elif how < 0.8:
             least = rng.randint(0, 12)
             schema |= {"minLength": least, "maxLength": least + rng.randint(0, 30)}

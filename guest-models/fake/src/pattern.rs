@@ -9,7 +9,6 @@ mod write;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use crate::words;
 pub(crate) use write::Length;
 
 /// A pattern that has been read.
@@ -67,6 +66,8 @@ struct Class {
 enum Item {
     Range(char, char),
     Kind(Kind),
+    /// Whatever the kind has not.
+    Other(Kind),
 }
 
 /// The kinds of characters that have a name.
@@ -83,6 +84,11 @@ enum Kind {
     Lower,
     Number,
     Mark,
+    Symbol,
+    Currency,
+    Control,
+    /// The characters of a script, as ranges.
+    Script(&'static [(char, char)]),
 }
 
 impl Kind {
@@ -95,27 +101,61 @@ impl Kind {
             Self::NoWord => !is_word,
             Self::Space => character.is_whitespace(),
             Self::NoSpace => !character.is_whitespace(),
-            Self::Letter => words::is_letter(character),
-            Self::Upper => words::is_upper(character),
-            Self::Lower => words::is_letter(character) && !words::is_upper(character),
-            Self::Number => character.is_ascii_digit(),
-            Self::Mark => character.is_ascii_punctuation(),
+            Self::Letter => character.is_alphabetic(),
+            Self::Upper => character.is_uppercase(),
+            Self::Lower => character.is_lowercase(),
+            Self::Number => character.is_numeric(),
+            Self::Mark => "!\"#%&'()*,-./:;?@[\\]_{}¡§«¶·»¿–—‘’“”…、。「」！？".contains(character),
+            Self::Symbol => "$+<=>^`|~¢£¤¥¦¨©¬®¯°±´¸×÷€₹™→".contains(character),
+            Self::Currency => "$¢£¤¥€₹₽₩".contains(character),
+            Self::Control => character.is_control(),
+            Self::Script(ranges) => ranges
+                .iter()
+                .any(|(low, high)| (*low..=*high).contains(&character)),
         }
     }
 
     /// The kind that `\p{name}` names.
     fn named(name: &str) -> Option<Self> {
         Some(match name {
-            "L" | "Letter" | "Alphabetic" | "alpha" => Self::Letter,
-            "Lu" | "Uppercase" | "Uppercase_Letter" | "upper" => Self::Upper,
-            "Ll" | "Lowercase" | "Lowercase_Letter" | "lower" => Self::Lower,
-            "Nd" | "Decimal_Number" | "digit" => Self::Digit,
+            "L" | "Letter" | "Alphabetic" | "Alpha" | "alpha" => Self::Letter,
+            "Lu" | "Uppercase" | "Uppercase_Letter" | "Upper" | "upper" => Self::Upper,
+            "Ll" | "Lowercase" | "Lowercase_Letter" | "Lower" | "lower" => Self::Lower,
+            "Nd" | "Decimal_Number" | "Digit" | "digit" => Self::Digit,
             "N" | "Number" => Self::Number,
-            "P" | "Pd" | "Punctuation" | "Dash_Punctuation" | "punct" => Self::Mark,
+            "P" | "Punctuation" | "Punct" | "punct" => Self::Mark,
+            "Pd" | "Dash_Punctuation" => Self::Script(&[('-', '-'), ('–', '—')]),
+            "S" | "Symbol" => Self::Symbol,
+            "Sc" | "Currency_Symbol" => Self::Currency,
             "Z" | "Zs" | "Separator" | "Space_Separator" | "White_Space" | "space" => Self::Space,
-            _ => return None,
+            "C" | "Cc" | "Control" | "cntrl" => Self::Control,
+            "alnum" | "word" => Self::Word,
+            "ASCII" => Self::Script(&[('\0', '\u{7f}')]),
+            "Any" | "Assigned" => Self::Script(&[('\0', char::MAX)]),
+            "Emoji" | "Emoji_Presentation" | "Extended_Pictographic" => {
+                Self::Script(&[('\u{1f300}', '\u{1f5ff}'), ('\u{1f600}', '\u{1f64f}')])
+            }
+            name => Self::Script(script(name)?),
         })
     }
+}
+
+/// The letters of a script, of which texts are made; not all that it has.
+fn script(name: &str) -> Option<&'static [(char, char)]> {
+    Some(match name {
+        "Latin" | "Latn" => &[('A', 'Z'), ('a', 'z'), ('À', 'Ö'), ('Ø', 'ö'), ('ø', 'ɏ')],
+        "Greek" | "Grek" => &[('α', 'ω'), ('Α', 'Ρ'), ('Σ', 'Ω')],
+        "Cyrillic" | "Cyrl" => &[('а', 'я'), ('А', 'Я'), ('ё', 'ё'), ('Ё', 'Ё')],
+        "Han" | "Hani" => &[('一', '龥'), ('㐀', '䶵')],
+        "Hiragana" | "Hira" => &[('ぁ', 'ゖ')],
+        "Katakana" | "Kana" => &[('ァ', 'ヺ')],
+        "Hangul" | "Hang" => &[('가', '힣')],
+        "Arabic" | "Arab" => &[('ء', 'غ'), ('ف', 'ي')],
+        "Hebrew" | "Hebr" => &[('א', 'ת')],
+        "Devanagari" | "Deva" => &[('अ', 'ह')],
+        "Thai" => &[('ก', 'ฮ')],
+        _ => return None,
+    })
 }
 
 impl Class {
@@ -124,6 +164,7 @@ impl Class {
             self.items.iter().any(|item| match *item {
                 Item::Range(low, high) => (low..=high).contains(&character),
                 Item::Kind(kind) => kind.has(character),
+                Item::Other(kind) => !kind.has(character),
             })
         };
         let listed = is_listed(character)

@@ -1,6 +1,8 @@
 //! Checks of the JSON Schemas that requests bring, of tools and of answers: what no model could
 //! make anything of is refused with its place, before one is asked.
 
+mod pattern;
+
 use serde_json::{Map, Value};
 
 /// Bytes of a schema that is checked. A tree of a larger one would cost too much; it goes to the
@@ -119,6 +121,16 @@ fn schema_fault(schema: &Value, is_strict: bool, path: &mut Vec<String>) -> Resu
     {
         path.push("enum".to_owned());
         return Err("expected a list of values".to_owned());
+    }
+    let patterns = members.get("patternProperties").and_then(Value::as_object);
+    let patterns = patterns.into_iter().flat_map(Map::keys).map(String::as_str);
+    let own = members.get("pattern").and_then(Value::as_str);
+    for (keyword, text) in own
+        .map(|text| ("pattern", text))
+        .into_iter()
+        .chain(patterns.map(|text| ("patternProperties", text)))
+    {
+        pattern::check(text, is_strict).inspect_err(|_| path.push(keyword.to_owned()))?;
     }
     if is_strict {
         strict_fault(schema)?;
@@ -308,6 +320,43 @@ mod tests {
         ] {
             check(bad, false, Some(part));
         }
+    }
+
+    #[test]
+    fn patterns_are_expressions() {
+        let of = |pattern: &str| {
+            let pattern = serde_json::Value::from(pattern);
+            format!(
+                r#"{{"type":"object","properties":{{"a":{{"type":"string","pattern":{pattern}}}}},
+                "required":["a"],"additionalProperties":false}}"#
+            )
+        };
+        for good in [
+            "^[a-z]+$",
+            r"[^\x00-\x7F]\(\[",
+            r"(?:a|b){2,}?",
+            r"^[](]$",
+            r"[(?=]",
+            r"\(?=",
+            "(?<n>a)",
+        ] {
+            check(&of(good), true, None);
+        }
+        for bad in [
+            "(", "a)", "[a", r"a\", "*a", "a**", "(?=", "a{3,1}", "[z-a]",
+        ] {
+            check(&of(bad), false, Some("at `properties.a.pattern`: `"));
+        }
+        for around in [r"^(?=.*\d)[a-z]+$", "(?!a)b", "(?<=a)b", "(?<!a)b"] {
+            let words = "at `properties.a.pattern`: regex lookaround is not supported";
+            check(&of(around), true, Some(words));
+            check(&of(around), false, None);
+        }
+        check(
+            r#"{"type":"object","patternProperties":{"(":{}}}"#,
+            false,
+            Some("at `patternProperties`"),
+        );
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! Decides, chunk by chunk, what of a guest's text a caller sees.
 
 use super::recut::{Piece, Recut};
-use super::{StopFilter, TokenCap};
+use super::{Bias, StopFilter, TokenCap};
 use belljar_sandbox::RunError;
 use belljar_sandbox::wit::text;
 use belljar_tokens::Encoding;
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 /// Tool calls of one turn.
 const TOOL_CALLS_MAX: u32 = 128;
@@ -29,6 +30,8 @@ pub struct OutputLimits {
     /// Where the host counts for the guest, by what. The answer is then cut into these tokens, and
     /// the estimate is the count.
     pub encoding: Option<Encoding>,
+    /// What of these tokens the caller wants more or less of.
+    pub bias: Option<Arc<Bias>>,
 }
 
 /// A piece of an answer.
@@ -94,7 +97,7 @@ impl OutputFilter {
             counted_up_to: 0,
             recut: limits
                 .encoding
-                .map(|encoding| Box::new(Recut::new(encoding))),
+                .map(|encoding| Box::new(Recut::new(encoding, limits.bias.clone()))),
             taken: 0,
             shown: 0,
             delay_us: 0,
@@ -357,6 +360,7 @@ mod tests {
             prompt_tokens_max: 100,
             prompt_tokens_estimate: 5,
             encoding: None,
+            bias: None,
         }
     }
 

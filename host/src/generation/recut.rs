@@ -1,13 +1,17 @@
 //! What a guest writes, cut anew into the tokens of an encoding: for guests that leave it to the host
 //! to count.
 
+use super::bias::{Bias, Biased, Verdict};
 use belljar_sandbox::wit::text::{Alternative, Content, TextFragment, Token, ToolCallFragment};
 use belljar_tokens::{Cut, Cutter, Encoding};
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::vec;
 
 /// Numbers that are tried in place of a token that is there already.
 const TRIES_MAX: u32 = 64;
+/// What stands for a token that is as good as impossible.
+const LOGPROB_MIN: f32 = -9999.0;
 
 /// A part of an answer, and how many tokens it is where the host has counted them.
 pub(super) struct Piece {
@@ -57,6 +61,8 @@ pub(super) struct Recut {
     /// Bytes of this text that came in, and that were given out.
     taken: usize,
     given: usize,
+    /// What the caller wants more or less of.
+    biased: Option<Biased>,
 }
 
 impl std::fmt::Debug for Piece {
@@ -68,7 +74,7 @@ impl std::fmt::Debug for Piece {
 }
 
 impl Recut {
-    pub(super) fn new(encoding: Encoding) -> Self {
+    pub(super) fn new(encoding: Encoding, bias: Option<Arc<Bias>>) -> Self {
         Self {
             encoding,
             cutter: Cutter::new(encoding),
@@ -78,6 +84,7 @@ impl Recut {
             said: VecDeque::new(),
             taken: 0,
             given: 0,
+            biased: bias.map(Biased::new),
         }
     }
 
@@ -129,6 +136,11 @@ impl Recut {
             }
             Content::Finish(reason) => {
                 self.end();
+                let fallback = self.biased.as_mut().and_then(Biased::fallback);
+                if let Some((text, ids)) = fallback {
+                    let count = u32::try_from(ids.len()).unwrap_or(u32::MAX);
+                    self.piece(Kind::Text, text, count, Vec::new());
+                }
                 self.pieces.push(Piece::whole(Content::Finish(reason)));
             }
         }
@@ -159,27 +171,80 @@ impl Recut {
     fn give(&mut self) {
         let mut cuts = std::mem::take(&mut self.cuts);
         for cut in cuts.drain(..) {
-            let count = cut.tokens.count();
-            let content = match self.kind {
-                Kind::Text => Content::Text(self.fragment(cut)),
-                Kind::Reasoning => Content::Reasoning(cut.text),
-                Kind::Refusal => Content::Refusal(cut.text),
-                Kind::Arguments(index) => Content::ToolCall(ToolCallFragment {
-                    index,
-                    id: None,
-                    name: None,
-                    arguments: cut.text,
-                }),
-            };
-            self.pieces.push(Piece::counted(content, count));
+            let listed = self.listed(&cut);
+            match self.biased.take() {
+                None => self.piece(self.kind, cut.text, cut.tokens.count(), listed),
+                Some(mut biased) => {
+                    self.give_biased(cut, listed, &mut biased);
+                    self.biased = Some(biased);
+                }
+            }
         }
         // The room is used again.
         self.cuts = cuts;
     }
 
-    /// A cut as a fragment of the answer, with its tokens where the guest lists any.
-    fn fragment(&mut self, cut: Cut) -> TextFragment {
+    /// Gives a cut as the caller wants it.
+    fn give_biased(&mut self, cut: Cut, listed: Vec<Token>, biased: &mut Biased) {
+        let Cut { text, tokens } = cut;
+        let are_words = !matches!(self.kind, Kind::Arguments(_));
+        match biased.judge(tokens.iter(), self.kind == Kind::Text) {
+            Verdict::Keep => {
+                if !are_words || !biased.leaves_out(&text) {
+                    self.piece(self.kind, text, tokens.count(), listed);
+                }
+            }
+            Verdict::Say(id, logprob) => {
+                let bytes = self.encoding.bytes(id).unwrap_or_default();
+                let listed = listed
+                    .first()
+                    .map(|said| retold(said, id, bytes, Some(logprob)));
+                let text = String::from_utf8_lossy(bytes).into_owned();
+                biased.says();
+                self.piece(self.kind, text, 1, listed.into_iter().collect());
+            }
+            Verdict::Avoid => match biased.instead(&text, are_words) {
+                Some((text, ids)) => self.spell(text, &ids, listed.first()),
+                None if are_words => {}
+                None => self.piece(self.kind, text, tokens.count(), listed),
+            },
+        }
+    }
+
+    /// Gives a text in these tokens, each as likely as the one that it is said for.
+    fn spell(&mut self, text: String, ids: &[u32], said: Option<&Token>) {
+        let encoding = self.encoding;
+        let listed = ids.iter().filter_map(|id| {
+            let bytes = encoding.bytes(*id).unwrap_or_default();
+            said.map(|said| retold(said, *id, bytes, None))
+        });
+        let listed = listed.collect();
+        let count = u32::try_from(ids.len()).unwrap_or(u32::MAX);
+        self.piece(self.kind, text, count, listed);
+    }
+
+    fn piece(&mut self, kind: Kind, text: String, count: u32, tokens: Vec<Token>) {
+        let content = match kind {
+            Kind::Text => Content::Text(TextFragment { text, tokens }),
+            Kind::Reasoning => Content::Reasoning(text),
+            Kind::Refusal => Content::Refusal(text),
+            Kind::Arguments(index) => Content::ToolCall(ToolCallFragment {
+                index,
+                id: None,
+                name: None,
+                arguments: text,
+            }),
+        };
+        self.pieces.push(Piece::counted(content, count));
+    }
+
+    /// The tokens of a cut of text, where the guest lists any.
+    fn listed(&mut self, cut: &Cut) -> Vec<Token> {
         let mut tokens = Vec::new();
+        if self.said.is_empty() {
+            self.given += cut.text.len();
+            return tokens;
+        }
         for id in cut.tokens.iter() {
             let bytes = self.encoding.bytes(id).unwrap_or_default();
             while let Some((end, _)) = self.said.front()
@@ -192,10 +257,7 @@ impl Recut {
             }
             self.given += bytes.len();
         }
-        TextFragment {
-            text: cut.text,
-            tokens,
-        }
+        tokens
     }
 
     /// A token that is as likely as the guest said of what begins there, with the guest's
@@ -228,7 +290,9 @@ impl Recut {
         let first = self.encoding.encode(&text).first().copied().unwrap_or(0);
         let is_free = |candidate: u32| {
             let is_text = |bytes| std::str::from_utf8(bytes).is_ok();
+            let is_forbidden = |biased: &Biased| biased.bias().forbids(candidate);
             candidate != id
+                && !self.biased.as_ref().is_some_and(is_forbidden)
                 && others.iter().all(|other| other.id != candidate)
                 && self.encoding.bytes(candidate).is_some_and(is_text)
         };
@@ -240,11 +304,39 @@ impl Recut {
     }
 }
 
+/// A token that is said for another, with the alternatives that there were to that.
+fn retold(said: &Token, id: u32, bytes: &[u8], logprob: Option<f32>) -> Token {
+    let own = logprob.or(said.logprob);
+    // What all others share.
+    let rest = logprob.map_or(0.0, |logprob| (-logprob.exp()).ln_1p().max(LOGPROB_MIN));
+    let mut alternatives = Vec::with_capacity(said.alternatives.len());
+    if !said.alternatives.is_empty() {
+        alternatives.push(Alternative {
+            id,
+            bytes: bytes.to_vec(),
+            logprob: own.unwrap_or_default(),
+        });
+    }
+    let others = said.alternatives.iter();
+    let others = others.filter(|other| other.id != id && other.id != said.id);
+    alternatives.extend(others.map(|other| Alternative {
+        logprob: (other.logprob + rest).max(LOGPROB_MIN),
+        ..other.clone()
+    }));
+    alternatives.sort_by(|one, other| other.logprob.total_cmp(&one.logprob));
+    Token {
+        id,
+        bytes: bytes.to_vec(),
+        logprob: own,
+        alternatives,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use belljar_sandbox::wit::text::FinishReason;
+    use belljar_sandbox::wit::text::{FinishReason, Sampling};
 
     fn text(text: &str) -> Content {
         Content::Text(TextFragment {
@@ -264,7 +356,7 @@ mod tests {
 
     /// What each piece says, and its tokens.
     fn run(contents: Vec<Content>) -> Vec<(String, Option<u32>)> {
-        let mut recut = Recut::new(Encoding::O200kBase);
+        let mut recut = Recut::new(Encoding::O200kBase, None);
         contents.into_iter().for_each(|content| recut.take(content));
         let said = recut.drain().map(|Piece { content, tokens }| {
             let said = match content {
@@ -292,6 +384,100 @@ mod tests {
             assert_eq!(said[..2], expected);
             assert_eq!(said[2..], [("end".to_owned(), None)]);
         }
+    }
+
+    fn bias(biases: &[(u32, f32)], is_json: bool) -> Option<Arc<Bias>> {
+        let sampling = Sampling {
+            temperature: Some(0.0),
+            top_p: None,
+            top_k: None,
+            min_p: None,
+            frequency_penalty: None,
+            presence_penalty: None,
+            logit_bias: biases.to_vec(),
+            seed: None,
+            logprobs: None,
+        };
+        Bias::new(Encoding::O200kBase, &sampling, is_json).map(Arc::new)
+    }
+
+    fn biased(biases: &[(u32, f32)], is_json: bool, contents: Vec<Content>) -> String {
+        let bias = bias(biases, is_json);
+        let mut recut = Recut::new(Encoding::O200kBase, bias);
+        contents.into_iter().for_each(|content| recut.take(content));
+        let said = recut.drain().map(|piece| match piece.content {
+            Content::Text(fragment) => {
+                assert!(
+                    fragment
+                        .tokens
+                        .iter()
+                        .all(|token| token.bytes == fragment.text.as_bytes())
+                );
+                fragment.text
+            }
+            Content::ToolCall(call) => call.arguments,
+            _ => String::new(),
+        });
+        said.collect()
+    }
+
+    fn id(token: &str) -> u32 {
+        Encoding::O200kBase.encode(token)[0]
+    }
+
+    #[test]
+    fn what_is_forbidden_is_left_out_as_a_word_and_what_is_wanted_takes_every_place() {
+        let end = || Content::Finish(FinishReason::Stop);
+        let say =
+            |biases: &[(u32, f32)], said: &str| biased(biases, false, vec![text(said), end()]);
+        let sentence = "The sea is unbelievably wide.\n\nIt is.";
+        assert_eq!(
+            say(&[(id(" unbelievably"), -100.0)], sentence),
+            "The sea is wide.\n\nIt is."
+        );
+        assert_eq!(
+            say(&[(id(".\n\n"), -100.0)], sentence),
+            "The sea is unbelievably wide.\nIt is."
+        );
+        assert_eq!(say(&[(id("hello"), -100.0)], "hello"), "OK");
+        assert_eq!(
+            say(&[(id("hello"), -100.0), (id("OK"), -100.0)], "hello"),
+            "Well"
+        );
+        assert_eq!(
+            say(&[(id("hello"), 100.0)], "It is wide."),
+            "hellohellohellohello"
+        );
+        // Little changes nothing where only the likeliest is taken.
+        assert_eq!(
+            say(&[(id("hello"), 1.0), (id(" sea"), -0.5)], sentence),
+            sentence
+        );
+        // The numbers of special tokens are no text.
+        assert_eq!(say(&[(199_999, 100.0)], "It is."), "It is.");
+    }
+
+    #[test]
+    fn json_and_arguments_stay_what_they_are_in_other_tokens() {
+        let json = r#"{"city":"Paris"}"#;
+        let forbidden = [(id("{\""), -100.0), (id("hello"), 100.0)];
+        assert_eq!(
+            biased(
+                &forbidden,
+                true,
+                vec![text(json), Content::Finish(FinishReason::Stop)]
+            ),
+            json
+        );
+        let calls = vec![
+            call(0, Some("look"), json),
+            Content::Finish(FinishReason::ToolCalls),
+        ];
+        assert_eq!(biased(&forbidden, false, calls), json);
+        let mut recut = Recut::new(Encoding::O200kBase, bias(&forbidden, true));
+        recut.take(text(json));
+        recut.take(Content::Finish(FinishReason::Stop));
+        assert_eq!(recut.drain().next().unwrap().tokens, Some(2));
     }
 
     #[test]
@@ -323,7 +509,7 @@ mod tests {
                 })
                 .to_vec(),
         };
-        let mut recut = Recut::new(Encoding::O200kBase);
+        let mut recut = Recut::new(Encoding::O200kBase, None);
         for word in ["hel", "lo", " world"] {
             recut.take(Content::Text(TextFragment {
                 text: word.to_owned(),

@@ -357,6 +357,7 @@ pub(super) mod script {
             prompt_tokens_max: 100,
             prompt_tokens_estimate: 5,
             encoding: None,
+            bias: None,
         }
     }
 }

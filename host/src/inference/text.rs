@@ -7,7 +7,7 @@ use super::{
 };
 use crate::auth::{Authorized, Infer};
 use crate::generation::{
-    Collector, End, Event, GenerationStream, OutputLimits, StreamSink, TokenMeter,
+    Bias, Collector, End, Event, GenerationStream, OutputLimits, StreamSink, TokenMeter,
 };
 use crate::limits::TokenAdmission;
 use crate::models::LiveModel;
@@ -245,14 +245,23 @@ impl Inference {
             limits,
             choices,
             names_stop,
+            tokens_are_default,
             ..
         } = call;
         let mut parameters = request.parameters;
-        if counted.is_some() && model.is_embedded {
+        let mut tell = |name: &str| {
             parameters.push(Parameter {
-                name: "tokens_counted_by_host".to_owned(),
+                name: name.to_owned(),
                 value: Value::Boolean(true),
             });
+        };
+        if counted.is_some() && model.is_embedded {
+            tell("tokens_counted_by_host");
+            // Nobody who does not say how long wants a word as often as there is room for it.
+            let never_ends = |bias: &Arc<Bias>| bias.never_ends();
+            if !tokens_are_default && limits.bias.as_ref().is_some_and(never_ends) {
+                tell("ignore_eos");
+            }
         }
         let request = text::Request {
             stop: if names_stop { Vec::new() } else { request.stop },

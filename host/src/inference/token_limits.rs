@@ -4,8 +4,11 @@ use super::TextCall;
 use super::counting::Tokens;
 use super::prompt_place::PromptPlace;
 use super::prompt_tokens::PromptTokens;
+use crate::generation::Bias;
 use crate::models::TokenRules;
-use belljar_sandbox::wit::text::{Prompt, Role};
+use belljar_sandbox::wit::text::{Prompt, ResponseFormat, Role};
+use belljar_tokens::Encoding;
+use std::sync::Arc;
 
 /// More tokens than the model has room for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -67,6 +70,7 @@ impl TextCall {
         let longest = counts.iter().map(|prompt| prompt.count).max();
         let longest = longest.unwrap_or_default();
         self.limits.encoding = Some(rules.encoding);
+        self.limits.bias = self.bias(rules.encoding);
         self.limits.prompt_tokens_max = longest;
         self.limits.prompt_tokens_estimate = longest;
         let all = counts.iter().map(|prompt| prompt.count);
@@ -113,6 +117,12 @@ impl TextCall {
 }
 
 impl TextCall {
+    /// What the caller wants more or less of.
+    fn bias(&self, encoding: Encoding) -> Option<Arc<Bias>> {
+        let is_json = self.request.response_format != ResponseFormat::Text;
+        Bias::new(encoding, &self.request.sampling, is_json).map(Arc::new)
+    }
+
     /// Leaves out the oldest messages, but for those of the system and the last one, until there is
     /// room for the prompt and its answer. What tools have answered goes with the call.
     fn leave_out_oldest(&mut self, rules: TokenRules, tokens: &mut PromptTokens) {

@@ -106,6 +106,12 @@ impl Encoding {
         })
     }
 
+    /// Whether a token stands for a text, or for a part of one: special ones do not.
+    #[must_use]
+    pub fn is_text(self, token: u32) -> bool {
+        self.vocabulary().bytes(token).is_some()
+    }
+
     /// What tokens stand for together.
     ///
     /// # Errors

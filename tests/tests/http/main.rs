@@ -12,6 +12,7 @@ mod aliases;
 mod audio;
 mod auth;
 mod azure;
+mod biases;
 mod bodies;
 mod chat;
 mod chat_members;

@@ -21,6 +21,7 @@ pub(super) fn parse(pattern: &str) -> Option<Pattern> {
         folds: false,
         looks: false,
         groups: 0,
+        names: Vec::new(),
     };
     let node = reader.alternatives(0)?;
     reader.rest.is_empty().then_some(Pattern {
@@ -36,6 +37,7 @@ struct Reader<'a> {
     folds: bool,
     looks: bool,
     groups: usize,
+    names: Vec<(&'a str, usize)>,
 }
 
 /// What stands behind a backslash.
@@ -109,18 +111,12 @@ impl Reader<'_> {
             Some('+') => (1, None),
             Some('?') => (0, Some(1)),
             Some('{') => {
-                let end = self.rest.find('}')?;
-                let inner = self.rest.get(1..end)?;
-                let counts = match inner.split_once(',') {
-                    None => {
-                        let count = inner.parse().ok()?;
-                        (count, Some(count))
-                    }
-                    Some((least, "")) => (least.parse().ok()?, None),
-                    Some((least, most)) => (least.parse().ok()?, Some(most.parse().ok()?)),
+                let Some((counts, end)) = self.counts() else {
+                    // A brace that counts nothing is one by itself.
+                    return Some(node);
                 };
                 self.skip(end);
-                counts
+                counts?
             }
             _ => return Some(node),
         };
@@ -144,6 +140,30 @@ impl Reader<'_> {
         })
     }
 
+    /// What the braces ahead count, none where that is too much, and where they end; none where
+    /// they are no count.
+    #[allow(clippy::type_complexity, reason = "it is taken apart at once")]
+    fn counts(&self) -> Option<(Option<(u32, Option<u32>)>, usize)> {
+        let end = self.rest.find('}')?;
+        let inner = self.rest.get(1..end)?;
+        let (least, most) = match inner.split_once(',') {
+            None => (inner, Some(inner)),
+            Some((least, "")) => (least, None),
+            Some((least, most)) => (least, Some(most)),
+        };
+        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        if !is_number(least) || !most.is_none_or(is_number) {
+            return None;
+        }
+        let most = most.map(str::parse);
+        let counts = match (least.parse(), most) {
+            (Ok(least), None) => Some((least, None)),
+            (Ok(least), Some(Ok(most))) => Some((least, Some(most))),
+            _ => None,
+        };
+        Some((counts, end))
+    }
+
     /// One character, class, group or place.
     fn atom(&mut self, depth: u32) -> Option<Node> {
         Some(match self.next()? {
@@ -151,7 +171,7 @@ impl Reader<'_> {
             '[' => Node::Class(self.class()?),
             '\\' => match self.escape(false)? {
                 Escape::Item(Item::Range(character, _)) => Node::Character(character),
-                Escape::Item(kind @ Item::Kind(_)) => Node::Class(Class {
+                Escape::Item(kind @ (Item::Kind(_) | Item::Other(_))) => Node::Class(Class {
                     negated: false,
                     items: Vec::from([kind]),
                 }),
@@ -182,6 +202,7 @@ impl Reader<'_> {
                 look_around = look(false, false);
             } else if self.take("?<") || self.take("?P<") {
                 let end = self.rest.find('>')?;
+                self.names.push((self.rest.get(..end)?, self.groups));
                 self.skip(end + 1);
                 counts = true;
             } else if self.take("?>") {
@@ -245,9 +266,16 @@ impl Reader<'_> {
             '0' => character('\0'),
             'x' => character(self.code(2)?),
             'u' => character(self.code(4)?),
-            'p' => kind(self.property()?),
+            'p' => Some(Escape::Item(self.property(false)?)),
+            'P' => Some(Escape::Item(self.property(true)?)),
+            'c' => {
+                let letter = self.next().filter(char::is_ascii_alphabetic)?;
+                character(char::from(letter as u8 & 0x1f))
+            }
+            // In a class it is what it is on a keyboard.
+            'b' if in_class => character('\u{8}'),
             _ if in_class && self.rest.is_empty() => None,
-            'b' | 'B' | 'A' | 'z' | 'Z' | 'k' if in_class => None,
+            'B' | 'A' | 'z' | 'Z' | 'k' if in_class => None,
             'b' => {
                 self.looks = true;
                 Some(Escape::Node(Node::Edge { wanted: true }))
@@ -258,6 +286,14 @@ impl Reader<'_> {
             }
             'A' => Some(Escape::Node(Node::Start)),
             'z' | 'Z' => Some(Escape::Node(Node::End)),
+            'k' => {
+                let name = self.rest.strip_prefix('<')?;
+                let name = name.get(..name.find('>')?)?;
+                let found = self.names.iter().find(|(known, _)| *known == name);
+                let group = found.map(|(_, group)| *group)?;
+                self.skip(name.len() + 2);
+                Some(Escape::Node(Node::Back(group)))
+            }
             digit @ '1'..='9' if !in_class => {
                 let group = digit.to_digit(10)? as usize - 1;
                 (group < self.groups).then_some(())?;
@@ -268,19 +304,27 @@ impl Reader<'_> {
         }
     }
 
-    /// What `\p` is followed by: a letter, or a name in braces.
-    fn property(&mut self) -> Option<Kind> {
-        if self.take("{") {
+    /// What `\p` is followed by: a letter, or a name in braces, which a `^` negates.
+    fn property(&mut self, negated: bool) -> Option<Item> {
+        let (name, negated) = if self.take("{") {
             let end = self.rest.find('}')?;
             let name = self.rest.get(..end)?;
-            // As in `\p{Script=Latin}`, whose letters these are.
-            let kind = Kind::named(if name.contains('=') { "L" } else { name });
             self.skip(end + 1);
-            return kind;
-        }
-        let kind = Kind::named(self.rest.get(..1)?);
-        self.skip(1);
-        kind
+            let plain = name.strip_prefix('^');
+            (plain.unwrap_or(name), negated != plain.is_some())
+        } else {
+            let name = self.rest.get(..1)?;
+            self.skip(1);
+            (name, negated)
+        };
+        // As in `\p{Script=Latin}` and `\p{General_Category=Lu}`.
+        let name = name.split_once('=').map_or(name, |(_, name)| name);
+        let kind = Kind::named(name)?;
+        Some(if negated {
+            Item::Other(kind)
+        } else {
+            Item::Kind(kind)
+        })
     }
 
     /// The character of `x41`, `u0041`, or either with braces.
@@ -318,7 +362,7 @@ impl Reader<'_> {
             }
             let low = match self.class_item()? {
                 Item::Range(low, _) => low,
-                kind @ Item::Kind(_) => {
+                kind @ (Item::Kind(_) | Item::Other(_)) => {
                     items.push(kind);
                     continue;
                 }
@@ -329,7 +373,7 @@ impl Reader<'_> {
                     Item::Range(high, _) if low <= high => items.push(Item::Range(low, high)),
                     Item::Range(..) => return None,
                     // A kind is no end of a range: the hyphen before it is one by itself.
-                    kind @ Item::Kind(_) => {
+                    kind @ (Item::Kind(_) | Item::Other(_)) => {
                         items.push(Item::Range(low, low));
                         items.push(Item::Range('-', '-'));
                         items.push(kind);

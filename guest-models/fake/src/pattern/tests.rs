@@ -68,6 +68,52 @@ fn texts_match() {
 }
 
 #[test]
+fn classes_have_what_is_left_in_them() {
+    check(r"^[^\x00-\x7F]+$", |t| {
+        !t.is_empty() && t.chars().all(|c| !c.is_ascii())
+    });
+    check(r"^[\x00-\x7F]{4}$", |t| {
+        t.bytes().all(|b| (b' '..=b'~').contains(&b))
+    });
+    check(r"^[\x00-\x1f]$", |t| t.len() == 1 && t.as_bytes()[0] < 0x20);
+    check(r"^[^a-zA-Z0-9 -~]$", |t| t.chars().all(|c| !c.is_ascii()));
+    check(r"^[^\S]$", |t| t == " ");
+    check(r"^[^\W\d_]{3}$", |t| {
+        t.bytes().all(|b| b.is_ascii_alphabetic())
+    });
+    check(r"^\D\W\S$", |t| t.len() == 3);
+    check(r"^[\D]{2}[\W]{2}[\S]{2}$", |t| t.chars().count() == 6);
+    check(r"^[\s\S]{3}$", |t| t.chars().count() == 3);
+    check(r"^[^\u4e00-\u9fff]+$", |t| t.is_ascii());
+    check(r"^[\u4e00-\u9fff]{2,4}$", |t| {
+        (2..=4).contains(&t.chars().count())
+    });
+    check(r"^\P{L}+$", |t| t.chars().all(|c| !c.is_alphabetic()));
+    check(r"^[^\p{L}\p{N}]$", |t| {
+        t.chars().all(|c| !c.is_alphanumeric())
+    });
+    check(r"^[\P{Lu}]$", |t| t.chars().all(|c| !c.is_uppercase()));
+    check(r"^\p{^Ll}$", |t| t.chars().all(|c| !c.is_lowercase()));
+    check(r"^\p{Script=Cyrillic}+$", |t| {
+        t.chars().all(|c| ('Ё'..='ё').contains(&c))
+    });
+    check(r"^\p{Han}\p{Hiragana}\p{sc=Greek}$", |t| {
+        t.chars().count() == 3
+    });
+    check(r"^\p{Sc}\d+$", |t| t.starts_with('$'));
+    check(r"^\p{Emoji}$", |t| t.chars().all(|c| c >= '\u{1f300}'));
+    check(r"^[\b]\cJ$", |t| t == "\u{8}\n");
+    check(r"^(?<q>['\x22])\w+\k<q>$", |t| {
+        t.chars().next() == t.chars().last()
+    });
+    check(r"^{[a-z]+}$", |t| t.starts_with('{') && t.ends_with('}'));
+    check(r"^a{,2}$", |t| t == "a{,2}");
+    check(r"^[+\-*/^.\]\\]$", |t| t.len() == 1);
+    check(r"^[a-z]+?\d{2,}?(?:-\w??)*?$", |t| t.len() >= 3);
+    assert_eq!(text(r"[^\s\S]", 1), None);
+}
+
+#[test]
 fn what_looks_around_is_kept() {
     check(r"^(?=.*[A-Z])(?=.*\d).{8,}$", |t| {
         t.len() >= 8
@@ -116,13 +162,12 @@ fn what_is_broken_or_beyond_is_refused() {
         "(",
         "a)",
         "[a",
-        "a{2",
         "a{3,1}",
         "*",
         r"\1",
         r"\k<a>",
+        r"(?<b>x)\k<a>",
         r"\p{Nonsense}",
-        r"[\b]",
         r"\x4",
         r"\",
         "a{99999999}",

@@ -13,6 +13,26 @@ const BYTES_MAX: usize = 10_000;
 /// How many texts are made until one keeps what making it could not foresee.
 const TRIES: u32 = 40;
 
+/// Where a character is looked for that a class has: what is most usual first, control characters
+/// and what nobody can read last.
+const ORDER: [(char, char); 15] = [
+    ('a', 'z'),
+    ('A', 'Z'),
+    ('0', '9'),
+    ('-', '/'),
+    (' ', '~'),
+    ('à', 'ö'),
+    ('¡', 'ÿ'),
+    ('α', 'ω'),
+    ('а', 'я'),
+    ('一', '龥'),
+    ('ア', 'ヺ'),
+    ('😀', '😿'),
+    ('\0', '\u{1f}'),
+    ('\u{7f}', '\u{d7ff}'),
+    ('\u{e000}', '\u{1ffff}'),
+];
+
 /// How long the text is to be, in characters.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Length {
@@ -76,9 +96,11 @@ impl Writer<'_> {
                 self.out.push(any);
             }
             Node::Class(class) => {
-                if let Some(one) = self.one_of_class(class) {
-                    self.out.push(one);
-                }
+                // A class that has nothing is never met.
+                let Some(one) = self.one_of_class(class) else {
+                    return false;
+                };
+                self.out.push(one);
             }
             Node::Group(number, inner) => {
                 let start = self.out.len();
@@ -139,40 +161,63 @@ impl Writer<'_> {
         }
     }
 
-    /// One of the characters that the class has.
+    /// One of the characters that the class has: of what is listed in it, one that can be printed
+    /// where there is any.
     fn one_of_class(&mut self, class: &Class) -> Option<char> {
-        if class.negated {
-            // A letter where one is left, and else whatever can be printed.
-            let offset = self.random.below(26);
-            let letters = (0..26).map(|step| char::from(b'a' + ((step + offset) % 26) as u8));
-            let others = (0..95).map(|step| char::from(b' ' + step));
-            return letters
-                .chain(others)
-                .find(|&character| class.has(character, false));
-        }
-        let item = self.random.below(class.items.len());
-        Some(match *class.items.get(item)? {
-            Item::Range(low, high) => {
-                let span = u32::from(high) - u32::from(low);
-                let step = self.random.below(span as usize + 1) as u32;
-                // The gap of the surrogates lies within some ranges.
-                char::from_u32(u32::from(low) + step).unwrap_or(low)
+        let has = |character: &char| class.has(*character, false);
+        if !class.negated {
+            let item = self.random.below(class.items.len());
+            let listed = match *class.items.get(item)? {
+                Item::Range(low, high) => self.one_between(low, high),
+                Item::Kind(kind) => self.one_of_kind(kind),
+                Item::Other(_) => None,
+            };
+            if let Some(listed) = listed.filter(has) {
+                return Some(listed);
             }
-            Item::Kind(kind) => self.one_of_kind(kind),
-        })
+        }
+        // A letter where one is left, and else whatever can be printed.
+        for (low, high) in ORDER {
+            let span = u32::from(high) - u32::from(low) + 1;
+            let offset = self.random.below(span as usize) as u32;
+            let all = (0..span)
+                .filter_map(|step| char::from_u32(u32::from(low) + (step + offset) % span));
+            if let Some(one) = all.into_iter().find(has) {
+                return Some(one);
+            }
+        }
+        None
     }
 
-    fn one_of_kind(&mut self, kind: Kind) -> char {
-        match kind {
+    /// One of a range, from its part that can be printed where it has one.
+    fn one_between(&mut self, low: char, high: char) -> Option<char> {
+        let (low, high) = match (low.max(' '), high.min('~')) {
+            (low, high) if low <= high => (low, high),
+            _ => (low, high),
+        };
+        let span = u32::from(high) - u32::from(low);
+        let step = self.random.below(span as usize + 1) as u32;
+        // The gap of the surrogates lies within some ranges.
+        Some(char::from_u32(u32::from(low) + step).unwrap_or(low))
+    }
+
+    fn one_of_kind(&mut self, kind: Kind) -> Option<char> {
+        Some(match kind {
             Kind::Digit | Kind::Number => digit(self.random),
             Kind::Upper => letter(self.random).to_ascii_uppercase(),
             Kind::Space => ' ',
             Kind::NoWord | Kind::Mark => '-',
+            Kind::Symbol | Kind::Currency => '$',
+            Kind::Control => '\t',
             Kind::NoSpace if self.mixed => self.any(),
+            Kind::Script(ranges) => {
+                let (low, high) = *self.random.one_of(ranges)?;
+                return self.one_between(low, high);
+            }
             Kind::NoDigit | Kind::Word | Kind::NoSpace | Kind::Letter | Kind::Lower => {
                 letter(self.random)
             }
-        }
+        })
     }
 }
 

@@ -370,6 +370,7 @@ impl ReadConversation {
                 prompt_tokens_max: self.size.tokens_max(),
                 prompt_tokens_estimate: self.size.tokens_estimate(),
                 encoding: None,
+                bias: None,
             },
             prompt_tokens_estimate: self.size.tokens_estimate(),
             choices: 1,

@@ -64,6 +64,10 @@ fn schemas() -> impl Strategy<Value = Value> {
         "^\\d{3}-\\d{4}$",
         "^(red|green|blue)$",
         "^[A-Z][a-z]+( [A-Z][a-z]+)*$",
+        "^[^\\x00-\\x7F]+$",
+        "^[^\\W\\d_]{2,}$",
+        "^\\P{L}\\D\\W\\S$",
+        "[^a-zA-Z0-9 -~]|\\p{Lu}+?",
     ])
     .prop_map(|pattern| json!({"type":"string","pattern":pattern}));
     let choice = prop::collection::hash_set(-50..50_i64, 1..6)

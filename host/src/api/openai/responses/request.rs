@@ -371,6 +371,7 @@ impl ResponseRequest {
                 prompt_tokens_max: size.tokens_max(),
                 prompt_tokens_estimate: size.tokens_estimate(),
                 encoding: None,
+                bias: None,
             },
             prompt_tokens_estimate: size.tokens_estimate(),
             choices: 1,

@@ -290,6 +290,7 @@ impl ChatRequest {
             prompt_tokens_max: size.tokens_max(),
             prompt_tokens_estimate: size.tokens_estimate(),
             encoding: None,
+            bias: None,
         };
         let call = TextCall {
             model: self.model,

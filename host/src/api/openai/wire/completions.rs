@@ -304,6 +304,7 @@ impl CompletionRequest {
                 prompt_tokens_max: largest(PromptSize::tokens_max).unwrap_or_default(),
                 prompt_tokens_estimate: largest(PromptSize::tokens_estimate).unwrap_or_default(),
                 encoding: None,
+                bias: None,
             },
             prompt_tokens_estimate: sizes
                 .iter()
