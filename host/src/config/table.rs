@@ -205,7 +205,7 @@ pub static SETTINGS: &[Setting] = &[
     setting!("http.write_stall_timeout", http.write_stall_timeout: PositiveTime<Duration>, "http",
         "How long a client may take nothing of its answer before it is cut off."),
     setting!("http.half_close", http.half_close: Switch<bool>, "http",
-        "Whether a peer of HTTP/1 that ends its sending side waits for its answer. `false`: it is taken to be gone, and its run ends."),
+        "Whether a peer of HTTP/1 that ends its sending side may wait for its answer: whether it does is found out by sending it the first byte of the answer ahead, or a comment in a stream. `false`: it is taken to be gone, and its run ends."),
     setting!("http.connections_max", http.connections_max: Positive<usize>, "http",
         "Connections at once."),
     setting!("http.connections_per_address_max",

@@ -29,4 +29,5 @@ pub(crate) use exit::Exit;
 pub(crate) use guarded::Guard;
 pub(crate) use host::HostNames;
 pub(crate) use limit::Limit;
+pub(crate) use revocation::is_of_events;
 pub(crate) use screen::Screen;

@@ -7,6 +7,8 @@
 mod connection_limit;
 mod date;
 mod early_error;
+mod presence;
+mod socket;
 mod tracked;
 mod unread;
 mod watchdog;
@@ -24,6 +26,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use socket::LentSocket;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::IpAddr;
@@ -75,8 +78,8 @@ const HEADERS_ON_STACK: usize = 100;
 /// open requests and streams finish within the grace period, and ends the rest.
 ///
 /// A caller that goes away takes its handler with it: the future is dropped, and with it the run.
-/// Over HTTP/1 that is noticed when something is written to it: before, nobody can tell it from a
-/// caller that has only ended its sending side and waits for its answer.
+/// Over HTTP/1 a caller that has gone is told from one that has only ended its sending side, and
+/// waits for its answer, by what becomes of a few bytes that are sent to it.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -202,12 +205,54 @@ async fn serve_connection(
 }
 
 async fn serve_http1(
-    stream: TcpStream,
+    mut stream: TcpStream,
     peer: Peer,
     router: Router,
     config: &Config,
     stopping: CancellationToken,
 ) {
+    let (ended, wire) = drive_http1(&stream, peer, router, config, stopping).await;
+    // How a connection ends is the peer's doing; there is no line in the log for it.
+    let (refused, surface) = (wire.refused(), wire.surface());
+    let early_error = match (&ended, refused) {
+        (Ended::ByItself(Ok(())), _) => None,
+        (Ended::ByItself(Err(error)), Some(status)) => {
+            Some(early_error::malformed(status, &error.to_string()))
+        }
+        (Ended::ByItself(Err(_)), None) | (Ended::Lost, _) => return,
+        (Ended::TimedOut(kind), _) => {
+            metrics::CONNECTIONS_CUT
+                .with([("reason", kind.name().into())])
+                .increment(1);
+            match kind {
+                TimeoutKind::Idle => return,
+                TimeoutKind::Head => Some(early_error::slow_head()),
+                TimeoutKind::Stalled => return reset(&stream),
+            }
+        }
+    };
+    if let Some(early_error) = early_error {
+        metrics::MALFORMED_REQUESTS
+            .with([("reason", early_error.code().into())])
+            .increment(1);
+        // A full socket takes none of it, and is not waited for.
+        let bytes = early_error::bytes(early_error, surface);
+        let written = tokio::time::timeout(LINGER, stream.write_all(&bytes)).await;
+        if !matches!(written, Ok(Ok(()))) {
+            return;
+        }
+    }
+    linger(stream).await;
+}
+
+/// Serves the requests of a connection of HTTP/1 until it ends.
+async fn drive_http1<'a>(
+    stream: &'a TcpStream,
+    peer: Peer,
+    router: Router,
+    config: &Config,
+    stopping: CancellationToken,
+) -> (Ended, Wire<LentSocket<'a>>) {
     let watchdog = Arc::new(ConnectionWatchdog::new(config, false));
     let service = {
         let watchdog = Arc::clone(&watchdog);
@@ -225,9 +270,15 @@ async fn serve_http1(
     if config.headers_max != HEADERS_ON_STACK {
         builder.max_headers(config.headers_max);
     }
-    let wire = TokioIo::new(Wire::new(stream, Arc::clone(&watchdog)));
+    let wire = Wire::new(LentSocket(stream), Arc::clone(&watchdog));
+    let wire = TokioIo::new(wire);
     let mut connection = builder.serve_connection(wire, service);
     let mut timer = WatchdogTimer::new(config);
+    let mut lost = pin!(presence::lost(
+        stream,
+        &watchdog.presence,
+        config.half_close
+    ));
     let mut stopped = pin!(stopping.cancelled());
     let mut is_stopping = false;
     let ended = poll_fn(|context| {
@@ -236,42 +287,15 @@ async fn serve_http1(
             Pin::new(&mut connection).graceful_shutdown();
         }
         if let Poll::Ready(ended) = connection.poll_without_shutdown(context) {
-            return Poll::Ready(Ok(ended));
+            return Poll::Ready(Ended::ByItself(ended));
         }
-        timer.poll(&watchdog, context).map(Err)
+        if !watchdog.is_quiet() && lost.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Ended::Lost);
+        }
+        timer.poll(&watchdog, context).map(Ended::TimedOut)
     })
     .await;
-    let wire = connection.into_parts().io.into_inner();
-    // How a connection ends is the peer's doing; there is no line in the log for it.
-    let early_error = match (&ended, wire.refused()) {
-        (Ok(Ok(())), _) => None,
-        (Ok(Err(error)), Some(status)) => Some(early_error::malformed(status, &error.to_string())),
-        (Ok(Err(_)), None) => return,
-        (Err(kind), _) => {
-            metrics::CONNECTIONS_CUT
-                .with([("reason", kind.name().into())])
-                .increment(1);
-            match kind {
-                TimeoutKind::Idle => return,
-                TimeoutKind::Head => Some(early_error::slow_head()),
-                TimeoutKind::Stalled => return reset(&wire.into_socket()),
-            }
-        }
-    };
-    let surface = wire.surface();
-    let mut stream = wire.into_socket();
-    if let Some(early_error) = early_error {
-        metrics::MALFORMED_REQUESTS
-            .with([("reason", early_error.code().into())])
-            .increment(1);
-        // A full socket takes none of it, and is not waited for.
-        let bytes = early_error::bytes(early_error, surface);
-        let written = tokio::time::timeout(LINGER, stream.write_all(&bytes)).await;
-        if !matches!(written, Ok(Ok(()))) {
-            return;
-        }
-    }
-    linger(stream).await;
+    (ended, connection.into_parts().io.into_inner())
 }
 
 async fn serve_http2(
@@ -426,6 +450,14 @@ async fn linger(mut stream: TcpStream) {
         tokio::io::copy(&mut rest, &mut tokio::io::sink()).await
     };
     let _ = tokio::time::timeout(LINGER, drain).await;
+}
+
+/// How a connection of HTTP/1 has ended.
+enum Ended {
+    ByItself(hyper::Result<()>),
+    /// Its peer has gone in the middle of an answer.
+    Lost,
+    TimedOut(TimeoutKind),
 }
 
 enum Protocol {

@@ -26,6 +26,7 @@ mod health;
 mod host;
 mod infer;
 mod keys;
+mod leaving;
 mod messages;
 mod models;
 mod moderations;

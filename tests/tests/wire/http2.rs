@@ -1,7 +1,8 @@
 //! HTTP/2 as an attacker speaks it: frames written by hand.
 
 use crate::heads::PATIENCE;
-use belljar_tests::TestHost;
+use belljar_tests::{TestBundle, TestHost};
+use std::time::Instant;
 
 const DATA: u8 = 0;
 pub(crate) const HEADERS: u8 = 1;
@@ -267,4 +268,43 @@ async fn a_head_over_its_limit_is_refused() {
             .any(|(kind, block)| *kind == HEADERS && block[0] == 0x88),
         "{refused:?}"
     );
+}
+
+#[tokio::test]
+async fn a_caller_that_leaves_ends_its_run() {
+    let host = TestHost::start().await;
+    let bundle = TestBundle::new("burns", "1.0.0", &belljar_test_guests::bytes("burns_fuel"));
+    let bundle = bundle.with_limits("deadline = \"50 s\"\nfuel = 900_000_000_000");
+    let _ = host.admin().upload(bundle.tar()).await.expect_status(201);
+    let wait_for_runs = async |gauge: &str| {
+        let since = Instant::now();
+        while !host
+            .anonymous()
+            .get("/metrics")
+            .await
+            .text()
+            .contains(gauge)
+        {
+            assert!(since.elapsed() < PATIENCE, "never: {gauge}");
+            tokio::task::yield_now().await;
+        }
+    };
+    let mut resets = Frames::default();
+    resets.frame(RST_STREAM, 0, 1, &8_u32.to_be_bytes());
+    for takes_back in [false, true] {
+        let mut connection = host.raw().await;
+        let mut frames = Frames::default();
+        let head = Frames::head("POST", "/infer", &[("content-type", "application/json")]);
+        frames.frame(HEADERS, END_HEADERS, 1, &head);
+        let body = br#"{"model":"burns","inputs":{"x":[1]}}"#;
+        frames.frame(DATA, END_STREAM, 1, body);
+        assert!(connection.write(&frames.bytes()).await);
+        wait_for_runs("\nbelljar_sandbox_running 1\n").await;
+        if takes_back {
+            assert!(connection.write(&resets.0).await);
+            wait_for_runs("\nbelljar_sandbox_running 0\n").await;
+        }
+        drop(connection);
+        wait_for_runs("\nbelljar_sandbox_running 0\n").await;
+    }
 }

@@ -8,7 +8,7 @@ use crate::telemetry::metrics;
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use http::{StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 use http_body::{Body as _, Frame, SizeHint};
 use parking_lot::Mutex;
 use std::future::Future as _;
@@ -78,11 +78,15 @@ pub(super) fn revocable(response: Response, ended: CancellationToken) -> Respons
     if response.body().size_hint().exact().is_some() {
         return response;
     }
-    let has_events = response
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"));
+    let has_events = is_of_events(response.headers());
     response.map(|body| Body::new(RevocableBody::new(body, ended, has_events)))
+}
+
+/// Whether a body is one of server-sent events.
+pub(crate) fn is_of_events(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
 }
 
 fn no_longer_valid() -> ApiError {

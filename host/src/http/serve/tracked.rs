@@ -4,11 +4,12 @@ use super::date;
 use super::unread::{Draining, Unread};
 use super::watchdog::ConnectionWatchdog;
 use crate::clock::time_of_day;
+use crate::http::layers::is_of_events;
 use axum::body::Body;
 use axum::routing::future::RouteFuture;
 use bytes::Bytes;
 use http::{Response, header};
-use http_body::{Frame, SizeHint};
+use http_body::{Body as _, Frame, SizeHint};
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
@@ -87,24 +88,44 @@ impl Future for TrackedAnswer {
             response.headers_mut().insert(header::DATE, date);
         }
         let request = self.request.take();
-        Poll::Ready(Ok(response.map(|body| TrackedBody::new(body, request))))
+        if let Some(OpenRequest { watchdog, .. }) = &request {
+            watchdog.presence.has_head();
+        }
+        // A body that is there already never waits for anything.
+        let is_of_events =
+            response.body().size_hint().exact().is_none() && is_of_events(response.headers());
+        Poll::Ready(Ok(
+            response.map(|body| TrackedBody::new(body, request, is_of_events))
+        ))
     }
 }
 
-/// The body of an answer, which says whose turn it is: the model's or the peer's.
+/// The body of an answer, which says whose turn it is: the model's or the peer's. A peer whose
+/// presence is in doubt gets a comment between events.
 #[derive(Debug)]
 pub(super) struct TrackedBody {
     body: Body,
     request: Option<OpenRequest>,
+    is_of_events: bool,
 }
 
 impl TrackedBody {
-    fn new(body: Body, request: Option<OpenRequest>) -> Self {
+    fn new(body: Body, request: Option<OpenRequest>, is_of_events: bool) -> Self {
         // A peer of HTTP/2 that never opens its window never asks for the first piece.
         if let Some(OpenRequest { watchdog, index }) = &request {
             watchdog.offered(*index);
         }
-        Self { body, request }
+        Self {
+            body,
+            request,
+            is_of_events,
+        }
+    }
+
+    /// A comment between two events, where one is to show whether the peer is still there.
+    fn comment(&self) -> Option<Bytes> {
+        let request = self.request.as_ref().filter(|_| self.is_of_events)?;
+        request.watchdog.presence.comment()
     }
 }
 
@@ -119,7 +140,13 @@ impl http_body::Body for TrackedBody {
         if let Some(OpenRequest { watchdog, index }) = &self.request {
             watchdog.asked(*index);
         }
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        let frame = match Pin::new(&mut self.body).poll_frame(context) {
+            Poll::Ready(frame) => frame,
+            Poll::Pending => match self.comment() {
+                Some(comment) => Some(Ok(Frame::data(comment))),
+                None => return Poll::Pending,
+            },
+        };
         if let Some(OpenRequest { watchdog, index }) = &self.request {
             watchdog.offered(*index);
         }

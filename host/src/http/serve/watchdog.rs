@@ -6,6 +6,7 @@
 //! timer a connection, moved only when a deadline comes nearer, keeps a request at the price of
 //! a few atomic stores.
 
+use super::presence::Presence;
 use crate::http::state::Config;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -56,6 +57,8 @@ pub(super) struct ConnectionWatchdog {
     all_answered: AtomicBool,
     /// For each open answer of HTTP/2, since when the peer has made no room for more of it.
     waiting: Mutex<Vec<Waiting>>,
+    /// Whether the peer is still there: for HTTP/1, because HTTP/2 says so itself.
+    pub(super) presence: Presence,
 }
 
 /// Microseconds since the start of the connection, or this.
@@ -84,6 +87,7 @@ impl ConnectionWatchdog {
             blocked_since: AtomicU64::new(NEVER),
             all_answered: AtomicBool::new(true),
             waiting: Mutex::default(),
+            presence: Presence::default(),
         }
     }
 
@@ -93,6 +97,7 @@ impl ConnectionWatchdog {
         self.head_since.store(NEVER, Ordering::Relaxed);
         self.all_answered.store(false, Ordering::Relaxed);
         if !self.is_http2 {
+            self.presence.begin();
             return 0;
         }
         let mut waiting = self.waiting.lock();
@@ -161,6 +166,7 @@ impl ConnectionWatchdog {
 
     /// Everything that was to be written has left.
     pub(super) fn flushed(&self) {
+        self.presence.flushed();
         if self.is_quiet() {
             self.all_answered.store(true, Ordering::Relaxed);
         }
@@ -172,7 +178,8 @@ impl ConnectionWatchdog {
         !self.is_http2 && self.all_answered.load(Ordering::Relaxed)
     }
 
-    fn is_quiet(&self) -> bool {
+    /// Whether no request is open.
+    pub(super) fn is_quiet(&self) -> bool {
         self.open_requests.load(Ordering::Acquire) == 0
     }
 

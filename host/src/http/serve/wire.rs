@@ -59,10 +59,6 @@ impl<S> Wire<S> {
         self.head.extend_from_slice(kept);
     }
 
-    pub(super) fn into_socket(self) -> S {
-        self.socket
-    }
-
     /// Whether these bytes are kept back.
     fn keeps_back(&mut self, bytes: &[u8]) -> bool {
         if self.refused.is_some() {
@@ -75,12 +71,23 @@ impl<S> Wire<S> {
         self.refused.is_some()
     }
 
-    fn report(&self, written: &Poll<io::Result<usize>>) {
-        match written {
-            Poll::Ready(Ok(_)) => self.watchdog.wrote(),
+    /// How many of these bytes the peer has already.
+    fn ahead_of(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.watchdog.presence.writing();
+        self.watchdog.presence.ahead_of(bytes)
+    }
+
+    /// Reports what was written after bytes that the peer had already, and gives all of it.
+    fn report(&self, written: Poll<io::Result<usize>>, ahead: usize) -> Poll<io::Result<usize>> {
+        match &written {
+            Poll::Ready(Ok(_)) => {
+                self.watchdog.wrote();
+                self.watchdog.presence.caught_up(ahead);
+            }
             Poll::Ready(Err(_)) => {}
             Poll::Pending => self.watchdog.blocked(),
         }
+        written.map_ok(|written| ahead.saturating_add(written))
     }
 }
 
@@ -116,9 +123,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         if self.keeps_back(bytes) {
             return Poll::Ready(Ok(bytes.len()));
         }
-        let written = Pin::new(&mut self.socket).poll_write(context, bytes);
-        self.report(&written);
-        written
+        let ahead = self.ahead_of(bytes)?;
+        let bytes = bytes.get(ahead..).unwrap_or_default();
+        let written = match bytes {
+            [] => Poll::Ready(Ok(0)),
+            bytes => Pin::new(&mut self.socket).poll_write(context, bytes),
+        };
+        self.report(written, ahead)
     }
 
     fn poll_write_vectored(
@@ -127,12 +138,15 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         // A head is written in one piece.
-        if self.keeps_back(pieces.first().map_or(&[], |piece| &**piece)) {
+        let first: &[u8] = pieces.first().map_or(&[], |piece| &**piece);
+        if self.keeps_back(first) {
             return Poll::Ready(Ok(pieces.iter().map(|piece| piece.len()).sum()));
         }
+        if self.ahead_of(first)? > 0 {
+            return self.poll_write(context, first);
+        }
         let written = Pin::new(&mut self.socket).poll_write_vectored(context, pieces);
-        self.report(&written);
-        written
+        self.report(written, 0)
     }
 
     fn is_write_vectored(&self) -> bool {
