@@ -9,6 +9,8 @@ from langchain_core.tools import tool
 from langchain_openai import AzureChatOpenAI, AzureOpenAIEmbeddings, ChatOpenAI, OpenAI, OpenAIEmbeddings
 from pydantic import BaseModel, Field
 
+from checks import refused
+
 URL = sys.argv[1]
 KEY = {"base_url": URL + "/v1", "api_key": "any", "max_retries": 0}
 AZURE = {"azure_endpoint": URL, "api_key": "any", "api_version": "2025-04-01-preview", "max_retries": 0}
@@ -26,14 +28,6 @@ class Trip(BaseModel):
 def get_weather(city: str) -> str:
     """The weather of a place."""
     return f"18 degrees in {city}"
-
-
-def refused(kind, call):
-    try:
-        call()
-    except kind as error:
-        return error
-    raise AssertionError(f"nobody refused with {kind}")
 
 
 def text_of(message):

@@ -12,6 +12,8 @@ os.environ["LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS"] = "True"
 import litellm
 from pydantic import BaseModel, Field
 
+from checks import refused
+
 litellm.telemetry = False
 litellm.suppress_debug_info = True
 URL = sys.argv[1]
@@ -35,14 +37,6 @@ class Trip(BaseModel):
 def told(chunks):
     chunks = list(chunks)
     return chunks, "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
-
-
-def refused(kind, call):
-    try:
-        call()
-    except kind as error:
-        return error
-    raise AssertionError(f"nobody refused with {kind}")
 
 
 def try_way(name, way):

@@ -183,11 +183,12 @@ impl Deck {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use alloc::vec::Vec;
 
-    fn sampling() -> Sampling {
+    /// A request that says nothing of how to choose.
+    pub(crate) fn sampling() -> Sampling {
         Sampling {
             temperature: None,
             top_p: None,

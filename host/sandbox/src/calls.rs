@@ -30,9 +30,7 @@ impl Call for Infer {
             .await;
         // The request is not needed any more, and may be large.
         drop(self.request);
-        let response = answer
-            .map_err(|error| context.fault(&error))?
-            .map_err(|error| context.guest_error(error))?;
+        let response = context.answer(answer)?;
         check_tensors(&response.outputs).map_err(|error| RunError::InvalidOutput {
             reason: short(&error.to_string()),
         })?;
@@ -143,9 +141,7 @@ impl Call for Embed {
         let answer = guest
             .call_embed(&mut context.store, &self.inputs, self.dimensions)
             .await;
-        let response = answer
-            .map_err(|error| context.fault(&error))?
-            .map_err(|error| context.guest_error(error))?;
+        let response = context.answer(answer)?;
         check_vectors(&response.vectors, self.inputs.len(), self.dimensions)?;
         let floats = response
             .vectors
@@ -195,9 +191,7 @@ impl Call for Classify {
     ) -> Result<Self::Output, RunError> {
         let guest = context.moderation(&instance)?;
         let answer = guest.call_classify(&mut context.store, &self.inputs).await;
-        let verdicts = answer
-            .map_err(|error| context.fault(&error))?
-            .map_err(|error| context.guest_error(error))?;
+        let verdicts = context.answer(answer)?;
         check_verdicts(&verdicts, self.inputs.len())?;
         let categories = verdicts.iter().flat_map(|verdict| &verdict.categories);
         let bytes = categories.map(|category| category.name.len() as u64 + 5);
@@ -235,9 +229,7 @@ impl Call for Rank {
         let answer = guest
             .call_rank(&mut context.store, &self.query, &self.documents)
             .await;
-        let mut response = answer
-            .map_err(|error| context.fault(&error))?
-            .map_err(|error| context.guest_error(error))?;
+        let mut response = context.answer(answer)?;
         check_scores(&response.scores, self.documents.len())?;
         // The contract wants the best first; who sorts anew need not believe it.
         response
@@ -286,9 +278,7 @@ impl Call for Encode {
     ) -> Result<Self::Output, RunError> {
         let guest = context.tokenizer(&instance)?;
         let answer = guest.call_encode(&mut context.store, &self.text).await;
-        let tokens = answer
-            .map_err(|error| context.fault(&error))?
-            .map_err(|error| context.guest_error(error))?;
+        let tokens = context.answer(answer)?;
         context.add_output((tokens.len() as u64).saturating_mul(4))?;
         Ok(tokens)
     }
@@ -308,9 +298,7 @@ impl Call for Decode {
     ) -> Result<Self::Output, RunError> {
         let guest = context.tokenizer(&instance)?;
         let answer = guest.call_decode(&mut context.store, &self.tokens).await;
-        let bytes = answer
-            .map_err(|error| context.fault(&error))?
-            .map_err(|error| context.guest_error(error))?;
+        let bytes = context.answer(answer)?;
         if bytes.len() != self.tokens.len() {
             let reason = format!("{} texts for {} tokens", bytes.len(), self.tokens.len());
             return Err(RunError::InvalidOutput { reason });

@@ -83,8 +83,18 @@ impl RunContext {
         Ok(())
     }
 
+    /// What a call of the guest gave, or whose fault it is that it gave nothing.
+    pub(crate) fn answer<T>(
+        &self,
+        given: wasmtime::Result<Result<T, types::Error>>,
+    ) -> Result<T, RunError> {
+        given
+            .map_err(|error| self.fault(&error))?
+            .map_err(|error| self.guest_error(error))
+    }
+
     /// The guest's own error, cut to what a caller may read.
-    pub(crate) fn guest_error(&self, error: types::Error) -> RunError {
+    fn guest_error(&self, error: types::Error) -> RunError {
         RunError::Guest(match error {
             types::Error::InvalidInput(text) => GuestError::InvalidInput(short(&text)),
             types::Error::Unsupported(text) => GuestError::Unsupported(short(&text)),

@@ -1,10 +1,11 @@
 use belljar_guest::text::{
-    Content, JsonSchema, Message, Part, Prompt, RawPrompt, ResponseFormat, Role, Sampling, Tool,
+    Content, JsonSchema, Message, Part, Prompt, RawPrompt, ResponseFormat, Role, Tool,
     ToolCallFragment, ToolChoice,
 };
 use belljar_guest::{Parameter, Value};
 
 use super::*;
+use crate::choice::tests::sampling;
 use std::collections::BTreeSet;
 
 fn ask(text: &str) -> Request {
@@ -12,17 +13,7 @@ fn ask(text: &str) -> Request {
         prompt: Prompt::Messages(vec![message(Role::User, text)]),
         max_tokens: 1000,
         stop: vec![],
-        sampling: Sampling {
-            temperature: None,
-            top_p: None,
-            top_k: None,
-            min_p: None,
-            frequency_penalty: None,
-            presence_penalty: None,
-            logit_bias: vec![],
-            seed: None,
-            logprobs: None,
-        },
+        sampling: sampling(),
         tools: vec![],
         tool_choice: ToolChoice::Automatic,
         parallel_tool_calls: true,

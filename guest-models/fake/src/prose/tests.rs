@@ -1,30 +1,21 @@
 use super::*;
+use crate::choice::tests::sampling;
 use crate::language::{LANGUAGES, Language};
 use crate::voices;
 use belljar_guest::text::Sampling;
 use std::collections::HashMap;
 use std::vec::Vec;
 
-fn sampling(temperature: f32) -> Sampling {
-    Sampling {
-        temperature: Some(temperature),
-        top_p: None,
-        top_k: None,
-        min_p: None,
-        frequency_penalty: None,
-        presence_penalty: None,
-        logit_bias: Vec::new(),
-        seed: None,
-        logprobs: None,
-    }
-}
-
 fn topic(text: &str) -> Topic {
     Topic::new("", text, None)
 }
 
 fn prose(language: Language, temperature: f32, seed: u64, ends: Ends) -> Prose {
-    let choice = Choice::new(&sampling(temperature), 77 + seed, Random::new(seed));
+    let sampling = Sampling {
+        temperature: Some(temperature),
+        ..sampling()
+    };
+    let choice = Choice::new(&sampling, 77 + seed, Random::new(seed));
     Prose::new(
         voices::of(language),
         vec![topic("bell jars")],
