@@ -22,6 +22,7 @@ pub use bias::Bias;
 pub use collect::Collector;
 pub use filter::{Event, OutputFilter, OutputLimits, TimedEvent};
 pub use meter::TokenMeter;
+pub use recut::Grain;
 pub use stop::{Filtered, StopFilter};
 pub use stream::{GenerationStream, READ_AHEAD_EVENTS, StreamQueue, StreamSink};
 pub use tokens::TokenCap;

@@ -31,6 +31,8 @@ pub(crate) struct Answer {
     alternatives: Option<u8>,
     greedy: bool,
     random: Random,
+    /// Whether the host counts the tokens, and cuts the text anew.
+    is_counted: bool,
 }
 
 impl Answer {
@@ -68,23 +70,34 @@ impl Answer {
             alternatives: request.sampling.logprobs,
             greedy: request.sampling.temperature == Some(0.0),
             random,
+            is_counted,
         })
     }
 
-    /// Makes plain text as far as it goes: what most answers are, and load tests measure. Whether
-    /// it made some.
-    fn text(&mut self, wanted: usize, chunks: &mut Vec<Chunk>) -> bool {
+    /// Makes plain text as far as it goes: what most answers are, and load tests measure. How many
+    /// pieces it made.
+    fn text(&mut self, wanted: usize, chunks: &mut Vec<Chunk>) -> usize {
         let Body::Text(text) = &mut self.body else {
-            return false;
+            return 0;
         };
         if self.thoughts_left > 0 || self.alternatives.is_some() || !self.stops.are_none() {
-            return false;
+            return 0;
         }
-        let most = (wanted - chunks.len()).min(self.tokens_left as usize);
-        let made = text.take(most, |piece| chunks.push(Chunk::text(piece)));
+        let most = wanted.min(self.tokens_left as usize);
+        let made = if self.is_counted {
+            // A chunk of each piece would cost more than the piece.
+            let mut joined = String::with_capacity(most * USUAL_PIECE_BYTES);
+            let made = text.take(most, |piece| joined.push_str(piece));
+            if made > 0 {
+                chunks.push(Chunk::text(joined));
+            }
+            made
+        } else {
+            text.take(most, |piece| chunks.push(Chunk::text(piece)))
+        };
         self.tokens_left -= made;
         self.usage.completion_tokens += made;
-        made > 0
+        made as usize
     }
 
     /// Makes the next chunks, none where they are held back, or finds that there are no more.
@@ -208,10 +221,18 @@ impl Generate for Answer {
         const USUAL_CHUNKS: u32 = 64;
         let wanted = max_chunks.max(1) as usize;
         let mut chunks = core::mem::take(&mut self.ready);
-        chunks.reserve_exact(max_chunks.clamp(1, USUAL_CHUNKS) as usize);
-        while chunks.len() < wanted && !self.finished {
-            if !self.text(wanted, &mut chunks) {
-                self.step(&mut chunks);
+        if !self.is_counted {
+            chunks.reserve_exact(max_chunks.clamp(1, USUAL_CHUNKS) as usize);
+        }
+        let mut made = chunks.len();
+        while made < wanted && !self.finished {
+            match self.text(wanted - made, &mut chunks) {
+                0 => {
+                    let before = chunks.len();
+                    self.step(&mut chunks);
+                    made += chunks.len() - before;
+                }
+                pieces => made += pieces,
             }
         }
         if chunks.len() > wanted {
@@ -241,6 +262,9 @@ fn text_chunk(piece: String, alternatives: Option<u8>, greedy: bool, random: &mu
         }
     }
 }
+
+/// Bytes that a piece of text has, with the space before it.
+const USUAL_PIECE_BYTES: usize = 6;
 
 /// How many pieces an answer may have for each token of a host that counts real ones.
 const PIECES_A_TOKEN: u32 = 8;

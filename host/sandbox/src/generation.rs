@@ -7,7 +7,7 @@ use crate::{
     run::{Call, RunContext},
     wit::text,
 };
-use std::{future::Future, ops::ControlFlow, time::Instant};
+use std::{future::Future, ops::ControlFlow, sync::atomic::Ordering, time::Instant};
 use wasmtime::component::Instance;
 
 /// Bytes that a token's id, its log-probability and the rest of a chunk count for.
@@ -66,11 +66,9 @@ impl<S: ChunkSink> Call for Generate<S> {
         let guest = context.text(&instance)?;
         let started = guest.call_start(&mut context.store, &request).await;
         drop(request);
-        let generation = started
-            .map_err(|error| context.fault(&error))?
-            .map_err(|error| context.guest_error(error))?;
+        let generation = context.answer(started)?;
         let resource = guest.generation();
-        let mut size = PullSize::default();
+        let mut size = PullSize::first(context.model.facts.quick.load(Ordering::Relaxed));
         loop {
             let since = Instant::now();
             let chunks = resource
@@ -81,9 +79,7 @@ impl<S: ChunkSink> Call for Generate<S> {
                 )
                 .await;
             size.follow(since.elapsed());
-            let mut chunks = chunks
-                .map_err(|error| context.fault(&error))?
-                .map_err(|error| context.guest_error(error))?;
+            let mut chunks = context.answer(chunks)?;
             // A few more than it was asked for do no harm.
             if chunks.len() > PullSize::MOST as usize {
                 let reason = format!(

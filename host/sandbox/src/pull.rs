@@ -16,14 +16,13 @@ const SLOW: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub(crate) struct PullSize(u32);
 
-impl Default for PullSize {
-    /// The first word, as soon as there is one.
-    fn default() -> Self {
-        Self(1)
-    }
-}
-
 impl PullSize {
+    /// The size of the first call. Of a model that is known to be quick, everything; of any
+    /// other the first word, as soon as there is one.
+    pub(crate) fn first(is_quick: bool) -> Self {
+        Self(if is_quick { Self::MOST } else { 1 })
+    }
+
     /// The most chunks in one call. The bytes in them are bounded by the run's cap on its output.
     pub(crate) const MOST: u32 = 64;
 
@@ -48,7 +47,7 @@ mod tests {
 
     #[test]
     fn a_quick_model_is_asked_for_more_and_a_slow_one_for_each() {
-        let mut size = PullSize::default();
+        let mut size = PullSize::first(false);
         let mut sizes = |took: &[u64]| -> Vec<u32> {
             let follow = took.iter().map(|&us| {
                 let asked = size.chunks();
@@ -59,6 +58,7 @@ mod tests {
         };
         assert_eq!(sizes(&[2, 15, 100, 100]), [1, 8, 64, 64]);
         assert_eq!(sizes(&[100_000, 12_000, 1_500]), [64, 8, 1]);
+        assert_eq!(PullSize::first(true).chunks(), PullSize::MOST);
         assert_eq!(sizes(&[1_500, 400, 2_000, 5_000]), [1, 1, 8, 8]);
     }
 }

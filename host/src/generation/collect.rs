@@ -1,6 +1,6 @@
 //! An answer in one piece: it stays with the run until the run is over.
 
-use super::{End, Event, OutputFilter, OutputLimits, TimedEvent, TokenMeter};
+use super::{End, Event, Grain, OutputFilter, OutputLimits, TimedEvent, TokenMeter};
 use belljar_sandbox::wit::text;
 use belljar_sandbox::{ChunkSink, Completed, Generated, RunError};
 use std::ops::ControlFlow;
@@ -24,7 +24,7 @@ impl Collector {
     #[must_use]
     pub fn new(limits: &OutputLimits, meter: TokenMeter) -> Self {
         Self {
-            filter: OutputFilter::new(limits),
+            filter: OutputFilter::new(limits, Grain::Whole),
             meter,
             events: Vec::new(),
             delay_us: 0,

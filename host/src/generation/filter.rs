@@ -1,10 +1,10 @@
 //! Decides, chunk by chunk, what of a guest's text a caller sees.
 
-use super::recut::{Piece, Recut};
+use super::recut::{Grain, Piece, PieceCount, Recut};
 use super::{Bias, StopFilter, TokenCap};
 use belljar_sandbox::RunError;
 use belljar_sandbox::wit::text;
-use belljar_tokens::Encoding;
+use belljar_tokens::{Cut, Encoding};
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -84,9 +84,9 @@ pub struct OutputFilter {
 }
 
 impl OutputFilter {
-    /// A filter for one answer.
+    /// A filter for one answer that is seen in this grain, where the host counts.
     #[must_use]
-    pub fn new(limits: &OutputLimits) -> Self {
+    pub fn new(limits: &OutputLimits, grain: Grain) -> Self {
         Self {
             stop: StopFilter::new(&limits.stop),
             cap: TokenCap::new(limits.max_tokens),
@@ -97,7 +97,7 @@ impl OutputFilter {
             counted_up_to: 0,
             recut: limits
                 .encoding
-                .map(|encoding| Box::new(Recut::new(encoding, limits.bias.clone()))),
+                .map(|encoding| Box::new(Recut::new(encoding, grain, limits.bias.clone()))),
             taken: 0,
             shown: 0,
             delay_us: 0,
@@ -142,9 +142,9 @@ impl OutputFilter {
             None => self.take_piece(Piece::whole(chunk.content), out),
             Some(mut recut) => {
                 recut.take(chunk.content);
-                let taken = recut
-                    .drain()
-                    .try_for_each(|piece| self.take_piece(piece, out));
+                let mut pieces = recut.pieces.drain(..);
+                let taken = pieces.try_for_each(|piece| self.take_piece(piece, out));
+                drop(pieces);
                 self.recut = Some(recut);
                 taken
             }
@@ -155,37 +155,47 @@ impl OutputFilter {
         if self.finished {
             return Ok(());
         }
-        let Piece { content, tokens } = piece;
+        let Piece {
+            mut content,
+            mut count,
+        } = piece;
         // The cap is acted on when something comes after it: a guest that ends by itself with
         // the very last token has had its say about why.
         let is_end = matches!(content, text::Content::Finish(_));
         let is_thought = matches!(content, text::Content::Reasoning(_));
-        let is_over = match tokens {
-            Some(tokens) => !is_end && !self.cap.take_counted(tokens, is_thought),
-            None => !is_end && self.cap.is_full(),
+        let is_guests = matches!(count, PieceCount::Guest);
+        let mut was_cut = false;
+        let has_room = match &mut count {
+            PieceCount::Guest => is_end || !self.cap.is_full(),
+            PieceCount::Tokens(tokens) => self.cap.take_counted(*tokens, is_thought),
+            PieceCount::Cuts(cuts) => {
+                was_cut = self.cap.take_cuts(cuts, is_thought);
+                if was_cut {
+                    truncate(&mut content, cuts.last().map_or(0, |last| last.text));
+                }
+                !cuts.is_empty()
+            }
         };
-        if is_over {
+        if !has_room {
             self.end(text::FinishReason::Length, out);
             return Ok(());
         }
         match content {
             text::Content::Text(mut fragment) => {
-                let was_cut = tokens.is_none() && self.cap.take_text(&mut fragment);
-                if self.show(fragment, tokens, out) {
+                was_cut |= is_guests && self.cap.take_text(&mut fragment);
+                if self.show(fragment, &count, out) {
                     self.end(text::FinishReason::Stop, out);
-                } else if was_cut {
-                    self.end(text::FinishReason::Length, out);
                 }
             }
             text::Content::Reasoning(thought) => {
-                if tokens.is_none() {
+                if is_guests {
                     self.cap.take_bytes(thought.len(), true);
                 }
                 self.push(Event::Reasoning(thought), out);
             }
             text::Content::ToolCall(fragment) => {
                 let fragment = self.check_tool_call(fragment)?;
-                if tokens.is_none() {
+                if is_guests {
                     let name = fragment.name.as_ref().map_or(0, String::len);
                     self.cap.take_bytes(fragment.arguments.len() + name, false);
                 }
@@ -193,13 +203,16 @@ impl OutputFilter {
                 self.push(Event::ToolCall(fragment), out);
             }
             text::Content::Refusal(refusal) => {
-                if tokens.is_none() {
+                if is_guests {
                     self.cap.take_bytes(refusal.len(), false);
                 }
                 self.flush(out);
                 self.push(Event::Refusal(refusal), out);
             }
             text::Content::Finish(reason) => self.end(reason, out),
+        }
+        if was_cut && !self.finished {
+            self.end(text::FinishReason::Length, out);
         }
         Ok(())
     }
@@ -246,14 +259,14 @@ impl OutputFilter {
     fn show(
         &mut self,
         fragment: text::TextFragment,
-        counted: Option<u32>,
+        count: &PieceCount,
         out: &mut Vec<TimedEvent>,
     ) -> bool {
         let text::TextFragment { text, tokens } = fragment;
         let start = self.taken;
         self.taken += text.len();
-        if let Some(count) = counted {
-            self.held_counts.push_back((self.taken, count));
+        if self.stop.can_stop() {
+            self.hold_counts(start, count);
         }
         let mut end = start;
         let last = tokens.len().saturating_sub(1);
@@ -273,6 +286,22 @@ impl OutputFilter {
             }
         }
         filtered.stopped
+    }
+
+    /// Remembers how many tokens a text is, in case that a stop string ends it before them.
+    fn hold_counts(&mut self, start: usize, count: &PieceCount) {
+        match count {
+            PieceCount::Guest => {}
+            PieceCount::Tokens(tokens) => self.held_counts.push_back((self.taken, *tokens)),
+            PieceCount::Cuts(cuts) => {
+                let mut before = 0;
+                for Cut { text, tokens } in cuts {
+                    let count = u32::try_from(tokens - before).unwrap_or(u32::MAX);
+                    self.held_counts.push_back((start + text, count));
+                    before = *tokens;
+                }
+            }
+        }
     }
 
     /// Takes the tokens back that are not shown. The one that the text ends in counts.
@@ -347,177 +376,19 @@ impl OutputFilter {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use text::{Content, FinishReason};
-
-    fn limits(max_tokens: u32, stop: &[&str]) -> OutputLimits {
-        let stop = stop.iter().map(ToString::to_string).collect();
-        OutputLimits {
-            max_tokens,
-            stop,
-            prompt_tokens_max: 100,
-            prompt_tokens_estimate: 5,
-            encoding: None,
-            bias: None,
-        }
-    }
-
-    fn words(text: &str) -> Content {
-        let token = |piece: &str| text::Token {
-            id: 7,
-            bytes: piece.as_bytes().to_vec(),
-            logprob: Some(-1.0),
-            alternatives: Vec::new(),
-        };
-        let tokens = text.split_inclusive(' ').map(token).collect();
-        Content::Text(text::TextFragment {
-            text: text.to_owned(),
-            tokens,
-        })
-    }
-
-    fn run(limits: &OutputLimits, contents: Vec<Content>) -> (String, Vec<TimedEvent>) {
-        let mut filter = OutputFilter::new(limits);
-        let mut out = Vec::new();
-        for content in contents {
-            filter
-                .take(
-                    text::Chunk {
-                        content,
-                        delay_us: 5,
-                    },
-                    &mut out,
-                )
-                .expect("a sound chunk");
-        }
-        filter.finish(&mut out);
-        let text = out.iter().map(|timed| match &timed.event {
-            Event::Text(fragment) => fragment.text.as_str(),
-            _ => "",
-        });
-        (text.collect(), out)
-    }
-
-    fn last(events: &[TimedEvent]) -> Option<FinishReason> {
-        match events.last()?.event {
-            Event::Finish(reason) => Some(reason),
-            _ => None,
-        }
-    }
-
-    #[test]
-    fn the_guest_may_end_with_the_last_token_and_not_later() {
-        let ended = vec![words("one two "), Content::Finish(FinishReason::Stop)];
-        let (text, events) = run(&limits(2, &[]), ended);
-        assert_eq!(
-            (text.as_str(), last(&events)),
-            ("one two ", Some(FinishReason::Stop))
-        );
-
-        let endless = vec![words("one two "), words("three "), words("four ")];
-        let (text, events) = run(&limits(2, &[]), endless);
-        assert_eq!(
-            (text.as_str(), last(&events)),
-            ("one two ", Some(FinishReason::Length))
-        );
-        assert_eq!(events.len(), 2, "nothing comes after the end");
-    }
-
-    #[test]
-    fn tokens_go_with_their_text() {
-        let (text, events) = run(
-            &limits(9, &["two three"]),
-            vec![words("one "), words("two "), words("three four ")],
-        );
-        assert_eq!(
-            (text.as_str(), last(&events)),
-            ("one ", Some(FinishReason::Stop))
-        );
-        let tokens: usize = events
-            .iter()
-            .map(|timed| match &timed.event {
-                Event::Text(fragment) => fragment.tokens.len(),
-                _ => 0,
-            })
-            .sum();
-        assert_eq!(tokens, 1, "the tokens of the stop string are not shown");
-        assert_eq!(
-            events.iter().map(|timed| timed.delay_us).sum::<u64>(),
-            15,
-            "no delay is lost"
-        );
-    }
-
-    #[test]
-    fn held_text_comes_before_what_follows_it() {
-        let call = |index, name: Option<&str>| {
-            Content::ToolCall(text::ToolCallFragment {
-                index,
-                id: None,
-                name: name.map(ToOwned::to_owned),
-                arguments: "{}".to_owned(),
-            })
-        };
-        let (text, events) = run(
-            &limits(9, &["\n\n"]),
-            vec![words("hm\n"), call(0, Some("f"))],
-        );
-        assert_eq!(text, "hm\n");
-        assert!(
-            matches!(&events.get(2).map(|timed| &timed.event), Some(Event::ToolCall(call)) if call.id.is_some())
-        );
-
-        let mut filter = OutputFilter::new(&limits(9, &[]));
-        for content in [call(1, Some("f")), call(0, None), call(0, Some(""))] {
-            let refused = filter.take(
-                text::Chunk {
-                    content,
-                    delay_us: 0,
-                },
-                &mut Vec::new(),
-            );
-            assert!(matches!(refused, Err(RunError::InvalidOutput { .. })));
-        }
-    }
-
-    #[test]
-    fn a_guest_is_needed_until_it_is_cut_and_asked_for_its_usage_when_it_ends() {
-        let chunks = |contents: Vec<Content>| {
-            let chunk = |content| text::Chunk {
-                content,
-                delay_us: 0,
-            };
-            contents.into_iter().map(chunk).collect::<Vec<_>>()
-        };
-        let take = |stop: &[&str], contents| {
-            let mut out = Vec::new();
-            let mut filter = OutputFilter::new(&limits(3, stop));
-            (filter.take_all(chunks(contents), &mut out), out.len())
-        };
-        let go = ControlFlow::Continue(());
-        assert_eq!(take(&[], vec![words("one two three ")]), (Ok(go), 1));
-        let end = || Content::Finish(FinishReason::Stop);
-        assert_eq!(take(&[], vec![words("one "), end()]), (Ok(go), 2));
-        let cut = ControlFlow::Break(());
-        // With the string that it was cut at.
-        assert_eq!(take(&["two"], vec![words("one two "), end()]), (Ok(cut), 3));
-        assert_eq!(
-            take(
-                &[],
-                vec![words("one two three four "), words("five "), end()]
-            ),
-            (Ok(cut), 2)
-        );
-    }
-
-    #[test]
-    fn silence_is_an_answer() {
-        let (text, events) = run(&limits(2, &[]), Vec::new());
-        assert_eq!(
-            (text.as_str(), last(&events)),
-            ("", Some(FinishReason::Stop))
-        );
+/// Leaves of a part of an answer only the first bytes of its text.
+fn truncate(content: &mut text::Content, bytes: usize) {
+    match content {
+        text::Content::Text(fragment) => first_bytes(&mut fragment.text, bytes),
+        text::Content::Reasoning(text) | text::Content::Refusal(text) => first_bytes(text, bytes),
+        text::Content::ToolCall(call) => first_bytes(&mut call.arguments, bytes),
+        text::Content::Finish(_) => {}
     }
 }
+
+fn first_bytes(text: &mut String, bytes: usize) {
+    text.truncate(text.floor_char_boundary(bytes));
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,20 +3,31 @@
 
 use super::bias::{Bias, Biased, Verdict};
 use belljar_sandbox::wit::text::{Alternative, Content, TextFragment, Token, ToolCallFragment};
-use belljar_tokens::{Cut, Cutter, Encoding};
+use belljar_tokens::{Cut, Cuts, Cutter, Encoding};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::vec;
 
 /// Numbers that are tried in place of a token that is there already.
 const TRIES_MAX: u32 = 64;
 /// What stands for a token that is as good as impossible.
 const LOGPROB_MIN: f32 = -9999.0;
 
-/// A part of an answer, and how many tokens it is where the host has counted them.
+/// A part of an answer.
+#[derive(Debug)]
 pub(super) struct Piece {
     pub(super) content: Content,
-    pub(super) tokens: Option<u32>,
+    pub(super) count: PieceCount,
+}
+
+/// How many tokens a part of an answer is.
+#[derive(Debug)]
+pub(super) enum PieceCount {
+    /// Those that the guest lists.
+    Guest,
+    /// So many, which are taken together or not at all.
+    Tokens(u32),
+    /// One or more up to each of these places in its text, the last of which is its end.
+    Cuts(Vec<Cut>),
 }
 
 impl Piece {
@@ -24,16 +35,29 @@ impl Piece {
     pub(super) fn whole(content: Content) -> Self {
         Self {
             content,
-            tokens: None,
+            count: PieceCount::Guest,
         }
     }
 
-    fn counted(content: Content, tokens: u32) -> Self {
+    fn counted(content: Content, tokens: usize) -> Self {
         Self {
             content,
-            tokens: Some(tokens),
+            count: PieceCount::Tokens(saturating(tokens)),
         }
     }
+}
+
+fn saturating(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// Whether somebody sees an answer token by token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grain {
+    /// Each token is an event of its own.
+    Token,
+    /// Only the whole is seen.
+    Whole,
 }
 
 /// What a text belongs to.
@@ -50,11 +74,13 @@ enum Kind {
 #[derive(Debug)]
 pub(super) struct Recut {
     encoding: Encoding,
+    grain: Grain,
     cutter: Cutter,
     /// What the text in the cutter belongs to.
     kind: Kind,
-    cuts: Vec<Cut>,
-    pieces: Vec<Piece>,
+    cuts: Cuts,
+    /// What there is by now.
+    pub(super) pieces: Vec<Piece>,
     /// The guest's own tokens of the text in the cutter, with the offset of their end, where it
     /// lists them.
     said: VecDeque<(usize, Token)>,
@@ -65,32 +91,20 @@ pub(super) struct Recut {
     biased: Option<Biased>,
 }
 
-impl std::fmt::Debug for Piece {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Piece")
-            .field("tokens", &self.tokens)
-            .finish_non_exhaustive()
-    }
-}
-
 impl Recut {
-    pub(super) fn new(encoding: Encoding, bias: Option<Arc<Bias>>) -> Self {
+    pub(super) fn new(encoding: Encoding, grain: Grain, bias: Option<Arc<Bias>>) -> Self {
         Self {
             encoding,
+            grain,
             cutter: Cutter::new(encoding),
             kind: Kind::Text,
-            cuts: Vec::new(),
+            cuts: Cuts::default(),
             pieces: Vec::new(),
             said: VecDeque::new(),
             taken: 0,
             given: 0,
             biased: bias.map(Biased::new),
         }
-    }
-
-    /// The pieces that there are by now.
-    pub(super) fn drain(&mut self) -> vec::IntoIter<Piece> {
-        std::mem::take(&mut self.pieces).into_iter()
     }
 
     /// Takes what the guest said next.
@@ -128,7 +142,6 @@ impl Recut {
                         name,
                         arguments: String::new(),
                     };
-                    let tokens = u32::try_from(tokens).unwrap_or(u32::MAX);
                     let head = Piece::counted(Content::ToolCall(head), tokens);
                     self.pieces.push(head);
                 }
@@ -138,8 +151,7 @@ impl Recut {
                 self.end();
                 let fallback = self.biased.as_mut().and_then(Biased::fallback);
                 if let Some((text, ids)) = fallback {
-                    let count = u32::try_from(ids.len()).unwrap_or(u32::MAX);
-                    self.piece(Kind::Text, text, count, Vec::new());
+                    self.piece(Kind::Text, text, ids.len(), Vec::new());
                 }
                 self.pieces.push(Piece::whole(Content::Finish(reason)));
             }
@@ -169,29 +181,41 @@ impl Recut {
     }
 
     fn give(&mut self) {
-        let mut cuts = std::mem::take(&mut self.cuts);
-        for cut in cuts.drain(..) {
-            let listed = self.listed(&cut);
-            match self.biased.take() {
-                None => self.piece(self.kind, cut.text, cut.tokens.count(), listed),
-                Some(mut biased) => {
-                    self.give_biased(cut, listed, &mut biased);
-                    self.biased = Some(biased);
+        if self.cuts.ends.is_empty() {
+            return;
+        }
+        if self.grain == Grain::Whole && self.said.is_empty() && self.biased.is_none() {
+            let text = std::mem::take(&mut self.cuts.text);
+            self.given += text.len();
+            let content = content(self.kind, text, Vec::new());
+            let count = PieceCount::Cuts(std::mem::take(&mut self.cuts.ends));
+            self.pieces.push(Piece { content, count });
+        } else {
+            let cuts = std::mem::take(&mut self.cuts);
+            self.pieces.reserve(cuts.ends.len());
+            for (text, ids) in cuts.iter() {
+                let listed = self.listed(text, ids);
+                match self.biased.take() {
+                    None => self.piece(self.kind, text.to_owned(), ids.len(), listed),
+                    Some(mut biased) => {
+                        self.give_biased(text, ids, listed, &mut biased);
+                        self.biased = Some(biased);
+                    }
                 }
             }
+            // The room is used again.
+            self.cuts = cuts;
         }
-        // The room is used again.
-        self.cuts = cuts;
+        self.cuts.clear();
     }
 
     /// Gives a cut as the caller wants it.
-    fn give_biased(&mut self, cut: Cut, listed: Vec<Token>, biased: &mut Biased) {
-        let Cut { text, tokens } = cut;
+    fn give_biased(&mut self, text: &str, ids: &[u32], listed: Vec<Token>, biased: &mut Biased) {
         let are_words = !matches!(self.kind, Kind::Arguments(_));
-        match biased.judge(tokens.iter(), self.kind == Kind::Text) {
+        match biased.judge(ids.iter().copied(), self.kind == Kind::Text) {
             Verdict::Keep => {
-                if !are_words || !biased.leaves_out(&text) {
-                    self.piece(self.kind, text, tokens.count(), listed);
+                if !are_words || !biased.leaves_out(text) {
+                    self.piece(self.kind, text.to_owned(), ids.len(), listed);
                 }
             }
             Verdict::Say(id, logprob) => {
@@ -203,10 +227,10 @@ impl Recut {
                 biased.says();
                 self.piece(self.kind, text, 1, listed.into_iter().collect());
             }
-            Verdict::Avoid => match biased.instead(&text, are_words) {
+            Verdict::Avoid => match biased.instead(text, are_words) {
                 Some((text, ids)) => self.spell(text, &ids, listed.first()),
                 None if are_words => {}
-                None => self.piece(self.kind, text, tokens.count(), listed),
+                None => self.piece(self.kind, text.to_owned(), ids.len(), listed),
             },
         }
     }
@@ -219,43 +243,33 @@ impl Recut {
             said.map(|said| retold(said, *id, bytes, None))
         });
         let listed = listed.collect();
-        let count = u32::try_from(ids.len()).unwrap_or(u32::MAX);
-        self.piece(self.kind, text, count, listed);
+        self.piece(self.kind, text, ids.len(), listed);
     }
 
-    fn piece(&mut self, kind: Kind, text: String, count: u32, tokens: Vec<Token>) {
-        let content = match kind {
-            Kind::Text => Content::Text(TextFragment { text, tokens }),
-            Kind::Reasoning => Content::Reasoning(text),
-            Kind::Refusal => Content::Refusal(text),
-            Kind::Arguments(index) => Content::ToolCall(ToolCallFragment {
-                index,
-                id: None,
-                name: None,
-                arguments: text,
-            }),
-        };
-        self.pieces.push(Piece::counted(content, count));
+    fn piece(&mut self, kind: Kind, text: String, count: usize, tokens: Vec<Token>) {
+        let piece = Piece::counted(content(kind, text, tokens), count);
+        self.pieces.push(piece);
     }
 
     /// The tokens of a cut of text, where the guest lists any.
-    fn listed(&mut self, cut: &Cut) -> Vec<Token> {
+    fn listed(&mut self, text: &str, ids: &[u32]) -> Vec<Token> {
         let mut tokens = Vec::new();
+        let mut begin = self.given;
+        self.given += text.len();
         if self.said.is_empty() {
-            self.given += cut.text.len();
             return tokens;
         }
-        for id in cut.tokens.iter() {
-            let bytes = self.encoding.bytes(id).unwrap_or_default();
+        for id in ids {
+            let bytes = self.encoding.bytes(*id).unwrap_or_default();
             while let Some((end, _)) = self.said.front()
-                && *end <= self.given
+                && *end <= begin
             {
                 self.said.pop_front();
             }
             if let Some((_, said)) = self.said.front() {
-                tokens.push(self.token(id, bytes, said));
+                tokens.push(self.token(*id, bytes, said));
             }
-            self.given += bytes.len();
+            begin += bytes.len();
         }
         tokens
     }
@@ -301,6 +315,21 @@ impl Recut {
         candidates
             .find(|candidate| is_free(*candidate))
             .unwrap_or(first)
+    }
+}
+
+/// A text as what it belongs to.
+fn content(kind: Kind, text: String, tokens: Vec<Token>) -> Content {
+    match kind {
+        Kind::Text => Content::Text(TextFragment { text, tokens }),
+        Kind::Reasoning => Content::Reasoning(text),
+        Kind::Refusal => Content::Refusal(text),
+        Kind::Arguments(index) => Content::ToolCall(ToolCallFragment {
+            index,
+            id: None,
+            name: None,
+            arguments: text,
+        }),
     }
 }
 
@@ -356,9 +385,13 @@ mod tests {
 
     /// What each piece says, and its tokens.
     fn run(contents: Vec<Content>) -> Vec<(String, Option<u32>)> {
-        let mut recut = Recut::new(Encoding::O200kBase, None);
+        let mut recut = Recut::new(Encoding::O200kBase, Grain::Token, None);
         contents.into_iter().for_each(|content| recut.take(content));
-        let said = recut.drain().map(|Piece { content, tokens }| {
+        let said = recut.pieces.into_iter().map(|Piece { content, count }| {
+            let tokens = match count {
+                PieceCount::Tokens(tokens) => Some(tokens),
+                PieceCount::Guest | PieceCount::Cuts(_) => None,
+            };
             let said = match content {
                 Content::Text(fragment) => fragment.text,
                 Content::Reasoning(text) => format!("({text})"),
@@ -403,9 +436,9 @@ mod tests {
 
     fn biased(biases: &[(u32, f32)], is_json: bool, contents: Vec<Content>) -> String {
         let bias = bias(biases, is_json);
-        let mut recut = Recut::new(Encoding::O200kBase, bias);
+        let mut recut = Recut::new(Encoding::O200kBase, Grain::Token, bias);
         contents.into_iter().for_each(|content| recut.take(content));
-        let said = recut.drain().map(|piece| match piece.content {
+        let said = recut.pieces.drain(..).map(|piece| match piece.content {
             Content::Text(fragment) => {
                 assert!(
                     fragment
@@ -474,10 +507,24 @@ mod tests {
             Content::Finish(FinishReason::ToolCalls),
         ];
         assert_eq!(biased(&forbidden, false, calls), json);
-        let mut recut = Recut::new(Encoding::O200kBase, bias(&forbidden, true));
+        let mut recut = Recut::new(Encoding::O200kBase, Grain::Token, bias(&forbidden, true));
         recut.take(text(json));
         recut.take(Content::Finish(FinishReason::Stop));
-        assert_eq!(recut.drain().next().unwrap().tokens, Some(2));
+        assert!(matches!(recut.pieces[0].count, PieceCount::Tokens(2)));
+    }
+
+    #[test]
+    fn what_is_only_seen_whole_is_one_piece_that_says_where_it_can_be_cut() {
+        let mut recut = Recut::new(Encoding::O200kBase, Grain::Whole, None);
+        recut.take(text("hello world, hel"));
+        recut.take(text("lo"));
+        recut.take(Content::Finish(FinishReason::Stop));
+        let cuts = recut.pieces.iter().map(|piece| match &piece.count {
+            PieceCount::Cuts(cuts) => cuts.iter().map(|cut| (cut.text, cut.tokens)).collect(),
+            PieceCount::Tokens(_) | PieceCount::Guest => Vec::new(),
+        });
+        let cuts: Vec<_> = cuts.collect();
+        assert_eq!(cuts, [vec![(5, 1), (11, 2), (12, 3)], vec![(6, 1)], vec![]]);
     }
 
     #[test]
@@ -509,7 +556,7 @@ mod tests {
                 })
                 .to_vec(),
         };
-        let mut recut = Recut::new(Encoding::O200kBase, None);
+        let mut recut = Recut::new(Encoding::O200kBase, Grain::Token, None);
         for word in ["hel", "lo", " world"] {
             recut.take(Content::Text(TextFragment {
                 text: word.to_owned(),
@@ -518,7 +565,7 @@ mod tests {
         }
         recut.take(Content::Finish(FinishReason::Stop));
         let mut all = Vec::new();
-        for piece in recut.drain() {
+        for piece in recut.pieces {
             if let Content::Text(TextFragment { text, tokens }) = piece.content {
                 assert_eq!(tokens.len(), 1);
                 assert_eq!(tokens[0].bytes, text.as_bytes());

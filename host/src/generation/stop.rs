@@ -41,6 +41,11 @@ impl StopFilter {
         }
     }
 
+    /// Whether there is any stop string.
+    pub fn can_stop(&self) -> bool {
+        !self.patterns.is_empty()
+    }
+
     /// The stop string that was met.
     pub fn met(&self) -> Option<&str> {
         let pattern = self.patterns.get(self.met?)?;

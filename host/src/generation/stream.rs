@@ -1,7 +1,7 @@
 //! An answer as a stream: the run passes it on as fast as the guest gives it, and the reader
 //! gets each event when it is due.
 
-use super::{End, Event, OutputFilter, OutputLimits, TimedEvent, TokenMeter};
+use super::{End, Event, Grain, OutputFilter, OutputLimits, TimedEvent, TokenMeter};
 use belljar_sandbox::wit::text;
 use belljar_sandbox::{ChunkSink, Completed, Generated, RunCost, RunError, RunHandle};
 use std::future::{Future, poll_fn};
@@ -75,7 +75,7 @@ impl StreamSink {
         let (sender, batches) = mpsc::unbounded_channel();
         let room = Arc::new(Semaphore::new(READ_AHEAD_EVENTS as usize));
         let sink = Self {
-            filter: OutputFilter::new(limits),
+            filter: OutputFilter::new(limits, Grain::Token),
             meter,
             batches: sender,
             room: Arc::clone(&room),

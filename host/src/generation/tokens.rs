@@ -1,6 +1,7 @@
 //! The cap on tokens, and the count that usage is capped by.
 
 use belljar_sandbox::wit::text;
+use belljar_tokens::Cut;
 
 /// Counts the tokens of one answer and cuts it at a cap.
 ///
@@ -88,6 +89,18 @@ impl TokenCap {
             self.reasoning_most = self.reasoning_most.saturating_add(tokens);
         }
         true
+    }
+
+    /// Takes a piece that the host has counted up to each of these places, and forgets the places
+    /// that there is no room for. Says whether there was one.
+    pub fn take_cuts(&mut self, cuts: &mut Vec<Cut>, is_reasoning: bool) -> bool {
+        let room = usize::try_from(self.room()).unwrap_or(usize::MAX);
+        let fitting = cuts.partition_point(|cut| cut.tokens <= room);
+        let was_cut = fitting < cuts.len();
+        cuts.truncate(fitting);
+        let tokens = cuts.last().map_or(0, |last| saturating_u32(last.tokens));
+        self.take_counted(tokens, is_reasoning);
+        was_cut
     }
 
     /// Takes back tokens that are not shown.

@@ -22,41 +22,44 @@ pub struct Cutter {
     seamless: usize,
 }
 
-/// Whole characters, and the tokens that end with them: one, but where a character takes several.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cut {
-    /// The characters.
-    pub text: String,
-    /// The numbers of the tokens.
-    pub tokens: Tokens,
-}
-
-/// Numbers of tokens, of which there is nearly always one.
+/// A text that nothing changes any more, and where it is cut.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tokens {
-    first: Option<u32>,
-    more: Vec<u32>,
+pub struct Cuts {
+    /// The text.
+    pub text: String,
+    /// The numbers of its tokens.
+    pub tokens: Vec<u32>,
+    /// The places between characters where a token ends, the end of the text included. Each is
+    /// further on than the one before in both.
+    pub ends: Vec<Cut>,
 }
 
-impl Tokens {
-    /// How many there are.
-    #[must_use]
-    pub fn count(&self) -> u32 {
-        let more = u32::try_from(self.more.len()).unwrap_or(u32::MAX);
-        u32::from(self.first.is_some()).saturating_add(more)
+/// A place where a text and the list of its tokens are cut.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cut {
+    /// Bytes of the text before it.
+    pub text: usize,
+    /// Tokens before it: one more than at the cut before, but where a character takes several.
+    pub tokens: usize,
+}
+
+impl Cuts {
+    /// Forgets all of it, but for the room.
+    pub fn clear(&mut self) {
+        self.text.clear();
+        self.tokens.clear();
+        self.ends.clear();
     }
 
-    /// Each of them.
-    pub fn iter(&self) -> impl Iterator<Item = u32> {
-        self.first.iter().chain(&self.more).copied()
-    }
-
-    fn push(&mut self, token: u32) {
-        if self.first.is_none() {
-            self.first = Some(token);
-        } else {
-            self.more.push(token);
-        }
+    /// Each text between two cuts, with its tokens.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[u32])> {
+        let mut before = Cut::default();
+        self.ends.iter().map(move |end| {
+            let text = self.text.get(before.text..end.text);
+            let tokens = self.tokens.get(before.tokens..end.tokens);
+            before = *end;
+            (text.unwrap_or_default(), tokens.unwrap_or_default())
+        })
     }
 }
 
@@ -71,8 +74,8 @@ impl Cutter {
         }
     }
 
-    /// Takes the next part of the text, and gives what is certain now.
-    pub fn push(&mut self, text: &str, out: &mut Vec<Cut>) {
+    /// Takes the next part of the text, and adds what is certain now.
+    pub fn push(&mut self, text: &str, out: &mut Cuts) {
         self.held.push_str(text);
         let seam = self.last_seam();
         if seam > 0 {
@@ -85,8 +88,8 @@ impl Cutter {
         self.seamless = self.held.len();
     }
 
-    /// The text is over: gives the rest of it.
-    pub fn finish(&mut self, out: &mut Vec<Cut>) {
+    /// The text is over: adds the rest of it.
+    pub fn finish(&mut self, out: &mut Cuts) {
         self.cut(self.held.len(), usize::MAX, out);
         self.seamless = 0;
     }
@@ -110,40 +113,29 @@ impl Cutter {
     }
 
     /// Cuts the text up to `end`, into tokens of `most` bytes together at most, but one.
-    fn cut(&mut self, end: usize, most: usize, out: &mut Vec<Cut>) {
+    fn cut(&mut self, end: usize, most: usize, out: &mut Cuts) {
         let vocabulary = self.encoding.vocabulary();
         let mut merger = Merger::new(vocabulary);
+        let before = out.text.len();
         let mut taken = 0;
-        // A character whose end is in the next token, with the tokens so far.
-        let mut begun: Vec<u8> = Vec::new();
-        let mut tokens = Tokens::default();
+        let mut is_at_cut = true;
+        let text = self.held.get(..end).unwrap_or_default();
         let mut take = |token: u32| {
-            let bytes = vocabulary.bytes(token).unwrap_or_default();
-            if taken > 0 && begun.is_empty() && taken + bytes.len() > most {
+            let bytes = vocabulary.len(token);
+            if taken > 0 && is_at_cut && taken + bytes > most {
                 return ControlFlow::Break(());
             }
-            taken += bytes.len();
-            tokens.push(token);
-            let text = if begun.is_empty() {
-                std::str::from_utf8(bytes)
-            } else {
-                begun.extend_from_slice(bytes);
-                std::str::from_utf8(&begun)
-            };
-            match text {
-                Ok(text) => {
-                    out.push(Cut {
-                        text: text.to_owned(),
-                        tokens: std::mem::take(&mut tokens),
-                    });
-                    begun.clear();
-                }
-                Err(_) if begun.is_empty() => begun.extend_from_slice(bytes),
-                Err(_) => {}
+            taken += bytes;
+            out.tokens.push(token);
+            is_at_cut = text.is_char_boundary(taken);
+            if is_at_cut {
+                out.ends.push(Cut {
+                    text: before + taken,
+                    tokens: out.tokens.len(),
+                });
             }
             ControlFlow::Continue(())
         };
-        let text = self.held.get(..end).unwrap_or_default();
         // Where it breaks off, it does so between characters.
         let _ = split::pieces(self.encoding, text).try_for_each(|piece| {
             match vocabulary.whole(piece.as_bytes()) {
@@ -151,6 +143,7 @@ impl Cutter {
                 None => merger.tokens(piece.as_bytes()).try_for_each(&mut take),
             }
         });
+        out.text.push_str(text.get(..taken).unwrap_or(text));
         self.held.drain(..taken.min(self.held.len()));
     }
 }

@@ -16,7 +16,7 @@ mod merge;
 mod split;
 mod vocabulary;
 
-pub use cut::{Cut, Cutter};
+pub use cut::{Cut, Cuts, Cutter};
 use merge::Merger;
 use std::fmt;
 use vocabulary::Vocabulary;

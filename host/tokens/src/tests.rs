@@ -11,22 +11,14 @@ fn original(encoding: Encoding) -> &'static Tokenizer {
     }
 }
 
-fn cut(encoding: Encoding, pieces: impl IntoIterator<Item = impl AsRef<str>>) -> Vec<Cut> {
+fn cut(encoding: Encoding, pieces: impl IntoIterator<Item = impl AsRef<str>>) -> Cuts {
     let mut cutter = Cutter::new(encoding);
-    let mut cuts = Vec::new();
+    let mut cuts = Cuts::default();
     for piece in pieces {
         cutter.push(piece.as_ref(), &mut cuts);
     }
     cutter.finish(&mut cuts);
     cuts
-}
-
-fn tokens(cuts: &[Cut]) -> Vec<u32> {
-    cuts.iter().flat_map(|cut| cut.tokens.iter()).collect()
-}
-
-fn text(cuts: &[Cut]) -> String {
-    cuts.iter().map(|cut| cut.text.as_str()).collect()
 }
 
 #[test]
@@ -101,7 +93,7 @@ fn chosen_texts_have_the_tokens_of_the_package_that_the_vocabularies_are_from() 
             let expected = original(encoding).encode(text);
             assert_eq!(encoding.encode(text), expected, "{text:?}");
             let letters = text.split_inclusive(|_| true);
-            assert_eq!(tokens(&cut(encoding, letters)), expected, "{text:?}");
+            assert_eq!(cut(encoding, letters).tokens, expected, "{text:?}");
         }
     }
 }
@@ -109,22 +101,22 @@ fn chosen_texts_have_the_tokens_of_the_package_that_the_vocabularies_are_from() 
 #[test]
 fn a_text_that_is_written_is_given_word_by_word() {
     let mut cutter = Cutter::new(Encoding::O200kBase);
-    let mut cuts = Vec::new();
+    let mut cuts = Cuts::default();
     cutter.push("hello", &mut cuts);
-    assert_eq!(text(&cuts), "", "it may go on");
+    assert_eq!(cuts.text, "", "it may go on");
     cutter.push(" wor", &mut cuts);
-    assert_eq!(text(&cuts), "hello");
+    assert_eq!(cuts.text, "hello");
     cutter.push("ld.", &mut cuts);
-    assert_eq!(text(&cuts), "hello world");
+    assert_eq!(cuts.text, "hello world");
     cutter.finish(&mut cuts);
-    assert_eq!(text(&cuts), "hello world.");
+    assert_eq!(cuts.text, "hello world.");
 }
 
 #[test]
 fn characters_of_several_tokens_are_given_whole() {
     let cuts = cut(Encoding::Cl100kBase, ["𝔘𝔫"]);
-    assert!(cuts.len() < tokens(&cuts).len());
-    assert_eq!(text(&cuts), "𝔘𝔫");
+    assert!(cuts.ends.len() < cuts.tokens.len());
+    assert_eq!(cuts.text, "𝔘𝔫");
 }
 
 /// Repeated letters, spaces and the like, for which some encoders take quadratic time or a stack.
@@ -153,7 +145,7 @@ fn no_repetition_takes_more_than_its_length() {
             let start = Instant::now();
             let count = encoding.count(&long);
             let cuts = cut(encoding, [&long]);
-            assert!(count > 0 && text(&cuts) == long);
+            assert!(count > 0 && cuts.text == long);
             // A debug build takes a second or less; a quadratic search would take hours.
             assert!(start.elapsed() < Duration::from_secs(60), "{part:?}");
         }
@@ -195,9 +187,13 @@ proptest! {
         let whole = parts.concat();
         for encoding in Encoding::ALL {
             let cuts = cut(encoding, &parts);
-            prop_assert_eq!(text(&cuts), &whole[..]);
+            prop_assert_eq!(&cuts.text, &whole);
+            for (text, tokens) in cuts.iter() {
+                prop_assert!(!text.is_empty());
+                prop_assert_eq!(encoding.decode(tokens).unwrap(), text.as_bytes());
+            }
             if whole.len() <= 1 << 10 {
-                prop_assert_eq!(tokens(&cuts), encoding.encode(&whole));
+                prop_assert_eq!(&cuts.tokens, &encoding.encode(&whole));
             }
         }
     }
