@@ -66,22 +66,19 @@ async fn serve(resolved: belljar::config::Resolved, data_dir: PathBuf) {
     }));
 
     let key = std::fs::read_to_string(data_dir.join(app::ADMIN_KEY_FILE)).unwrap();
-    let hog = TestBundle::new("hog", "1.0.0", &belljar_test_guests::bytes("burns_fuel"))
-        .with_limits("fuel = 1_000_000_000_000\ndeadline = \"60 s\"");
-    Client::new(server, Some(key.trim()))
-        .upload(hog.tar())
-        .await
-        .expect_status(201);
-    let endless = TestBundle::new(
-        "endless",
-        "1.0.0",
-        &belljar_test_guests::bytes("endless_generation"),
-    )
-    .with_limits("fuel = 1_000_000_000_000\ndeadline = \"60 s\"");
-    Client::new(server, Some(key.trim()))
-        .upload(endless.tar())
-        .await
-        .expect_status(201);
+    for (name, guest) in [
+        ("hog", "burns_fuel"),
+        ("endless", "endless_generation"),
+        ("silent", "never_next"),
+    ] {
+        let component = belljar_test_guests::bytes(guest);
+        let bundle = TestBundle::new(name, "1.0.0", &component)
+            .with_limits("fuel = 1_000_000_000_000\ndeadline = \"60 s\"");
+        Client::new(server, Some(key.trim()))
+            .upload(bundle.tar())
+            .await
+            .expect_status(201);
+    }
     println!(
         "{}",
         serde_json::json!({

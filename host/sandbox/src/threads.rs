@@ -167,10 +167,14 @@ impl GuestThreads {
                     let _ = rustix::process::nice(GUEST_THREAD_NICE);
                     let _inside = runtime.enter();
                     while let Some(run) = queues.pop() {
+                        let is_cancelled = run.metadata().cancelled.load(Ordering::Acquire);
                         run.run();
                         // A niced thread keeps its core until its slice is over, also when a
-                        // thread that serves HTTP has woken meanwhile: here it goes first.
-                        thread::yield_now();
+                        // thread that serves HTTP has woken meanwhile: here it goes first. But
+                        // what only frees its slot is over soon, and others may wait for that.
+                        if !is_cancelled {
+                            thread::yield_now();
+                        }
                     }
                 })?;
         }

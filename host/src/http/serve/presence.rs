@@ -22,7 +22,7 @@ const COMMENT: &[u8] = b":\n\n";
 
 /// How long a peer that has ended its sending side is left alone. Most answers are there by then,
 /// and to those that are not it adds little.
-const FIRST_PAUSE: Duration = Duration::from_millis(2);
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
 
 /// How many times as long as the last pause the next one is: a peer that leaves later is noticed
 /// in a time like the one that it has waited, for a few bytes in all.
