@@ -94,6 +94,18 @@ later = respond(background=True)
 while later.status in ("queued", "in_progress"):
     later = client.responses.retrieve(later.id)
 assert later.output_text
+said = respond(input="Let us meet in Lisbon on 2026-03-05.")
+short = client.responses.compact(model="gpt-5-mini", previous_response_id=said.id, input=[
+    {"role": "user", "content": "At noon."}, {"role": "assistant", "content": "Fine."}])
+assert [item.type for item in short.output] == ["message", "message", "compaction"]
+assert short.object == "response.compaction" and short.usage.output_tokens > 0
+texts = [item.content[0].text for item in short.output[:-1]]
+assert texts == ["Let us meet in Lisbon on 2026-03-05.", "At noon."], texts
+assert respond(input=[*[item.model_dump(exclude_none=True, warnings=False) for item in short.output],
+                      {"role": "user", "content": "And then?"}]).output_text
+broken = [{"type": "compaction", "encrypted_content": "!"}]
+refused(openai.BadRequestError, "input[0].encrypted_content", lambda: respond(input=broken))
+refused(openai.BadRequestError, "input", lambda: client.responses.compact(model="gpt-5-mini"))
 talk = client.conversations.create(metadata={"topic": "sea"})
 respond(conversation=talk.id)
 assert [item.role for item in client.conversations.items.list(talk.id, order="asc")] == [

@@ -136,6 +136,8 @@ def all_responses():
     response_events({**base, "max_output_tokens": 20, "include": ["message.output_text.logprobs"]})
     response_events({**base, "tools": [FUNCTION], "tool_choice": "required",
                      "reasoning": {"effort": "low", "summary": "detailed"}})
+    short = ask(None, path + "/compact", base)
+    held(responses.CompactedResponse, {**short, "output": short["output"][-1:]})
     talk = ask(conversations.Conversation, "/v1/conversations", {
         "items": [{"type": "message", "role": "user", "content": "hello"}]})
     create(conversation=talk.id)

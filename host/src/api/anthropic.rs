@@ -9,6 +9,7 @@ mod messages;
 mod models;
 mod request;
 mod stream;
+mod thinking;
 
 use super::Failures;
 use crate::http::policy::Routes;

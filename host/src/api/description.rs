@@ -92,6 +92,8 @@ struct AnthropicError {
     /// `error`.
     r#type: String,
     error: AnthropicErrorBody,
+    /// As in the header `request-id`.
+    request_id: Option<String>,
 }
 
 /// What went wrong.
@@ -100,11 +102,8 @@ struct AnthropicError {
 struct AnthropicErrorBody {
     /// For example `invalid_request_error`; follows from the status.
     r#type: String,
-    /// For a person.
+    /// For a person. It names the member of the request that is wrong.
     message: String,
-    /// As in the other envelope.
-    param: Option<String>,
-    code: String,
 }
 
 /// A mark in the place of the failures of a route, which follow from its policy.

@@ -507,7 +507,7 @@ async fn deactivate(
 }
 
 /// What cannot be a name is no model.
-fn model_name(text: &str) -> Result<ModelName, ApiError> {
+pub(super) fn model_name(text: &str) -> Result<ModelName, ApiError> {
     text.parse().map_err(|_| ApiError::model_not_found(text))
 }
 

@@ -423,9 +423,9 @@ impl ApiError {
         self.0.text.for_open_inference()
     }
 
-    /// The envelope of Anthropic's API.
-    pub(crate) fn for_anthropic(&self) -> Vec<u8> {
-        self.0.text.for_anthropic(self.0.status)
+    /// The envelope of Anthropic's API, with the id of the request where that is known.
+    pub(crate) fn for_anthropic(&self, request_id: Option<&str>) -> Vec<u8> {
+        self.0.text.for_anthropic(self.0.status, request_id)
     }
 
     /// The envelope.
@@ -446,8 +446,9 @@ impl ErrorText {
         out
     }
 
-    /// The body of an error of Anthropic's API, whose clients tell errors by status and type.
-    pub(crate) fn for_anthropic(&self, status: StatusCode) -> Vec<u8> {
+    /// The body of an error of Anthropic's API, whose clients tell errors by status and type. It
+    /// has no member for what is wrong, so the message begins with it.
+    pub(crate) fn for_anthropic(&self, status: StatusCode, request_id: Option<&str>) -> Vec<u8> {
         let kind = match status {
             StatusCode::UNAUTHORIZED => "authentication_error",
             StatusCode::FORBIDDEN => "permission_error",
@@ -462,15 +463,22 @@ impl ErrorText {
         let mut out = b"{\"type\":\"error\",\"error\":{\"type\":\"".to_vec();
         out.extend_from_slice(kind.as_bytes());
         out.extend_from_slice(b"\",\"message\":");
-        write_string(&mut out, &self.message);
-        out.extend_from_slice(b",\"param\":");
         match &self.param {
-            Some(param) => write_string(&mut out, param),
-            None => out.extend_from_slice(b"null"),
+            // What is too long is told in Anthropic's own words.
+            Some(param)
+                if self.code != "context_length_exceeded"
+                    && !self.message.contains(param.as_str()) =>
+            {
+                write_string(&mut out, &format!("{param}: {}", self.message));
+            }
+            _ => write_string(&mut out, &self.message),
         }
-        out.extend_from_slice(b",\"code\":\"");
-        out.extend_from_slice(self.code.as_bytes());
-        out.extend_from_slice(b"\"}}");
+        out.push(b'}');
+        if let Some(id) = request_id {
+            out.extend_from_slice(b",\"request_id\":");
+            write_string(&mut out, id);
+        }
+        out.push(b'}');
         out
     }
 

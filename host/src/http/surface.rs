@@ -35,22 +35,32 @@ pub(super) fn respelled(uri: &Uri) -> Option<Uri> {
 
 /// What is under a path of OpenAI's API that this server does not offer.
 pub(super) fn not_offered(path: &str) -> Option<&'static str> {
-    const FAMILIES: [(&str, &str); 17] = [
+    const FAMILIES: [(&str, &str); 27] = [
+        ("agents", "agents API"),
         ("assistants", "assistants API"),
         ("audio", "audio API"),
         ("batches", "batch API"),
+        ("chatkit", "ChatKit API"),
         ("containers", "containers API"),
+        ("content_provenance_checks", "provenance API"),
+        ("decisions", "decisions API"),
         ("evals", "evals API"),
         ("files", "files API"),
         ("fine_tuning", "fine-tuning API"),
         ("images", "images API"),
+        ("live", "live API"),
         ("organization", "administration API"),
+        ("projects", "administration API"),
         ("realtime", "realtime API"),
+        ("safety", "safety API"),
         ("skills", "skills API"),
         ("threads", "assistants API"),
         ("uploads", "uploads API"),
+        ("vaults", "vaults API"),
         ("vector_stores", "vector stores API"),
         ("videos", "videos API"),
+        ("webhook_endpoints", "webhooks API"),
+        ("webhook_event_types", "webhooks API"),
         ("complete", "text completions API of Anthropic"),
         ("messages/batches", "message batches API"),
     ];
@@ -119,8 +129,8 @@ impl Surface {
     }
 
     /// An answer in the words of the protocol. Errors are written in OpenAI's, which are our own,
-    /// by whoever refuses; only here is it known who asked.
-    pub(crate) fn retell(self, mut response: Response) -> Response {
+    /// by whoever refuses; only here is it known who asked, and by which id.
+    pub(crate) fn retell(self, mut response: Response, request_id: &str) -> Response {
         if matches!(self, Self::OpenAi | Self::Own) {
             return response;
         }
@@ -129,7 +139,7 @@ impl Surface {
         };
         response.headers_mut().remove(header::CONTENT_LENGTH);
         let body = if self == Self::Anthropic {
-            error.for_anthropic(response.status())
+            error.for_anthropic(response.status(), Some(request_id))
         } else {
             error.for_open_inference()
         };

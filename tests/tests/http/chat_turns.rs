@@ -177,21 +177,17 @@ async fn slips_of_tools_and_schemas_name_their_member() {
 }
 
 #[tokio::test]
-async fn a_pattern_costs_its_match_at_most_and_never_the_answer() {
+async fn a_pattern_is_followed_or_refused_by_its_place() {
     let client = SHARED.anonymous();
     for pattern in [
         r"^[^@\s]+@[^@\s]+$",
         r"\bword\b",
-        r"^(?=.*[A-Z])(?=.*\d).{8,}$",
+        r"^[^\x00-\x7F]{2,}$",
         r"^\p{L}[\p{L}\p{M}' -]*$",
         r"^\x41\u0042$",
         r"(?i)^yes|no$",
-        r"^(?!admin).*$",
-        r"(?<=\$)\d+",
         r"^(a)\1$",
         r"[[:alpha:]]+",
-        r"(",
-        r"\",
         "",
     ] {
         let schema = json!({"type":"object","required":["a"],"additionalProperties":false,
@@ -204,5 +200,29 @@ async fn a_pattern_costs_its_match_at_most_and_never_the_answer() {
         let mut body = ask(tool(schema, true));
         body["tool_choice"] = json!("required");
         let _ = client.post(CHAT, &body).await.expect_status(200);
+    }
+    for (pattern, is_strict, status) in [
+        (r"^(?=.*[A-Z])(?=.*\d).{8,}$", false, 200),
+        (r"^(?=.*[A-Z])(?=.*\d).{8,}$", true, 400),
+        (r"^(?!admin).*$", true, 400),
+        (r"(?<=\$)\d+", false, 200),
+        (r"(?<=\$)\d+", true, 400),
+        (r"(", false, 400),
+        (r"\", true, 400),
+    ] {
+        let schema = json!({"type":"object","required":["a"],"additionalProperties":false,
+            "properties":{"a":{"type":"string","pattern":pattern}}});
+        for (more, param) in [
+            (format(schema.clone(), is_strict), "response_format"),
+            (tool(schema, is_strict), "tools[0].function.parameters"),
+        ] {
+            let answer = client.post(CHAT, &ask(more)).await.expect_status(status);
+            if status == 400 {
+                let error = answer.json()["error"].clone();
+                assert_eq!(error["param"], param);
+                let message = error["message"].as_str().unwrap();
+                assert!(message.contains("`properties.a.pattern`"), "{message}");
+            }
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! An answer in one piece.
 
+use super::request::Style;
 use crate::generation::Event;
 use crate::inference::TextUsage;
 use belljar_sandbox::wit::text::{FinishReason, ToolCallFragment};
@@ -25,7 +26,23 @@ pub(crate) struct Message {
     /// `end_turn`, `max_tokens`, `stop_sequence`, `tool_use` or `refusal`.
     stop_reason: Option<&'static str>,
     stop_sequence: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stop_details: Option<StopDetails>,
     usage: Usage,
+}
+
+/// What is said of a refusal.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct StopDetails {
+    /// `refusal`.
+    r#type: &'static str,
+}
+
+impl StopDetails {
+    /// The details of an answer that ended for this reason, if there are any.
+    pub(super) fn of(reason: &str) -> Option<Self> {
+        (reason == "refusal").then_some(Self { r#type: "refusal" })
+    }
 }
 
 /// Tokens used.
@@ -34,21 +51,64 @@ pub(crate) struct Message {
 pub(super) struct Usage {
     /// Of the prompt, without those that were read from the cache or written to it.
     pub(super) input_tokens: u64,
-    pub(super) cache_creation_input_tokens: u64,
-    pub(super) cache_read_input_tokens: u64,
+    cache_creation_input_tokens: u64,
+    cache_read_input_tokens: u64,
+    /// Of those that were written to the cache, how many for how long.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_creation: Option<CacheCreation>,
     pub(super) output_tokens: u64,
+    output_tokens_details: OutputTokensDetails,
+    /// `standard`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service_tier: Option<&'static str>,
 }
 
-impl From<&TextUsage> for Usage {
-    fn from(usage: &TextUsage) -> Self {
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+struct CacheCreation {
+    ephemeral_5m_input_tokens: u64,
+    ephemeral_1h_input_tokens: u64,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+struct OutputTokensDetails {
+    /// Of the output, tokens of thoughts.
+    thinking_tokens: u64,
+}
+
+impl Usage {
+    /// What a call has used.
+    pub(super) fn new(usage: &TextUsage, style: &Style) -> Self {
+        let written = usage.cache_written_tokens;
+        let (short, long) = if style.caches_for_an_hour {
+            (0, written)
+        } else {
+            (written, 0)
+        };
         Self {
             input_tokens: usage
                 .prompt_tokens
                 .saturating_sub(usage.cached_tokens)
-                .saturating_sub(usage.cache_written_tokens),
-            cache_creation_input_tokens: usage.cache_written_tokens,
+                .saturating_sub(written),
+            cache_creation_input_tokens: written,
             cache_read_input_tokens: usage.cached_tokens,
+            cache_creation: Some(CacheCreation {
+                ephemeral_5m_input_tokens: short,
+                ephemeral_1h_input_tokens: long,
+            }),
             output_tokens: usage.completion_tokens,
+            output_tokens_details: OutputTokensDetails {
+                thinking_tokens: usage.reasoning_tokens,
+            },
+            service_tier: Some("standard"),
+        }
+    }
+
+    /// The members that the end of a stream repeats.
+    pub(super) fn at_the_end(self) -> Self {
+        Self {
+            cache_creation: None,
+            service_tier: None,
+            ..self
         }
     }
 }
@@ -153,7 +213,12 @@ fn object(arguments: String) -> Box<RawValue> {
 
 impl Message {
     /// The message that the events of one answer make up.
-    pub(super) fn new(id: String, model: String, events: Vec<Event>, usage: &TextUsage) -> Self {
+    pub(super) fn new(
+        (id, model): (String, String),
+        events: Vec<Event>,
+        usage: &TextUsage,
+        style: &Style,
+    ) -> Self {
         let mut content: Vec<Block> = Vec::new();
         let mut calls: Vec<(String, String, String)> = Vec::new();
         let mut sequence = None;
@@ -207,6 +272,13 @@ impl Message {
                     input: object(arguments),
                 }),
         );
+        if style.omits_thoughts {
+            for block in &mut content {
+                if let Block::Thinking { thinking, .. } = block {
+                    thinking.clear();
+                }
+            }
+        }
         let Ending { reason, sequence } = Ending::new(reason, sequence, is_refusal);
         Self {
             id,
@@ -216,7 +288,8 @@ impl Message {
             content,
             stop_reason: Some(reason),
             stop_sequence: sequence,
-            usage: Usage::from(usage),
+            stop_details: StopDetails::of(reason),
+            usage: Usage::new(usage, style),
         }
     }
 }

@@ -8,7 +8,6 @@ use crate::http::error::ApiError;
 use belljar_sandbox::wit::text::{self, Part, Role, ToolCall};
 use belljar_sandbox::wit::types::{Media, Source};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
@@ -20,7 +19,7 @@ const BLOCKS_MAX: usize = 1_024;
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = AnthropicInputMessage)]
 pub(super) struct InputMessage {
-    /// `user` or `assistant`.
+    /// `user` or `assistant`; after the first also `system`.
     role: String,
     #[schema(value_type = ContentDescription)]
     content: StringOrList<Block>,
@@ -60,7 +59,7 @@ pub(super) struct Block {
     is_error: Option<bool>,
     /// Whether the conversation up to here is to be found in the cache by the next request.
     #[schema(value_type = Option<Object>)]
-    cache_control: Option<IgnoredAny>,
+    cache_control: Option<CacheMark>,
 }
 
 /// Where the bytes of a block are. A search result has an address in its place, which nobody needs.
@@ -85,6 +84,19 @@ impl<'de> Deserialize<'de> for BlockSource {
             StringOrObject::Text(_) => Self::Address,
             StringOrObject::Object(bytes) => Self::Bytes(bytes),
         })
+    }
+}
+
+/// A mark: what stands before it is to be found in the cache by the next request.
+#[derive(Debug, Deserialize)]
+pub(super) struct CacheMark {
+    /// `5m` or `1h`.
+    ttl: Option<String>,
+}
+
+impl CacheMark {
+    pub(super) fn is_for_an_hour(&self) -> bool {
+        self.ttl.as_deref() == Some("1h")
     }
 }
 
@@ -172,8 +184,21 @@ pub(super) fn turns(
                 check_answered(&open, &place)?;
                 calls = message.read_of_assistant(&place, &mut turns, size)?;
             }
+            // What a program says between the turns.
+            "system" if index > 0 => {
+                check_answered(&open, &place)?;
+                let content = texts(message.content, &format!("{place}.content"), size)?;
+                size.add_message();
+                let message = self::message(Role::System, content);
+                turns.push(Turn { message, place });
+            }
+            "system" => {
+                let message = "a conversation begins with a message of the user; a system prompt \
+                    stands in `system`";
+                return Err(ApiError::invalid_argument(format!("{place}.role"), message));
+            }
             _ => {
-                let message = "expected `user` or `assistant`; a system prompt stands in `system`";
+                let message = "expected `user`, `assistant` or `system`";
                 return Err(ApiError::invalid_argument(format!("{place}.role"), message));
             }
         }
@@ -192,21 +217,25 @@ fn check_answered(calls: &[String], place: &str) -> Result<(), ApiError> {
     Err(ApiError::invalid_argument(place, message))
 }
 
-/// Whether one of these blocks is marked for the cache.
-pub(super) fn is_marked(content: &StringOrList<Block>) -> bool {
+/// Whether one of these blocks has a mark for the cache that is wanted.
+pub(super) fn has_mark(
+    content: &StringOrList<Block>,
+    is_wanted: impl Fn(&CacheMark) -> bool + Copy,
+) -> bool {
     match content {
         StringOrList::Text(_) => false,
         StringOrList::List(blocks) => blocks.iter().any(|block| {
             let within = block.content.as_ref();
-            block.cache_control.is_some() || within.is_some_and(is_marked)
+            block.cache_control.as_ref().is_some_and(is_wanted)
+                || within.is_some_and(|within| has_mark(within, is_wanted))
         }),
     }
 }
 
 impl InputMessage {
-    /// Whether the message is marked for the cache.
-    pub(super) fn is_marked(&self) -> bool {
-        is_marked(&self.content)
+    /// Whether the message has a mark for the cache that is wanted.
+    pub(super) fn has_mark(&self, is_wanted: impl Fn(&CacheMark) -> bool + Copy) -> bool {
+        has_mark(&self.content, is_wanted)
     }
 
     /// Reads a message of the user: first what tools answered, each a message of its own, then

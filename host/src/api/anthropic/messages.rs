@@ -124,12 +124,12 @@ impl TextApi for Sifted<MessagesRequest> {
         place_in::<MessagesRequest>(name)
     }
 
-    fn answer(answerer: Answerer<'_>, text: Text, _: Style) -> Message {
+    fn answer(answerer: Answerer<'_>, text: Text, style: Style) -> Message {
         let events = text.answers.into_iter().next().unwrap_or_default();
-        Message::new(id(), answerer.asked, events, &text.usage)
+        Message::new((id(), answerer.asked), events, &text.usage, &style)
     }
 
     fn events(answerer: Answerer<'_>, style: Style) -> MessageEvents {
-        MessageEvents::new(id(), answerer.asked, &style, &answerer.usage)
+        MessageEvents::new(id(), answerer.asked, style, &answerer.usage)
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::http::error::ApiError;
 use crate::http::surface::ANTHROPIC_VERSION;
+use crate::models::TokenRules;
 use http::HeaderMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -33,11 +34,22 @@ pub(in crate::api) struct AnthropicModel {
     display_name: String,
     #[schema(format = DateTime)]
     created_at: String,
+    /// `active`.
+    lifecycle: &'static str,
+    /// Tokens of a prompt, where the name promises them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_input_tokens: Option<u32>,
+    /// Tokens of an answer, where the name promises them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_tokens: Option<u32>,
 }
 
 impl AnthropicModel {
-    pub(in crate::api) fn new(id: String, created: Timestamp) -> Self {
+    pub(in crate::api) fn new(id: String, created: Timestamp, rules: Option<TokenRules>) -> Self {
         Self {
+            lifecycle: "active",
+            max_input_tokens: rules.and_then(|rules| rules.context),
+            max_tokens: rules.and_then(|rules| rules.output),
             r#type: "model",
             display_name: id.clone(),
             id,

@@ -1,7 +1,8 @@
 //! The request for a message.
 
 use super::cache_marks::Marks;
-use super::content::{self, Block, ContentDescription, InputMessage, Turn};
+use super::content::{self, Block, CacheMark, ContentDescription, InputMessage, Turn};
+use super::thinking::{Thinking, reasoning_effort};
 use crate::api::check::{Plain, PlainValue, StringOrList, at_most, not_empty, parameters, within};
 use crate::api::openai::wire::{Others, TokenLimits, check_name, marks, object};
 use crate::api::prompt::PromptSize;
@@ -9,11 +10,8 @@ use crate::api::schema::{self, Rules};
 use crate::generation::OutputLimits;
 use crate::http::error::ApiError;
 use crate::inference::{CacheUse, Places, PromptPlace, TextCall};
-use belljar_sandbox::wit::text::{
-    self, JsonSchema, Prompt, ReasoningEffort, ResponseFormat, ToolChoice,
-};
+use belljar_sandbox::wit::text::{self, JsonSchema, Prompt, ResponseFormat, ToolChoice};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -23,11 +21,6 @@ const STOPS_MAX: usize = 16;
 const STOP_BYTES_MAX: usize = 256;
 /// Tools of one request.
 const TOOLS_MAX: usize = 128;
-/// Tokens of thoughts that a caller may ask for, at least.
-const BUDGET_MIN: u64 = 1_024;
-/// Tokens of thoughts up to which they are few, and up to which they are some.
-const BUDGET_LOW: u64 = 4_096;
-const BUDGET_MEDIUM: u64 = 16_384;
 
 /// A request for a message.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -62,7 +55,7 @@ pub(crate) struct MessagesRequest {
     service_tier: Option<String>,
     /// Whether the whole conversation is to be found in the cache by the next request.
     #[schema(value_type = Option<Object>)]
-    cache_control: Option<IgnoredAny>,
+    cache_control: Option<CacheMark>,
     #[schema(value_type = Option<Object>)]
     #[expect(dead_code, reason = "there are no containers")]
     container: Option<Box<RawValue>>,
@@ -141,7 +134,7 @@ struct Tool {
     strict: Option<bool>,
     /// Whether the tools up to here are to be found in the cache by the next request.
     #[schema(value_type = Option<Object>)]
-    cache_control: Option<IgnoredAny>,
+    cache_control: Option<CacheMark>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -151,14 +144,6 @@ struct Choice {
     r#type: String,
     name: Option<String>,
     disable_parallel_tool_use: Option<bool>,
-}
-
-#[derive(Debug, Deserialize, ToSchema)]
-struct Thinking {
-    /// `enabled`, `adaptive` or `disabled`.
-    r#type: String,
-    #[schema(minimum = 1024)]
-    budget_tokens: Option<u64>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -182,6 +167,10 @@ struct Format {
 pub(crate) struct Style {
     /// About how many tokens the prompt has.
     pub(super) prompt_tokens_estimate: u64,
+    /// Whether thoughts are signed and not shown.
+    pub(super) omits_thoughts: bool,
+    /// Whether what is marked stays in the cache for an hour.
+    pub(super) caches_for_an_hour: bool,
 }
 
 /// What a request and a count of its tokens have in common.
@@ -191,8 +180,8 @@ struct Conversation {
     tools: Option<Vec<Tool>>,
     tool_choice: Option<Choice>,
     format: Option<Format>,
-    /// Whether all of it is marked for the cache.
-    is_marked: bool,
+    /// The mark of all of it for the cache.
+    mark: Option<CacheMark>,
 }
 
 /// A conversation as the model gets it.
@@ -205,6 +194,7 @@ struct ReadConversation {
     response_format: ResponseFormat,
     size: PromptSize,
     cache: CacheUse,
+    caches_for_an_hour: bool,
 }
 
 impl MessagesRequest {
@@ -225,6 +215,7 @@ impl MessagesRequest {
             Some(OutputConfig { effort, format }) => (effort, format),
             None => (None, None),
         };
+        let omits_thoughts = self.thinking.as_ref().is_some_and(Thinking::is_omitted);
         let reasoning_effort = reasoning_effort(self.thinking, effort, self.max_tokens)?;
         let read = Conversation {
             messages: self.messages,
@@ -232,7 +223,7 @@ impl MessagesRequest {
             tools: self.tools,
             tool_choice: self.tool_choice,
             format: format.or(self.output_format),
-            is_marked: self.cache_control.is_some(),
+            mark: self.cache_control,
         }
         .read()?;
         let user = self.metadata.and_then(|metadata| metadata.user_id);
@@ -251,6 +242,8 @@ impl MessagesRequest {
         let parameters = parameters(self.parameters, others.into_options())?;
         let style = Style {
             prompt_tokens_estimate: read.size.tokens_estimate().into(),
+            omits_thoughts,
+            caches_for_an_hour: read.caches_for_an_hour,
         };
         let mut call = read.call(self.model, max_tokens, sampling, parameters);
         call.request.reasoning_effort = reasoning_effort;
@@ -271,7 +264,7 @@ impl CountRequest {
             tools: self.tools,
             tool_choice: self.tool_choice,
             format: format.or(self.output_format),
-            is_marked: false,
+            mark: None,
         }
         .read()?;
         reasoning_effort(self.thinking, None, u64::MAX)?;
@@ -295,10 +288,32 @@ impl Conversation {
     fn read(self) -> Result<ReadConversation, ApiError> {
         not_empty("messages", Some(&self.messages))?;
         let mut size = PromptSize::default();
+        let is_hour = CacheMark::is_for_an_hour;
+        let caches_for_an_hour = self.mark.as_ref().is_some_and(is_hour)
+            || self
+                .messages
+                .iter()
+                .any(|message| message.has_mark(is_hour))
+            || self
+                .system
+                .as_ref()
+                .is_some_and(|system| content::has_mark(system, is_hour))
+            || self
+                .tools
+                .iter()
+                .flatten()
+                .any(|tool| tool.cache_control.as_ref().is_some_and(is_hour));
+        let any = |_: &CacheMark| true;
         let marks = Marks {
-            all: self.is_marked,
-            message: self.messages.iter().rposition(InputMessage::is_marked),
-            system: self.system.as_ref().is_some_and(content::is_marked),
+            all: self.mark.is_some(),
+            message: self
+                .messages
+                .iter()
+                .rposition(|message| message.has_mark(any)),
+            system: self
+                .system
+                .as_ref()
+                .is_some_and(|system| content::has_mark(system, any)),
             tools: self
                 .tools
                 .iter()
@@ -326,6 +341,7 @@ impl Conversation {
             response_format: self.format.map_or(Ok(ResponseFormat::Text), Format::read)?,
             size,
             cache,
+            caches_for_an_hour,
         })
     }
 }
@@ -399,61 +415,6 @@ fn stops(stops: Option<Vec<String>>) -> Result<Vec<String>, ApiError> {
         }
     }
     Ok(stops)
-}
-
-/// How hard the model is to think: as hard as the caller's effort says, or as long as its budget.
-fn reasoning_effort(
-    thinking: Option<Thinking>,
-    effort: Option<String>,
-    max_tokens: u64,
-) -> Result<Option<ReasoningEffort>, ApiError> {
-    let effort = match effort.as_deref() {
-        None => None,
-        Some("low") => Some(ReasoningEffort::Low),
-        Some("medium") => Some(ReasoningEffort::Medium),
-        // The contract knows nothing higher.
-        Some("high" | "xhigh" | "max") => Some(ReasoningEffort::High),
-        Some(_) => {
-            let message = "expected `low`, `medium`, `high`, `xhigh` or `max`";
-            return Err(ApiError::invalid_argument("output_config.effort", message));
-        }
-    };
-    let Some(Thinking {
-        r#type,
-        budget_tokens,
-    }) = thinking
-    else {
-        return Ok(None);
-    };
-    match r#type.as_str() {
-        "disabled" => Ok(None),
-        "adaptive" => Ok(Some(effort.unwrap_or(ReasoningEffort::Medium))),
-        "enabled" => {
-            let place = "thinking.budget_tokens";
-            let budget =
-                budget_tokens.ok_or_else(|| ApiError::missing_argument(place.to_owned()))?;
-            if budget < BUDGET_MIN {
-                let message = format!("expected a number of at least {BUDGET_MIN}");
-                return Err(ApiError::invalid_argument(place, message));
-            }
-            if budget >= max_tokens {
-                let message = "`max_tokens` must be greater than `thinking.budget_tokens`";
-                return Err(ApiError::invalid_argument("max_tokens", message));
-            }
-            let by_budget = if budget <= BUDGET_LOW {
-                ReasoningEffort::Low
-            } else if budget <= BUDGET_MEDIUM {
-                ReasoningEffort::Medium
-            } else {
-                ReasoningEffort::High
-            };
-            Ok(Some(effort.unwrap_or(by_budget)))
-        }
-        _ => Err(ApiError::invalid_argument(
-            "thinking.type",
-            "expected `enabled`, `adaptive` or `disabled`",
-        )),
-    }
 }
 
 /// Types of tools that run in Anthropic's service, by how they begin; here they are not there.

@@ -1,6 +1,6 @@
 //! An answer as server-sent events, framed and in the order in which Anthropic sends them.
 
-use super::answer::{Ending, SIGNATURE, Usage, tool_use_id};
+use super::answer::{Ending, SIGNATURE, StopDetails, Usage, tool_use_id};
 use super::request::Style;
 use crate::api::text_body::TextEvents;
 use crate::generation::Event;
@@ -13,6 +13,7 @@ use belljar_sandbox::wit::text::{FinishReason, ToolCallFragment};
 pub(crate) struct MessageEvents {
     id: String,
     model: String,
+    style: Style,
     /// What has been used before the answer.
     usage: Usage,
     /// The block that is open, and its number.
@@ -35,8 +36,8 @@ enum Open {
 impl MessageEvents {
     /// The events of a message that the caller asked for under the name `model`.
     /// What its prompt has used is estimated where only the model can say.
-    pub(super) fn new(id: String, model: String, style: &Style, used: &TextUsage) -> Self {
-        let mut usage = Usage::from(used);
+    pub(super) fn new(id: String, model: String, style: Style, used: &TextUsage) -> Self {
+        let mut usage = Usage::new(used, &style);
         if used.prompt_tokens == 0 {
             // What the model says of its prompt comes with its last word.
             usage.input_tokens = style.prompt_tokens_estimate;
@@ -45,6 +46,7 @@ impl MessageEvents {
         Self {
             id,
             model,
+            style,
             usage,
             open: None,
             blocks: 0,
@@ -144,7 +146,9 @@ impl TextEvents for MessageEvents {
                 let index = self.open(out, Open::Thinking, |out| {
                     out.extend_from_slice(br#"{"type":"thinking","thinking":"","signature":""}"#);
                 });
-                delta(out, index, "thinking_delta", "thinking", &thought);
+                if !self.style.omits_thoughts {
+                    delta(out, index, "thinking_delta", "thinking", &thought);
+                }
             }
             Event::ToolCall(fragment) => self.call(out, fragment),
             Event::Stopped(stop) => self.sequence = Some(stop),
@@ -158,7 +162,7 @@ impl TextEvents for MessageEvents {
 
     fn failure(&mut self, out: &mut Vec<u8>, error: &ApiError) {
         out.extend_from_slice(b"event: error\ndata: ");
-        out.extend_from_slice(&error.for_anthropic());
+        out.extend_from_slice(&error.for_anthropic(None));
         out.extend_from_slice(b"\n\n");
     }
 
@@ -175,8 +179,11 @@ impl TextEvents for MessageEvents {
             Some(sequence) => write_string(out, &sequence),
             None => out.extend_from_slice(b"null"),
         }
+        if StopDetails::of(reason).is_some() {
+            out.extend_from_slice(br#","stop_details":{"type":"refusal"}"#);
+        }
         out.extend_from_slice(br#"},"usage":"#);
-        write_usage(out, Usage::from(usage));
+        write_usage(out, Usage::new(usage, &self.style).at_the_end());
         end(out);
         begin(out, "message_stop");
         end(out);

@@ -1,17 +1,21 @@
 //! `GET /v1/models`: the active models, as OpenAI lists them.
 
 use super::Failures;
+use super::objects::Deleted;
 use crate::api::anthropic::{AnthropicModel, ModelPage, PageOptions, is_asked_by};
-use crate::auth::{Authorized, ListModels, Scope};
+use crate::audit::EventKind;
+use crate::auth::{Authorized, ListModels, Scope, WriteModels};
 use crate::http::HttpState;
 use crate::http::error::ApiError;
 use crate::http::extract::{Path, Query};
 use crate::http::json::Json;
 use crate::http::policy::{RoutePolicy, Routes};
+use crate::inference::RequestContext;
 use axum::extract::State;
 use http::HeaderMap;
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
@@ -21,6 +25,7 @@ pub(super) fn routes() -> Routes {
     Routes::default()
         .add(policy, routes!(list))
         .add(policy, routes!(show))
+        .add(RoutePolicy::scope(Scope::ModelsWrite), routes!(delete))
 }
 
 /// One model.
@@ -99,7 +104,10 @@ async fn list(
     let aliases = registry.aliases(&caller).into_iter();
     let all = active.chain(aliases.map(|(alias, live)| (alias, live.created)));
     if is_asked_by(&headers) {
-        let models = all.map(|(id, created)| AnthropicModel::new(id, created));
+        let models = all.map(|(id, created)| {
+            let rules = registry.token_rules(&id);
+            AnthropicModel::new(id, created, rules)
+        });
         let page = ModelPage::new(models.collect(), &options)?;
         return Ok(Json(AnyModelList::Anthropic(page)));
     }
@@ -124,8 +132,35 @@ async fn show(
 ) -> Result<Json<AnyModel>, ApiError> {
     let live = state.registry().ready(&id, &caller)?;
     Ok(Json(if is_asked_by(&headers) {
-        AnyModel::Anthropic(AnthropicModel::new(id, live.created))
+        let rules = state.registry().token_rules(&id);
+        AnyModel::Anthropic(AnthropicModel::new(id, live.created, rules))
     } else {
         AnyModel::OpenAi(Model::new(id, live.created))
+    }))
+}
+
+/// Removes an uploaded model with all its versions. Requests in flight finish.
+#[utoipa::path(
+    delete,
+    path = "/v1/models/{id}",
+    tag = "OpenAI",
+    params(("id" = String, Path)),
+    responses((status = 200, body = Deleted), Failures)
+)]
+async fn delete(
+    Authorized { caller, .. }: Authorized<WriteModels>,
+    context: RequestContext,
+    State(state): State<HttpState>,
+    Path(id): Path<String>,
+) -> Result<Json<Deleted>, ApiError> {
+    let name = crate::api::models::model_name(&id)?;
+    state.registry().remove_model(&name, &caller).await?;
+    context
+        .act(EventKind::ModelRemoved, &[("model", json!(id))])
+        .await;
+    Ok(Json(Deleted {
+        id,
+        object: "model",
+        deleted: true,
     }))
 }

@@ -190,6 +190,7 @@ fn prefix(kind: &str) -> &'static str {
         "custom_tool_call" => "ctc",
         "custom_tool_call_output" => "ctco",
         "call" => "call",
+        "compaction" => "cmp",
         _ => "item",
     }
 }

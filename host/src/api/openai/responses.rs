@@ -1,6 +1,7 @@
 //! `/v1/responses`: responses that others can go on from.
 
 mod background;
+mod compact;
 mod items;
 mod kept;
 mod making;
@@ -43,6 +44,7 @@ pub(super) fn routes() -> Routes {
     Routes::default()
         .add(runs, routes!(create))
         .add(runs, routes!(count_input))
+        .add(runs, routes!(compact::compact))
         .add(reads, routes!(show, delete))
         .add(reads, routes!(cancel))
         .add(reads, routes!(input_items))

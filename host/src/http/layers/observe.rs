@@ -92,7 +92,7 @@ impl Observation {
     /// Puts the request's id on its answer, which ends the request with its last byte.
     pub(super) fn finish(mut self, mut response: Response) -> Response {
         self.status = response.status().as_u16();
-        response = self.surface.retell(response);
+        response = self.surface.retell(response, self.context.id().as_str());
         if self.surface == Surface::OpenAi {
             let took = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
             let headers = response.headers_mut();

@@ -72,9 +72,10 @@ pub(super) fn refused_connection(why: ConnectionRefused) -> ApiError {
 
 /// The whole answer in the form of a protocol, as it goes over an HTTP/1 connection that then ends.
 pub(super) fn bytes(error: ApiError, surface: Surface) -> Vec<u8> {
+    let id = RequestId::random();
     let body = match surface {
         Surface::OpenInference => error.for_open_inference(),
-        Surface::Anthropic => error.for_anthropic(),
+        Surface::Anthropic => error.for_anthropic(Some(id.as_str())),
         Surface::OpenAi | Surface::Own => error.body(),
     };
     let mut response = error.into_response();
@@ -82,7 +83,7 @@ pub(super) fn bytes(error: ApiError, surface: Surface) -> Vec<u8> {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    if let Ok(id) = HeaderValue::from_str(RequestId::random().as_str()) {
+    if let Ok(id) = HeaderValue::from_str(id.as_str()) {
         headers.insert("x-request-id", id);
     }
     guard_headers(headers);

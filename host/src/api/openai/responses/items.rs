@@ -7,6 +7,8 @@ use crate::api::openai::wire::check_name;
 use crate::api::prompt::{PromptSize, decode, source};
 use crate::http::error::ApiError;
 use crate::http::json::describe;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use belljar_sandbox::wit::text::{self, Part, Role, ToolCall};
 use belljar_sandbox::wit::types::{Media, Source};
 use serde::Deserialize;
@@ -28,6 +30,7 @@ struct Item {
     arguments: Option<String>,
     input: Option<String>,
     output: Option<StringOrList<ContentPart>>,
+    encrypted_content: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -57,9 +60,8 @@ pub(super) struct Turn {
 }
 
 /// Items that the model has no use for: what it thought, and what tools of OpenAI's service did.
-const PASSED_OVER: [&str; 25] = [
+const PASSED_OVER: [&str; 24] = [
     "reasoning",
-    "compaction",
     "web_search_call",
     "file_search_call",
     "computer_call",
@@ -230,6 +232,19 @@ impl Item {
                 };
                 turns.push(Turn { message, place });
             }
+            "compaction" => {
+                let place = format!("{place}.encrypted_content");
+                let content = self.encrypted_content;
+                let content = content.ok_or_else(|| ApiError::missing_argument(place.clone()))?;
+                let Some(summary) = opened(&content) else {
+                    let message = "is not what `/v1/responses/compact` gave";
+                    return Err(ApiError::invalid_argument(place, message));
+                };
+                size.add_text(&summary);
+                size.add_message();
+                let message = message(Role::Assistant, vec![Part::Text(summary)]);
+                turns.push(Turn { message, place });
+            }
             other if PASSED_OVER.contains(&other) => {}
             _ => {
                 let message = "expected `message`, `function_call`, `function_call_output`, \
@@ -239,6 +254,17 @@ impl Item {
         }
         Ok(())
     }
+}
+
+/// A text as the `encrypted_content` of an item `compaction`.
+pub(super) fn sealed(text: &str) -> String {
+    STANDARD.encode(text)
+}
+
+/// The text that an item `compaction` stands for.
+fn opened(content: &str) -> Option<String> {
+    let bytes = STANDARD.decode(content).ok()?;
+    String::from_utf8(bytes).ok()
 }
 
 fn message(role: Role, content: Vec<Part>) -> text::Message {

@@ -177,6 +177,14 @@ impl Sifted<ResponseRequest> {
 }
 
 impl ResponseRequest {
+    /// Asks for words about these items, and for nothing else.
+    pub(super) fn sums_up(&mut self, input: Vec<Box<RawValue>>) {
+        self.input = Some(StringOrList::List(input));
+        self.text = None;
+        self.tools = None;
+        self.tool_choice = None;
+    }
+
     /// Whether the response is to be kept.
     pub(super) fn stores(&self) -> bool {
         self.store.unwrap_or(true)
