@@ -3,7 +3,9 @@
 //! [`build`] makes everything that can fail before anybody is served; [`App::serve`] takes
 //! listeners and a future that ends it, so that a test picks its port and its own end.
 
+mod beside;
 mod discovery_file;
+mod local_socket;
 mod maintenance;
 mod reload;
 
@@ -16,10 +18,12 @@ use belljar_bundle::{BundleError, Store};
 use belljar_sandbox::{
     Compiler, CompilerConfig, MacKey, Sandbox, SharedCache, SlotReset, StartError,
 };
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
 
+use beside::Beside;
 pub use discovery_file::DiscoveryFile;
+pub use local_socket::LocalSocket;
 pub use reload::{ReloadError, Reloader};
 
 use crate::api;
@@ -35,6 +39,7 @@ use crate::limits::{Limiter, Quotas, RateLimiter};
 use crate::models::{ModelError, Registry};
 use crate::stored::{StoredError, StoredObjects};
 use crate::telemetry::Metrics;
+use crate::tls::{Tls, TlsError};
 
 /// A server that is ready to serve.
 pub struct App {
@@ -49,6 +54,7 @@ pub struct App {
     metrics: Metrics,
     rates: RateLimiter,
     screening: Screening,
+    tls: Option<Tls>,
     state: HttpState,
 }
 
@@ -59,6 +65,10 @@ pub struct Listeners {
     pub main: TcpListener,
     /// The metrics, if they are served apart.
     pub metrics: Option<TcpListener>,
+    /// Plain requests that are sent to HTTPS, if that is done.
+    pub redirect: Option<TcpListener>,
+    /// The commands of this machine, where the API speaks TLS.
+    pub local: Option<UnixListener>,
 }
 
 /// Why a server could not be built or could not go on.
@@ -80,6 +90,9 @@ pub enum AppError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The certificates.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The embedded store.
     #[error(transparent)]
     Db(#[from] DbError),
@@ -135,11 +148,16 @@ pub async fn bind(settings: &Settings) -> Result<Listeners, AppError> {
             .map_err(|source| AppError::Listen { address, source })
     };
     let main = take(settings.listen).await?;
-    let metrics = match settings.metrics_listen {
-        Some(address) => Some(take(address).await?),
-        None => None,
+    let take_if = async |address: Option<SocketAddr>| match address {
+        Some(address) => take(address).await.map(Some),
+        None => Ok(None),
     };
-    Ok(Listeners { main, metrics })
+    Ok(Listeners {
+        main,
+        metrics: take_if(settings.metrics_listen).await?,
+        redirect: take_if(settings.tls.redirect_listen).await?,
+        local: None,
+    })
 }
 
 /// Builds all parts. `program` is this executable, which compiles uploads in processes of its
@@ -162,6 +180,10 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
     let settings = &resolved.settings;
     let data_dir = settings.data_dir.as_path();
     let metrics = Metrics::install()?;
+    let tls = match settings.tls.is_on() {
+        true => Some(Tls::load(&settings.tls)?),
+        false => None,
+    };
     let db = Db::open(data_dir).await?;
     let audit = AuditLog::open(&settings.audit, data_dir, clock.clone())?;
     audit.record(&configuration(&effective));
@@ -223,6 +245,7 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
         metrics,
         rates,
         screening,
+        tls,
         state,
     })
 }
@@ -373,6 +396,7 @@ impl App {
     pub fn reloader(&self) -> Reloader {
         Reloader {
             state: self.state.clone(),
+            tls: self.tls.clone(),
             resolved: self.resolved.clone(),
         }
     }
@@ -402,21 +426,19 @@ impl App {
             let stop = stop.clone();
             async move { bans.write_until(stop).await }
         });
-        let metrics_server = listeners.metrics.map(|listener| {
-            let address = listener.local_addr().ok();
-            let browser = http::BrowserConfig {
-                listens_on: address.map(|address| address.ip()),
-                ..http::BrowserConfig::default()
-            };
-            let router = http::operators_router(api::metrics_route(), self.state.clone(), &browser);
-            let ended = stop.clone().cancelled_owned();
-            tokio::spawn(http::serve(
-                listener,
-                router,
-                self.resolved.settings.http.for_operators(),
-                ended,
-            ))
-        });
+        let Listeners {
+            main,
+            metrics,
+            redirect,
+            local,
+        } = listeners;
+        let beside = Beside {
+            metrics,
+            redirect,
+            local,
+            main_port: main.local_addr().map_or(0, |address| address.port()),
+        };
+        let mut beside = self.serve_beside(beside, &stop);
         let config = self.resolved.settings.http.clone();
         let (state, delay) = (self.state.clone(), config.shutdown_delay);
         let drained = async move {
@@ -424,15 +446,13 @@ impl App {
             state.drain();
             tokio::time::sleep(delay).await;
         };
-        http::serve(listeners.main, self.router(), config, drained).await;
+        http::serve(main, self.tls.clone(), self.router(), config, drained).await;
         stop.cancel();
         // What the last requests have earned outlives the server.
         let _ = ban_writer.await;
         self.close().await;
         let _ = maintenance.await;
-        if let Some(server) = metrics_server {
-            let _ = server.await;
-        }
+        while beside.join_next().await.is_some() {}
     }
 
     /// Ends what runs in the background and closes the store. For an app that was never served.

@@ -15,6 +15,7 @@ mod run;
 mod serve;
 mod table;
 mod temporary;
+mod tls;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -68,6 +69,9 @@ enum Command {
     /// Check and show the audit log of this machine
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Make a certificate to try TLS with
+    #[command(subcommand)]
+    Tls(tls::TlsCommand),
     /// Show settings
     #[command(subcommand)]
     Config(config_commands::ConfigCommand),
@@ -178,6 +182,7 @@ fn dispatch(cli: Cli, started: Instant) -> Result<ExitCode, Failure> {
         Some(Command::Bans(command)) => bans::bans(&command).map(done),
         Some(Command::Audit(command)) => audit::audit(&command).map(done),
         Some(Command::Config(command)) => config_commands::config(&command).map(done),
+        Some(Command::Tls(command)) => tls::tls(&command).map(done),
         Some(Command::CompileChild) => Ok(belljar_sandbox::compile_child()),
     }
 }

@@ -14,6 +14,7 @@ pub(crate) mod json;
 pub(crate) mod layers;
 pub(crate) mod policy;
 mod proxy_protocol;
+mod redirect;
 mod router;
 mod serve;
 mod state;
@@ -25,6 +26,7 @@ pub use json::{InputConfig, InvalidUnknownMembers, PARSER_DEPTH_MAX, UnknownMemb
 pub use layers::{AllowedOrigin, BrowserConfig, InvalidOrigin};
 pub use policy::{Access, RoutePolicies, RoutePolicy, Routes, TimeLimit, WhileBanned};
 pub use proxy_protocol::ProxyProtocol;
+pub(crate) use redirect::redirect_router;
 pub(crate) use router::{operators_router, router};
-pub use serve::serve;
+pub use serve::{Listener, serve};
 pub use state::{Config, HttpState, Parts};

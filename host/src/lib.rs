@@ -24,3 +24,4 @@ pub mod models;
 pub mod net;
 pub mod stored;
 pub mod telemetry;
+pub mod tls;

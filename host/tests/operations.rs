@@ -17,7 +17,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use server::{Home, Server, http};
+use server::{Home, Server, http, signal};
 
 /// A server with `echo` as its only model: it compiles in a moment.
 const SMALL: [&str; 2] = ["--set", "embedded.fake=false"];
@@ -375,3 +375,147 @@ fn check_run_and_push_share_what_was_compiled() {
 }
 
 const PROJECT: &str = "schema = 1\nname = 'mine'\nversion = '1.2.3'\ncomponent = 'model.wasm'\n";
+
+/// A certificate for `localhost` in a home, as its owner renews it.
+fn renew(home: &Home) -> Vec<u8> {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    fs::write(
+        home.path().join("tls.key"),
+        made.signing_key.serialize_pem(),
+    )
+    .unwrap();
+    fs::write(home.path().join("tls.pem"), made.cert.pem()).unwrap();
+    made.cert.der().to_vec()
+}
+
+fn start_with_tls(home: &Home) -> Server {
+    let files = ["--tls-cert", "tls.pem", "--tls-key", "tls.key"];
+    let rest = [
+        "--set",
+        "tls.watch_period=0 s",
+        "--set",
+        "embedded.fake=false",
+    ];
+    let server = Server::start(home, &[&files[..], &rest].concat());
+    server.logs("ready ready_ms", 1);
+    server
+}
+
+/// Commands need neither the name of the certificate nor whoever vouches for it.
+#[test]
+fn commands_reach_a_server_that_speaks_tls_and_a_plain_request_is_logged_once() {
+    let home = Home::new();
+    renew(&home);
+    let server = start_with_tls(&home);
+    assert!(
+        server.url.starts_with("https://127.0.0.1:"),
+        "{}",
+        server.url
+    );
+    assert!(
+        server.banner.contains("1.2 and newer, with tls.pem"),
+        "{}",
+        server.banner
+    );
+    let models = home.ok(&["models", "list"]);
+    assert!(models.contains("echo@0.1.0"), "{models}");
+    let plain = server.url.replacen("https", "http", 1);
+    for _ in 0..3 {
+        let (status, text) = http(&plain, "GET", "/v1/models", &[], "");
+        assert_eq!(status, 400);
+        assert!(text.contains("tls_required"), "{text}");
+    }
+    let (code, log) = server.stop();
+    assert_eq!(code, Some(0), "{log}");
+    let told = log.lines().filter(|line| line.contains("a plain request"));
+    assert_eq!(told.count(), 1, "{log}");
+    assert!(!home.data_dir().join("server.sock").exists());
+}
+
+#[test]
+fn a_hang_up_has_certificates_read_again() {
+    let home = Home::new();
+    renew(&home);
+    let server = start_with_tls(&home);
+    let shown = || {
+        let at = server.url.replacen("https://", "", 1);
+        let client = Command::new("openssl")
+            .args(["s_client", "-connect", &at])
+            .stdin(std::process::Stdio::null())
+            .output();
+        // Which certificate it is says its text, as the program prints it.
+        client.ok().map(|said| {
+            let said = String::from_utf8_lossy(&said.stdout).into_owned();
+            let begins = said.find("-----BEGIN").unwrap();
+            said[begins..said.find("-----END").unwrap()].to_owned()
+        })
+    };
+    let first = shown();
+    renew(&home);
+    assert_eq!(shown(), first, "nobody has said so");
+    signal(server.process(), "HUP");
+    server.logs("the settings have been read again", 1);
+    let second = shown();
+    assert!(first.is_none() || second != first);
+    fs::write(home.path().join("tls.pem"), "nothing of use").unwrap();
+    signal(server.process(), "HUP");
+    server.logs(
+        "reload: the settings stay as they are: tls.pem has no certificate",
+        1,
+    );
+    assert_eq!(shown(), second);
+    assert_eq!(server.stop().0, Some(0));
+}
+
+/// What `belljar tls dev` makes is taken by the server and by whoever trusts its authority, and
+/// is never written over.
+#[test]
+fn a_certificate_to_try_tls_with_is_made_once() {
+    let home = Home::new();
+    let out = home.path().join("certificates");
+    let made = [
+        "tls",
+        "dev",
+        "--out",
+        out.to_str().unwrap(),
+        "--host",
+        "models.test",
+    ];
+    let told = home.ok(&made);
+    assert!(told.contains("--tls-cert"), "{told}");
+    let key = out.join("key.pem");
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&key), mode(&out)), (0o600, 0o700));
+    let before = fs::read(&key).unwrap();
+    let refused = home.fails(1, &made);
+    assert!(refused.contains("is there already"), "{refused}");
+    assert_eq!(fs::read(&key).unwrap(), before);
+    assert!(
+        home.fails(2, &["tls", "dev", "--host", "no ascii: é"])
+            .contains("--host")
+    );
+    let files = [
+        "--tls-cert",
+        "certificates/cert.pem",
+        "--tls-key",
+        "certificates/key.pem",
+    ];
+    let server = Server::start(
+        &home,
+        &[&files[..], &["--set", "embedded.fake=false"]].concat(),
+    );
+    let port = server.url.rsplit(':').next().unwrap();
+    for name in ["localhost", "127.0.0.1", "models.test"] {
+        let url = format!("https://{name}:{port}/health/live");
+        let resolve = format!("models.test:{port}:127.0.0.1");
+        let asked = Command::new("curl")
+            .args(["-sS", "--noproxy", "*", "--resolve", &resolve, "--cacert"])
+            .arg(out.join("ca.pem"))
+            .arg(&url)
+            .output();
+        let Ok(asked) = asked else { continue };
+        let said = String::from_utf8_lossy(&[asked.stdout, asked.stderr].concat()).into_owned();
+        assert_eq!(said, "{\"status\":\"live\"}", "{url}");
+    }
+    assert_eq!(server.stop().0, Some(0));
+}

@@ -12,6 +12,7 @@ use belljar::clock::Clock;
 use belljar::config::{Overrides, Settings, resolve};
 use belljar::models::Registry;
 use tempfile::TempDir;
+use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -25,6 +26,7 @@ use crate::warm::warm_up;
 pub struct TestHost {
     address: SocketAddr,
     metrics_address: Option<SocketAddr>,
+    redirect_address: Option<SocketAddr>,
     directory: TempDir,
     registry: Registry,
     keys: KeyStore,
@@ -80,10 +82,9 @@ impl TestHost {
             .main
             .local_addr()
             .expect("a bound listener has an address");
-        let metrics_address = listeners
-            .metrics
-            .as_ref()
-            .and_then(|listener| listener.local_addr().ok());
+        let address_of = |listener: &Option<TcpListener>| listener.as_ref()?.local_addr().ok();
+        let metrics_address = address_of(&listeners.metrics);
+        let redirect_address = address_of(&listeners.redirect);
         let (registry, keys) = (app.registry().clone(), app.keys().clone());
         let audit = app.audit().clone();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -95,6 +96,7 @@ impl TestHost {
         Self {
             address,
             metrics_address,
+            redirect_address,
             directory,
             registry,
             keys,
@@ -114,6 +116,12 @@ impl TestHost {
     #[must_use]
     pub fn metrics_address(&self) -> Option<SocketAddr> {
         self.metrics_address
+    }
+
+    /// Where it sends plain requests to HTTPS, if it does.
+    #[must_use]
+    pub fn redirect_address(&self) -> Option<SocketAddr> {
+        self.redirect_address
     }
 
     /// Its keys, behind HTTP.

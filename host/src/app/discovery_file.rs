@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 pub struct DiscoveryFile {
     /// The base address, such as `http://127.0.0.1:8000`.
     pub url: String,
+    /// The socket for commands of this machine, where the address is one of HTTPS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub socket: Option<PathBuf>,
     /// The id of the server's process.
     pub pid: u32,
     /// The version of the server.
@@ -28,9 +31,20 @@ impl DiscoveryFile {
     #[must_use]
     pub fn of(address: SocketAddr) -> Self {
         Self {
-            url: base_url(address),
+            url: format!("http://{}", reached_by(address)),
+            socket: None,
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+
+    /// The same of a server that speaks TLS, and may have a socket for commands.
+    #[must_use]
+    pub fn of_tls(address: SocketAddr, socket: Option<&Path>) -> Self {
+        Self {
+            url: format!("https://{}", reached_by(address)),
+            socket: socket.map(Path::to_owned),
+            ..Self::of(address)
         }
     }
 
@@ -72,13 +86,13 @@ impl Drop for PublishedFile {
 }
 
 /// The address by which this machine reaches a server that listens on `address`.
-fn base_url(address: SocketAddr) -> String {
+fn reached_by(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
         ip => ip,
     };
-    format!("http://{}", SocketAddr::new(ip, address.port()))
+    SocketAddr::new(ip, address.port())
 }
 
 #[cfg(test)]
@@ -99,7 +113,8 @@ mod tests {
 
     #[test]
     fn addresses_become_urls() {
-        assert_eq!(base_url("[::]:1".parse().unwrap()), "http://[::1]:1");
-        assert_eq!(base_url("10.0.0.1:2".parse().unwrap()), "http://10.0.0.1:2");
+        let url = |address: &str| DiscoveryFile::of(address.parse().unwrap()).url;
+        assert_eq!(url("[::]:1"), "http://[::1]:1");
+        assert_eq!(url("10.0.0.1:2"), "http://10.0.0.1:2");
     }
 }

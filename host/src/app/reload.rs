@@ -11,10 +11,12 @@ use crate::auth::KeyError;
 use crate::config::{Change, ConfigError, Reread, Resolved, Settings};
 use crate::http::HttpState;
 use crate::telemetry;
+use crate::tls::{Tls, TlsError};
 
 /// The parts of a running server that can take other settings.
 pub struct Reloader {
     pub(super) state: HttpState,
+    pub(super) tls: Option<Tls>,
     /// The settings that hold.
     pub(super) resolved: Resolved,
 }
@@ -28,6 +30,12 @@ pub enum ReloadError {
     /// The keys of the configuration could not be replaced.
     #[error(transparent)]
     Keys(#[from] KeyError),
+    /// The certificates cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// Whether connections are encrypted cannot change under them.
+    #[error("`tls.cert`: TLS is turned on and off by a start, not by a reload")]
+    TlsSwitch,
 }
 
 impl Reloader {
@@ -44,7 +52,12 @@ impl Reloader {
             waiting,
         } = self.resolved.take_up(read)?;
         let settings = &resolved.settings;
-        // First, because nothing else can fail.
+        // First, because nothing else can fail. Files may have changed where no setting has.
+        match &self.tls {
+            Some(tls) if settings.tls.is_on() => tls.reload(&settings.tls)?,
+            None if !settings.tls.is_on() => {}
+            _ => return Err(ReloadError::TlsSwitch),
+        }
         if settings.auth.keys != self.resolved.settings.auth.keys {
             let keys = self.state.keys();
             keys.set_configured(&settings.auth.keys).await?;

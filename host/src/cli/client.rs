@@ -66,18 +66,22 @@ impl Client {
             (Some(_), Some(_)) => None,
             _ => Some(args.place.data_dir()?),
         };
-        let base = match (&args.server, &data_dir) {
-            (Some(url), _) => url.clone(),
+        let (base, socket) = match (&args.server, &data_dir) {
+            (Some(url), _) => (url.clone(), None),
             (None, Some(dir)) => {
-                DiscoveryFile::read(dir)
-                    .with_context(|| {
-                        format!(
-                            "no server runs on {}: start one with `belljar serve`, or name one \
-                             with --server",
-                            dir.display()
-                        )
-                    })?
-                    .url
+                let file = DiscoveryFile::read(dir).with_context(|| {
+                    format!(
+                        "no server runs on {}: start one with `belljar serve`, or name one with \
+                         --server",
+                        dir.display()
+                    )
+                })?;
+                // What a socket of this machine carries needs no encryption.
+                let url = match &file.socket {
+                    Some(_) => file.url.replacen("https:", "http:", 1),
+                    None => file.url,
+                };
+                (url, file.socket)
             }
             (None, None) => return Err(anyhow!("no server is named: use --server").into()),
         };
@@ -104,9 +108,12 @@ impl Client {
             // A redirect could carry the key to somebody else.
             .redirect(reqwest::redirect::Policy::none())
             // What a proxy sees, it sees with the key.
-            .no_proxy()
-            .build()
-            .context("the HTTP client cannot be set up")?;
+            .no_proxy();
+        let http = match socket {
+            Some(socket) => http.unix_socket(socket),
+            None => http,
+        };
+        let http = http.build().context("the HTTP client cannot be set up")?;
         Ok(Self { http, base, key })
     }
 

@@ -3,16 +3,18 @@
 mod banner;
 
 use std::io::{self, IsTerminal as _};
+use std::path::Path;
 use std::time::Instant;
 
 use belljar_bundle::DurationText;
 use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::net::UnixListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use super::{Failure, SettingArgs, output};
-use crate::app::{self, App, DiscoveryFile, Reloader};
+use crate::app::{self, App, DiscoveryFile, LocalSocket, Reloader};
 use crate::config::{Resolved, SystemEnvironment, resolve};
 use crate::models::Registry;
 use crate::telemetry;
@@ -22,6 +24,12 @@ pub(super) struct ServeArgs {
     /// Where to listen (default: 127.0.0.1:8000)
     #[arg(long, value_name = "ADDR:PORT")]
     pub(super) listen: Option<String>,
+    /// Speak TLS with the certificate in this file (PEM); several with commas
+    #[arg(long, value_name = "FILE")]
+    tls_cert: Option<String>,
+    /// Its private key (default: in the certificate's file)
+    #[arg(long, value_name = "FILE")]
+    tls_key: Option<String>,
     /// Require a key for every request: true, false or auto
     #[arg(
         long,
@@ -48,6 +56,8 @@ impl ServeArgs {
         let mut overrides = self.settings.overrides()?;
         let given = [
             ("--listen", "listen", &self.listen),
+            ("--tls-cert", "tls.cert", &self.tls_cert),
+            ("--tls-key", "tls.key", &self.tls_key),
             (
                 "--require-api-key",
                 "require_api_key",
@@ -113,14 +123,27 @@ async fn serve_until_signal(
     let signals = Signals::listen()?;
     let hang_up = signal(SignalKind::hangup())?;
     let settings = resolved.settings.clone();
-    let listeners = app::bind(&settings).await?;
+    let mut listeners = app::bind(&settings).await?;
     let address = listeners.main.local_addr()?;
     let metrics_address = listeners
         .metrics
         .as_ref()
         .and_then(|listener| listener.local_addr().ok());
     let app = app::build(resolved, std::env::current_exe()?).await?;
-    let published = DiscoveryFile::of(address).publish(&settings.data_dir)?;
+    let local = settings
+        .tls
+        .is_on()
+        .then(|| local_socket(&settings.data_dir));
+    let (socket, file) = match local.flatten() {
+        Some((listener, socket)) => {
+            listeners.local = Some(listener);
+            let file = DiscoveryFile::of_tls(address, Some(socket.path()));
+            (Some(socket), file)
+        }
+        None if settings.tls.is_on() => (None, DiscoveryFile::of_tls(address, None)),
+        None => (None, DiscoveryFile::of(address)),
+    };
+    let published = file.publish(&settings.data_dir)?;
 
     let slot_reset = app.slot_reset();
     tracing::info!(
@@ -133,12 +156,24 @@ async fn serve_until_signal(
     );
     tokio::spawn(tell_readiness(app.registry().clone(), started));
     tokio::spawn(reload_on_hang_up(hang_up, args.clone(), app.reloader()));
-    output::line(banner::of(&app, &settings, address, metrics_address))?;
+    output::line(banner::of(&app, &settings, address, &file, metrics_address))?;
 
     let outcome = serve_and_stop(app, listeners, signals).await;
-    drop(published);
+    drop((published, socket));
     tracing::info!("stopped");
     outcome
+}
+
+/// The socket for commands of this machine. A server without one serves all the same.
+fn local_socket(data_dir: &Path) -> Option<(UnixListener, LocalSocket)> {
+    let listening = LocalSocket::listen(data_dir);
+    let told = |error| {
+        tracing::warn!(
+            "commands on this machine find this server only with --server: its socket in the data \
+             directory cannot be made: {error}"
+        );
+    };
+    listening.map_err(told).ok()
 }
 
 /// Says once whether every active model runs.

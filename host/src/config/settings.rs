@@ -10,7 +10,7 @@ use crate::audit::{AuditConfig, OnFailure, SyslogTarget};
 use crate::guard::{AbuseConfig, InjectionConfig};
 use crate::http::{AllowedOrigin, PARSER_DEPTH_MAX, ProxyProtocol};
 use crate::net::{ForwardedHeader, NetworkAcl};
-use crate::{auth, http, limits, models, stored, telemetry};
+use crate::{auth, http, limits, models, stored, telemetry, tls};
 
 /// The values that a server is built from. Each module's part is that module's own type.
 #[derive(Clone, Debug)]
@@ -29,6 +29,8 @@ pub struct Settings {
     pub limit_rates: Option<bool>,
     /// The address on which the metrics are served apart from everything else, if they are.
     pub metrics_listen: Option<SocketAddr>,
+    /// Certificates, and how TLS is spoken with them.
+    pub tls: tls::Config,
     /// The settings of HTTP.
     pub http: http::Config,
     /// Callers.
@@ -79,6 +81,7 @@ impl Default for Settings {
             require_api_key: None,
             limit_rates: None,
             metrics_listen: None,
+            tls: tls::Config::default(),
             http: http::Config::default(),
             auth: auth::Config::default(),
             abuse: AbuseConfig::default(),
@@ -196,6 +199,7 @@ impl Settings {
             ));
         }
         self.contradictions_of_conduct(&mut found);
+        self.contradictions_of_tls(&mut found);
         if !(Duration::from_millis(1)..=Duration::from_millis(100))
             .contains(&self.sandbox.epoch_tick)
         {
@@ -207,6 +211,52 @@ impl Settings {
             ));
         }
         found
+    }
+
+    fn contradictions_of_tls(&self, found: &mut Vec<(&'static str, String)>) {
+        let mut refuse = |when: bool, key, why: &str| {
+            if when {
+                found.push((key, why.to_owned()));
+            }
+        };
+        let tls = &self.tls;
+        let (certificates, keys) = (tls.certificates.len(), tls.keys.len());
+        refuse(
+            keys > 0 && keys != certificates,
+            "tls.key",
+            "each certificate of `tls.cert` has one key, in the same order; without any, keys are \
+             looked for in the certificates' files",
+        );
+        let alone = |is_set: bool| is_set && !tls.is_on();
+        refuse(
+            alone(!tls.hsts.is_zero()),
+            "tls.hsts",
+            "browsers would be told to use HTTPS and there is none: set `tls.cert`",
+        );
+        refuse(
+            alone(tls.redirect_listen.is_some()),
+            "tls.redirect_listen",
+            "requests would be sent to HTTPS and there is none: set `tls.cert`",
+        );
+        refuse(
+            tls.redirect_port.is_some() && tls.redirect_listen.is_none(),
+            "tls.redirect_port",
+            "nothing sends anybody there: set `tls.redirect_listen`",
+        );
+        refuse(
+            tls.redirect_port
+                .is_some_and(|port| port > u32::from(u16::MAX)),
+            "tls.redirect_port",
+            "a port is at most 65535",
+        );
+        refuse(
+            tls.redirect_listen.is_some_and(|address| {
+                address.port() != 0
+                    && (address == self.listen || Some(address) == self.metrics_listen)
+            }),
+            "tls.redirect_listen",
+            "something else listens there: choose another port",
+        );
     }
 
     fn contradictions_of_conduct(&self, found: &mut Vec<(&'static str, String)>) {

@@ -3,7 +3,7 @@
 
 use super::setting::{Setting, setting};
 use super::values::{
-    Address, AutoBytes, BanTimes, Bytes, BytesOrNone, Count, FilePath, FromText, FuelOrNone,
+    Address, AutoBytes, BanTimes, Bytes, BytesOrNone, Count, FilePath, Files, FromText, FuelOrNone,
     FuelUnits, Keys, ListOf, Networks, Positive, PositiveOrNone, PositiveTime, PrefixBits, Seconds,
     SinkList, Switch, Time, TrustedKeys, ValueParser,
 };
@@ -24,6 +24,7 @@ use crate::limits::{ResetFormat, RouteRate};
 use crate::models::ModelAlias;
 use crate::net::{ForwardedHeader, NetworkList};
 use crate::telemetry::{LogFilter, LogFormat};
+use crate::tls::TlsVersion;
 
 /// All settings, in the order of the reference page.
 pub static SETTINGS: &[Setting] = &[
@@ -36,6 +37,29 @@ pub static SETTINGS: &[Setting] = &[
     setting!("insecure", insecure: Switch<bool>, "app",
         "Allows an address that other machines reach to be served without keys, which `require_api_key = false` asks for.")
     .flag("--insecure"),
+    setting!("tls.cert", tls.certificates: Files<Vec<PathBuf>>, "tls",
+        "Files in PEM, each with a certificate and those that vouch for it; with one the server speaks TLS. Clients are shown the one for the name they ask for, else the first.")
+    .flag("--tls-cert")
+    .reloads(),
+    setting!("tls.key", tls.keys: Files<Vec<PathBuf>>, "tls",
+        "Files in PEM with the private keys, in the order of `tls.cert`. `none`: each key is in its certificate's file.")
+    .flag("--tls-key")
+    .reloads(),
+    setting!("tls.min_version", tls.min_version: FromText<TlsVersion>, "tls",
+        "The oldest version of TLS that is spoken.")
+    .reloads(),
+    setting!("tls.handshake_timeout", tls.handshake_timeout: PositiveTime<Duration>, "tls",
+        "How long a connection may take to agree on TLS, the wait for its turn included."),
+    setting!("tls.handshakes_max", tls.handshakes_max: Positive<usize>, "tls",
+        "Handshakes at once; more wait for their turn."),
+    setting!("tls.watch_period", tls.watch_period: Time<Duration>, "tls",
+        "How often the files of TLS are looked at for changes, which are taken up at the second look; 0: only SIGHUP has them read."),
+    setting!("tls.hsts", tls.hsts: Time<Duration>, "tls",
+        "How long browsers are told to use HTTPS alone (`Strict-Transport-Security`); 0 tells them nothing."),
+    setting!("tls.redirect_listen", tls.redirect_listen: Address<Option<SocketAddr>>, "tls",
+        "An address on which plain requests are answered with 308 to HTTPS, and nothing else."),
+    setting!("tls.redirect_port", tls.redirect_port: PositiveOrNone<Option<u32>>, "tls",
+        "The port that they are sent to, where clients reach another than `listen` has."),
     setting!("require_api_key", require_api_key: Switch<Option<bool>>, "auth",
         "Whether every request needs a key. `auto`: not on a loopback address, else yes.")
     .flag("--require-api-key")

@@ -1,6 +1,7 @@
 //! How the text of a setting becomes a value, and the value text again.
 
 mod conduct;
+mod files;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -19,7 +20,9 @@ use crate::http::{AllowedHost, AllowedOrigin, UnknownMembers};
 use crate::limits::{ResetFormat, RouteRate};
 use crate::models::ModelAlias;
 use crate::telemetry::{LogFilter, LogFormat};
+use crate::tls::TlsVersion;
 pub(super) use conduct::{BanTimes, Networks, PrefixBits, Seconds, SinkList};
+pub(super) use files::Files;
 
 /// A value as it was written, before anybody has understood it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -392,6 +395,7 @@ plain!(
     SyslogTarget: "a socket such as `/dev/log`, or `udp:ADDRESS:PORT`",
     Threshold: "a likelihood above 0 and below 1",
     UnknownMembers: "refuse or ignore",
+    TlsVersion: "1.2 or 1.3",
     Tier: "free, tier-1, tier-2, tier-3, tier-4 or tier-5",
 );
 

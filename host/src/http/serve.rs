@@ -7,6 +7,8 @@
 mod connection_limit;
 mod date;
 mod early_error;
+mod listener;
+mod opening;
 mod presence;
 mod socket;
 mod tracked;
@@ -15,18 +17,21 @@ mod watchdog;
 mod wire;
 
 use super::layers::Peer;
-use super::proxy_protocol::{self, ProxyProtocol};
 use super::state::Config;
 use super::surface::{self, Surface};
 use crate::telemetry::metrics;
+use crate::tls::Tls;
 use axum::Router;
 use connection_limit::{ConnectionLimiter, ConnectionPermit, ConnectionRefused};
-use http::{Request, Version};
+use http::{HeaderValue, Request, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use socket::LentSocket;
+use listener::Accepted;
+pub use listener::Listener;
+use opening::{Opened, Protocol};
+use socket::{Carrier, LentSocket, Socket};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::IpAddr;
@@ -35,7 +40,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep};
@@ -44,9 +48,6 @@ use tower::Service as _;
 use tracked::{OpenRequest, TrackedAnswer};
 use watchdog::{ConnectionWatchdog, TimeoutKind};
 use wire::{HEAD_BYTES_KEPT, Wire};
-
-/// What a client of HTTP/2 begins with.
-const HTTP2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// How long to wait before the next connection when the system has none to give, as when it is
 /// out of file descriptors.
@@ -74,20 +75,39 @@ const BUFFER_BYTES: usize = 64 << 10;
 /// allocation for each request.
 const HEADERS_ON_STACK: usize = 100;
 
-/// Serves `router` on `listener` until `shutdown` is done. Then takes no more connections, lets
+/// What is spoken on a listener, and how.
+struct Endpoint {
+    router: Router,
+    config: Config,
+    tls: Option<Tls>,
+    /// What browsers are told of HTTPS on each answer.
+    hsts: Option<HeaderValue>,
+    stopping: CancellationToken,
+}
+
+/// Serves `router` on `listener`, over TLS where there is one, until `shutdown` is done. Then takes no more connections, lets
 /// open requests and streams finish within the grace period, and ends the rest.
 ///
 /// A caller that goes away takes its handler with it: the future is dropped, and with it the run.
 /// Over HTTP/1 a caller that has gone is told from one that has only ended its sending side, and
 /// waits for its answer, by what becomes of a few bytes that are sent to it.
 pub async fn serve(
-    listener: TcpListener,
+    listener: impl Into<Listener>,
+    tls: Option<Tls>,
     router: Router,
     config: Config,
     shutdown: impl Future<Output = ()>,
 ) {
+    let listener = listener.into();
     let mut connections = JoinSet::new();
     let stopping = CancellationToken::new();
+    let endpoint = Arc::new(Endpoint {
+        router,
+        config: config.clone(),
+        hsts: tls.as_ref().and_then(|tls| hsts(tls.config().hsts)),
+        tls,
+        stopping: stopping.clone(),
+    });
     let limiter =
         ConnectionLimiter::new(config.connections_max, config.connections_per_address_max);
     let early_errors = Arc::new(Semaphore::new(EARLY_ERRORS_MAX));
@@ -102,25 +122,25 @@ pub async fn serve(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => {
-                let peer = peer.ip().to_canonical();
+            Ok(Accepted { socket, peer }) => {
                 let address = config.origin.peer(peer).network();
                 // A proxy has the connections of all whom it speaks for.
                 let is_proxy = config.origin.trusts(peer);
                 match limiter.enter(address, is_proxy) {
                     Ok(permit) => {
-                        let (router, config) = (router.clone(), config.clone());
-                        let connection =
-                            serve_connection(stream, peer, router, config, stopping.clone());
+                        let connection = serve_connection(socket, peer, Arc::clone(&endpoint));
                         connections.spawn(holding(permit, connection));
                     }
                     Err(why) => {
                         metrics::CONNECTIONS_REFUSED
                             .with([("reason", why.name().into())])
                             .increment(1);
-                        if let Ok(permit) = Arc::clone(&early_errors).try_acquire_owned() {
+                        // What could be said to a peer that speaks TLS would cost a handshake.
+                        if endpoint.tls.is_none()
+                            && let Ok(permit) = Arc::clone(&early_errors).try_acquire_owned()
+                        {
                             connections.spawn(async move {
-                                turn_away(stream, why).await;
+                                turn_away(socket, why).await;
                                 drop(permit);
                             });
                         }
@@ -151,6 +171,13 @@ pub async fn serve(
     connections.shutdown().await;
 }
 
+/// What browsers are told of HTTPS, unless that is nothing.
+fn hsts(time: Duration) -> Option<HeaderValue> {
+    let text = format!("max-age={}", time.as_secs());
+    let value = HeaderValue::from_str(&text).ok();
+    value.filter(|_| time >= Duration::from_secs(1))
+}
+
 /// Drives a connection, whose permit is given back when it has ended.
 async fn holding(permit: ConnectionPermit, connection: impl Future<Output = ()>) {
     connection.await;
@@ -159,15 +186,18 @@ async fn holding(permit: ConnectionPermit, connection: impl Future<Output = ()>)
 
 /// Tells a peer that its connection is refused, in the form of what it asks for, if it has said
 /// that in a moment.
-async fn turn_away(mut stream: TcpStream, why: ConnectionRefused) {
+async fn turn_away(socket: Socket, why: ConnectionRefused) {
     let mut head = [0; HEAD_BYTES_KEPT];
-    let seen = tokio::time::timeout(FIRST_WORDS, stream.peek(&mut head)).await;
+    let seen = match &socket {
+        Socket::Tcp(stream) => tokio::time::timeout(FIRST_WORDS, stream.peek(&mut head)).await,
+        Socket::Unix(_) => Ok(Ok(0)),
+    };
     let seen = seen.map_or(0, Result::unwrap_or_default);
     let surface = Surface::of_head(head.get(..seen).unwrap_or_default());
     let early_error = early_error::bytes(early_error::refused_connection(why), surface);
     // Fits into the buffer of a fresh socket, so a peer that does not read holds up nothing.
-    if stream.write_all(&early_error).await.is_ok() {
-        linger(stream).await;
+    if LentSocket(&socket).write_all(&early_error).await.is_ok() {
+        linger(socket).await;
     }
 }
 
@@ -180,38 +210,39 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-async fn serve_connection(
-    mut stream: TcpStream,
-    peer: IpAddr,
-    router: Router,
-    config: Config,
-    stopping: CancellationToken,
-) {
-    // Tokens are small, and none should wait for the next.
-    let _ = stream.set_nodelay(true);
-    // A peer that has said nothing yet is not waited for when the server stops.
+async fn serve_connection(socket: Socket, peer: IpAddr, endpoint: Arc<Endpoint>) {
+    let Endpoint { tls, config, .. } = &*endpoint;
     let begin = async {
-        let peer = speaks_for(&mut stream, peer, &config).await?;
-        let protocol = protocol(&stream, config.header_read_timeout).await?;
-        Some((peer, protocol))
+        let peer = opening::peer(&socket, peer, config).await?;
+        opening::open(&socket, peer, tls.as_ref(), config).await
     };
-    let Some(Some((peer, protocol))) = stopping.run_until_cancelled(begin).await else {
+    // A peer that has said nothing yet is not waited for when the server stops.
+    let Some(Some(opened)) = endpoint.stopping.run_until_cancelled(begin).await else {
         return;
     };
-    match protocol {
-        Protocol::Http1 => serve_http1(stream, peer, router, &config, stopping).await,
-        Protocol::Http2 => serve_http2(stream, peer, router, &config, stopping).await,
+    let lingers = match opened {
+        Opened::Http(Protocol::Http1, peer, carrier) => {
+            serve_http1(&socket, carrier, peer, &endpoint).await
+        }
+        Opened::Http(Protocol::Http2, peer, carrier) => {
+            serve_http2(carrier, peer, &endpoint).await;
+            false
+        }
+        Opened::Refused => true,
+    };
+    if lingers {
+        linger(socket).await;
     }
 }
 
+/// Says whether what the peer is still sending is to be thrown away for a moment.
 async fn serve_http1(
-    mut stream: TcpStream,
+    socket: &Socket,
+    carrier: Carrier<'_>,
     peer: Peer,
-    router: Router,
-    config: &Config,
-    stopping: CancellationToken,
-) {
-    let (ended, wire) = drive_http1(&stream, peer, router, config, stopping).await;
+    endpoint: &Endpoint,
+) -> bool {
+    let (ended, wire) = drive_http1(socket, carrier, peer, endpoint).await;
     // How a connection ends is the peer's doing; there is no line in the log for it.
     let (refused, surface) = (wire.refused(), wire.surface());
     let early_error = match (&ended, refused) {
@@ -219,45 +250,50 @@ async fn serve_http1(
         (Ended::ByItself(Err(error)), Some(status)) => {
             Some(early_error::malformed(status, &error.to_string()))
         }
-        (Ended::ByItself(Err(_)), None) | (Ended::Lost, _) => return,
+        (Ended::ByItself(Err(_)), None) | (Ended::Lost, _) => return false,
         (Ended::TimedOut(kind), _) => {
             metrics::CONNECTIONS_CUT
                 .with([("reason", kind.name().into())])
                 .increment(1);
             match kind {
-                TimeoutKind::Idle => return,
+                TimeoutKind::Idle => return false,
                 TimeoutKind::Head => Some(early_error::slow_head()),
-                TimeoutKind::Stalled => return reset(&stream),
+                TimeoutKind::Stalled => {
+                    socket.reset();
+                    return false;
+                }
             }
         }
     };
+    let mut carrier = wire.into_carrier();
     if let Some(early_error) = early_error {
         metrics::MALFORMED_REQUESTS
             .with([("reason", early_error.code().into())])
             .increment(1);
         // A full socket takes none of it, and is not waited for.
         let bytes = early_error::bytes(early_error, surface);
-        let written = tokio::time::timeout(LINGER, stream.write_all(&bytes)).await;
+        let written = tokio::time::timeout(LINGER, carrier.write_all(&bytes)).await;
         if !matches!(written, Ok(Ok(()))) {
-            return;
+            return false;
         }
     }
-    linger(stream).await;
+    // Of TLS its own end; that of the socket is for whoever lingers.
+    let closed = tokio::time::timeout(LINGER, carrier.shutdown()).await;
+    matches!(closed, Ok(Ok(())))
 }
 
 /// Serves the requests of a connection of HTTP/1 until it ends.
 async fn drive_http1<'a>(
-    stream: &'a TcpStream,
+    socket: &Socket,
+    carrier: Carrier<'a>,
     peer: Peer,
-    router: Router,
-    config: &Config,
-    stopping: CancellationToken,
-) -> (Ended, Wire<LentSocket<'a>>) {
+    endpoint: &Endpoint,
+) -> (Ended, Wire<Carrier<'a>>) {
+    let Endpoint {
+        config, stopping, ..
+    } = endpoint;
     let watchdog = Arc::new(ConnectionWatchdog::new(config, false));
-    let service = {
-        let watchdog = Arc::clone(&watchdog);
-        service_fn(move |request| answer(router.clone(), request, peer, &watchdog))
-    };
+    let service = service_fn(|request| answer(endpoint, request, peer, &watchdog));
     let mut builder = http1::Builder::new();
     builder
         // The watchdog keeps the time of heads, which it can tell from the time without any.
@@ -270,15 +306,13 @@ async fn drive_http1<'a>(
     if config.headers_max != HEADERS_ON_STACK {
         builder.max_headers(config.headers_max);
     }
-    let wire = Wire::new(LentSocket(stream), Arc::clone(&watchdog));
-    let wire = TokioIo::new(wire);
+    // What a peer of TLS gets ahead cannot be plain, and it sends nothing after its last word
+    // but the end of the connection: it is not waited for.
+    let half_close = config.half_close && matches!(carrier, Carrier::Plain(_));
+    let wire = TokioIo::new(Wire::new(carrier, Arc::clone(&watchdog)));
     let mut connection = builder.serve_connection(wire, service);
     let mut timer = WatchdogTimer::new(config);
-    let mut lost = pin!(presence::lost(
-        stream,
-        &watchdog.presence,
-        config.half_close
-    ));
+    let mut lost = pin!(presence::lost(socket, &watchdog.presence, half_close));
     let mut stopped = pin!(stopping.cancelled());
     let mut is_stopping = false;
     let ended = poll_fn(|context| {
@@ -298,20 +332,14 @@ async fn drive_http1<'a>(
     (ended, connection.into_parts().io.into_inner())
 }
 
-async fn serve_http2(
-    stream: TcpStream,
-    peer: Peer,
-    router: Router,
-    config: &Config,
-    stopping: CancellationToken,
-) {
+async fn serve_http2(carrier: Carrier<'_>, peer: Peer, endpoint: &Endpoint) {
+    let Endpoint {
+        config, stopping, ..
+    } = endpoint;
     let watchdog = Arc::new(ConnectionWatchdog::new(config, true));
-    let service = {
-        let watchdog = Arc::clone(&watchdog);
-        service_fn(move |request| answer(router.clone(), request, peer, &watchdog))
-    };
+    let service = service_fn(|request| answer(endpoint, request, peer, &watchdog));
     let header_bytes_max = u32::try_from(config.header_bytes_max).unwrap_or(u32::MAX);
-    let wire = TokioIo::new(Wire::new(stream, Arc::clone(&watchdog)));
+    let wire = TokioIo::new(Wire::new(carrier, Arc::clone(&watchdog)));
     let connection = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .auto_date_header(false)
@@ -347,11 +375,12 @@ async fn serve_http2(
 
 /// Has a request answered, and keeps it counted as open until its answer has ended.
 fn answer(
-    mut router: Router,
+    endpoint: &Endpoint,
     mut request: Request<Incoming>,
     peer: Peer,
     watchdog: &Arc<ConnectionWatchdog>,
 ) -> TrackedAnswer {
+    let (mut router, hsts) = (endpoint.router.clone(), endpoint.hsts.clone());
     request.extensions_mut().insert(peer);
     if let Some(uri) = surface::respelled(request.uri()) {
         *request.uri_mut() = uri;
@@ -359,12 +388,12 @@ fn answer(
     let open = OpenRequest::begin(watchdog);
     // A connection of HTTP/2 goes on whatever becomes of one request's body.
     if request.version() == Version::HTTP_2 {
-        return TrackedAnswer::new(router.call(request), open, None);
+        return TrackedAnswer::new(router.call(request), open, None, hsts);
     }
     let (head, body) = request.into_parts();
     let (body, unread) = unread::returned(&head.headers, body);
     let request = Request::from_parts(head, body);
-    TrackedAnswer::new(router.call(request), open, unread)
+    TrackedAnswer::new(router.call(request), open, unread, hsts)
 }
 
 /// The one timer of a connection.
@@ -410,43 +439,15 @@ impl WatchdogTimer {
     }
 }
 
-/// Closes a connection whose peer reads nothing: what the system still holds for it goes, too.
-fn reset(stream: &TcpStream) {
-    let _ = stream.set_zero_linger();
-}
-
-/// The peer of a connection: its other end, or the one that this end speaks for. None where the
-/// connection is to be closed, because it does not begin as it must.
-async fn speaks_for(stream: &mut TcpStream, peer: IpAddr, config: &Config) -> Option<Peer> {
-    match config.proxy_protocol {
-        ProxyProtocol::Off => return Some(Peer(peer)),
-        ProxyProtocol::Required => {}
-    }
-    let refused = |reason: &'static str| {
-        metrics::CONNECTIONS_REFUSED
-            .with([("reason", reason.into())])
-            .increment(1);
-        None
-    };
-    if !config.origin.trusts(peer) {
-        // Whoever reaches the port past the balancer could claim to be anybody.
-        return refused("proxy_untrusted");
-    }
-    match proxy_protocol::read(stream, config.header_read_timeout).await {
-        Ok(source) => Some(Peer(source.unwrap_or(peer))),
-        Err(error) => refused(error.name()),
-    }
-}
-
 /// Closes a connection so that its last answer arrives.
 ///
 /// A caller whose body was refused is often still sending it. Closing with unread bytes makes
 /// the system reset the connection, which can take back the 413 that the caller has not read
 /// yet; so what still comes is thrown away for a moment.
-async fn linger(mut stream: TcpStream) {
+async fn linger(mut socket: Socket) {
     let drain = async {
-        stream.shutdown().await?;
-        let mut rest = stream.take(LINGER_BYTES_MAX);
+        socket.finish().await?;
+        let mut rest = LentSocket(&socket).take(LINGER_BYTES_MAX);
         tokio::io::copy(&mut rest, &mut tokio::io::sink()).await
     };
     let _ = tokio::time::timeout(LINGER, drain).await;
@@ -458,34 +459,4 @@ enum Ended {
     /// Its peer has gone in the middle of an answer.
     Lost,
     TimedOut(TimeoutKind),
-}
-
-enum Protocol {
-    Http1,
-    Http2,
-}
-
-/// Looks at the first bytes without taking them. None where the peer sends too few in time:
-/// a connection that says nothing is not kept.
-async fn protocol(stream: &TcpStream, limit: Duration) -> Option<Protocol> {
-    let look = async {
-        let mut first = [0_u8; HTTP2_PREFACE.len()];
-        loop {
-            let seen = stream
-                .peek(&mut first)
-                .await
-                .ok()
-                .filter(|seen| *seen > 0)?;
-            let seen = first.get(..seen)?;
-            if seen == HTTP2_PREFACE {
-                return Some(Protocol::Http2);
-            }
-            if !HTTP2_PREFACE.starts_with(seen) {
-                return Some(Protocol::Http1);
-            }
-            // The first letters of both: rare enough to look again a little later.
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
-    tokio::time::timeout(limit, look).await.ok().flatten()
 }

@@ -12,7 +12,6 @@ use crate::auth::AdminKey;
 use crate::config::Settings;
 use crate::guard::Violation;
 use crate::http::ProxyProtocol;
-use crate::models;
 use crate::net::NetworkAcl;
 
 /// The columns that a line may have, where its words let it.
@@ -25,13 +24,22 @@ pub(super) fn of(
     app: &App,
     settings: &Settings,
     address: SocketAddr,
+    file: &DiscoveryFile,
     metrics: Option<SocketAddr>,
 ) -> String {
-    let url = DiscoveryFile::of(address).url;
+    let url = &file.url;
     let admin_key = settings.data_dir.join(ADMIN_KEY_FILE);
     let key_required = app.keys().key_required();
     let mut banner = Banner(format!("belljar {}", env!("CARGO_PKG_VERSION")));
-    banner.row("listening", &format!("http://{address}{}", reach(address)));
+    let scheme = if settings.tls.is_on() {
+        "https"
+    } else {
+        "http"
+    };
+    banner.row(
+        "listening",
+        &format!("{scheme}://{address}{}", reach(address)),
+    );
     banner.row("data", &settings.data_dir.display().to_string());
     let state = match app.admin_key() {
         AdminKey::Kept => "",
@@ -53,16 +61,21 @@ pub(super) fn of(
     };
     banner.row("keys", keys);
     banner.row("slots", &format!("cleaned by {}", app.slot_reset()));
+    if settings.tls.is_on() {
+        let files = settings.tls.certificates.iter();
+        let files: Vec<_> = files.map(|file| file.display().to_string()).collect();
+        let version = settings.tls.min_version;
+        banner.row(
+            "tls",
+            &format!("{version} and newer, with {}", files.join(", ")),
+        );
+    }
     if let Some(address) = metrics {
         banner.row("metrics", &format!("http://{address}/metrics"));
     }
     guards(app, &mut banner);
     let key = key_required.then_some(admin_key.as_path());
-    format!(
-        "{}\n\n{}\n",
-        banner.0,
-        first_request(&url, key, &settings.models)
-    )
+    format!("{}\n\n{}\n", banner.0, first_request(url, key, settings))
 }
 
 /// Who can reach an address that stands for many.
@@ -171,11 +184,15 @@ fn guards(app: &App, banner: &mut Banner) {
 }
 
 /// One command line that works at once.
-fn first_request(url: &str, key: Option<&Path>, models: &models::Config) -> String {
-    let key = key.map_or_else(String::new, |path| {
+fn first_request(url: &str, key: Option<&Path>, settings: &Settings) -> String {
+    let mut key = key.map_or_else(String::new, |path| {
         format!(" \\\n -H \"x-api-key: $(cat {})\"", shell_word(path))
     });
-    if models.fake {
+    // Good for certificates that this machine does not know otherwise, and harmless for others.
+    if let Some(certificate) = settings.tls.certificates.first() {
+        key.push_str(&format!(" \\\n --cacert {}", shell_word(certificate)));
+    }
+    if settings.models.fake {
         format!(
             "curl -N {url}/v1/chat/completions{key} \\\n -H 'content-type: application/json' \\\n -d \
              '{{\"model\":\"fake\",\"stream\":true,\"messages\":[{{\"role\":\"user\",\"content\":\"hi\"}}]}}'"
@@ -218,8 +235,8 @@ mod tests {
 
     #[test]
     fn the_first_request_fits_a_terminal() {
-        let models = models::Config::default();
-        let text = first_request("http://127.0.0.1:65535", None, &models);
+        let settings = Settings::default();
+        let text = first_request("http://127.0.0.1:65535", None, &settings);
         for line in text.lines() {
             assert!(line.len() <= COLUMNS, "{line}");
         }

@@ -6,6 +6,8 @@ use super::*;
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
+/// The bans of somebody who earns none.
+const NONE: [Duration; 0] = [];
 
 fn ip(number: u32) -> IpAddr {
     IpAddr::V4(number.into())
@@ -28,7 +30,7 @@ fn each_kind_has_its_own_threshold() {
         (Violation::RateLimit, 20),
     ] {
         let mut abuse = Abuse::new(AbuseConfig::default());
-        assert_eq!(bans(&mut abuse, kind, threshold - 1, MINUTE), []);
+        assert_eq!(bans(&mut abuse, kind, threshold - 1, MINUTE), NONE);
         let verdict = abuse.note(ip(7), kind, MINUTE).unwrap();
         assert_eq!(verdict.reason, kind);
         assert_eq!(verdict.duration, 5 * MINUTE);
@@ -40,8 +42,8 @@ fn each_kind_has_its_own_threshold() {
 fn violations_decay() {
     let mut abuse = Abuse::new(AbuseConfig::default());
     let kind = Violation::FailedAuthentication;
-    assert_eq!(bans(&mut abuse, kind, 4, MINUTE), []);
-    assert_eq!(bans(&mut abuse, kind, 4, MINUTE + HOUR), []);
+    assert_eq!(bans(&mut abuse, kind, 4, MINUTE), NONE);
+    assert_eq!(bans(&mut abuse, kind, 4, MINUTE + HOUR), NONE);
     assert_eq!(bans(&mut abuse, kind, 1, HOUR + 2 * MINUTE), [5 * MINUTE]);
 }
 
@@ -51,7 +53,7 @@ fn the_window_slides() {
     let kind = Violation::FailedAuthentication;
     // One every 15 minutes: never five within an hour.
     for quarter in 0..40 {
-        assert_eq!(bans(&mut abuse, kind, 1, 15 * MINUTE * quarter), []);
+        assert_eq!(bans(&mut abuse, kind, 1, 15 * MINUTE * quarter), NONE);
     }
 }
 
@@ -71,7 +73,7 @@ fn after_a_ban_its_kind_counts_from_nothing() {
     let mut abuse = Abuse::new(AbuseConfig::default());
     let kind = Violation::FailedAuthentication;
     assert_eq!(bans(&mut abuse, kind, 5, MINUTE), [5 * MINUTE]);
-    assert_eq!(bans(&mut abuse, kind, 4, 7 * MINUTE), []);
+    assert_eq!(bans(&mut abuse, kind, 4, 7 * MINUTE), NONE);
     assert_eq!(bans(&mut abuse, kind, 1, 7 * MINUTE), [5 * MINUTE]);
 }
 
@@ -90,8 +92,8 @@ fn totals_make_bans_longer() {
 #[test]
 fn totals_ban_also_where_no_kind_does() {
     let mut abuse = Abuse::new(AbuseConfig::default());
-    assert_eq!(bans(&mut abuse, Violation::RateLimit, 19, MINUTE), []);
-    assert_eq!(bans(&mut abuse, Violation::OversizedBody, 9, MINUTE), []);
+    assert_eq!(bans(&mut abuse, Violation::RateLimit, 19, MINUTE), NONE);
+    assert_eq!(bans(&mut abuse, Violation::OversizedBody, 9, MINUTE), NONE);
     let kind = Violation::FailedAuthentication;
     assert_eq!(bans(&mut abuse, kind, 2, MINUTE), [HOUR]);
 }
@@ -100,9 +102,9 @@ fn totals_ban_also_where_no_kind_does() {
 fn forgiven_is_forgotten() {
     let mut abuse = Abuse::new(AbuseConfig::default());
     let kind = Violation::FailedAuthentication;
-    assert_eq!(bans(&mut abuse, kind, 4, MINUTE), []);
+    assert_eq!(bans(&mut abuse, kind, 4, MINUTE), NONE);
     abuse.forgive(&ip(7));
-    assert_eq!(bans(&mut abuse, kind, 4, MINUTE), []);
+    assert_eq!(bans(&mut abuse, kind, 4, MINUTE), NONE);
 }
 
 #[test]
@@ -112,7 +114,7 @@ fn switched_off_it_counts_nothing() {
         ..AbuseConfig::default()
     };
     let mut abuse = Abuse::new(config);
-    assert_eq!(bans(&mut abuse, Violation::Injection, 100, MINUTE), []);
+    assert_eq!(bans(&mut abuse, Violation::Injection, 100, MINUTE), NONE);
     assert!(abuse.is_empty());
 }
 

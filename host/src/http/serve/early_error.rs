@@ -53,6 +53,16 @@ pub(super) fn slow_head() -> ApiError {
     )
 }
 
+/// The answer to a plain request on a port for TLS.
+pub(super) fn plain_to_tls() -> ApiError {
+    ApiError::new(
+        StatusCode::BAD_REQUEST,
+        ErrorType::InvalidRequest,
+        "tls_required",
+        "This port speaks TLS: use `https://` instead of `http://`.",
+    )
+}
+
 /// The answer to a connection that is refused.
 pub(super) fn refused_connection(why: ConnectionRefused) -> ApiError {
     match why {

@@ -7,12 +7,12 @@
 //! comment where events are sent. A peer that has gone resets the connection, and with it the
 //! run ends.
 
+use super::socket::Socket;
 use bytes::Bytes;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 use tokio::io::Interest;
-use tokio::net::TcpStream;
 
 /// What the head of each answer begins with, whatever it answers: so much of it can be sent ahead.
 const HEAD_BEGINS: &[u8] = b"HTTP/1.";
@@ -104,7 +104,7 @@ impl Presence {
 
     /// Sends the peer something, unless something is under way anyway. Says whether the
     /// connection has to be looked at again for that.
-    fn ask(&self, socket: &TcpStream) -> bool {
+    fn ask(&self, socket: &Socket) -> bool {
         let [has_written, is_writing] =
             [&self.has_written, &self.is_writing].map(|flag| flag.load(Ordering::Relaxed));
         if has_written || is_writing {
@@ -127,7 +127,7 @@ impl Presence {
 
 /// Done when the peer of an open answer is known to have gone. One that has only ended its
 /// sending side has gone, too, where it is not to be waited for.
-pub(super) async fn lost(socket: &TcpStream, presence: &Presence, half_close: bool) {
+pub(super) async fn lost(socket: &Socket, presence: &Presence, half_close: bool) {
     // The end of what comes is part of the priority that a socket can be waited for. Of its being
     // readable, too, which a next request in it would be for all the time of the first.
     match socket.ready(Interest::PRIORITY | Interest::ERROR).await {
@@ -154,9 +154,9 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use tokio::io::AsyncReadExt as _;
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
 
-    async fn pair() -> (TcpStream, TcpStream) {
+    async fn pair() -> (TcpStream, Socket) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (peer, accepted) = tokio::join!(
             TcpStream::connect(listener.local_addr().unwrap()),
@@ -164,7 +164,7 @@ mod tests {
         );
         let (socket, _) = accepted.unwrap();
         socket.writable().await.unwrap();
-        (peer.unwrap(), socket)
+        (peer.unwrap(), Socket::Tcp(socket))
     }
 
     #[tokio::test]

@@ -8,7 +8,7 @@ use crate::http::layers::is_of_events;
 use axum::body::Body;
 use axum::routing::future::RouteFuture;
 use bytes::Bytes;
-use http::{Response, header};
+use http::{HeaderValue, Response, header};
 use http_body::{Body as _, Frame, SizeHint};
 use std::convert::Infallible;
 use std::future::Future;
@@ -43,6 +43,7 @@ pub(super) struct TrackedAnswer {
     answer: RouteFuture<Infallible>,
     request: Option<OpenRequest>,
     unread: Option<Unread>,
+    hsts: Option<HeaderValue>,
     draining: Option<Box<Draining<Body>>>,
 }
 
@@ -51,11 +52,13 @@ impl TrackedAnswer {
         answer: RouteFuture<Infallible>,
         request: OpenRequest,
         unread: Option<Unread>,
+        hsts: Option<HeaderValue>,
     ) -> Self {
         Self {
             answer,
             request: Some(request),
             unread,
+            hsts,
             draining: None,
         }
     }
@@ -86,6 +89,10 @@ impl Future for TrackedAnswer {
         let mut response = ready!(self.poll_answer(context));
         if let Some(date) = date::of(time_of_day()) {
             response.headers_mut().insert(header::DATE, date);
+        }
+        if let Some(hsts) = self.hsts.take() {
+            let headers = response.headers_mut();
+            headers.insert(header::STRICT_TRANSPORT_SECURITY, hsts);
         }
         let request = self.request.take();
         if let Some(OpenRequest { watchdog, .. }) = &request {

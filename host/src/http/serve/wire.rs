@@ -49,6 +49,10 @@ impl<S> Wire<S> {
         Surface::of_head(&self.head)
     }
 
+    pub(super) fn into_carrier(self) -> S {
+        self.socket
+    }
+
     /// Keeps what a head begins with.
     fn keep(&mut self, bytes: &[u8], begins: bool) {
         if begins {

@@ -64,6 +64,17 @@ metrics! {
     MALFORMED_REQUESTS: Counter, "belljar_malformed_requests_total", Count,
         "Heads that never became a request.",
         ["reason": "the code of the error"];
+    TLS_HANDSHAKES: Counter, "belljar_tls_handshakes_total", Count,
+        "Connections that were to become encrypted.",
+        ["outcome": "`ok`, `failed`, `late`, or `plain` for a request without TLS"];
+    TLS_HANDSHAKES_OPEN: Gauge, "belljar_tls_handshakes_open", Count,
+        "Handshakes going on now.", [];
+    TLS_RELOADS: Counter, "belljar_tls_reloads_total", Count,
+        "Times that certificates were read again.",
+        ["outcome": "`ok`, or `failed` where the old ones stay"];
+    TLS_CERTIFICATE_EXPIRY: Gauge, "belljar_tls_certificate_expiry_seconds", Seconds,
+        "When a certificate ends, in seconds since 1970.",
+        ["file": "the file that it was read from"];
     RATE_LIMIT_ADDRESSES: Gauge, "belljar_rate_limit_addresses", Count,
         "Addresses whose rate is remembered.", [];
     RATE_LIMIT_KEYS: Gauge, "belljar_rate_limit_keys", Count,

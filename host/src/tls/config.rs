@@ -1,0 +1,106 @@
+//! The settings of TLS.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+/// The settings of TLS. It is on where there is a certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Files with a certificate and those that vouch for it. The first is shown to clients that
+    /// ask for no name, or for one that none has.
+    pub certificates: Vec<PathBuf>,
+    /// Files with the private keys, in the same order. Empty where each certificate's file has
+    /// its key as well.
+    pub keys: Vec<PathBuf>,
+    /// The oldest version that is spoken.
+    pub min_version: TlsVersion,
+    /// From the start of a connection to the end of its handshake.
+    pub handshake_timeout: Duration,
+    /// Handshakes at once; others wait.
+    pub handshakes_max: usize,
+    /// How often the files are looked at; zero for not at all.
+    pub watch_period: Duration,
+    /// How long browsers are told to use nothing but HTTPS; zero tells them nothing.
+    pub hsts: Duration,
+    /// The address on which plain requests are sent to HTTPS, if there is one.
+    pub redirect_listen: Option<SocketAddr>,
+    /// The port to which they are sent; none for the server's own.
+    pub redirect_port: Option<u32>,
+}
+
+/// A version of TLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TlsVersion {
+    /// 1.2, with forward secrecy and authenticated encryption only.
+    #[default]
+    Tls12,
+    /// 1.3.
+    Tls13,
+}
+
+/// The text is no version of TLS that is spoken here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected 1.2 or 1.3; older versions are not safe and not spoken")]
+pub struct InvalidTlsVersion;
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            certificates: Vec::new(),
+            keys: Vec::new(),
+            min_version: TlsVersion::default(),
+            handshake_timeout: Duration::from_secs(10),
+            handshakes_max: 512,
+            watch_period: Duration::from_secs(10),
+            hsts: Duration::ZERO,
+            redirect_listen: None,
+            redirect_port: None,
+        }
+    }
+}
+
+impl Config {
+    /// Whether connections are encrypted.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        !self.certificates.is_empty()
+    }
+
+    /// Each certificate's file with the file of its key.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (&Path, &Path)> {
+        self.certificates.iter().enumerate().map(|(at, file)| {
+            let key = self.keys.get(at).unwrap_or(file);
+            (file.as_path(), key.as_path())
+        })
+    }
+
+    /// All files that are read.
+    pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
+        let files = self.certificates.iter().chain(&self.keys);
+        files.map(PathBuf::as_path)
+    }
+}
+
+impl FromStr for TlsVersion {
+    type Err = InvalidTlsVersion;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTlsVersion> {
+        match text {
+            "1.2" => Ok(Self::Tls12),
+            "1.3" => Ok(Self::Tls13),
+            _ => Err(InvalidTlsVersion),
+        }
+    }
+}
+
+impl fmt::Display for TlsVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tls12 => "1.2",
+            Self::Tls13 => "1.3",
+        })
+    }
+}

@@ -1,0 +1,15 @@
+//! The edge of the server: what callers meet before HTTP, with real clients over real sockets.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and says what it could not try"
+)]
+
+mod kit;
+mod reload;
+mod settings;
+mod strangers;
+mod tls;
