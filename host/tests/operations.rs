@@ -500,10 +500,13 @@ fn a_certificate_to_try_tls_with_is_made_once() {
         "--tls-key",
         "certificates/key.pem",
     ];
-    let server = Server::start(
-        &home,
-        &[&files[..], &["--set", "embedded.fake=false"]].concat(),
-    );
+    let rest = [
+        "--set",
+        "embedded.fake=false",
+        "--set",
+        "http.allowed_hosts=models.test",
+    ];
+    let server = Server::start(&home, &[&files[..], &rest].concat());
     let port = server.url.rsplit(':').next().unwrap();
     for name in ["localhost", "127.0.0.1", "models.test"] {
         let url = format!("https://{name}:{port}/health/live");
