@@ -5,9 +5,11 @@
 //! new ones, and one that is open stays as it is.
 
 mod certificate;
+mod client;
 mod config;
 mod error;
 mod names;
+mod rule;
 mod watch;
 
 use std::sync::Arc;
@@ -16,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use rustls::crypto::{CryptoProvider, ring};
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{ServerConfig, SupportedProtocolVersion, version};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -27,9 +29,12 @@ use tokio_rustls::server::TlsStream;
 use crate::clock::time_of_day;
 use crate::telemetry::metrics;
 use certificate::Certificate;
+pub use client::Verdict;
+use client::{ClientCertificate, Clients};
 pub use config::{Config, InvalidTlsVersion, TlsVersion};
 pub use error::TlsError;
 use names::ByName;
+pub use rule::{ClientAuth, ClientRule, InvalidClientAuth, InvalidClientRule};
 use watch::Fingerprint;
 
 /// The protocol that was agreed on where it is HTTP/2.
@@ -58,8 +63,33 @@ struct Shared {
 
 struct Loaded {
     server: Arc<ServerConfig>,
+    clients: Option<Clients>,
+    /// Its number, which no other has.
+    generation: u64,
     /// The files as they were before they were read.
     fingerprint: Fingerprint,
+}
+
+/// A client that has shown a certificate, as it is known on one connection. Cheap to clone.
+#[derive(Clone)]
+pub struct Client(Arc<ShownCertificate>);
+
+struct ShownCertificate {
+    tls: Tls,
+    certificate: ClientCertificate,
+}
+
+impl Client {
+    /// Who the client is by its certificate and by what is loaded now.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        let ShownCertificate { tls, certificate } = &*self.0;
+        let loaded = tls.0.loaded.load();
+        let clients = loaded.clients.as_ref();
+        clients.map_or(Verdict::Nobody, |clients| {
+            certificate.verdict(clients, loaded.generation, now_s())
+        })
+    }
 }
 
 /// Why a connection is not one of TLS.
@@ -165,6 +195,16 @@ impl Tls {
         })
     }
 
+    /// The client at the other end, if it has shown a certificate.
+    #[must_use]
+    pub fn client<S>(&self, stream: &TlsStream<S>) -> Option<Client> {
+        let chain = stream.get_ref().1.peer_certificates()?;
+        Some(Client(Arc::new(ShownCertificate {
+            tls: self.clone(),
+            certificate: ClientCertificate::of(chain)?,
+        })))
+    }
+
     /// Takes note of a plain request, and says at times that they come.
     pub fn note_plain(&self, peer: std::net::IpAddr) {
         if let Some(more) = self.0.plain.note() {
@@ -186,29 +226,45 @@ impl Loaded {
         });
         let certificates: Vec<Certificate> = certificates.collect::<Result<_, _>>()?;
         let names = ByName::new(certificates).ok_or(TlsError::NoCertificates)?;
+        let clients = Clients::of(config, &provider)?;
+        let server = server_config(config, names, clients.as_ref(), provider)?;
         Ok(Self {
-            server: Arc::new(server_config(config, names, provider)?),
+            server: Arc::new(server),
+            clients,
+            generation: NEXT_GENERATION.fetch_add(1, Ordering::Relaxed),
             fingerprint,
         })
     }
 }
 
+/// The number of what is loaded next.
+static NEXT_GENERATION: AtomicU64 = AtomicU64::new(1);
+
 fn server_config(
     config: &Config,
     names: ByName,
+    clients: Option<&Clients>,
     provider: Arc<CryptoProvider>,
 ) -> Result<ServerConfig, TlsError> {
     let versions: &[&SupportedProtocolVersion] = match config.min_version {
         TlsVersion::Tls12 => &[&version::TLS13, &version::TLS12],
         TlsVersion::Tls13 => &[&version::TLS13],
     };
+    let nobody = WebPkiClientVerifier::no_client_auth;
+    let verifier = clients.map_or_else(nobody, |clients| Arc::clone(&clients.verifier));
     let mut server = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(versions)?
-        .with_client_cert_verifier(WebPkiClientVerifier::no_client_auth())
+        .with_client_cert_verifier(verifier)
         .with_cert_resolver(Arc::new(names));
     server.alpn_protocols = vec![HTTP2.to_vec(), HTTP1.to_vec()];
-    // Sessions are resumed by what the client keeps, so they cost the server no memory.
-    server.ticketer = ring::Ticketer::new()?;
+    if clients.is_some() {
+        // A session that is resumed repeats what a certificate said when it began.
+        server.session_storage = Arc::new(NoServerSessionStorage {});
+        server.send_tls13_tickets = 0;
+    } else {
+        // Sessions are resumed by what the client keeps, so they cost the server no memory.
+        server.ticketer = ring::Ticketer::new()?;
+    }
     Ok(server)
 }
 

@@ -23,7 +23,7 @@ pub use admin_key::AdminKey;
 pub use bounds::{NETWORKS_MAX, OLD_SECRETS_MAX, ROTATION_OVERLAP_MAX};
 pub use error::{AuthError, KeyError};
 pub use record::{CreatedKey, KeyRecord, NewKey};
-use table::Table;
+use table::{Entry, Key, Table};
 
 use super::caller::Caller;
 use super::key::PresentedKey;
@@ -128,13 +128,35 @@ impl KeyStore {
             .get(&key.digest)
             .filter(|e| e.digest.matches(&key.digest));
         match entry {
-            Some(entry) if entry.revoked => Err(AuthError::Revoked),
-            Some(entry) if entry.grant.end().is_some_and(|end| end <= self.now()) => {
-                Err(AuthError::Expired)
-            }
-            Some(entry) => Ok(Caller::with(Arc::clone(&entry.grant))),
+            Some(entry) => self.enter(entry),
             None if key.ours || self.0.require_key => Err(AuthError::Unknown),
             None => Ok(Caller::anonymous()),
+        }
+    }
+
+    /// The caller who has the key of that id or name, as if its secret had been presented. For those
+    /// who have shown otherwise who they are. Of several keys with the name those that work count,
+    /// and there must be one.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such key, or it does not work any more.
+    pub fn authenticate_as(&self, key: &str) -> Result<Caller, AuthError> {
+        let table = self.0.table.load();
+        let by_id = key.parse().ok().and_then(|id: KeyId| table.keys.get(&id));
+        let found = by_id.map_or_else(|| by_name(&table, key), Ok)?;
+        let entry = table.by_digest.get(&found.digest);
+        self.enter(entry.ok_or(AuthError::Unknown)?)
+    }
+
+    /// Lets in whoever has a secret that is known, if it works.
+    fn enter(&self, entry: &Entry) -> Result<Caller, AuthError> {
+        if entry.revoked {
+            Err(AuthError::Revoked)
+        } else if entry.grant.end().is_some_and(|end| end <= self.now()) {
+            Err(AuthError::Expired)
+        } else {
+            Ok(Caller::with(Arc::clone(&entry.grant)))
         }
     }
 
@@ -177,6 +199,17 @@ impl KeyStore {
 
     fn pool(&self) -> &SqlitePool {
         self.0.db.pool()
+    }
+}
+
+/// The key of a name. One that was revoked makes room for another of its name.
+fn by_name<'a>(table: &'a Table, name: &str) -> Result<&'a Arc<Key>, AuthError> {
+    let named = || table.keys.values().filter(|key| key.record.name == name);
+    let mut working = named().filter(|key| key.record.revoked.is_none());
+    match (working.next(), working.next()) {
+        (Some(key), None) => Ok(key),
+        (None, _) => named().next().ok_or(AuthError::Unknown),
+        (Some(_), Some(_)) => Err(AuthError::Unknown),
     }
 }
 

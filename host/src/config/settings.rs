@@ -238,6 +238,28 @@ impl Settings {
             "tls.redirect_listen",
             "requests would be sent to HTTPS and there is none: set `tls.cert`",
         );
+        let asks = tls.client_auth != tls::ClientAuth::Off;
+        refuse(
+            alone(asks),
+            "tls.client_auth",
+            "clients show certificates over TLS and there is none: set `tls.cert`",
+        );
+        refuse(
+            asks && tls.client_authorities.is_empty(),
+            "tls.client_auth",
+            "nobody vouches for clients: set `tls.client_ca`",
+        );
+        for (is_set, key) in [
+            (!tls.client_authorities.is_empty(), "tls.client_ca"),
+            (!tls.client_revocations.is_empty(), "tls.client_crl"),
+            (!tls.client_rules.is_empty(), "tls.client_keys"),
+        ] {
+            refuse(
+                is_set && !asks,
+                key,
+                "clients are not asked for certificates: set `tls.client_auth`",
+            );
+        }
         refuse(
             tls.redirect_port.is_some() && tls.redirect_listen.is_none(),
             "tls.redirect_port",

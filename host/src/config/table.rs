@@ -24,7 +24,7 @@ use crate::limits::{ResetFormat, RouteRate};
 use crate::models::ModelAlias;
 use crate::net::{ForwardedHeader, NetworkList};
 use crate::telemetry::{LogFilter, LogFormat};
-use crate::tls::TlsVersion;
+use crate::tls::{ClientAuth, ClientRule, TlsVersion};
 
 /// All settings, in the order of the reference page.
 pub static SETTINGS: &[Setting] = &[
@@ -47,6 +47,18 @@ pub static SETTINGS: &[Setting] = &[
     .reloads(),
     setting!("tls.min_version", tls.min_version: FromText<TlsVersion>, "tls",
         "The oldest version of TLS that is spoken.")
+    .reloads(),
+    setting!("tls.client_auth", tls.client_auth: FromText<ClientAuth>, "tls",
+        "Whether clients are asked for a certificate, and whether there is a connection without one.")
+    .reloads(),
+    setting!("tls.client_ca", tls.client_authorities: Files<Vec<PathBuf>>, "tls",
+        "Files in PEM with the authorities that vouch for clients.")
+    .reloads(),
+    setting!("tls.client_crl", tls.client_revocations: Files<Vec<PathBuf>>, "tls",
+        "Files in PEM with lists of the certificates that these have revoked. A list that is over lets nobody in.")
+    .reloads(),
+    setting!("tls.client_keys", tls.client_rules: ListOf<Vec<ClientRule>>, "tls",
+        "Whose rights a client's certificate has: a name in it (`subject`, `cn`, `dns`, `email`, `uri` or `ip`) and the id or name of a key. The first that is for it counts; where `tls.client_auth` is `required` and there are rules, one has to be.")
     .reloads(),
     setting!("tls.handshake_timeout", tls.handshake_timeout: PositiveTime<Duration>, "tls",
         "How long a connection may take to agree on TLS, the wait for its turn included."),

@@ -20,7 +20,7 @@ use crate::http::{AllowedHost, AllowedOrigin, UnknownMembers};
 use crate::limits::{ResetFormat, RouteRate};
 use crate::models::ModelAlias;
 use crate::telemetry::{LogFilter, LogFormat};
-use crate::tls::TlsVersion;
+use crate::tls::{ClientAuth, ClientRule, TlsVersion};
 pub(super) use conduct::{BanTimes, Networks, PrefixBits, Seconds, SinkList};
 pub(super) use files::Files;
 
@@ -395,6 +395,7 @@ plain!(
     SyslogTarget: "a socket such as `/dev/log`, or `udp:ADDRESS:PORT`",
     Threshold: "a likelihood above 0 and below 1",
     UnknownMembers: "refuse or ignore",
+    ClientAuth: "off, optional or required",
     TlsVersion: "1.2 or 1.3",
     Tier: "free, tier-1, tier-2, tier-3, tier-4 or tier-5",
 );
@@ -475,6 +476,7 @@ lists!(
     AllowedHost: "a list of names without ports, separated by commas or as JSON; `*`; or `none`",
     ModelAlias: "a list of `ALIAS=MODEL`, separated by commas or as JSON; or `none`",
     RouteRate: "a list of `ROUTE=RPM:TPM`, separated by commas or as JSON; or `none`",
+    ClientRule: "rules such as `dns:robot.example=KEY`, separated by commas or as JSON, or `none`",
 );
 
 impl ValueParser<Vec<TrustedKey>> for TrustedKeys {

@@ -8,6 +8,7 @@ use super::policy::{RoutePolicies, RoutePolicy};
 use super::state::HttpState;
 use crate::audit::AuditLog;
 use crate::inference::RequestContext;
+use crate::tls::Client;
 use axum::extract::Request;
 use std::time::Duration;
 
@@ -88,9 +89,10 @@ impl Checks {
         // Whatever a request waits for below is within its time.
         exit.deadline = Deadline::of(policy, self.request_timeout);
         // Who calls is known before the body is read and before any route decides anything.
-        exit.revocation = self
-            .authentication
-            .check(policy, context, request.headers_mut())?;
+        let client = request.extensions().get::<Client>().cloned();
+        exit.revocation =
+            self.authentication
+                .check(policy, context, client.as_ref(), request.headers_mut())?;
         // What holds for one key alone can only be asked once the key is known to be real.
         self.key_bans.check(context)?;
         // Below the authentication, because limits are kept by verified key; above the body,

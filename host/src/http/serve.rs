@@ -16,7 +16,6 @@ mod unread;
 mod watchdog;
 mod wire;
 
-use super::layers::Peer;
 use super::state::Config;
 use super::surface::{self, Surface};
 use crate::telemetry::metrics;
@@ -30,7 +29,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use listener::Accepted;
 pub use listener::Listener;
-use opening::{Opened, Protocol};
+use opening::{Opened, Protocol, Whose};
 use socket::{Carrier, LentSocket, Socket};
 use std::future::{Future, poll_fn};
 use std::io;
@@ -221,11 +220,11 @@ async fn serve_connection(socket: Socket, peer: IpAddr, endpoint: Arc<Endpoint>)
         return;
     };
     let lingers = match opened {
-        Opened::Http(Protocol::Http1, peer, carrier) => {
-            serve_http1(&socket, carrier, peer, &endpoint).await
+        Opened::Http(Protocol::Http1, whose, carrier) => {
+            serve_http1(&socket, carrier, whose, &endpoint).await
         }
-        Opened::Http(Protocol::Http2, peer, carrier) => {
-            serve_http2(carrier, peer, &endpoint).await;
+        Opened::Http(Protocol::Http2, whose, carrier) => {
+            serve_http2(carrier, whose, &endpoint).await;
             false
         }
         Opened::Refused => true,
@@ -239,10 +238,10 @@ async fn serve_connection(socket: Socket, peer: IpAddr, endpoint: Arc<Endpoint>)
 async fn serve_http1(
     socket: &Socket,
     carrier: Carrier<'_>,
-    peer: Peer,
+    whose: Whose,
     endpoint: &Endpoint,
 ) -> bool {
-    let (ended, wire) = drive_http1(socket, carrier, peer, endpoint).await;
+    let (ended, wire) = drive_http1(socket, carrier, whose, endpoint).await;
     // How a connection ends is the peer's doing; there is no line in the log for it.
     let (refused, surface) = (wire.refused(), wire.surface());
     let early_error = match (&ended, refused) {
@@ -286,14 +285,14 @@ async fn serve_http1(
 async fn drive_http1<'a>(
     socket: &Socket,
     carrier: Carrier<'a>,
-    peer: Peer,
+    whose: Whose,
     endpoint: &Endpoint,
 ) -> (Ended, Wire<Carrier<'a>>) {
     let Endpoint {
         config, stopping, ..
     } = endpoint;
     let watchdog = Arc::new(ConnectionWatchdog::new(config, false));
-    let service = service_fn(|request| answer(endpoint, request, peer, &watchdog));
+    let service = service_fn(|request| answer(endpoint, request, &whose, &watchdog));
     let mut builder = http1::Builder::new();
     builder
         // The watchdog keeps the time of heads, which it can tell from the time without any.
@@ -332,12 +331,12 @@ async fn drive_http1<'a>(
     (ended, connection.into_parts().io.into_inner())
 }
 
-async fn serve_http2(carrier: Carrier<'_>, peer: Peer, endpoint: &Endpoint) {
+async fn serve_http2(carrier: Carrier<'_>, whose: Whose, endpoint: &Endpoint) {
     let Endpoint {
         config, stopping, ..
     } = endpoint;
     let watchdog = Arc::new(ConnectionWatchdog::new(config, true));
-    let service = service_fn(|request| answer(endpoint, request, peer, &watchdog));
+    let service = service_fn(|request| answer(endpoint, request, &whose, &watchdog));
     let header_bytes_max = u32::try_from(config.header_bytes_max).unwrap_or(u32::MAX);
     let wire = TokioIo::new(Wire::new(carrier, Arc::clone(&watchdog)));
     let connection = http2::Builder::new(TokioExecutor::new())
@@ -377,11 +376,14 @@ async fn serve_http2(carrier: Carrier<'_>, peer: Peer, endpoint: &Endpoint) {
 fn answer(
     endpoint: &Endpoint,
     mut request: Request<Incoming>,
-    peer: Peer,
+    whose: &Whose,
     watchdog: &Arc<ConnectionWatchdog>,
 ) -> TrackedAnswer {
     let (mut router, hsts) = (endpoint.router.clone(), endpoint.hsts.clone());
-    request.extensions_mut().insert(peer);
+    request.extensions_mut().insert(whose.peer);
+    if let Some(client) = &whose.client {
+        request.extensions_mut().insert(client.clone());
+    }
     if let Some(uri) = surface::respelled(request.uri()) {
         *request.uri_mut() = uri;
     }

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::rule::{ClientAuth, ClientRule};
+
 /// The settings of TLS. It is on where there is a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -15,6 +17,14 @@ pub struct Config {
     /// Files with the private keys, in the same order. Empty where each certificate's file has
     /// its key as well.
     pub keys: Vec<PathBuf>,
+    /// Whether clients are asked for certificates.
+    pub client_auth: ClientAuth,
+    /// Files with the authorities that vouch for clients.
+    pub client_authorities: Vec<PathBuf>,
+    /// Files with lists of certificates that these have revoked.
+    pub client_revocations: Vec<PathBuf>,
+    /// Whose rights certificates have; the first rule that is for one counts.
+    pub client_rules: Vec<ClientRule>,
     /// The oldest version that is spoken.
     pub min_version: TlsVersion,
     /// From the start of a connection to the end of its handshake.
@@ -51,6 +61,10 @@ impl Default for Config {
         Self {
             certificates: Vec::new(),
             keys: Vec::new(),
+            client_auth: ClientAuth::Off,
+            client_authorities: Vec::new(),
+            client_revocations: Vec::new(),
+            client_rules: Vec::new(),
             min_version: TlsVersion::default(),
             handshake_timeout: Duration::from_secs(10),
             handshakes_max: 512,
@@ -79,7 +93,11 @@ impl Config {
 
     /// All files that are read.
     pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
-        let files = self.certificates.iter().chain(&self.keys);
+        let of_clients = self
+            .client_authorities
+            .iter()
+            .chain(&self.client_revocations);
+        let files = self.certificates.iter().chain(&self.keys).chain(of_clients);
         files.map(PathBuf::as_path)
     }
 }

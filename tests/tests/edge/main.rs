@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, and says what it could not try"
 )]
 
+mod clients;
 mod kit;
 mod reload;
 mod settings;

@@ -50,6 +50,12 @@ fn contradictions_stop_the_start() {
             ],
             "tls.redirect_port",
         ),
+        (&[("tls.client_auth", "required")], "tls.client_auth"),
+        (&[cert, ("tls.client_auth", "required")], "tls.client_ca"),
+        (&[cert, ("tls.client_ca", "ca.pem")], "tls.client_auth"),
+        (&[cert, ("tls.client_crl", "list.pem")], "tls.client_auth"),
+        (&[cert, ("tls.client_keys", "dns:a=b")], "tls.client_auth"),
+        (&[cert, ("tls.client_keys", "host:a=b")], "a rule is"),
         (&[cert, ("tls.min_version", "1.1")], "1.2 or 1.3"),
         (&[cert, ("tls.handshakes_max", "0")], "tls.handshakes_max"),
         (

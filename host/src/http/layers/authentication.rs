@@ -14,6 +14,7 @@ use crate::http::error::{ApiError, ErrorType};
 use crate::http::policy::{Access, RoutePolicy};
 use crate::inference::RequestContext;
 use crate::telemetry::metrics;
+use crate::tls::{Client, Verdict};
 use http::{HeaderMap, StatusCode, header};
 
 /// The check.
@@ -27,12 +28,13 @@ impl Authentication {
         &self,
         policy: RoutePolicy,
         context: &RequestContext,
+        client: Option<&Client>,
         headers: &mut HeaderMap,
     ) -> Result<Revocation, Refusal> {
         if policy.access == Access::Open {
             return Ok(Revocation::default());
         }
-        let caller = authenticate(headers, &self.keys).map_err(|refusal| {
+        let caller = identify(headers, client, &self.keys).map_err(|refusal| {
             let AuthRefusal { reason, error } = refusal;
             metrics::AUTH_FAILURES
                 .with([("reason", reason.into())])
@@ -97,6 +99,53 @@ impl From<AuthError> for AuthRefusal {
             AuthError::Expired => invalid("The API key has expired."),
         })
     }
+}
+
+/// Who calls, by the credentials of a request and the certificate of its client.
+///
+/// A key in the request is more than a certificate can say, and counts; one that this server
+/// cannot know is what clients send which insist on sending some.
+fn identify(
+    headers: &HeaderMap,
+    client: Option<&Client>,
+    keys: &KeyStore,
+) -> Result<Caller, AuthRefusal> {
+    let named = match client.map(Client::verdict) {
+        None | Some(Verdict::Nobody) => return authenticate(headers, keys),
+        Some(Verdict::Key(named)) => named,
+        Some(Verdict::Unmapped) => return Err(unmapped().into()),
+        Some(Verdict::Refused) => {
+            let message = "The client's certificate is not valid any more.";
+            return Err(unauthorized("invalid_certificate", message).into());
+        }
+    };
+    let shared = Credential::of(headers, &header::AUTHORIZATION, bearer);
+    let is_known = |key: &PresentedKey| {
+        let known = keys.authenticate(Some(key));
+        key.is_ours() || known.is_ok_and(|caller| caller.key_id().is_some())
+    };
+    if own(headers)
+        .keys()
+        .iter()
+        .chain(shared.keys())
+        .any(is_known)
+    {
+        return authenticate(headers, keys);
+    }
+    Ok(match keys.authenticate_as(&named) {
+        // The rule is wrong, and not whoever it is for.
+        Err(AuthError::Unknown | AuthError::Missing) => return Err(unmapped().into()),
+        caller => caller?,
+    })
+}
+
+fn unmapped() -> ApiError {
+    ApiError::new(
+        StatusCode::FORBIDDEN,
+        ErrorType::Permission,
+        "certificate_not_mapped",
+        "No rule of this server gives the client's certificate the rights of a key.",
+    )
 }
 
 /// Who calls, by the credentials of a request.

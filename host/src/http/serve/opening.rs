@@ -7,7 +7,7 @@ use crate::http::proxy_protocol::{self, ProxyProtocol};
 use crate::http::state::Config;
 use crate::http::surface::Surface;
 use crate::telemetry::metrics;
-use crate::tls::{HTTP2, HandshakeError, Tls};
+use crate::tls::{Client, HTTP2, HandshakeError, Tls};
 use std::net::IpAddr;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
@@ -21,10 +21,23 @@ pub(super) enum Protocol {
     Http2,
 }
 
+/// Whom the requests of a connection are of.
+pub(super) struct Whose {
+    pub(super) peer: Peer,
+    /// The client, where it has shown a certificate.
+    pub(super) client: Option<Client>,
+}
+
+impl From<Peer> for Whose {
+    fn from(peer: Peer) -> Self {
+        Self { peer, client: None }
+    }
+}
+
 /// What has become of a fresh connection.
 pub(super) enum Opened<'a> {
     /// HTTP can begin.
-    Http(Protocol, Peer, Carrier<'a>),
+    Http(Protocol, Whose, Carrier<'a>),
     /// It was told why not.
     Refused,
 }
@@ -43,7 +56,7 @@ pub(super) async fn open<'a>(
             let begins = tokio::time::timeout(config.header_read_timeout, stream.readable());
             begins.await.ok()?.ok()?;
             let carrier = Carrier::Plain(LentSocket(socket));
-            return Some(Opened::Http(Protocol::Http1, peer, carrier));
+            return Some(Opened::Http(Protocol::Http1, peer.into(), carrier));
         }
     };
     // Tokens are small, and none should wait for the next.
@@ -54,7 +67,7 @@ pub(super) async fn open<'a>(
             let protocol = protocol(stream, config.header_read_timeout).await?;
             Some(Opened::Http(
                 protocol,
-                peer,
+                peer.into(),
                 Carrier::Plain(LentSocket(socket)),
             ))
         }
@@ -97,7 +110,13 @@ async fn encrypt<'a>(
                 Some(HTTP2) => Protocol::Http2,
                 _ => Protocol::Http1,
             };
-            Some(Opened::Http(protocol, peer, Carrier::Tls(Box::new(stream))))
+            let client = tls.client(&stream);
+            let whose = Whose { peer, client };
+            Some(Opened::Http(
+                protocol,
+                whose,
+                Carrier::Tls(Box::new(stream)),
+            ))
         }
         Err(HandshakeError::Plain) => {
             tls.note_plain(peer.0);

@@ -1,0 +1,373 @@
+//! Certificates of clients, and whose rights they have.
+
+use std::time::Instant;
+
+use belljar::auth::{Allowance, NewKey};
+use belljar::ids::KeyId;
+use belljar::net::NetworkList;
+use belljar_tests::TestHost;
+use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, SanType, SerialNumber};
+use rustls::ClientConfig;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::kit::{Authority, Folder, Issued, PATIENCE, connect, has, run};
+
+/// A server that asks its clients for certificates.
+struct Asking {
+    host: TestHost,
+    server: Authority,
+    clients: Authority,
+    folder: Folder,
+}
+
+impl Asking {
+    async fn start(mode: &str, settings: &[(&str, &str)]) -> Self {
+        let (server, clients) = (Authority::new("servers"), Authority::new("clients"));
+        let folder = Folder::new();
+        let mut files = folder
+            .certificate("server", &server.issue(&["localhost"]))
+            .to_vec();
+        files.push(("tls.client_ca", folder.write("clients.pem", &clients.pem())));
+        files.push(("tls.client_auth", mode.to_owned()));
+        let files = files.iter().map(|(key, value)| (*key, value.as_str()));
+        let settings: Vec<_> = files.chain(settings.iter().copied()).collect();
+        Self {
+            host: TestHost::start_with(&settings).await,
+            server,
+            clients,
+            folder,
+        }
+    }
+
+    /// A client that shows a certificate.
+    fn showing(&self, issued: &Issued) -> ClientConfig {
+        self.server.trusting_and_showing(issued)
+    }
+
+    /// A key that rules can name.
+    async fn key(&self, name: &str, change: impl FnOnce(&mut NewKey)) -> KeyId {
+        let mut new = NewKey {
+            name: name.to_owned(),
+            scopes: "infer,models:read".parse().unwrap(),
+            ..NewKey::default()
+        };
+        change(&mut new);
+        self.host.keys().create(new).await.unwrap().record.id
+    }
+
+    /// The head and the body that a client gets for a path; empty where it is not let in.
+    async fn ask(&self, client: ClientConfig, path: &str, headers: &str) -> String {
+        let Ok(mut stream) = connect(self.host.address(), "localhost", client).await else {
+            return String::new();
+        };
+        let request =
+            format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\r\n");
+        // Of a certificate that is refused a client of 1.3 learns here.
+        let _ = stream.write_all(request.as_bytes()).await;
+        let mut answer = Vec::new();
+        let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer));
+        let _ = read.await.unwrap();
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    /// The status of that.
+    async fn status(&self, client: ClientConfig) -> String {
+        let answer = self.ask(client, "/v1/models", "").await;
+        answer.split(' ').nth(1).unwrap_or_default().to_owned()
+    }
+}
+
+fn as_client(params: &mut CertificateParams) {
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+}
+
+fn elsewhere_only() -> NetworkList {
+    NetworkList::new(vec!["192.0.2.0/24".parse().unwrap()], 1).unwrap()
+}
+
+const KEYS: (&str, &str) = ("require_api_key", "true");
+const ROBOT: (&str, &str) = ("tls.client_keys", "dns:robot.example=robot");
+
+#[tokio::test]
+async fn a_certificate_has_the_rights_of_its_key() {
+    let host = Asking::start("optional", &[KEYS, ROBOT]).await;
+    let id = host.key("robot", |_| {}).await;
+    let robot = host.clients.issue_with(&["robot.example"], as_client);
+    assert_eq!(host.status(host.showing(&robot)).await, "200");
+    assert_eq!(
+        host.host.keys().usage(&id).requests,
+        1,
+        "it counts as the key's"
+    );
+    let beyond = host.ask(host.showing(&robot), "/admin/keys", "").await;
+    assert!(
+        beyond.starts_with("HTTP/1.1 403"),
+        "not what the key may do: {beyond}"
+    );
+    // Who shows none is nobody.
+    assert_eq!(host.status(host.server.trusting()).await, "401");
+    let other = host.clients.issue_with(&["other.example"], as_client);
+    assert_eq!(
+        host.status(host.showing(&other)).await,
+        "401",
+        "no rule is for it"
+    );
+}
+
+#[tokio::test]
+async fn a_keys_limits_networks_and_end_hold_for_its_certificate() {
+    let limited = [KEYS, ROBOT, ("rate_limit.enabled", "true")];
+    let host = Asking::start("required", &limited).await;
+    let robot = host.clients.issue_with(&["robot.example"], as_client);
+    assert_eq!(
+        host.status(host.showing(&robot)).await,
+        "403",
+        "there is no such key yet"
+    );
+    let id = host
+        .key("robot", |new| {
+            new.allowance = Allowance {
+                rpm: Some(2),
+                ..Allowance::default()
+            };
+        })
+        .await;
+    for expected in ["200", "200", "429"] {
+        assert_eq!(host.status(host.showing(&robot)).await, expected);
+    }
+    host.host.keys().revoke(&id).await.unwrap();
+    let answer = host.ask(host.showing(&robot), "/v1/models", "").await;
+    assert!(
+        answer.starts_with("HTTP/1.1 401") && answer.contains("revoked"),
+        "{answer}"
+    );
+    // Another of the name takes its place.
+    let elsewhere = |new: &mut NewKey| new.networks.allow = elsewhere_only();
+    host.key("robot", elsewhere).await;
+    let answer = host.ask(host.showing(&robot), "/v1/models", "").await;
+    assert!(answer.contains("address_not_allowed"), "{answer}");
+}
+
+#[tokio::test]
+async fn names_of_each_kind_can_be_ruled() {
+    let rules = "cn:one=k1,email:two@acme.example=k2,uri:spiffe://acme/*=k3,ip:10.1.2.3=k4";
+    let host = Asking::start("required", &[KEYS, ("tls.client_keys", rules)]).await;
+    let mut ids = Vec::new();
+    for name in ["k1", "k2", "k3", "k4"] {
+        ids.push(host.key(name, |_| {}).await);
+    }
+    let changes: [fn(&mut CertificateParams); 4] = [
+        |params| params.distinguished_name.push(DnType::CommonName, "one"),
+        |params| {
+            let name = "two@acme.example".try_into().unwrap();
+            params.subject_alt_names.push(SanType::Rfc822Name(name));
+        },
+        |params| {
+            let name = "spiffe://acme/three".try_into().unwrap();
+            params.subject_alt_names.push(SanType::URI(name));
+        },
+        |params| {
+            let address = SanType::IpAddress([10, 1, 2, 3].into());
+            params.subject_alt_names.push(address);
+        },
+    ];
+    for (change, id) in changes.into_iter().zip(&ids) {
+        let issued = host.clients.issue_with(&[], |params| {
+            as_client(params);
+            change(params);
+        });
+        assert_eq!(host.status(host.showing(&issued)).await, "200", "{id}");
+        assert_eq!(host.host.keys().usage(id).requests, 1, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_without_a_good_certificate_is_refused_where_one_is_required() {
+    let host = Asking::start("required", &[]).await;
+    let good = host.clients.issue_with(&["a.example"], as_client);
+    assert_eq!(
+        host.status(host.showing(&good)).await,
+        "200",
+        "without rules it is a wall"
+    );
+    assert_eq!(
+        host.status(host.server.trusting()).await,
+        "",
+        "none is shown"
+    );
+    let stranger = Authority::new("clients").issue_with(&["a.example"], as_client);
+    assert_eq!(
+        host.status(host.showing(&stranger)).await,
+        "",
+        "others vouch for it"
+    );
+    let expired = host.clients.issue_with(&["a.example"], |params| {
+        as_client(params);
+        params.not_after = rcgen::date_time_ymd(2021, 1, 1);
+    });
+    assert_eq!(
+        host.status(host.showing(&expired)).await,
+        "",
+        "it has expired"
+    );
+    let of_server = host.clients.issue_with(&["a.example"], |params| {
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    });
+    assert_eq!(
+        host.status(host.showing(&of_server)).await,
+        "",
+        "it is a server's"
+    );
+}
+
+#[tokio::test]
+async fn where_rules_are_and_certificates_required_one_has_to_be_for_it() {
+    let host = Asking::start("required", &[ROBOT]).await;
+    host.key("robot", |_| {}).await;
+    let other = host.clients.issue_with(&["other.example"], as_client);
+    let answer = host.ask(host.showing(&other), "/v1/models", "").await;
+    assert!(answer.contains("certificate_not_mapped"), "{answer}");
+    let key = format!("x-api-key: {}\r\n", host.host.admin().key().unwrap());
+    let answer = host.ask(host.showing(&other), "/v1/models", &key).await;
+    assert!(
+        answer.contains("certificate_not_mapped"),
+        "nor with a key: {answer}"
+    );
+    let answer = host.ask(host.showing(&other), "/health/live", "").await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_key_in_the_request_counts_for_more_and_a_made_up_one_for_nothing() {
+    let host = Asking::start("optional", &[KEYS, ROBOT]).await;
+    let id = host.key("robot", |_| {}).await;
+    let robot = host.clients.issue_with(&["robot.example"], as_client);
+    let admin = format!("x-api-key: {}\r\n", host.host.admin().key().unwrap());
+    let answer = host.ask(host.showing(&robot), "/admin/keys", &admin).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let made_up = "authorization: Bearer unused\r\n";
+    let answer = host.ask(host.showing(&robot), "/v1/models", made_up).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(host.host.keys().usage(&id).requests, 1);
+    let ours = format!("authorization: Bearer sk-belljar-{}\r\n", "a".repeat(43));
+    let answer = host.ask(host.showing(&robot), "/v1/models", &ours).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 401"),
+        "a mistake shows: {answer}"
+    );
+}
+
+#[tokio::test]
+async fn a_revoked_certificate_is_refused_on_open_connections_too() {
+    let often = ("tls.watch_period", "20 ms");
+    let folder = Folder::new();
+    let clients = Authority::new("clients");
+    let none = folder.write("list.pem", &clients.revoking(&[]));
+    let server = Authority::new("servers");
+    let files = folder.certificate("server", &server.issue(&["localhost"]));
+    let authorities = folder.write("clients.pem", &clients.pem());
+    let host = TestHost::start_with(&[
+        (files[0].0, &files[0].1),
+        (files[1].0, &files[1].1),
+        ("tls.client_ca", &authorities),
+        ("tls.client_auth", "required"),
+        ("tls.client_crl", &none),
+        often,
+    ])
+    .await;
+    let host = Asking {
+        host,
+        server,
+        clients,
+        folder,
+    };
+    let numbered = |number: u8| {
+        host.clients.issue_with(&["a.example"], |params| {
+            as_client(params);
+            params.serial_number = Some(SerialNumber::from_slice(&[number]));
+        })
+    };
+    let (good, bad) = (numbered(1), numbered(2));
+    let mut open = connect(host.host.address(), "localhost", host.showing(&bad))
+        .await
+        .unwrap();
+    let request = b"GET /v1/models HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let mut exchange = async || {
+        open.write_all(request).await.unwrap();
+        let mut answer = vec![0; 64 << 10];
+        let read = tokio::time::timeout(PATIENCE, open.read(&mut answer)).await;
+        let read = read.unwrap().unwrap();
+        String::from_utf8_lossy(&answer[..read]).into_owned()
+    };
+    assert!(exchange().await.starts_with("HTTP/1.1 200"));
+    host.folder.write("list.pem", &host.clients.revoking(&[2]));
+    let deadline = Instant::now() + PATIENCE;
+    while !host.status(host.showing(&bad)).await.is_empty() {
+        assert!(
+            Instant::now() < deadline,
+            "a new connection is still let in"
+        );
+    }
+    let answer = exchange().await;
+    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+    assert!(answer.contains("invalid_certificate"), "{answer}");
+    assert_eq!(host.status(host.showing(&good)).await, "200");
+}
+
+#[tokio::test]
+async fn sessions_with_certificates_are_never_resumed() {
+    let host = Asking::start("optional", &[]).await;
+    let robot = host.clients.issue_with(&["robot.example"], as_client);
+    let client = host.showing(&robot);
+    for _ in 0..2 {
+        let stream = connect(host.host.address(), "localhost", client.clone()).await;
+        let stream = stream.unwrap();
+        let kind = stream.get_ref().1.handshake_kind();
+        assert_eq!(kind, Some(rustls::HandshakeKind::Full));
+        crate::kit::get(stream, "/health/live").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn curl_and_python_show_certificates() {
+    let host = Asking::start("required", &[KEYS, ROBOT]).await;
+    host.key("robot", |_| {}).await;
+    let robot = host.clients.issue_with(&["robot.example"], as_client);
+    let trusted = host.folder.write("authority.pem", &host.server.pem());
+    let certificate = host.folder.write("robot.pem", &robot.certificate);
+    let key = host.folder.write("robot.key", &robot.key);
+    let port = host.host.address().port();
+    let url = format!("https://localhost:{port}/v1/models");
+    if has("curl") {
+        let resolve = format!("localhost:{port}:127.0.0.1");
+        let common = [
+            "-sS",
+            "--cacert",
+            &trusted,
+            "--resolve",
+            &resolve,
+            "-o",
+            "/dev/null",
+        ];
+        let shows = [
+            "--cert",
+            &certificate,
+            "--key",
+            &key,
+            "-w",
+            "%{http_code}",
+            &url,
+        ];
+        assert_eq!(run("curl", &[&common[..], &shows].concat()).await.1, "200");
+        let (went_well, said) = run("curl", &[&common[..], &[url.as_str()]].concat()).await;
+        assert!(!went_well, "{said}");
+    }
+    if has("python3") {
+        let script = "import ssl, sys, urllib.request as r\n\
+            context = ssl.create_default_context(cafile=sys.argv[1])\n\
+            context.load_cert_chain(sys.argv[2], sys.argv[3])\n\
+            print(r.urlopen(sys.argv[4], context=context, timeout=20).status)";
+        let arguments = ["-c", script, &trusted, &certificate, &key, &url];
+        assert_eq!(run("python3", &arguments).await.1.trim(), "200");
+    }
+}
