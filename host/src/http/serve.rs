@@ -311,7 +311,8 @@ async fn drive_http1<'a>(
     let wire = TokioIo::new(Wire::new(carrier, Arc::clone(&watchdog)));
     let mut connection = builder.serve_connection(wire, service);
     let mut timer = WatchdogTimer::new(config);
-    let mut lost = pin!(presence::lost(socket, &watchdog.presence, half_close));
+    // Made for the first answer that is not there at once: many connections never have one.
+    let mut lost = None;
     let mut stopped = pin!(stopping.cancelled());
     let mut is_stopping = false;
     let ended = poll_fn(|context| {
@@ -322,8 +323,13 @@ async fn drive_http1<'a>(
         if let Poll::Ready(ended) = connection.poll_without_shutdown(context) {
             return Poll::Ready(Ended::ByItself(ended));
         }
-        if !watchdog.is_quiet() && lost.as_mut().poll(context).is_ready() {
-            return Poll::Ready(Ended::Lost);
+        if !watchdog.is_quiet() {
+            let lost = lost.get_or_insert_with(|| {
+                Box::pin(presence::lost(socket, &watchdog.presence, half_close))
+            });
+            if lost.as_mut().poll(context).is_ready() {
+                return Poll::Ready(Ended::Lost);
+            }
         }
         timer.poll(&watchdog, context).map(Ended::TimedOut)
     })

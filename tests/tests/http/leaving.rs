@@ -232,7 +232,7 @@ async fn a_request_that_breaks_off_gets_no_run() {
     let head = request.find("\r\n\r\n").unwrap() + 4;
     for sent in (0..request.len())
         .step_by(3)
-        .chain([head - 1, head, head + 1])
+        .chain([1, head - 1, head, head + 1])
     {
         let mut connection = RawConnection::open(SHARED.address()).await;
         assert!(connection.write(&request.as_bytes()[..sent]).await);

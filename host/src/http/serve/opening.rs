@@ -10,11 +10,15 @@ use crate::telemetry::metrics;
 use crate::tls::{Client, HTTP2, HandshakeError, Tls};
 use std::net::IpAddr;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncWriteExt as _, Interest};
 use tokio::net::TcpStream;
 
 /// What a client of HTTP/2 begins with.
 const HTTP2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// How long to wait for more of a preface of which a part has come, at first and at most.
+const PREFACE_PAUSE: Duration = Duration::from_millis(1);
+const PREFACE_PAUSE_MAX: Duration = Duration::from_millis(100);
 
 pub(super) enum Protocol {
     Http1,
@@ -149,6 +153,7 @@ async fn refuse_plain<'a>(mut socket: LentSocket<'_>) -> Option<Opened<'a>> {
 async fn protocol(stream: &TcpStream, limit: Duration) -> Option<Protocol> {
     let look = async {
         let mut first = [0_u8; HTTP2_PREFACE.len()];
+        let mut pause = PREFACE_PAUSE;
         loop {
             let seen = stream
                 .peek(&mut first)
@@ -162,8 +167,19 @@ async fn protocol(stream: &TcpStream, limit: Duration) -> Option<Protocol> {
             if !HTTP2_PREFACE.starts_with(seen) {
                 return Some(Protocol::Http1);
             }
-            // The first letters of both: rare enough to look again a little later.
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            // The first letters of both, which are no more than these where nothing follows.
+            if stream
+                .ready(Interest::READABLE)
+                .await
+                .ok()?
+                .is_read_closed()
+            {
+                return Some(Protocol::Http1);
+            }
+            // Rare enough to look again a little later, and ever later, so that many who say
+            // no more cost little.
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PREFACE_PAUSE_MAX);
         }
     };
     tokio::time::timeout(limit, look).await.ok().flatten()

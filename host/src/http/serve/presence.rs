@@ -9,7 +9,7 @@
 
 use super::socket::Socket;
 use bytes::Bytes;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 use tokio::io::Interest;
@@ -102,27 +102,45 @@ impl Presence {
         wanted.then_some(Bytes::from_static(COMMENT))
     }
 
-    /// Sends the peer something, unless something is under way anyway. Says whether the
-    /// connection has to be looked at again for that.
-    fn ask(&self, socket: &Socket) -> bool {
+    /// Sends the peer something, unless something is under way anyway.
+    fn ask(&self, socket: &Socket) -> Asked {
         let [has_written, is_writing] =
             [&self.has_written, &self.is_writing].map(|flag| flag.load(Ordering::Relaxed));
         if has_written || is_writing {
-            return false;
+            return Asked::Nothing;
         }
         if !self.awaits_head.load(Ordering::Relaxed) {
             self.wants_comment.store(true, Ordering::Relaxed);
-            return true;
+            return Asked::ForComment;
         }
         let ahead = self.ahead.load(Ordering::Relaxed);
         // One byte, because it is taken or not.
-        if let Some(next) = HEAD_BEGINS.get(usize::from(ahead))
-            && matches!(socket.try_write(&[*next]), Ok(1))
-        {
-            self.ahead.store(ahead.saturating_add(1), Ordering::Relaxed);
+        let Some(next) = HEAD_BEGINS.get(usize::from(ahead)) else {
+            return Asked::Nothing;
+        };
+        match socket.try_write(&[*next]) {
+            Ok(written) => {
+                let written = u8::try_from(written).unwrap_or(1);
+                self.ahead
+                    .store(ahead.saturating_add(written), Ordering::Relaxed);
+                Asked::Nothing
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Asked::Nothing,
+            // A socket of this machine says so at once.
+            Err(_) => Asked::Nobody,
         }
-        false
     }
+}
+
+/// What becomes of asking whether a peer is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    /// Nothing more has to be done for it.
+    Nothing,
+    /// The connection has to be looked at again, so that a comment goes out.
+    ForComment,
+    /// It is known not to be there.
+    Nobody,
 }
 
 /// Done when the peer of an open answer is known to have gone. One that has only ended its
@@ -142,8 +160,10 @@ pub(super) async fn lost(socket: &Socket, presence: &Presence, half_close: bool)
         if reset.await.is_ok() || !half_close {
             return;
         }
-        if presence.ask(socket) {
-            tokio::task::yield_now().await;
+        match presence.ask(socket) {
+            Asked::Nothing => {}
+            Asked::ForComment => tokio::task::yield_now().await,
+            Asked::Nobody => return,
         }
         pause = (pause * PAUSE_GROWTH).min(PAUSE_MAX);
     }
@@ -153,8 +173,8 @@ pub(super) async fn lost(socket: &Socket, presence: &Presence, half_close: bool)
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use tokio::io::AsyncReadExt as _;
-    use tokio::net::{TcpListener, TcpStream};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream, UnixStream};
 
     async fn pair() -> (TcpStream, Socket) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -173,7 +193,7 @@ mod tests {
         let presence = Presence::default();
         presence.begin();
         for _ in 0..20 {
-            assert!(!presence.ask(&socket));
+            assert_eq!(presence.ask(&socket), Asked::Nothing);
         }
         assert_eq!(presence.ahead_of(b"HTTP/1.0 200 OK").unwrap(), 7);
         assert_eq!(presence.ahead_of(b"HTT").unwrap(), 3);
@@ -188,20 +208,43 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_socket_of_this_machine_says_that_its_peer_has_gone() {
+        for finishes_first in [true, false] {
+            let (mut peer, socket) = UnixStream::pair().unwrap();
+            let socket = Socket::Unix(socket);
+            let presence = Presence::default();
+            presence.begin();
+            if finishes_first {
+                peer.shutdown().await.unwrap();
+            }
+            let leave = async move {
+                // It is asked and there, unless it is closed on both sides.
+                if finishes_first {
+                    peer.read_exact(&mut [0]).await.unwrap();
+                }
+                drop(peer);
+            };
+            let both = async { tokio::join!(lost(&socket, &presence, true), leave) };
+            let patience = Duration::from_secs(20);
+            tokio::time::timeout(patience, both).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
     async fn nothing_is_sent_into_what_is_being_written() {
         let (mut peer, socket) = pair().await;
         let presence = Presence::default();
         presence.begin();
         presence.writing();
-        assert!(!presence.ask(&socket), "not all of it has left");
+        assert_eq!(presence.ask(&socket), Asked::Nothing, "it has not all left");
         presence.flushed();
-        assert!(!presence.ask(&socket), "that shows whether it is there");
+        assert_eq!(presence.ask(&socket), Asked::Nothing, "that was enough");
         presence.has_written.store(false, Ordering::Relaxed);
         presence.has_head();
-        assert!(presence.ask(&socket));
+        assert_eq!(presence.ask(&socket), Asked::ForComment);
         assert_eq!(presence.comment().unwrap(), COMMENT);
         assert!(presence.comment().is_none(), "once");
-        presence.ask(&socket);
+        assert_eq!(presence.ask(&socket), Asked::ForComment);
         presence.begin();
         assert!(presence.comment().is_none(), "for that answer alone");
         drop(socket);
