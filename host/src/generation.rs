@@ -9,6 +9,7 @@
 //! whole answer there; a [`StreamSink`] passes it to the [`GenerationStream`] that a caller
 //! reads.
 
+mod batch;
 mod bias;
 mod collect;
 mod filter;
@@ -22,7 +23,6 @@ pub use bias::Bias;
 pub use collect::Collector;
 pub use filter::{Event, OutputFilter, OutputLimits, TimedEvent};
 pub use meter::TokenMeter;
-pub use recut::Grain;
 pub use stop::{Filtered, StopFilter};
 pub use stream::{GenerationStream, READ_AHEAD_EVENTS, StreamQueue, StreamSink};
 pub use tokens::TokenCap;

@@ -4,6 +4,7 @@ mod abuse;
 mod bans;
 mod control;
 mod injection;
+mod passed;
 mod plain;
 mod violation;
 

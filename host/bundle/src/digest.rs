@@ -34,6 +34,12 @@ impl Digest {
     pub fn hex(&self) -> String {
         hex::encode(self.0)
     }
+
+    /// The first ten digits of it, which tell contents apart where nobody means to deceive.
+    pub fn short_hex(&self) -> String {
+        let [first, second, third, fourth, fifth, ..] = self.0;
+        hex::encode([first, second, third, fourth, fifth])
+    }
 }
 
 impl FromStr for Digest {

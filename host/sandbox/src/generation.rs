@@ -25,6 +25,11 @@ pub trait ChunkSink: Send + 'static {
         chunks: Vec<text::Chunk>,
     ) -> impl Future<Output = Result<ControlFlow<()>, RunError>> + Send;
 
+    /// Whether the sink has to know what the model says it used.
+    fn needs_usage(&self) -> bool {
+        true
+    }
+
     /// The most chunks that can still be of use; a guest is asked for one at least.
     fn chunks_max(&self) -> u32 {
         u32::MAX
@@ -45,7 +50,7 @@ pub struct Generated<S> {
     /// The sink, with what it has taken.
     pub sink: S,
     /// What the model says it used. Never to be trusted beyond what was delivered. None where
-    /// the sink ended the run.
+    /// the sink ended the run or does not need it.
     pub usage: Option<text::Usage>,
 }
 
@@ -103,6 +108,9 @@ impl<S: ChunkSink> Call for Generate<S> {
             if over {
                 break;
             }
+        }
+        if !sink.needs_usage() {
+            return Ok(Generated { sink, usage: None });
         }
         let usage = resource.call_usage(&mut context.store, generation).await;
         let usage = usage.map_err(|error| context.fault(&error))?;

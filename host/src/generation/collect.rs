@@ -1,6 +1,6 @@
 //! An answer in one piece: it stays with the run until the run is over.
 
-use super::{End, Event, Grain, OutputFilter, OutputLimits, TimedEvent, TokenMeter};
+use super::{End, Event, OutputFilter, OutputLimits, TimedEvent, TokenMeter};
 use belljar_sandbox::wit::text;
 use belljar_sandbox::{ChunkSink, Completed, Generated, RunError};
 use std::ops::ControlFlow;
@@ -24,7 +24,7 @@ impl Collector {
     #[must_use]
     pub fn new(limits: &OutputLimits, meter: TokenMeter) -> Self {
         Self {
-            filter: OutputFilter::new(limits, Grain::Whole),
+            filter: OutputFilter::new(limits),
             meter,
             events: Vec::new(),
             delay_us: 0,
@@ -52,7 +52,10 @@ impl Collector {
 
     /// Adds a batch to what there is. Pieces of text become one, unless their tokens are listed.
     fn keep_batch(&mut self) {
-        for TimedEvent { delay_us, event } in self.batch.drain(..) {
+        for TimedEvent {
+            delay_us, event, ..
+        } in self.batch.drain(..)
+        {
             self.delay_us = self.delay_us.saturating_add(delay_us);
             match (self.events.last_mut(), event) {
                 (Some(Event::Text(last)), Event::Text(next))
@@ -69,6 +72,10 @@ impl Collector {
 impl ChunkSink for Collector {
     fn chunks_max(&self) -> u32 {
         self.filter.chunks_max()
+    }
+
+    fn needs_usage(&self) -> bool {
+        self.filter.needs_usage()
     }
 
     async fn take(&mut self, chunks: Vec<text::Chunk>) -> Result<ControlFlow<()>, RunError> {

@@ -1,6 +1,6 @@
 //! Decides, chunk by chunk, what of a guest's text a caller sees.
 
-use super::recut::{Grain, Piece, PieceCount, Recut};
+use super::recut::{Piece, PieceCount, Recut};
 use super::{Bias, StopFilter, TokenCap};
 use belljar_sandbox::RunError;
 use belljar_sandbox::wit::text;
@@ -58,6 +58,8 @@ pub struct TimedEvent {
     pub delay_us: u64,
     /// What the caller gets.
     pub event: Event,
+    /// Where the host counts, the places in its text where tokens end.
+    pub cuts: Vec<Cut>,
 }
 
 /// Holds one answer to its limits.
@@ -84,9 +86,9 @@ pub struct OutputFilter {
 }
 
 impl OutputFilter {
-    /// A filter for one answer that is seen in this grain, where the host counts.
+    /// A filter for one answer.
     #[must_use]
-    pub fn new(limits: &OutputLimits, grain: Grain) -> Self {
+    pub fn new(limits: &OutputLimits) -> Self {
         Self {
             stop: StopFilter::new(&limits.stop),
             cap: TokenCap::new(limits.max_tokens),
@@ -97,7 +99,7 @@ impl OutputFilter {
             counted_up_to: 0,
             recut: limits
                 .encoding
-                .map(|encoding| Box::new(Recut::new(encoding, grain, limits.bias.clone()))),
+                .map(|encoding| Box::new(Recut::new(encoding, limits.bias.clone()))),
             taken: 0,
             shown: 0,
             delay_us: 0,
@@ -183,7 +185,7 @@ impl OutputFilter {
         match content {
             text::Content::Text(mut fragment) => {
                 was_cut |= is_guests && self.cap.take_text(&mut fragment);
-                if self.show(fragment, &count, out) {
+                if self.show(fragment, count, out) {
                     self.end(text::FinishReason::Stop, out);
                 }
             }
@@ -191,7 +193,7 @@ impl OutputFilter {
                 if is_guests {
                     self.cap.take_bytes(thought.len(), true);
                 }
-                self.push(Event::Reasoning(thought), out);
+                self.push_cut(Event::Reasoning(thought), count.into_cuts(), out);
             }
             text::Content::ToolCall(fragment) => {
                 let fragment = self.check_tool_call(fragment)?;
@@ -200,14 +202,14 @@ impl OutputFilter {
                     self.cap.take_bytes(fragment.arguments.len() + name, false);
                 }
                 self.flush(out);
-                self.push(Event::ToolCall(fragment), out);
+                self.push_cut(Event::ToolCall(fragment), count.into_cuts(), out);
             }
             text::Content::Refusal(refusal) => {
                 if is_guests {
                     self.cap.take_bytes(refusal.len(), false);
                 }
                 self.flush(out);
-                self.push(Event::Refusal(refusal), out);
+                self.push_cut(Event::Refusal(refusal), count.into_cuts(), out);
             }
             text::Content::Finish(reason) => self.end(reason, out),
         }
@@ -236,6 +238,12 @@ impl OutputFilter {
         }
     }
 
+    /// Whether the guest has a say in what it used.
+    #[must_use]
+    pub fn needs_usage(&self) -> bool {
+        self.recut.is_none()
+    }
+
     /// Tokens so far, as the host counts them.
     #[must_use]
     pub fn tokens(&self) -> u32 {
@@ -259,15 +267,21 @@ impl OutputFilter {
     fn show(
         &mut self,
         fragment: text::TextFragment,
-        count: &PieceCount,
+        count: PieceCount,
         out: &mut Vec<TimedEvent>,
     ) -> bool {
         let text::TextFragment { text, tokens } = fragment;
         let start = self.taken;
         self.taken += text.len();
-        if self.stop.can_stop() {
-            self.hold_counts(start, count);
+        if !self.stop.can_stop() && tokens.is_empty() {
+            self.shown = self.taken;
+            if !text.is_empty() {
+                let event = Event::Text(text::TextFragment { text, tokens });
+                self.push_cut(event, count.into_cuts(), out);
+            }
+            return false;
         }
+        self.hold_counts(start, &count);
         let mut end = start;
         let last = tokens.len().saturating_sub(1);
         for (index, token) in tokens.into_iter().enumerate() {
@@ -316,16 +330,25 @@ impl OutputFilter {
     }
 
     fn give(&mut self, text: String, out: &mut Vec<TimedEvent>) {
+        let start = self.shown;
         self.shown += text.len();
-        while let Some((end, _)) = self.held_counts.pop_front_if(|(end, _)| *end <= self.shown) {
+        let mut cuts = Vec::new();
+        let mut count = 0;
+        while let Some((end, tokens)) = self.held_counts.pop_front_if(|(end, _)| *end <= self.shown)
+        {
             self.counted_up_to = end;
+            count += tokens as usize;
+            cuts.push(Cut {
+                text: end.saturating_sub(start),
+                tokens: count,
+            });
         }
         let mut tokens = Vec::new();
         while let Some((_, token)) = self.held_tokens.pop_front_if(|(end, _)| *end <= self.shown) {
             tokens.push(token);
         }
         if !text.is_empty() || !tokens.is_empty() {
-            self.push(Event::Text(text::TextFragment { text, tokens }), out);
+            self.push_cut(Event::Text(text::TextFragment { text, tokens }), cuts, out);
         }
     }
 
@@ -344,9 +367,14 @@ impl OutputFilter {
     }
 
     fn push(&mut self, event: Event, out: &mut Vec<TimedEvent>) {
+        self.push_cut(event, Vec::new(), out);
+    }
+
+    fn push_cut(&mut self, event: Event, cuts: Vec<Cut>, out: &mut Vec<TimedEvent>) {
         out.push(TimedEvent {
             delay_us: std::mem::take(&mut self.delay_us),
             event,
+            cuts,
         });
     }
 

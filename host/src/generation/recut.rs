@@ -30,6 +30,16 @@ pub(super) enum PieceCount {
     Cuts(Vec<Cut>),
 }
 
+impl PieceCount {
+    /// The places in the text where tokens end, where they are known.
+    pub(super) fn into_cuts(self) -> Vec<Cut> {
+        match self {
+            Self::Guest | Self::Tokens(_) => Vec::new(),
+            Self::Cuts(cuts) => cuts,
+        }
+    }
+}
+
 impl Piece {
     /// Content as the guest gave it, whose tokens are the guest's.
     pub(super) fn whole(content: Content) -> Self {
@@ -51,15 +61,6 @@ fn saturating(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
-/// Whether somebody sees an answer token by token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Grain {
-    /// Each token is an event of its own.
-    Token,
-    /// Only the whole is seen.
-    Whole,
-}
-
 /// What a text belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -74,7 +75,6 @@ enum Kind {
 #[derive(Debug)]
 pub(super) struct Recut {
     encoding: Encoding,
-    grain: Grain,
     cutter: Cutter,
     /// What the text in the cutter belongs to.
     kind: Kind,
@@ -92,10 +92,9 @@ pub(super) struct Recut {
 }
 
 impl Recut {
-    pub(super) fn new(encoding: Encoding, grain: Grain, bias: Option<Arc<Bias>>) -> Self {
+    pub(super) fn new(encoding: Encoding, bias: Option<Arc<Bias>>) -> Self {
         Self {
             encoding,
-            grain,
             cutter: Cutter::new(encoding),
             kind: Kind::Text,
             cuts: Cuts::default(),
@@ -184,7 +183,7 @@ impl Recut {
         if self.cuts.ends.is_empty() {
             return;
         }
-        if self.grain == Grain::Whole && self.said.is_empty() && self.biased.is_none() {
+        if self.said.is_empty() && self.biased.is_none() {
             let text = std::mem::take(&mut self.cuts.text);
             self.given += text.len();
             let content = content(self.kind, text, Vec::new());
@@ -385,12 +384,13 @@ mod tests {
 
     /// What each piece says, and its tokens.
     fn run(contents: Vec<Content>) -> Vec<(String, Option<u32>)> {
-        let mut recut = Recut::new(Encoding::O200kBase, Grain::Token, None);
+        let mut recut = Recut::new(Encoding::O200kBase, None);
         contents.into_iter().for_each(|content| recut.take(content));
         let said = recut.pieces.into_iter().map(|Piece { content, count }| {
             let tokens = match count {
+                PieceCount::Guest => None,
                 PieceCount::Tokens(tokens) => Some(tokens),
-                PieceCount::Guest | PieceCount::Cuts(_) => None,
+                PieceCount::Cuts(cuts) => Some(saturating(cuts.last().unwrap().tokens)),
             };
             let said = match content {
                 Content::Text(fragment) => fragment.text,
@@ -436,7 +436,7 @@ mod tests {
 
     fn biased(biases: &[(u32, f32)], is_json: bool, contents: Vec<Content>) -> String {
         let bias = bias(biases, is_json);
-        let mut recut = Recut::new(Encoding::O200kBase, Grain::Token, bias);
+        let mut recut = Recut::new(Encoding::O200kBase, bias);
         contents.into_iter().for_each(|content| recut.take(content));
         let said = recut.pieces.drain(..).map(|piece| match piece.content {
             Content::Text(fragment) => {
@@ -507,7 +507,7 @@ mod tests {
             Content::Finish(FinishReason::ToolCalls),
         ];
         assert_eq!(biased(&forbidden, false, calls), json);
-        let mut recut = Recut::new(Encoding::O200kBase, Grain::Token, bias(&forbidden, true));
+        let mut recut = Recut::new(Encoding::O200kBase, bias(&forbidden, true));
         recut.take(text(json));
         recut.take(Content::Finish(FinishReason::Stop));
         assert!(matches!(recut.pieces[0].count, PieceCount::Tokens(2)));
@@ -515,7 +515,7 @@ mod tests {
 
     #[test]
     fn what_is_only_seen_whole_is_one_piece_that_says_where_it_can_be_cut() {
-        let mut recut = Recut::new(Encoding::O200kBase, Grain::Whole, None);
+        let mut recut = Recut::new(Encoding::O200kBase, None);
         recut.take(text("hello world, hel"));
         recut.take(text("lo"));
         recut.take(Content::Finish(FinishReason::Stop));
@@ -556,7 +556,7 @@ mod tests {
                 })
                 .to_vec(),
         };
-        let mut recut = Recut::new(Encoding::O200kBase, Grain::Token, None);
+        let mut recut = Recut::new(Encoding::O200kBase, None);
         for word in ["hel", "lo", " world"] {
             recut.take(Content::Text(TextFragment {
                 text: word.to_owned(),

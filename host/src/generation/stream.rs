@@ -1,7 +1,8 @@
 //! An answer as a stream: the run passes it on as fast as the guest gives it, and the reader
 //! gets each event when it is due.
 
-use super::{End, Event, Grain, OutputFilter, OutputLimits, TimedEvent, TokenMeter};
+use super::batch::EventBatch;
+use super::{End, Event, OutputFilter, OutputLimits, TokenMeter};
 use belljar_sandbox::wit::text;
 use belljar_sandbox::{ChunkSink, Completed, Generated, RunCost, RunError, RunHandle};
 use std::future::{Future, poll_fn};
@@ -10,7 +11,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use std::vec;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, Sleep};
 
@@ -23,7 +23,7 @@ pub const READ_AHEAD_EVENTS: u32 = 4_096;
 pub struct StreamSink {
     filter: OutputFilter,
     meter: TokenMeter,
-    batches: mpsc::UnboundedSender<Vec<TimedEvent>>,
+    batches: mpsc::UnboundedSender<EventBatch>,
     room: Arc<Semaphore>,
 }
 
@@ -31,7 +31,7 @@ pub struct StreamSink {
 /// in them.
 #[derive(Debug)]
 pub struct StreamQueue {
-    batches: mpsc::UnboundedReceiver<Vec<TimedEvent>>,
+    batches: mpsc::UnboundedReceiver<EventBatch>,
     /// Events that the run may still send.
     room: Arc<Semaphore>,
 }
@@ -42,7 +42,7 @@ pub struct GenerationStream<R = RunHandle<Generated<StreamSink>>> {
     run: Run<R>,
     queue: StreamQueue,
     /// The batch that is being given, and the room that it takes until it has been.
-    batch: vec::IntoIter<TimedEvent>,
+    batch: EventBatch,
     batch_room: u32,
     /// When the event before was due.
     due: Instant,
@@ -75,7 +75,7 @@ impl StreamSink {
         let (sender, batches) = mpsc::unbounded_channel();
         let room = Arc::new(Semaphore::new(READ_AHEAD_EVENTS as usize));
         let sink = Self {
-            filter: OutputFilter::new(limits, Grain::Token),
+            filter: OutputFilter::new(limits),
             meter,
             batches: sender,
             room: Arc::clone(&room),
@@ -89,6 +89,10 @@ impl ChunkSink for StreamSink {
         self.filter.chunks_max()
     }
 
+    fn needs_usage(&self) -> bool {
+        self.filter.needs_usage()
+    }
+
     async fn take(&mut self, chunks: Vec<text::Chunk>) -> Result<ControlFlow<()>, RunError> {
         let mut events = Vec::with_capacity(chunks.len());
         let taken = self.filter.take_all(chunks, &mut events);
@@ -96,11 +100,12 @@ impl ChunkSink for StreamSink {
         if events.is_empty() {
             return taken;
         }
+        let batch = EventBatch::new(events);
         // It is never closed: a reader that goes ends the run by dropping its handle.
-        if let Ok(room) = self.room.acquire_many(room_of(&events)).await {
+        if let Ok(room) = self.room.acquire_many(room_of(&batch)).await {
             room.forget();
         }
-        if self.batches.send(events).is_err() {
+        if self.batches.send(batch).is_err() {
             return Ok(ControlFlow::Break(()));
         }
         taken
@@ -109,8 +114,8 @@ impl ChunkSink for StreamSink {
 
 /// The room that a batch takes in the queue. One that is larger than the queue must still go
 /// through.
-fn room_of(events: &[TimedEvent]) -> u32 {
-    u32::try_from(events.len()).map_or(READ_AHEAD_EVENTS, |events| events.min(READ_AHEAD_EVENTS))
+fn room_of(batch: &EventBatch) -> u32 {
+    u32::try_from(batch.len()).map_or(READ_AHEAD_EVENTS, |events| events.min(READ_AHEAD_EVENTS))
 }
 
 impl<R> GenerationStream<R>
@@ -128,7 +133,7 @@ where
         let mut stream = Self {
             run: Run::Going(run),
             queue,
-            batch: Vec::new().into_iter(),
+            batch: EventBatch::default(),
             batch_room: 0,
             due: since,
             waiting: None,
@@ -154,24 +159,24 @@ where
             if let Some((event, _)) = self.waiting.take() {
                 return Poll::Ready(Some(Ok(event)));
             }
-            let Some(timed) = self.batch.next() else {
+            let Some((delay_us, event)) = self.batch.next() else {
                 match ready!(self.poll_batch(context)) {
                     Ok(true) => continue,
                     Ok(false) => return Poll::Ready(None),
                     Err(error) => return Poll::Ready(Some(Err(error))),
                 }
             };
-            if timed.delay_us > 0 {
+            if delay_us > 0 {
                 // Due times add up from the start: a timer that is late once makes no later
                 // event late, so the pace is exact on average whatever the timer's grain is.
-                self.due += Duration::from_micros(timed.delay_us);
+                self.due += Duration::from_micros(delay_us);
                 if self.due > Instant::now() {
                     let sleep = Box::pin(tokio::time::sleep_until(self.due));
-                    self.waiting = Some((timed.event, sleep));
+                    self.waiting = Some((event, sleep));
                     continue;
                 }
             }
-            return Poll::Ready(Some(Ok(timed.event)));
+            return Poll::Ready(Some(Ok(event)));
         }
     }
 
@@ -181,9 +186,9 @@ where
         self.queue.room.add_permits(given as usize);
         loop {
             let is_empty = match self.queue.batches.poll_recv(context) {
-                Poll::Ready(Some(events)) => {
-                    self.batch_room = room_of(&events);
-                    self.batch = events.into_iter();
+                Poll::Ready(Some(batch)) => {
+                    self.batch_room = room_of(&batch);
+                    self.batch = batch;
                     return Poll::Ready(Ok(true));
                 }
                 Poll::Ready(None) => true,
@@ -216,7 +221,7 @@ where
                     filter.finish(&mut events);
                     let usage = filter.usage(usage);
                     self.end = Some(End { usage, cost });
-                    self.batch = events.into_iter();
+                    self.batch = EventBatch::new(events);
                     Ok(self.batch.len() > 0)
                 }
                 Run::Failed(error) => Err(error),

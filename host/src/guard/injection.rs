@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use super::control::{
     ControlCharacters, has_control, has_control_escape, is_control, without_control_escapes,
 };
+use super::passed::PassedNames;
 use belljar_screen::{FieldKind, Hit, Mode, Policies, Screener};
 
 /// The settings of the screening.
@@ -64,6 +65,8 @@ pub struct Screening(Arc<ArcSwap<Rules>>);
 struct Rules {
     screener: Screener,
     controls: ControlCharacters,
+    /// Forgotten with the rules that they have passed.
+    passed: PassedNames,
 }
 
 /// A value that has been screened: a proof that nothing in it was found that blocks. Only
@@ -154,6 +157,7 @@ impl Rules {
         Self {
             screener: Screener::new(policies),
             controls,
+            passed: PassedNames::new(),
         }
     }
 }
@@ -258,10 +262,11 @@ impl<'a> Inspection<'a> {
         field: impl Fn() -> String,
         text: &str,
     ) -> Result<(), Box<Objection>> {
-        if self.is_full(kind) {
+        if self.is_full(kind) || self.rules.passed.has(kind, text) {
             return Ok(());
         }
         let Some(hit) = self.rules.screener.screen(kind, text) else {
+            self.rules.passed.note(kind, text);
             return Ok(());
         };
         let finding = Finding {
@@ -353,6 +358,23 @@ mod tests {
         for kind in FieldKind::ALL {
             let (_, reported) = off.pass(One(kind, ATTACK.to_owned())).unwrap();
             assert!(reported.is_empty(), "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_has_passed_is_screened_anew_by_other_rules() {
+        let name = || One(FieldKind::Identifier, ATTACK.to_owned());
+        let off = InjectionConfig {
+            enabled: false,
+            ..InjectionConfig::default()
+        };
+        let screening = Screening::new(&off, ControlCharacters::Remove);
+        for _ in 0..2 {
+            assert!(screening.pass(name()).is_ok());
+        }
+        screening.set_config(&InjectionConfig::default());
+        for _ in 0..2 {
+            assert!(screening.pass(name()).is_err());
         }
     }
 

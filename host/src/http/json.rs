@@ -121,14 +121,18 @@ where
 
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
-        match serde_json::to_vec(&self.0) {
-            Ok(body) => ([(http::header::CONTENT_TYPE, APPLICATION_JSON)], body).into_response(),
+        let mut body = Vec::with_capacity(USUAL_BYTES);
+        match serde_json::to_writer(&mut body, &self.0) {
+            Ok(()) => ([(http::header::CONTENT_TYPE, APPLICATION_JSON)], body).into_response(),
             Err(error) => {
                 ApiError::internal(format!("a response has no JSON: {error}")).into_response()
             }
         }
     }
 }
+
+/// Room for a usual answer, in bytes. Others make room as they grow.
+const USUAL_BYTES: usize = 1 << 10;
 
 /// Finds the place of what the reader of a tensor body refused without naming it: a number that
 /// overflows.

@@ -6,6 +6,9 @@ use std::ops::ControlFlow;
 
 /// Bytes of a text without a seam that are kept until there is one.
 const HELD_BYTES_MAX: usize = 1 << 10;
+/// Bytes of a token of a text as people write them, or a little less: there is room for so many
+/// before it is known how many there are.
+const USUAL_TOKEN_BYTES: usize = 4;
 
 /// Cuts a text that comes in pieces into its tokens, each as soon as nothing that comes can change
 /// it.
@@ -120,6 +123,9 @@ impl Cutter {
         let mut taken = 0;
         let mut is_at_cut = true;
         let text = self.held.get(..end).unwrap_or_default();
+        out.text.reserve(text.len());
+        out.tokens.reserve(text.len() / USUAL_TOKEN_BYTES + 1);
+        out.ends.reserve(text.len() / USUAL_TOKEN_BYTES + 1);
         let mut take = |token: u32| {
             let bytes = vocabulary.len(token);
             if taken > 0 && is_at_cut && taken + bytes > most {

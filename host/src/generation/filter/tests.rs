@@ -1,5 +1,5 @@
+use super::super::batch::EventBatch;
 use super::*;
-use std::fmt::Debug;
 use text::{Content, FinishReason};
 
 fn limits(max_tokens: u32, stop: &[&str]) -> OutputLimits {
@@ -29,7 +29,7 @@ fn words(text: &str) -> Content {
 }
 
 fn run(limits: &OutputLimits, contents: Vec<Content>) -> (String, Vec<TimedEvent>) {
-    let mut filter = OutputFilter::new(limits, Grain::Token);
+    let mut filter = OutputFilter::new(limits);
     let mut out = Vec::new();
     for content in contents {
         filter
@@ -119,7 +119,7 @@ fn held_text_comes_before_what_follows_it() {
         matches!(&events.get(2).map(|timed| &timed.event), Some(Event::ToolCall(call)) if call.id.is_some())
     );
 
-    let mut filter = OutputFilter::new(&limits(9, &[]), Grain::Token);
+    let mut filter = OutputFilter::new(&limits(9, &[]));
     for content in [call(1, Some("f")), call(0, None), call(0, Some(""))] {
         let refused = filter.take(
             text::Chunk {
@@ -143,7 +143,7 @@ fn a_guest_is_needed_until_it_is_cut_and_asked_for_its_usage_when_it_ends() {
     };
     let take = |stop: &[&str], contents| {
         let mut out = Vec::new();
-        let mut filter = OutputFilter::new(&limits(3, stop), Grain::Token);
+        let mut filter = OutputFilter::new(&limits(3, stop));
         (filter.take_all(chunks(contents), &mut out), out.len())
     };
     let go = ControlFlow::Continue(());
@@ -162,22 +162,23 @@ fn a_guest_is_needed_until_it_is_cut_and_asked_for_its_usage_when_it_ends() {
     );
 }
 
-/// What an answer says, how it ends, and its tokens, where the host counts them.
-fn counted(max_tokens: u32, stop: &[&str], grain: Grain, said: &[&str]) -> impl PartialEq + Debug {
+/// What an answer says, how it ends, and its tokens, where the host counts them; and the parts that a
+/// stream gives.
+fn counted(
+    max_tokens: u32,
+    stop: &[&str],
+    said: &[&str],
+) -> ((String, Option<FinishReason>, u32), Vec<String>) {
     let limits = OutputLimits {
         encoding: Some(Encoding::O200kBase),
         ..limits(max_tokens, stop)
     };
-    let mut filter = OutputFilter::new(&limits, grain);
+    let mut filter = OutputFilter::new(&limits);
     let mut out = Vec::new();
-    let fragment = |text: &&str| {
-        Content::Text(text::TextFragment {
-            text: (*text).to_owned(),
-            tokens: Vec::new(),
-        })
-    };
-    let thought = Content::Reasoning("let me think of it".to_owned());
-    for content in std::iter::once(thought).chain(said.iter().map(fragment)) {
+    for text in said {
+        let text = (*text).to_owned();
+        let tokens = Vec::new();
+        let content = Content::Text(text::TextFragment { text, tokens });
         let chunk = text::Chunk {
             content,
             delay_us: 1,
@@ -185,28 +186,23 @@ fn counted(max_tokens: u32, stop: &[&str], grain: Grain, said: &[&str]) -> impl 
         filter.take(chunk, &mut out).expect("a sound chunk");
     }
     filter.finish(&mut out);
-    let mut thoughts = String::new();
-    let mut text = String::new();
-    for timed in &out {
-        match &timed.event {
-            Event::Reasoning(more) => thoughts.push_str(more),
-            Event::Text(fragment) => text.push_str(&fragment.text),
-            _ => {}
+    let end = last(&out);
+    let mut parts = Vec::new();
+    let mut batch = EventBatch::new(out);
+    while let Some((_, event)) = batch.next() {
+        if let Event::Text(fragment) = event {
+            parts.push(fragment.text);
         }
     }
-    let usage = filter.usage(None);
-    let tokens = (usage.completion_tokens, usage.reasoning_tokens);
-    (thoughts, text, last(&out), tokens)
+    let tokens = filter.usage(None).completion_tokens;
+    ((parts.concat(), end, tokens), parts)
 }
 
 #[test]
-fn an_answer_that_is_seen_whole_is_the_one_that_is_seen_token_by_token() {
-    let said = [
-        "The bell jar",
-        " stands on a table",
-        ", internationalisation 日本",
-        "語 🙂 x.",
-    ];
+fn an_answer_that_the_host_counts_is_the_same_whatever_its_chunks_were() {
+    let whole = "The bell jar stands on a table, internationalisation 日本語 🙂 x.";
+    let letters: Vec<_> = whole.split_inclusive(|_| true).collect();
+    let tokens = Encoding::O200kBase.encode(whole);
     let stops: [&[&str]; 6] = [
         &[],
         &["jar"],
@@ -217,10 +213,32 @@ fn an_answer_that_is_seen_whole_is_the_one_that_is_seen_token_by_token() {
     ];
     for stop in stops {
         for max_tokens in 1..32 {
-            let of = |grain| counted(max_tokens, stop, grain, &said);
-            assert_eq!(of(Grain::Whole), of(Grain::Token), "{max_tokens} {stop:?}");
+            let first = tokens.iter().take(max_tokens as usize).copied();
+            let room = Encoding::O200kBase.decode(&first.collect::<Vec<_>>());
+            let room = whole.floor_char_boundary(room.expect("tokens").len());
+            let found = stop
+                .iter()
+                .find_map(|stop| Some((whole.find(stop)?, stop.len())));
+            let end = match found {
+                Some((start, length)) if start + length <= room => start,
+                _ => room,
+            };
+            let (answer, _) = counted(max_tokens, stop, &[whole]);
+            assert_eq!(answer.0, whole[..end], "{max_tokens} {stop:?}");
+            assert!(answer.2 <= max_tokens);
+            let (same, _) = counted(max_tokens, stop, &letters);
+            assert_eq!(answer, same, "{max_tokens} {stop:?}");
         }
     }
+}
+
+#[test]
+fn a_stream_gives_each_token_by_itself() {
+    let (_, parts) = counted(9, &[], &["The bell jar stands."]);
+    assert_eq!(parts, ["The", " bell", " jar", " stands", "."]);
+    // What a stop string could begin with waits for the next chunk.
+    let (_, parts) = counted(9, &["jar stood"], &["The bell jar", " stands."]);
+    assert_eq!(parts, ["The", " bell", " ", "jar", " stands", "."]);
 }
 
 #[test]

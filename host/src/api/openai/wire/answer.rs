@@ -29,13 +29,12 @@ impl Head {
             unique,
             usage: _,
         } = answerer;
-        let digest = model.digest.hex();
         Self {
             id: format!("{prefix}-{}", unique.simple()),
             created: created.as_second(),
             model: asked,
             // The same content gives the same answers to the same seed.
-            system_fingerprint: format!("fp_{}", digest.get(..10).unwrap_or_default()),
+            system_fingerprint: format!("fp_{}", model.digest.short_hex()),
         }
     }
 }

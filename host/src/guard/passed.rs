@@ -1,0 +1,112 @@
+//! Names that have been screened and passed. The same few, such as `fake` and `x`, come with nearly
+//! every request, and each costs as much to screen as a sentence.
+
+use belljar_screen::FieldKind;
+use parking_lot::Mutex;
+use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
+
+/// Names that are remembered; another with the same slot takes the place of one. About 14 KB.
+const NAMES_MAX: usize = 256;
+/// The longest name that is, in bytes.
+const NAME_BYTES_MAX: usize = 46;
+
+/// The names that have passed one set of rules.
+pub(super) struct PassedNames {
+    slots: Box<[Mutex<Option<Passed>>]>,
+    hasher: RandomState,
+}
+
+struct Passed {
+    kind: FieldKind,
+    length: usize,
+    name: [u8; NAME_BYTES_MAX],
+}
+
+impl fmt::Debug for PassedNames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PassedNames").finish_non_exhaustive()
+    }
+}
+
+impl PassedNames {
+    pub(super) fn new() -> Self {
+        Self {
+            slots: std::iter::repeat_with(Mutex::default)
+                .take(NAMES_MAX)
+                .collect(),
+            hasher: RandomState::new(),
+        }
+    }
+
+    /// Whether this very name is known to pass in such a place.
+    pub(super) fn has(&self, kind: FieldKind, name: &str) -> bool {
+        // Whoever holds the slot is looking at a name, too; this one is screened once more then.
+        let slot = self.slot(kind, name).and_then(Mutex::try_lock);
+        slot.is_some_and(|slot| {
+            slot.as_ref().is_some_and(|passed| {
+                passed.kind == kind && passed.name.get(..passed.length) == Some(name.as_bytes())
+            })
+        })
+    }
+
+    /// Remembers a name that has passed.
+    pub(super) fn note(&self, kind: FieldKind, name: &str) {
+        let Some(mut slot) = self.slot(kind, name).and_then(Mutex::try_lock) else {
+            return;
+        };
+        let mut bytes = [0; NAME_BYTES_MAX];
+        if let Some(room) = bytes.get_mut(..name.len()) {
+            room.copy_from_slice(name.as_bytes());
+            *slot = Some(Passed {
+                kind,
+                length: name.len(),
+                name: bytes,
+            });
+        }
+    }
+
+    /// Where a name is remembered; none where it never is. What people write is no name.
+    fn slot(&self, kind: FieldKind, name: &str) -> Option<&Mutex<Option<Passed>>> {
+        let is_name = match kind {
+            FieldKind::Identifier | FieldKind::Schema | FieldKind::Tensor => true,
+            FieldKind::Prompt
+            | FieldKind::History
+            | FieldKind::ToolResult
+            | FieldKind::Document
+            | FieldKind::Header => false,
+        };
+        if !is_name || name.len() > NAME_BYTES_MAX {
+            return None;
+        }
+        // A keyed hash: nobody can choose names that push one another out.
+        let hash = self.hasher.hash_one((kind as u8, name));
+        self.slots.get(hash as usize % NAMES_MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_very_name_in_the_very_place_is_known() {
+        let names = PassedNames::new();
+        names.note(FieldKind::Identifier, "fake");
+        assert!(names.has(FieldKind::Identifier, "fake"));
+        for (kind, name) in [
+            (FieldKind::Schema, "fake"),
+            (FieldKind::Identifier, "fak"),
+            (FieldKind::Identifier, "fake\0"),
+            (FieldKind::Identifier, ""),
+            (FieldKind::Prompt, "fake"),
+        ] {
+            assert!(!names.has(kind, name), "{name:?}");
+        }
+        let long = "a".repeat(NAME_BYTES_MAX + 1);
+        names.note(FieldKind::Identifier, &long);
+        assert!(!names.has(FieldKind::Identifier, &long));
+        names.note(FieldKind::Prompt, "hello");
+        assert!(!names.has(FieldKind::Prompt, "hello"), "no name");
+    }
+}
