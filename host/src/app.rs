@@ -5,8 +5,10 @@
 
 mod beside;
 mod discovery_file;
+mod listeners;
 mod local_socket;
 mod maintenance;
+mod pulse;
 mod reload;
 
 use std::future::Future;
@@ -18,12 +20,16 @@ use belljar_bundle::{BundleError, Store};
 use belljar_sandbox::{
     Compiler, CompilerConfig, MacKey, Sandbox, SharedCache, SlotReset, StartError,
 };
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::UnixStream;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use beside::Beside;
 pub use discovery_file::DiscoveryFile;
+use listeners::hint;
+pub use listeners::{Listeners, bind, bind_passed};
 pub use local_socket::LocalSocket;
+pub use pulse::Pulse;
 pub use reload::{ReloadError, Reloader};
 
 use crate::api;
@@ -55,20 +61,8 @@ pub struct App {
     rates: RateLimiter,
     screening: Screening,
     tls: Option<Tls>,
+    pulse: (Pulse, mpsc::Receiver<UnixStream>),
     state: HttpState,
-}
-
-/// The sockets that requests come in by.
-#[derive(Debug)]
-pub struct Listeners {
-    /// The API.
-    pub main: TcpListener,
-    /// The metrics, if they are served apart.
-    pub metrics: Option<TcpListener>,
-    /// Plain requests that are sent to HTTPS, if that is done.
-    pub redirect: Option<TcpListener>,
-    /// The commands of this machine, where the API speaks TLS.
-    pub local: Option<UnixListener>,
 }
 
 /// Why a server could not be built or could not go on.
@@ -81,6 +75,16 @@ pub enum AppError {
         address: SocketAddr,
         /// What the system said.
         source: std::io::Error,
+    },
+    /// A socket was passed on that no setting names.
+    #[error(
+        "the service manager passes on a socket for {given}, and no setting names it: `listen`, \
+         `metrics.listen`, `tls.redirect_listen` or `unix.path` must say the same, because what \
+         guards the server follows from its settings"
+    )]
+    Passed {
+        /// What it is for.
+        given: String,
     },
     /// A file or folder of the data directory.
     #[error("cannot use {path}: {source}")]
@@ -120,44 +124,6 @@ pub enum AppError {
     /// The recorder of metrics.
     #[error("the metrics cannot be recorded: {0}")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
-}
-
-/// Advice about an address that cannot be had.
-fn hint(error: &std::io::Error) -> &'static str {
-    match error.kind() {
-        std::io::ErrorKind::AddrInUse => {
-            "; another program has it: stop that one, or choose another port with --listen"
-        }
-        std::io::ErrorKind::PermissionDenied => {
-            "; ports below 1024 need a privilege: choose another with --listen"
-        }
-        _ => "",
-    }
-}
-
-/// Takes the addresses that the settings name. Done before anything else, because it is what
-/// fails most often and costs least.
-///
-/// # Errors
-///
-/// When an address is taken, forbidden, or not one of this machine.
-pub async fn bind(settings: &Settings) -> Result<Listeners, AppError> {
-    let take = async |address: SocketAddr| {
-        TcpListener::bind(address)
-            .await
-            .map_err(|source| AppError::Listen { address, source })
-    };
-    let main = take(settings.listen).await?;
-    let take_if = async |address: Option<SocketAddr>| match address {
-        Some(address) => take(address).await.map(Some),
-        None => Ok(None),
-    };
-    Ok(Listeners {
-        main,
-        metrics: take_if(settings.metrics_listen).await?,
-        redirect: take_if(settings.tls.redirect_listen).await?,
-        local: None,
-    })
 }
 
 /// Builds all parts. `program` is this executable, which compiles uploads in processes of its
@@ -246,6 +212,7 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
         rates,
         screening,
         tls,
+        pulse: Pulse::new(),
         state,
     })
 }
@@ -391,6 +358,12 @@ impl App {
         self.state.clock()
     }
 
+    /// A way to ask whether the server answers, once it serves.
+    #[must_use]
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.0.clone()
+    }
+
     /// What takes up other settings while the server serves.
     #[must_use]
     pub fn reloader(&self) -> Reloader {
@@ -410,7 +383,7 @@ impl App {
     /// Serves until `shutdown` is over. Then says that it is not ready, serves on for the delay that
     /// balancers need to hear of it, takes no more connections, lets requests and streams in flight
     /// end for up to the grace period, and closes everything.
-    pub async fn serve(self, listeners: Listeners, shutdown: impl Future<Output = ()>) {
+    pub async fn serve(mut self, listeners: Listeners, shutdown: impl Future<Output = ()>) {
         let stop = CancellationToken::new();
         let maintenance = maintenance::spawn(maintenance::Maintenance {
             registry: self.registry.clone(),
@@ -430,12 +403,16 @@ impl App {
             main,
             metrics,
             redirect,
+            unix,
             local,
         } = listeners;
+        let (_, connections) = std::mem::replace(&mut self.pulse, Pulse::new());
         let beside = Beside {
             metrics,
             redirect,
+            unix,
             local,
+            pulse: connections,
             main_port: main.local_addr().map_or(0, |address| address.port()),
         };
         let mut beside = self.serve_beside(beside, &stop);

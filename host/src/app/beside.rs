@@ -1,19 +1,25 @@
 //! What is served beside the API itself: the metrics on a port of their own, the port that sends
-//! to HTTPS, the socket for the commands of this machine.
+//! to HTTPS, sockets of this machine, and the server's
+//! requests to itself.
 
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::App;
+use super::local_socket::LocalSocket;
 use crate::api;
-use crate::http::{self, BrowserConfig};
+use crate::http::{self, BrowserConfig, Listener};
 
 /// The listeners beside the one of the API.
 pub(super) struct Beside {
     pub(super) metrics: Option<TcpListener>,
     pub(super) redirect: Option<TcpListener>,
+    pub(super) unix: Option<(UnixListener, Option<LocalSocket>)>,
     pub(super) local: Option<UnixListener>,
+    /// Connections of the server to itself.
+    pub(super) pulse: mpsc::Receiver<UnixStream>,
     /// The port of the API.
     pub(super) main_port: u16,
 }
@@ -43,10 +49,20 @@ impl App {
             let stopped = stop.clone().cancelled_owned();
             servers.spawn(http::serve(listener, None, router, config, stopped));
         }
-        if let Some(listener) = beside.local {
+        let local = beside.local.map(Listener::from);
+        for listener in local.into_iter().chain([Listener::from(beside.pulse)]) {
             let config = settings.http.for_operators();
             let stopped = stop.clone().cancelled_owned();
             servers.spawn(http::serve(listener, None, self.router(), config, stopped));
+        }
+        if let Some((listener, file)) = beside.unix {
+            let config = settings.http.for_operators();
+            let stopped = stop.clone().cancelled_owned();
+            let serving = http::serve(listener, None, self.router(), config, stopped);
+            servers.spawn(async move {
+                serving.await;
+                drop(file);
+            });
         }
         if let Some(tls) = self.tls.clone() {
             let stop = stop.clone();

@@ -4,12 +4,13 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use tokio::net::UnixListener;
 
-/// The socket of the data directory, which goes when the value does.
+/// The file of a socket, which goes when the value does.
 #[derive(Debug)]
 pub struct LocalSocket(PathBuf);
 
@@ -22,16 +23,31 @@ impl LocalSocket {
     ///
     /// When it cannot be made, for example because its path is longer than the system takes.
     pub fn listen(data_dir: &Path) -> io::Result<(UnixListener, Self)> {
-        let path = data_dir.join(FILE_NAME);
-        // Only a server that was killed leaves one behind.
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
+        Self::listen_at(&data_dir.join(FILE_NAME), 0o600)
+    }
+
+    /// Listens on a socket of that mode. One that a server has left behind which was killed is
+    /// replaced; one that is listened on, and what is no socket, stays.
+    pub(super) fn listen_at(path: &Path, mode: u32) -> io::Result<(UnixListener, Self)> {
+        if let Ok(found) = fs::symlink_metadata(path) {
+            if !found.file_type().is_socket() {
+                return Err(io::Error::new(
+                    io::ErrorKind::AlreadyExists,
+                    "it is there already, and is no socket",
+                ));
+            }
+            if UnixStream::connect(path).is_ok() {
+                return Err(io::Error::new(
+                    io::ErrorKind::AddrInUse,
+                    "another program listens on it",
+                ));
+            }
+            fs::remove_file(path)?;
         }
-        let listener = UnixListener::bind(&path)?;
-        // The directory is closed to others already.
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
-        Ok((listener, Self(path)))
+        let listener = UnixListener::bind(path)?;
+        let file = Self(path.to_owned());
+        fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+        Ok((listener, file))
     }
 
     /// The path.

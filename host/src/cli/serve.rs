@@ -1,6 +1,7 @@
 //! `belljar serve`: the server in the foreground, until a signal ends it.
 
 mod banner;
+mod service;
 
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
@@ -15,9 +16,10 @@ use tokio::sync::oneshot;
 
 use super::{Failure, SettingArgs, output};
 use crate::app::{self, App, DiscoveryFile, LocalSocket, Reloader};
-use crate::config::{Resolved, SystemEnvironment, resolve};
+use crate::config::{Resolved, ServiceManager, SystemEnvironment, resolve};
 use crate::models::Registry;
 use crate::telemetry;
+use service::Notifier;
 
 #[derive(Args, Clone, Debug, Default)]
 pub(super) struct ServeArgs {
@@ -123,7 +125,9 @@ async fn serve_until_signal(
     let signals = Signals::listen()?;
     let hang_up = signal(SignalKind::hangup())?;
     let settings = resolved.settings.clone();
-    let mut listeners = app::bind(&settings).await?;
+    let manager = ServiceManager::of_this_process();
+    let notifier = Notifier::new(manager.notify.as_deref());
+    let mut listeners = app::bind_passed(&settings, manager.sockets).await?;
     let address = listeners.main.local_addr()?;
     let metrics_address = listeners
         .metrics
@@ -155,10 +159,22 @@ async fn serve_until_signal(
         "serving"
     );
     tokio::spawn(tell_readiness(app.registry().clone(), started));
-    tokio::spawn(reload_on_hang_up(hang_up, args.clone(), app.reloader()));
+    tokio::spawn({
+        let (notifier, registry) = (notifier.clone(), app.registry().clone());
+        async move { notifier.tell_start(registry.started()).await }
+    });
+    if let Some(period) = manager.watchdog {
+        tokio::spawn(notifier.clone().watch(period, app.pulse()));
+    }
+    tokio::spawn(reload_on_hang_up(
+        hang_up,
+        args.clone(),
+        app.reloader(),
+        notifier.clone(),
+    ));
     output::line(banner::of(&app, &settings, address, &file, metrics_address))?;
 
-    let outcome = serve_and_stop(app, listeners, signals).await;
+    let outcome = serve_and_stop(app, listeners, signals, &notifier).await;
     drop((published, socket));
     tracing::info!("stopped");
     outcome
@@ -193,12 +209,18 @@ async fn tell_readiness(registry: Registry, started: Instant) {
 }
 
 /// Reads the settings again whenever somebody asks for it, in the way that is usual for servers.
-async fn reload_on_hang_up(mut hang_up: Signal, args: ServeArgs, mut reloader: Reloader) {
+async fn reload_on_hang_up(
+    mut hang_up: Signal,
+    args: ServeArgs,
+    mut reloader: Reloader,
+    notifier: Notifier,
+) {
     let terminal = Terminal::of_this_process();
     while hang_up.recv().await.is_some() {
         if terminal.is_gone() {
             continue;
         }
+        notifier.reloading();
         let outcome = match args.resolve() {
             Ok(read) => reloader.reload(&read).await.map_err(Failure::from),
             Err(failure) => Err(failure),
@@ -206,6 +228,7 @@ async fn reload_on_hang_up(mut hang_up: Signal, args: ServeArgs, mut reloader: R
         if let Err(failure) = outcome {
             tracing::error!("reload: the settings stay as they are: {failure}");
         }
+        notifier.ready();
     }
 }
 
@@ -276,6 +299,7 @@ async fn serve_and_stop(
     app: App,
     listeners: app::Listeners,
     mut signals: Signals,
+    notifier: &Notifier,
 ) -> Result<(), Failure> {
     let delay = app.http_config().shutdown_delay;
     let (stop, stopped) = oneshot::channel::<()>();
@@ -286,6 +310,7 @@ async fn serve_and_stop(
         () = &mut serving => return Ok(()),
         name = signals.next() => name,
     };
+    notifier.stopping();
     if delay.is_zero() {
         tracing::info!(
             signal = name,

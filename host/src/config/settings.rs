@@ -1,7 +1,9 @@
 //! All settings of a server, as typed values.
 
+use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use belljar_sandbox::SandboxConfig;
@@ -29,6 +31,8 @@ pub struct Settings {
     pub limit_rates: Option<bool>,
     /// The address on which the metrics are served apart from everything else, if they are.
     pub metrics_listen: Option<SocketAddr>,
+    /// The API on a socket of the file system.
+    pub unix: UnixSettings,
     /// Certificates, and how TLS is spoken with them.
     pub tls: tls::Config,
     /// The settings of HTTP.
@@ -72,6 +76,47 @@ pub struct CompilerSettings {
     pub cache_of: Option<PathBuf>,
 }
 
+/// A socket of the file system on which the API is served as well.
+#[derive(Clone, Debug, Default)]
+pub struct UnixSettings {
+    /// Its path, if there is one.
+    pub path: Option<PathBuf>,
+    /// Who may connect.
+    pub mode: FileMode,
+}
+
+/// The mode of a file: who may do what with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileMode(pub u32);
+
+/// The text is no mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected three octal digits such as 660, or with a 0 before them")]
+pub struct InvalidFileMode;
+
+impl Default for FileMode {
+    fn default() -> Self {
+        Self(0o660)
+    }
+}
+
+impl FromStr for FileMode {
+    type Err = InvalidFileMode;
+
+    fn from_str(text: &str) -> Result<Self, InvalidFileMode> {
+        let digits = text.strip_prefix('0').unwrap_or(text);
+        let is_mode = digits.len() == 3 && digits.bytes().all(|b| (b'0'..=b'7').contains(&b));
+        let mode = u32::from_str_radix(digits, 8).ok().filter(|_| is_mode);
+        mode.map(Self).ok_or(InvalidFileMode)
+    }
+}
+
+impl fmt::Display for FileMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "0{:03o}", self.0)
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -81,6 +126,7 @@ impl Default for Settings {
             require_api_key: None,
             limit_rates: None,
             metrics_listen: None,
+            unix: UnixSettings::default(),
             tls: tls::Config::default(),
             http: http::Config::default(),
             auth: auth::Config::default(),
@@ -237,6 +283,11 @@ impl Settings {
             alone(tls.redirect_listen.is_some()),
             "tls.redirect_listen",
             "requests would be sent to HTTPS and there is none: set `tls.cert`",
+        );
+        refuse(
+            self.unix.path.is_none() && self.unix.mode != FileMode::default(),
+            "unix.mode",
+            "there is no socket that could have it: set `unix.path`",
         );
         let asks = tls.client_auth != tls::ClientAuth::Off;
         refuse(

@@ -2,10 +2,11 @@
 //! variables, flags, the reference page and `belljar config show` all come from it.
 
 use super::setting::{Setting, setting};
+use super::settings::FileMode;
 use super::values::{
     Address, AutoBytes, BanTimes, Bytes, BytesOrNone, Count, FilePath, Files, FromText, FuelOrNone,
-    FuelUnits, Keys, ListOf, Networks, Positive, PositiveOrNone, PositiveTime, PrefixBits, Seconds,
-    SinkList, Switch, Time, TrustedKeys, ValueParser,
+    FuelUnits, Keys, ListOf, Networks, PathOrNone, Positive, PositiveOrNone, PositiveTime,
+    PrefixBits, Seconds, SinkList, Switch, Time, TrustedKeys, ValueParser,
 };
 
 use std::net::SocketAddr;
@@ -37,6 +38,10 @@ pub static SETTINGS: &[Setting] = &[
     setting!("insecure", insecure: Switch<bool>, "app",
         "Allows an address that other machines reach to be served without keys, which `require_api_key = false` asks for.")
     .flag("--insecure"),
+    setting!("unix.path", unix.path: PathOrNone<Option<PathBuf>>, "app",
+        "A socket of the file system on which the API is served as well, over HTTP/1 and without TLS. Peers there are held to be 127.0.0.1."),
+    setting!("unix.mode", unix.mode: FromText<FileMode>, "app",
+        "The mode of that socket: who may connect."),
     setting!("tls.cert", tls.certificates: Files<Vec<PathBuf>>, "tls",
         "Files in PEM, each with a certificate and those that vouch for it; with one the server speaks TLS. Clients are shown the one for the name they ask for, else the first.")
     .flag("--tls-cert")

@@ -13,6 +13,7 @@ use belljar_sandbox::SlotResetChoice;
 use belljar_screen::{Mode, Threshold};
 use secrecy::zeroize::{Zeroize as _, Zeroizing};
 
+use super::settings::FileMode;
 use crate::audit::SyslogTarget;
 use crate::auth::{ConfiguredKey, Tier};
 use crate::guard::ControlCharacters;
@@ -109,6 +110,8 @@ pub(super) type PositiveOrNone = OrNone<Positive>;
 pub(super) type BytesOrNone = OrNone<Bytes>;
 /// Units of fuel, or `none`.
 pub(super) type FuelOrNone = OrNone<FuelUnits>;
+/// A file or folder, or `none`.
+pub(super) type PathOrNone = OrNone<FilePath>;
 /// API keys. Prints how many there are.
 pub(super) struct Keys;
 /// Any number of values of one type, or `none`.
@@ -395,6 +398,7 @@ plain!(
     SyslogTarget: "a socket such as `/dev/log`, or `udp:ADDRESS:PORT`",
     Threshold: "a likelihood above 0 and below 1",
     UnknownMembers: "refuse or ignore",
+    FileMode: "three octal digits such as 660",
     ClientAuth: "off, optional or required",
     TlsVersion: "1.2 or 1.3",
     Tier: "free, tier-1, tier-2, tier-3, tier-4 or tier-5",

@@ -97,7 +97,7 @@ pub async fn serve(
     config: Config,
     shutdown: impl Future<Output = ()>,
 ) {
-    let listener = listener.into();
+    let mut listener = listener.into();
     let mut connections = JoinSet::new();
     let stopping = CancellationToken::new();
     let endpoint = Arc::new(Endpoint {

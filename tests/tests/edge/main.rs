@@ -12,5 +12,6 @@ mod clients;
 mod kit;
 mod reload;
 mod settings;
+mod sockets;
 mod strangers;
 mod tls;

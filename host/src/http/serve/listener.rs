@@ -4,7 +4,8 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::socket::Socket;
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::sync::mpsc;
 
 /// The address that peers on a socket of this machine are held to: they are on it.
 const THIS_MACHINE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -16,6 +17,8 @@ pub enum Listener {
     Tcp(TcpListener),
     /// A socket in the file system; who may connect is what its mode says.
     Unix(UnixListener),
+    /// Connections that this process makes to itself.
+    Own(mpsc::Receiver<UnixStream>),
 }
 
 /// A connection that has just come, and its other end.
@@ -26,7 +29,7 @@ pub(super) struct Accepted {
 
 impl Listener {
     /// The next connection.
-    pub(super) async fn accept(&self) -> io::Result<Accepted> {
+    pub(super) async fn accept(&mut self) -> io::Result<Accepted> {
         match self {
             Self::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
@@ -42,6 +45,14 @@ impl Listener {
                     peer: THIS_MACHINE,
                 })
             }
+            Self::Own(connections) => match connections.recv().await {
+                Some(stream) => Ok(Accepted {
+                    socket: Socket::Unix(stream),
+                    peer: THIS_MACHINE,
+                }),
+                // Nobody is left who could make one.
+                None => std::future::pending().await,
+            },
         }
     }
 }
@@ -49,6 +60,12 @@ impl Listener {
 impl From<TcpListener> for Listener {
     fn from(listener: TcpListener) -> Self {
         Self::Tcp(listener)
+    }
+}
+
+impl From<mpsc::Receiver<UnixStream>> for Listener {
+    fn from(connections: mpsc::Receiver<UnixStream>) -> Self {
+        Self::Own(connections)
     }
 }
 

@@ -1,0 +1,88 @@
+//! The API on a socket of the file system.
+
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::Path;
+
+use belljar::app::bind;
+use belljar::config::{Overrides, Settings, resolve};
+use belljar_tests::TestHost;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
+
+use crate::kit::{Folder, PATIENCE, has, run};
+
+async fn get(path: &Path, target: &str) -> String {
+    let mut stream = UnixStream::connect(path).await.unwrap();
+    let request = format!("GET {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer));
+    read.await.unwrap().unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn the_api_is_served_on_a_socket_of_its_mode_until_the_server_stops() {
+    let folder = Folder::new();
+    let path = folder.path("api.sock");
+    let text = path.to_str().unwrap();
+    let settings = [
+        ("unix.path", text),
+        ("unix.mode", "600"),
+        ("require_api_key", "true"),
+    ];
+    let host = TestHost::start_with(&settings).await;
+    assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o600);
+    let live = get(&path, "/health/live").await;
+    assert!(live.starts_with("HTTP/1.1 200"), "{live}");
+    let refused = get(&path, "/v1/models").await;
+    assert!(
+        refused.starts_with("HTTP/1.1 401"),
+        "keys are asked for here, too: {refused}"
+    );
+    if has("curl") {
+        let key = format!("x-api-key: {}", host.admin().key().unwrap());
+        let arguments = [
+            "-sS",
+            "--unix-socket",
+            text,
+            "-H",
+            &key,
+            "-w",
+            "%{http_code}",
+        ];
+        let url = ["-o", "/dev/null", "http://localhost/v1/models"];
+        assert_eq!(run("curl", &[&arguments[..], &url].concat()).await.1, "200");
+    }
+    host.stop().await;
+    assert!(!path.exists(), "the socket goes with its server");
+}
+
+fn settings(data_dir: &Path, path: &Path) -> Settings {
+    let mut overrides = Overrides::default();
+    overrides.flag("the test", "listen", "127.0.0.1:0");
+    overrides.flag("the test", "data_dir", data_dir.display());
+    overrides.flag("the test", "unix.path", path.display());
+    let environment = std::collections::BTreeMap::<String, String>::new();
+    resolve(&overrides, &environment).unwrap().settings
+}
+
+#[tokio::test]
+async fn a_socket_that_is_left_behind_is_replaced_and_what_is_in_use_stays() {
+    let folder = Folder::new();
+    let path = folder.path("api.sock");
+    let settings = settings(&folder.path("data"), &path);
+    // What a kill leaves.
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    let listeners = bind(&settings).await.unwrap();
+    let mode = path.metadata().unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o660);
+    let error = bind(&settings).await.unwrap_err().to_string();
+    assert!(error.contains("another program listens on it"), "{error}");
+    drop(listeners);
+    assert!(!path.exists());
+    std::fs::write(&path, "somebody's work").unwrap();
+    let error = bind(&settings).await.unwrap_err().to_string();
+    assert!(error.contains("is no socket"), "{error}");
+    assert_eq!(std::fs::read(&path).unwrap(), b"somebody's work");
+}
