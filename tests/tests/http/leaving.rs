@@ -123,18 +123,27 @@ async fn a_caller_that_leaves_ends_its_run() {
 #[tokio::test]
 async fn a_caller_that_waits_for_its_answer_may_still_leave() {
     let host = host_of_endless_runs(&[]).await;
-    let request = post(
-        "/infer",
-        "1.1",
-        &json!({"model":"burns-fuel","inputs":{"x":[1]}}),
-    );
-    check_leaving(&host, &request, false, async |mut waiting| {
-        waiting.finish().await;
-        // It was found to be there.
-        let begun = waiting.read_some(PATIENCE).await;
-        assert!(b"HTTP/1.".starts_with(&begun), "{begun:?}");
-    })
-    .await;
+    let infer = json!({"model":"burns-fuel","inputs":{"x":[1]}});
+    let silent = chat("never-next", true, &json!({"words":1}));
+    // What shows each that it is waited for: how any answer begins, and a comment between events.
+    for (path, body, sign) in [
+        ("/infer", infer, "H"),
+        ("/v1/chat/completions", silent, "\n:\n\n"),
+    ] {
+        for version in ["1.0", "1.1"] {
+            let request = post(path, version, &body);
+            check_leaving(&host, &request, false, async |mut waiting| {
+                waiting.finish().await;
+                let mut seen = String::new();
+                while !seen.contains(sign) {
+                    let more = waiting.read_some(PATIENCE).await;
+                    assert!(!more.is_empty(), "{seen:?}");
+                    seen += &String::from_utf8_lossy(&more);
+                }
+            })
+            .await;
+        }
+    }
 }
 
 #[tokio::test]
