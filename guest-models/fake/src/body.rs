@@ -13,6 +13,7 @@ use crate::facts::{self, Fact};
 use crate::fields;
 use crate::fill::Filler;
 use crate::json::Json;
+use crate::kinds;
 use crate::language::Language;
 use crate::media;
 use crate::prose::{Ends, Prose};
@@ -298,7 +299,11 @@ fn written(
         Form::OneWord => Some(one_word(reading, voice, fact(), random)),
         Form::Greeting => Some(voice.greeting.into()),
         Form::List(items, numbered) => {
-            Some(documents::list(voice, prose, *items, *numbered, bytes_max))
+            let said = said_last(request);
+            match kinds::of(&said, *items).filter(|_| reading.language == Language::English) {
+                Some(things) => Some(documents::things(things, *numbered)),
+                None => Some(documents::list(voice, prose, *items, *numbered, bytes_max)),
+            }
         }
         Form::Table => Some(table(request, reading, voice, prose, random)),
         Form::Code => {

@@ -51,6 +51,23 @@ pub(crate) fn list(
     out
 }
 
+/// A list of things.
+pub(crate) fn things(things: impl Iterator<Item = &'static str>, numbered: bool) -> String {
+    let mut out = String::new();
+    for (index, thing) in things.enumerate() {
+        if index > 0 {
+            out.push('\n');
+        }
+        if numbered {
+            out.push_str(&format!("{}. {thing}", index + 1));
+        } else {
+            out.push_str("- ");
+            out.push_str(thing);
+        }
+    }
+    out
+}
+
 /// So many lines, four to a stanza.
 pub(crate) fn verse(prose: &mut Prose, lines: u32) -> String {
     let mut out = String::new();

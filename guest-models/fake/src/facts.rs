@@ -148,7 +148,21 @@ fn story(said: &str) -> Option<Fact> {
 }
 
 fn sum(said: &str) -> Option<Fact> {
-    let expression = entities::expression(said)?;
+    const SPOKEN: [(&str, &str); 6] = [
+        (" multiplied by ", " * "),
+        (" divided by ", " / "),
+        (" times ", " * "),
+        (" plus ", " + "),
+        (" minus ", " - "),
+        (" to the power of ", " ^ "),
+    ];
+    let mut written = String::from(said);
+    for (words, sign) in SPOKEN {
+        if written.contains(words) {
+            written = written.replace(words, sign);
+        }
+    }
+    let expression = entities::expression(&written)?;
     let value = evaluate(expression)?;
     let mut short = String::new();
     write_number(&mut short, value);

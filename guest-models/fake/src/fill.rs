@@ -1,5 +1,6 @@
 //! Finds what the prompt says for a property: the entities that suit its name, the best first.
 
+mod hints;
 mod scores;
 
 use alloc::format;
@@ -195,6 +196,11 @@ impl<'a> Filler<'a> {
                 }
                 return Some(Found { values, from: None });
             }
+            Meaning::Unit | Meaning::Temperature if hints::units(said).len() > 1 => {
+                let units = hints::units(said);
+                let is_target = key.has("to target output into");
+                units.get(usize::from(is_target)).copied().map(String::from)
+            }
             Meaning::Unit | Meaning::Temperature => {
                 ["celsius", "fahrenheit", "kelvin", "metric", "imperial"]
                     .into_iter()
@@ -215,6 +221,12 @@ impl<'a> Filler<'a> {
             {
                 to_be_done(said)
             }
+            Meaning::Category | Meaning::Tag | Meaning::Title | Meaning::Unknown
+                if key.has("topic subject about") =>
+            {
+                hints::topic(said)
+            }
+            _ if key.has("room area zone") && hints::room(said).is_some() => hints::room(said),
             Meaning::Size => ["small", "medium", "large"]
                 .into_iter()
                 .find(|size| words::find(said, size).is_some())
@@ -257,6 +269,9 @@ impl<'a> Filler<'a> {
     /// Whether the prompt says yes or no to a property.
     pub(crate) fn flag(&self, key: &Key) -> Option<bool> {
         let said = lowered(self.said());
+        if let Some(on) = hints::switched(&said, key) {
+            return Some(on);
+        }
         let wanted = key.words.iter().filter(|word| {
             word.len() >= 4
                 && !is_in(

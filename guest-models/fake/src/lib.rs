@@ -44,6 +44,7 @@ mod facts;
 mod fields;
 mod fill;
 mod json;
+mod kinds;
 mod language;
 mod lexicon;
 mod logprobs;

@@ -164,8 +164,10 @@ fn call(
     match schema {
         None => arguments.push_str("{}"),
         Some(schema) => {
+            let is_free = schema.get("type").and_then(Json::text) == Some("string");
             let sources = Sources {
-                name: &tool.name,
+                // A text of free form is what the prompt asks for.
+                name: if is_free { "query" } else { &tool.name },
                 filler,
                 reading,
                 purpose: Purpose::Arguments,
@@ -174,11 +176,18 @@ fn call(
             let value =
                 schema::value(schema, sources).map_err(|error| schema::within(error, "`tools`"))?;
             let value = match value {
+                // The input of a tool of free form is a text as it is.
+                Json::Text(text) if is_free => {
+                    arguments = text;
+                    Json::Null
+                }
                 object @ Json::Object(_) => object,
                 // Arguments are always an object; a schema such as `{}` allows that too.
                 _ => Json::Object(Vec::new()),
             };
-            value.write(&mut arguments);
+            if value != Json::Null {
+                value.write(&mut arguments);
+            }
         }
     }
     Ok(Call {

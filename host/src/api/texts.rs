@@ -8,7 +8,7 @@ use crate::http::error::ApiError;
 use crate::http::json::Json;
 use crate::http::workers;
 use crate::ids::sorted_uuid;
-use crate::inference::{InferenceError, RequestContext, Text, TextCall, TextUsage};
+use crate::inference::{Counted, InferenceError, RequestContext, Text, TextCall, TextUsage};
 use crate::limits::TokenAdmission;
 use crate::models::LiveModel;
 use crate::stored::{Kind, Owner, Record, StoredObjects};
@@ -110,6 +110,11 @@ pub(crate) trait TextApi: Sized + Send + 'static {
     /// The answer in one piece.
     fn answer(answerer: Answerer<'_>, text: Text, style: Self::Style) -> Self::Answer;
 
+    /// Takes note of the call as its model will get it.
+    fn prepared(_style: &mut Self::Style, _call: &Counted<TextCall>) -> Result<(), ApiError> {
+        Ok(())
+    }
+
     /// What is kept of the request with its answer, where it asks for that.
     fn kept(_style: &mut Self::Style) -> Option<KeptRequest> {
         None
@@ -156,7 +161,9 @@ pub(crate) async fn create<A: TextApi>(
             let read = request.read(state.config())?;
             check_copies(read.call.choices, bytes, state.config().body_bytes_max)?;
             let call = state.inference().prepare(&context, read.call)?;
-            Ok::<_, ApiError>((call, read.style, read.is_stream, read.note))
+            let mut style = read.style;
+            A::prepared(&mut style, &call)?;
+            Ok::<_, ApiError>((call, style, read.is_stream, read.note))
         }
     };
     let (call, mut style, is_stream, note) = workers::run(bytes, prepare).await?;

@@ -335,7 +335,10 @@ impl<'a> Run<'a> {
         let call = inference.screen(&self.context, call).map_err(refusal)?;
         let admission = self.admit("/infer")?;
         let answered = inference.infer(&self.caller, call, admission, &self.context);
-        let answered = answered.await.map_err(refusal)?;
+        let mut answered = answered.await.map_err(refusal)?;
+        style
+            .choose(&mut answered.answer.outputs)
+            .map_err(refusal)?;
         let written = infer::write(&answered, &style).map_err(refusal)?;
         print(&written.body)
     }

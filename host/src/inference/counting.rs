@@ -12,7 +12,7 @@ use crate::models::TokenRules;
 use belljar_sandbox::wit::embeddings::Input;
 use belljar_sandbox::wit::moderation;
 use belljar_sandbox::wit::text::{Prompt, RawPrompt};
-use belljar_tokens::Encoding;
+use belljar_tokens::{Cuts, Cutter, Encoding};
 
 /// Tokens of a list that is not screened. Whoever tries out a list of tokens sends numbers such as
 /// 1, 2 and 3, which are signs that an attack could end with.
@@ -41,6 +41,37 @@ pub struct Counted<T: Countable> {
     pub(super) call: Screened<T>,
     /// None where the model counts for itself.
     pub(super) tokens: Option<Tokens<T::Tokens>>,
+}
+
+impl Counted<TextCall> {
+    /// A text in the tokens that the call is counted by, each with its number; none where the
+    /// model counts for itself.
+    #[must_use]
+    pub fn cut(&self, text: &str) -> Option<Vec<(String, u32)>> {
+        let encoding = self.tokens.as_ref()?.rules.encoding;
+        let (mut cutter, mut cuts) = (Cutter::new(encoding), Cuts::default());
+        cutter.push(text, &mut cuts);
+        cutter.finish(&mut cuts);
+        let cuts = cuts.iter().map(|(text, ids)| {
+            let id = ids.first().copied().unwrap_or_default();
+            (text.to_owned(), id)
+        });
+        Some(cuts.collect())
+    }
+
+    /// Each of its prompts, where that is a bare text.
+    pub fn bare_prompts(&self) -> impl Iterator<Item = Option<&str>> {
+        let TextCall {
+            request,
+            further_prompts,
+            ..
+        } = self.call.get();
+        let all = std::iter::once(&request.prompt).chain(further_prompts);
+        all.map(|prompt| match prompt {
+            Prompt::Text(raw) => Some(raw.text.as_str()),
+            Prompt::Messages(_) | Prompt::Tokens(_) => None,
+        })
+    }
 }
 
 /// How many tokens there are, and how many there may be.
@@ -148,7 +179,7 @@ impl Countable for TextCall {
         let prompts = std::iter::once(&self.request.prompt).chain(&self.further_prompts);
         let given = given.iter().copied().chain(std::iter::repeat(None));
         let counts = prompts.zip(given).map(|(prompt, given)| {
-            let mut tokens = prompt_tokens(encoding, &self.request, prompt);
+            let mut tokens = prompt_tokens(encoding, &self.request, prompt, self.places.prompt);
             tokens.count = given.unwrap_or(tokens.count);
             tokens
         });

@@ -34,6 +34,26 @@ pub(super) fn image_tokens(image: &Image) -> u32 {
     IMAGE.saturating_add(TILE.saturating_mul(tiles))
 }
 
+/// The tokens of a picture as Anthropic counts them: by its area, once it is no larger than its
+/// models look at.
+pub(super) fn area_tokens(image: &Image) -> u32 {
+    const PIXELS: u64 = 750;
+    const LONG_SIDE_MAX: u64 = 1_568;
+    const TOKENS_MAX: u64 = 1_600;
+    let sides = match &image.source {
+        Source::Inline(media) => sides(&media.data),
+        Source::Url(_) => None,
+    };
+    let (width, height) = sides.unwrap_or(UNKNOWN_SIDES);
+    let (width, height) = (u64::from(width.max(1)), u64::from(height.max(1)));
+    let longest = width.max(height).max(LONG_SIDE_MAX);
+    let scaled = |side: u64| (side * LONG_SIDE_MAX).div_ceil(longest);
+    let tokens = scaled(width)
+        .saturating_mul(scaled(height))
+        .div_ceil(PIXELS);
+    u32::try_from(tokens.min(TOKENS_MAX)).unwrap_or(u32::MAX)
+}
+
 fn tiles(width: u64, height: u64) -> u32 {
     let (width, height) = (width.max(1), height.max(1));
     // As a fraction, so that no picture is a tile too large for a rounding.

@@ -117,6 +117,7 @@ mod tests {
     fn prompt(beginnings: &[u64], ends: &[(u32, u64)]) -> PromptTokens {
         let steps = u32::try_from(beginnings.len()).unwrap();
         PromptTokens {
+            audio: 0,
             count: CACHED_MIN + steps * CACHED_STEP,
             beginnings: beginnings.to_vec(),
             ends: ends.to_vec(),

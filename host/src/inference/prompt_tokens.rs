@@ -1,7 +1,8 @@
 //! The tokens of prompts, as the public APIs count them: the texts by their encoding, and around
 //! them what the APIs document or have been measured to add.
 
-use super::media_tokens::{audio_tokens, file_tokens, image_tokens};
+use super::PromptPlace;
+use super::media_tokens::{area_tokens, audio_tokens, file_tokens, image_tokens};
 use belljar_sandbox::wit::text::{
     Message, Part, Prompt, RawPrompt, Request, ResponseFormat, Role, Tool,
 };
@@ -30,6 +31,8 @@ static SEED: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(0_u8))
 pub struct PromptTokens {
     /// How many there are.
     pub(super) count: u32,
+    /// Those of them that are sound.
+    pub(super) audio: u32,
     /// Hashes of its beginnings, of [`CACHED_MIN`] tokens and each [`CACHED_STEP`] more.
     pub(super) beginnings: Vec<u64>,
     /// How many tokens there are up to the end of the tools and of each message, and the hash of
@@ -57,8 +60,10 @@ pub(super) fn prompt_tokens(
     encoding: Encoding,
     request: &Request,
     prompt: &Prompt,
+    place: PromptPlace,
 ) -> PromptTokens {
     let mut counter = Counter::new(encoding);
+    counter.counts_by_area = place == PromptPlace::Conversation;
     counter.tools(&request.tools);
     if let ResponseFormat::JsonSchema(format) = &request.response_format {
         counter.text(&format.schema);
@@ -83,6 +88,8 @@ struct Counter {
     tokens: PromptTokens,
     /// The numbers of all tokens, where they are wanted.
     ids: Option<Vec<u32>>,
+    /// Whether pictures count by their area, as Anthropic's API has it.
+    counts_by_area: bool,
     marks: Marks,
 }
 
@@ -103,6 +110,7 @@ impl Counter {
             hash: *SEED,
             tokens: PromptTokens::default(),
             ids: None,
+            counts_by_area: false,
             marks: Marks {
                 start: special("<|im_start|>"),
                 separator: special("<|im_sep|>"),
@@ -183,8 +191,13 @@ impl Counter {
         for part in &message.content {
             match part {
                 Part::Text(text) | Part::Refusal(text) => self.text(text),
+                Part::Image(image) if self.counts_by_area => self.others(area_tokens(image)),
                 Part::Image(image) => self.others(image_tokens(image)),
-                Part::Audio(source) => self.others(audio_tokens(source)),
+                Part::Audio(source) => {
+                    let count = audio_tokens(source);
+                    self.tokens.audio = self.tokens.audio.saturating_add(count);
+                    self.others(count);
+                }
                 Part::File(file) => self.others(file_tokens(self.encoding, file)),
             }
         }
@@ -296,7 +309,8 @@ mod tests {
             choice: 0,
             parameters: Vec::new(),
         };
-        prompt_tokens(encoding, &request, &Prompt::Messages(messages))
+        let prompt = Prompt::Messages(messages);
+        prompt_tokens(encoding, &request, &prompt, PromptPlace::Messages)
     }
 
     /// The conversation and the figures of OpenAI's page on counting tokens.

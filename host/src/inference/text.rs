@@ -38,6 +38,8 @@ pub struct Text {
 pub struct TextUsage {
     /// Tokens of the prompts, each of which is paid for once.
     pub prompt_tokens: u64,
+    /// Of those, tokens of sound, where the server counts them.
+    pub audio_tokens: u64,
     /// Of those, tokens that were in the cache.
     pub cached_tokens: u64,
     /// Of those, tokens that are in the cache from now on because the caller asked for it.
@@ -318,6 +320,7 @@ impl Inference {
             let owner = (&caller.caller, context.address(), call.model.as_str());
             let cached = self.cache.note(owner, prompt, call.cache, now);
             usage.prompt_tokens += u64::from(prompt.count);
+            usage.audio_tokens += u64::from(prompt.audio);
             usage.cached_tokens += u64::from(cached.read.min(prompt.count));
             usage.cache_written_tokens += u64::from(cached.written);
         }

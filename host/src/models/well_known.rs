@@ -136,6 +136,7 @@ const WELL_KNOWN: &[(&str, Encoding, u32, u32)] = &[
     ("o4-mini", O200kBase, 200_000, 100_000),
     ("o4-mini-deep-research", O200kBase, 200_000, 100_000),
     ("omni-moderation", O200kBase, 32_768, 0),
+    ("omni-moderation-latest", O200kBase, 32_768, 0),
     ("openai/gpt-oss-120b", O200kBase, 131_072, 131_072),
     ("openai/gpt-oss-20b", O200kBase, 131_072, 131_072),
     ("rerank-english-v3.0", O200kBase, 0, 0),
@@ -145,6 +146,7 @@ const WELL_KNOWN: &[(&str, Encoding, u32, u32)] = &[
     ("text-embedding-3-small", Cl100kBase, 8_192, 0),
     ("text-embedding-ada-002", Cl100kBase, 8_191, 0),
     ("text-moderation", Cl100kBase, 32_768, 0),
+    ("text-moderation-latest", Cl100kBase, 32_768, 0),
     ("text-moderation-stable", Cl100kBase, 32_768, 0),
 ];
 

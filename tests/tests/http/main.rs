@@ -18,6 +18,7 @@ mod chat;
 mod chat_members;
 mod chat_turns;
 mod completions;
+mod echoes;
 mod embeddings;
 mod envelope;
 mod fake;

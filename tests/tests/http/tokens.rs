@@ -58,7 +58,7 @@ async fn an_answer_has_the_tokens_that_its_text_has() {
             json!({"response_format":{"type":"json_object"}}),
             json!({"stop":[" the"]}),
         ] {
-            let body = chat(model, "Tell me of the sea, in words.", more.clone());
+            let body = chat(model, "Tell me of the sea, in words or JSON.", more.clone());
             let answer = ask("/v1/chat/completions", &body).await;
             let text = answer["choices"][0]["message"]["content"].as_str().unwrap();
             let usage = &answer["usage"];

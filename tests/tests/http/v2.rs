@@ -429,3 +429,37 @@ async fn the_repository_loads_and_unloads() {
         .await
         .expect_status(404);
 }
+
+#[tokio::test]
+async fn an_output_that_the_model_does_not_give_is_refused_by_its_name() {
+    let client = SHARED.anonymous();
+    let ask = |wanted: Value| {
+        json!({"outputs":wanted,"inputs":[
+        {"name":"a","shape":[1],"datatype":"FP32","data":[1.5]},
+        {"name":"b","shape":[1],"datatype":"FP32","data":[2.5]}]})
+    };
+    // `echo` declares nothing, so only its answer tells.
+    let path = "/v2/models/echo/infer";
+    let answer = client.post(path, &ask(json!([{"name":"b"}]))).await;
+    let answer = answer.expect_status(200).json();
+    let names: Vec<_> = answer["outputs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| &one["name"])
+        .collect();
+    assert_eq!(names, ["b"]);
+    let answer = client
+        .post(path, &ask(json!([{"name":"b"},{"name":"z"}])))
+        .await;
+    let error = answer.expect_status(400).json();
+    assert_eq!(error["param"], "outputs[1]");
+    let message = error["error"].as_str().unwrap();
+    assert!(
+        message.contains("gave no such output; it gave `b`"),
+        "{message}"
+    );
+    let body = json!({"model":"echo","inputs":{"x":[1.0]},"outputs":["y"]});
+    let error = client.post("/infer", &body).await.expect_status(400).json();
+    assert_eq!(error["error"]["param"], "outputs[0]");
+}

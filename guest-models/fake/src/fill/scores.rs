@@ -56,6 +56,10 @@ const NO_NOUNS: &str =
 
 /// How well an entity suits a property that is a text; 0 for not at all.
 pub(super) fn text_score(key: &Key, entity: &Entity) -> i32 {
+    // The number of an account is nothing else.
+    if is_iban(&entity.text) && !key.has("iban account bank number") {
+        return 0;
+    }
     let weight = match (key.meaning, entity.kind) {
         (Meaning::City | Meaning::Place | Meaning::Airport, Kind::Place) => {
             let is_country = places::is_country(&lowered(&entity.text));
@@ -100,6 +104,7 @@ pub(super) fn text_score(key: &Key, entity: &Entity) -> i32 {
         (Meaning::Currency, Kind::Currency) => 8,
         (Meaning::Currency, Kind::Money) => 7,
         (Meaning::Id | Meaning::Code, Kind::Number) if key.has(&entity.before) => 8,
+        (Meaning::Id | Meaning::Code, Kind::Quoted) if key.has(&entity.before) => 9,
         (Meaning::Id | Meaning::Code, Kind::Number) => 3,
         (Meaning::Duration, Kind::Number) if is_time_unit(&entity.after) => 6,
         (
@@ -189,6 +194,14 @@ pub(super) fn variants(key: &Key, entity: &Entity, values: &mut Vec<Json>) {
     }
 }
 
+fn is_iban(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    bytes.len() >= 15
+        && bytes.iter().take(2).all(u8::is_ascii_uppercase)
+        && bytes.iter().skip(2).take(2).all(u8::is_ascii_digit)
+        && bytes.iter().all(u8::is_ascii_alphanumeric)
+}
+
 fn is_time_unit(after: &str) -> bool {
     let unit = words::singular(after);
     is_in("minute min hour h day night week second month", &unit)
@@ -209,6 +222,10 @@ pub(super) fn number_score(key: &Key, entity: &Entity) -> i32 {
         if is_in(nouns, &after) || is_in(nouns, &entity.after) {
             score += if key.has(keys) { 8 } else { -6 };
         }
+    }
+    // What is converted is a number of any unit.
+    if key.has("value amount magnitude") && score < 0 {
+        score += 8;
     }
     score += match (key.meaning, entity.kind) {
         (Meaning::Price, Kind::Money) | (Meaning::Percent | Meaning::Fraction, Kind::Percent) => 8,

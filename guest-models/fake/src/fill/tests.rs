@@ -89,3 +89,32 @@ fn choices_are_those_that_the_prompt_names() {
     assert_eq!(filler.flag(&Key::new("parking", &[], "")), Some(true));
     assert_eq!(filler.flag(&Key::new("include_lunch", &[], "")), None);
 }
+
+#[test]
+fn rooms_subjects_units_references_and_switches_are_read_off_the_sentence() {
+    for (said, name, expect) in [
+        ("Turn off the kitchen lights", "room", "kitchen"),
+        ("Convert 12 miles to kilometers", "from_unit", "miles"),
+        ("Convert 12 miles to kilometers", "to_unit", "kilometers"),
+        ("Call Ann on Monday about the budget.", "topic", "budget"),
+        (
+            "Send it to IBAN DE89370400440532013000, reference 'Rent May'",
+            "reference",
+            "Rent May",
+        ),
+    ] {
+        assert_eq!(text(said, name).as_deref(), Some(expect), "{said}: {name}");
+    }
+    assert_eq!(
+        number("Convert 12 miles to kilometers", "value"),
+        Some(12.0)
+    );
+    let on = |said: &str, name: &str| {
+        let entities = Entities::of_text(said);
+        Filler::new(&entities).flag(&Key::new(name, &[], ""))
+    };
+    assert_eq!(on("Turn off the kitchen lights", "on"), Some(false));
+    assert_eq!(on("Turn on the kitchen lights", "on"), Some(true));
+    assert_eq!(on("Please disable the alarm", "enabled"), Some(false));
+    assert_eq!(on("The kitchen has lights", "on"), None);
+}

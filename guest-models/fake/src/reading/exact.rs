@@ -52,7 +52,12 @@ pub(super) fn exact(text: &str, read: &[Word<'_>], may_be: bool) -> Option<Strin
         return Some(words);
     }
     for (index, verb) in read.iter().enumerate() {
-        if !verb.has(Sign::Say) {
+        // `Write only: 7`
+        let is_write = verb.text.eq_ignore_ascii_case("write")
+            && read
+                .get(index + 1)
+                .is_some_and(|next| is_in(STRICT, &lowered(next.text)));
+        if !verb.has(Sign::Say) && !is_write {
             continue;
         }
         if let Some(words) = behind(text, read, index) {
@@ -78,7 +83,16 @@ fn behind(text: &str, read: &[Word<'_>], verb: usize) -> Option<String> {
             break;
         }
         // `with one word: …` is about the length.
-        counts_words |= word.has(Sign::Word) && is_in("one single", &lowered(before_of(read, at)));
+        let is_counted = is_in("one single", &lowered(before_of(read, at)));
+        // `with the single word X` names it.
+        let is_named = is_counted
+            && at.checked_sub(2).is_some_and(|the| {
+                read.get(the)
+                    .is_some_and(|the| the.text.eq_ignore_ascii_case("the"))
+            })
+            && read.get(at + 1).is_some_and(|next| next.joined);
+        counts_words |= word.has(Sign::Word) && is_counted && !is_named;
+        strict |= word.has(Sign::Word) && is_named;
         strict |= is_in(STRICT, &lower);
         names_words |= is_in(NAMES_WORDS, &lower);
         first_behind = Some(word_end(read, at));

@@ -293,3 +293,26 @@ fn what_is_compared_is_found_by_what_stands_between() {
         );
     }
 }
+
+#[test]
+fn a_single_word_that_is_named_and_what_the_system_wants_are_exact() {
+    let form = |text: &str| Reading::of_text(text).wishes.form;
+    let exact = |words: &str| Form::Exact(words.into());
+    assert_eq!(form("Reply with the single word banana"), exact("banana"));
+    assert_eq!(form("Write only: 7"), exact("7"));
+    assert_eq!(
+        form("Answer in a single word: what is the sea?"),
+        Form::OneWord
+    );
+    assert_eq!(
+        form("List 5 fruits as bullet points."),
+        Form::List(5, false)
+    );
+    assert_eq!(
+        form("Give me a numbered list of fruits"),
+        Form::List(5, true)
+    );
+    let mut hello = Reading::of_text("Hello!").wishes;
+    hello.follow(&Reading::of_text("You only ever answer with the word 'pineapple'.").wishes);
+    assert_eq!(hello.form, exact("pineapple"));
+}

@@ -43,6 +43,12 @@ pub(crate) enum Form {
     Numbers(i64, i64, bool),
 }
 
+/// What lists with marks and lists with numbers are called.
+const BULLETS: &str =
+    "bullet bullets bulleted unordered stichpunkte stichpunkten viñetas puces маркированный";
+const NUMBERED: &str =
+    "numbered enumerated nummerierte nummeriert numerada numérotée numerata нумерованный";
+
 /// How long an answer is to be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Length {
@@ -138,7 +144,9 @@ impl Wishes {
             Form::Json
         } else if found.list || found.items.is_some() {
             let many = found.items.unwrap_or(5);
-            Form::List(many.clamp(2, COUNT_MAX), found.items.is_some())
+            let says = |list| read.iter().any(|word| is_in(list, &lowered(word.text)));
+            let is_numbered = says(NUMBERED) || found.items.is_some() && !says(BULLETS);
+            Form::List(many.clamp(2, COUNT_MAX), is_numbered)
         } else if let Some(lines) = found.verse {
             Form::Verse(lines)
         } else if found.headings {
@@ -158,7 +166,8 @@ impl Wishes {
 
     /// Takes over from the rules of the system what the user does not say otherwise.
     pub(super) fn follow(&mut self, rules: &Self) {
-        if self.form == Form::Prose && self.length == Length::Usual {
+        let is_greeting = self.form == Form::Greeting && matches!(rules.form, Form::Exact(_));
+        if (self.form == Form::Prose || is_greeting) && self.length == Length::Usual {
             self.length = rules.length;
             if matches!(
                 rules.form,

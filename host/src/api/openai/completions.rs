@@ -11,7 +11,7 @@ use crate::http::error::ApiError;
 use crate::http::json::SizedJson;
 use crate::http::policy::{RoutePolicy, Routes};
 use crate::http::{Config, HttpState};
-use crate::inference::{RequestContext, Text};
+use crate::inference::{Counted, RequestContext, Text, TextCall};
 use crate::limits::{Counts, TokenAdmission};
 use axum::extract::State;
 use axum::response::Response;
@@ -69,6 +69,10 @@ impl TextApi for Sifted<CompletionRequest> {
 
     fn place(name: &str) -> Option<String> {
         place_in::<CompletionRequest>(name)
+    }
+
+    fn prepared(style: &mut CompletionStyle, call: &Counted<TextCall>) -> Result<(), ApiError> {
+        style.take_echo(call)
     }
 
     fn answer(answerer: Answerer<'_>, text: Text, style: CompletionStyle) -> TextCompletion {

@@ -147,7 +147,7 @@ fn position(mut index: u64, shape: &[u64]) -> String {
 }
 
 /// Names, quoted and joined; at most sixteen of them.
-fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+pub(super) fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
     names
         .take(16)
         .map(|name| format!("`{name}`"))

@@ -11,7 +11,7 @@
 //! upload. The answer comes in the format that `Accept` asks for, else in that of the request.
 
 use super::described::{InferRequest, InferResponse};
-use super::fit::fit;
+use super::fit::{fit, list};
 use super::{
     Answer, BodyFormat, Form, Format, FormatError, HEADER_LENGTH, OIP_HEADER_LENGTH_HEADER,
     TensorRequest, UnsupportedBody, WantedOutput, Written, accepted, allows, body_format,
@@ -121,9 +121,10 @@ pub(crate) async fn serve(
         workers::run(bytes, prepare).await?
     };
     let answered = state.inference().infer(caller, call, admission, &context);
-    let answered = answered
+    let mut answered = answered
         .await
         .map_err(|error| ApiError::from(error).naming(|name| style.place_of(name)))?;
+    style.choose(&mut answered.answer.outputs)?;
     let outputs = answered.answer.outputs.iter();
     let bytes = outputs.map(|output| output.data.len()).sum();
     workers::run(bytes, move || encode(&answered, &style)).await
@@ -150,6 +151,21 @@ pub(crate) struct AnswerStyle {
 }
 
 impl AnswerStyle {
+    /// Leaves the outputs that are wanted, and refuses those that the model has not given: a model
+    /// that declares none may give any, so that is known only now.
+    pub(crate) fn choose(&self, outputs: &mut Vec<tensors::Tensor>) -> Result<(), FormatError> {
+        let is_given = |wanted: &WantedOutput| outputs.iter().any(|one| one.name == wanted.name);
+        if let Some(missing) = self.wanted.iter().position(|wanted| !is_given(wanted)) {
+            let names = list(outputs.iter().map(|one| one.name.as_str()));
+            let message = format!("the model gave no such output; it gave {names}");
+            return Err(FormatError::invalid(format!("outputs[{missing}]"), message));
+        }
+        if !self.wanted.is_empty() {
+            outputs.retain(|one| self.wanted.iter().any(|wanted| wanted.name == one.name));
+        }
+        Ok(())
+    }
+
     /// The place in the request of something that has a name.
     fn place_of(&self, name: &str) -> Option<String> {
         let is_input = self.inputs.iter().any(|input| input == name);

@@ -6,7 +6,7 @@ use super::tools::{choice, tools};
 use crate::api::check::{Plain, PlainValue, StringOrList, StringOrObject, parameters, within};
 use crate::api::openai::objects::raw;
 use crate::api::openai::wire::{
-    Others, Sifted, Thinking, TokenLimits, check_metadata, marks, object,
+    Others, Sifted, Thinking, TokenLimits, check_metadata, check_speaks_of_json, marks, object,
 };
 use crate::api::prompt::PromptSize;
 use crate::api::schema::{self, Rules};
@@ -338,6 +338,11 @@ impl ResponseRequest {
                 value: OptionValue::Text(verbosity),
             });
         }
+        let response_format = format
+            .as_deref()
+            .map_or(Ok(ResponseFormat::Text), read_format)?;
+        let places_of_form = ["input", "text.format"];
+        check_speaks_of_json(&self.model, &response_format, &messages, places_of_form)?;
         let mut thinking = Thinking::new(&self.model, effort.as_deref(), "reasoning.effort")?;
         // Who asks for a summary wants to hear of the thoughts.
         thinking.is_silent &= summary.is_none();
@@ -349,9 +354,7 @@ impl ResponseRequest {
             tools,
             tool_choice,
             parallel_tool_calls: self.parallel_tool_calls.unwrap_or(true),
-            response_format: format
-                .as_deref()
-                .map_or(Ok(ResponseFormat::Text), read_format)?,
+            response_format,
             reasoning_effort: thinking.effort,
             choice: 0,
             parameters,

@@ -1,7 +1,7 @@
 //! Tools that a model may call, as requests for responses describe them.
 
 use crate::api::check::at_most;
-use crate::api::openai::wire::{check_name, object};
+use crate::api::openai::wire::{check_name, input_schema, object};
 use crate::api::prompt::PromptSize;
 use crate::api::schema::{self, Rules};
 use crate::http::error::ApiError;
@@ -20,6 +20,7 @@ struct Tool {
     description: Option<String>,
     parameters: Option<Box<RawValue>>,
     strict: Option<bool>,
+    format: Option<Box<RawValue>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -86,6 +87,7 @@ pub(super) fn tools(
                 }
                 Some(schema)
             }
+            _ if kind == "custom" => Some(input_schema(tool.format.as_deref()).get().to_owned()),
             _ => None,
         };
         if kind == "custom" {

@@ -3,7 +3,7 @@
 use super::audio::{AudioOptions, speech};
 use super::content::{self, Message};
 use super::effort::Thinking;
-use super::format::Format;
+use super::format::{Format, check_speaks_of_json};
 use super::members::{NamesModel, Others};
 use super::sampling::{alternatives, biases, top_k};
 use super::service::{
@@ -262,6 +262,8 @@ impl ChatRequest {
         let response_format = self
             .response_format
             .map_or(Ok(ResponseFormat::Text), Format::read)?;
+        let places = ["messages", "response_format"];
+        check_speaks_of_json(&self.model, &response_format, &messages, places)?;
         let mut parameters = parameters(self.parameters, others.options)?;
         if let Some(verbosity) = self.verbosity {
             parameters.push(Parameter {

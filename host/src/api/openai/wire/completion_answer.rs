@@ -1,7 +1,7 @@
 //! `POST /v1/completions`: the answer, in one piece and as a stream.
 
 use super::answer::{Head, UNLIKELY, finish_reason, finite};
-use super::completions::CompletionStyle;
+use super::completions::{CompletionStyle, Echo, EchoedToken};
 use super::usage::Usage;
 use crate::api::text_body::TextEvents;
 use crate::generation::Event;
@@ -53,9 +53,9 @@ struct Choice {
 #[schema(as = TextCompletionLogprobs)]
 struct Logprobs {
     tokens: Vec<String>,
-    token_logprobs: Vec<f32>,
+    token_logprobs: Vec<Option<f32>>,
     /// For each token the likeliest ones in its place.
-    top_logprobs: Vec<BTreeMap<String, f32>>,
+    top_logprobs: Vec<Option<BTreeMap<String, f32>>>,
     /// Where each token begins, in characters of the text.
     text_offset: Vec<usize>,
 }
@@ -80,9 +80,36 @@ impl Logprobs {
             self.text_offset.push(offset);
             offset += text.chars().count();
             self.tokens.push(text);
-            self.token_logprobs.push(logprob);
-            self.top_logprobs.push(top);
+            self.token_logprobs.push(Some(logprob));
+            self.top_logprobs.push(Some(top));
         }
+    }
+
+    /// Those of a prompt that comes back.
+    fn of(echo: &Echo) -> Self {
+        let mut all = Self::default();
+        let mut offset = 0;
+        for EchoedToken { text, logprob } in &echo.tokens {
+            all.text_offset.push(offset);
+            offset += text.chars().count();
+            all.tokens.push(text.clone());
+            all.token_logprobs.push(*logprob);
+            let top = logprob.map(|logprob| BTreeMap::from([(text.clone(), logprob)]));
+            all.top_logprobs.push(top);
+        }
+        all
+    }
+}
+
+impl CompletionStyle {
+    /// What was used. What is made only because a model makes something is not.
+    fn used(&self, usage: &TextUsage) -> Usage {
+        let mut usage = *usage;
+        if self.is_echo_alone {
+            usage.completion_tokens = 0;
+            usage.reasoning_tokens = 0;
+        }
+        Usage::from(&usage)
     }
 }
 
@@ -94,11 +121,11 @@ struct Answer {
 }
 
 impl Answer {
-    /// The answer that comes after `prefix`.
-    fn new(events: Vec<Event>, prefix: &str) -> Self {
+    /// The answer that comes after a prompt.
+    fn new(events: Vec<Event>, echo: Option<&Echo>) -> Self {
         let mut answer = Self {
-            text: prefix.to_owned(),
-            logprobs: Logprobs::default(),
+            text: echo.map(|echo| echo.text.clone()).unwrap_or_default(),
+            logprobs: echo.map(Logprobs::of).unwrap_or_default(),
             reason: FinishReason::Stop,
         };
         for event in events {
@@ -128,7 +155,7 @@ impl Answer {
             reason = "an average, to compare with others"
         )]
         let count = logprobs.len() as f32;
-        logprobs.iter().sum::<f32>() / count
+        logprobs.iter().flatten().sum::<f32>() / count
     }
 }
 
@@ -144,11 +171,11 @@ impl TextCompletion {
         let mut answers = answers.into_iter();
         let prompts = answers.len().div_ceil(style.candidates.max(1));
         for prompt in 0..prompts {
-            let prefix = style.echo.get(prompt).map_or("", String::as_str);
+            let echo = style.echo.get(prompt);
             let mut candidates: Vec<_> = answers
                 .by_ref()
                 .take(style.candidates)
-                .map(|events| Answer::new(events, prefix))
+                .map(|events| Answer::new(events, echo))
                 .collect();
             if style.candidates > style.choices {
                 candidates.sort_by(|one, other| other.likelihood().total_cmp(&one.likelihood()));
@@ -156,14 +183,12 @@ impl TextCompletion {
             }
             for answer in candidates {
                 let is_alone = style.is_echo_alone;
+                let alone = echo.filter(|_| is_alone);
+                let logprobs = alone.map_or(answer.logprobs, Logprobs::of);
                 choices.push(Choice {
-                    text: if is_alone {
-                        prefix.to_owned()
-                    } else {
-                        answer.text
-                    },
+                    text: alone.map_or(answer.text, |echo| echo.text.clone()),
                     index: choices.len(),
-                    logprobs: style.logprobs.then_some(answer.logprobs),
+                    logprobs: style.logprobs.then_some(logprobs),
                     finish_reason: Some(if is_alone {
                         "length"
                     } else {
@@ -184,7 +209,7 @@ impl TextCompletion {
             created,
             model,
             choices,
-            usage: Usage::from(usage),
+            usage: style.used(usage),
             system_fingerprint,
         }
     }
@@ -233,17 +258,17 @@ impl CompletionEvents {
         if let Some(shown) = self.shown.get(answer).copied().flatten() {
             return shown;
         }
-        let prefix = self.style.echo.get(answer / self.style.candidates.max(1));
-        let Some(prefix) = prefix.filter(|prefix| !prefix.is_empty()) else {
+        let echo = self.style.echo.get(answer / self.style.candidates.max(1));
+        let Some(echo) = echo.filter(|echo| !echo.text.is_empty()) else {
             return 0;
         };
         let choice = Choice {
-            text: prefix.clone(),
+            text: echo.text.clone(),
             index: answer,
-            logprobs: None,
+            logprobs: self.style.logprobs.then(|| Logprobs::of(echo)),
             finish_reason: None,
         };
-        let length = prefix.chars().count();
+        let length = echo.text.chars().count();
         self.chunk(out, &[choice], None);
         length
     }
@@ -287,7 +312,7 @@ impl TextEvents for CompletionEvents {
 
     fn end(&mut self, out: &mut Vec<u8>, usage: &TextUsage) {
         if self.style.include_usage {
-            self.chunk(out, &[], Some(Usage::from(usage)));
+            self.chunk(out, &[], Some(self.style.used(usage)));
         }
         out.extend_from_slice(b"data: [DONE]\n\n");
     }

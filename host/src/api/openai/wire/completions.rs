@@ -7,7 +7,7 @@ use crate::api::check::{Plain, StringOrList, StringOrStrings, at_most, parameter
 use crate::api::prompt::PromptSize;
 use crate::generation::OutputLimits;
 use crate::http::error::ApiError;
-use crate::inference::{CacheUse, Places, PromptPlace, TextCall};
+use crate::inference::{CacheUse, Counted, Places, PromptPlace, TextCall};
 use belljar_sandbox::wit::text::{self, Prompt, RawPrompt, ResponseFormat, ToolChoice};
 use serde::de::value::SeqAccessDeserializer;
 use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
@@ -208,10 +208,68 @@ pub(crate) struct CompletionStyle {
     pub(super) choices: usize,
     /// How many are made.
     pub(super) candidates: usize,
-    /// The prompts, where they come back in front of the answers.
-    pub(super) echo: Vec<String>,
+    /// Whether the prompts come back in front of the answers.
+    is_echo: bool,
+    /// What comes back of each prompt.
+    pub(super) echo: Vec<Echo>,
     /// Whether nothing but the prompts is to come back.
     pub(super) is_echo_alone: bool,
+}
+
+/// A prompt that comes back.
+#[derive(Clone, Debug)]
+pub(super) struct Echo {
+    pub(super) text: String,
+    /// Its tokens, where they are known and asked for.
+    pub(super) tokens: Vec<EchoedToken>,
+}
+
+/// A token of a prompt.
+#[derive(Clone, Debug)]
+pub(super) struct EchoedToken {
+    pub(super) text: String,
+    /// How likely it was after those before it, which nobody says of the first.
+    pub(super) logprob: Option<f32>,
+}
+
+impl CompletionStyle {
+    /// Takes the prompts as the model will get them, where they come back.
+    pub(crate) fn take_echo(&mut self, call: &Counted<TextCall>) -> Result<(), ApiError> {
+        if !self.is_echo {
+            return Ok(());
+        }
+        for prompt in call.bare_prompts() {
+            let Some(text) = prompt else {
+                let message = "is only allowed with prompts that are texts";
+                return Err(ApiError::invalid_argument("echo", message));
+            };
+            let cuts = if self.logprobs { call.cut(text) } else { None };
+            self.echo.push(Echo {
+                text: text.to_owned(),
+                tokens: cuts.map_or_else(Vec::new, echoed),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// The tokens of a prompt. A model that writes says nothing of how likely it takes what it reads:
+/// the numbers are made up, the same for the same text.
+fn echoed(cuts: Vec<(String, u32)>) -> Vec<EchoedToken> {
+    let mut tokens = Vec::with_capacity(cuts.len());
+    let mut before: Option<u32> = None;
+    for (text, id) in cuts {
+        let mixed = before.map(|before| before.wrapping_mul(31).wrapping_add(id));
+        // From -0.05 down to -8.
+        let share = |mixed: u32| {
+            let byte = mixed.wrapping_mul(0x9e37_79b9) >> 24;
+            f32::from(u8::try_from(byte).unwrap_or(0))
+        };
+        let logprob = mixed.map(|mixed| -0.05 - share(mixed) / 32.0);
+        tokens.push(EchoedToken { text, logprob });
+        before = Some(id);
+    }
+    tokens
 }
 
 impl NamesModel for CompletionRequest {
@@ -246,7 +304,7 @@ impl CompletionRequest {
         } else {
             limits.tokens("max_tokens", self.max_tokens.unwrap_or_default())?
         };
-        let (prompts, echo, sizes) = prompts(self.prompt, self.suffix, is_echo)?;
+        let (prompts, sizes) = prompts(self.prompt, self.suffix)?;
         let choices = self.n.unwrap_or(1);
         let candidates = candidates(choices, self.best_of, is_stream)?;
         check_answers(candidates, prompts.len(), self.best_of.is_some(), limits)?;
@@ -325,7 +383,8 @@ impl CompletionRequest {
             logprobs: self.logprobs.is_some(),
             choices: count(choices),
             candidates: count(candidates),
-            echo,
+            is_echo,
+            echo: Vec::new(),
             is_echo_alone,
         };
         Ok((call, style))
@@ -368,19 +427,14 @@ fn candidates(choices: u32, best_of: Option<u32>, is_stream: bool) -> Result<u32
     Ok(best_of)
 }
 
-/// Each prompt for the model, those that come back, and how large each is.
-type ReadPrompts = (Vec<Prompt>, Vec<String>, Vec<PromptSize>);
+/// Each prompt for the model, and how large it is.
+type ReadPrompts = (Vec<Prompt>, Vec<PromptSize>);
 
-fn prompts(
-    prompts: Option<Prompts>,
-    suffix: Option<String>,
-    is_echo: bool,
-) -> Result<ReadPrompts, ApiError> {
+fn prompts(prompts: Option<Prompts>, suffix: Option<String>) -> Result<ReadPrompts, ApiError> {
     // Without a prompt a text begins from nothing.
     match prompts.unwrap_or_else(|| Prompts::Texts(vec![String::new()])) {
         Prompts::Texts(texts) => {
             at_most("prompt", texts.len(), PROMPTS_MAX, "prompts")?;
-            let echo = if is_echo { texts.clone() } else { Vec::new() };
             let read = texts.into_iter().map(|text| {
                 let mut size = PromptSize::default();
                 size.add_text(&text);
@@ -388,15 +442,10 @@ fn prompts(
                 let suffix = suffix.clone();
                 (Prompt::Text(RawPrompt { text, suffix }), size)
             });
-            let (prompts, sizes) = read.unzip();
-            Ok((prompts, echo, sizes))
+            Ok(read.unzip())
         }
         Prompts::Tokens(lists) => {
             at_most("prompt", lists.len(), PROMPTS_MAX, "prompts")?;
-            if is_echo {
-                let message = "is only allowed with prompts that are texts";
-                return Err(ApiError::invalid_argument("echo", message));
-            }
             if suffix.is_some() {
                 let message = "is only allowed with prompts that are texts";
                 return Err(ApiError::invalid_argument("suffix", message));
@@ -412,8 +461,7 @@ fn prompts(
                 size.add_tokens(tokens.len());
                 read.push((Prompt::Tokens(tokens), size));
             }
-            let (prompts, sizes) = read.into_iter().unzip();
-            Ok((prompts, Vec::new(), sizes))
+            Ok(read.into_iter().unzip())
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::tools;
 use crate::api::schema::{self, Rules};
 use crate::http::error::ApiError;
-use belljar_sandbox::wit::text::{JsonSchema, ResponseFormat};
+use belljar_sandbox::wit::text::{JsonSchema, Message, Part, ResponseFormat};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -28,6 +28,37 @@ struct Schema {
     schema: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     strict: Option<bool>,
+}
+
+/// Refuses any JSON under a name of OpenAI's where nothing in the conversation speaks of JSON, as
+/// OpenAI does: its models would write spaces without an end.
+pub(crate) fn check_speaks_of_json(
+    model: &str,
+    format: &ResponseFormat,
+    messages: &[Message],
+    [place, member]: [&str; 2],
+) -> Result<(), ApiError> {
+    let name = model.strip_prefix("openai/").unwrap_or(model);
+    let mut families = ["gpt-", "chatgpt-", "o1", "o3", "o4", "codex-"].into_iter();
+    if *format != ResponseFormat::JsonObject || !families.any(|family| name.starts_with(family)) {
+        return Ok(());
+    }
+    let speaks_of_it = |part: &Part| match part {
+        Part::Text(text) => text
+            .as_bytes()
+            .windows(4)
+            .any(|word| word.eq_ignore_ascii_case(b"json")),
+        _ => false,
+    };
+    let mut parts = messages.iter().flat_map(|message| &message.content);
+    if parts.any(speaks_of_it) {
+        return Ok(());
+    }
+    let message = format!(
+        "'{place}' must contain the word 'json' in some form, to use '{member}' of type \
+         'json_object'."
+    );
+    Err(ApiError::invalid_request("invalid_request", message).at(place.to_owned()))
 }
 
 impl Format {

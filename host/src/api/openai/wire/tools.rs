@@ -25,13 +25,42 @@ pub(super) struct Tool {
     custom: Option<Custom>,
 }
 
-/// A custom tool. The form of its input is not enforced.
+/// A custom tool, whose input is a text.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[schema(as = CustomTool)]
 struct Custom {
     name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<String>,
+    /// `text`, or a grammar, of which regular expressions are passed on to the model.
+    #[schema(value_type = Option<Object>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    format: Option<Box<RawValue>>,
+}
+
+/// The schema of a custom tool's input: a text, which follows an expression where one is given.
+pub(crate) fn input_schema(format: Option<&RawValue>) -> Box<RawValue> {
+    #[derive(Deserialize)]
+    struct Grammar {
+        syntax: Option<String>,
+        definition: Option<String>,
+        grammar: Option<Box<Self>>,
+    }
+    let read = format.and_then(|format| serde_json::from_str::<Grammar>(format.get()).ok());
+    let inner = read.map(|read| match read.grammar {
+        Some(grammar) => *grammar,
+        None => read,
+    });
+    let pattern = inner
+        .filter(|grammar| grammar.syntax.as_deref() == Some("regex"))
+        .and_then(|grammar| grammar.definition);
+    let schema = match pattern {
+        Some(pattern) => {
+            serde_json::json!({"type": "string", "pattern": format!("^(?:{pattern})$")})
+        }
+        None => serde_json::json!({"type": "string"}),
+    };
+    serde_json::value::to_raw_value(&schema).unwrap_or_default()
 }
 
 /// A function, as a tool or by itself.
@@ -201,7 +230,9 @@ pub(super) fn tools(
                     parameters: None,
                     strict: None,
                 };
-                all.push(function.read(&format!("{place}.custom"), size)?);
+                let mut read = function.read(&format!("{place}.custom"), size)?;
+                read.parameters = Some(input_schema(tool.format.as_deref()).get().to_owned());
+                all.push(read);
             }
             _ => {
                 return Err(ApiError::invalid_argument(

@@ -32,6 +32,7 @@ impl From<&TextUsage> for Usage {
     fn from(usage: &TextUsage) -> Self {
         let TextUsage {
             prompt_tokens,
+            audio_tokens,
             cached_tokens,
             completion_tokens,
             reasoning_tokens,
@@ -43,7 +44,7 @@ impl From<&TextUsage> for Usage {
             total_tokens: prompt_tokens + completion_tokens,
             prompt_tokens_details: PromptDetails {
                 cached_tokens,
-                ..PromptDetails::default()
+                audio_tokens,
             },
             completion_tokens_details: CompletionDetails {
                 reasoning_tokens,
