@@ -23,7 +23,7 @@ use crate::models::ModelAlias;
 use crate::telemetry::{LogFilter, LogFormat};
 use crate::tls::{ClientAuth, ClientRule, TlsVersion};
 pub(super) use conduct::{BanTimes, Networks, PrefixBits, Seconds, SinkList};
-pub(super) use files::Files;
+pub(super) use files::{Files, PathOrNone};
 
 /// A value as it was written, before anybody has understood it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,8 +110,6 @@ pub(super) type PositiveOrNone = OrNone<Positive>;
 pub(super) type BytesOrNone = OrNone<Bytes>;
 /// Units of fuel, or `none`.
 pub(super) type FuelOrNone = OrNone<FuelUnits>;
-/// A file or folder, or `none`.
-pub(super) type PathOrNone = OrNone<FilePath>;
 /// API keys. Prints how many there are.
 pub(super) struct Keys;
 /// Any number of values of one type, or `none`.

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use crate::kit::{PATIENCE, TlsHost, shown};
+use belljar_tests::TestHost;
+
+use crate::kit::{Authority, Folder, PATIENCE, TlsHost, connect, shown};
 
 const OFTEN: (&str, &str) = ("tls.watch_period", "20 ms");
 
@@ -105,4 +107,34 @@ async fn the_end_of_each_certificate_is_a_metric() {
     );
     // Which is the default of the library that made it: the end of the year 4095.
     assert!(host.metric(&series).await > 4e9);
+}
+
+/// As Kubernetes does it: a link to a folder is replaced, and the paths stay the same.
+#[tokio::test]
+async fn a_folder_that_is_swapped_as_a_whole_is_noticed() {
+    let (authority, folder) = (Authority::new("the test"), Folder::new());
+    let swap = |name: &str| {
+        let issued = authority.issue(&["localhost"]);
+        std::fs::create_dir(folder.path(name)).unwrap();
+        std::fs::write(folder.path(name).join("tls.crt"), issued.certificate).unwrap();
+        std::fs::write(folder.path(name).join("tls.key"), issued.key).unwrap();
+        std::os::unix::fs::symlink(name, folder.path("next")).unwrap();
+        std::fs::rename(folder.path("next"), folder.path("now")).unwrap();
+    };
+    swap("first");
+    let files = ["tls.crt", "tls.key"].map(|name| folder.path("now").join(name));
+    let [certificate, key] = files.each_ref().map(|path| path.to_str().unwrap());
+    let settings = [("tls.cert", certificate), ("tls.key", key), OFTEN];
+    let host = TestHost::start_with(&settings).await;
+    let shown_now = async || {
+        let client = authority.trusting();
+        shown(&connect(host.address(), "localhost", client).await.unwrap())
+    };
+    let first = shown_now().await;
+    swap("second");
+    let deadline = Instant::now() + PATIENCE;
+    while shown_now().await == first {
+        assert!(Instant::now() < deadline, "the certificate stays the same");
+        tokio::task::yield_now().await;
+    }
 }

@@ -53,6 +53,9 @@ fn other_value(setting: &Setting, default: &str) -> String {
         "0.75",
         "duration",
         "/infer=7:7",
+        "1.3",
+        "600",
+        "dns:seven.example=key",
         "a-key-of-sixteen-characters",
         "ci=ed25519:11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",
     ];

@@ -6,6 +6,36 @@ use super::{RawValue, ValueParser};
 
 /// Any number of files.
 pub(in crate::config) struct Files;
+/// A file or folder, or `none`.
+pub(in crate::config) struct PathOrNone;
+
+/// Refuses what no file of a server is called, and what would drive a terminal.
+fn usable(path: &str) -> Result<(), String> {
+    if path.trim().is_empty() {
+        return Err("a path is empty".to_owned());
+    }
+    if path.contains(char::is_control) {
+        return Err("a path of this server has no control characters".to_owned());
+    }
+    Ok(())
+}
+
+impl ValueParser<Option<PathBuf>> for PathOrNone {
+    const ACCEPTS: &'static str = "a path, or `none`";
+
+    fn read(raw: &RawValue) -> Result<Option<PathBuf>, String> {
+        match raw.text()? {
+            text if text.eq_ignore_ascii_case("none") => Ok(None),
+            text => usable(text).map(|()| Some(PathBuf::from(text))),
+        }
+    }
+
+    fn show(value: &Option<PathBuf>) -> String {
+        value
+            .as_ref()
+            .map_or_else(|| "none".to_owned(), |path| path.display().to_string())
+    }
+}
 
 impl ValueParser<Vec<PathBuf>> for Files {
     const ACCEPTS: &'static str = "paths, separated by commas or as JSON, or `none`";
@@ -16,9 +46,7 @@ impl ValueParser<Vec<PathBuf>> for Files {
         if matches!(items.as_slice(), [none] if none == "none") {
             return Ok(Vec::new());
         }
-        if items.iter().any(|item| item.trim().is_empty()) {
-            return Err("a path is empty".to_owned());
-        }
+        items.iter().try_for_each(|item| usable(item))?;
         Ok(items.iter().map(PathBuf::from).collect())
     }
 
