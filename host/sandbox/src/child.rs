@@ -343,6 +343,7 @@ fn load_state(job: &CompileJob, budget: &Budget) -> GuestState {
         label: "load".into(),
         assets: job.assets.clone(),
         quick: AtomicBool::new(true),
+        was_quick: AtomicBool::new(false),
         log_share: LogShare::default(),
     };
     // The process's own cap on its address space is what binds here.

@@ -73,7 +73,9 @@ impl<S: ChunkSink> Call for Generate<S> {
         drop(request);
         let generation = context.answer(started)?;
         let resource = guest.generation();
-        let mut size = PullSize::first(context.model.facts.quick.load(Ordering::Relaxed));
+        let facts = &context.model.facts;
+        let is_quick = [&facts.quick, &facts.was_quick].map(|flag| flag.load(Ordering::Relaxed));
+        let mut size = PullSize::first(is_quick == [true; 2]);
         loop {
             let since = Instant::now();
             let chunks = resource

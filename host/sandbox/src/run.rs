@@ -214,6 +214,7 @@ impl Drop for RunContext {
         let state = self.store.data();
         if state.slices.is_quick() {
             state.facts().quick.store(true, Ordering::Relaxed);
+            state.facts().was_quick.store(true, Ordering::Relaxed);
         }
     }
 }

@@ -174,6 +174,7 @@ impl Sandbox {
             label: label.into(),
             assets: artefact.assets().to_vec(),
             quick: AtomicBool::new(true),
+            was_quick: AtomicBool::new(false),
             log_share: LogShare::default(),
         });
         let inspection = artefact.inspection().clone();

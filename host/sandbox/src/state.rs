@@ -60,6 +60,8 @@ pub(crate) struct ModelFacts {
     /// on the guest threads: a crowd of endless ones would else take a tick each from the
     /// threads that serve HTTP.
     pub(crate) quick: AtomicBool,
+    /// Whether any run of it was: a model that has never run only counts as quick.
+    pub(crate) was_quick: AtomicBool,
     /// Its share of the host's log.
     pub(crate) log_share: LogShare,
 }
