@@ -11,7 +11,7 @@ use crate::documents::{self, BYTES_A_TOKEN};
 use crate::entities::Entities;
 use crate::facts::{self, Fact};
 use crate::fields;
-use crate::fill::Filler;
+use crate::fill::{self, Filler};
 use crate::json::Json;
 use crate::kinds;
 use crate::language::Language;
@@ -296,6 +296,14 @@ fn written(
     match &wishes.form {
         Form::Exact(text) => Some(text.clone()),
         Form::YesOrNo => voice.yes_no.get(random.below(2)).copied().map(String::from),
+        Form::OneWord if asks_for_sentiment(&said_last(request)) => {
+            let word = match fill::polarity(&said_last(request)) {
+                Some(true) => "Positive",
+                Some(false) => "Negative",
+                None => "Neutral",
+            };
+            Some(word.into())
+        }
         Form::OneWord => Some(one_word(reading, voice, fact(), random)),
         Form::Greeting => Some(voice.greeting.into()),
         Form::List(items, numbered) => {
@@ -332,6 +340,12 @@ fn written(
             _ => None,
         },
     }
+}
+
+fn asks_for_sentiment(said: &str) -> bool {
+    ["positive", "negative"]
+        .iter()
+        .all(|word| crate::words::find(said, word).is_some())
 }
 
 fn one_word(reading: &Reading, voice: &Voice, fact: Option<Fact>, random: &mut Random) -> String {

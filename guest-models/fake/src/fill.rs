@@ -12,10 +12,8 @@ use crate::json::Json;
 use crate::meaning::{Key, Meaning};
 use crate::values::{self, World};
 use crate::words::{self, is_in, lowered};
+pub(crate) use hints::polarity;
 use scores::{FROM_WORDS, TO_WORDS_ONLY, number_score, text_score, variants};
-
-/// How long a text of the prompt may be that becomes a value, in characters.
-const TEXT_CHARACTERS: usize = 240;
 
 /// What the prompt says, and what of it has been used.
 #[derive(Clone, Debug)]
@@ -162,7 +160,15 @@ impl<'a> Filler<'a> {
         // The sort is stable: of equals, the first in the prompt comes first.
         words::sort_by_key(&mut ranked, |(score, _)| (-score, 0));
         let mut found: Vec<Found> = ranked.into_iter().map(|(_, found)| found).collect();
-        found.extend(self.phrases(key));
+        let phrase = self.phrases(key);
+        if matches!(key.meaning, Meaning::Address | Meaning::Street) {
+            // A street is more than the town that it is in.
+            if let Some(phrase) = phrase {
+                found.insert(0, phrase);
+            }
+        } else {
+            found.extend(phrase);
+        }
         found
     }
 
@@ -214,12 +220,14 @@ impl<'a> Filler<'a> {
             .into_iter()
             .find(|color| words::find(said, color).is_some())
             .map(String::from),
-            Meaning::Query => Some(object_of(said)),
-            Meaning::Content => behind_a_colon(said).or_else(|| to_be_done(said)),
+            Meaning::Address | Meaning::Street => hints::address(said),
+            Meaning::Name | Meaning::Title if hints::event(said).is_some() => hints::event(said),
+            Meaning::Query => Some(hints::object_of(said)),
+            Meaning::Content => hints::behind_a_colon(said).or_else(|| hints::to_be_done(said)),
             Meaning::Title | Meaning::Description | Meaning::Unknown
                 if key.has("task todo reminder title text message note what") =>
             {
-                to_be_done(said)
+                hints::to_be_done(said)
             }
             Meaning::Category | Meaning::Tag | Meaning::Title | Meaning::Unknown
                 if key.has("topic subject about") =>
@@ -301,6 +309,9 @@ impl<'a> Filler<'a> {
 
     /// The one of several values that the prompt names.
     pub(crate) fn option<'o>(&self, options: &'o [Json]) -> Option<&'o Json> {
+        if let Some(option) = hints::sentiment(self.said(), options) {
+            return Some(option);
+        }
         let said = self.said().replace(['-', '_'], " ");
         let mut best: Option<(usize, &Json)> = None;
         for option in options {
@@ -328,7 +339,7 @@ impl<'a> Filler<'a> {
 
     /// Things that the prompt lists, and nobody knows what they are.
     pub(crate) fn listed(&self) -> Vec<String> {
-        listed(self.said())
+        hints::listed(self.said())
     }
 
     /// How many things the prompt names that could each be the value of a property.
@@ -453,141 +464,6 @@ fn mention(said: &str, option: &str) -> Option<usize> {
             let one = words::singular(&spoken);
             (one != spoken).then(|| words::find(said, &one)).flatten()
         })
-}
-
-/// What is to be remembered: `remind me tomorrow at 9 to call Ann`.
-fn to_be_done(said: &str) -> Option<String> {
-    let at = [
-        "remind me",
-        "reminder",
-        "to-do",
-        "todo",
-        "task",
-        "don't forget",
-    ]
-    .iter()
-    .filter_map(|word| Some(words::find(said, word)? + word.len()))
-    .min()?;
-    let rest = said.get(at..)?;
-    let deed = rest.get(words::find(rest, "to")? + 2..)?.trim_start();
-    let end = deed.find(['.', '!', '?', '\n', ',']).unwrap_or(deed.len());
-    let deed = deed.get(..end)?;
-    // When it is to be done is said elsewhere.
-    let when = [
-        " tomorrow",
-        " today",
-        " tonight",
-        " at ",
-        " on ",
-        " next ",
-        " in ",
-    ];
-    let end = when.iter().filter_map(|word| deed.find(word)).min();
-    let deed = deed.get(..end.unwrap_or(deed.len()))?.trim();
-    (!deed.is_empty()).then(|| short(deed))
-}
-
-/// Things that are listed by their names: `milk, eggs and bread`.
-fn listed(said: &str) -> Vec<String> {
-    const ITEM_WORDS_MAX: usize = 3;
-    let sentence = said
-        .split(['\n', '?', '!', ';'])
-        .find(|sentence| sentence.contains(','))
-        .unwrap_or_default();
-    let sentence = sentence.split_once(": ").map_or(sentence, |(_, list)| list);
-    let mut parts: Vec<&str> = sentence.split(',').map(str::trim).collect();
-    let Some(last) = parts.pop() else {
-        return Vec::new();
-    };
-    // `eggs and bread to my list`: two things, and what is no part of the second.
-    let joint = [" and ", " & ", " or ", " und ", " y ", " et ", " e "];
-    let mut tail: Vec<&str> = Vec::new();
-    let last = last
-        .strip_prefix("and ")
-        .or(last.strip_prefix("or "))
-        .unwrap_or(last);
-    match joint.iter().find_map(|joint| last.split_once(joint)) {
-        Some((one, other)) => tail.extend([one, other]),
-        None => tail.push(last),
-    }
-    parts.extend(tail);
-    let count = parts.len();
-    let mut items = Vec::new();
-    for (at, part) in parts.into_iter().enumerate() {
-        let mut words: Vec<&str> = part.split_whitespace().collect();
-        if at == 0 && words.len() > 1 && !said.contains(": ") {
-            // The verb stands before the first.
-            words.drain(..words.len() - 1);
-        }
-        if at + 1 == count {
-            let leads =
-                |word: &&str| is_in("to for from on in at with into onto please zu auf", word);
-            let end = words.iter().position(leads).unwrap_or(words.len());
-            words.truncate(end);
-        }
-        let article = words
-            .first()
-            .is_some_and(|word| is_in("a an the some my", word));
-        let words = words.get(usize::from(article)..).unwrap_or_default();
-        let item = words.join(" ");
-        let item = item.trim_matches(|letter: char| !letter.is_alphanumeric());
-        if item.is_empty() || words.len() > ITEM_WORDS_MAX {
-            return Vec::new();
-        }
-        items.push(item.into());
-    }
-    if count > 1 { items } else { Vec::new() }
-}
-
-/// What a request is for: what stands behind `search for` and the like, and else all of it.
-fn object_of(said: &str) -> String {
-    const VERBS: [&str; 15] = [
-        "search the web for",
-        "search for",
-        "look up",
-        "look for",
-        "find information about",
-        "find me",
-        "find",
-        "tell me about",
-        "information about",
-        "information on",
-        "news about",
-        "google",
-        "search",
-        "suche nach",
-        "busca",
-    ];
-    let sentence = said
-        .split(['\n', '?', '!'])
-        .find(|sentence| !sentence.trim().is_empty())
-        .unwrap_or_default();
-    let found = VERBS.iter().find_map(|verb| {
-        let at = words::find(sentence, verb)?;
-        sentence.get(at + verb.len()..)
-    });
-    let object = found.unwrap_or(sentence).trim();
-    let object = object.split(". ").next().unwrap_or(object);
-    short(object.trim_matches(['.', ' ', '"', ':', ',', '“', '”']))
-}
-
-/// What stands behind a colon, as in `Summarize this: …`, or behind `saying`.
-fn behind_a_colon(said: &str) -> Option<String> {
-    let text = match said.split_once(": ").or_else(|| said.split_once(":\n")) {
-        Some((_, text)) => text,
-        None => {
-            let found = ["saying that", "saying", "that says"]
-                .iter()
-                .find_map(|verb| Some((words::find(said, verb)?, verb.len())));
-            let (at, length) = found?;
-            said.get(at + length..)?
-        }
-    };
-    Some(short(text.trim().trim_matches('"')))
-}
-
-fn short(text: &str) -> String {
-    text.chars().take(TEXT_CHARACTERS).collect()
 }
 
 #[cfg(test)]

@@ -116,6 +116,20 @@ impl Key {
         }
     }
 
+    /// The key of a value of that format, which says more of it than its name.
+    pub(crate) fn of_format(&self, format: Option<&str>) -> Self {
+        let meaning = match format {
+            Some("email") => Meaning::Email,
+            Some("uri" | "url") => Meaning::Url,
+            Some("ipv4") => Meaning::Ip,
+            _ => self.meaning,
+        };
+        Self {
+            meaning,
+            ..self.clone()
+        }
+    }
+
     /// What its own properties belong to: what an item is called is what its list is called.
     pub(crate) fn context(&self) -> &[String] {
         if self.words.is_empty() {

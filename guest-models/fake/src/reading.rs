@@ -84,6 +84,15 @@ impl Reading {
                 reading.wishes.follow(&rules.wishes);
             }
         }
+        if reading.topics.is_empty() {
+            // `Tell me more.` is about what came before.
+            let mut earlier = messages.iter().rev().filter(user).skip(1);
+            let topics = earlier.find_map(|message| {
+                let topics = Self::of_parts(message).topics;
+                (!topics.is_empty()).then_some(topics)
+            });
+            reading.topics = topics.unwrap_or_default();
+        }
         if let Some(asked) = reading.wishes.language {
             reading.language = asked;
         } else if reading.spoken.is_none() {

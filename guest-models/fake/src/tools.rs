@@ -53,7 +53,17 @@ pub(crate) fn calls(
             let named = named.ok_or_else(|| Error::invalid_input(unknown()))?;
             Vec::from([whole(named)])
         }
-        ToolChoice::Automatic => mentions::of(&request.tools, &entities.said),
+        ToolChoice::Automatic => {
+            let mentioned = mentions::of(&request.tools, &entities.said);
+            if mentioned.is_empty() {
+                again(request, &entities.said)
+                    .map(whole)
+                    .into_iter()
+                    .collect()
+            } else {
+                mentioned
+            }
+        }
         ToolChoice::Required => {
             let mentioned = mentions::of(&request.tools, &entities.said);
             if mentioned.is_empty() {
@@ -195,6 +205,33 @@ fn call(
         name: tool.name.clone(),
         arguments,
     })
+}
+
+/// The tool that was called last, where what is said goes on from that: `And in Milan?`.
+fn again<'r>(request: &'r Request, said: &str) -> Option<&'r Tool> {
+    const SHORT_BYTES: usize = 64;
+    const LEADS: [&str; 9] = [
+        "and ",
+        "what about ",
+        "how about ",
+        "now ",
+        "also ",
+        "und ",
+        "et ",
+        "y ",
+        "e ",
+    ];
+    let lower = crate::words::lowered(said);
+    let goes_on = said.len() <= SHORT_BYTES && LEADS.iter().any(|lead| lower.starts_with(lead));
+    let Prompt::Messages(messages) = &request.prompt else {
+        return None;
+    };
+    let mut calls = messages
+        .iter()
+        .rev()
+        .flat_map(|message| &message.tool_calls);
+    let called = calls.next().filter(|_| goes_on)?;
+    request.tools.iter().find(|tool| tool.name == called.name)
 }
 
 /// Whether the conversation ends with what a tool answered.

@@ -75,6 +75,12 @@ pub(super) fn text_score(key: &Key, entity: &Entity) -> i32 {
             8
         }
         (Meaning::Region | Meaning::Address, Kind::Place) => 4,
+        (_, Kind::Name | Kind::Place | Kind::Person)
+            if key.has("restaurant venue hotel bar cafe shop store")
+                && is_in("at", &entity.before) =>
+        {
+            9
+        }
         (Meaning::City | Meaning::Place, Kind::Name) => 3,
         (Meaning::Person | Meaning::FirstName | Meaning::Username, Kind::Person) => 8,
         (Meaning::LastName, Kind::Person) if entity.text.contains(' ') => 8,
@@ -263,6 +269,14 @@ pub(super) fn number_score(key: &Key, entity: &Entity) -> i32 {
         || key.has("min minimum least lower start from") && is_in(OVER_WORDS, &before)
     {
         score += 3;
+    }
+    // `between 80 and 150`
+    if is_in("between zwischen entre", &before) {
+        score += 12 * i32::from(key.has("min minimum lower start from"));
+        score -= 12 * i32::from(key.has("max maximum upper end to"));
+    } else if is_in("and und y et e", &before) {
+        score += 3 * i32::from(key.has("max maximum upper end to"));
+        score -= 3 * i32::from(key.has("min minimum lower start from"));
     }
     if key.has("max maximum upper") && is_in("over above least from", &before)
         || key.has("min minimum lower") && is_in("under below most", &before)

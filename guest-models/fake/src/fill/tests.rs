@@ -118,3 +118,34 @@ fn rooms_subjects_units_references_and_switches_are_read_off_the_sentence() {
     assert_eq!(on("Please disable the alarm", "enabled"), Some(false));
     assert_eq!(on("The kitchen has lights", "on"), None);
 }
+
+#[test]
+fn events_streets_feelings_and_bounds_are_read_off_the_sentence() {
+    for (said, name, expect) in [
+        (
+            "Ann and Bob are going to a science fair on Friday.",
+            "title",
+            "science fair",
+        ),
+        (
+            "Jo lives at 12 Main Street, Springfield.",
+            "address",
+            "12 Main Street",
+        ),
+        ("Book a table for 6 at Luigi's", "restaurant", "Luigi"),
+    ] {
+        assert_eq!(text(said, name).as_deref(), Some(expect), "{said}: {name}");
+    }
+    let rooms = "Find hotels in Lisbon between 80 and 150 euros";
+    assert_eq!(number(rooms, "min_price"), Some(80.0));
+    assert_eq!(number(rooms, "max_price"), Some(150.0));
+    let options = ["positive", "negative", "neutral"].map(|text| Json::Text(text.into()));
+    let chosen = |said: &str| {
+        let entities = Entities::of_text(said);
+        let chosen = Filler::new(&entities).option(&options).cloned();
+        chosen.and_then(|chosen| chosen.text().map(String::from))
+    };
+    assert_eq!(chosen("The film was terrible").as_deref(), Some("negative"));
+    assert_eq!(chosen("I love it").as_deref(), Some("positive"));
+    assert_eq!(chosen("It is a film"), None);
+}

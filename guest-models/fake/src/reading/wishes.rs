@@ -5,7 +5,7 @@ use alloc::string::String;
 use super::{Word, exact, language_of};
 use crate::language::Language;
 use crate::lexicon::{Sign, Tag};
-use crate::words::{is_in, lowered};
+use crate::words::{self, is_in, lowered};
 
 /// How far before the noun its number may stand, in words.
 const NUMBER_REACH: usize = 3;
@@ -111,7 +111,8 @@ impl Wishes {
             calculates: found.numbers >= 2,
             capital: found.capital,
             name: found.name,
-            translates: found.translates,
+            translates: found.translates
+                || found.exactly && words::find(text, "how do you say").is_some(),
             joke: found.joke,
             thanks: found.thanks && read.len() <= THANKS_WORDS_MAX,
             rows: found.rows.map(|rows| rows.min(ROWS_MAX)),

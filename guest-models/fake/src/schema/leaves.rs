@@ -143,6 +143,7 @@ impl Writer<'_> {
     }
 
     pub(super) fn text(&mut self, schema: &Json, key: &Key) -> Result<String, Error> {
+        let key = &key.of_format(schema.get("format").and_then(Json::text));
         let least = limit(schema, "minLength").unwrap_or(0);
         let most = limit(schema, "maxLength").unwrap_or(usize::MAX);
         if least > CHARACTERS_MAX {

@@ -157,6 +157,7 @@ impl Writer<'_> {
             given.extend(named.cloned());
         } else if matches!(name, "string" | "number" | "integer") {
             let is_number = name != "string";
+            let key = &key.of_format(items.get("format").and_then(Json::text));
             let all = self.filler.count(key, is_number);
             for &index in &all {
                 let only = self.filler.only(index, &all);
