@@ -84,8 +84,9 @@ struct Endpoint {
     stopping: CancellationToken,
 }
 
-/// Serves `router` on `listener`, over TLS where there is one, until `shutdown` is done. Then takes no more connections, lets
-/// open requests and streams finish within the grace period, and ends the rest.
+/// Serves `router` on `listener`, over TLS where there is one, until `shutdown` is done. Then takes
+/// no more connections, lets open requests and streams finish within the grace period, and ends the
+/// rest.
 ///
 /// A caller that goes away takes its handler with it: the future is dropped, and with it the run.
 /// Over HTTP/1 a caller that has gone is told from one that has only ended its sending side, and
