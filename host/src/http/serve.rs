@@ -212,10 +212,12 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 
 async fn serve_connection(socket: Socket, peer: IpAddr, endpoint: Arc<Endpoint>) {
     let Endpoint { tls, config, .. } = &*endpoint;
-    let begin = async {
+    // What is over after a moment, and what few connections need, is on the heap: it would take
+    // room in each of ten thousand that wait for the next token.
+    let begin = Box::pin(async {
         let peer = opening::peer(&socket, peer, config).await?;
         opening::open(&socket, peer, tls.as_ref(), config).await
-    };
+    });
     // A peer that has said nothing yet is not waited for when the server stops.
     let Some(Some(opened)) = endpoint.stopping.run_until_cancelled(begin).await else {
         return;
@@ -225,7 +227,7 @@ async fn serve_connection(socket: Socket, peer: IpAddr, endpoint: Arc<Endpoint>)
             serve_http1(&socket, carrier, whose, &endpoint).await
         }
         Opened::Http(Protocol::Http2, whose, carrier) => {
-            serve_http2(carrier, whose, &endpoint).await;
+            Box::pin(serve_http2(carrier, whose, &endpoint)).await;
             false
         }
         Opened::Refused => true,
