@@ -417,6 +417,18 @@ async fn work_in_the_background_can_be_cancelled_and_does_not_outlive_the_server
 }
 
 #[tokio::test]
+async fn a_response_that_is_cancelled_as_it_ends_is_one_or_the_other() {
+    let client = SHARED.anonymous();
+    for tokens in 16..80 {
+        let begun = respond(json!({"background":true,"max_output_tokens":tokens})).await;
+        let path = format!("/v1/responses/{}/cancel", begun["id"].as_str().unwrap());
+        let answer = client.post(&path, &json!({})).await.json();
+        let ends = ["cancelled", "incomplete", "completed"];
+        assert!(ends.iter().any(|end| answer["status"] == *end), "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn a_conversation_gathers_what_is_said_in_it() {
     let client = SHARED.anonymous();
     let new = json!({"metadata":{"topic":"sea"},"items":[{"role":"user","content":"Hello"}]});

@@ -80,6 +80,7 @@ pub(super) async fn begin(
 async fn make(mut making: ResponseEvents, keeper: Keeper, turn: BackgroundTurn) {
     let cancel = turn.run().cancel.clone();
     making.keep_by(keeper);
+    let mut has_ended = false;
     loop {
         let mut out = Vec::new();
         let filled = poll_fn(|context| match making.poll_fill(context, &mut out) {
@@ -89,7 +90,12 @@ async fn make(mut making: ResponseEvents, keeper: Keeper, turn: BackgroundTurn) 
         });
         let more = tokio::select! {
             more = filled => more,
-            () = cancel.cancelled() => {
+            () = cancel.cancelled(), if !has_ended => {
+                if making.is_being_kept() {
+                    // Too late: what is written has to be written to its end.
+                    has_ended = true;
+                    continue;
+                }
                 let mut out = Vec::new();
                 let (id, response, keeper) = making.cancel(&mut out);
                 if let Some(keeper) = keeper

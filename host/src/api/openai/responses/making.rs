@@ -193,6 +193,11 @@ impl ResponseEvents {
         self.keep(out, &response, last);
     }
 
+    /// Whether it has ended by itself, and is being kept.
+    pub(super) fn is_being_kept(&self) -> bool {
+        matches!(self.state, State::Keeping(..))
+    }
+
     /// Ends the response because its caller wants no more of it. Gives it, to be kept.
     pub(super) fn cancel(mut self, out: &mut Vec<u8>) -> (String, Box<RawValue>, Option<Keeper>) {
         let response = self.making.tell(out, Stage::Cancelled);
