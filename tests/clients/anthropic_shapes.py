@@ -6,8 +6,9 @@ import sys
 import uuid
 
 import httpx2 as httpx
-import pydantic
 from anthropic import types
+
+from held import held
 
 http = httpx.Client(base_url=sys.argv[1], timeout=60, headers={"anthropic-version": "2023-06-01"})
 MODEL = "claude-sonnet-4-5"
@@ -18,24 +19,6 @@ TOOL = {"name": "get_weather", "input_schema": {
 THINK = {"type": "enabled", "budget_tokens": 1024}
 ERRORS = {400: "invalid_request_error", 401: "authentication_error", 404: "not_found_error",
           405: "invalid_request_error", 413: "request_too_large"}
-
-
-def unknown(value):
-    """The members that no type knows."""
-    if isinstance(value, pydantic.BaseModel):
-        yield from value.__pydantic_extra__ or ()
-        for name in type(value).model_fields:
-            yield from unknown(getattr(value, name, None))
-    elif isinstance(value, (list, dict)):
-        for one in value.values() if isinstance(value, dict) else value:
-            yield from unknown(one)
-
-
-def held(kind, value):
-    model = pydantic.TypeAdapter(kind).validate_python(value)
-    beside = set(unknown(model))
-    assert not beside, (kind, beside, value)
-    return model
 
 
 def message(**more):

@@ -10,6 +10,8 @@ import pydantic
 from openai import types
 from openai.types import chat, conversations, responses
 
+from held import held as held_by_type
+
 http = httpx.Client(base_url=sys.argv[1], timeout=60)
 SAY = [{"role": "user", "content": "Tell me about the sea."}]
 WEATHER = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"],
@@ -23,22 +25,8 @@ BESIDES = {"reasoning_content", "store", "name", "bytes", "request_id", "tool_ch
            "response_format", "metadata", "content_parts", "role"}
 
 
-def unknown(value):
-    """The members that no type knows."""
-    if isinstance(value, pydantic.BaseModel):
-        yield from value.__pydantic_extra__ or ()
-        for name in type(value).model_fields:
-            yield from unknown(getattr(value, name, None))
-    elif isinstance(value, (list, dict)):
-        for one in value.values() if isinstance(value, dict) else value:
-            yield from unknown(one)
-
-
 def held(kind, value):
-    model = pydantic.TypeAdapter(kind).validate_python(value)
-    beside = set(unknown(model)) - BESIDES
-    assert not beside, (kind, beside, value)
-    return model
+    return held_by_type(kind, value, BESIDES)
 
 
 def ask(kind, path, body=None, method=None):
