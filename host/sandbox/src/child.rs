@@ -11,6 +11,7 @@ use crate::{
     guest_log::LogShare,
     imports, inspect,
     memory_pool::MemoryPool,
+    pace::Pace,
     run,
     state::{GuestState, ModelFacts},
 };
@@ -22,7 +23,7 @@ use std::{
     process::ExitCode,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     thread,
     time::{Duration, Instant},
@@ -342,8 +343,7 @@ fn load_state(job: &CompileJob, budget: &Budget) -> GuestState {
     let facts = ModelFacts {
         label: "load".into(),
         assets: job.assets.clone(),
-        quick: AtomicBool::new(true),
-        was_quick: AtomicBool::new(false),
+        pace: Pace::default(),
         log_share: LogShare::default(),
     };
     // The process's own cap on its address space is what binds here.

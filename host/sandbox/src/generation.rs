@@ -7,7 +7,7 @@ use crate::{
     run::{Call, RunContext},
     wit::text,
 };
-use std::{future::Future, ops::ControlFlow, sync::atomic::Ordering, time::Instant};
+use std::{future::Future, ops::ControlFlow, time::Instant};
 use wasmtime::component::Instance;
 
 /// Bytes that a token's id, its log-probability and the rest of a chunk count for.
@@ -73,9 +73,7 @@ impl<S: ChunkSink> Call for Generate<S> {
         drop(request);
         let generation = context.answer(started)?;
         let resource = guest.generation();
-        let facts = &context.model.facts;
-        let is_quick = [&facts.quick, &facts.was_quick].map(|flag| flag.load(Ordering::Relaxed));
-        let mut size = PullSize::first(is_quick == [true; 2]);
+        let mut size = PullSize::first(context.model.facts.pace.is_quick());
         loop {
             let since = Instant::now();
             let chunks = resource

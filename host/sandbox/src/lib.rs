@@ -30,6 +30,7 @@ mod loaded;
 mod machine;
 mod memory_pool;
 mod model;
+mod pace;
 mod printable;
 mod pull;
 mod run;

@@ -213,8 +213,7 @@ impl Drop for RunContext {
         self.label().count_run(&self.cost());
         let state = self.store.data();
         if state.slices.is_quick() {
-            state.facts().quick.store(true, Ordering::Relaxed);
-            state.facts().was_quick.store(true, Ordering::Relaxed);
+            state.facts().pace.note_quick();
         }
     }
 }
@@ -245,7 +244,7 @@ pub(crate) fn store(
             return Ok(UpdateDeadline::Continue(LOOK_TICKS));
         }
         if was_quick {
-            state.facts().quick.store(false, Ordering::Relaxed);
+            state.facts().pace.note_slow();
         }
         Ok(UpdateDeadline::Yield(LOOK_TICKS))
     });
@@ -273,7 +272,7 @@ pub(crate) async fn start<C: Call>(
     let admitted = model.admit().await?;
     let run = run_call(admitted, call, *budget, label.clone());
     let mut future = Box::pin(run);
-    if model.facts.quick.load(Ordering::Relaxed) {
+    if model.facts.pace.may_be_quick() {
         let first = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await;
         if let Poll::Ready(result) = first {
             return Ok(RunHandle(Progress::Done(Some(result))));

@@ -10,6 +10,7 @@ use crate::{
     imports,
     loaded::Loaded,
     memory_pool::MemoryPool,
+    pace::Pace,
     run_queue::RunQueue,
     shared::Shared,
     state::{GuestState, ModelFacts},
@@ -18,7 +19,7 @@ use crate::{
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     thread,
 };
@@ -173,8 +174,7 @@ impl Sandbox {
         let facts = Arc::new(ModelFacts {
             label: label.into(),
             assets: artefact.assets().to_vec(),
-            quick: AtomicBool::new(true),
-            was_quick: AtomicBool::new(false),
+            pace: Pace::default(),
             log_share: LogShare::default(),
         });
         let inspection = artefact.inspection().clone();

@@ -3,7 +3,7 @@
 
 use crate::{
     Budget, Cap, CapHit, GuestLine, Loudness, RunLabel, bindings::belljar::model::log::Level,
-    guest_log::LogShare, memory_pool::MemoryPool, slice::TimeSlices,
+    guest_log::LogShare, memory_pool::MemoryPool, pace::Pace, slice::TimeSlices,
 };
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -12,7 +12,7 @@ use std::{
     io,
     os::unix::fs::FileExt as _,
     path::PathBuf,
-    sync::{Arc, atomic::AtomicBool},
+    sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 use wasmtime::{ResourceLimiter, component::ResourceTable};
@@ -56,12 +56,7 @@ pub(crate) struct ModelFacts {
     /// For example `name@version`.
     pub(crate) label: Arc<str>,
     pub(crate) assets: Vec<AssetFile>,
-    /// Whether its last run was over within a tick. The runs of a model that is not quick start
-    /// on the guest threads: a crowd of endless ones would else take a tick each from the
-    /// threads that serve HTTP.
-    pub(crate) quick: AtomicBool,
-    /// Whether any run of it was: a model that has never run only counts as quick.
-    pub(crate) was_quick: AtomicBool,
+    pub(crate) pace: Pace,
     /// Its share of the host's log.
     pub(crate) log_share: LogShare,
 }
