@@ -23,6 +23,12 @@ enum Packed {
     Other(Box<(u64, Event)>),
 }
 
+impl Packed {
+    fn other(delay_us: u64, event: Event) -> Self {
+        Self::Other(Box::new((delay_us, event)))
+    }
+}
+
 impl EventBatch {
     /// A batch of events, each of which is parted where its tokens end.
     pub(super) fn new(events: Vec<TimedEvent>) -> Self {
@@ -49,10 +55,7 @@ impl EventBatch {
     pub(super) fn next(&mut self) -> Option<(u64, Event)> {
         match self.events.next()? {
             Packed::Text { delay_us, bytes } => {
-                let text = self.text(bytes);
-                let tokens = Vec::new();
-                let event = Event::Text(TextFragment { text, tokens });
-                Some((u64::from(delay_us), event))
+                Some((u64::from(delay_us), plain(self.text(bytes))))
             }
             Packed::Reasoning { delay_us, bytes } => {
                 Some((u64::from(delay_us), Event::Reasoning(self.text(bytes))))
@@ -71,67 +74,78 @@ impl EventBatch {
     }
 }
 
-/// Adds an event, parted where its tokens end. Only the first part has its delay.
+/// Adds an event, parted where its tokens end.
 fn pack(timed: TimedEvent, packed: &mut Vec<Packed>, text: &mut String) {
     let TimedEvent {
         delay_us,
         event,
         cuts,
     } = timed;
-    let mut delays = std::iter::once(delay_us).chain(std::iter::repeat(0));
-    let mut delay = || delays.next().unwrap_or_default();
     match event {
         Event::Text(TextFragment { text: said, tokens }) if tokens.is_empty() => {
-            for part in parts(&said, &cuts) {
-                let (delay_us, bytes) = (saturating(delay()), saturating(part.len() as u64));
-                packed.push(Packed::Text { delay_us, bytes });
+            for (delay_us, part) in parts(delay_us, &said, &cuts) {
+                packed.push(match small(delay_us, part, text) {
+                    Some((delay_us, bytes)) => Packed::Text { delay_us, bytes },
+                    None => Packed::other(delay_us, plain(part.to_owned())),
+                });
             }
-            text.push_str(&said);
         }
         Event::Reasoning(thought) => {
-            for part in parts(&thought, &cuts) {
-                let (delay_us, bytes) = (saturating(delay()), saturating(part.len() as u64));
-                packed.push(Packed::Reasoning { delay_us, bytes });
+            for (delay_us, part) in parts(delay_us, &thought, &cuts) {
+                packed.push(match small(delay_us, part, text) {
+                    Some((delay_us, bytes)) => Packed::Reasoning { delay_us, bytes },
+                    None => Packed::other(delay_us, Event::Reasoning(part.to_owned())),
+                });
             }
-            text.push_str(&thought);
         }
         Event::ToolCall(call) if !cuts.is_empty() => {
-            for part in parts(&call.arguments, &cuts) {
+            for (delay_us, part) in parts(delay_us, &call.arguments, &cuts) {
                 let event = Event::ToolCall(ToolCallFragment {
                     index: call.index,
                     id: None,
                     name: None,
                     arguments: part.to_owned(),
                 });
-                packed.push(Packed::Other(Box::new((delay(), event))));
+                packed.push(Packed::other(delay_us, event));
             }
         }
         Event::Refusal(refusal) => {
-            for part in parts(&refusal, &cuts) {
-                let event = Event::Refusal(part.to_owned());
-                packed.push(Packed::Other(Box::new((delay(), event))));
+            for (delay_us, part) in parts(delay_us, &refusal, &cuts) {
+                packed.push(Packed::other(delay_us, Event::Refusal(part.to_owned())));
             }
         }
-        event => packed.push(Packed::Other(Box::new((delay_us, event)))),
+        event => packed.push(Packed::other(delay_us, event)),
     }
 }
 
-/// The parts of a text: up to each cut, and what is behind the last.
-fn parts<'t>(text: &'t str, cuts: &[Cut]) -> impl Iterator<Item = &'t str> {
+/// The parts of a text: up to each cut, and what is behind the last. Only the first has the delay.
+fn parts<'t>(delay_us: u64, text: &'t str, cuts: &[Cut]) -> impl Iterator<Item = (u64, &'t str)> {
+    let delays = std::iter::once(delay_us).chain(std::iter::repeat(0));
     let cuts = cuts.iter().map(|cut| cut.text);
     let ends = cuts.filter(|end| *end < text.len());
     let mut start = 0;
-    ends.chain([text.len()]).map(move |end| {
+    delays.zip(ends.chain([text.len()]).map(move |end| {
         let part = text.get(start..end);
         start = end;
         part.unwrap_or_default()
-    })
+    }))
 }
 
-/// An hour and 11 minutes are the longest delay, and 4 GiB the longest text, both of which are
-/// beyond what a run may take or give.
-fn saturating(number: u64) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
+/// The delay of a text and its length, where both fit into what is kept of most; the text is added
+/// to the others then.
+fn small(delay_us: u64, part: &str, text: &mut String) -> Option<(u32, u32)> {
+    let small = (
+        u32::try_from(delay_us).ok()?,
+        u32::try_from(part.len()).ok()?,
+    );
+    text.push_str(part);
+    Some(small)
+}
+
+/// A text without tokens.
+fn plain(text: String) -> Event {
+    let tokens = Vec::new();
+    Event::Text(TextFragment { text, tokens })
 }
 
 #[cfg(test)]
@@ -150,10 +164,7 @@ mod tests {
     }
 
     fn text(text: &str) -> Event {
-        Event::Text(TextFragment {
-            text: text.to_owned(),
-            tokens: Vec::new(),
-        })
+        plain(text.to_owned())
     }
 
     fn call(name: Option<&str>, arguments: &str) -> Event {
@@ -204,6 +215,25 @@ mod tests {
             (5, refusal("no")),
             (0, refusal(" no")),
             (5, Event::Finish(FinishReason::Stop)),
+        ];
+        assert_eq!(got, expected);
+    }
+
+    #[test]
+    fn no_delay_is_too_long() {
+        let delay_us = u64::from(u32::MAX) + 1;
+        let timed = |event| TimedEvent {
+            delay_us,
+            event,
+            cuts: vec![Cut { text: 1, tokens: 1 }],
+        };
+        let thought = |thought: &str| Event::Reasoning(thought.to_owned());
+        let got = all(vec![timed(text("ab")), timed(thought("cd"))]);
+        let expected = [
+            (delay_us, text("a")),
+            (0, text("b")),
+            (delay_us, thought("c")),
+            (0, thought("d")),
         ];
         assert_eq!(got, expected);
     }
