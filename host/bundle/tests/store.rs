@@ -504,18 +504,19 @@ fn a_full_disk_is_our_fault_and_leaves_nothing() {
         return;
     }
     // The same test in a process that may write files of 64 KiB at most: a full disk that needs
-    // no privileges. The signal that would end the process is ignored, so that writes fail.
+    // no privileges. The signal that would end the process is ignored, so that writes fail. What it
+    // prints goes through a pipe, as a long log that this process writes to would be a full disk, too.
     let root = tempfile::tempdir().unwrap();
     let script = "trap '' XFSZ; ulimit -f 128; exec \"$0\" --exact \"$1\"";
     let test = "a_full_disk_is_our_fault_and_leaves_nothing";
-    let status = std::process::Command::new("sh")
+    let run = std::process::Command::new("sh")
         .args(["-c", script])
         .arg(std::env::current_exe().unwrap())
         .arg(test)
         .env(FULL, root.path())
-        .status()
+        .output()
         .unwrap();
-    assert!(status.success());
+    assert!(run.status.success(), "{run:?}");
 }
 
 #[test]
