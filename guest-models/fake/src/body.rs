@@ -16,6 +16,7 @@ use crate::json::Json;
 use crate::kinds;
 use crate::language::Language;
 use crate::media;
+use crate::prefill::{self, Begun};
 use crate::prose::{Ends, Prose};
 use crate::random::Random;
 use crate::reading::{self, Form, Length, Reading, Topic};
@@ -34,6 +35,8 @@ const ESSAY: (u32, u32) = (400, 800);
 
 /// How many rows a table with columns of the prompt has.
 const ROWS: u32 = 4;
+/// How many objects a list has that was only begun.
+const LISTED: u32 = 3;
 /// How much of what was sent an answer is about.
 const MEDIA_TOPICS_MAX: usize = 3;
 /// What most sentences have room in.
@@ -139,6 +142,12 @@ pub(crate) fn body(
     order: u64,
     random: &mut Random,
 ) -> Result<Body, Error> {
+    if matches!(
+        request.parameter("ends_at_once"),
+        Some(Value::Boolean(true))
+    ) {
+        return Ok(Body::Text(Text::written(String::new())));
+    }
     let calls = tools::calls(request, reading, random)?;
     if !calls.is_empty() {
         return Ok(Body::Calls {
@@ -149,6 +158,12 @@ pub(crate) fn body(
     }
     if !matches!(request.response_format, ResponseFormat::JsonSchema(_))
         && let Some(text) = told(request, random)
+    {
+        return Ok(Body::Text(Text::written(text)));
+    }
+    let begun = prefill::of_request(request);
+    if let Some(begun) = begun.as_deref().and_then(Begun::of)
+        && let Some(text) = gone_on(request, &begun, reading, random)
     {
         return Ok(Body::Text(Text::written(text)));
     }
@@ -181,6 +196,28 @@ fn told(request: &Request, random: &mut Random) -> Option<String> {
     } else {
         text
     })
+}
+
+/// The rest of an object that the caller has begun.
+fn gone_on(
+    request: &Request,
+    begun: &Begun,
+    reading: &Reading,
+    random: &mut Random,
+) -> Option<String> {
+    let asked = fields::asked(request);
+    if begun.is_empty_list() {
+        let schema = fields::table(&asked, LISTED);
+        let value = structured(request, &schema, "", reading, random).ok()?;
+        let mut out = String::new();
+        value.write(&mut out);
+        let mut out: String = out.strip_prefix('[')?.into();
+        begun.close(&mut out);
+        return Some(out);
+    }
+    let schema = fields::object(&begun.keys(&asked));
+    let value = structured(request, &schema, "", reading, random).ok()?;
+    Some(begun.rest(value.object()?))
 }
 
 /// A value that follows a schema.
@@ -260,7 +297,10 @@ fn text(request: &Request, reading: &mut Reading, order: u64, random: &mut Rando
             prose: Some(prose),
             ..Text::written(written)
         },
-        Some(written) => Text::written(written),
+        Some(written) => Text::written(match prefill::of_request(request) {
+            Some(begun) => prefill::behind(&begun, written),
+            None => written,
+        }),
     }
 }
 

@@ -15,6 +15,9 @@ const FIELDS_MAX: usize = 24;
 const SEARCH_BYTES: usize = 4096;
 const FIELD_WORDS: &str = "key keys field fields property properties attribute attributes column columns spalten columnas colonnes colonne colunas schlüssel felder clé clés champs clave claves campos chiavi campi";
 
+/// Words between the members of a list.
+const LINKS: &str = "and & und et y e or";
+
 /// What things usually have, where the prompt only names the thing.
 const THINGS: [(&str, &str); 10] = [
     (
@@ -34,6 +37,11 @@ const THINGS: [(&str, &str); 10] = [
 
 /// A schema of an object with the keys that the prompt asks for.
 pub(crate) fn schema(request: &Request) -> Json {
+    object(&asked(request))
+}
+
+/// The keys that the prompt asks for.
+pub(crate) fn asked(request: &Request) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for_each_instruction(request, |text| {
         let text = text
@@ -61,7 +69,7 @@ pub(crate) fn schema(request: &Request) -> Json {
         names.extend(["answer", "topics", "confidence"].map(String::from));
     }
     names.truncate(FIELDS_MAX);
-    object(&names)
+    names
 }
 
 /// The columns that the prompt names for a table.
@@ -106,7 +114,8 @@ fn for_each_instruction(request: &Request, mut visit: impl FnMut(&str)) {
     }
 }
 
-fn object(names: &[String]) -> Json {
+/// A schema of an object with those keys.
+pub(crate) fn object(names: &[String]) -> Json {
     let text = |text: &str| Json::Text(text.into());
     let properties = names.iter().map(|name| {
         let kind = text(kind_of(name));
@@ -177,13 +186,24 @@ fn of_list(text: &str, names: &mut Vec<String>) {
     if !parts.any(is_field_word) {
         return;
     }
-    for part in parts {
+    let bare = |part: &'_ str| -> String {
+        lowered(part.trim_matches(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_'))
+    };
+    let mut parts = parts.peekable();
+    while let Some(part) = parts.next() {
         let name =
             part.trim_matches(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
-        if is_in(
-            "and & und et y e or are is called named the following containing with a an",
-            &lowered(name),
-        ) || name.is_empty()
+        // `x, y and z` are three, `keys a and b` two.
+        let stands_in_list = part.ends_with([',', '.', ';', ')', '"', '`'])
+            || parts.peek().is_none_or(|next| is_in(LINKS, &bare(next)));
+        let is_link = is_in(LINKS, &lowered(name)) || is_in("a an", name);
+        let is_letter = name.len() == 1 && stands_in_list;
+        if is_link && !is_letter
+            || is_in(
+                "are is called named the following containing with",
+                &lowered(name),
+            )
+            || name.is_empty()
         {
             continue;
         }
@@ -250,6 +270,10 @@ mod tests {
             "una tabla con las columnas nombre y edad",
             &["nombre", "edad"],
         );
+        check("JSON with keys a and b", &["a", "b"]);
+        check("an object with the keys x, y and z.", &["x", "y", "z"]);
+        check("con las claves nombre y edad", &["nombre", "edad"]);
+        check("JSON with a key named a", &["a"]);
         check("Reply in JSON", &[]);
     }
 

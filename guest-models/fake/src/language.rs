@@ -118,8 +118,26 @@ impl Evidence {
         }
     }
 
-    /// The language that most speaks for; none where nothing does.
-    pub(crate) fn verdict(&self) -> Option<Language> {
+    /// The language beside English, where there is one: what `reply in the same language` is
+    /// about is what stands behind these words.
+    pub(crate) fn beside_english(&self) -> Option<Language> {
+        let (most, language) = self.beyond_latin();
+        if most > 0 {
+            return Some(language);
+        }
+        let [_, others @ ..] = &self.latin;
+        let (at, score) = others
+            .iter()
+            .enumerate()
+            .max_by_key(|(at, score)| (**score, usize::MAX - at))?;
+        // A single word that languages share says nothing.
+        (*score > 3)
+            .then(|| LANGUAGES.get(at + 1).copied())
+            .flatten()
+    }
+
+    /// The script beyond the Latin one that most speaks for, and how much, in letters.
+    fn beyond_latin(&self) -> (u32, Language) {
         // A character of these says as much as some letters of an alphabet do.
         let unspaced = (self.han + self.kana) * 3;
         let others = [
@@ -136,11 +154,16 @@ impl Evidence {
                 },
             ),
         ];
-        let (most, language) = others
+        others
             .into_iter()
             .fold((0, Language::English), |best, other| {
                 if other.0 > best.0 { other } else { best }
-            });
+            })
+    }
+
+    /// The language that most speaks for; none where nothing does.
+    pub(crate) fn verdict(&self) -> Option<Language> {
+        let (most, language) = self.beyond_latin();
         if most >= self.latin_letters && most > 0 {
             return Some(language);
         }

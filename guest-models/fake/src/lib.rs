@@ -54,6 +54,7 @@ mod moderate;
 mod pattern;
 mod phrases;
 mod places;
+mod prefill;
 mod prose;
 mod random;
 mod rank;

@@ -129,7 +129,13 @@ impl Reading {
             .floor_char_boundary(text.len().saturating_sub(TAIL_BYTES))
             .max(head);
         words_of(text, tail, text.len(), &mut read, &mut evidence);
-        let language = evidence.verdict();
+        let mut language = evidence.verdict();
+        if language == Some(Language::English)
+            && let Some(beside) = evidence.beside_english()
+            && words::find(text, "same language").is_some()
+        {
+            language = Some(beside);
+        }
         let mut reading = Self {
             language: language.unwrap_or_default(),
             spoken: language,

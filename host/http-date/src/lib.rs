@@ -93,7 +93,12 @@ mod tests {
     fn a_date_is_read_as_it_is_written() {
         let time = UNIX_EPOCH + Duration::from_secs(1_795_922_407);
         assert_eq!(parse_http_date(&HttpDate::from(time).to_string()), Ok(time));
-        for odd in ["", "soon", "2026-11-29T03:20:07Z", "Sun, 31 Feb 2026 03:20:07 GMT"] {
+        for odd in [
+            "",
+            "soon",
+            "2026-11-29T03:20:07Z",
+            "Sun, 31 Feb 2026 03:20:07 GMT",
+        ] {
             assert_eq!(parse_http_date(odd), Err(Error), "{odd}");
         }
     }

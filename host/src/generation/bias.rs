@@ -10,6 +10,8 @@ use std::sync::Arc;
 const OTHERS: f64 = 1e-3;
 /// A bias of which a caller can say that it forbids.
 const FORBIDS: f32 = -20.0;
+/// A bias that leaves nothing else a chance.
+const DEMANDS: f32 = 20.0;
 /// Said where all that the guest has written is forbidden.
 const FALLBACKS: [&str; 6] = ["OK", "Well", "Yes", "Hm", "...", "-"];
 
@@ -68,10 +70,20 @@ impl Bias {
     /// outweighs the guest's wish to end it.
     #[must_use]
     pub fn never_ends(&self) -> bool {
-        let end = self.encoding.special_token("<|endoftext|>");
-        let may_not_end = end.is_some_and(|end| self.of(end) <= FORBIDS);
-        may_not_end
+        self.of_end() <= FORBIDS
             || (!self.is_json && self.liked.iter().map(|(_, share)| share).sum::<f64>() > 1.0)
+    }
+
+    /// Whether an answer ends before its first word.
+    #[must_use]
+    pub fn ends_at_once(&self) -> bool {
+        self.of_end() >= DEMANDS
+    }
+
+    /// The bias of the token that ends a text.
+    fn of_end(&self) -> f32 {
+        let end = self.encoding.special_token("<|endoftext|>");
+        end.map_or(0.0, |end| self.of(end))
     }
 
     fn of(&self, token: u32) -> f32 {

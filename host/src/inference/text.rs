@@ -264,6 +264,10 @@ impl Inference {
             if !tokens_are_default && limits.bias.as_ref().is_some_and(never_ends) {
                 tell("ignore_eos");
             }
+            let ends_at_once = |bias: &Arc<Bias>| bias.ends_at_once();
+            if limits.bias.as_ref().is_some_and(ends_at_once) {
+                tell("ends_at_once");
+            }
         }
         let request = text::Request {
             stop: if names_stop { Vec::new() } else { request.stop },

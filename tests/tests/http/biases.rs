@@ -92,6 +92,15 @@ async fn a_token_that_is_wanted_above_all_is_the_answer() {
 }
 
 #[tokio::test]
+async fn an_end_that_is_wanted_above_all_comes_first() {
+    let end = Encoding::O200kBase.special_token("<|endoftext|>").unwrap();
+    let (text, listed, answer) = ask(ASKED, biases(&[end], 100.0)).await;
+    assert_eq!((text.as_str(), listed.len()), ("", 0));
+    assert_eq!(answer["choices"][0]["finish_reason"], "stop");
+    assert_eq!(answer["usage"]["completion_tokens"], 0);
+}
+
+#[tokio::test]
 async fn one_of_several_classes_is_chosen_and_a_stream_chooses_the_same() {
     let classes = [ids("yes")[0], ids("no")[0]];
     let mut met = std::collections::BTreeSet::new();

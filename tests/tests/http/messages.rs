@@ -340,6 +340,10 @@ async fn what_cannot_be_is_refused_by_its_name() {
             {"role":"user","content":"y"}]}),
             json!("messages[2]"),
         ),
+        (
+            json!({"messages":[{"role":"user","content":"x"},{"role":"assistant","content":"y "}]}),
+            json!("messages[1].content"),
+        ),
         (json!({"model":5}), json!("model")),
         (json!({"max_tokns":5}), json!("max_tokns")),
         (json!({"system":"'; DROP TABLE users; --"}), json!("system")),
@@ -354,6 +358,26 @@ async fn what_cannot_be_is_refused_by_its_name() {
             "{more}: {message}"
         );
     }
+}
+
+#[tokio::test]
+async fn what_the_caller_has_begun_is_gone_on_with() {
+    let asked = "Give me JSON with the keys name and city for Ana from Lisbon.";
+    for begun in ["{", r#"{"name":"#, r#"{"name": ""#, r#"{"name": "Ana","#] {
+        let answer = message(json!({"messages":[
+            {"role":"user","content":asked},{"role":"assistant","content":begun}]}))
+        .await;
+        let rest = answer["content"][0]["text"].as_str().unwrap();
+        let whole: Value = serde_json::from_str(&format!("{begun}{rest}"))
+            .unwrap_or_else(|error| panic!("{error}: {begun}{rest}"));
+        assert_eq!(whole, json!({"name":"Ana","city":"Lisbon"}), "{begun}");
+        assert_eq!(answer["stop_reason"], "end_turn");
+    }
+    let answer = message(json!({"messages":[
+        {"role":"user","content":"Reply with exactly: one two three"},
+        {"role":"assistant","content":"one two"}]}))
+    .await;
+    assert_eq!(answer["content"][0]["text"], " three");
 }
 
 #[tokio::test]

@@ -36,11 +36,22 @@ impl Word<'_> {
 }
 
 pub(super) fn scan(text: &str) -> Vec<Entity> {
-    let words = split(text);
+    let mut words = split(text);
     let mut found = Vec::new();
     quoted(text, &mut found);
     let mut index = 0;
-    while let Some(word) = words.get(index) {
+    let mut lists_people = false;
+    while index < words.len() {
+        let before = index.checked_sub(1).and_then(|before| words.get(before));
+        let is_announced = before.is_some_and(announces_people);
+        if let Some(first) = words.get_mut(index).filter(|word| word.begins) {
+            lists_people = is_announced;
+            // Its capital letter is that of a name.
+            first.begins &= !is_announced;
+        }
+        let Some(word) = words.get(index) else {
+            break;
+        };
         let rest = words.get(index..).unwrap_or_default();
         let before = index
             .checked_sub(1)
@@ -64,7 +75,8 @@ pub(super) fn scan(text: &str) -> Vec<Entity> {
                 "invoice order ticket reference case account contract number nr no rechnung factura facture",
                 &before,
             );
-        let is_beside_person = entity.kind == Kind::Name && goes_on(text, found.last(), word.at);
+        let is_beside_person =
+            entity.kind == Kind::Name && (lists_people || goes_on(text, found.last(), word.at));
         found.push(Entity {
             kind: if is_code {
                 Kind::Code
@@ -100,6 +112,15 @@ pub(super) fn scan(text: &str) -> Vec<Entity> {
     });
     words::sort_by_key(&mut found, |entity| (0, entity.at));
     found
+}
+
+/// Whether what follows a word are people, as in `Users: Ann (30), Bo (25)`.
+fn announces_people(word: &Word<'_>) -> bool {
+    word.trail.contains(':')
+        && words::is_in(
+            "users people persons names contacts customers attendees participants members employees students guests players passengers",
+            &lowered(word.text),
+        )
 }
 
 /// Tells what is ordered from what is only counted: `order 3 keyboards`.

@@ -57,6 +57,21 @@ fn people_and_things_have_names() {
 }
 
 #[test]
+fn a_list_of_people_is_of_people() {
+    check(
+        "Users: Ann (30), Bo (25), Cy (41)",
+        &[
+            (Kind::Person, "Ann"),
+            (Kind::Number, "30"),
+            (Kind::Person, "Bo"),
+            (Kind::Number, "25"),
+            (Kind::Person, "Cy"),
+            (Kind::Number, "41"),
+        ],
+    );
+}
+
+#[test]
 fn numbers_keep_what_they_count() {
     let list = Entities::of_text("25 years, $1,200.50, 5km, 20% and 3,5 kg at -4°C").list;
     let numbers: Vec<(Kind, f64, &str)> = list

@@ -57,6 +57,18 @@ fn languages_are_told_apart() {
     language("प्रकाश संश्लेषण क्या है?", Language::Hindi);
     language("Что такое фотосинтез?", Language::Russian);
     language("What does 你好 mean?", Language::English);
+    language(
+        "Reply in the same language: 今天天气怎么样？",
+        Language::Chinese,
+    );
+    language(
+        "Reply in the same language: كيف حالك اليوم؟",
+        Language::Arabic,
+    );
+    language(
+        "Answer in the same language as the question. Où est la gare la plus proche ?",
+        Language::French,
+    );
     language("用Python写一个函数", Language::Chinese);
     // Asked for by name.
     language("Answer in French: what is gravity?", Language::French);

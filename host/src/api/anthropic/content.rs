@@ -204,7 +204,27 @@ pub(super) fn turns(
         }
     }
     check_answered(&calls, &format!("messages[{count}]"))?;
+    check_begun(turns.last())?;
     Ok(turns)
+}
+
+/// Refuses the beginning of an answer that ends with a space: with which the model's own first
+/// token would begin.
+fn check_begun(last: Option<&Turn>) -> Result<(), ApiError> {
+    let Some(Turn { message, place }) = last else {
+        return Ok(());
+    };
+    let ends_with_space = match message.content.last() {
+        Some(Part::Text(text)) => text.ends_with(char::is_whitespace),
+        _ => false,
+    };
+    if message.role == Role::Assistant && message.tool_calls.is_empty() && ends_with_space {
+        return Err(ApiError::invalid_argument(
+            format!("{place}.content"),
+            "final assistant content cannot end with trailing whitespace",
+        ));
+    }
+    Ok(())
 }
 
 /// Refuses calls that nobody has answered.
