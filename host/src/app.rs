@@ -38,7 +38,7 @@ use crate::auth::{AdminKey, KeyError, KeyStore};
 use crate::clock::Clock;
 use crate::config::{Effective, Resolved, Settings};
 use crate::db::{Db, DbError};
-use crate::guard::{BanError, Bans, Screening};
+use crate::guard::{Anomalies, BanError, Bans, Screening};
 use crate::http::{self, HttpState, Parts};
 use crate::inference::Inference;
 use crate::limits::{Limiter, Quotas, RateLimiter};
@@ -109,6 +109,9 @@ pub enum AppError {
     /// The bans.
     #[error(transparent)]
     Bans(#[from] BanError),
+    /// The baselines of callers.
+    #[error("the baselines of callers cannot be read: {0}")]
+    Anomalies(sqlx::Error),
     /// The stored bundles.
     #[error("the stored bundles cannot be opened: {0}")]
     Bundles(#[from] BundleError),
@@ -165,6 +168,15 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
         settings.http.origin.ipv6_prefix,
     )
     .await?;
+    let anomalies = Anomalies::open(
+        settings.anomaly.clone(),
+        db.clone(),
+        clock.clone(),
+        audit.clone(),
+        bans.clone(),
+    )
+    .await
+    .map_err(AppError::Anomalies)?;
     record_admin_key(&audit, &admin_key);
     let sandbox = Sandbox::start(settings.sandbox.clone())?;
     let compiler = compiler(settings, program, &sandbox)?;
@@ -187,6 +199,7 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
         metrics: metrics.clone(),
         audit: audit.clone(),
         bans: bans.clone(),
+        anomalies,
         screening: screening.clone(),
         stored,
         inference: Inference::new(registry.clone(), screening.clone()),
@@ -391,6 +404,7 @@ impl App {
             sandbox: self.sandbox.clone(),
             metrics: self.metrics.clone(),
             bans: self.bans.clone(),
+            anomalies: self.state.anomalies().clone(),
             stored: self.state.stored().clone(),
             stop: stop.clone(),
         });
@@ -438,6 +452,7 @@ impl App {
         if let Err(error) = self.keys.write_usage().await {
             tracing::error!("what keys have used could not be written: {error}");
         }
+        self.state.anomalies().close().await;
         self.audit.close().await;
         self.db.close().await;
     }

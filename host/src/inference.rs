@@ -173,7 +173,7 @@ impl Inference {
         let prompt_tokens_estimate = counted.unwrap_or(prompt_tokens_estimate);
         let admission = admission.reserve(prompt_tokens_estimate)?;
         let mut settlement =
-            UsageSettlement::new(admission, &caller.caller, prompt_tokens_estimate);
+            UsageSettlement::new(admission, &caller.caller, prompt_tokens_estimate, context);
         let run = model
             .model
             .embed(inputs, dimensions, &model.budget, context.run_label(&model))

@@ -1,5 +1,6 @@
-//! What administrators ask: keys, bans, and the configuration that is in force.
+//! What administrators ask: keys, bans, anomalies, and the configuration that is in force.
 
+mod anomalies;
 mod bans;
 mod config;
 mod keys;
@@ -10,6 +11,7 @@ use crate::http::policy::Routes;
 pub(super) fn routes() -> Routes {
     Routes::default()
         .merge(keys::routes())
+        .merge(anomalies::routes())
         .merge(bans::routes())
         .merge(config::routes())
 }

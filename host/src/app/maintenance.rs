@@ -1,6 +1,6 @@
 //! What has to be done from time to time while a server runs: fold histograms, let bans end,
 //! notice when slots can no longer be cleaned the fast way, end what was let in with keys that
-//! have expired, and write down what keys have used.
+//! have expired, judge the conduct of callers, and write down what keys have used.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::KeyStore;
-use crate::guard::Bans;
+use crate::guard::{Anomalies, Bans};
 use crate::models::Registry;
 use crate::stored::StoredObjects;
 use crate::telemetry::Metrics;
@@ -28,6 +28,7 @@ pub(super) struct Maintenance {
     pub(super) sandbox: Sandbox,
     pub(super) metrics: Metrics,
     pub(super) bans: Bans,
+    pub(super) anomalies: Anomalies,
     pub(super) stored: StoredObjects,
     pub(super) stop: CancellationToken,
 }
@@ -100,6 +101,7 @@ async fn run(mut maintenance: Maintenance) {
         }
         maintenance.metrics.upkeep();
         maintenance.bans.upkeep().await;
+        maintenance.anomalies.upkeep().await;
         if maintenance.sandbox.slot_reset_has_become_unsafe() {
             maintenance.replace_sandbox().await;
         }

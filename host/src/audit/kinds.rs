@@ -99,21 +99,43 @@ event_kinds! {
             field("limit", "its value"),
             field("used", "what the run had used or asked for"),
         ];
-    Ban: "ban", from_strangers: true,
-        "Violations have added up to a ban.",
+    CapStorm: "cap_storm", from_strangers: false,
+        "Many runs of one model were ended by one cap within a minute; at most once in 15 minutes.",
         [
-            field("network", "the address or network that is banned"),
+            field("model", "the version that ran, as `name@version`"),
+            field("cap", "which cap"),
+            field("runs", "how many runs, when it was noticed"),
+            field("seconds", "the time in which they are counted"),
+        ];
+    Ban: "ban", from_strangers: true,
+        "Violations have added up to a ban, or an anomaly has led to one.",
+        [
+            field("network", "the address or network that is banned, or `everywhere`"),
             optional("key_id", "the key that alone is banned there"),
-            field("reason", "the kind of violation that led to it last"),
+            field("reason", "the kind of violation that led to it last, or `anomaly`"),
             field("violations", "violations of all kinds within the window"),
             field("until", "when it ends"),
         ];
+    Anomaly: "anomaly", from_strangers: false,
+        "The conduct of a caller was unlike what it has been; at most one an hour of each.",
+        [
+            field("caller", "the id of the key, or the address"),
+            field("score", "the sum of what the inputs have added"),
+            field("threshold", "the score from which it is an anomaly"),
+            field("window", "how long the window was that was judged: `5 min`, `1 h` or `1 d`"),
+            field("inputs", "what each input has added to the score, by its name"),
+            field("counts", "the counts of the window, by the names of the inputs"),
+            field("action", "`report`, `slow` or `ban`"),
+        ];
+    BaselineForgotten: "baseline_forgotten", from_strangers: false,
+        "An administrator had the server forget what is usual for a caller.",
+        [field("caller", "the id of the key, or the address")];
     BanLifted: "ban_lifted", from_strangers: false,
         "A ban was ended by an administrator.",
         [
-            field("network", "the address or network that was banned"),
+            field("network", "the address or network that was banned, or `everywhere`"),
             optional("key_id", "the key that alone was banned there"),
-            field("reason", "the kind of violation that had led to it"),
+            field("reason", "the kind of violation that had led to it, or `anomaly`"),
             field("until", "when it would have ended"),
         ];
     ExemptionAdded: "exemption_added", from_strangers: false,

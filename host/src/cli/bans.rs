@@ -1,6 +1,7 @@
 //! `belljar bans`: who is banned, and who never is.
 
 use std::net::IpAddr;
+use std::str::FromStr;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -10,7 +11,8 @@ use serde_json::{Value, json};
 use super::client::{Client, ClientArgs};
 use super::models::{array, text};
 use super::{Failure, block_on, output};
-use crate::net::Network;
+use crate::ids::KeyId;
+use crate::net::{InvalidNetwork, Network};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum BansCommand {
@@ -25,11 +27,11 @@ pub(super) enum BansCommand {
         #[command(flatten)]
         client: ClientArgs,
     },
-    /// End the ban of an address and forget what led to it
+    /// End the ban of an address or a key and forget what led to it
     Lift {
-        /// Address, or network as `bans list` shows it
+        /// Address, network as `bans list` shows it, or id of a key
         #[arg(value_name = "ADDRESS")]
-        address: Network,
+        address: Banned,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -72,7 +74,7 @@ pub(super) fn bans(command: &BansCommand) -> Result<(), Failure> {
                 address,
                 json,
                 client,
-            } => lift(address.address(), *json, client).await,
+            } => lift(address, *json, client).await,
             BansCommand::Exempt {
                 network,
                 note,
@@ -122,8 +124,32 @@ async fn list(exempt: bool, json: bool, client: &ClientArgs) -> Result<(), Failu
     }
 }
 
-async fn lift(address: IpAddr, json: bool, client: &ClientArgs) -> Result<(), Failure> {
-    let (client, address) = (Client::new(client)?, address.to_string());
+/// Who is banned.
+#[derive(Clone, Debug)]
+pub(super) enum Banned {
+    Address(IpAddr),
+    Key(KeyId),
+}
+
+impl FromStr for Banned {
+    type Err = InvalidNetwork;
+
+    fn from_str(text: &str) -> Result<Self, InvalidNetwork> {
+        match text.parse() {
+            Ok(key_id) => Ok(Self::Key(key_id)),
+            Err(_) => text
+                .parse()
+                .map(|network: Network| Self::Address(network.address())),
+        }
+    }
+}
+
+async fn lift(banned: &Banned, json: bool, client: &ClientArgs) -> Result<(), Failure> {
+    let address = match banned {
+        Banned::Address(address) => address.to_string(),
+        Banned::Key(id) => id.to_string(),
+    };
+    let client = Client::new(client)?;
     let path = ["admin", "bans", address.as_str()];
     let lifted = client.send(client.request(Method::DELETE, &path)).await?;
     if json {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use belljar_sandbox::SandboxConfig;
 
 use crate::audit::{AuditConfig, OnFailure, SyslogTarget};
-use crate::guard::{AbuseConfig, InjectionConfig};
+use crate::guard::{AbuseConfig, AnomalyAction, AnomalyConfig, InjectionConfig, WINDOW};
 use crate::http::{AllowedOrigin, PARSER_DEPTH_MAX, ProxyProtocol};
 use crate::net::{ForwardedHeader, NetworkAcl};
 use crate::{auth, http, limits, models, stored, telemetry, tls};
@@ -41,6 +41,8 @@ pub struct Settings {
     pub auth: auth::Config,
     /// Bans.
     pub abuse: AbuseConfig,
+    /// The watch for anomalies.
+    pub anomaly: AnomalyConfig,
     /// Screening for injections.
     pub injection: InjectionConfig,
     /// Rates and quotas.
@@ -131,6 +133,7 @@ impl Default for Settings {
             http: http::Config::default(),
             auth: auth::Config::default(),
             abuse: AbuseConfig::default(),
+            anomaly: AnomalyConfig::default(),
             injection: InjectionConfig::default(),
             limits: limits::Config::default(),
             audit: AuditConfig::default(),
@@ -376,6 +379,22 @@ impl Settings {
             abuse.window < Duration::from_secs(1),
             "ban_window",
             "violations are counted to the second: the window is at least 1 s",
+        );
+        let anomaly = &self.anomaly;
+        refuse(
+            anomaly.action == AnomalyAction::Ban && !abuse.enabled,
+            "anomaly.action",
+            "anomalies are banned and `enable_abuse_detection = false` has no ban refuse anybody",
+        );
+        refuse(
+            anomaly.warm_up < WINDOW,
+            "anomaly.warm_up",
+            "callers are judged each 5 min: one window at least is watched first",
+        );
+        refuse(
+            anomaly.half_life < Duration::from_hours(1),
+            "anomaly.half_life",
+            "a baseline that forgets within the hour takes every attack for usual",
         );
         let audit = &self.audit;
         refuse(

@@ -19,7 +19,7 @@ use belljar_screen::{Mode, Threshold};
 
 use crate::audit::{OnFailure, Sinks, SyslogTarget};
 use crate::auth::{ConfiguredKey, Tier};
-use crate::guard::{BanDurations, ControlCharacters};
+use crate::guard::{AnomalyAction, AnomalyThreshold, BanDurations, ControlCharacters};
 use crate::http::{AllowedHost, AllowedOrigin, ProxyProtocol, UnknownMembers};
 use crate::limits::{ResetFormat, RouteRate};
 use crate::models::ModelAlias;
@@ -351,6 +351,22 @@ pub static SETTINGS: &[Setting] = &[
     .reloads(),
     setting!("conduct.addresses_max", abuse.addresses_max: Positive<usize>, "guard",
         "Addresses whose violations are remembered; the stalest is forgotten first."),
+    setting!("anomaly.action", anomaly.action: FromText<AnomalyAction>, "guard",
+        "What conduct leads to that is unlike what a caller's has been: nobody is watched, a report, a low rate for a while, or a ban. See docs/anomaly.md."),
+    setting!("anomaly.threshold", anomaly.threshold: FromText<AnomalyThreshold>, "guard",
+        "The score from which conduct is an anomaly."),
+    setting!("anomaly.warm_up", anomaly.warm_up: Time<Duration>, "guard",
+        "How long a caller is only watched."),
+    setting!("anomaly.half_life", anomaly.half_life: Time<Duration>, "guard",
+        "After which time what was seen of a caller weighs half."),
+    setting!("anomaly.callers_max", anomaly.callers_max: Positive<usize>, "guard",
+        "Keys that are remembered, and as many addresses, about 3 KB each; those not heard of for longest go first."),
+    setting!("anomaly.slow_rpm", anomaly.slow_rpm: Positive<u32>, "guard",
+        "Requests a minute of a caller that was slowed down."),
+    setting!("anomaly.slow_time", anomaly.slow_time: PositiveTime<Duration>, "guard",
+        "How long a caller is slowed down."),
+    setting!("anomaly.ban_time", anomaly.ban_time: PositiveTime<Duration>, "guard",
+        "How long a caller is banned for an anomaly."),
     setting!("audit.sinks", audit.sinks: SinkList<Sinks>, "audit",
         "Where security events are recorded."),
     setting!("audit.path", audit.path: FilePath<Option<PathBuf>>, "audit",

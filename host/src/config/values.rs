@@ -16,7 +16,7 @@ use secrecy::zeroize::{Zeroize as _, Zeroizing};
 use super::settings::FileMode;
 use crate::audit::SyslogTarget;
 use crate::auth::{ConfiguredKey, Tier};
-use crate::guard::ControlCharacters;
+use crate::guard::{AnomalyThreshold, ControlCharacters};
 use crate::http::{AllowedHost, AllowedOrigin, UnknownMembers};
 use crate::limits::{ResetFormat, RouteRate};
 use crate::models::ModelAlias;
@@ -394,6 +394,7 @@ plain!(
     Mode: "block, report or off",
     ResetFormat: "unix or duration",
     SyslogTarget: "a socket such as `/dev/log`, or `udp:ADDRESS:PORT`",
+    AnomalyThreshold: "a number from 1 to 40",
     Threshold: "a likelihood above 0 and below 1",
     UnknownMembers: "refuse or ignore",
     FileMode: "three octal digits such as 660",

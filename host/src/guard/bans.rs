@@ -8,10 +8,11 @@
 
 mod exemptions;
 mod in_force;
+mod reason;
 mod rows;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -31,6 +32,7 @@ use crate::ids::KeyId;
 use crate::net::{ClientAddress, Network};
 use crate::telemetry::metrics;
 use in_force::InForce;
+pub use reason::BanReason;
 
 /// Bans in force at once. At most about 300 bytes each. Beyond it, those that end first go.
 const BANS_MAX: usize = 100_000;
@@ -43,23 +45,27 @@ const WRITE_PATIENCE: Duration = Duration::from_secs(2);
 /// The time before a write that failed is tried again.
 const WRITE_PAUSE: Duration = Duration::from_secs(1);
 
-/// The subject of a ban: an address, or one key at an address.
+/// The subject of a ban: an address, one key at an address, or one key everywhere.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Subject {
-    /// The address, or the first one of its IPv6 network.
+    /// The address, or the first one of its IPv6 network; [`EVERYWHERE`] for a key wherever it is
+    /// used.
     pub address: IpAddr,
     /// The key that alone is banned there.
     pub key_id: Option<KeyId>,
 }
+
+/// Stands for every address, as no caller comes from it.
+pub const EVERYWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// A ban.
 #[derive(Debug)]
 pub struct Ban {
     /// The banned address or key.
     pub subject: Subject,
-    /// The kind of violation that led to it last.
-    pub reason: Violation,
-    /// Violations of all kinds within the window when it was made.
+    /// What it is for.
+    pub reason: BanReason,
+    /// Violations of all kinds within the window when it was made; 0 where it is for none.
     pub violations: u32,
     /// The time at which the ban was made.
     pub started: Timestamp,
@@ -93,6 +99,12 @@ pub enum BanError {
     NotBanned {
         /// The address that was asked for.
         address: IpAddr,
+    },
+    /// The key is not banned.
+    #[error("no ban is in force for the key {key_id}")]
+    KeyNotBanned {
+        /// The key that was asked for.
+        key_id: KeyId,
     },
     /// The network is not exempt.
     #[error("{network} is not exempt by an administrator")]
@@ -208,12 +220,17 @@ impl Bans {
         if !inner.any.load(Ordering::Acquire) || !inner.config.load().enabled {
             return None;
         }
-        let subject = Subject {
-            address: address.network(),
-            key_id: key_id.cloned(),
+        let now = inner.clock.elapsed();
+        let ban = {
+            let in_force = inner.in_force.read();
+            let of = |address| {
+                let key_id = key_id.cloned();
+                let ban = in_force.get(&Subject { address, key_id });
+                ban.filter(|ban| ban.ends > now)
+            };
+            of(address.network()).or_else(|| key_id.and_then(|_| of(EVERYWHERE)))?
         };
-        let ban = inner.in_force.read().get(&subject)?;
-        (ban.ends > inner.clock.elapsed() && !self.is_exempt(address.ip())).then_some(ban)
+        (!self.is_exempt(address.ip())).then_some(ban)
     }
 
     /// Seconds until a ban ends, at least one.
@@ -275,24 +292,50 @@ impl Bans {
         let now = inner.clock.elapsed();
         let verdict = inner.abuse.lock().note(subject.clone(), violation, now);
         if let Some(verdict) = verdict {
-            let started = inner.clock.now();
-            let duration = SignedDuration::try_from(verdict.duration).unwrap_or_default();
-            let ban = Ban {
-                subject,
-                reason: verdict.reason,
-                violations: verdict.violations,
-                started,
-                until: started.saturating_add(duration).unwrap_or(Timestamp::MAX),
-                ends: now.saturating_add(verdict.duration),
-                written: AtomicBool::new(false),
-            };
-            self.impose(ban, actor());
+            let reason = BanReason::Violations(verdict.reason);
+            let length = (verdict.violations, verdict.duration);
+            self.impose(subject, reason, length, actor());
         }
     }
 
-    fn impose(&self, ban: Ban, actor: Actor) {
+    /// Bans a key wherever it is used, or an address, because its conduct is unlike what it has
+    /// been. An exempt address is not banned, and a banned key may be used from one.
+    pub fn impose_for_anomaly(
+        &self,
+        address: Option<IpAddr>,
+        key_id: Option<KeyId>,
+        duration: Duration,
+        actor: Actor,
+    ) {
+        if !self.0.config.load().enabled || address.is_some_and(|ip| self.is_exempt(ip)) {
+            return;
+        }
+        let subject = Subject {
+            address: address.unwrap_or(EVERYWHERE),
+            key_id,
+        };
+        self.impose(subject, BanReason::Anomaly, (0, duration), actor);
+    }
+
+    fn impose(
+        &self,
+        subject: Subject,
+        reason: BanReason,
+        (violations, duration): (u32, Duration),
+        actor: Actor,
+    ) {
         let inner = &*self.0;
-        let ban = Arc::new(ban);
+        let started = inner.clock.now();
+        let length = SignedDuration::try_from(duration).unwrap_or_default();
+        let ban = Arc::new(Ban {
+            subject,
+            reason,
+            violations,
+            started,
+            until: started.saturating_add(length).unwrap_or(Timestamp::MAX),
+            ends: inner.clock.elapsed().saturating_add(duration),
+            written: AtomicBool::new(false),
+        });
         if !inner.in_force.write().insert(Arc::clone(&ban)) {
             // One that ends later is in force: requests that were under way when it began.
             return;
@@ -304,7 +347,7 @@ impl Bans {
             .with([("reason", ban.reason.name().into())])
             .increment(1);
         let about = [
-            ("network", json!(self.network(&ban.subject).to_string())),
+            ("network", json!(self.place(&ban.subject))),
             ("key_id", json!(ban.subject.key_id)),
             ("reason", json!(ban.reason.name())),
             ("violations", json!(ban.violations)),
@@ -315,10 +358,13 @@ impl Bans {
             .record(&Event::new(EventKind::Ban, actor, &about));
     }
 
-    /// The network that a ban holds for.
+    /// The network that a ban holds for, in words.
     #[must_use]
-    pub fn network(&self, subject: &Subject) -> Network {
-        Network::counted(subject.address, self.0.ipv6_prefix)
+    pub fn place(&self, subject: &Subject) -> String {
+        if subject.address == EVERYWHERE {
+            return "everywhere".to_owned();
+        }
+        Network::counted(subject.address, self.0.ipv6_prefix).to_string()
     }
 
     /// All bans in force, those that end first first.
@@ -342,17 +388,41 @@ impl Bans {
     ///
     /// When there is none, or the database fails.
     pub async fn lift(&self, ip: IpAddr, actor: Actor) -> Result<Vec<Arc<Ban>>, BanError> {
+        let address = ClientAddress::new(ip, self.0.ipv6_prefix).network();
+        let here = |subject: &Subject| subject.address == address;
+        let none = || BanError::NotBanned { address: ip };
+        self.lift_all(here, none, actor).await
+    }
+
+    /// Ends the bans of a key, wherever they hold, and forgets what led to them. On disk when it
+    /// returns.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or the database fails.
+    pub async fn lift_key(&self, id: &KeyId, actor: Actor) -> Result<Vec<Arc<Ban>>, BanError> {
+        let of_key = |subject: &Subject| subject.key_id.as_ref() == Some(id);
+        let key_id = id.clone();
+        let none = || BanError::KeyNotBanned { key_id };
+        self.lift_all(of_key, none, actor).await
+    }
+
+    async fn lift_all(
+        &self,
+        matches: impl Fn(&Subject) -> bool,
+        none: impl FnOnce() -> BanError,
+        actor: Actor,
+    ) -> Result<Vec<Arc<Ban>>, BanError> {
         let inner = &*self.0;
-        let address = ClientAddress::new(ip, inner.ipv6_prefix).network();
         let _turn = inner.change.lock().await;
         let now = inner.clock.elapsed();
         let found: Vec<Arc<Ban>> = {
             let in_force = inner.in_force.read();
-            let here = |ban: &Arc<Ban>| ban.subject.address == address && ban.ends > now;
-            in_force.iter().filter(here).collect()
+            let is_meant = |ban: &Arc<Ban>| matches(&ban.subject) && ban.ends > now;
+            in_force.iter().filter(is_meant).collect()
         };
         if found.is_empty() {
-            return Err(BanError::NotBanned { address: ip });
+            return Err(none());
         }
         rows::delete_bans(&inner.db, found.iter().map(|ban| &ban.subject)).await?;
         self.forget(&found);
@@ -364,7 +434,7 @@ impl Bans {
 
     fn lifted(&self, ban: &Ban, actor: Actor) -> Event {
         let about = [
-            ("network", json!(self.network(&ban.subject).to_string())),
+            ("network", json!(self.place(&ban.subject))),
             ("key_id", json!(ban.subject.key_id)),
             ("reason", json!(ban.reason.name())),
             ("until", json!(ban.until)),

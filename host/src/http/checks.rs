@@ -2,7 +2,7 @@
 
 use super::layers::{
     Address, Authentication, Authorize, BanCheck, Deadline, Exit, HostNames, KeyBanCheck, Limit,
-    Origins, Refusal, Screen,
+    Origins, Refusal, Screen, Watch,
 };
 use super::policy::{RoutePolicies, RoutePolicy};
 use super::state::HttpState;
@@ -23,6 +23,7 @@ pub(crate) struct Checks {
     request_timeout: Duration,
     authentication: Authentication,
     key_bans: KeyBanCheck,
+    pub(super) watch: Watch,
     pub(super) limit: Limit,
     screen: Screen,
     authorize: Authorize,
@@ -49,6 +50,9 @@ impl Checks {
             request_timeout: config.request_timeout,
             authentication: Authentication { keys: keys.clone() },
             key_bans: KeyBanCheck { bans: bans.clone() },
+            watch: Watch {
+                anomalies: state.anomalies().clone(),
+            },
             limit: Limit {
                 limiter: state.limiter().clone(),
                 clock: clock.clone(),
@@ -95,6 +99,9 @@ impl Checks {
                 .check(policy, context, client.as_ref(), request.headers_mut())?;
         // What holds for one key alone can only be asked once the key is known to be real.
         self.key_bans.check(context)?;
+        // Above the limits, so that what they refuse is seen, and before they have taken anything
+        // from who is slowed down.
+        self.watch.check(policy, context)?;
         // Below the authentication, because limits are kept by verified key; above the body,
         // because who is over a limit should cost no reading.
         self.limit

@@ -16,6 +16,7 @@ mod limit;
 mod observe;
 mod revocation;
 mod screen;
+mod watch;
 
 pub(crate) use address::{Address, Peer};
 pub(crate) use authentication::Authentication;
@@ -31,3 +32,4 @@ pub(crate) use host::HostNames;
 pub(crate) use limit::Limit;
 pub(crate) use revocation::is_of_events;
 pub(crate) use screen::Screen;
+pub(crate) use watch::Watch;

@@ -7,7 +7,7 @@ use super::proxy_protocol::ProxyProtocol;
 use crate::audit::AuditLog;
 use crate::auth::KeyStore;
 use crate::clock::Clock;
-use crate::guard::{Bans, Screening};
+use crate::guard::{Anomalies, Bans, Screening};
 use crate::inference::Inference;
 use crate::limits::Limiter;
 use crate::models::{Readiness, Registry};
@@ -145,6 +145,8 @@ pub struct Parts {
     pub screening: Screening,
     /// The bans.
     pub bans: Bans,
+    /// The watch over the conduct of callers.
+    pub anomalies: Anomalies,
     /// The recorder of all metrics.
     pub metrics: Metrics,
     /// What runs the models.
@@ -222,6 +224,10 @@ impl HttpState {
 
     pub(crate) fn bans(&self) -> &Bans {
         &self.0.bans
+    }
+
+    pub(crate) fn anomalies(&self) -> &Anomalies {
+        &self.0.anomalies
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

@@ -4,6 +4,7 @@
 use super::meter::FuelCount;
 use crate::audit::{Actor, AuditLog, Event, EventKind};
 use crate::auth::Caller;
+use crate::guard::Tally;
 use crate::ids::{KeyId, RequestId};
 use crate::limits::{Admitted, Slot};
 use crate::models::LiveModel;
@@ -33,6 +34,8 @@ struct Notes {
     slot: OnceLock<Arc<Slot>>,
     /// What the limiter has admitted, until the handler takes it.
     admitted: Mutex<Option<Admitted>>,
+    /// Where the caller's conduct is counted, if it is watched.
+    tally: OnceLock<Arc<Tally>>,
     /// What was found in the request and is only reported.
     reports: Mutex<Vec<String>>,
 }
@@ -50,6 +53,7 @@ impl RequestContext {
             bytes_in: AtomicU64::new(0),
             slot: OnceLock::new(),
             admitted: Mutex::new(None),
+            tally: OnceLock::new(),
             reports: Mutex::default(),
         }))
     }
@@ -109,6 +113,17 @@ impl RequestContext {
     /// The admission, once.
     pub(crate) fn take_admitted(&self) -> Option<Admitted> {
         self.0.admitted.lock().take()
+    }
+
+    /// Notes where the caller's conduct is counted.
+    pub(crate) fn watch(&self, tally: Arc<Tally>) {
+        // The watch is passed once.
+        let _ = self.0.tally.set(tally);
+    }
+
+    /// Where the caller's conduct is counted; none where nobody is watched.
+    pub(crate) fn tally(&self) -> Option<&Arc<Tally>> {
+        self.0.tally.get()
     }
 
     /// Notes who called.

@@ -4,7 +4,7 @@
 use super::{RequestContext, outcome};
 use crate::audit::EventKind;
 use crate::models::LiveModel;
-use belljar_sandbox::RunError;
+use belljar_sandbox::{Cap, RunError};
 use serde_json::json;
 
 /// Notes a run that failed.
@@ -15,6 +15,11 @@ pub(super) fn note(model: &LiveModel, context: &RequestContext, error: &RunError
     };
     model.metrics.note_failure(outcome::code(error), cap);
     let RunError::Cap(hit) = error else { return };
+    if matches!(hit.cap, Cap::Fuel | Cap::WallTimeMs)
+        && let Some(tally) = context.tally()
+    {
+        tally.note_refused_fuel();
+    }
     let name = hit.cap.name();
     // Which model, which cap, which numbers: what its author asks for first.
     let about = [

@@ -26,7 +26,7 @@ impl Inference {
         let tokens = tokens.map_or_else(|| call.tokens_estimate(), |tokens| tokens.counts);
         let model = self.find(caller, &call.model, context)?;
         let admission = admission.reserve(tokens)?;
-        let mut settlement = UsageSettlement::new(admission, &caller.caller, tokens);
+        let mut settlement = UsageSettlement::new(admission, &caller.caller, tokens, context);
         let run = model
             .model
             .classify(call.inputs, &model.budget, context.run_label(&model))

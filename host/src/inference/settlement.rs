@@ -1,8 +1,10 @@
 //! What one request has used of its caller's tokens, settled when the request is over, however
 //! it ends.
 
+use super::RequestContext;
 use crate::auth::{Caller, KeyUsage};
 use crate::generation::TokenMeter;
+use crate::guard::Tally;
 use crate::limits::Admission;
 use std::sync::Arc;
 
@@ -12,6 +14,8 @@ pub(super) struct UsageSettlement {
     admission: Admission,
     /// Where the key's use is counted.
     account: Option<Arc<KeyUsage>>,
+    /// Where the caller's conduct is counted.
+    tally: Option<Arc<Tally>>,
     /// What the prompt has at most likely; the model counts it, and says so at its end.
     prompt_estimate: u32,
     /// Of the answers in the making.
@@ -22,10 +26,16 @@ pub(super) struct UsageSettlement {
 
 impl UsageSettlement {
     /// Of a request that has not run yet.
-    pub(super) fn new(admission: Admission, caller: &Caller, prompt_estimate: u32) -> Self {
+    pub(super) fn new(
+        admission: Admission,
+        caller: &Caller,
+        prompt_estimate: u32,
+        context: &RequestContext,
+    ) -> Self {
         Self {
             admission,
             account: caller.usage().cloned(),
+            tally: context.tally().cloned(),
             prompt_estimate,
             meters: Vec::new(),
             usage: None,
@@ -69,6 +79,9 @@ impl Drop for UsageSettlement {
             account.add_tokens(prompt, completion);
         }
         let used = prompt.saturating_add(completion);
+        if let Some(tally) = &self.tally {
+            tally.note_tokens(used);
+        }
         self.admission
             .set_used(u32::try_from(used).unwrap_or(u32::MAX));
     }

@@ -94,7 +94,7 @@ impl Inference {
         let model = self.find(caller, &call.model, context)?;
         let admission = admission.reserve(0)?;
         // Nothing is generated, so nothing goes on the bill but fuel.
-        let _settlement = UsageSettlement::new(admission, &caller.caller, 0);
+        let _settlement = UsageSettlement::new(admission, &caller.caller, 0, context);
         if let Some(Tokens { rules, counts }) = tokens {
             if !model.capabilities().has(Capability::Text) {
                 return Err(no_tokenizer().into());
@@ -146,7 +146,7 @@ impl Inference {
         let model = self.find(caller, &model, context);
         let model = model.map_err(InferenceError::from)?;
         let admission = admission.reserve(0).map_err(InferenceError::from)?;
-        let _settlement = UsageSettlement::new(admission, &caller.caller, 0);
+        let _settlement = UsageSettlement::new(admission, &caller.caller, 0, context);
         if let Some(rules) = rules {
             if !model.capabilities().has(Capability::Text) {
                 return Err(InferenceError::from(no_tokenizer()).into());

@@ -35,13 +35,14 @@ pub(super) fn routes() -> Routes {
 struct BanView {
     /// `ban`.
     object: &'static str,
-    /// The address, or the IPv6 network that counts as one.
+    /// The address, or the IPv6 network that counts as one; `everywhere` for a key wherever it is
+    /// used.
     address: String,
     /// The key that alone is banned there.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     key_id: Option<KeyId>,
-    /// `failed_authentication`, `injection`, `oversized_body` or `rate_limit`.
+    /// `failed_authentication`, `injection`, `oversized_body`, `rate_limit` or `anomaly`.
     reason: &'static str,
     /// Of all kinds, within the window, when the ban was made.
     violations: u32,
@@ -57,7 +58,7 @@ impl BanView {
     fn of(ban: &Ban, bans: &Bans) -> Self {
         Self {
             object: "ban",
-            address: bans.network(&ban.subject).to_string(),
+            address: bans.place(&ban.subject),
             key_id: ban.subject.key_id.clone(),
             reason: ban.reason.name(),
             violations: ban.violations,
@@ -89,13 +90,13 @@ fn view(state: &HttpState, bans: &[std::sync::Arc<Ban>]) -> BanList {
     }
 }
 
-/// Lifts the bans of an address, or of the IPv6 network that it lies in, and forgets what led to
-/// them. The answer lists what was lifted, and is on disk.
+/// Lifts the bans of an address, of the IPv6 network that it lies in, or of a key, and forgets what
+/// led to them. The answer lists what was lifted, and is on disk.
 #[utoipa::path(
     delete,
     path = "/admin/bans/{address}",
     tag = "Administration",
-    params(("address" = String, Path, description = "an address, or a network as the list shows it")),
+    params(("address" = String, Path, description = "an address, a network as the list shows it, or the id of a key")),
     responses((status = 200, body = BanList), Failures)
 )]
 async fn lift(
@@ -104,8 +105,14 @@ async fn lift(
     State(state): State<HttpState>,
     Path(address): Path<String>,
 ) -> Result<Json<BanList>, ApiError> {
-    let address = network("address", &address)?.address();
-    let lifted = state.bans().lift(address, context.actor()).await?;
+    let (bans, actor) = (state.bans(), context.actor());
+    let lifted = match address.parse::<KeyId>() {
+        Ok(key_id) => bans.lift_key(&key_id, actor).await?,
+        Err(_) => {
+            let address = network("address", &address)?.address();
+            bans.lift(address, actor).await?
+        }
+    };
     context.recorded().await;
     Ok(Json(view(&state, &lifted)))
 }

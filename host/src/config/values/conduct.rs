@@ -7,7 +7,7 @@ use belljar_bundle::DurationText;
 
 use super::{FilePath, FromText, PositiveTime, RawValue, Time, ValueParser};
 use crate::audit::{OnFailure, Sinks};
-use crate::guard::BanDurations;
+use crate::guard::{AnomalyAction, BanDurations};
 use crate::http::ProxyProtocol;
 use crate::net::{ForwardedHeader, InvalidNetwork, Network, NetworkList};
 
@@ -192,6 +192,12 @@ choices!(
         ForwardedHeader::XForwardedFor,
         ForwardedHeader::Forwarded
     ], "auto, x-forwarded-for or forwarded";
+    AnomalyAction: [
+        AnomalyAction::Off,
+        AnomalyAction::Report,
+        AnomalyAction::Slow,
+        AnomalyAction::Ban
+    ], "off, report, slow or ban";
     OnFailure: [OnFailure::Continue, OnFailure::Refuse], "continue or refuse";
     ProxyProtocol: [ProxyProtocol::Off, ProxyProtocol::Required], "off or required";
 );

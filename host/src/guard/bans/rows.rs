@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Ban, BanError, Exemption, Subject};
+use super::{Ban, BanError, BanReason, Exemption, Subject};
 use crate::clock::Clock;
 use crate::db::Db;
-use crate::guard::Violation;
 use crate::ids::KeyId;
 use crate::net::{ClientAddress, Network};
 
@@ -54,10 +53,7 @@ fn ban(row: BanRow, clock: &Clock, ipv6_prefix: u8) -> Result<Ban, BanError> {
             address: ClientAddress::new(ip, ipv6_prefix).network(),
             key_id,
         },
-        reason: Violation::ALL
-            .into_iter()
-            .find(|violation| violation.name() == reason)
-            .ok_or_else(|| damaged("the reason"))?,
+        reason: BanReason::of_name(&reason).ok_or_else(|| damaged("the reason"))?,
         violations: u32::try_from(violations).map_err(|_| damaged("the count"))?,
         started: time(started_ms)?,
         until: time(until_ms)?,

@@ -72,8 +72,8 @@ async fn a_network_of_ipv6_is_one() {
     }
     assert!(bans.in_force(address("2001:db8:1:2::99"), None).is_some());
     assert!(bans.in_force(address("2001:db8:1:3::1"), None).is_none());
-    let shown = bans.network(&bans.list().first().unwrap().subject);
-    assert_eq!(shown.to_string(), "2001:db8:1:2::/64");
+    let shown = bans.place(&bans.list().first().unwrap().subject);
+    assert_eq!(shown, "2001:db8:1:2::/64");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 
 use super::{ApiError, ErrorType};
 use crate::auth::{Denied, KeyError};
-use crate::guard::{BanError, Violation};
+use crate::guard::{BanError, SlowedDown, Violation};
 use crate::inference::{
     self, CallRefusal, DetokenizeError, InferenceError, PromptPlace, ScreenRefusal, TooManyTokens,
 };
@@ -23,7 +23,7 @@ impl From<BanError> for ApiError {
             return Self::disk_full(text);
         }
         match error {
-            BanError::NotBanned { .. } => Self::not_found("ban_not_found", text),
+            BanError::NotBanned { .. } | BanError::KeyNotBanned { .. } => Self::not_found("ban_not_found", text),
             BanError::NotExempt { .. } => Self::not_found("exemption_not_found", text),
             BanError::TooMany => Self::conflict("too_many_exemptions", text),
             BanError::Note => Self::invalid_argument("note", text),
@@ -328,6 +328,20 @@ impl From<RateError> for ApiError {
             ),
             RateError::AlreadyCounted => Self::internal(error.to_string()),
         }
+    }
+}
+
+impl From<SlowedDown> for ApiError {
+    fn from(slowed: SlowedDown) -> Self {
+        let seconds = whole_seconds_up(slowed.wait);
+        let message = format!(
+            "The use of this server is unlike what it has been, and is held to {} requests a minute \
+             for a while. Retry after {seconds} s.",
+            slowed.per_minute
+        );
+        // No violation: a caller is not banned for having been slowed down.
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        Self::new(status, ErrorType::RateLimit, "slowed_down", message).retry_after(seconds)
     }
 }
 

@@ -9,7 +9,7 @@ use super::authentication::administers;
 use super::check::Refusal;
 use crate::audit::AuditLog;
 use crate::auth::KeyStore;
-use crate::guard::{Ban, Bans, Violation};
+use crate::guard::{Ban, BanReason, Bans, Violation};
 use crate::http::error::{ApiError, ErrorType};
 use crate::http::policy::{RoutePolicy, WhileBanned};
 use crate::inference::RequestContext;
@@ -96,12 +96,22 @@ fn unrecorded() -> ApiError {
 /// 403: the address is banned, or the key at this address.
 fn banned(bans: &Bans, ban: &Ban) -> ApiError {
     let seconds = bans.seconds_left(ban);
+    let kind = ErrorType::Security;
+    if let Some(key_id) = ban.subject.key_id.as_ref()
+        && ban.reason == BanReason::Anomaly
+    {
+        let message = format!(
+            "This API key is banned for now: its use is unlike what it has been. Retry after {seconds} \
+             seconds. Whoever runs the server ends it sooner with `belljar bans lift {key_id}`."
+        );
+        return ApiError::new(StatusCode::FORBIDDEN, kind, "key_banned", message)
+            .retry_after(seconds);
+    }
     let message = format!(
         "IP address temporarily banned due to abuse. Retry after {seconds} seconds. Whoever runs the \
          server ends it sooner with `belljar bans lift {}`.",
         ban.subject.address
     );
-    let kind = ErrorType::Security;
     ApiError::new(StatusCode::FORBIDDEN, kind, "ip_banned", message).retry_after(seconds)
 }
 

@@ -185,6 +185,7 @@ fn leave(
     if let Some(address) = exit.watched {
         checks.bans.count(address, observation.context(), &response);
     }
+    checks.watch.count(observation.context(), &response);
     if exit.is_for_browsers {
         let granted = exit.granted.take();
         checks.origins.complete(granted, response.headers_mut());

@@ -10,7 +10,9 @@ use crate::clock::Clock;
 use crate::http::error::ApiError;
 use crate::http::policy::RoutePolicy;
 use crate::inference::RequestContext;
-use crate::limits::{Counts, Entry, Limiter, RatePermit, ResetFormat, Window};
+use crate::limits::{
+    Counts, Entry, LimitError, Limiter, OverQuota, RatePermit, ResetFormat, Window,
+};
 use axum::extract::{MatchedPath, Request};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::borrow::Cow;
@@ -50,7 +52,13 @@ impl Limit {
             context.hold(slot);
         }
         *permit_of = permit;
-        let admitted = outcome.map_err(|error| Refusal::now(ApiError::from(error)))?;
+        let admitted = outcome.map_err(|error| {
+            if let (LimitError::Quota(OverQuota::Fuel { .. }), Some(tally)) = (error, context.tally())
+            {
+                tally.note_refused_fuel();
+            }
+            Refusal::now(ApiError::from(error))
+        })?;
         context.admit(admitted);
         Ok(())
     }

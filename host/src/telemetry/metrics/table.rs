@@ -106,11 +106,26 @@ metrics! {
         ["kind": "the kind of violation"];
     BANS: Counter, "belljar_bans_total", Count,
         "Bans made.",
-        ["reason": "the kind of violation that led to it last"];
+        ["reason": "the kind of violation that led to it last, or `anomaly`"];
     BANS_IN_FORCE: Gauge, "belljar_bans_in_force", Count,
         "Bans in force.", [];
     ABUSE_TABLE: Gauge, "belljar_abuse_table_entries", Count,
         "Addresses whose violations are remembered.", [];
+    ANOMALIES: Counter, "belljar_anomalies_total", Count,
+        "Anomalies reported.",
+        [
+            "input": "the input that added most to the score",
+            "action": "`report`, `slow` or `ban`",
+        ];
+    ANOMALY_CALLERS: Gauge, "belljar_anomaly_callers", Count,
+        "Callers that are watched.",
+        ["state": "`warming_up`, or `settled` where they are judged"];
+    ANOMALY_SCORE_MAX: Gauge, "belljar_anomaly_score_max", Count,
+        "The highest score of a caller in the last window.", [];
+    ANOMALY_SLOWED: Gauge, "belljar_anomaly_slowed_callers", Count,
+        "Callers that are slowed down.", [];
+    ANOMALY_FORGOTTEN: Counter, "belljar_anomaly_forgotten_total", Count,
+        "Callers forgotten because there was no room for their baselines.", [];
     BAN_WRITE_FAILURES: Counter, "belljar_ban_write_failures_total", Count,
         "Writes of bans that failed.", [];
     AUDIT_EVENTS: Counter, "belljar_audit_events_total", Count,
@@ -121,6 +136,14 @@ metrics! {
         ["sink": "`file`, `stdout`, `syslog`, or `queue` where it was full"];
     AUDIT_REPEATED: Counter, "belljar_audit_repeated_total", Count,
         "Security events that were only counted.", [];
+    WEBHOOK_MESSAGES: Counter, "belljar_webhook_messages_total", Count,
+        "Messages to the webhook that are over.",
+        ["outcome": "`ok`, `failed` where nobody took it in time, or `dropped` where there was no room or a stop"];
+    WEBHOOK_ATTEMPTS: Counter, "belljar_webhook_attempts_total", Count,
+        "Attempts to send a message to the webhook.",
+        ["outcome": "`ok` or `failed`"];
+    WEBHOOK_QUEUED: Gauge, "belljar_webhook_queued", Count,
+        "Messages that wait for the webhook.", [];
     KEY_CUTS: Counter, "belljar_key_cuts_total", Count,
         "Requests and streams ended because their key did.", [];
     RUNS: Counter, "belljar_runs_total", Count,
@@ -137,6 +160,9 @@ metrics! {
         ["model": "the version, as `name@version`"];
     RUN_CAPS: Counter, "belljar_run_caps_hit_total", Count,
         "Runs ended by a cap.",
+        ["model": "the version, as `name@version`", "cap": "which cap"];
+    CAP_STORMS: Counter, "belljar_cap_storms_total", Count,
+        "Storms of runs ended by a cap.",
         ["model": "the version, as `name@version`", "cap": "which cap"];
     SANDBOX_RUNNING: Gauge, "belljar_sandbox_running", Count,
         "Runs that hold a slot.", [];
