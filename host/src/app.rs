@@ -46,6 +46,7 @@ use crate::models::{ModelError, Registry};
 use crate::stored::{StoredError, StoredObjects};
 use crate::telemetry::Metrics;
 use crate::tls::{Tls, TlsError};
+use crate::webhook::{Webhook, WebhookError};
 
 /// A server that is ready to serve.
 pub struct App {
@@ -61,6 +62,7 @@ pub struct App {
     rates: RateLimiter,
     screening: Screening,
     tls: Option<Tls>,
+    webhook: Option<Webhook>,
     pulse: (Pulse, mpsc::Receiver<UnixStream>),
     state: HttpState,
 }
@@ -109,6 +111,9 @@ pub enum AppError {
     /// The bans.
     #[error(transparent)]
     Bans(#[from] BanError),
+    /// The webhook.
+    #[error(transparent)]
+    Webhook(#[from] WebhookError),
     /// The baselines of callers.
     #[error("the baselines of callers cannot be read: {0}")]
     Anomalies(sqlx::Error),
@@ -154,7 +159,8 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
         false => None,
     };
     let db = Db::open(data_dir).await?;
-    let audit = AuditLog::open(&settings.audit, data_dir, clock.clone())?;
+    let (listener, webhook) = Webhook::open(&settings.webhook, clock.clone())?.unzip();
+    let audit = AuditLog::open_told(&settings.audit, data_dir, clock.clone(), listener)?;
     audit.record(&configuration(&effective));
     let keys = KeyStore::open(db.clone(), &settings.auth, clock.clone()).await?;
     let admin_key = keys
@@ -225,6 +231,7 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
         rates,
         screening,
         tls,
+        webhook,
         pulse: Pulse::new(),
         state,
     })
@@ -408,6 +415,9 @@ impl App {
             stored: self.state.stored().clone(),
             stop: stop.clone(),
         });
+        let untold = CancellationToken::new();
+        let webhook = self.webhook.take();
+        let webhook = webhook.map(|webhook| tokio::spawn(webhook.run(untold.clone())));
         let bans = self.bans.clone();
         let ban_writer = tokio::spawn({
             let stop = stop.clone();
@@ -442,6 +452,11 @@ impl App {
         // What the last requests have earned outlives the server.
         let _ = ban_writer.await;
         self.close().await;
+        // The last event has been recorded.
+        untold.cancel();
+        if let Some(webhook) = webhook {
+            let _ = webhook.await;
+        }
         let _ = maintenance.await;
         while beside.join_next().await.is_some() {}
     }

@@ -11,7 +11,9 @@ mod chain;
 mod event;
 mod file;
 mod kinds;
+mod listener;
 mod sinks;
+mod storms;
 mod throttle;
 mod verify;
 mod writer;
@@ -30,7 +32,9 @@ use crate::clock::Clock;
 use crate::telemetry::metrics;
 pub use event::{Actor, Event};
 pub use kinds::{EventField, EventKind, EventRow, reference};
+pub use listener::{EventListener, Told};
 pub use sinks::SyslogTarget;
+use storms::CapStorms;
 use throttle::EventThrottle;
 pub use verify::{ChainDefect, Verified, VerifyError, verify};
 use writer::{Message, Writer};
@@ -50,6 +54,8 @@ pub struct AuditConfig {
     pub syslog: SyslogTarget,
     /// The fate of requests while the log cannot be written.
     pub on_failure: OnFailure,
+    /// Runs of one model that one cap ends within a minute and that are a storm.
+    pub cap_storm_runs: u32,
 }
 
 impl Default for AuditConfig {
@@ -64,6 +70,7 @@ impl Default for AuditConfig {
             files_max: 10,
             syslog: SyslogTarget::default(),
             on_failure: OnFailure::Continue,
+            cap_storm_runs: 100,
         }
     }
 }
@@ -161,6 +168,7 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Shared {
     throttle: Mutex<EventThrottle>,
+    storms: Mutex<CapStorms>,
     /// Whether the last attempt to write failed, or the queue is full.
     is_failing: AtomicBool,
     /// Events that were not written since the log last said so.
@@ -184,6 +192,20 @@ impl AuditLog {
     ///
     /// When a sink cannot be opened.
     pub fn open(config: &AuditConfig, data_dir: &Path, clock: Clock) -> Result<Self, AuditError> {
+        Self::open_told(config, data_dir, clock, None)
+    }
+
+    /// The same, with somebody who hears of events as they are recorded.
+    ///
+    /// # Errors
+    ///
+    /// When a sink cannot be opened.
+    pub fn open_told(
+        config: &AuditConfig,
+        data_dir: &Path,
+        clock: Clock,
+        listener: Option<EventListener>,
+    ) -> Result<Self, AuditError> {
         if config.sinks == Sinks::default() {
             return Ok(Self(None));
         }
@@ -192,7 +214,7 @@ impl AuditLog {
             path: config.file(data_dir),
             source,
         };
-        let writer = Writer::open(config, data_dir, clock.clone(), Arc::clone(&shared));
+        let writer = Writer::open(config, data_dir, clock.clone(), Arc::clone(&shared), listener);
         let writer = writer.map_err(failed)?;
         let (queue, messages) = sync_channel(QUEUE_MAX);
         let thread = std::thread::Builder::new()
@@ -237,7 +259,14 @@ impl AuditLog {
                 summaries,
             )
         };
+        let storm = (event.kind == EventKind::CapHit)
+            .then(|| {
+                let runs_min = inner.config.cap_storm_runs;
+                inner.shared.storms.lock().note(event, runs_min, now)
+            })
+            .flatten();
         let events = summaries.into_iter().chain(passes.then(|| event.clone()));
+        let events = events.chain(storm);
         for event in events {
             inner.send(event);
         }

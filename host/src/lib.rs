@@ -25,3 +25,4 @@ pub mod net;
 pub mod stored;
 pub mod telemetry;
 pub mod tls;
+pub mod webhook;

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use super::chain::{self, Link};
 use super::file::{ChainedFile, Checkpoint};
 use super::sinks::{Syslog, print};
-use super::{Actor, AuditConfig, Event, EventKind, Shared};
+use super::{Actor, AuditConfig, Event, EventKind, EventListener, Shared};
 use crate::clock::Clock;
 use crate::telemetry::metrics;
 
@@ -50,6 +50,10 @@ pub(super) struct Writer {
     link: Link,
     /// Events about the log itself, to be written first.
     notes: Vec<Event>,
+    /// Who hears of events as they are recorded.
+    listener: Option<EventListener>,
+    /// Whether the listener has heard that the log cannot be written.
+    failure_is_told: bool,
 }
 
 impl Writer {
@@ -58,6 +62,7 @@ impl Writer {
         data_dir: &Path,
         clock: Clock,
         shared: Arc<Shared>,
+        listener: Option<EventListener>,
     ) -> io::Result<Self> {
         let checkpoint_path = AuditConfig::checkpoint(data_dir);
         let syslog = config.sinks.syslog.then(|| Syslog::open(&config.syslog));
@@ -72,6 +77,8 @@ impl Writer {
             file: None,
             syslog: syslog.transpose()?,
             notes: Vec::new(),
+            listener,
+            failure_is_told: false,
         };
         writer.reopen()?;
         Ok(writer)
@@ -125,9 +132,11 @@ impl Writer {
     /// Writes a batch to all sinks, with what is to be noted about the log itself before it.
     fn write(&mut self, events: &[(Timestamp, Event)]) {
         let now = self.clock.now();
+        // Also what the log itself may lose.
+        self.tell(events);
         if let Err(error) = self.reopen() {
             tracing::error!("the audit log cannot be opened: {error}");
-            self.shared.lose(events.len() as u64, "file");
+            self.fail(now, events.len() as u64);
             return;
         }
         let mut notes: Vec<(Timestamp, Event)> =
@@ -156,9 +165,11 @@ impl Writer {
             text.push(b'\n');
         }
         if !self.write_file(&text, &link) {
-            self.shared.lose(events.len() as u64, "file");
+            self.fail(now, events.len() as u64);
             return;
         }
+        self.tell(&notes);
+        self.failure_is_told = false;
         self.link = link;
         self.notes.clear();
         self.shared.lost.fetch_sub(lost, Ordering::AcqRel);
@@ -169,6 +180,24 @@ impl Writer {
                 .increment(1);
         }
         self.tell_others(&text, &lines);
+    }
+
+    fn tell(&self, events: &[(Timestamp, Event)]) {
+        if let Some(listener) = &self.listener {
+            for (time, event) in events {
+                listener.tell(*time, event);
+            }
+        }
+    }
+
+    /// Counts events that could not be written, and tells of it once.
+    fn fail(&mut self, now: Timestamp, events: u64) {
+        self.shared.lose(events, "file");
+        if !std::mem::replace(&mut self.failure_is_told, true) {
+            let about = [("events", json!(events))];
+            let lost = Event::new(EventKind::AuditEventsLost, Actor::default(), &about);
+            self.tell(&[(now, lost)]);
+        }
     }
 
     /// Whether what has to be on disk is.

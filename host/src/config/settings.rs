@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use belljar_sandbox::SandboxConfig;
 
-use crate::audit::{AuditConfig, OnFailure, SyslogTarget};
+use crate::audit::{AuditConfig, OnFailure, Sinks, SyslogTarget};
 use crate::guard::{AbuseConfig, AnomalyAction, AnomalyConfig, InjectionConfig, WINDOW};
 use crate::http::{AllowedOrigin, PARSER_DEPTH_MAX, ProxyProtocol};
 use crate::net::{ForwardedHeader, NetworkAcl};
-use crate::{auth, http, limits, models, stored, telemetry, tls};
+use crate::{auth, http, limits, models, stored, telemetry, tls, webhook};
 
 /// The values that a server is built from. Each module's part is that module's own type.
 #[derive(Clone, Debug)]
@@ -49,6 +49,8 @@ pub struct Settings {
     pub limits: limits::Config,
     /// The record of security events.
     pub audit: AuditConfig,
+    /// What another server is told of security events.
+    pub webhook: webhook::Config,
     /// The log.
     pub log: telemetry::Config,
     /// Models: policy, uploads, signatures.
@@ -137,6 +139,7 @@ impl Default for Settings {
             injection: InjectionConfig::default(),
             limits: limits::Config::default(),
             audit: AuditConfig::default(),
+            webhook: webhook::Config::default(),
             log: telemetry::Config::default(),
             models: models::Config::default(),
             sandbox: SandboxConfig::default(),
@@ -249,6 +252,7 @@ impl Settings {
         }
         self.contradictions_of_conduct(&mut found);
         self.contradictions_of_tls(&mut found);
+        self.contradictions_of_webhook(&mut found);
         if !(Duration::from_millis(1)..=Duration::from_millis(100))
             .contains(&self.sandbox.epoch_tick)
         {
@@ -260,6 +264,48 @@ impl Settings {
             ));
         }
         found
+    }
+
+    fn contradictions_of_webhook(&self, found: &mut Vec<(&'static str, String)>) {
+        let mut refuse = |when: bool, key, why: &str| {
+            if when {
+                found.push((key, why.to_owned()));
+            }
+        };
+        let hook = &self.webhook;
+        let (has_secrets, has_file) = (!hook.secrets.is_empty(), hook.secret_file.is_some());
+        refuse(
+            hook.url.is_none() && (has_secrets || has_file),
+            "webhook.secret",
+            "there is nobody to sign messages for: set `webhook.url`",
+        );
+        refuse(
+            has_secrets && has_file,
+            "webhook.secret_file",
+            "`webhook.secret` says it as well: keep one of them",
+        );
+        let Some(url) = &hook.url else { return };
+        refuse(
+            !has_secrets && !has_file,
+            "webhook.url",
+            "messages are signed: set `webhook.secret` or `webhook.secret_file`",
+        );
+        refuse(
+            !url.is_private() && !hook.allow_http,
+            "webhook.url",
+            "messages would go to another machine in the clear: use https, or say \
+             `webhook.allow_http = true`",
+        );
+        refuse(
+            hook.events.is_empty(),
+            "webhook.events",
+            "nothing would ever be told: name events, or take `webhook.url` out",
+        );
+        refuse(
+            self.audit.sinks == Sinks::default(),
+            "webhook.url",
+            "what the audit log records is told, and `audit.sinks` is `off`",
+        );
     }
 
     fn contradictions_of_tls(&self, found: &mut Vec<(&'static str, String)>) {

@@ -6,7 +6,7 @@ use super::settings::FileMode;
 use super::values::{
     Address, AutoBytes, BanTimes, Bytes, BytesOrNone, Count, FilePath, Files, FromText, FuelOrNone,
     FuelUnits, Keys, ListOf, Networks, PathOrNone, Positive, PositiveOrNone, PositiveTime,
-    PrefixBits, Seconds, SinkList, Switch, Time, TrustedKeys, ValueParser,
+    PrefixBits, Seconds, SinkList, Switch, Time, TrustedKeys, UrlOrNone, ValueParser, WebhookSecrets,
 };
 
 use std::net::SocketAddr;
@@ -26,6 +26,7 @@ use crate::models::ModelAlias;
 use crate::net::{ForwardedHeader, NetworkList};
 use crate::telemetry::{LogFilter, LogFormat};
 use crate::tls::{ClientAuth, ClientRule, TlsVersion};
+use crate::webhook::{WebhookEvent, WebhookSecret, WebhookUrl};
 
 /// All settings, in the order of the reference page.
 pub static SETTINGS: &[Setting] = &[
@@ -379,6 +380,28 @@ pub static SETTINGS: &[Setting] = &[
         "Where syslog listens."),
     setting!("audit.on_failure", audit.on_failure: FromText<OnFailure>, "audit",
         "Whether requests are served while the audit file cannot be written."),
+    setting!("audit.cap_storm_runs", audit.cap_storm_runs: Positive<u32>, "audit",
+        "Runs of one model that one cap ends within a minute and that are recorded as a storm."),
+    setting!("webhook.url", webhook.url: UrlOrNone<Option<WebhookUrl>>, "webhook",
+        "Where security events are told as they happen. See docs/webhooks.md.")
+    .secret(),
+    setting!("webhook.secret", webhook.secrets: WebhookSecrets<Vec<WebhookSecret>>, "webhook",
+        "What messages are signed with, in the form of Standard Webhooks; two while one takes the place of the other.")
+    .secret(),
+    setting!("webhook.secret_file", webhook.secret_file: PathOrNone<Option<PathBuf>>, "webhook",
+        "A file with such secrets, a line each."),
+    setting!("webhook.events", webhook.events: ListOf<Vec<WebhookEvent>>, "webhook",
+        "What is told."),
+    setting!("webhook.allow_http", webhook.allow_http: Switch<bool>, "webhook",
+        "Whether messages may go to another machine without encryption."),
+    setting!("webhook.timeout", webhook.timeout: PositiveTime<Duration>, "webhook",
+        "How long one attempt may take."),
+    setting!("webhook.retry_first", webhook.retry_first: PositiveTime<Duration>, "webhook",
+        "The pause after the first attempt that has failed; each further one is twice as long, up to 1 min."),
+    setting!("webhook.retry_time", webhook.retry_time: Time<Duration>, "webhook",
+        "How long a message is tried before it is given up; those behind it wait."),
+    setting!("webhook.queue_max", webhook.queue_max: Positive<usize>, "webhook",
+        "Messages that wait; more are dropped and counted."),
     setting!("log.format", log.format: FromText<LogFormat>, "telemetry",
         "The form of log lines.")
     .flag("--log-format"),

@@ -2,6 +2,7 @@
 
 mod conduct;
 mod files;
+mod webhook;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -22,8 +23,10 @@ use crate::limits::{ResetFormat, RouteRate};
 use crate::models::ModelAlias;
 use crate::telemetry::{LogFilter, LogFormat};
 use crate::tls::{ClientAuth, ClientRule, TlsVersion};
+use crate::webhook::WebhookEvent;
 pub(super) use conduct::{BanTimes, Networks, PrefixBits, Seconds, SinkList};
 pub(super) use files::{Files, PathOrNone};
+pub(super) use webhook::{UrlOrNone, WebhookSecrets};
 
 /// A value as it was written, before anybody has understood it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -479,6 +482,7 @@ lists!(
     AllowedHost: "a list of names without ports, separated by commas or as JSON; `*`; or `none`",
     ModelAlias: "a list of `ALIAS=MODEL`, separated by commas or as JSON; or `none`",
     RouteRate: "a list of `ROUTE=RPM:TPM`, separated by commas or as JSON; or `none`",
+    WebhookEvent: "a list of ban, audit_failure, anomaly and cap_storm, separated by commas or as JSON, or `none`",
     ClientRule: "rules such as `dns:robot.example=KEY`, separated by commas or as JSON, or `none`",
 );
 

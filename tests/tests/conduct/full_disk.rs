@@ -9,7 +9,7 @@ use crate::kit::{expect_banned, guess};
 
 /// Lets the server write files of so many bytes and no more: the nearest thing to a full disk
 /// that needs no privilege.
-fn cap_files(server: &ServerProcess, bytes: Option<u64>) {
+pub(crate) fn cap_files(server: &ServerProcess, bytes: Option<u64>) {
     let pid = Pid::from_raw(i32::try_from(server.pid()).unwrap());
     let limit = Rlimit {
         current: bytes,

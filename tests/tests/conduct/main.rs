@@ -9,6 +9,8 @@
 )]
 
 mod admin_key;
+mod anomaly;
+mod anomaly_simulation;
 mod audit_chain;
 mod audit_events;
 mod ban_survives_restart;
@@ -29,3 +31,4 @@ mod quotas;
 mod rate_limits;
 mod settings;
 mod spoofed_addresses;
+mod webhook;

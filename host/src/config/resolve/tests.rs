@@ -271,3 +271,47 @@ fn one_setting_decides_what_policy_and_pool_allow() {
     assert_eq!(settings.sandbox.slot.memory_bytes_max, 64 << 20);
     assert_eq!(settings.sandbox.slot.tables_max, 3);
 }
+
+const WEBHOOK_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+#[test]
+fn a_webhook_is_signed_private_and_has_something_to_tell() {
+    let url = ("BELLJAR_WEBHOOK_URL", "https://alerts.example/TOKEN");
+    let secret = ("BELLJAR_WEBHOOK_SECRET", WEBHOOK_SECRET);
+    let resolved = resolve(&Overrides::default(), &environment(&[url, secret])).unwrap();
+    let shown = format!("{resolved:?} {:?}", resolved.effective());
+    assert!(!shown.contains("TOKEN") && !shown.contains("MfKQ"), "{shown}");
+    assert_eq!(value(&resolved, "webhook.secret").0, "1 secret (redacted)");
+    let plain = ("BELLJAR_WEBHOOK_URL", "http://10.0.0.1/TOKEN");
+    let allowed = ("BELLJAR_WEBHOOK_ALLOW_HTTP", "true");
+    assert!(resolve(&Overrides::default(), &environment(&[plain, secret, allowed])).is_ok());
+    for given in [
+        &[url][..],
+        &[secret],
+        &[plain, secret],
+        &[url, secret, ("BELLJAR_WEBHOOK_SECRET_FILE", "secrets")],
+        &[url, secret, ("BELLJAR_WEBHOOK_EVENTS", "none")],
+        &[url, secret, ("BELLJAR_WEBHOOK_EVENTS", "ban,everything")],
+        &[url, secret, ("BELLJAR_AUDIT_SINKS", "off")],
+        &[url, ("BELLJAR_WEBHOOK_SECRET", "whsec_TOKEN")],
+        &[secret, ("BELLJAR_WEBHOOK_URL", "alerts.example/TOKEN")],
+    ] {
+        let found = problems(&Overrides::default(), given);
+        assert!(!found.is_empty(), "{given:?}");
+        let text = found.join("\n");
+        assert!(!text.contains("TOKEN") && !text.contains("MfKQ"), "{text}");
+    }
+}
+
+#[test]
+fn a_watch_that_could_not_hold_is_refused() {
+    for given in [
+        &[("anomaly.action", "ban"), ("enable_abuse_detection", "false")][..],
+        &[("anomaly.warm_up", "1 min")],
+        &[("anomaly.half_life", "1 min")],
+        &[("anomaly.threshold", "0")],
+        &[("anomaly.action", "scold")],
+    ] {
+        assert_eq!(problems(&flags(given), &[]).len(), 1, "{given:?}");
+    }
+}

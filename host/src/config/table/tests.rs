@@ -57,6 +57,8 @@ fn other_value(setting: &Setting, default: &str) -> String {
         "600",
         "dns:seven.example=key",
         "a-key-of-sixteen-characters",
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        "ban",
         "ci=ed25519:11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",
     ];
     candidates

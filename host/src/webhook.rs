@@ -1,0 +1,235 @@
+//! Tells a server of the operator's of security events, as they are recorded: bans, failures of
+//! the audit log, anomalies, storms of caps.
+//!
+//! The audit log hands over the events that are wanted, into a queue with an end; one task sends
+//! them, one after the other, signed in the form of Standard Webhooks, and tries again for a
+//! bounded time. Nothing waits for it: what finds no room, or nobody who takes it, is counted.
+
+mod backoff;
+mod config;
+mod message;
+mod secret;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use reqwest::redirect::Policy;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::audit::{EventListener, Told};
+use crate::clock::Clock;
+use crate::telemetry::metrics;
+use backoff::pause;
+pub use config::{Config, InvalidUrl, UnknownEvent, WebhookEvent, WebhookUrl};
+use message::Message;
+pub(crate) use secret::SECRETS_MAX;
+pub use secret::{InvalidSecret, WebhookSecret};
+
+/// The time for which a stop goes on sending what is queued.
+const STOP_MAX: Duration = Duration::from_secs(2);
+
+/// The status of an answer that wants no more messages.
+const GONE: u16 = 410;
+
+/// The webhook cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum WebhookError {
+    /// The file of the secret.
+    #[error("the secret of the webhook cannot be read from {path}: {source}")]
+    SecretFile {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// What the file holds.
+    #[error("the secret of the webhook in {path} is none: {source}")]
+    Secret {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: InvalidSecret,
+    },
+    /// The client.
+    #[error("the client of the webhook cannot be set up: {0}")]
+    Client(reqwest::Error),
+}
+
+/// What sends events to the operator's server.
+pub struct Webhook {
+    http: reqwest::Client,
+    url: WebhookUrl,
+    secrets: Vec<WebhookSecret>,
+    retry_first: Duration,
+    retry_time: Duration,
+    clock: Clock,
+    queue: mpsc::Receiver<Told>,
+}
+
+/// What became of an attempt.
+enum Attempt {
+    Taken,
+    /// It may be taken another time.
+    Failed(&'static str),
+    /// The server wants no more.
+    Gone,
+}
+
+impl Webhook {
+    /// Sets up the webhook, and what the audit log is to hand events to. None where no address is
+    /// set.
+    ///
+    /// # Errors
+    ///
+    /// When the secret cannot be read.
+    pub fn open(
+        config: &Config,
+        clock: Clock,
+    ) -> Result<Option<(EventListener, Self)>, WebhookError> {
+        let Some(url) = config.url.clone() else {
+            return Ok(None);
+        };
+        let mut secrets = config.secrets.clone();
+        if let Some(path) = &config.secret_file {
+            secrets.extend(secret::read(path)?);
+        }
+        // Fails only where a provider is installed already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("belljar/", env!("CARGO_PKG_VERSION")))
+            .timeout(config.timeout)
+            // A redirect could have this server ask any other.
+            .redirect(Policy::none())
+            .no_proxy()
+            .pool_max_idle_per_host(1)
+            .build()
+            .map_err(WebhookError::Client)?;
+        let (sender, queue) = mpsc::channel(config.queue_max);
+        let kinds = config.events.iter().flat_map(|event| event.kinds());
+        let listener = EventListener::new(kinds.copied().collect(), sender);
+        let webhook = Self {
+            http,
+            url,
+            secrets,
+            retry_first: config.retry_first,
+            retry_time: config.retry_time,
+            clock,
+            queue,
+        };
+        Ok(Some((listener, webhook)))
+    }
+
+    /// Sends what the audit log hands over until `stop`, and then for a moment what is left.
+    pub async fn run(mut self, stop: CancellationToken) {
+        loop {
+            let told = tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                told = self.queue.recv() => told,
+            };
+            let Some(message) = told.map(|told| Message::of(&told)) else {
+                return;
+            };
+            metrics::WEBHOOK_QUEUED.handle().set(self.queue.len() as f64);
+            let outcome = tokio::select! {
+                outcome = self.deliver(&message) => outcome,
+                () = stop.cancelled() => {
+                    self.end(Some(message)).await;
+                    return;
+                }
+            };
+            count(outcome);
+        }
+        self.end(None).await;
+    }
+
+    /// Tries until a message is taken, or its time is over.
+    async fn deliver(&self, message: &Message) -> &'static str {
+        let begun = Instant::now();
+        for attempt in 0.. {
+            let why = match self.attempt(message).await {
+                Attempt::Taken => return "ok",
+                Attempt::Gone => "it wants no more (410)",
+                Attempt::Failed(why) => {
+                    let pause = pause(attempt, self.retry_first, rand::random());
+                    if begun.elapsed() + pause < self.retry_time {
+                        tokio::time::sleep(pause).await;
+                        continue;
+                    }
+                    why
+                }
+            };
+            tracing::warn!(
+                event = message.event,
+                message = %message.id,
+                "the webhook has not taken a message: {why}"
+            );
+            break;
+        }
+        "failed"
+    }
+
+    async fn attempt(&self, message: &Message) -> Attempt {
+        let timestamp = self.clock.now().as_second().to_string();
+        let signatures: Vec<_> = self
+            .secrets
+            .iter()
+            .map(|secret| secret.sign(&message.id, &timestamp, &message.body))
+            .collect();
+        let request = self
+            .http
+            .post(self.url.full().clone())
+            .header("content-type", "application/json")
+            .header("webhook-id", &message.id)
+            .header("webhook-timestamp", timestamp)
+            .header("webhook-signature", signatures.join(" "))
+            .body(message.body.clone());
+        let attempt = match request.send().await {
+            // Nothing of the answer's body is read: its head says all, and it may be endless.
+            Ok(answer) if answer.status().is_success() => Attempt::Taken,
+            Ok(answer) if answer.status().as_u16() == GONE => Attempt::Gone,
+            Ok(_) => Attempt::Failed("it answered with an error"),
+            Err(error) if error.is_timeout() => Attempt::Failed("it did not answer in time"),
+            // The error would name the address, which may hold a token.
+            Err(_) => Attempt::Failed("it cannot be reached"),
+        };
+        let outcome = match attempt {
+            Attempt::Taken => "ok",
+            Attempt::Gone | Attempt::Failed(_) => "failed",
+        };
+        metrics::WEBHOOK_ATTEMPTS
+            .with([("outcome", outcome.into())])
+            .increment(1);
+        attempt
+    }
+
+    /// Tries once with each message that is left, for a bounded time.
+    async fn end(&mut self, first: Option<Message>) {
+        self.queue.close();
+        let deadline = Instant::now() + STOP_MAX;
+        let mut next = first;
+        loop {
+            let message = match next.take() {
+                Some(message) => message,
+                None => match self.queue.try_recv() {
+                    Ok(told) => Message::of(&told),
+                    Err(_) => break,
+                },
+            };
+            let left = deadline.saturating_duration_since(Instant::now());
+            match timeout(left, self.attempt(&message)).await {
+                Ok(Attempt::Taken) => count("ok"),
+                _ => count("dropped"),
+            }
+        }
+        metrics::WEBHOOK_QUEUED.handle().set(0.0);
+    }
+}
+
+fn count(outcome: &'static str) {
+    metrics::WEBHOOK_MESSAGES
+        .with([("outcome", outcome.into())])
+        .increment(1);
+}
