@@ -16,6 +16,7 @@ mod links;
 mod manifests;
 mod markdown;
 mod modules;
+mod monitoring;
 mod promises;
 mod samples;
 mod settings;
