@@ -214,7 +214,13 @@ impl AuditLog {
             path: config.file(data_dir),
             source,
         };
-        let writer = Writer::open(config, data_dir, clock.clone(), Arc::clone(&shared), listener);
+        let writer = Writer::open(
+            config,
+            data_dir,
+            clock.clone(),
+            Arc::clone(&shared),
+            listener,
+        );
         let writer = writer.map_err(failed)?;
         let (queue, messages) = sync_channel(QUEUE_MAX);
         let thread = std::thread::Builder::new()

@@ -11,9 +11,9 @@ mod violation;
 
 pub use abuse::{Abuse, AbuseConfig, BanDurations, Verdict};
 pub use anomaly::{
-    Anomalies, AnomalyAction, AnomalyConfig, AnomalyThreshold, Counts, Input, InvalidAnomalyThreshold,
-    InvalidWatchedCaller, Judgement, NetworkKey, Profile, Rule, SlowedDown, Span, Tally, WINDOW,
-    WatchedCaller, WatchedState,
+    Anomalies, AnomalyAction, AnomalyConfig, AnomalyThreshold, Counts, Input,
+    InvalidAnomalyThreshold, InvalidWatchedCaller, Judgement, NetworkKey, Profile, Rule,
+    SlowedDown, Span, Tally, WINDOW, WatchedCaller, WatchedState,
 };
 pub(crate) use anomaly::{counts, points};
 pub use bans::{Ban, BanError, BanReason, Bans, EVERYWHERE, Exemption, Subject};

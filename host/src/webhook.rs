@@ -132,7 +132,9 @@ impl Webhook {
             let Some(message) = told.map(|told| Message::of(&told)) else {
                 return;
             };
-            metrics::WEBHOOK_QUEUED.handle().set(self.queue.len() as f64);
+            metrics::WEBHOOK_QUEUED
+                .handle()
+                .set(self.queue.len() as f64);
             let outcome = tokio::select! {
                 outcome = self.deliver(&message) => outcome,
                 () = stop.cancelled() => {

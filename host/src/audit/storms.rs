@@ -100,14 +100,19 @@ mod tests {
         // A minute later they begin anew; another model and another cap are others.
         assert_eq!(storms(&mut caps, "a@1.0.0", 9, 60), 0);
         assert_eq!(storms(&mut caps, "b@1.0.0", 9, 60), 0);
-        assert!(caps.note(&hit("a@1.0.0", "deadline"), 10, Duration::from_secs(60)).is_none());
+        assert!(
+            caps.note(&hit("a@1.0.0", "deadline"), 10, Duration::from_secs(60))
+                .is_none()
+        );
         assert_eq!(storms(&mut caps, "a@1.0.0", 1, 119), 1);
     }
 
     #[test]
     fn a_storm_that_goes_on_is_recorded_now_and_then() {
         let mut caps = CapStorms::default();
-        let found: usize = (0..60).map(|minute| storms(&mut caps, "a@1.0.0", 50, minute * 60)).sum();
+        let found: usize = (0..60)
+            .map(|minute| storms(&mut caps, "a@1.0.0", 50, minute * 60))
+            .sum();
         assert_eq!(found, 4);
     }
 
@@ -118,6 +123,10 @@ mod tests {
             storms(&mut caps, &format!("m{n}@1.0.0"), 1, 0);
         }
         assert_eq!(caps.pairs.len(), PAIRS_MAX);
-        assert_eq!(storms(&mut caps, "late@1.0.0", 10, 61), 1, "what is over makes room");
+        assert_eq!(
+            storms(&mut caps, "late@1.0.0", 10, 61),
+            1,
+            "what is over makes room"
+        );
     }
 }

@@ -6,7 +6,8 @@ use super::settings::FileMode;
 use super::values::{
     Address, AutoBytes, BanTimes, Bytes, BytesOrNone, Count, FilePath, Files, FromText, FuelOrNone,
     FuelUnits, Keys, ListOf, Networks, PathOrNone, Positive, PositiveOrNone, PositiveTime,
-    PrefixBits, Seconds, SinkList, Switch, Time, TrustedKeys, UrlOrNone, ValueParser, WebhookSecrets,
+    PrefixBits, Seconds, SinkList, Switch, Time, TrustedKeys, UrlOrNone, ValueParser,
+    WebhookSecrets,
 };
 
 use std::net::SocketAddr;

@@ -243,7 +243,9 @@ impl Inner {
             let (counts, networks) = tally.take();
             if is_whole {
                 let mut known = tally.known.lock();
-                let judged = known.profile.observe(start_s, counts, &networks, &self.rule);
+                let judged = known
+                    .profile
+                    .observe(start_s, counts, &networks, &self.rule);
                 known.last = judged;
                 if judged.is_anomaly && known.is_due(over) {
                     known.reported = Some(Reported {
@@ -283,10 +285,7 @@ impl Inner {
         let first = judged.inputs().into_iter().next();
         let input = first.map_or("", |(input, _)| input.name());
         metrics::ANOMALIES
-            .with([
-                ("input", input.into()),
-                ("action", action.name().into()),
-            ])
+            .with([("input", input.into()), ("action", action.name().into())])
             .increment(1);
         let about = [
             ("caller", json!(caller.to_string())),

@@ -40,7 +40,8 @@ impl Inference {
         let tokens_estimate = counted.unwrap_or_else(|| call.tokens_estimate());
         let model = self.find(caller, &call.model, context)?;
         let admission = admission.reserve(tokens_estimate)?;
-        let mut settlement = UsageSettlement::new(admission, &caller.caller, tokens_estimate, context);
+        let mut settlement =
+            UsageSettlement::new(admission, &caller.caller, tokens_estimate, context);
         let mut rankings = Vec::with_capacity(call.queries.len());
         let mut prompt_tokens = 0_u32;
         let mut counts = counts.into_iter();

@@ -238,8 +238,12 @@ impl Inference {
         }
         call.fit_default_tokens(admission.tokens_max());
         let admission = admission.reserve(call.tokens_max())?;
-        let mut settlement =
-            UsageSettlement::new(admission, &caller.caller, call.prompt_tokens_estimate, context);
+        let mut settlement = UsageSettlement::new(
+            admission,
+            &caller.caller,
+            call.prompt_tokens_estimate,
+            context,
+        );
         let counted = tokens.map(|tokens| self.prompt_usage(caller, &call, &tokens, context));
         let TextCall {
             request,

@@ -154,7 +154,11 @@ impl FromStr for WebhookUrl {
 
 impl fmt::Display for WebhookUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (path redacted)", self.0.origin().ascii_serialization())
+        write!(
+            f,
+            "{} (path redacted)",
+            self.0.origin().ascii_serialization()
+        )
     }
 }
 
@@ -171,8 +175,13 @@ mod tests {
 
     #[test]
     fn an_address_is_shown_without_what_may_be_a_token() {
-        let url: WebhookUrl = "https://hooks.example:8443/T0/SECRET?key=SECRET".parse().unwrap();
-        assert_eq!(url.to_string(), "https://hooks.example:8443 (path redacted)");
+        let url: WebhookUrl = "https://hooks.example:8443/T0/SECRET?key=SECRET"
+            .parse()
+            .unwrap();
+        assert_eq!(
+            url.to_string(),
+            "https://hooks.example:8443 (path redacted)"
+        );
         assert!(!format!("{url:?}").contains("SECRET"));
         for text in [
             "",

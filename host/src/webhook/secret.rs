@@ -63,7 +63,10 @@ impl FromStr for WebhookSecret {
     type Err = InvalidSecret;
 
     fn from_str(text: &str) -> Result<Self, InvalidSecret> {
-        let encoded = text.trim().strip_prefix(PREFIX).ok_or(InvalidSecret::Form)?;
+        let encoded = text
+            .trim()
+            .strip_prefix(PREFIX)
+            .ok_or(InvalidSecret::Form)?;
         let bytes = STANDARD.decode(encoded).map_err(|_| InvalidSecret::Form)?;
         let bytes = SecretSlice::from(bytes);
         let length = bytes.expose_secret().len();

@@ -69,7 +69,10 @@ async fn a_burst_is_reported_with_its_inputs_and_hurts_nobody() {
     assert!(about["score"].as_f64().unwrap() >= about["threshold"].as_f64().unwrap());
     let inputs = about["inputs"].as_object().unwrap();
     let sum: f64 = inputs.values().map(|points| points.as_f64().unwrap()).sum();
-    assert!((sum - about["score"].as_f64().unwrap()).abs() < 0.05, "{event}");
+    assert!(
+        (sum - about["score"].as_f64().unwrap()).abs() < 0.05,
+        "{event}"
+    );
     assert!(inputs["requests"].as_f64().unwrap() > 2.0, "{event}");
     let list = watched(&host).await;
     assert_eq!(list[0]["reported"]["counts"], about["counts"], "{list:#?}");
@@ -134,11 +137,16 @@ async fn what_was_usual_can_be_forgotten() {
     let (host, hand) = watching("slow", &[]).await;
     let caller = host.key("infer,models:read").await;
     burst(&host, &hand, &caller).await;
-    let id = watched(&host).await[0]["caller"].as_str().unwrap().to_owned();
+    let id = watched(&host).await[0]["caller"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let path = format!("/admin/anomalies/{id}");
     let _ = host.admin().delete(&path).await.expect_status(204);
     let log = std::fs::read_to_string(host.data_dir().join("audit.log")).unwrap();
-    let forgotten = log.lines().filter(|line| line.contains("baseline_forgotten"));
+    let forgotten = log
+        .lines()
+        .filter(|line| line.contains("baseline_forgotten"));
     assert_eq!(forgotten.filter(|line| line.contains(&id)).count(), 1);
     ask(&caller, 60).await;
     assert_eq!(watched(&host).await[0]["state"], "warming_up");
@@ -161,7 +169,10 @@ async fn a_banned_key_is_out_everywhere_until_it_is_over_or_lifted() {
     ask(&host.key("infer,models:read").await, 1).await;
     let list = host.admin().get("/admin/bans").await.json();
     let ban = &list["data"][0];
-    assert_eq!((&ban["reason"], &ban["address"]), (&json!("anomaly"), &json!("everywhere")));
+    assert_eq!(
+        (&ban["reason"], &ban["address"]),
+        (&json!("anomaly"), &json!("everywhere"))
+    );
     let id = ban["key_id"].as_str().unwrap();
     let lifted = host.admin().delete(&format!("/admin/bans/{id}")).await;
     assert_eq!(lifted.expect_status(200).json()["data"][0]["key_id"], id);
@@ -203,7 +214,10 @@ async fn requests_tokens_errors_refused_fuel_and_networks_are_counted() {
     let answer = caller.post("/v1/chat/completions", &chat).await;
     let usage = answer.expect_status(200).json()["usage"]["total_tokens"].clone();
     let _ = caller.get("/v1/models/none").await.expect_status(404);
-    let _ = caller.post("/v1/chat/completions", &json!({})).await.expect_status(400);
+    let _ = caller
+        .post("/v1/chat/completions", &json!({}))
+        .await
+        .expect_status(400);
     let run = json!({"model": "burns_fuel", "inputs": {"x": [1]}});
     let _ = caller.post("/infer", &run).await.expect_status(502);
     // Nobody is at fault for credentials of another.
@@ -237,5 +251,9 @@ async fn switched_off_the_list_is_empty_and_others_may_not_see_it() {
     assert!(watched(&host).await.is_empty());
     let other = host.key("infer,models:read,models:write,metrics").await;
     let _ = other.get("/admin/anomalies").await.expect_status(403);
-    let _ = host.anonymous().get("/admin/anomalies").await.expect_status(401);
+    let _ = host
+        .anonymous()
+        .get("/admin/anomalies")
+        .await
+        .expect_status(401);
 }

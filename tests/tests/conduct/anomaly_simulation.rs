@@ -4,7 +4,10 @@
 //! Seeds are fixed, so the figures are the same each time; `docs/anomaly.md` has them. To see the
 //! table: `cargo test -p belljar-tests --test conduct anomaly_simulation -- --nocapture`.
 
-#![allow(clippy::print_stdout, reason = "the table is for whoever changes the numbers")]
+#![allow(
+    clippy::print_stdout,
+    reason = "the table is for whoever changes the numbers"
+)]
 
 mod abuse;
 mod traffic;

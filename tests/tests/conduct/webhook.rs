@@ -59,7 +59,9 @@ impl Delivery {
     /// Checks the signature as Standard Webhooks has it.
     #[track_caller]
     fn verify(&self, secret: &str) {
-        let key = STANDARD.decode(secret.strip_prefix("whsec_").unwrap()).unwrap();
+        let key = STANDARD
+            .decode(secret.strip_prefix("whsec_").unwrap())
+            .unwrap();
         let mut mac = Hmac::<Sha256>::new_from_slice(&key).unwrap();
         let (id, time) = (self.header("webhook-id"), self.header("webhook-timestamp"));
         mac.update(format!("{id}.{time}.").as_bytes());
@@ -108,7 +110,10 @@ impl Receiver {
     /// Starts a server that tells this one.
     async fn host(&self, settings: &[(&str, &str)]) -> TestHost {
         let (clock, _) = Clock::manual("2030-01-01T00:00:00Z".parse().unwrap());
-        let quick = [("webhook.retry_first", "20 ms"), ("webhook.timeout", "400 ms")];
+        let quick = [
+            ("webhook.retry_first", "20 ms"),
+            ("webhook.timeout", "400 ms"),
+        ];
         let all: Vec<_> = quick.iter().chain(settings).copied().collect();
         TestHost::start_adjusted(clock, &all, |settings| {
             settings.webhook.url = Some(self.url().parse().unwrap());
@@ -118,11 +123,20 @@ impl Receiver {
     }
 }
 
-async fn take(State(receiver): State<Receiver>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+async fn take(
+    State(receiver): State<Receiver>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let reply = receiver.replies.lock().pop_front();
     let reply = reply.unwrap_or(receiver.otherwise);
     let path = uri.path().to_owned();
-    let delivery = Delivery { path, headers, body };
+    let delivery = Delivery {
+        path,
+        headers,
+        body,
+    };
     receiver.seen.send_modify(|seen| seen.push(delivery));
     match reply {
         Reply::Status(status) => StatusCode::from_u16(status).unwrap().into_response(),
@@ -174,7 +188,10 @@ async fn a_ban_is_told_signed_and_again_until_it_is_taken() {
     let data = &message["data"];
     assert_eq!(data["event"], "ban", "{message}");
     assert_eq!(data["address"], "127.0.0.1", "{message}");
-    assert_eq!(data["about"]["reason"], "failed_authentication", "{message}");
+    assert_eq!(
+        data["about"]["reason"], "failed_authentication",
+        "{message}"
+    );
     let text = message.to_string();
     for secret in [WRONG_KEY, "sk-belljar", "whsec", "TOKEN"] {
         assert!(!text.contains(secret), "{text}");
@@ -208,7 +225,10 @@ async fn a_message_is_given_up_in_time_and_at_once_where_nobody_wants_more() {
         // The second message comes after the first was given up.
         for count in 1.. {
             let seen = receiver.wait(count).await;
-            ids = seen.iter().map(|d| d.header("webhook-id").to_owned()).collect();
+            ids = seen
+                .iter()
+                .map(|d| d.header("webhook-id").to_owned())
+                .collect();
             if ids[ids.len() - 1] != ids[0] {
                 break;
             }
@@ -222,14 +242,21 @@ async fn a_message_is_given_up_in_time_and_at_once_where_nobody_wants_more() {
 #[tokio::test]
 async fn only_what_is_named_is_told() {
     let receiver = Receiver::start(&[Reply::Status(200)]).await;
-    let settings = [("webhook.events", "cap_storm,anomaly"), ("audit.cap_storm_runs", "3")];
+    let settings = [
+        ("webhook.events", "cap_storm,anomaly"),
+        ("audit.cap_storm_runs", "3"),
+    ];
     let host = receiver.host(&settings).await;
     guess(&host.anonymous().at(local(2)), 5).await;
     let bundle = TestBundle::hostile("burns_fuel").with_limits("fuel = 1_000_000");
     let _ = host.admin().upload(bundle.tar()).await.expect_status(201);
     let run = json!({"model": "burns_fuel", "inputs": {"x": [1]}});
     for _ in 0..6 {
-        let _ = host.anonymous().post("/infer", &run).await.expect_status(502);
+        let _ = host
+            .anonymous()
+            .post("/infer", &run)
+            .await
+            .expect_status(502);
     }
     let message = receiver.wait(1).await[0].json();
     assert_eq!(message["type"], "cap_storm", "{message}");
@@ -250,10 +277,21 @@ async fn a_stop_with_a_full_queue_ends_in_time() {
     }
     receiver.wait(1).await;
     host.audit().flush().await;
-    assert!(metric(&host, r#"belljar_webhook_messages_total{outcome="dropped"}"#).await >= 10.0);
+    assert!(
+        metric(
+            &host,
+            r#"belljar_webhook_messages_total{outcome="dropped"}"#
+        )
+        .await
+            >= 10.0
+    );
     let begun = Instant::now();
     host.stop().await;
-    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        begun.elapsed()
+    );
 }
 
 /// The settings as operators give them, a log that cannot be written, and one that was cut.

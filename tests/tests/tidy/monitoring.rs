@@ -134,7 +134,11 @@ fn the_alerts_ask_for_metrics_that_there_are() {
         .collect();
     let names: BTreeSet<_> = rules.iter().map(|(alert, _)| alert).collect();
     assert_eq!(names.len(), rules.len(), "two alerts of one name");
-    let written = |mark: &str| text.lines().filter(|line| line.trim_start().starts_with(mark)).count();
+    let written = |mark: &str| {
+        text.lines()
+            .filter(|line| line.trim_start().starts_with(mark))
+            .count()
+    };
     for mark in ["severity: ", "summary: ", "labels:", "annotations:"] {
         if written(mark) != rules.len() {
             wrong.push(format!("not every alert has `{mark}`"));
@@ -170,7 +174,10 @@ fn the_dashboard_asks_for_metrics_that_there_are() {
         .iter()
         .flat_map(|expression| faults(expression, expression))
         .collect();
-    expect_none(&wrong, "The dashboard asks for what the server does not give:");
+    expect_none(
+        &wrong,
+        "The dashboard asks for what the server does not give:",
+    );
     let ids: Vec<_> = dashboard["panels"]
         .as_array()
         .unwrap()

@@ -280,11 +280,20 @@ fn a_webhook_is_signed_private_and_has_something_to_tell() {
     let secret = ("BELLJAR_WEBHOOK_SECRET", WEBHOOK_SECRET);
     let resolved = resolve(&Overrides::default(), &environment(&[url, secret])).unwrap();
     let shown = format!("{resolved:?} {:?}", resolved.effective());
-    assert!(!shown.contains("TOKEN") && !shown.contains("MfKQ"), "{shown}");
+    assert!(
+        !shown.contains("TOKEN") && !shown.contains("MfKQ"),
+        "{shown}"
+    );
     assert_eq!(value(&resolved, "webhook.secret").0, "1 secret (redacted)");
     let plain = ("BELLJAR_WEBHOOK_URL", "http://10.0.0.1/TOKEN");
     let allowed = ("BELLJAR_WEBHOOK_ALLOW_HTTP", "true");
-    assert!(resolve(&Overrides::default(), &environment(&[plain, secret, allowed])).is_ok());
+    assert!(
+        resolve(
+            &Overrides::default(),
+            &environment(&[plain, secret, allowed])
+        )
+        .is_ok()
+    );
     for given in [
         &[url][..],
         &[secret],
@@ -306,7 +315,10 @@ fn a_webhook_is_signed_private_and_has_something_to_tell() {
 #[test]
 fn a_watch_that_could_not_hold_is_refused() {
     for given in [
-        &[("anomaly.action", "ban"), ("enable_abuse_detection", "false")][..],
+        &[
+            ("anomaly.action", "ban"),
+            ("enable_abuse_detection", "false"),
+        ][..],
         &[("anomaly.warm_up", "1 min")],
         &[("anomaly.half_life", "1 min")],
         &[("anomaly.threshold", "0")],

@@ -116,7 +116,11 @@ mod tests {
     fn a_threshold_is_a_number_in_its_range() {
         assert_eq!("3.5".parse(), Ok(AnomalyThreshold(3.5)));
         for text in ["", "0", "0.99", "41", "NaN", "inf", "-3", "three"] {
-            assert_eq!(text.parse::<AnomalyThreshold>(), Err(InvalidAnomalyThreshold), "{text}");
+            assert_eq!(
+                text.parse::<AnomalyThreshold>(),
+                Err(InvalidAnomalyThreshold),
+                "{text}"
+            );
         }
     }
 }

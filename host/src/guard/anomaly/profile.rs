@@ -212,7 +212,8 @@ pub struct Judgement {
 impl Judgement {
     fn of(span: Span, counts: Counts, points: [f32; 6], rule: &Rule) -> Self {
         let points = std::array::from_fn(|at| {
-            let [doublings, weight] = [points, WEIGHTS].map(|list| list.get(at).copied().unwrap_or_default());
+            let [doublings, weight] =
+                [points, WEIGHTS].map(|list| list.get(at).copied().unwrap_or_default());
             (doublings * weight).clamp(POINTS_MIN, POINTS_MAX)
         });
         let score = points.iter().sum();
@@ -263,7 +264,13 @@ struct Open {
 
 impl Open {
     /// Adds a window; gives the whole back with the last one.
-    fn add(&mut self, start_s: i64, length_s: i64, counts: &Counts, is_anomaly: bool) -> Option<Self> {
+    fn add(
+        &mut self,
+        start_s: i64,
+        length_s: i64,
+        counts: &Counts,
+        is_anomaly: bool,
+    ) -> Option<Self> {
         let number = start_s.div_euclid(length_s);
         if self.number != number {
             *self = Self {

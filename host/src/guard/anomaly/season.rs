@@ -118,7 +118,11 @@ impl Season {
 
     fn raw(&self, place: Place) -> f32 {
         let hour = self.hours.get(place.hour).copied().unwrap_or_default();
-        let weekday = self.weekdays.get(place.weekday).copied().unwrap_or_default();
+        let weekday = self
+            .weekdays
+            .get(place.weekday)
+            .copied()
+            .unwrap_or_default();
         self.level + hour + weekday
     }
 

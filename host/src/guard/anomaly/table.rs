@@ -47,7 +47,9 @@ impl FromStr for WatchedCaller {
         if let Ok(ip) = text.parse() {
             return Ok(Self::Address(ip));
         }
-        text.parse().map(Self::Key).map_err(|_| InvalidWatchedCaller)
+        text.parse()
+            .map(Self::Key)
+            .map_err(|_| InvalidWatchedCaller)
     }
 }
 
@@ -154,8 +156,15 @@ mod tests {
 
     #[test]
     fn a_caller_is_read_as_it_is_written() {
-        for text in ["key_0123456789abcdef", "config-3", "192.0.2.7", "2001:db8::"] {
-            let caller = text.parse::<WatchedCaller>().map(|caller| caller.to_string());
+        for text in [
+            "key_0123456789abcdef",
+            "config-3",
+            "192.0.2.7",
+            "2001:db8::",
+        ] {
+            let caller = text
+                .parse::<WatchedCaller>()
+                .map(|caller| caller.to_string());
             assert_eq!(caller, Ok(text.to_owned()));
         }
         assert!("somebody".parse::<WatchedCaller>().is_err());

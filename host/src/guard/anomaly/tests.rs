@@ -102,7 +102,13 @@ async fn who_is_slowed_down_is_let_go_in_time_and_when_forgotten() {
     assert_eq!(kit.state().await.slowed_s, Some(1_800));
     let refused = kit.anomalies.enter(Some(&key), address(), false);
     let wait = Duration::from_secs(2);
-    assert_eq!(refused.err(), Some(SlowedDown { wait, per_minute: 30 }));
+    assert_eq!(
+        refused.err(),
+        Some(SlowedDown {
+            wait,
+            per_minute: 30
+        })
+    );
     let caller = WatchedCaller::Key(key.clone());
     assert!(kit.anomalies.forget(&caller).await.unwrap());
     assert!(!kit.anomalies.forget(&caller).await.unwrap());
@@ -120,11 +126,17 @@ async fn a_banned_key_is_banned_wherever_it_is_used_and_can_be_let_in_again() {
     for ip in ["192.0.2.7", "2001:db8::1"] {
         let from = ClientAddress::new(ip.parse().unwrap(), 64);
         let ban = bans.in_force(from, Some(&key)).unwrap();
-        assert_eq!((ban.reason, bans.seconds_left(&ban)), (BanReason::Anomaly, 3_600));
+        assert_eq!(
+            (ban.reason, bans.seconds_left(&ban)),
+            (BanReason::Anomaly, 3_600)
+        );
         assert!(bans.in_force(from, Some(&KeyId::random())).is_none());
         assert!(bans.in_force(from, None).is_none());
     }
-    assert_eq!(bans.lift_key(&key, Actor::default()).await.unwrap().len(), 1);
+    assert_eq!(
+        bans.lift_key(&key, Actor::default()).await.unwrap().len(),
+        1
+    );
     assert!(bans.in_force(address(), Some(&key)).is_none());
     assert!(bans.lift_key(&key, Actor::default()).await.is_err());
 }
@@ -211,10 +223,38 @@ fn every_input_counts() {
         .collect();
     let requests = usual.requests;
     let cases = [
-        (Input::Requests, Counts { requests: 20_000, ..usual }, &home[..]),
-        (Input::Tokens, Counts { tokens: 50_000_000, ..usual }, &home[..]),
-        (Input::Errors, Counts { errors: 2_000, ..usual }, &home[..]),
-        (Input::RefusedFuel, Counts { refused_fuel: requests, ..usual }, &home[..]),
+        (
+            Input::Requests,
+            Counts {
+                requests: 20_000,
+                ..usual
+            },
+            &home[..],
+        ),
+        (
+            Input::Tokens,
+            Counts {
+                tokens: 50_000_000,
+                ..usual
+            },
+            &home[..],
+        ),
+        (
+            Input::Errors,
+            Counts {
+                errors: 2_000,
+                ..usual
+            },
+            &home[..],
+        ),
+        (
+            Input::RefusedFuel,
+            Counts {
+                refused_fuel: requests,
+                ..usual
+            },
+            &home[..],
+        ),
         (Input::NewNetworks, usual, &abroad[..]),
     ];
     for (input, counts, networks) in cases {
@@ -251,7 +291,10 @@ fn what_is_far_below_the_usual_takes_away_and_activity_at_night_adds() {
     }
     let points = |profile: &Profile, at: i64, counts| {
         let judged = profile.clone().observe(at, counts, &home, &rule);
-        judged.inputs().into_iter().collect::<std::collections::BTreeMap<_, _>>()
+        judged
+            .inputs()
+            .into_iter()
+            .collect::<std::collections::BTreeMap<_, _>>()
     };
     let night = start + 10 * 86_400 + 3 * 3_600;
     let day = start + 10 * 86_400 + 12 * 3_600;

@@ -23,7 +23,9 @@ impl From<BanError> for ApiError {
             return Self::disk_full(text);
         }
         match error {
-            BanError::NotBanned { .. } | BanError::KeyNotBanned { .. } => Self::not_found("ban_not_found", text),
+            BanError::NotBanned { .. } | BanError::KeyNotBanned { .. } => {
+                Self::not_found("ban_not_found", text)
+            }
             BanError::NotExempt { .. } => Self::not_found("exemption_not_found", text),
             BanError::TooMany => Self::conflict("too_many_exemptions", text),
             BanError::Note => Self::invalid_argument("note", text),

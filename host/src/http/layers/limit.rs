@@ -53,7 +53,8 @@ impl Limit {
         }
         *permit_of = permit;
         let admitted = outcome.map_err(|error| {
-            if let (LimitError::Quota(OverQuota::Fuel { .. }), Some(tally)) = (error, context.tally())
+            if let (LimitError::Quota(OverQuota::Fuel { .. }), Some(tally)) =
+                (error, context.tally())
             {
                 tally.note_refused_fuel();
             }

@@ -35,15 +35,25 @@ impl Abuse {
     /// What it is, for the table.
     pub(super) fn describe(self) -> &'static str {
         match self {
-            Self::LeakedKey => "a leaked key is tried from 20 new networks an hour, 30 requests a window, half of them refused",
-            Self::ScrapingRamp => "scraping that begins at 50 requests a window and grows by half each hour, to 20 times the caller's own rate and at least 1 000 a window",
+            Self::LeakedKey => {
+                "a leaked key is tried from 20 new networks an hour, 30 requests a window, half of them refused"
+            }
+            Self::ScrapingRamp => {
+                "scraping that begins at 50 requests a window and grows by half each hour, to 20 times the caller's own rate and at least 1 000 a window"
+            }
             Self::TokenDrain => "40 requests a window of 32 000 tokens each",
             Self::EndlessFuel => "10 requests a window that each run into the cap on fuel",
             Self::ErrorProbing => "150 requests a window, nearly all refused",
-            Self::NightUse => "three times its own rate, and at least 80 requests a window, from midnight to six, from a network that is known",
+            Self::NightUse => {
+                "three times its own rate, and at least 80 requests a window, from midnight to six, from a network that is known"
+            }
             Self::SlowCreep => "the caller's own traffic and 15 % more each day",
-            Self::Burst => "30 times the caller's own rate, and at least 600 a window, for 15 minutes",
-            Self::SmallModels => "20 uploads of small models a window and a run of each: half refused, a quarter endless",
+            Self::Burst => {
+                "30 times the caller's own rate, and at least 600 a window, for 15 minutes"
+            }
+            Self::SmallModels => {
+                "20 uploads of small models a window and a run of each: half refused, a quarter endless"
+            }
             Self::Distributed => "one request a window from each of 40 networks, others each hour",
         }
     }
@@ -58,7 +68,14 @@ impl Abuse {
     }
 
     /// Adds it to a window. `since`: windows since it began.
-    pub(super) fn add(self, seen: &mut Seen, caller: &Caller, random: &mut Random, at: u32, since: u32) {
+    pub(super) fn add(
+        self,
+        seen: &mut Seen,
+        caller: &Caller,
+        random: &mut Random,
+        at: u32,
+        since: u32,
+    ) {
         let mut extra = Counts::default();
         let mut networks = Vec::new();
         let hour = u64::from(since / 12);
@@ -100,7 +117,11 @@ impl Abuse {
                 extra.tokens = (seen.counts.tokens as f64 * more) as u64;
             }
             Self::Burst => {
-                let most = if caller.kind == Kind::Tinkerer { 20.0 } else { 1.0 };
+                let most = if caller.kind == Kind::Tinkerer {
+                    20.0
+                } else {
+                    1.0
+                };
                 extra.requests = random.count((30.0 * size * most).max(600.0));
                 extra.tokens = extra.requests * 300;
             }

@@ -120,7 +120,12 @@ pub(super) struct Seen {
 /// Network number `n`, as documentation has none so many: of 10.0.0.0/8 and 11.0.0.0/8.
 pub(super) fn network(n: u64) -> NetworkKey {
     let [.., a, b] = (n % 65_536).to_be_bytes();
-    NetworkKey::of(std::net::IpAddr::from([10 + (n / 65_536 % 90) as u8, a, b, 7]))
+    NetworkKey::of(std::net::IpAddr::from([
+        10 + (n / 65_536 % 90) as u8,
+        a,
+        b,
+        7,
+    ]))
 }
 
 impl Caller {
@@ -153,7 +158,11 @@ impl Caller {
             tokens_each: random.between(4.5, 8.0).exp(),
             error_share: random.between(0.001, 0.03),
             refused_fuel_share: if random.chance(0.2) { 0.004 } else { 0.0 },
-            growth_a_day: if random.chance(0.3) { 0.03 } else { random.between(-0.005, 0.01) },
+            growth_a_day: if random.chance(0.3) {
+                0.03
+            } else {
+                random.between(-0.005, 0.01)
+            },
             doubles_on,
             quiet_from,
             broken_release,
@@ -171,7 +180,10 @@ impl Caller {
         let (day, of_day) = (at / WINDOWS_OF_DAY, at % WINDOWS_OF_DAY);
         self.drift = 0.95 * self.drift + 0.1 * self.random.normal();
         let mut mean = self.ordinary(day, of_day) * self.drift.exp() * self.grown(day);
-        if self.quiet_from.is_some_and(|from| (from..from + 7).contains(&day)) {
+        if self
+            .quiet_from
+            .is_some_and(|from| (from..from + 7).contains(&day))
+        {
             mean *= 0.03;
         }
         mean *= self.random.factor(0.3);
@@ -243,12 +255,20 @@ impl Caller {
             Kind::Nightly => {
                 let (from, to) = (2.0, 3.5);
                 let late = self.random.between(-0.1, 0.1);
-                if (from..to).contains(&(hour + late)) { self.rate } else { 0.01 * self.rate }
+                if (from..to).contains(&(hour + late)) {
+                    self.rate
+                } else {
+                    0.01 * self.rate
+                }
             }
             Kind::Tinkerer => {
                 let awake = (9.0..23.0).contains(&hour);
                 let at_it = awake && self.random.chance(0.04);
-                if at_it { self.rate * self.random.between(2.0, 20.0) } else { 0.0 }
+                if at_it {
+                    self.rate * self.random.between(2.0, 20.0)
+                } else {
+                    0.0
+                }
             }
         }
     }
@@ -270,6 +290,11 @@ impl Caller {
             }
         }
         let many = self.networks.len().min(requests as usize);
-        self.networks.iter().rev().take(many).map(|n| network(*n)).collect()
+        self.networks
+            .iter()
+            .rev()
+            .take(many)
+            .map(|n| network(*n))
+            .collect()
     }
 }
