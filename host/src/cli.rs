@@ -8,6 +8,7 @@ mod client;
 mod config_commands;
 mod ephemeral_server;
 mod failure;
+mod health;
 mod keys;
 mod models;
 mod output;
@@ -69,6 +70,8 @@ enum Command {
     /// Check and show the audit log of this machine
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Ask a server whether it serves, for an exit code
+    Health(health::HealthArgs),
     /// Make a certificate to try TLS with
     #[command(subcommand)]
     Tls(tls::TlsCommand),
@@ -182,6 +185,7 @@ fn dispatch(cli: Cli, started: Instant) -> Result<ExitCode, Failure> {
         Some(Command::Bans(command)) => bans::bans(&command).map(done),
         Some(Command::Audit(command)) => audit::audit(&command).map(done),
         Some(Command::Config(command)) => config_commands::config(&command).map(done),
+        Some(Command::Health(args)) => health::health(&args).map(done),
         Some(Command::Tls(command)) => tls::tls(&command).map(done),
         Some(Command::CompileChild) => Ok(belljar_sandbox::compile_child()),
     }

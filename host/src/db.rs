@@ -176,6 +176,9 @@ impl Db {
             // NORMAL would lose the last commits of a WAL at a power cut; what we acknowledge
             // is on disk.
             .synchronous(SqliteSynchronous::Full)
+            // What a statement sets aside is small, and a system that may not be written, as that
+            // of a container, has no folder for it.
+            .pragma("temp_store", "MEMORY")
             .busy_timeout(Duration::from_secs(5));
         let pool = SqlitePoolOptions::new()
             // One connection: SQLite has one writer anyway, and waiting here is fair, where

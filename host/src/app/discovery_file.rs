@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 pub struct DiscoveryFile {
     /// The base address, such as `http://127.0.0.1:8000`.
     pub url: String,
-    /// The socket for commands of this machine, where the address is one of HTTPS.
+    /// The socket for commands of this machine, where the address speaks TLS or wants a PROXY
+    /// header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub socket: Option<PathBuf>,
     /// The id of the server's process.
@@ -27,24 +28,15 @@ pub struct PublishedFile(PathBuf);
 const FILE_NAME: &str = "server.json";
 
 impl DiscoveryFile {
-    /// The content that this process writes, which listens on `address`.
+    /// The content that this process writes, which listens on `address`, and may speak TLS there.
     #[must_use]
-    pub fn of(address: SocketAddr) -> Self {
+    pub fn of(address: SocketAddr, with_tls: bool) -> Self {
+        let scheme = if with_tls { "https" } else { "http" };
         Self {
-            url: format!("http://{}", reached_by(address)),
+            url: format!("{scheme}://{}", reached_by(address)),
             socket: None,
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-        }
-    }
-
-    /// The same of a server that speaks TLS, and may have a socket for commands.
-    #[must_use]
-    pub fn of_tls(address: SocketAddr, socket: Option<&Path>) -> Self {
-        Self {
-            url: format!("https://{}", reached_by(address)),
-            socket: socket.map(Path::to_owned),
-            ..Self::of(address)
         }
     }
 
@@ -103,7 +95,7 @@ mod tests {
     #[test]
     fn a_discovery_file_lives_as_long_as_its_server() {
         let dir = tempfile::tempdir().unwrap();
-        let file = DiscoveryFile::of("0.0.0.0:8000".parse().unwrap());
+        let file = DiscoveryFile::of("0.0.0.0:8000".parse().unwrap(), false);
         assert_eq!(file.url, "http://127.0.0.1:8000");
         let published = file.publish(dir.path()).unwrap();
         assert_eq!(DiscoveryFile::read(dir.path()), Some(file));
@@ -113,8 +105,8 @@ mod tests {
 
     #[test]
     fn addresses_become_urls() {
-        let url = |address: &str| DiscoveryFile::of(address.parse().unwrap()).url;
-        assert_eq!(url("[::]:1"), "http://[::1]:1");
-        assert_eq!(url("10.0.0.1:2"), "http://10.0.0.1:2");
+        let url = |address: &str, tls| DiscoveryFile::of(address.parse().unwrap(), tls).url;
+        assert_eq!(url("[::]:1", false), "http://[::1]:1");
+        assert_eq!(url("10.0.0.1:2", true), "https://10.0.0.1:2");
     }
 }

@@ -1,11 +1,12 @@
 //! Talks to a server: finds it, finds the key, and turns refusals into one clear line.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Args;
-use reqwest::{Method, RequestBuilder, Response, Url};
+use reqwest::{ClientBuilder, Method, RequestBuilder, Response, Url};
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
@@ -55,8 +56,123 @@ impl ClientArgs {
 /// A server and a key for it.
 pub(super) struct Client {
     http: reqwest::Client,
-    base: Url,
+    place: Place,
     key: SecretString,
+}
+
+/// Where a server is.
+pub(super) struct Place {
+    base: Url,
+    /// The socket of this machine that leads to it, if one does.
+    socket: Option<PathBuf>,
+    /// Whether it was named, and not found in a data directory.
+    is_named: bool,
+}
+
+impl Place {
+    /// The server of that address.
+    pub(super) fn named(url: &str) -> Result<Self, super::Failure> {
+        Ok(Self {
+            base: base_url(url).map_err(super::Failure::usage)?,
+            socket: None,
+            is_named: true,
+        })
+    }
+
+    /// The server behind a socket of the file system.
+    pub(super) fn behind(socket: PathBuf) -> Result<Self, super::Failure> {
+        let socket = Some(socket);
+        let place = Self::named("localhost")?;
+        Ok(Self { socket, ..place })
+    }
+
+    /// The server of a data directory.
+    pub(super) fn of(data_dir: &Path) -> Result<Self, super::Failure> {
+        let file = DiscoveryFile::read(data_dir).with_context(|| {
+            format!(
+                "no server runs on {}: start one with `belljar serve`, or name one with --server",
+                data_dir.display()
+            )
+        })?;
+        // What a socket of this machine carries needs no encryption.
+        let url = match &file.socket {
+            Some(_) => file.url.replacen("https:", "http:", 1),
+            None => file.url,
+        };
+        Ok(Self {
+            socket: file.socket,
+            is_named: false,
+            ..Self::named(&url)?
+        })
+    }
+
+    /// Whether it is of this machine.
+    fn is_loopback(&self) -> bool {
+        is_loopback(&self.base)
+    }
+
+    /// The address of a path made of these parts, each of which may hold any character.
+    pub(super) fn url(&self, path: &[&str]) -> Url {
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
+        url
+    }
+
+    /// What connections to it begin with.
+    pub(super) fn connecting(&self) -> ClientBuilder {
+        // Fails only where a provider is installed already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("belljar/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(Duration::from_secs(10))
+            // A redirect could carry the key to somebody else.
+            .redirect(reqwest::redirect::Policy::none())
+            // What a proxy sees, it sees with the key.
+            .no_proxy();
+        let http = match &self.socket {
+            Some(socket) => http.unix_socket(socket.as_path()),
+            None => http,
+        };
+        if self.base.scheme() == "http" {
+            // Nobody's certificate is looked at. The authorities of the machine would be read all
+            // the same, and where it has none, as in an image of nothing but this program, that
+            // is an error.
+            http.tls_certs_only([])
+        } else {
+            http
+        }
+    }
+
+    /// The same for a question without a secret, which may be asked of whoever listens there: a
+    /// certificate is for the name by which others call a server, and not for the loopback
+    /// address, by which a server is found that has no socket for this.
+    pub(super) fn connecting_without_secrets(&self) -> ClientBuilder {
+        let connecting = self.connecting();
+        if self.is_loopback() && !self.is_named {
+            connecting.tls_danger_accept_invalid_certs(true)
+        } else {
+            connecting
+        }
+    }
+
+    /// Says that it cannot be talked to.
+    pub(super) fn unreachable(&self, error: &reqwest::Error) -> anyhow::Error {
+        let mut reason: &dyn std::error::Error = error;
+        while let Some(source) = reason.source() {
+            reason = source;
+        }
+        let place = match &self.socket {
+            Some(socket) if self.is_named => socket.display().to_string(),
+            _ => self.base.to_string(),
+        };
+        if error.is_connect() {
+            anyhow!("no server answers at {place}: {reason}")
+        } else {
+            anyhow!("the connection to {place} failed: {reason}")
+        }
+    }
 }
 
 impl Client {
@@ -66,65 +182,36 @@ impl Client {
             (Some(_), Some(_)) => None,
             _ => Some(args.place.data_dir()?),
         };
-        let (base, socket) = match (&args.server, &data_dir) {
-            (Some(url), _) => (url.clone(), None),
-            (None, Some(dir)) => {
-                let file = DiscoveryFile::read(dir).with_context(|| {
-                    format!(
-                        "no server runs on {}: start one with `belljar serve`, or name one with \
-                         --server",
-                        dir.display()
-                    )
-                })?;
-                // What a socket of this machine carries needs no encryption.
-                let url = match &file.socket {
-                    Some(_) => file.url.replacen("https:", "http:", 1),
-                    None => file.url,
-                };
-                (url, file.socket)
-            }
+        let place = match (&args.server, &data_dir) {
+            (Some(url), _) => Place::named(url)?,
+            (None, Some(dir)) => Place::of(dir)?,
             (None, None) => return Err(anyhow!("no server is named: use --server").into()),
         };
-        let base = base_url(&base).map_err(super::Failure::usage)?;
         let key_file = match (&args.admin_key_file, data_dir) {
             (Some(path), _) => path.clone(),
             // The key of this machine's server is for this machine's server.
-            (None, Some(dir)) if is_loopback(&base) => dir.join(ADMIN_KEY_FILE),
+            (None, Some(dir)) if place.is_loopback() => dir.join(ADMIN_KEY_FILE),
             (None, _) => {
-                let error =
-                    anyhow!("{base} is another machine: name its key with --admin-key-file");
+                let error = anyhow!(
+                    "{} is another machine: name its key with --admin-key-file",
+                    place.base
+                );
                 return Err(super::Failure::usage(error));
             }
         };
         let key = read_key(&key_file)?;
-        if base.scheme() == "http" && !is_loopback(&base) {
+        if place.base.scheme() == "http" && !place.is_loopback() {
             output::note("warning: the key is sent over a connection without encryption");
         }
-        // Fails only where a provider is installed already, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("belljar/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(std::time::Duration::from_secs(10))
-            // A redirect could carry the key to somebody else.
-            .redirect(reqwest::redirect::Policy::none())
-            // What a proxy sees, it sees with the key.
-            .no_proxy();
-        let http = match socket {
-            Some(socket) => http.unix_socket(socket),
-            None => http,
-        };
-        let http = http.build().context("the HTTP client cannot be set up")?;
-        Ok(Self { http, base, key })
+        let http = place.connecting().build();
+        let http = http.context("the HTTP client cannot be set up")?;
+        Ok(Self { http, place, key })
     }
 
     /// A request to a path made of these parts, each of which may hold any character.
     pub(super) fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
-        let mut url = self.base.clone();
-        if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().extend(path);
-        }
         self.http
-            .request(method, url)
+            .request(method, self.place.url(path))
             .bearer_auth(self.key.expose_secret())
     }
 
@@ -139,15 +226,7 @@ impl Client {
 
     /// Says that the server cannot be talked to.
     pub(super) fn unreachable(&self, error: &reqwest::Error) -> anyhow::Error {
-        let mut reason: &dyn std::error::Error = error;
-        while let Some(source) = reason.source() {
-            reason = source;
-        }
-        if error.is_connect() {
-            anyhow!("no server answers at {}: {reason}", self.base)
-        } else {
-            anyhow!("the connection to {} failed: {reason}", self.base)
-        }
+        self.place.unreachable(error)
     }
 }
 
@@ -206,7 +285,7 @@ fn is_loopback(url: &Url) -> bool {
             .is_ok_and(|ip| ip.is_loopback())
 }
 
-fn read_key(path: &std::path::Path) -> Result<SecretString> {
+fn read_key(path: &Path) -> Result<SecretString> {
     let text = fs::read_to_string(path)
         .map(Zeroizing::new)
         .with_context(|| {

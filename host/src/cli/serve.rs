@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use super::{Failure, SettingArgs, output};
 use crate::app::{self, App, DiscoveryFile, LocalSocket, Reloader};
 use crate::config::{Resolved, ServiceManager, SystemEnvironment, resolve};
+use crate::http::ProxyProtocol;
 use crate::models::Registry;
 use crate::telemetry;
 use service::Notifier;
@@ -134,19 +135,13 @@ async fn serve_until_signal(
         .as_ref()
         .and_then(|listener| listener.local_addr().ok());
     let app = app::build(resolved, std::env::current_exe()?).await?;
-    let local = settings
-        .tls
-        .is_on()
-        .then(|| local_socket(&settings.data_dir));
-    let (socket, file) = match local.flatten() {
-        Some((listener, socket)) => {
-            listeners.local = Some(listener);
-            let file = DiscoveryFile::of_tls(address, Some(socket.path()));
-            (Some(socket), file)
-        }
-        None if settings.tls.is_on() => (None, DiscoveryFile::of_tls(address, None)),
-        None => (None, DiscoveryFile::of(address)),
-    };
+    // Neither of these ports is one that a command of this machine could just ask.
+    let is_closed = settings.tls.is_on() || settings.http.proxy_protocol != ProxyProtocol::Off;
+    let local = is_closed.then(|| local_socket(&settings.data_dir));
+    let (local, socket) = local.flatten().unzip();
+    listeners.local = local;
+    let mut file = DiscoveryFile::of(address, settings.tls.is_on());
+    file.socket = socket.as_ref().map(|socket| socket.path().to_owned());
     let published = file.publish(&settings.data_dir)?;
 
     let slot_reset = app.slot_reset();
