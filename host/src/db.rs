@@ -370,6 +370,11 @@ mod tests {
             .fetch_one(db.pool())
             .await
             .unwrap();
+        let (temporary,): (i64,) = sqlx::query_as("PRAGMA temp_store")
+            .fetch_one(db.pool())
+            .await
+            .unwrap();
+        assert_eq!(temporary, 2, "in memory: there may be no folder for it");
         let (foreign_keys,): (i64,) = sqlx::query_as("PRAGMA foreign_keys")
             .fetch_one(db.pool())
             .await

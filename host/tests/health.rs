@@ -11,7 +11,7 @@
 mod server;
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
@@ -188,6 +188,8 @@ fn what_is_no_server_is_not_healthy() {
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 let (mut stream, _) = listener.accept().unwrap();
+                // An answer before the question is an error of another kind.
+                assert!(stream.read(&mut [0; 1024]).unwrap() > 0);
                 // Who asks leaves when it has read enough.
                 let _ = stream.write_all(answer);
                 let _ = stream.shutdown(std::net::Shutdown::Write);

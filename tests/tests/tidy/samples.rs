@@ -1,11 +1,10 @@
 //! Files of `examples/` that are copied to where a server runs: what they set and name exists.
 
-use std::path::Path;
 use std::process::Command;
 
 use belljar::config::{Overrides, SETTINGS, resolve};
 
-use crate::tree::{expect_none, root};
+use crate::tree::{expect_none, files, root};
 
 fn read(name: &str) -> String {
     std::fs::read_to_string(root().join(name)).unwrap()
@@ -50,16 +49,25 @@ fn variables(text: &str) -> Vec<&str> {
 }
 
 const UNIT: &str = "examples/systemd/belljar.service";
-const CONTAINERFILE: &str = "examples/container/Containerfile";
+/// Where files lie that are taken to servers.
+const FOLDERS: [&str; 4] = [
+    "examples/container",
+    "examples/helm",
+    "examples/kubernetes",
+    "examples/systemd",
+];
 
 #[test]
-fn variables_of_the_unit_and_the_container_are_read_by_the_server() {
+fn variables_of_units_images_and_manifests_are_read_by_the_server() {
     let mut wrong = Vec::new();
-    for file in [UNIT, CONTAINERFILE] {
-        let text = read(file);
-        let found = variables(&text);
-        assert!(!found.is_empty(), "{file}");
-        for name in found {
+    for folder in FOLDERS {
+        let files = files(folder, &[""]);
+        let found: Vec<(&str, &str)> = files
+            .iter()
+            .flat_map(|file| variables(&file.text).into_iter().map(|name| (&*file.name, name)))
+            .collect();
+        assert!(!found.is_empty(), "{folder}");
+        for (file, name) in found {
             let is_read = SETTINGS.iter().any(|setting| setting.variable() == name);
             if !is_read && name != "BELLJAR_CONFIG" {
                 wrong.push(format!("{file}: {name}"));
@@ -113,32 +121,28 @@ fn systemd_understands_the_unit() {
     expect_none(&of_ours, "systemd does not understand the unit:");
 }
 
+/// The versions that the chart and the manifests name are the one of this server.
 #[test]
-fn the_container_is_built_from_what_is_there_with_the_compiler_of_the_repository() {
-    let text = read(CONTAINERFILE);
-    let toolchain: toml::Table = read("rust-toolchain.toml").parse().unwrap();
-    let channel = toolchain["toolchain"]["channel"].as_str().unwrap();
-    assert!(
-        text.contains(&format!("/rust:{channel}-bookworm ")),
-        "the image of Rust is not that of rust-toolchain.toml, {channel}"
-    );
-    let mut copied = 0;
-    for line in text.lines().filter_map(|line| line.strip_prefix("COPY ")) {
-        let mut words: Vec<&str> = line.split_whitespace().collect();
-        words.pop();
-        for source in words {
-            if source.starts_with("--from") || source.starts_with('/') {
-                continue;
-            }
-            assert!(root().join(source).exists(), "{source} is not there");
-            copied += 1;
+fn manifests_name_this_version() {
+    let version = env!("CARGO_PKG_VERSION");
+    let mut wrong = Vec::new();
+    for (file, line) in [
+        (
+            "examples/helm/belljar/Chart.yaml",
+            format!("appVersion: \"{version}\"\n"),
+        ),
+        (
+            "examples/helm/belljar/Chart.yaml",
+            format!("\nversion: {version}\n"),
+        ),
+        (
+            "examples/kubernetes/statefulset.yaml",
+            format!("/belljar:{version}\n"),
+        ),
+    ] {
+        if !read(file).contains(&line) {
+            wrong.push(format!("{file}: {}", line.trim()));
         }
     }
-    let workspace: toml::Table = read("Cargo.toml").parse().unwrap();
-    for member in workspace["workspace"]["members"].as_array().unwrap() {
-        let top = Path::new(member.as_str().unwrap()).iter().next().unwrap();
-        let line = format!("COPY {0} {0}\n", top.to_str().unwrap());
-        assert!(text.contains(&line), "{line}");
-    }
-    assert!(copied > 5, "{copied}");
+    expect_none(&wrong, "These files are of another version:");
 }
