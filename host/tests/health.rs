@@ -174,7 +174,10 @@ fn what_is_no_server_is_not_healthy() {
     let home = Home::new();
     let endless = [b"HTTP/1.1 200 OK\r\n\r\n", &[b' '; 1 << 20][..]].concat();
     for (answer, expect) in [
-        (&b"HTTP/1.1 200 OK\r\n\r\nhello"[..], "is this a belljar server?"),
+        (
+            &b"HTTP/1.1 200 OK\r\n\r\nhello"[..],
+            "is this a belljar server?",
+        ),
         (
             b"HTTP/1.1 302 Found\r\nlocation: /x\r\n\r\n",
             "is this a belljar server?",

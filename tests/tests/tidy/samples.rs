@@ -64,7 +64,11 @@ fn variables_of_units_images_and_manifests_are_read_by_the_server() {
         let files = files(folder, &[""]);
         let found: Vec<(&str, &str)> = files
             .iter()
-            .flat_map(|file| variables(&file.text).into_iter().map(|name| (&*file.name, name)))
+            .flat_map(|file| {
+                variables(&file.text)
+                    .into_iter()
+                    .map(|name| (&*file.name, name))
+            })
             .collect();
         assert!(!found.is_empty(), "{folder}");
         for (file, name) in found {
