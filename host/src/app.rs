@@ -285,12 +285,14 @@ fn compiler(
         is_filled: cache_of.is_some(),
     };
     let own = CompilerConfig::in_folder(program, data_dir).map_err(failed(&key))?;
-    let mac_key = match cache_of {
-        Some(folder) => {
+    let secret = settings.compiler.mac_secret.as_ref();
+    let mac_key = match (secret, cache_of) {
+        (Some(secret), _) => MacKey::derived(secret.expose()),
+        (None, Some(folder)) => {
             let key = folder.join(CompilerConfig::KEY_FILE);
             MacKey::open(&key).map_err(failed(&key))?
         }
-        None => own.mac_key.clone(),
+        (None, None) => own.mac_key.clone(),
     };
     let config = CompilerConfig {
         concurrency: settings.compiler.concurrency,

@@ -22,6 +22,8 @@ pub mod inference;
 pub mod limits;
 pub mod models;
 pub mod net;
+pub mod outgoing;
+pub mod secrets;
 pub mod stored;
 pub mod telemetry;
 pub mod tls;

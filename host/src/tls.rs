@@ -31,7 +31,7 @@ use crate::telemetry::metrics;
 use certificate::Certificate;
 pub use client::Verdict;
 use client::{ClientCertificate, Clients};
-pub use config::{Config, InvalidTlsVersion, TlsVersion};
+pub use config::{Config, InvalidTlsVersion, KeySource, TlsVersion};
 pub use error::TlsError;
 use names::ByName;
 pub use rule::{ClientAuth, ClientRule, InvalidClientAuth, InvalidClientRule};
@@ -222,7 +222,7 @@ impl Loaded {
         let fingerprint = watch::fingerprint(config);
         let provider = Arc::new(ring::default_provider());
         let certificates = config.pairs().map(|(certificate, key)| {
-            Certificate::read(certificate, key, &provider).inspect(Certificate::tell_expiry)
+            Certificate::read(certificate, &key, &provider).inspect(Certificate::tell_expiry)
         });
         let certificates: Vec<Certificate> = certificates.collect::<Result<_, _>>()?;
         let names = ByName::new(certificates).ok_or(TlsError::NoCertificates)?;

@@ -67,6 +67,15 @@ impl MacKey {
         }
     }
 
+    /// The key that follows from a secret of the operator's.
+    #[must_use]
+    pub fn derived(secret: &str) -> Self {
+        Self(blake3::derive_key(
+            "belljar 2026-11 MAC of compiled models",
+            secret.as_bytes(),
+        ))
+    }
+
     fn mac(
         &self,
         label: &[u8],

@@ -2,6 +2,7 @@
 
 mod banner;
 mod service;
+mod settings_reader;
 
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
@@ -16,11 +17,12 @@ use tokio::sync::oneshot;
 
 use super::{Failure, SettingArgs, output};
 use crate::app::{self, App, DiscoveryFile, LocalSocket, Reloader};
-use crate::config::{Resolved, ServiceManager, SystemEnvironment, resolve};
 use crate::http::ProxyProtocol;
+use crate::config::{Environment, Resolved, ServiceManager, resolve};
 use crate::models::Registry;
 use crate::telemetry;
 use service::Notifier;
+use settings_reader::SettingsReader;
 
 #[derive(Args, Clone, Debug, Default)]
 pub(super) struct ServeArgs {
@@ -55,7 +57,7 @@ pub(super) struct ServeArgs {
 }
 
 impl ServeArgs {
-    fn resolve(&self) -> Result<Resolved, Failure> {
+    fn resolve(&self, environment: &dyn Environment) -> Result<Resolved, Failure> {
         let mut overrides = self.settings.overrides()?;
         let given = [
             ("--listen", "listen", &self.listen),
@@ -77,13 +79,19 @@ impl ServeArgs {
         if self.insecure {
             overrides.flag("--insecure", "insecure", true);
         }
-        Ok(resolve(&overrides, &SystemEnvironment)?)
+        Ok(resolve(&overrides, environment)?)
     }
 }
 
 /// Serves until SIGTERM or SIGINT, or until the terminal is closed that it was started in.
 pub(super) fn serve(args: &ServeArgs, started: Instant) -> Result<(), Failure> {
-    let resolved = args.resolve()?;
+    let mut reader = SettingsReader::new(args.clone());
+    // Vault may have to be asked before anything is known, the number of threads included.
+    let asking = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let resolved = asking.block_on(reader.read())?;
+    drop(asking);
     let _log = telemetry::init(&resolved.settings.log);
     if !resolved.passed_over.is_empty() {
         tracing::info!(
@@ -98,7 +106,7 @@ pub(super) fn serve(args: &ServeArgs, started: Instant) -> Result<(), Failure> {
         .thread_name("http")
         .enable_all()
         .build()?;
-    let outcome = runtime.block_on(serve_until_signal(args, resolved, started));
+    let outcome = runtime.block_on(serve_until_signal(reader, resolved, started));
     // A blocking task that hangs must not hold the process.
     runtime.shutdown_background();
     outcome
@@ -118,7 +126,7 @@ fn allow_open_files() {
 }
 
 async fn serve_until_signal(
-    args: &ServeArgs,
+    reader: SettingsReader,
     resolved: Resolved,
     started: Instant,
 ) -> Result<(), Failure> {
@@ -163,7 +171,7 @@ async fn serve_until_signal(
     }
     tokio::spawn(reload_on_hang_up(
         hang_up,
-        args.clone(),
+        reader,
         app.reloader(),
         notifier.clone(),
     ));
@@ -206,17 +214,25 @@ async fn tell_readiness(registry: Registry, started: Instant) {
 /// Reads the settings again whenever somebody asks for it, in the way that is usual for servers.
 async fn reload_on_hang_up(
     mut hang_up: Signal,
-    args: ServeArgs,
+    mut reader: SettingsReader,
     mut reloader: Reloader,
     notifier: Notifier,
 ) {
     let terminal = Terminal::of_this_process();
-    while hang_up.recv().await.is_some() {
-        if terminal.is_gone() {
-            continue;
+    loop {
+        tokio::select! {
+            asked = hang_up.recv() => {
+                if asked.is_none() {
+                    return;
+                }
+                if terminal.is_gone() {
+                    continue;
+                }
+            }
+            () = reader.changed() => {}
         }
         notifier.reloading();
-        let outcome = match args.resolve() {
+        let outcome = match reader.read().await {
             Ok(read) => reloader.reload(&read).await.map_err(Failure::from),
             Err(failure) => Err(failure),
         };

@@ -2,6 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use secrecy::SecretString;
+
+use crate::secrets::{VaultRef, VaultSecrets};
+
 /// A source of variables, so that tests set none of the process.
 pub trait Environment {
     /// All variables whose names could concern this program. A value that is not UTF-8 is an
@@ -10,6 +14,34 @@ pub trait Environment {
 
     /// One variable by name, for the places that others define, such as `HOME`.
     fn variable(&self, name: &str) -> Option<String>;
+
+    /// What was read from Vault; nothing where nobody has.
+    fn in_vault(&self, _place: &VaultRef) -> Option<SecretString> {
+        None
+    }
+}
+
+/// An environment with what was read from Vault.
+#[derive(Debug)]
+pub struct WithVault<'a, E> {
+    /// The environment.
+    pub environment: E,
+    /// What was read.
+    pub secrets: &'a VaultSecrets,
+}
+
+impl<E: Environment> Environment for WithVault<'_, E> {
+    fn variables(&self) -> Vec<(String, Result<String, NotUnicode>)> {
+        self.environment.variables()
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        self.environment.variable(name)
+    }
+
+    fn in_vault(&self, place: &VaultRef) -> Option<SecretString> {
+        self.secrets.get(place).cloned()
+    }
 }
 
 /// A variable whose value is not UTF-8.

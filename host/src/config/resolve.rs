@@ -1,7 +1,7 @@
 //! Brings defaults, file, environment and flags together, and collects everything that is wrong
 //! with them, so that one attempt shows all of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
 use std::io;
@@ -10,11 +10,13 @@ use std::path::{Path, PathBuf};
 use super::environment::{Environment, FILE_VARIABLE, OTHER_VARIABLES};
 use super::file;
 use super::problem::{ConfigError, Problem, Source};
+use super::references::{Expanded, expand};
 use super::service_variables::is_of_a_service;
-use super::setting::Setting;
+use super::setting::{References, Setting};
 use super::settings::Settings;
 use super::table::SETTINGS;
 use super::values::RawValue;
+use crate::secrets::{SecretRef, VaultRef};
 
 /// The settings given on the command line.
 #[derive(Clone, Debug, Default)]
@@ -41,6 +43,11 @@ pub struct Resolved {
     /// The variables that look like settings and were put there for a Kubernetes Service or a
     /// Docker link of this program's name. They mean nothing here.
     pub passed_over: Vec<String>,
+    /// The places in Vault that values stand at and that have not been read. While there are any,
+    /// contradictions have not been looked for.
+    pub in_vault: Vec<VaultRef>,
+    /// The settings whose values these are.
+    unread: BTreeSet<&'static str>,
     sources: BTreeMap<&'static str, Source>,
 }
 
@@ -61,7 +68,11 @@ impl Resolved {
     pub fn effective(&self) -> Vec<Effective> {
         let row = |setting: &Setting| Effective {
             key: setting.key,
-            value: (setting.show)(&self.settings),
+            value: if self.unread.contains(setting.key) {
+                "(in Vault, which the server reads)".to_owned()
+            } else {
+                (setting.show)(&self.settings)
+            },
             source: self.source(setting.key).to_string(),
         };
         SETTINGS.iter().map(row).collect()
@@ -91,8 +102,14 @@ pub fn resolve(
 ) -> Result<Resolved, ConfigError> {
     let mut reading = Reading::of(overrides, environment);
     reading.settings.derive();
+    if let Some(place) = reading.in_vault.first()
+        && reading.settings.vault.address.is_none()
+    {
+        let message = format!("{place} is named and not where Vault is");
+        reading.problem(Source::Default, "vault.address", message);
+    }
     // Contradictions between values that were misread would only confuse.
-    if reading.problems.is_empty() {
+    if reading.problems.is_empty() && reading.in_vault.is_empty() {
         for (key, message) in reading.settings.contradictions() {
             let source = reading.sources.get(key).cloned().unwrap_or(Source::Default);
             reading.problem(source, key, message);
@@ -102,6 +119,8 @@ pub fn resolve(
         Ok(Resolved {
             settings: reading.settings,
             passed_over: reading.passed_over,
+            in_vault: reading.in_vault,
+            unread: reading.unread,
             sources: reading.sources,
         })
     } else {
@@ -167,6 +186,8 @@ struct Reading {
     sources: BTreeMap<&'static str, Source>,
     problems: Vec<Problem>,
     passed_over: Vec<String>,
+    in_vault: Vec<VaultRef>,
+    unread: BTreeSet<&'static str>,
 }
 
 impl Reading {
@@ -183,7 +204,7 @@ impl Reading {
             .chain(from_environment)
             .chain(from_flags)
         {
-            reading.apply(given);
+            reading.apply(given, environment);
         }
         reading.place_data_dir(data_dir);
         reading
@@ -223,12 +244,27 @@ impl Reading {
         });
     }
 
-    fn apply(&mut self, given: GivenValue) {
+    fn apply(&mut self, given: GivenValue, environment: &dyn Environment) {
         let GivenValue {
             setting,
             source,
-            mut raw,
+            raw,
         } = given;
+        let expanded = match setting.references {
+            References::None => Ok(Expanded::Value(raw)),
+            references => expand(raw, references, environment),
+        };
+        let mut raw = match expanded {
+            Ok(Expanded::Value(raw)) => raw,
+            Ok(Expanded::InVault(places)) => {
+                self.in_vault.extend(places);
+                self.unread.insert(setting.key);
+                self.sources.insert(setting.key, source);
+                return;
+            }
+            Err(message) => return self.problem(source, setting.key, message),
+        };
+        self.unread.remove(setting.key);
         let read = (setting.read)(&mut self.settings, &raw);
         if setting.secret {
             raw.wipe();
@@ -300,7 +336,7 @@ impl Reading {
             let source = Source::Flag(flag.clone());
             match by_key(key) {
                 None => self.problem(source, key, unknown(key, all_keys())),
-                Some(setting) if setting.secret => {
+                Some(setting) if setting.secret && !is_reference(value) => {
                     let message = format!(
                         "a command line can be read by every process of the machine: use the \
                          file or {}",
@@ -420,6 +456,11 @@ fn unreadable(path: &Path, error: &io::Error) -> String {
          another with --data-dir",
         folder.display()
     )
+}
+
+/// Whether a text says where a secret stands, which is none itself.
+fn is_reference(text: &str) -> bool {
+    matches!(SecretRef::of(text), Ok(Some(_)))
 }
 
 fn by_key(key: &str) -> Option<&'static Setting> {

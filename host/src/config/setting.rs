@@ -16,6 +16,8 @@ pub struct Setting {
     /// Whether the value is never shown and not taken from a command line, which every process
     /// of the machine can read.
     pub secret: bool,
+    /// Whether the value may say where it stands.
+    pub references: References,
     /// The accepted texts, for the reference page.
     pub accepts: &'static str,
     /// The module that reads it.
@@ -30,6 +32,17 @@ pub struct Setting {
     pub(super) copy: fn(&mut Settings, &Settings),
     /// Whether two settings agree on it. Not by what is shown, which hides secrets.
     pub(super) is_same: fn(&Settings, &Settings) -> bool,
+}
+
+/// Whether the value of a setting may say where it stands instead of being it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum References {
+    /// It is always the value itself.
+    None,
+    /// In a variable or in Vault; a path is one of the setting's own.
+    Elsewhere,
+    /// In a file, too.
+    Anywhere,
 }
 
 impl Setting {
@@ -67,6 +80,12 @@ impl Setting {
 
     pub(super) const fn secret(mut self) -> Self {
         self.secret = true;
+        self.references = References::Anywhere;
+        self
+    }
+
+    pub(super) const fn by_reference(mut self) -> Self {
+        self.references = References::Elsewhere;
         self
     }
 
@@ -84,6 +103,7 @@ macro_rules! setting {
             fakeai: false,
             flag: None,
             secret: false,
+            references: $crate::config::setting::References::None,
             reloads: false,
             accepts: <$kind as ValueParser<$type>>::ACCEPTS,
             owner: $owner,

@@ -13,6 +13,7 @@ use crate::guard::{AbuseConfig, AnomalyAction, AnomalyConfig, InjectionConfig, W
 use crate::http::{AllowedOrigin, PARSER_DEPTH_MAX, ProxyProtocol};
 use crate::net::{ForwardedHeader, NetworkAcl};
 use crate::{auth, http, limits, models, stored, telemetry, tls, webhook};
+use crate::secrets::{SecretText, VaultConfig};
 
 /// The values that a server is built from. Each module's part is that module's own type.
 #[derive(Clone, Debug)]
@@ -61,6 +62,8 @@ pub struct Settings {
     pub compiler: CompilerSettings,
     /// What callers store.
     pub stored: stored::Config,
+    /// Where values of settings may stand.
+    pub vault: VaultConfig,
 }
 
 /// The part of the compiler's configuration that people choose; the rest follows from the data
@@ -75,6 +78,9 @@ pub struct CompilerSettings {
     pub cpu_time: Duration,
     /// Address space of the compiling process, in bytes.
     pub address_space_bytes_max: u64,
+    /// The secret that the MAC of compiled models follows from; the key in the data directory
+    /// where there is none.
+    pub mac_secret: Option<SecretText>,
     /// The data directory whose compiled models are used and added to, where it is not the
     /// server's own: that of commands which try a bundle.
     pub cache_of: Option<PathBuf>,
@@ -145,6 +151,7 @@ impl Default for Settings {
             sandbox: SandboxConfig::default(),
             compiler: CompilerSettings::default(),
             stored: stored::Config::default(),
+            vault: VaultConfig::default(),
         }
     }
 }
@@ -156,10 +163,14 @@ impl Default for CompilerSettings {
             wall_time: Duration::from_secs(900),
             cpu_time: Duration::from_secs(240),
             address_space_bytes_max: 16 << 30,
+            mac_secret: None,
             cache_of: None,
         }
     }
 }
+
+/// Bytes of a secret that a key follows from.
+const MAC_SECRET_BYTES_MIN: usize = 32;
 
 /// One key may have half of the places for uploads: two that are slow leave none for others only
 /// together.
@@ -253,6 +264,14 @@ impl Settings {
         self.contradictions_of_conduct(&mut found);
         self.contradictions_of_tls(&mut found);
         self.contradictions_of_webhook(&mut found);
+        found.extend(self.vault.contradictions());
+        let secret = self.compiler.mac_secret.as_ref();
+        if secret.is_some_and(|secret| secret.expose().len() < MAC_SECRET_BYTES_MIN) {
+            found.push((
+                "compiler.mac_secret",
+                format!("a secret that nobody guesses has {MAC_SECRET_BYTES_MIN} bytes at least"),
+            ));
+        }
         if !(Duration::from_millis(1)..=Duration::from_millis(100))
             .contains(&self.sandbox.epoch_tick)
         {

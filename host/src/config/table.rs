@@ -6,8 +6,8 @@ use super::settings::FileMode;
 use super::values::{
     Address, AutoBytes, BanTimes, Bytes, BytesOrNone, Count, FilePath, Files, FromText, FuelOrNone,
     FuelUnits, Keys, ListOf, Networks, PathOrNone, Positive, PositiveOrNone, PositiveTime,
-    PrefixBits, Seconds, SinkList, Switch, Time, TrustedKeys, UrlOrNone, ValueParser,
-    WebhookSecrets,
+    PrefixBits, PrivateKeys, Seconds, Secret, SinkList, Switch, TextOrNone, Time, TrustedKeys,
+    UrlOrNone, ValueParser, WebhookSecrets,
 };
 
 use std::net::SocketAddr;
@@ -25,9 +25,11 @@ use crate::http::{AllowedHost, AllowedOrigin, ProxyProtocol, UnknownMembers};
 use crate::limits::{ResetFormat, RouteRate};
 use crate::models::ModelAlias;
 use crate::net::{ForwardedHeader, NetworkList};
+use crate::outgoing::ServiceUrl;
+use crate::secrets::{SecretText, VaultAuth, VaultName};
 use crate::telemetry::{LogFilter, LogFormat};
-use crate::tls::{ClientAuth, ClientRule, TlsVersion};
 use crate::webhook::{WebhookEvent, WebhookSecret, WebhookUrl};
+use crate::tls::{ClientAuth, ClientRule, KeySource, TlsVersion};
 
 /// All settings, in the order of the reference page.
 pub static SETTINGS: &[Setting] = &[
@@ -48,9 +50,10 @@ pub static SETTINGS: &[Setting] = &[
         "Files in PEM, each with a certificate and those that vouch for it; with one the server speaks TLS. Clients are shown the one for the name they ask for, else the first.")
     .flag("--tls-cert")
     .reloads(),
-    setting!("tls.key", tls.keys: Files<Vec<PathBuf>>, "tls",
-        "Files in PEM with the private keys, in the order of `tls.cert`. `none`: each key is in its certificate's file.")
+    setting!("tls.key", tls.keys: PrivateKeys<Vec<KeySource>>, "tls",
+        "The private keys in PEM, in the order of `tls.cert`. `none`: each key is in its certificate's file.")
     .flag("--tls-key")
+    .by_reference()
     .reloads(),
     setting!("tls.min_version", tls.min_version: FromText<TlsVersion>, "tls",
         "The oldest version of TLS that is spoken.")
@@ -546,6 +549,47 @@ pub static SETTINGS: &[Setting] = &[
         "Bytes that one key may have stored; beyond it its oldest go."),
     setting!("stored.bytes_max", stored.bytes_max: Bytes<u64>, "stored",
         "Bytes that all keys together may have stored; beyond it the oldest of whoever has the most go."),
+    setting!("compiler.mac_secret", compiler.mac_secret: Secret<Option<SecretText>>, "sandbox",
+        "What the key follows from that vouches for compiled models, at least 32 bytes; `none`: a key in the data directory. With another one all models are compiled again.")
+    .secret(),
+    setting!("vault.address", vault.address: TextOrNone<Option<ServiceUrl>>, "secrets",
+        "Where HashiCorp Vault is. Values of secret settings and of `tls.key` may stand there: `vault:MOUNT/data/PATH#FIELD`. See docs/secrets.md.")
+    .reloads(),
+    setting!("vault.namespace", vault.namespace: TextOrNone<Option<VaultName>>, "secrets",
+        "The namespace, of Vault Enterprise.")
+    .reloads(),
+    setting!("vault.auth", vault.auth: FromText<VaultAuth>, "secrets",
+        "How the server proves to Vault who it is.")
+    .reloads(),
+    setting!("vault.auth_mount", vault.auth_mount: TextOrNone<Option<VaultName>>, "secrets",
+        "Where that way is mounted below `auth/`; `none`: at its own name.")
+    .reloads(),
+    setting!("vault.token", vault.token: Secret<Option<SecretText>>, "secrets",
+        "The token, for `vault.auth = \"token\"`. It is renewed while it can be.")
+    .secret()
+    .reloads(),
+    setting!("vault.role_id", vault.role_id: TextOrNone<Option<VaultName>>, "secrets",
+        "The id of the role, for `approle`.")
+    .reloads(),
+    setting!("vault.secret_id", vault.secret_id: Secret<Option<SecretText>>, "secrets",
+        "The secret that belongs to the role, for `approle`.")
+    .secret()
+    .reloads(),
+    setting!("vault.role", vault.role: TextOrNone<Option<VaultName>>, "secrets",
+        "The role, for `kubernetes`.")
+    .reloads(),
+    setting!("vault.jwt_file", vault.jwt_file: FilePath<PathBuf>, "secrets",
+        "The token that Kubernetes gives to a pod.")
+    .reloads(),
+    setting!("vault.ca", vault.authorities: Files<Vec<PathBuf>>, "secrets",
+        "Files in PEM with the authorities that vouch for Vault; `none`: those that the system trusts.")
+    .reloads(),
+    setting!("vault.timeout", vault.timeout: PositiveTime<Duration>, "secrets",
+        "How long Vault may take for one answer.")
+    .reloads(),
+    setting!("vault.refresh", vault.refresh: PositiveTime<Duration>, "secrets",
+        "How often secrets are read from Vault again. What has changed is taken up as SIGHUP does it.")
+    .reloads(),
 ];
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod conduct;
 mod files;
 mod webhook;
+mod secrets;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -27,6 +28,7 @@ use crate::webhook::WebhookEvent;
 pub(super) use conduct::{BanTimes, Networks, PrefixBits, Seconds, SinkList};
 pub(super) use files::{Files, PathOrNone};
 pub(super) use webhook::{UrlOrNone, WebhookSecrets};
+pub(super) use secrets::{PrivateKeys, Secret, TextOrNone};
 
 /// A value as it was written, before anybody has understood it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -430,9 +432,12 @@ impl ValueParser<Vec<ConfiguredKey>> for Keys {
     fn read(raw: &RawValue) -> Result<Vec<ConfiguredKey>, String> {
         let mut keys = Vec::new();
         let list = Zeroizing::new(raw.list()?);
-        for (index, text) in list.iter().enumerate() {
+        // A secret that stands elsewhere may be several, each on a line.
+        let lines = list.iter().flat_map(|text| text.trim_end().split('\n'));
+        for (index, text) in lines.enumerate() {
             // Says which and not what: this reaches the terminal and the log.
             let key = text
+                .trim()
                 .parse()
                 .map_err(|error| format!("key {}: {error}", index + 1))?;
             keys.push(key);

@@ -14,6 +14,7 @@ use secrecy::zeroize::Zeroizing;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
+use super::config::KeySource;
 use super::error::TlsError;
 use super::now_s;
 use crate::telemetry::metrics;
@@ -40,7 +41,7 @@ impl Certificate {
     /// Reads a certificate, those that vouch for it, and its key.
     pub(super) fn read(
         certificate: &Path,
-        key: &Path,
+        key: &KeySource,
         provider: &CryptoProvider,
     ) -> Result<Self, TlsError> {
         let chain = read_chain(certificate)?;
@@ -54,9 +55,9 @@ impl Certificate {
         let certified = certified.map_err(|error| match error {
             rustls::Error::InconsistentKeys(_) => TlsError::OtherKey {
                 certificate: certificate.to_owned(),
-                key: key.to_owned(),
+                key: key.name(),
             },
-            error => TlsError::unusable(key, error),
+            error => TlsError::unusable(&key.name(), error),
         })?;
         Ok(Self {
             key: Arc::new(certified),
@@ -107,14 +108,19 @@ pub(super) fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, Tl
     Ok(chain)
 }
 
-fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+fn read_key(key: &KeySource) -> Result<PrivateKeyDer<'static>, TlsError> {
+    let path = match key {
+        KeySource::File(path) => path,
+        KeySource::Pem(text) => {
+            let read = PrivateKeyDer::from_pem_slice(text.expose().as_bytes());
+            return read.map_err(|_| TlsError::NoKey { path: key.name() });
+        }
+    };
     let text = read_file(path)?;
     if std::fs::metadata(path).is_ok_and(|about| about.mode() & 0o007 != 0) {
         tracing::warn!(file = %path.display(), "everybody on this machine can read this private key");
     }
-    PrivateKeyDer::from_pem_slice(&text).map_err(|_| TlsError::NoKey {
-        path: path.to_owned(),
-    })
+    PrivateKeyDer::from_pem_slice(&text).map_err(|_| TlsError::NoKey { path: path.clone() })
 }
 
 /// A file as a whole, wiped when it has been used: it may hold a key.

@@ -7,6 +7,32 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::rule::{ClientAuth, ClientRule};
+use crate::secrets::SecretText;
+
+/// Where a private key stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeySource {
+    /// In a file, in PEM.
+    File(PathBuf),
+    /// In a setting, in PEM.
+    Pem(SecretText),
+}
+
+impl<P: Into<PathBuf>> From<P> for KeySource {
+    fn from(path: P) -> Self {
+        Self::File(path.into())
+    }
+}
+
+impl KeySource {
+    /// What messages call it.
+    pub(super) fn name(&self) -> PathBuf {
+        match self {
+            Self::File(path) => path.clone(),
+            Self::Pem(_) => PathBuf::from("the value of `tls.key`"),
+        }
+    }
+}
 
 /// The settings of TLS. It is on where there is a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,9 +40,9 @@ pub struct Config {
     /// Files with a certificate and those that vouch for it. The first is shown to clients that
     /// ask for no name, or for one that none has.
     pub certificates: Vec<PathBuf>,
-    /// Files with the private keys, in the same order. Empty where each certificate's file has
-    /// its key as well.
-    pub keys: Vec<PathBuf>,
+    /// The private keys, in the same order. Empty where each certificate's file has its key as
+    /// well.
+    pub keys: Vec<KeySource>,
     /// Whether clients are asked for certificates.
     pub client_auth: ClientAuth,
     /// Files with the authorities that vouch for clients.
@@ -84,10 +110,11 @@ impl Config {
     }
 
     /// Each certificate's file with the file of its key.
-    pub(super) fn pairs(&self) -> impl Iterator<Item = (&Path, &Path)> {
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (&Path, KeySource)> {
         self.certificates.iter().enumerate().map(|(at, file)| {
-            let key = self.keys.get(at).unwrap_or(file);
-            (file.as_path(), key.as_path())
+            let own = || KeySource::File(file.clone());
+            let key = self.keys.get(at).cloned().unwrap_or_else(own);
+            (file.as_path(), key)
         })
     }
 
@@ -97,7 +124,11 @@ impl Config {
             .client_authorities
             .iter()
             .chain(&self.client_revocations);
-        let files = self.certificates.iter().chain(&self.keys).chain(of_clients);
+        let keys = self.keys.iter().filter_map(|key| match key {
+            KeySource::File(path) => Some(path),
+            KeySource::Pem(_) => None,
+        });
+        let files = self.certificates.iter().chain(keys).chain(of_clients);
         files.map(PathBuf::as_path)
     }
 }

@@ -11,7 +11,9 @@
 mod clients;
 mod kit;
 mod reload;
+mod secrets;
 mod settings;
 mod sockets;
 mod strangers;
 mod tls;
+mod vault;

@@ -10,6 +10,7 @@ use crate::audit::{OnFailure, Sinks};
 use crate::guard::{AnomalyAction, BanDurations};
 use crate::http::ProxyProtocol;
 use crate::net::{ForwardedHeader, InvalidNetwork, Network, NetworkList};
+use crate::secrets::VaultAuth;
 
 /// Networks and single addresses.
 pub(in crate::config) struct Networks;
@@ -199,6 +200,8 @@ choices!(
         AnomalyAction::Ban
     ], "off, report, slow or ban";
     OnFailure: [OnFailure::Continue, OnFailure::Refuse], "continue or refuse";
+    VaultAuth: [VaultAuth::Token, VaultAuth::AppRole, VaultAuth::Kubernetes],
+        "token, approle or kubernetes";
     ProxyProtocol: [ProxyProtocol::Off, ProxyProtocol::Required], "off or required";
 );
 

@@ -10,7 +10,7 @@ pub(in crate::config) struct Files;
 pub(in crate::config) struct PathOrNone;
 
 /// Refuses what no file of a server is called, and what would drive a terminal.
-fn usable(path: &str) -> Result<(), String> {
+pub(super) fn usable(path: &str) -> Result<(), String> {
     if path.trim().is_empty() {
         return Err("a path is empty".to_owned());
     }

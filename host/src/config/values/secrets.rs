@@ -1,0 +1,91 @@
+//! How secrets and the settings of Vault are read and printed.
+
+use std::path::{Path, PathBuf};
+
+use super::{FromText, OrNone, RawValue, ValueParser, parsed};
+use crate::outgoing::ServiceUrl;
+use crate::secrets::{SecretText, VaultName};
+use crate::tls::KeySource;
+
+/// A text that nobody is to read, or `none`. Prints whether there is one.
+pub(in crate::config) struct Secret;
+/// A text of its own form, or `none`.
+pub(in crate::config) type TextOrNone = OrNone<FromText>;
+/// Any number of private keys: files, or keys themselves.
+pub(in crate::config) struct PrivateKeys;
+
+impl ValueParser<Option<SecretText>> for Secret {
+    const ACCEPTS: &'static str = "a text, or where it stands: `file:PATH`, `env:NAME` or \
+                                   `vault:MOUNT/data/PATH#FIELD`; or `none`";
+
+    fn read(raw: &RawValue) -> Result<Option<SecretText>, String> {
+        match raw.text()? {
+            "" => Err("a secret is not empty".to_owned()),
+            "none" => Ok(None),
+            text => Ok(Some(SecretText::new(text))),
+        }
+    }
+
+    fn show(value: &Option<SecretText>) -> String {
+        value.as_ref().map_or("none", |_| "(redacted)").to_owned()
+    }
+}
+
+/// What begins a key in PEM.
+const PEM: &str = "-----BEGIN ";
+
+impl ValueParser<Vec<KeySource>> for PrivateKeys {
+    const ACCEPTS: &'static str = "paths, or where keys stand: `env:NAME` or `vault:MOUNT/data/PATH#FIELD`, separated \
+                                   by commas or as JSON, or `none`";
+
+    fn read(raw: &RawValue) -> Result<Vec<KeySource>, String> {
+        let items = raw.list()?;
+        if matches!(items.as_slice(), [none] if none == "none") {
+            return Ok(Vec::new());
+        }
+        let read = |item: &String| {
+            if item.trim_start().starts_with(PEM) {
+                return Ok(KeySource::Pem(SecretText::new(item)));
+            }
+            let path = item.strip_prefix("file:").unwrap_or(item);
+            super::files::usable(path)?;
+            Ok(KeySource::File(PathBuf::from(path)))
+        };
+        items.iter().map(read).collect()
+    }
+
+    fn show(value: &Vec<KeySource>) -> String {
+        if value.is_empty() {
+            return "none".to_owned();
+        }
+        let show = |key: &KeySource| match key {
+            KeySource::File(path) => Path::display(path).to_string(),
+            KeySource::Pem(_) => "(redacted)".to_owned(),
+        };
+        value.iter().map(show).collect::<Vec<_>>().join(",")
+    }
+}
+
+impl ValueParser<ServiceUrl> for FromText {
+    const ACCEPTS: &'static str = "an `https://` URL, or an `http://` one of this machine";
+
+    fn read(raw: &RawValue) -> Result<ServiceUrl, String> {
+        parsed(raw)
+    }
+
+    fn show(value: &ServiceUrl) -> String {
+        value.to_string()
+    }
+}
+
+impl ValueParser<VaultName> for FromText {
+    const ACCEPTS: &'static str = "a name in Vault";
+
+    fn read(raw: &RawValue) -> Result<VaultName, String> {
+        parsed(raw)
+    }
+
+    fn show(value: &VaultName) -> String {
+        value.to_string()
+    }
+}
