@@ -17,8 +17,8 @@ use tokio::sync::oneshot;
 
 use super::{Failure, SettingArgs, output};
 use crate::app::{self, App, DiscoveryFile, LocalSocket, Reloader};
-use crate::http::ProxyProtocol;
 use crate::config::{Environment, Resolved, ServiceManager, resolve};
+use crate::http::ProxyProtocol;
 use crate::models::Registry;
 use crate::telemetry;
 use service::Notifier;

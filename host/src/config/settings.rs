@@ -12,8 +12,8 @@ use crate::audit::{AuditConfig, OnFailure, Sinks, SyslogTarget};
 use crate::guard::{AbuseConfig, AnomalyAction, AnomalyConfig, InjectionConfig, WINDOW};
 use crate::http::{AllowedOrigin, PARSER_DEPTH_MAX, ProxyProtocol};
 use crate::net::{ForwardedHeader, NetworkAcl};
-use crate::{auth, http, limits, models, stored, telemetry, tls, webhook};
 use crate::secrets::{SecretText, VaultConfig};
+use crate::{auth, http, limits, models, stored, telemetry, tls, webhook};
 
 /// The values that a server is built from. Each module's part is that module's own type.
 #[derive(Clone, Debug)]

@@ -28,8 +28,8 @@ use crate::net::{ForwardedHeader, NetworkList};
 use crate::outgoing::ServiceUrl;
 use crate::secrets::{SecretText, VaultAuth, VaultName};
 use crate::telemetry::{LogFilter, LogFormat};
-use crate::webhook::{WebhookEvent, WebhookSecret, WebhookUrl};
 use crate::tls::{ClientAuth, ClientRule, KeySource, TlsVersion};
+use crate::webhook::{WebhookEvent, WebhookSecret, WebhookUrl};
 
 /// All settings, in the order of the reference page.
 pub static SETTINGS: &[Setting] = &[

@@ -2,8 +2,8 @@
 
 mod conduct;
 mod files;
-mod webhook;
 mod secrets;
+mod webhook;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -27,8 +27,8 @@ use crate::tls::{ClientAuth, ClientRule, TlsVersion};
 use crate::webhook::WebhookEvent;
 pub(super) use conduct::{BanTimes, Networks, PrefixBits, Seconds, SinkList};
 pub(super) use files::{Files, PathOrNone};
-pub(super) use webhook::{UrlOrNone, WebhookSecrets};
 pub(super) use secrets::{PrivateKeys, Secret, TextOrNone};
+pub(super) use webhook::{UrlOrNone, WebhookSecrets};
 
 /// A value as it was written, before anybody has understood it.
 #[derive(Clone, Debug, PartialEq, Eq)]
