@@ -13,13 +13,14 @@ mod secret;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use reqwest::redirect::Policy;
+use reqwest::Method;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::{EventListener, Told};
 use crate::clock::Clock;
+use crate::outgoing::{Outgoing, OutgoingError};
 use crate::telemetry::metrics;
 use backoff::pause;
 pub use config::{Config, InvalidUrl, UnknownEvent, WebhookEvent, WebhookUrl};
@@ -54,12 +55,12 @@ pub enum WebhookError {
     },
     /// The client.
     #[error("the client of the webhook cannot be set up: {0}")]
-    Client(reqwest::Error),
+    Client(#[from] OutgoingError),
 }
 
 /// What sends events to the operator's server.
 pub struct Webhook {
-    http: reqwest::Client,
+    http: Outgoing,
     url: WebhookUrl,
     secrets: Vec<WebhookSecret>,
     retry_first: Duration,
@@ -95,17 +96,7 @@ impl Webhook {
         if let Some(path) = &config.secret_file {
             secrets.extend(secret::read(path)?);
         }
-        // Fails only where a provider is installed already, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("belljar/", env!("CARGO_PKG_VERSION")))
-            .timeout(config.timeout)
-            // A redirect could have this server ask any other.
-            .redirect(Policy::none())
-            .no_proxy()
-            .pool_max_idle_per_host(1)
-            .build()
-            .map_err(WebhookError::Client)?;
+        let http = Outgoing::new(config.timeout, &[])?;
         let (sender, queue) = mpsc::channel(config.queue_max);
         let kinds = config.events.iter().flat_map(|event| event.kinds());
         let listener = EventListener::new(kinds.copied().collect(), sender);
@@ -182,7 +173,7 @@ impl Webhook {
             .collect();
         let request = self
             .http
-            .post(self.url.full().clone())
+            .request(Method::POST, self.url.full().clone())
             .header("content-type", "application/json")
             .header("webhook-id", &message.id)
             .header("webhook-timestamp", timestamp)
