@@ -78,6 +78,9 @@ enum Command {
     /// Compile one component, told on stdin; started by the server
     #[command(name = belljar_sandbox::COMPILE_COMMAND, hide = true)]
     CompileChild,
+    /// Try what the wall around a server forbids; started by the server
+    #[command(name = belljar_wall::PROBE_COMMAND, hide = true)]
+    WallProbe(serve::ProbeArgs),
 }
 
 /// The places of this machine's settings and data.
@@ -183,6 +186,7 @@ fn dispatch(cli: Cli, started: Instant) -> Result<ExitCode, Failure> {
         Some(Command::Audit(command)) => audit::audit(&command).map(done),
         Some(Command::Config(command)) => config_commands::config(&command).map(done),
         Some(Command::Tls(command)) => tls::tls(&command).map(done),
+        Some(Command::WallProbe(args)) => serve::probe(&args),
         Some(Command::CompileChild) => Ok(belljar_sandbox::compile_child()),
     }
 }

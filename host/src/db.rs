@@ -176,6 +176,8 @@ impl Db {
             // NORMAL would lose the last commits of a WAL at a power cut; what we acknowledge
             // is on disk.
             .synchronous(SqliteSynchronous::Full)
+            // The folders for temporary files are beyond the wall around the server.
+            .pragma("temp_store", "memory")
             .busy_timeout(Duration::from_secs(5));
         let pool = SqlitePoolOptions::new()
             // One connection: SQLite has one writer anyway, and waiting here is fair, where
@@ -253,7 +255,12 @@ pub fn private_directory(path: &Path) -> Result<(), DbError> {
     directory::check_owner_and_mode(path)
 }
 
-fn make_directory(path: &Path) -> Result<(), DbError> {
+/// Makes a data directory with mode 0700 if it is not there.
+///
+/// # Errors
+///
+/// When it cannot be made.
+pub fn make_directory(path: &Path) -> Result<(), DbError> {
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)

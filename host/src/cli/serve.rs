@@ -2,9 +2,11 @@
 
 mod banner;
 mod service;
+mod wall;
 
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use belljar_bundle::DurationText;
@@ -20,6 +22,8 @@ use crate::config::{Resolved, ServiceManager, SystemEnvironment, resolve};
 use crate::models::Registry;
 use crate::telemetry;
 use service::Notifier;
+use wall::{Known, OWN_PROGRAM};
+pub(super) use wall::{ProbeArgs, probe};
 
 #[derive(Args, Clone, Debug, Default)]
 pub(super) struct ServeArgs {
@@ -83,7 +87,11 @@ impl ServeArgs {
 /// Serves until SIGTERM or SIGINT, or until the terminal is closed that it was started in.
 pub(super) fn serve(args: &ServeArgs, started: Instant) -> Result<(), Failure> {
     let resolved = args.resolve()?;
+    let manager = ServiceManager::of_this_process();
+    // Before there is another thread, and the log has one.
+    let raised = wall::raise(&resolved, &manager);
     let _log = telemetry::init(&resolved.settings.log);
+    let wall = raised.known()?;
     if !resolved.passed_over.is_empty() {
         tracing::info!(
             "passed over, because Kubernetes and Docker set them for a Service or link of this \
@@ -97,7 +105,7 @@ pub(super) fn serve(args: &ServeArgs, started: Instant) -> Result<(), Failure> {
         .thread_name("http")
         .enable_all()
         .build()?;
-    let outcome = runtime.block_on(serve_until_signal(args, resolved, started));
+    let outcome = runtime.block_on(serve_until_signal(args, resolved, manager, wall, started));
     // A blocking task that hangs must not hold the process.
     runtime.shutdown_background();
     outcome
@@ -119,13 +127,14 @@ fn allow_open_files() {
 async fn serve_until_signal(
     args: &ServeArgs,
     resolved: Resolved,
+    manager: ServiceManager,
+    wall: Known,
     started: Instant,
 ) -> Result<(), Failure> {
     // Before the signals could come: from here on a SIGTERM is a clean stop.
     let signals = Signals::listen()?;
     let hang_up = signal(SignalKind::hangup())?;
     let settings = resolved.settings.clone();
-    let manager = ServiceManager::of_this_process();
     let notifier = Notifier::new(manager.notify.as_deref());
     let mut listeners = app::bind_passed(&settings, manager.sockets).await?;
     let address = listeners.main.local_addr()?;
@@ -133,7 +142,9 @@ async fn serve_until_signal(
         .metrics
         .as_ref()
         .and_then(|listener| listener.local_addr().ok());
-    let app = app::build(resolved, std::env::current_exe()?).await?;
+    let app = app::build(resolved, OWN_PROGRAM.into()).await?;
+    wall.count();
+    let wall = Arc::new(wall);
     let local = settings
         .tls
         .is_on()
@@ -170,9 +181,17 @@ async fn serve_until_signal(
         hang_up,
         args.clone(),
         app.reloader(),
+        Arc::clone(&wall),
         notifier.clone(),
     ));
-    output::line(banner::of(&app, &settings, address, &file, metrics_address))?;
+    let shown = banner::Shown {
+        settings: &settings,
+        address,
+        file: &file,
+        metrics: metrics_address,
+        wall: wall.report.as_ref(),
+    };
+    output::line(banner::of(&app, &shown))?;
 
     let outcome = serve_and_stop(app, listeners, signals, &notifier).await;
     drop((published, socket));
@@ -213,6 +232,7 @@ async fn reload_on_hang_up(
     mut hang_up: Signal,
     args: ServeArgs,
     mut reloader: Reloader,
+    wall: Arc<Known>,
     notifier: Notifier,
 ) {
     let terminal = Terminal::of_this_process();
@@ -222,7 +242,18 @@ async fn reload_on_hang_up(
         }
         notifier.reloading();
         let outcome = match args.resolve() {
-            Ok(read) => reloader.reload(&read).await.map_err(Failure::from),
+            Ok(read) => {
+                let outcome = reloader.reload(&read).await.map_err(Failure::from);
+                for folder in wall.beyond(&read) {
+                    tracing::warn!(
+                        "reload: the wall around this server lets nothing in {} be read, because no \
+                         setting named it at the start: restart, or name it in \
+                         `hardening_read_paths` before",
+                        folder.display()
+                    );
+                }
+                outcome
+            }
             Err(failure) => Err(failure),
         };
         if let Err(failure) = outcome {

@@ -15,3 +15,4 @@ mod settings;
 mod sockets;
 mod strangers;
 mod tls;
+mod wall;
