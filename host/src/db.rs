@@ -176,8 +176,8 @@ impl Db {
             // NORMAL would lose the last commits of a WAL at a power cut; what we acknowledge
             // is on disk.
             .synchronous(SqliteSynchronous::Full)
-            // What a statement sets aside is small, and a system that may not be written, as that
-            // of a container, has no folder for it.
+            // What a statement sets aside is small; the folders for temporary files are beyond the
+            // wall around the server, and a container's root may not be written.
             .pragma("temp_store", "MEMORY")
             .busy_timeout(Duration::from_secs(5));
         let pool = SqlitePoolOptions::new()
@@ -256,7 +256,12 @@ pub fn private_directory(path: &Path) -> Result<(), DbError> {
     directory::check_owner_and_mode(path)
 }
 
-fn make_directory(path: &Path) -> Result<(), DbError> {
+/// Makes a data directory with mode 0700 if it is not there.
+///
+/// # Errors
+///
+/// When it cannot be made.
+pub fn make_directory(path: &Path) -> Result<(), DbError> {
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)

@@ -17,3 +17,4 @@ mod sockets;
 mod strangers;
 mod tls;
 mod vault;
+mod wall;
