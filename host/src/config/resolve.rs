@@ -50,6 +50,8 @@ pub struct Resolved {
     pub in_vault: Vec<VaultRef>,
     /// The settings whose values these are.
     unread: BTreeSet<&'static str>,
+    /// The files that secrets were read from.
+    pub(super) secret_files: Vec<PathBuf>,
     sources: BTreeMap<&'static str, Source>,
 }
 
@@ -124,6 +126,7 @@ pub fn resolve(
             passed_over: reading.passed_over,
             in_vault: reading.in_vault,
             unread: reading.unread,
+            secret_files: reading.secret_files,
             sources: reading.sources,
         })
     } else {
@@ -191,6 +194,7 @@ struct Reading {
     passed_over: Vec<String>,
     in_vault: Vec<VaultRef>,
     unread: BTreeSet<&'static str>,
+    secret_files: Vec<PathBuf>,
 }
 
 impl Reading {
@@ -255,7 +259,7 @@ impl Reading {
         } = given;
         let expanded = match setting.references {
             References::None => Ok(Expanded::Value(raw)),
-            references => expand(raw, references, environment),
+            references => expand(raw, references, environment, &mut self.secret_files),
         };
         let mut raw = match expanded {
             Ok(Expanded::Value(raw)) => raw,
