@@ -159,35 +159,122 @@ async fn a_revocation_is_recorded_listed_and_forgotten_when_it_means_nothing() {
     assert_eq!(callers.json()["data"], json!([]));
 }
 
-#[tokio::test]
-async fn what_was_revoked_is_refused_after_a_kill() {
-    let signer = Signer::ed("a");
-    let folder = Folder::new();
-    let keys = folder.write("keys.json", &key_set(std::slice::from_ref(&signer)));
-    let data = folder.path("data");
-    belljar_tests::warm_up(&data).await;
-    let start = async || {
-        ServerProcess::start_with(&data, |command| {
-            command.envs([
-                ("BELLJAR_JWT_ISSUER", ISSUER),
-                ("BELLJAR_JWT_AUDIENCE", "models"),
-                ("BELLJAR_JWT_JWKS", keys.as_str()),
-            ]);
+/// A server in a process of its own, by the time of the machine, and who signs for it.
+struct Issuing {
+    signer: Signer,
+    folder: Folder,
+    data: std::path::PathBuf,
+    settings: Vec<(&'static str, String)>,
+}
+
+impl Issuing {
+    async fn new() -> Self {
+        let (signer, folder) = (Signer::ed("a"), Folder::new());
+        let keys = folder.write("keys.json", &key_set(std::slice::from_ref(&signer)));
+        let ids = folder.write("revoked", "");
+        let data = folder.path("data");
+        belljar_tests::warm_up(&data).await;
+        let settings = vec![
+            ("BELLJAR_JWT_ISSUER", ISSUER.to_owned()),
+            ("BELLJAR_JWT_AUDIENCE", "models".to_owned()),
+            ("BELLJAR_JWT_JWKS", keys),
+            ("BELLJAR_JWT_REVOKED", ids),
+        ];
+        Self {
+            signer,
+            folder,
+            data,
+            settings,
+        }
+    }
+
+    async fn start(&self) -> ServerProcess {
+        ServerProcess::start_with(&self.data, |command| {
+            command.envs(self.settings.clone());
         })
         .await
-    };
-    let now = jiff::Timestamp::now().as_second();
-    let token = signer.token(json!({"iat": now, "nbf": now, "exp": now + 600, "jti": "stolen"}));
-    let server = start().await;
+    }
+
+    fn token(&self, jti: &str) -> String {
+        let now = jiff::Timestamp::now().as_second();
+        let claims = json!({"iat": now, "nbf": now, "exp": now + 600, "jti": jti});
+        self.signer.token(claims)
+    }
+}
+
+#[tokio::test]
+async fn what_was_revoked_is_refused_after_a_kill() {
+    let issuing = Issuing::new().await;
+    let token = issuing.token("stolen");
+    let server = issuing.start().await;
     assert_eq!(infer(&server.with_key(&token)).await, 200);
-    let revoked = server
-        .admin()
-        .post("/admin/jwt/revoked", &json!({"jti": "stolen"}))
-        .await;
+    let body = json!({"jti": "stolen"});
+    let revoked = server.admin().post("/admin/jwt/revoked", &body).await;
     let _ = revoked.expect_status(201);
     assert_eq!(infer(&server.with_key(&token)).await, 401);
     server.kill();
-    let server = start().await;
+    let server = issuing.start().await;
+    assert_eq!(infer(&server.with_key(&token)).await, 401);
+    assert!(server.terminate().await.success());
+}
+
+#[tokio::test]
+async fn a_hang_up_has_the_files_read_at_once() {
+    let issuing = Issuing::new().await;
+    let server = issuing.start().await;
+    let (first, second) = (issuing.token("first"), issuing.token("second"));
+    let status = async |token: &str| infer(&server.with_key(token)).await;
+    assert_eq!((status(&first).await, status(&second).await), (200, 200));
+    let hang_up = || {
+        let pid = i32::try_from(server.pid()).ok();
+        let pid = pid.and_then(rustix::process::Pid::from_raw).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
+    };
+    let deadline = Instant::now() + PATIENCE;
+    let logged = |line: &str| {
+        while !server.log().contains(line) {
+            assert!(Instant::now() < deadline, "never logged: {line}");
+        }
+    };
+    issuing.folder.write("revoked", "first\n");
+    hang_up();
+    logged("the settings have been read again");
+    assert_eq!((status(&first).await, status(&second).await), (401, 200));
+    // What cannot be used changes nothing, of the other file either.
+    issuing.folder.write("revoked", "second\n");
+    issuing.folder.write("keys.json", "{}");
+    hang_up();
+    logged("reload: the settings stay as they are");
+    assert_eq!((status(&first).await, status(&second).await), (401, 200));
+    assert!(server.terminate().await.success());
+}
+
+#[tokio::test]
+async fn the_command_line_revokes_and_lists() {
+    let issuing = Issuing::new().await;
+    let server = issuing.start().await;
+    let token = issuing.token("stolen");
+    assert_eq!(infer(&server.with_key(&token)).await, 200);
+    let run = async |arguments: &[&str]| {
+        let data = issuing.data.to_str().unwrap();
+        let all = [&["jwt"], arguments, &["--data-dir", data]].concat();
+        let program = belljar_tests::program();
+        let (went_well, said) = crate::kit::run(program.to_str().unwrap(), &all).await;
+        assert!(went_well, "{said}");
+        said
+    };
+    let id = belljar::ids::KeyId::of_caller(ISSUER, "ann");
+    let callers = run(&["callers"]).await;
+    assert!(
+        callers.contains(id.as_str()) && callers.contains("ann"),
+        "{callers}"
+    );
+    let revoked = run(&["revoke", "stolen"]).await;
+    assert!(revoked.contains("stolen are revoked"), "{revoked}");
+    assert!(run(&["revoked"]).await.contains("stolen"));
+    let listed: serde_json::Value =
+        serde_json::from_str(&run(&["revoked", "--json"]).await).unwrap();
+    assert_eq!(listed["data"][0]["jti"], "stolen");
     assert_eq!(infer(&server.with_key(&token)).await, 401);
     assert!(server.terminate().await.success());
 }
