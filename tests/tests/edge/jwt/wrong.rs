@@ -22,7 +22,7 @@ struct Wrong {
 /// A token with another signature, of a secret that is no secret.
 fn with_secret(header: &Value, secret: &[u8]) -> String {
     let message = message(header, &claims(json!({})));
-    let key = EncodingKey::from_secret(secret);
+    let key = EncodingKey::from_secret(secret).unwrap();
     let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &key, Algorithm::HS256);
     format!("{message}.{}", signature.unwrap())
 }
