@@ -56,7 +56,7 @@ fn new(scopes: &str) -> NewKey {
     }
 }
 
-fn presented(secret: &SecretKey) -> PresentedKey {
+fn presented(secret: &SecretKey) -> PresentedKey<'_> {
     PresentedKey::parse(secret.expose().as_bytes()).unwrap()
 }
 
