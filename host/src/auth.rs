@@ -7,6 +7,7 @@
 mod allowance;
 mod authorized;
 mod caller;
+mod jwt;
 mod key;
 mod scope;
 mod store;
@@ -15,13 +16,18 @@ mod usage;
 pub use allowance::{Allowance, LIMIT_MAX};
 pub use authorized::{Administer, Authorized, Infer, ListModels, ReadModels, Right, WriteModels};
 pub use caller::{Caller, Denied};
+pub use jwt::{
+    InvalidJwtAlgorithm, InvalidJwtText, InvalidKeySource, InvalidScopeRule, JwtAlgorithm,
+    JwtConfig, JwtError, JwtFiles, JwtText, KeySource, RevokedToken, ScopeRule, TokenCaller,
+    TokenError,
+};
 pub use key::{
     ConfiguredKey, InvalidConfiguredKey, MalformedAuthorization, MalformedKey, PresentedKey,
     SecretKey,
 };
 pub use scope::{InvalidScope, InvalidTier, Scope, Scopes, Tier};
 pub use store::{
-    AdminKey, AuthError, CreatedKey, KeyError, KeyRecord, KeyStore, NETWORKS_MAX, NewKey,
+    AdminKey, AuthError, CreatedKey, Examined, KeyError, KeyRecord, KeyStore, NETWORKS_MAX, NewKey,
     OLD_SECRETS_MAX, ROTATION_OVERLAP_MAX,
 };
 pub use usage::{KeyUsage, UsageCounts};
@@ -37,6 +43,8 @@ pub struct Config {
     /// Whether only the SHA-256 of keys is kept. There is no other way here, and a setting that
     /// asks for one is refused.
     pub hash_keys: bool,
+    /// Tokens that are taken beside keys.
+    pub jwt: JwtConfig,
 }
 
 impl Default for Config {
@@ -45,6 +53,7 @@ impl Default for Config {
             require_key: false,
             keys: Vec::new(),
             hash_keys: true,
+            jwt: JwtConfig::default(),
         }
     }
 }

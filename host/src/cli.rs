@@ -9,6 +9,7 @@ mod config_commands;
 mod ephemeral_server;
 mod failure;
 mod health;
+mod jwt;
 mod keys;
 mod models;
 mod output;
@@ -64,6 +65,9 @@ enum Command {
     /// Create, list, show, rotate, revoke and delete API keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// List callers by token, and revoke tokens
+    #[command(subcommand)]
+    Jwt(jwt::JwtCommand),
     /// List and lift bans, and exempt networks from them
     #[command(subcommand)]
     Bans(bans::BansCommand),
@@ -185,6 +189,7 @@ fn dispatch(cli: Cli, started: Instant) -> Result<ExitCode, Failure> {
         Some(Command::Push(args)) => models::push(&args).map(done),
         Some(Command::Models(command)) => models::models(&command).map(done),
         Some(Command::Keys(command)) => keys::keys(&command).map(done),
+        Some(Command::Jwt(command)) => jwt::jwt(&command).map(done),
         Some(Command::Bans(command)) => bans::bans(&command).map(done),
         Some(Command::Audit(command)) => audit::audit(&command).map(done),
         Some(Command::Config(command)) => config_commands::config(&command).map(done),

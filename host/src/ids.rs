@@ -6,11 +6,13 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 use uuid::fmt::Simple;
 
 /// The public name of an API key: `key_` and 16 hex digits for a stored key, `config-N` for
-/// the N-th key of the configuration. Says nothing about the secret, so it may be logged.
+/// the N-th key of the configuration; or of a caller by token: `jwt_` and 32 hex digits. Says
+/// nothing about the secret, so it may be logged.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId(Arc<str>);
 
@@ -29,12 +31,42 @@ impl KeyId {
         Self(format!("config-{position}").into())
     }
 
+    /// The name of whom an issuer of tokens calls `caller`: the same for each of its tokens. A
+    /// hash of 128 bits, so that nobody can choose a name that is another caller's as well.
+    #[must_use]
+    pub fn of_caller(issuer: &str, caller: &str) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(b"belljar caller by token\0");
+        // Where the issuer ends is part of it.
+        hash.update(
+            u64::try_from(issuer.len())
+                .unwrap_or(u64::MAX)
+                .to_be_bytes(),
+        );
+        hash.update(issuer);
+        hash.update(caller);
+        let digits = hex::encode(hash.finalize());
+        let (digits, _) = digits.split_at(CALLER_DIGITS);
+        Self(format!("{CALLER_PREFIX}{digits}").into())
+    }
+
+    /// Whether it is that of a caller by token.
+    #[must_use]
+    pub fn is_of_caller(&self) -> bool {
+        self.0.starts_with(CALLER_PREFIX)
+    }
+
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
+
+/// The beginning of the names of callers by token.
+const CALLER_PREFIX: &str = "jwt_";
+/// Hex digits after it.
+const CALLER_DIGITS: usize = 32;
 
 impl fmt::Display for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -58,12 +90,13 @@ impl FromStr for KeyId {
     type Err = InvalidKeyId;
 
     fn from_str(text: &str) -> Result<Self, InvalidKeyId> {
-        let stored = text.strip_prefix("key_").is_some_and(|digits| {
-            digits.len() == 16
-                && digits
-                    .bytes()
-                    .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-        });
+        let has_digits = |prefix: &str, count: usize| {
+            text.strip_prefix(prefix).is_some_and(|digits| {
+                let is_digit = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+                digits.len() == count && digits.bytes().all(is_digit)
+            })
+        };
+        let stored = has_digits("key_", 16) || has_digits(CALLER_PREFIX, CALLER_DIGITS);
         let configured = text
             .strip_prefix("config-")
             .is_some_and(|n| n.len() <= 6 && n.parse::<usize>().is_ok_and(|n| n > 0));
@@ -166,8 +199,29 @@ mod tests {
 
     #[test]
     fn key_ids_survive_a_round_trip() {
-        for id in [KeyId::random(), KeyId::configured(1), KeyId::configured(12)] {
+        let by_token = KeyId::of_caller("https://id.example", "ann");
+        assert!(by_token.is_of_caller() && !KeyId::random().is_of_caller());
+        for id in [
+            KeyId::random(),
+            KeyId::configured(1),
+            KeyId::configured(12),
+            by_token,
+        ] {
             assert_eq!(id.as_str().parse::<KeyId>().unwrap(), id);
+        }
+    }
+
+    #[test]
+    fn a_caller_by_token_has_one_name_and_nobody_elses() {
+        let name = KeyId::of_caller("https://id.example", "ann");
+        assert_eq!(name.as_str(), "jwt_3c5aaf72d6ca44d3b8c88c231c93f5b0");
+        for (issuer, caller) in [
+            ("https://id.example", "bob"),
+            ("https://id.exampl", "eann"),
+            ("https://id.examplea", "nn"),
+            ("", "https://id.exampleann"),
+        ] {
+            assert_ne!(KeyId::of_caller(issuer, caller), name);
         }
     }
 
@@ -180,6 +234,7 @@ mod tests {
             "key_0123456789ABCDEF",
             "config-0",
             "config-+1x",
+            "jwt_0123456789abcdef",
             "sk-belljar-00",
         ] {
             let error = text.parse::<KeyId>().unwrap_err().to_string();

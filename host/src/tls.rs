@@ -31,7 +31,7 @@ use crate::telemetry::metrics;
 use certificate::Certificate;
 pub use client::Verdict;
 use client::{ClientCertificate, Clients};
-pub use config::{Config, InvalidTlsVersion, KeySource, TlsVersion};
+pub use config::{Config, InvalidTlsVersion, PrivateKeySource, TlsVersion};
 pub use error::TlsError;
 use names::ByName;
 pub use rule::{ClientAuth, ClientRule, InvalidClientAuth, InvalidClientRule};

@@ -1,8 +1,9 @@
-//! What administrators ask: keys, bans, anomalies, and the configuration that is in force.
+//! What administrators ask: keys, tokens, bans, anomalies, and the configuration that is in force.
 
 mod anomalies;
 mod bans;
 mod config;
+mod jwt;
 mod keys;
 
 use super::Failures;
@@ -12,6 +13,7 @@ pub(super) fn routes() -> Routes {
     Routes::default()
         .merge(keys::routes())
         .merge(anomalies::routes())
+        .merge(jwt::routes())
         .merge(bans::routes())
         .merge(config::routes())
 }

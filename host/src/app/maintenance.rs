@@ -1,6 +1,7 @@
 //! What has to be done from time to time while a server runs: fold histograms, let bans end,
 //! notice when slots can no longer be cleaned the fast way, end what was let in with keys that
-//! have expired, judge the conduct of callers, and write down what keys have used.
+//! or tokens that have expired, read anew what vouches for tokens, judge the conduct of callers, and
+//! write down what keys have used.
 
 use std::time::Duration;
 
@@ -43,11 +44,12 @@ const USAGE_PERIOD: Duration = Duration::from_secs(5);
 /// Starts the maintenance; it ends with `stop`.
 pub(super) fn spawn(maintenance: Maintenance) -> JoinHandle<()> {
     let (keys, stored) = (maintenance.keys.clone(), maintenance.stored.clone());
-    let stop = maintenance.stop.clone();
+    let (tokens, stop) = (maintenance.keys.clone(), maintenance.stop.clone());
     tokio::spawn(async move {
         tokio::join!(
             run(maintenance),
             keep_keys(keys, stop.clone()),
+            tokens.keep_tokens(stop.clone()),
             keep_stored(stored, stop)
         );
     })

@@ -27,7 +27,8 @@ pub enum ReloadError {
     /// The settings contradict one another.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The keys of the configuration could not be replaced.
+    /// The keys of the configuration could not be replaced, or what vouches for tokens not be
+    /// read.
     #[error(transparent)]
     Keys(#[from] KeyError),
     /// The certificates cannot be used.
@@ -52,12 +53,14 @@ impl Reloader {
             waiting,
         } = self.resolved.take_up(read)?;
         let settings = &resolved.settings;
-        // First, because nothing else can fail. Files may have changed where no setting has.
+        // Both first, because nothing else can fail. Files may have changed where no setting has.
+        let token_files = self.state.keys().read_files().await?;
         match &self.tls {
             Some(tls) if settings.tls.is_on() => tls.reload(&settings.tls)?,
             None if !settings.tls.is_on() => {}
             _ => return Err(ReloadError::TlsSwitch),
         }
+        self.state.keys().take_up_files(token_files);
         if settings.auth.keys != self.resolved.settings.auth.keys {
             let keys = self.state.keys();
             keys.set_configured(&settings.auth.keys).await?;

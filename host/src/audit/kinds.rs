@@ -82,7 +82,7 @@ macro_rules! event_kinds {
 event_kinds! {
     AuthenticationFailed: "authentication_failed", from_strangers: true,
         "A request was refused for its credentials.",
-        [field("reason", "the code of the refusal")];
+        [field("reason", "the code of the refusal, or what is wrong with a token")];
     Injection: "injection", from_strangers: true,
         "An injection was found in a request.",
         [
@@ -164,6 +164,12 @@ event_kinds! {
     KeyDeleted: "key_deleted", from_strangers: false,
         "A key was deleted.",
         [field("key_id", "the key"), field("scopes", "what it could do")];
+    TokenRevoked: "token_revoked", from_strangers: false,
+        "The tokens with an id were revoked.",
+        [
+            field("jti", "the id"),
+            field("until", "when no token with it can hold any more"),
+        ];
     UploadRefused: "upload_refused", from_strangers: true,
         "The upload of a bundle was refused.",
         [field("code", "the code of the refusal")];

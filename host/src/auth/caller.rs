@@ -37,7 +37,7 @@ pub(super) struct Grant {
     pub(super) ended: CancellationToken,
 }
 
-/// A key and what it may do, without anything of its secrets.
+/// A key, or a caller by token, and what it may do, without anything of its secrets.
 #[derive(Debug)]
 pub(super) struct Account {
     pub(super) id: KeyId,

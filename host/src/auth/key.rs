@@ -17,6 +17,9 @@ const SECRET_DIGITS: usize = 64;
 const CONFIGURED_CHARACTERS_MIN: usize = 16;
 /// Bytes of a presented key; longer ones are refused before they are hashed.
 const PRESENTED_BYTES_MAX: usize = 512;
+/// Bytes of a token; longer ones are refused before they are hashed. Tokens of directories that
+/// list many groups have 8 KiB.
+const TOKEN_BYTES_MAX: usize = 16 << 10;
 
 /// The SHA-256 of a secret. Not secret for keys of ours (256 random bits), yet never printed:
 /// a key of the configuration can be weak enough to be guessed from it.
@@ -91,16 +94,27 @@ impl FromStr for SecretKey {
     }
 }
 
-/// A key as it came with a request. The secret is gone when the value exists: what is kept is
-/// its hash, so that nothing later can print it.
-#[derive(Clone, Copy, Debug)]
-pub struct PresentedKey {
+/// A key or a token as it came with a request. What is kept of a key is its hash, so that nothing
+/// later can print it; the text of a token is only borrowed, for whoever has to look into it.
+#[derive(Clone, Copy)]
+pub struct PresentedKey<'a> {
     pub(super) digest: KeyDigest,
     /// Whether it looks like a key that this server made.
     pub(super) ours: bool,
+    /// The text, if it is in the form of a token.
+    pub(super) token: Option<&'a str>,
 }
 
-impl PresentedKey {
+impl fmt::Debug for PresentedKey<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PresentedKey")
+            .field("ours", &self.ours)
+            .field("token", &self.token.map(|_| "****"))
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> PresentedKey<'a> {
     /// Reads the key from the value of a header (without the word `Bearer`).
     ///
     /// # Errors
@@ -115,23 +129,39 @@ impl PresentedKey {
         Ok(Self {
             digest: KeyDigest::of(bytes),
             ours: bytes.starts_with(PREFIX.as_bytes()),
+            token: None,
         })
     }
 
-    /// Reads the key from the value of `Authorization`.
+    /// Reads the key or the token from the value of `Authorization`.
     ///
     /// # Errors
     ///
-    /// When it is not of the form `Bearer KEY`, or the key is not [well formed](Self::parse).
-    pub fn from_authorization(value: &[u8]) -> Result<Self, MalformedAuthorization> {
+    /// When it is not of the form `Bearer KEY`, and neither a [well-formed](Self::parse) key nor a
+    /// token of at most 16 KiB.
+    pub fn from_authorization(value: &'a [u8]) -> Result<Self, MalformedAuthorization> {
         const SCHEME: &[u8] = b"bearer ";
         // RFC 9110 takes the scheme in any case.
         match value.split_at_checked(SCHEME.len()) {
             Some((scheme, key)) if scheme.eq_ignore_ascii_case(SCHEME) => {
-                Ok(Self::parse(key.trim_ascii())?)
+                let key = key.trim_ascii();
+                match token(key) {
+                    Some(token) => Ok(Self {
+                        digest: KeyDigest::of(key),
+                        ours: false,
+                        token: Some(token),
+                    }),
+                    None => Ok(Self::parse(key)?),
+                }
             }
             _ => Err(MalformedAuthorization::NotBearer),
         }
+    }
+
+    /// Whether it is in the form of a token.
+    #[must_use]
+    pub fn is_token(&self) -> bool {
+        self.token.is_some()
     }
 
     /// Whether it looks like a key that this server made.
@@ -145,6 +175,23 @@ impl PresentedKey {
     pub fn same_as(&self, other: &Self) -> bool {
         self.digest.matches(&other.digest)
     }
+}
+
+/// The text, if it is in the form of a token (RFC 7515, section 3.1): three parts of base64 for
+/// URLs. A key of ours has no dots.
+fn token(bytes: &[u8]) -> Option<&str> {
+    if bytes.len() > TOKEN_BYTES_MAX {
+        return None;
+    }
+    let mut parts = 0;
+    let are_parts = bytes.split(|&byte| byte == b'.').all(|part| {
+        parts += 1;
+        let is_digit = |&byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        // Without a signature it is a token of `none`, to be refused as such.
+        (!part.is_empty() || parts == 3) && part.iter().all(is_digit)
+    });
+    let is_token = are_parts && parts == 3;
+    is_token.then(|| std::str::from_utf8(bytes).ok()).flatten()
 }
 
 /// The presented text cannot be a key. Nothing of it is repeated.
@@ -271,6 +318,24 @@ mod tests {
         ] {
             assert!(PresentedKey::parse(bad).is_err());
         }
+    }
+
+    #[test]
+    fn the_form_is_three_parts_of_base64() {
+        for good in ["a.b.c", "eyJ.e30.x-_9", "a.b."] {
+            assert!(token(good.as_bytes()).is_some(), "{good}");
+        }
+        for bad in [
+            "", "..", "a.b", "a..c", ".b.c", "a.b.c.d", "a.b.c=", "a b.c.d", "a.b.ü",
+        ] {
+            assert!(token(bad.as_bytes()).is_none(), "{bad}");
+        }
+        let long = format!("a.{}.c", "b".repeat(TOKEN_BYTES_MAX - 4));
+        assert!(token(long.as_bytes()).is_some());
+        assert!(token(format!("{long}c").as_bytes()).is_none());
+        let bearer = format!("Bearer {long}");
+        let presented = PresentedKey::from_authorization(bearer.as_bytes()).unwrap();
+        assert!(presented.is_token() && !format!("{presented:?}").contains("bbb"));
     }
 
     #[test]

@@ -5,10 +5,12 @@ mod admin_key;
 mod bounds;
 mod change;
 mod error;
+mod examine;
 mod record;
 mod row;
 mod secret_file;
 mod table;
+mod token_rows;
 mod usage_rows;
 
 use std::path::PathBuf;
@@ -22,10 +24,12 @@ use sqlx::SqlitePool;
 pub use admin_key::AdminKey;
 pub use bounds::{NETWORKS_MAX, OLD_SECRETS_MAX, ROTATION_OVERLAP_MAX};
 pub use error::{AuthError, KeyError};
+pub use examine::Examined;
 pub use record::{CreatedKey, KeyRecord, NewKey};
 use table::{Entry, Key, Table};
 
 use super::caller::Caller;
+use super::jwt::{COUNTS_KEPT, Jwt};
 use super::key::PresentedKey;
 use super::usage::{KeyUsage, UsageCounts};
 use crate::clock::Clock;
@@ -43,6 +47,8 @@ struct Inner {
     next_end_ms: AtomicI64,
     /// One change at a time, so that a change sees the table that the one before has left.
     change: tokio::sync::Mutex<()>,
+    /// The tokens that are taken beside keys, if any are.
+    jwt: Option<Jwt>,
     /// The file of the admin key, once it is known.
     admin_file: OnceLock<PathBuf>,
     clock: Clock,
@@ -58,6 +64,11 @@ impl KeyStore {
     /// only be noticed when it is too late.
     pub async fn open(db: Db, config: &super::Config, clock: Clock) -> Result<Self, KeyError> {
         let mut table = Table::default();
+        let since = clock
+            .now()
+            .checked_sub(COUNTS_KEPT)
+            .unwrap_or(Timestamp::MIN);
+        usage_rows::delete_old_callers(db.pool(), since).await?;
         let mut used = usage_rows::read(db.pool()).await?;
         let mut resume = |subject: &str| {
             let counts = used.remove(subject).unwrap_or_default();
@@ -79,11 +90,16 @@ impl KeyStore {
         for (id, ..) in &old_secrets {
             change::list_old_secrets(&mut table, id);
         }
+        let jwt = Jwt::open(&config.jwt, &clock).await?;
+        if let Some(jwt) = &jwt {
+            jwt.revoke(token_rows::read(db.pool(), clock.now()).await?);
+        }
         let store = Self(Arc::new(Inner {
             require_key: config.require_key,
             table: ArcSwap::default(),
             next_end_ms: AtomicI64::new(i64::MAX),
             change: tokio::sync::Mutex::new(()),
+            jwt,
             admin_file: OnceLock::new(),
             clock,
             db,
@@ -107,8 +123,9 @@ impl KeyStore {
     ///
     /// # Errors
     ///
-    /// When a key is required and missing, or the one presented is not valid.
-    pub fn authenticate(&self, presented: Option<&PresentedKey>) -> Result<Caller, AuthError> {
+    /// When a key is required and missing, the one presented is not valid, or it is a token that
+    /// does not hold or was not seen before.
+    pub fn authenticate(&self, presented: Option<&PresentedKey<'_>>) -> Result<Caller, AuthError> {
         let anonymous = || {
             if self.0.require_key {
                 Err(AuthError::Missing)
@@ -129,6 +146,10 @@ impl KeyStore {
             .filter(|e| e.digest.matches(&key.digest));
         match entry {
             Some(entry) => self.enter(entry),
+            None if let (true, Some(jwt)) = (key.is_token(), &self.0.jwt) => {
+                let found = jwt.find(&key.digest).ok_or(AuthError::Unseen)?;
+                found.map_err(AuthError::Token)
+            }
             None if key.ours || self.0.require_key => Err(AuthError::Unknown),
             None => Ok(Caller::anonymous()),
         }

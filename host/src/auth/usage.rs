@@ -124,6 +124,11 @@ impl KeyUsage {
             .then(|| self.counts())
     }
 
+    /// Whether there is something that the database does not have.
+    pub(super) fn has_changed(&self) -> bool {
+        self.changed.load(Ordering::Acquire)
+    }
+
     /// The counts could not be written: they are still something new.
     pub(super) fn keep_changed(&self) {
         self.changed.store(true, Ordering::Release);

@@ -276,6 +276,7 @@ impl Settings {
             ));
         }
         self.contradictions_of_conduct(&mut found);
+        found.extend(self.auth.jwt.contradictions());
         self.contradictions_of_tls(&mut found);
         self.contradictions_of_webhook(&mut found);
         found.extend(self.vault.contradictions());

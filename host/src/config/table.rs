@@ -20,7 +20,7 @@ use belljar_screen::{Mode, Threshold};
 use belljar_wall::Hardening;
 
 use crate::audit::{OnFailure, Sinks, SyslogTarget};
-use crate::auth::{ConfiguredKey, Tier};
+use crate::auth::{ConfiguredKey, JwtAlgorithm, JwtText, KeySource, ScopeRule, Tier};
 use crate::guard::{AnomalyAction, AnomalyThreshold, BanDurations, ControlCharacters};
 use crate::http::{AllowedHost, AllowedOrigin, ProxyProtocol, UnknownMembers};
 use crate::limits::{ResetFormat, RouteRate};
@@ -29,7 +29,7 @@ use crate::net::{ForwardedHeader, NetworkList};
 use crate::outgoing::ServiceUrl;
 use crate::secrets::{SecretText, VaultAuth, VaultName};
 use crate::telemetry::{LogFilter, LogFormat};
-use crate::tls::{ClientAuth, ClientRule, KeySource, TlsVersion};
+use crate::tls::{ClientAuth, ClientRule, PrivateKeySource, TlsVersion};
 use crate::webhook::{WebhookEvent, WebhookSecret, WebhookUrl};
 
 /// All settings, in the order of the reference page.
@@ -57,7 +57,7 @@ pub static SETTINGS: &[Setting] = &[
         "Files in PEM, each with a certificate and those that vouch for it; with one the server speaks TLS. Clients are shown the one for the name they ask for, else the first.")
     .flag("--tls-cert")
     .reloads(),
-    setting!("tls.key", tls.keys: PrivateKeys<Vec<KeySource>>, "tls",
+    setting!("tls.key", tls.keys: PrivateKeys<Vec<PrivateKeySource>>, "tls",
         "The private keys in PEM, in the order of `tls.cert`. `none`: each key is in its certificate's file.")
     .flag("--tls-key")
     .by_reference()
@@ -101,6 +101,23 @@ pub static SETTINGS: &[Setting] = &[
     setting!("hash_api_keys", auth.hash_keys: Switch<bool>, "auth",
         "Keeps only the SHA-256 of keys. There is no other way here: `false` stops the start.")
     .fakeai(),
+    setting!("jwt.issuer", auth.jwt.issuer: TextOrNone<Option<JwtText>>, "auth", "The issuer (`iss`) whose JSON Web Tokens are taken beside keys; `none`: no tokens are."),
+    setting!("jwt.audience", auth.jwt.audience: ListOf<Vec<JwtText>>, "auth", "What this server is called in `aud`; a token has to have one of them."),
+    setting!("jwt.jwks", auth.jwt.jwks: TextOrNone<Option<KeySource>>, "auth", "The set of keys (JWKS) that vouch for tokens: a file, or a URL."),
+    setting!("jwt.jwks_ca", auth.jwt.jwks_authorities: Files<Vec<PathBuf>>, "auth", "Files in PEM with the authorities that vouch for that URL, instead of the system's."),
+    setting!("jwt.algorithms", auth.jwt.algorithms: ListOf<Vec<JwtAlgorithm>>, "auth", "The algorithms that tokens may be signed with."),
+    setting!("jwt.leeway", auth.jwt.leeway: Time<Duration>, "auth", "By how much the issuer's clock may differ, for `exp`, `nbf` and `iat`; at most 5 min."),
+    setting!("jwt.lifetime_max", auth.jwt.lifetime_max: PositiveTime<Duration>, "auth", "How far `exp` may be away. Revoked ids are kept for as long."),
+    setting!("jwt.refresh", auth.jwt.refresh: PositiveTime<Duration>, "auth", "How often `jwt.jwks` and `jwt.revoked` are read."),
+    setting!("jwt.reread_period", auth.jwt.reread_period: PositiveTime<Duration>, "auth", "The time between two readings of `jwt.jwks` for tokens whose key is not known, or after one that failed; at least 1 s."),
+    setting!("jwt.read_timeout", auth.jwt.read_timeout: PositiveTime<Duration>, "auth", "How long one reading of a URL may take."),
+    setting!("jwt.stale_max", auth.jwt.stale_max: PositiveTime<Duration>, "auth", "How long keys are used that cannot be read again; then tokens are refused with 503."),
+    setting!("jwt.caller", auth.jwt.caller_claim: FromText<JwtText>, "auth", "The claim that says who calls. A claim is named as it is, or by the names on the way to it with dots between them."),
+    setting!("jwt.scopes", auth.jwt.scope_claim: FromText<JwtText>, "auth", "The claim that says what the caller may do: words between spaces, or a list."),
+    setting!("jwt.scope_rules", auth.jwt.scope_rules: ListOf<Vec<ScopeRule>>, "auth", "What words of that claim stand for. `none`: words that are names of scopes stand for them."),
+    setting!("jwt.models", auth.jwt.models_claim: TextOrNone<Option<JwtText>>, "auth", "The claim that lists the models that the caller may use, `*` for all; a token without it may use none. `none`: all tokens may use all."),
+    setting!("jwt.tier", auth.jwt.tier_claim: TextOrNone<Option<JwtText>>, "auth", "The claim that names the caller's tier; a token without it has the server's."),
+    setting!("jwt.revoked", auth.jwt.revoked: PathOrNone<Option<PathBuf>>, "auth", "A file with the ids (`jti`) of tokens that are not taken any more, one a line."),
     setting!("enable_injection_detection", injection.enabled: Switch<bool>, "guard",
         "Whether texts are screened for injections.")
     .fakeai()
@@ -206,24 +223,16 @@ pub static SETTINGS: &[Setting] = &[
     .reloads(),
     setting!("max_upload_size", models.archive.compressed_bytes_max: Bytes<u64>, "bundle",
         "The largest bundle that may be uploaded, as sent."),
-    setting!(
-        "max_request_size",
-        http.body_bytes_max: Bytes<u64>,
-        "http",
-        "The largest body of a request, other than a bundle."
-    )
+    setting!("max_request_size", http.body_bytes_max: Bytes<u64>, "http",
+        "The largest body of a request, other than a bundle.")
     .fakeai(),
     setting!("enable_input_validation", http.input.validation: Switch<bool>, "http",
         "Whether JSON is held to the limits `input.*`. Depth, sizes of bodies, types and ranges always hold.")
     .fakeai(),
     setting!("shutdown_delay", http.shutdown_delay: Time<Duration>, "http",
         "How long a stop says `not ready` and goes on serving, so that a balancer sends nothing more."),
-    setting!(
-        "shutdown_grace",
-        http.shutdown_grace: Time<Duration>,
-        "http",
-        "How long a stop waits for requests and streams in flight."
-    ),
+    setting!("shutdown_grace", http.shutdown_grace: Time<Duration>, "http",
+        "How long a stop waits for requests and streams in flight."),
     setting!("input.depth_max", http.input.depth_max: Positive<usize>, "http",
         "Lists and objects within each other, up to 127."),
     setting!("input.string_bytes_max", http.input.string_bytes_max: Bytes<usize>, "http",
@@ -239,18 +248,10 @@ pub static SETTINGS: &[Setting] = &[
         "What becomes of control characters in texts, tab, line feed and carriage return apart. Identifiers refuse them always."),
     setting!("input.unknown_members", http.input.unknown_members: FromText<UnknownMembers>, "http",
         "What becomes of members of a chat or embeddings request that nobody documents: `refuse`, or `ignore` with a note in `x-belljar-ignored`."),
-    setting!(
-        "http.header_read_timeout",
-        http.header_read_timeout: PositiveTime<Duration>,
-        "http",
-        "How long a request may take to send its head, and a fresh connection its first byte."
-    ),
-    setting!(
-        "http.body_read_timeout",
-        http.body_read_timeout: PositiveTime<Duration>,
-        "http",
-        "How long a request may take to send its body, other than a bundle."
-    ),
+    setting!("http.header_read_timeout", http.header_read_timeout: PositiveTime<Duration>, "http",
+        "How long a request may take to send its head, and a fresh connection its first byte."),
+    setting!("http.body_read_timeout", http.body_read_timeout: PositiveTime<Duration>, "http",
+        "How long a request may take to send its body, other than a bundle."),
     setting!("http.request_timeout", http.request_timeout: PositiveTime<Duration>, "http",
         "How long a request may take until its answer begins; not for uploads."),
     setting!("http.idle_timeout", http.idle_timeout: PositiveTime<Duration>, "http",
@@ -277,34 +278,18 @@ pub static SETTINGS: &[Setting] = &[
     setting!("cors_allow_credentials", http.browser.allow_credentials: Switch<bool>, "http",
         "Whether browsers may send cookies and the like along; not with `*` as origin.")
     .fakeai(),
-    setting!(
-        "http.streams_max",
-        http.http2_streams_max: Positive<u32>,
-        "http",
-        "Requests at once on one HTTP/2 connection."
-    ),
+    setting!("http.streams_max", http.http2_streams_max: Positive<u32>, "http",
+        "Requests at once on one HTTP/2 connection."),
     setting!("http.pending_resets_max", http.http2_pending_resets_max: Positive<usize>, "http",
         "Requests that an HTTP/2 client may open and take back before they were looked at."),
     setting!("http.error_resets_max", http.http2_error_resets_max: Positive<usize>, "http",
         "Requests of one HTTP/2 connection that may break the protocol before it is closed."),
-    setting!(
-        "http.tokens_max",
-        http.tokens_max: Positive<u32>,
-        "http",
-        "The most tokens one answer may have."
-    ),
-    setting!(
-        "http.tokens_default",
-        http.tokens_default: Positive<u32>,
-        "http",
-        "Tokens of an answer where the caller does not say."
-    ),
-    setting!(
-        "http.choices_max",
-        http.choices_max: Positive<u32>,
-        "http",
-        "Answers to one request (`n`)."
-    ),
+    setting!("http.tokens_max", http.tokens_max: Positive<u32>, "http",
+        "The most tokens one answer may have."),
+    setting!("http.tokens_default", http.tokens_default: Positive<u32>, "http",
+        "Tokens of an answer where the caller does not say."),
+    setting!("http.choices_max", http.choices_max: Positive<u32>, "http",
+        "Answers to one request (`n`)."),
     setting!("trusted_proxies", http.origin.trusted_proxies: Networks<NetworkList>, "guard",
         "Proxies that are believed about for whom they speak."),
     setting!("forwarded_header", http.origin.header: FromText<ForwardedHeader>, "guard",
@@ -524,12 +509,8 @@ pub static SETTINGS: &[Setting] = &[
         "How often guests are made to yield, 1 ms to 100 ms."),
     setting!("sandbox.runs_max", sandbox.runs_max: Positive<u32>, "sandbox",
         "Runs at once; each holds a slot of the pool."),
-    setting!(
-        "sandbox.memory_total_max",
-        sandbox.memory_total_bytes_max: AutoBytes<u64>,
-        "sandbox",
-        "Linear memory of all runs together. `auto`: half of what the process may use."
-    ),
+    setting!("sandbox.memory_total_max", sandbox.memory_total_bytes_max: AutoBytes<u64>, "sandbox",
+        "Linear memory of all runs together. `auto`: half of what the process may use."),
     setting!("sandbox.queue_max", sandbox.queue_max: Count<u32>, "sandbox",
         "Runs that wait for a slot; one more is refused at once."),
     setting!("sandbox.model_runs_max", sandbox.model_runs_max: Positive<u32>, "sandbox",

@@ -17,7 +17,7 @@ use belljar_wall::Hardening;
 use secrecy::zeroize::{Zeroize as _, Zeroizing};
 
 use super::settings::FileMode;
-use crate::auth::{ConfiguredKey, Tier};
+use crate::auth::{ConfiguredKey, JwtAlgorithm, JwtText, KeySource, ScopeRule, Tier};
 use crate::guard::{AnomalyThreshold, ControlCharacters};
 use crate::http::{AllowedHost, AllowedOrigin, UnknownMembers};
 use crate::limits::{ResetFormat, RouteRate};
@@ -407,6 +407,8 @@ plain!(
     ClientAuth: "off, optional or required",
     TlsVersion: "1.2 or 1.3",
     Tier: "free, tier-1, tier-2, tier-3, tier-4 or tier-5",
+    JwtText: "a text of up to 512 characters",
+    KeySource: "a path, or an `https://` URL",
 );
 
 impl<T, K: ValueParser<T>> ValueParser<Option<T>> for OrNone<K> {
@@ -498,6 +500,9 @@ lists!(
     ModelAlias: "a list of `ALIAS=MODEL`, separated by commas or as JSON; or `none`",
     RouteRate: "a list of `ROUTE=RPM:TPM`, separated by commas or as JSON; or `none`",
     WebhookEvent: "a list of ban, audit_failure, anomaly and cap_storm, separated by commas or as JSON, or `none`",
+    JwtText: "a list of texts, separated by commas or as JSON, or `none`",
+    JwtAlgorithm: "a list of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384 and EdDSA",
+    ScopeRule: "rules such as `ml-users=infer+models:read`, separated by commas or as JSON, or `none`",
     ClientRule: "rules such as `dns:robot.example=KEY`, separated by commas or as JSON, or `none`",
 );
 

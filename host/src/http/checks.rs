@@ -1,8 +1,8 @@
 //! What each request meets on its way to a route, in one place.
 
 use super::layers::{
-    Address, Authentication, Authorize, BanCheck, Deadline, Exit, HostNames, KeyBanCheck, Limit,
-    Origins, Refusal, Screen, Watch,
+    Address, Authentication, Authorize, BanCheck, Deadline, Exit, Halt, HostNames, KeyBanCheck,
+    Limit, Origins, Screen, Watch,
 };
 use super::policy::{RoutePolicies, RoutePolicy};
 use super::state::HttpState;
@@ -73,7 +73,7 @@ impl Checks {
         context: &RequestContext,
         request: &mut Request,
         exit: &mut Exit,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), Halt> {
         // Above all that refuses, so that refusals carry these headers, too: a page learns why
         // it was refused only where its origin may read the answer.
         exit.is_for_browsers = true;
@@ -94,9 +94,11 @@ impl Checks {
         exit.deadline = Deadline::of(policy, self.request_timeout);
         // Who calls is known before the body is read and before any route decides anything.
         let client = request.extensions().get::<Client>().cloned();
+        let examined = exit.examined.as_ref();
+        let headers = request.headers_mut();
         exit.revocation =
             self.authentication
-                .check(policy, context, client.as_ref(), request.headers_mut())?;
+                .check(policy, context, client.as_ref(), headers, examined)?;
         // What holds for one key alone can only be asked once the key is known to be real.
         self.key_bans.check(context)?;
         // Above the limits, so that what they refuse is seen, and before they have taken anything
@@ -109,6 +111,6 @@ impl Checks {
         // Below the limits, because it costs most: what is refused above is not screened.
         self.screen.check(policy, context, request)?;
         // Last, so that a caller who may not do this has been counted for asking.
-        self.authorize.check(policy, context)
+        Ok(self.authorize.check(policy, context)?)
     }
 }

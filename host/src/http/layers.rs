@@ -24,7 +24,7 @@ pub(crate) use authorize::Authorize;
 pub(crate) use bans::{BanCheck, KeyBanCheck};
 pub use browser::{AllowedOrigin, BrowserConfig, InvalidOrigin};
 pub(crate) use browser::{Origins, guard_headers};
-pub(crate) use check::Refusal;
+pub(crate) use check::{Halt, Refusal};
 pub(crate) use deadline::Deadline;
 pub(crate) use exit::Exit;
 pub(crate) use guarded::Guard;

@@ -8,7 +8,7 @@ use super::Config;
 use crate::auth::{Caller, Tier};
 
 /// Requests and tokens a minute. A caller who was quiet may use a minute's worth at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Rate {
     /// Requests a minute.
     pub requests: NonZeroU32,

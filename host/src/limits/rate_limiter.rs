@@ -1,6 +1,5 @@
 //! Finds the buckets of a caller, in tables that are bounded.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -19,6 +18,9 @@ use crate::net::ClientAddress;
 /// Tables of addresses: one lock for all would make every request wait for every other.
 const SHARDS: usize = 16;
 
+/// Keys, callers by token and their rates that are remembered at once: more than there can be keys.
+const KEYS_MAX: usize = 200_000;
+
 /// Limits requests and tokens a minute. Cheap to clone.
 #[derive(Clone)]
 pub struct RateLimiter(Arc<Inner>);
@@ -26,9 +28,10 @@ pub struct RateLimiter(Arc<Inner>);
 struct Inner {
     rates: ArcSwap<Rates>,
     clock: Clock,
-    /// The buckets by verified key. Bounded by the number of keys there can be: only the key store
-    /// makes callers that have one.
-    keys: Mutex<HashMap<(KeyId, RouteIndex), SharedBucket>>,
+    /// The buckets by verified key. Those not seen for longest go first: there can be any number
+    /// of callers by token. By the rate, too, which the token of a caller may name: with two
+    /// tokens in turns nobody begins anew each time.
+    keys: Mutex<LruCache<(KeyId, RouteIndex, Rate), SharedBucket>>,
     /// The buckets by address, each shard bounded; those not seen for longest go first.
     addresses: Vec<Mutex<LruCache<(IpAddr, RouteIndex), SharedBucket>>>,
 }
@@ -50,7 +53,7 @@ impl RateLimiter {
         let shard = (config.addresses_max / SHARDS).max(1);
         Self(Arc::new(Inner {
             rates: ArcSwap::from_pointee(Rates::new(config, &clock)),
-            keys: Mutex::default(),
+            keys: Mutex::new(LruCache::new(KEYS_MAX)),
             addresses: (0..SHARDS)
                 .map(|_| Mutex::new(LruCache::new(shard)))
                 .collect(),
@@ -122,7 +125,7 @@ impl RateLimiter {
         let rate = Rate::of_caller(caller, route_rate, config);
         let fresh = || rates.bucket(rate, &inner.clock);
         let bucket = match caller.key_id() {
-            Some(key) => inner.by_key((key.clone(), index), rate, fresh),
+            Some(key) => inner.by_key((key.clone(), index, rate), fresh),
             None => inner.by_address((address.network(), index), rate, fresh),
         };
         Some(RatePermit::new(bucket, inner.clock.clone()))
@@ -132,20 +135,11 @@ impl RateLimiter {
 impl Inner {
     fn by_key(
         &self,
-        key: (KeyId, RouteIndex),
-        rate: Rate,
+        key: (KeyId, RouteIndex, Rate),
         fresh: impl FnOnce() -> SharedBucket,
     ) -> SharedBucket {
         let mut keys = self.keys.lock();
-        match keys.get(&key) {
-            Some(bucket) if bucket.lock().rate() == rate => Arc::clone(bucket),
-            // New, or the limits have changed.
-            _ => {
-                let bucket = fresh();
-                keys.insert(key, Arc::clone(&bucket));
-                bucket
-            }
-        }
+        Arc::clone(keys.entry(key).or_insert_with(fresh))
     }
 
     fn by_address(

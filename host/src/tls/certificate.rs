@@ -14,7 +14,7 @@ use secrecy::zeroize::Zeroizing;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use super::config::KeySource;
+use super::config::PrivateKeySource;
 use super::error::TlsError;
 use super::now_s;
 use crate::telemetry::metrics;
@@ -41,7 +41,7 @@ impl Certificate {
     /// Reads a certificate, those that vouch for it, and its key.
     pub(super) fn read(
         certificate: &Path,
-        key: &KeySource,
+        key: &PrivateKeySource,
         provider: &CryptoProvider,
     ) -> Result<Self, TlsError> {
         let chain = read_chain(certificate)?;
@@ -108,10 +108,10 @@ pub(super) fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, Tl
     Ok(chain)
 }
 
-fn read_key(key: &KeySource) -> Result<PrivateKeyDer<'static>, TlsError> {
+fn read_key(key: &PrivateKeySource) -> Result<PrivateKeyDer<'static>, TlsError> {
     let path = match key {
-        KeySource::File(path) => path,
-        KeySource::Pem(text) => {
+        PrivateKeySource::File(path) => path,
+        PrivateKeySource::Pem(text) => {
             let read = PrivateKeyDer::from_pem_slice(text.expose().as_bytes());
             return read.map_err(|_| TlsError::NoKey { path: key.name() });
         }

@@ -11,20 +11,20 @@ use crate::secrets::SecretText;
 
 /// Where a private key stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum KeySource {
+pub enum PrivateKeySource {
     /// In a file, in PEM.
     File(PathBuf),
     /// In a setting, in PEM.
     Pem(SecretText),
 }
 
-impl<P: Into<PathBuf>> From<P> for KeySource {
+impl<P: Into<PathBuf>> From<P> for PrivateKeySource {
     fn from(path: P) -> Self {
         Self::File(path.into())
     }
 }
 
-impl KeySource {
+impl PrivateKeySource {
     /// What messages call it.
     pub(super) fn name(&self) -> PathBuf {
         match self {
@@ -42,7 +42,7 @@ pub struct Config {
     pub certificates: Vec<PathBuf>,
     /// The private keys, in the same order. Empty where each certificate's file has its key as
     /// well.
-    pub keys: Vec<KeySource>,
+    pub keys: Vec<PrivateKeySource>,
     /// Whether clients are asked for certificates.
     pub client_auth: ClientAuth,
     /// Files with the authorities that vouch for clients.
@@ -110,9 +110,9 @@ impl Config {
     }
 
     /// Each certificate's file with the file of its key.
-    pub(super) fn pairs(&self) -> impl Iterator<Item = (&Path, KeySource)> {
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (&Path, PrivateKeySource)> {
         self.certificates.iter().enumerate().map(|(at, file)| {
-            let own = || KeySource::File(file.clone());
+            let own = || PrivateKeySource::File(file.clone());
             let key = self.keys.get(at).cloned().unwrap_or_else(own);
             (file.as_path(), key)
         })
@@ -125,8 +125,8 @@ impl Config {
             .iter()
             .chain(&self.client_revocations);
         let keys = self.keys.iter().filter_map(|key| match key {
-            KeySource::File(path) => Some(path),
-            KeySource::Pem(_) => None,
+            PrivateKeySource::File(path) => Some(path),
+            PrivateKeySource::Pem(_) => None,
         });
         let files = self.certificates.iter().chain(keys).chain(of_clients);
         files.map(PathBuf::as_path)

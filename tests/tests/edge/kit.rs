@@ -226,6 +226,19 @@ pub(crate) async fn connect(
     begin(stream, name, client).await
 }
 
+/// The settings of a server that shows a certificate.
+pub(crate) fn server_config(issued: &Issued) -> Arc<rustls::ServerConfig> {
+    let chain = CertificateDer::pem_slice_iter(issued.certificate.as_bytes());
+    let chain = chain.collect::<Result<_, _>>().unwrap();
+    let key = PrivateKeyDer::from_pem_slice(issued.key.as_bytes()).unwrap();
+    let config = rustls::ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_protocol_versions(rustls::ALL_VERSIONS)
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, key);
+    Arc::new(config.unwrap())
+}
+
 /// Begins TLS on a connection.
 pub(crate) async fn begin(
     stream: TcpStream,

@@ -9,6 +9,7 @@
 )]
 
 mod clients;
+mod jwt;
 mod kit;
 mod reload;
 mod secrets;

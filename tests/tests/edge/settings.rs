@@ -9,7 +9,7 @@ use belljar::tls::Tls;
 use crate::kit::{Authority, Folder};
 
 /// What the settings are refused for; empty where they are taken.
-fn refused(settings: &[(&str, &str)]) -> String {
+pub(crate) fn refused(settings: &[(&str, &str)]) -> String {
     let mut overrides = Overrides::default();
     overrides.flag("the test", "data_dir", "/nowhere");
     for (key, value) in settings {

@@ -80,11 +80,14 @@ const KEYS_LABELLED_MAX: usize = 1_000;
 /// What keys have used, under their ids, which say nothing about their secrets. Written from the
 /// counts themselves: they outlive the process, and a key that is deleted takes its lines along.
 fn write_keys(text: &mut String, keys: &KeyStore) {
-    let records = keys.list();
-    let counts: Vec<(&str, UsageCounts)> = records
+    let (records, callers) = (keys.list(), keys.token_callers());
+    let of_keys = records
         .iter()
-        .map(|record| (record.id.as_str(), keys.usage(&record.id)))
-        .collect();
+        .map(|record| (record.id.as_str(), keys.usage(&record.id)));
+    let of_callers = callers
+        .iter()
+        .map(|caller| (caller.id.as_str(), caller.usage));
+    let counts: Vec<(&str, UsageCounts)> = of_keys.chain(of_callers).collect();
     let (labelled, others) = counts.split_at(counts.len().min(KEYS_LABELLED_MAX));
     for (family, count) in &KEY_COUNTERS {
         let (name, help) = (family.row().name, family.row().help);

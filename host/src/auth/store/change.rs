@@ -174,13 +174,16 @@ impl KeyStore {
         .await
     }
 
-    /// Ends what is over by now: streams of keys that have expired, and replaced secrets whose
-    /// time has come. Costs one comparison where nothing is due.
+    /// Ends what is over by now: streams of keys and tokens that have expired, and replaced secrets
+    /// whose time has come. Costs two comparisons where nothing is due.
     ///
     /// # Errors
     ///
     /// When the database fails. What is over is refused and ended all the same.
     pub async fn end_what_is_over(&self) -> Result<(), KeyError> {
+        if let Some(jwt) = &self.0.jwt {
+            jwt.end_what_is_over();
+        }
         let next_end_ms = self.0.next_end_ms.load(Ordering::Acquire);
         if self.now().as_millisecond() < next_end_ms {
             return Ok(());

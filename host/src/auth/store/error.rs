@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::bounds::{KEYS_MAX, MODELS_MAX, NAME_CHARACTERS_MAX, ROTATION_OVERLAP_MAX};
 use crate::auth::allowance::LIMIT_MAX;
+use crate::auth::jwt::{JwtError, TokenError};
 use crate::db::is_out_of_space;
 use crate::ids::KeyId;
 
@@ -26,6 +27,12 @@ pub enum AuthError {
     /// The key's time is over.
     #[error("the API key has expired")]
     Expired,
+    /// The token does not hold, or nobody can tell.
+    #[error("the token is not valid: {0}")]
+    Token(TokenError),
+    /// The token was not seen before: it has to be [examined](super::KeyStore::examine).
+    #[error("the token has to be looked into")]
+    Unseen,
 }
 
 /// Why a change of the keys was not made, or the keys could not be read.
@@ -87,6 +94,9 @@ pub enum KeyError {
         DurationText::from(ROTATION_OVERLAP_MAX)
     )]
     OverlapTooLong,
+    /// What has to do with tokens.
+    #[error(transparent)]
+    Jwt(#[from] JwtError),
     /// The host: the system gave no random bytes.
     #[error("no random bytes: {0}")]
     Random(rand::rngs::SysError),

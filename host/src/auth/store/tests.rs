@@ -56,7 +56,7 @@ fn new(scopes: &str) -> NewKey {
     }
 }
 
-fn presented(secret: &SecretKey) -> PresentedKey {
+fn presented(secret: &SecretKey) -> PresentedKey<'_> {
     PresentedKey::parse(secret.expose().as_bytes()).unwrap()
 }
 
@@ -166,7 +166,8 @@ async fn unknown_keys_are_refused_where_keys_are_required() {
 async fn without_required_keys_only_a_wrong_key_of_ours_is_refused() {
     let store = Fixture::new(false).open().await;
     let foreign = PresentedKey::parse(b"not-needed").unwrap();
-    let ours = presented(&SecretKey::random().unwrap());
+    let secret = SecretKey::random().unwrap();
+    let ours = presented(&secret);
     assert_eq!(store.authenticate(None).unwrap().key_id(), None);
     assert_eq!(store.authenticate(Some(&foreign)).unwrap().key_id(), None);
     assert_eq!(

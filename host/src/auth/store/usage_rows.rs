@@ -2,6 +2,7 @@
 //! never on the path of a request: a kill loses the counts since the last time, and no key.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use sqlx::{Sqlite, SqlitePool, Transaction};
@@ -9,6 +10,7 @@ use sqlx::{Sqlite, SqlitePool, Transaction};
 use sha2::{Digest as _, Sha256};
 
 use super::{KeyError, KeyStore};
+use crate::auth::jwt::Jwt;
 use crate::auth::key::KeyDigest;
 use crate::auth::usage::UsageCounts;
 use crate::ids::KeyId;
@@ -28,15 +30,43 @@ pub(super) fn subject_of(stored: Option<&KeyId>, digest: &KeyDigest) -> String {
     }
 }
 
-/// All counts, by subject.
+/// The counts of all keys, by subject. Those of callers by token are read one by one, when they
+/// come: there may be many more of them than are ever in memory.
 pub(super) async fn read(pool: &SqlitePool) -> Result<HashMap<String, UsageCounts>, KeyError> {
     let rows: Vec<UsageRow> = sqlx::query_as(
         "SELECT subject, last_used_ms, requests, prompt_tokens, completion_tokens, fuel, \
-         fuel_day, fuel_of_day FROM key_usage",
+         fuel_day, fuel_of_day FROM key_usage WHERE subject NOT GLOB 'jwt_*'",
     )
     .fetch_all(pool)
     .await?;
     rows.into_iter().map(UsageRow::read).collect()
+}
+
+/// The counts of one subject, if there are any.
+pub(super) async fn read_one(
+    pool: &SqlitePool,
+    subject: &str,
+) -> Result<Option<UsageCounts>, KeyError> {
+    let row: Option<UsageRow> = sqlx::query_as(
+        "SELECT subject, last_used_ms, requests, prompt_tokens, completion_tokens, fuel, \
+         fuel_day, fuel_of_day FROM key_usage WHERE subject = ?",
+    )
+    .bind(subject)
+    .fetch_optional(pool)
+    .await?;
+    row.map(|row| Ok(row.read()?.1)).transpose()
+}
+
+/// Forgets the counts of callers by token who have not come since then.
+pub(super) async fn delete_old_callers(
+    pool: &SqlitePool,
+    since: Timestamp,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("DELETE FROM key_usage WHERE subject GLOB 'jwt_*' AND last_used_ms < ?")
+        .bind(since.as_millisecond())
+        .execute(pool)
+        .await
+        .map(drop)
 }
 
 impl KeyStore {
@@ -52,26 +82,34 @@ impl KeyStore {
             let mut taken = Vec::new();
             for key in table.keys.values() {
                 if let Some(counts) = key.account.usage.take_changed() {
-                    taken.push((key, counts));
+                    let id = key.record.created.map(|_| &key.record.id);
+                    let subject = subject_of(id, &key.digest);
+                    taken.push((subject, Arc::clone(&key.account.usage), counts));
+                }
+            }
+            for (id, usage) in store.0.jwt.iter().flat_map(Jwt::usages) {
+                if let Some(counts) = usage.take_changed() {
+                    taken.push((id.to_string(), usage, counts));
                 }
             }
             if taken.is_empty() {
+                store.0.jwt.iter().for_each(Jwt::forget_idle_callers);
                 return Ok(());
             }
             let written = async {
                 let mut transaction = store.pool().begin().await?;
-                for (key, counts) in &taken {
-                    let id = key.record.created.map(|_| &key.record.id);
-                    write(&mut transaction, &subject_of(id, &key.digest), counts).await?;
+                for (subject, _, counts) in &taken {
+                    write(&mut transaction, subject, counts).await?;
                 }
                 transaction.commit().await
             };
-            written.await.map_err(|error| {
-                taken
-                    .iter()
-                    .for_each(|(key, _)| key.account.usage.keep_changed());
-                error.into()
-            })
+            if let Err(error) = written.await {
+                taken.iter().for_each(|(_, usage, _)| usage.keep_changed());
+                return Err(error.into());
+            }
+            drop(taken);
+            store.0.jwt.iter().for_each(Jwt::forget_idle_callers);
+            Ok(())
         })
         .await
     }

@@ -73,6 +73,9 @@ pub(super) fn of(app: &App, shown: &Shown<'_>) -> String {
         (false, false) => "NOT required, and other machines can reach the server (insecure)",
     };
     banner.row("keys", keys);
+    if let Some(issuer) = &settings.auth.jwt.issuer {
+        banner.row("tokens", &format!("of {issuer} are taken as well"));
+    }
     banner.row("slots", &format!("cleaned by {}", app.slot_reset()));
     if settings.tls.is_on() {
         let files = settings.tls.certificates.iter();

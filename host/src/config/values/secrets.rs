@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{FromText, Named, OrNone, RawValue, ValueParser, parsed};
 use crate::outgoing::ServiceUrl;
 use crate::secrets::{SecretText, VaultName};
-use crate::tls::KeySource;
+use crate::tls::PrivateKeySource;
 
 /// A text that nobody is to read, or `none`. Prints whether there is one.
 pub(in crate::config) struct Secret;
@@ -34,41 +34,41 @@ impl ValueParser<Option<SecretText>> for Secret {
 /// What begins a key in PEM.
 const PEM: &str = "-----BEGIN ";
 
-impl ValueParser<Vec<KeySource>> for PrivateKeys {
+impl ValueParser<Vec<PrivateKeySource>> for PrivateKeys {
     const ACCEPTS: &'static str = "paths, or where keys stand: `env:NAME` or `vault:MOUNT/data/PATH#FIELD`, separated \
                                    by commas or as JSON, or `none`";
 
-    fn read(raw: &RawValue) -> Result<Vec<KeySource>, String> {
+    fn read(raw: &RawValue) -> Result<Vec<PrivateKeySource>, String> {
         let items = raw.list()?;
         if matches!(items.as_slice(), [none] if none == "none") {
             return Ok(Vec::new());
         }
         let read = |item: &String| {
             if item.trim_start().starts_with(PEM) {
-                return Ok(KeySource::Pem(SecretText::new(item)));
+                return Ok(PrivateKeySource::Pem(SecretText::new(item)));
             }
             let path = item.strip_prefix("file:").unwrap_or(item);
             super::files::usable(path)?;
-            Ok(KeySource::File(PathBuf::from(path)))
+            Ok(PrivateKeySource::File(PathBuf::from(path)))
         };
         items.iter().map(read).collect()
     }
 
-    fn show(value: &Vec<KeySource>) -> String {
+    fn show(value: &Vec<PrivateKeySource>) -> String {
         if value.is_empty() {
             return "none".to_owned();
         }
-        let show = |key: &KeySource| match key {
-            KeySource::File(path) => Path::display(path).to_string(),
-            KeySource::Pem(_) => "(redacted)".to_owned(),
+        let show = |key: &PrivateKeySource| match key {
+            PrivateKeySource::File(path) => Path::display(path).to_string(),
+            PrivateKeySource::Pem(_) => "(redacted)".to_owned(),
         };
         value.iter().map(show).collect::<Vec<_>>().join(",")
     }
 
-    fn named(value: &Vec<KeySource>) -> Named {
+    fn named(value: &Vec<PrivateKeySource>) -> Named {
         Named::files(value.iter().filter_map(|key| match key {
-            KeySource::File(path) => Some(path),
-            KeySource::Pem(_) => None,
+            PrivateKeySource::File(path) => Some(path),
+            PrivateKeySource::Pem(_) => None,
         }))
     }
 }

@@ -2,7 +2,7 @@
 //! failing does not compile until somebody has decided what its caller reads.
 
 use super::{ApiError, ErrorType};
-use crate::auth::{Denied, KeyError};
+use crate::auth::{Denied, JwtError, KeyError};
 use crate::guard::{BanError, SlowedDown, Violation};
 use crate::inference::{
     self, CallRefusal, DetokenizeError, InferenceError, PromptPlace, ScreenRefusal, TooManyTokens,
@@ -417,6 +417,20 @@ impl From<KeyError> for ApiError {
             KeyError::Configured { .. } => Self::conflict("key_is_configured", text),
             KeyError::Revoked { .. } => Self::conflict("key_is_revoked", text),
             KeyError::Expired { .. } => Self::conflict("key_is_expired", text),
+            KeyError::Jwt(JwtError::Off) => Self::conflict("no_tokens_taken", text),
+            KeyError::Jwt(JwtError::TokenId) => Self::invalid_argument("jti", text),
+            KeyError::Jwt(JwtError::TooManyRevoked) => {
+                Self::conflict("too_many_revoked_tokens", text)
+            }
+            KeyError::Jwt(
+                JwtError::File { .. }
+                | JwtError::Url { .. }
+                | JwtError::TooLarge { .. }
+                | JwtError::NotKeys { .. }
+                | JwtError::NoKeys { .. }
+                | JwtError::RevokedLine { .. }
+                | JwtError::Client(_),
+            ) => Self::internal(text),
             KeyError::OverlapTooLong => Self::invalid_argument("overlap", text),
             KeyError::Db(_) | KeyError::AdminFile { .. } if out_of_space => Self::disk_full(text),
             KeyError::Random(_)

@@ -3,11 +3,12 @@
 //! It stands before the body is read and before anything else is looked at, and a route is
 //! closed unless its policy opens it.
 
-use super::check::Refusal;
+use super::check::{Halt, Refusal};
 use super::revocation::Revocation;
 use crate::audit::EventKind;
 use crate::auth::{
-    AuthError, Caller, KeyStore, MalformedAuthorization, MalformedKey, PresentedKey, Scope,
+    AuthError, Caller, Examined, KeyStore, MalformedAuthorization, MalformedKey, PresentedKey,
+    Scope, TokenError,
 };
 use crate::guard::Violation;
 use crate::http::error::{ApiError, ErrorType};
@@ -15,6 +16,7 @@ use crate::http::policy::{Access, RoutePolicy};
 use crate::inference::RequestContext;
 use crate::telemetry::metrics;
 use crate::tls::{Client, Verdict};
+use futures_util::future::BoxFuture;
 use http::{HeaderMap, StatusCode, header};
 
 /// The check.
@@ -30,18 +32,26 @@ impl Authentication {
         context: &RequestContext,
         client: Option<&Client>,
         headers: &mut HeaderMap,
-    ) -> Result<Revocation, Refusal> {
+        examined: Option<&Examined>,
+    ) -> Result<Revocation, Halt> {
         if policy.access == Access::Open {
             return Ok(Revocation::default());
         }
-        let caller = identify(headers, client, &self.keys).map_err(|refusal| {
-            let AuthRefusal { reason, error } = refusal;
+        let known = Known {
+            keys: &self.keys,
+            examined,
+        };
+        let caller = identify(headers, client, known).map_err(|refusal| {
+            let (reason, error) = match refusal {
+                AuthRefusal::Refused { reason, error } => (reason, error),
+                AuthRefusal::Unseen(examination) => return Halt::UntilExamined(examination),
+            };
             metrics::AUTH_FAILURES
                 .with([("reason", reason.into())])
                 .increment(1);
             let about = [("reason", reason.into())];
             context.security_event(EventKind::AuthenticationFailed, &about);
-            Refusal::now(*error)
+            Refusal::now(*error).into()
         })?;
         forget_credentials(headers);
         if let Some(usage) = caller.usage() {
@@ -55,8 +65,13 @@ impl Authentication {
 
 /// Whether the request has the key of an administrator. For the one route that a ban leaves open.
 pub(super) fn administers(headers: &HeaderMap, keys: &KeyStore) -> bool {
-    authenticate(headers, keys).is_ok_and(|caller| caller.has(Scope::Admin))
+    let examined = None;
+    let known = Known { keys, examined };
+    authenticate(headers, known).is_ok_and(|caller| caller.has(Scope::Admin))
 }
+
+/// When to ask again while nobody can say whether a token holds, in seconds.
+const TOKEN_RETRY_AFTER_S: u64 = 5;
 
 /// Nothing behind the authentication needs a secret, so nothing behind it can keep or print one.
 fn forget_credentials(headers: &mut HeaderMap) {
@@ -67,17 +82,44 @@ fn forget_credentials(headers: &mut HeaderMap) {
 }
 
 /// Why a caller is not let in.
-struct AuthRefusal {
-    /// The name in metrics and in the audit log.
-    reason: &'static str,
-    error: Box<ApiError>,
+enum AuthRefusal {
+    Refused {
+        /// The name in metrics and in the audit log.
+        reason: &'static str,
+        error: Box<ApiError>,
+    },
+    /// Nobody knows yet: a token has to be looked into first.
+    Unseen(BoxFuture<'static, Examined>),
 }
 
 impl From<ApiError> for AuthRefusal {
     fn from(error: ApiError) -> Self {
-        Self {
+        Self::Refused {
             reason: error.code(),
             error: Box::new(error),
+        }
+    }
+}
+
+/// Who is known: whoever has a key, and whose token was seen or has just been looked into.
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    keys: &'a KeyStore,
+    examined: Option<&'a Examined>,
+}
+
+impl Known<'_> {
+    fn caller(&self, key: &PresentedKey<'_>) -> Result<Caller, AuthRefusal> {
+        if let Some(outcome) = self.examined.and_then(|examined| examined.of(key)) {
+            return Ok(outcome?);
+        }
+        match self.keys.authenticate(Some(key)) {
+            Err(AuthError::Unseen) => Err(match self.examined {
+                None => AuthRefusal::Unseen(Box::pin(self.keys.examine(key))),
+                // Another one was looked into for this request.
+                Some(_) => conflict().into(),
+            }),
+            outcome => Ok(outcome?),
         }
     }
 }
@@ -89,7 +131,7 @@ impl From<AuthError> for AuthRefusal {
                 // Does not count against the address: a client that was never given a key guesses
                 // none. OpenAI has one code for a key that is missing and one that is wrong.
                 let message = "You did not provide an API key. Send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`.";
-                return Self {
+                return Self::Refused {
                     reason: "missing_api_key",
                     error: Box::new(unauthorized("invalid_api_key", message)),
                 };
@@ -97,6 +139,22 @@ impl From<AuthError> for AuthRefusal {
             AuthError::Unknown => invalid("The API key is not valid."),
             AuthError::Revoked => invalid("The API key has been revoked."),
             AuthError::Expired => invalid("The API key has expired."),
+            AuthError::Token(TokenError::Unavailable) => ApiError::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                ErrorType::Server,
+                "token_keys_unavailable",
+                "The keys that vouch for tokens cannot be read at the moment.",
+            )
+            .retry_after(TOKEN_RETRY_AFTER_S),
+            // One answer whatever is wrong with it: the reason helps whoever tries. It is in the
+            // audit log.
+            AuthError::Token(fault) => {
+                return Self::Refused {
+                    reason: fault.name(),
+                    error: Box::new(invalid("The token is not valid.")),
+                };
+            }
+            AuthError::Unseen => ApiError::internal("a token that nobody has looked into"),
         })
     }
 }
@@ -108,10 +166,10 @@ impl From<AuthError> for AuthRefusal {
 fn identify(
     headers: &HeaderMap,
     client: Option<&Client>,
-    keys: &KeyStore,
+    known: Known<'_>,
 ) -> Result<Caller, AuthRefusal> {
     let named = match client.map(Client::verdict) {
-        None | Some(Verdict::Nobody) => return authenticate(headers, keys),
+        None | Some(Verdict::Nobody) => return authenticate(headers, known),
         Some(Verdict::Key(named)) => named,
         Some(Verdict::Unmapped) => return Err(unmapped().into()),
         Some(Verdict::Refused) => {
@@ -120,9 +178,10 @@ fn identify(
         }
     };
     let shared = Credential::of(headers, &header::AUTHORIZATION, bearer);
-    let is_known = |key: &PresentedKey| {
-        let known = keys.authenticate(Some(key));
-        key.is_ours() || known.is_ok_and(|caller| caller.key_id().is_some())
+    let is_known = |key: &PresentedKey<'_>| match known.keys.authenticate(Some(key)) {
+        Ok(caller) => caller.key_id().is_some(),
+        Err(AuthError::Unseen | AuthError::Token(_)) => true,
+        Err(_) => key.is_ours(),
     };
     if own(headers)
         .keys()
@@ -130,9 +189,9 @@ fn identify(
         .chain(shared.keys())
         .any(is_known)
     {
-        return authenticate(headers, keys);
+        return authenticate(headers, known);
     }
-    Ok(match keys.authenticate_as(&named) {
+    Ok(match known.keys.authenticate_as(&named) {
         // The rule is wrong, and not whoever it is for.
         Err(AuthError::Unknown | AuthError::Missing) => return Err(unmapped().into()),
         caller => caller?,
@@ -150,10 +209,12 @@ fn unmapped() -> ApiError {
 
 /// Who calls, by the credentials of a request.
 ///
-/// `X-API-Key` is this server's own, and so is `api-key`, as Azure's clients spell it. `Authorization` is anybody's: a proxy with a login page in
-/// front of it, or the platform below, may have put in what it needs itself. So a good key in the
-/// first makes the second another layer's, unless that is in the form of a key of ours.
-fn authenticate(headers: &HeaderMap, keys: &KeyStore) -> Result<Caller, AuthRefusal> {
+/// `X-API-Key` is this server's own, and so is `api-key`, as Azure's clients spell it.
+/// `Authorization` is anybody's: a proxy with a login page in front of it, or the platform below,
+/// may have put in what it needs itself. So a good key in the first makes the second another
+/// layer's, unless that is in the form of a key of ours. A token is taken from the second alone.
+fn authenticate(headers: &HeaderMap, known: Known<'_>) -> Result<Caller, AuthRefusal> {
+    let keys = known.keys;
     let own = own(headers);
     let shared = Credential::of(headers, &header::AUTHORIZATION, bearer);
     if let (Credential::Key(own), Some(others)) = (&own, shared.of_another_layer())
@@ -171,22 +232,25 @@ fn authenticate(headers: &HeaderMap, keys: &KeyStore) -> Result<Caller, AuthRefu
             | (Credential::Unusable(_), Credential::Key(key)) => Some(*key),
             _ => agreed(own.key()?, shared.key()?)?,
         };
-        return Ok(keys.authenticate(key.as_ref())?);
+        return match &key {
+            Some(key) => known.caller(key),
+            None => Ok(keys.authenticate(None)?),
+        };
     }
     // Where no key is needed, what is no key is none. One that is known counts, and one that has
     // our form and does not hold is refused, so that a mistake shows.
-    let mut known: Option<(PresentedKey, Caller)> = None;
+    let mut found: Option<(PresentedKey<'_>, Caller)> = None;
     for key in own.keys().iter().chain(shared.keys()) {
-        let caller = keys.authenticate(Some(key))?;
+        let caller = known.caller(key)?;
         if caller.key_id().is_none() {
             continue;
         }
-        if known.as_ref().is_some_and(|(other, _)| !other.same_as(key)) {
+        if found.as_ref().is_some_and(|(other, _)| !other.same_as(key)) {
             return Err(conflict().into());
         }
-        known = Some((*key, caller));
+        found = Some((*key, caller));
     }
-    Ok(match known {
+    Ok(match found {
         Some((_, caller)) => caller,
         None if own.is_none() && shared.is_none() => Caller::anonymous(),
         None => Caller::with_unknown_key(),
@@ -194,10 +258,10 @@ fn authenticate(headers: &HeaderMap, keys: &KeyStore) -> Result<Caller, AuthRefu
 }
 
 /// The one key that both headers name.
-fn agreed(
-    own: Option<PresentedKey>,
-    shared: Option<PresentedKey>,
-) -> Result<Option<PresentedKey>, ApiError> {
+fn agreed<'a>(
+    own: Option<PresentedKey<'a>>,
+    shared: Option<PresentedKey<'a>>,
+) -> Result<Option<PresentedKey<'a>>, ApiError> {
     match (own, shared) {
         (Some(own), Some(shared)) if !own.same_as(&shared) => Err(conflict()),
         (own, shared) => Ok(own.or(shared)),
@@ -211,29 +275,29 @@ const OWN_HEADERS: [http::HeaderName; 2] = [
 ];
 
 /// What the headers of this server's own say.
-fn own(headers: &HeaderMap) -> Credential {
+fn own(headers: &HeaderMap) -> Credential<'_> {
     let [one, other] = OWN_HEADERS.map(|name| Credential::of(headers, &name, PresentedKey::parse));
     one.and(other)
 }
 
 /// What one header says, in all of its lines.
 #[derive(Debug)]
-enum Credential {
+enum Credential<'a> {
     /// There is no such header.
     None,
     /// One key, in each line.
-    Key(PresentedKey),
+    Key(PresentedKey<'a>),
     /// Lines that differ, the keys among them.
-    Many(Vec<PresentedKey>),
+    Many(Vec<PresentedKey<'a>>),
     /// No key.
     Unusable(MalformedAuthorization),
 }
 
-impl Credential {
+impl<'a> Credential<'a> {
     fn of<E: Into<MalformedAuthorization>>(
-        headers: &HeaderMap,
+        headers: &'a HeaderMap,
         name: &http::HeaderName,
-        read: impl Fn(&[u8]) -> Result<PresentedKey, E>,
+        read: impl Fn(&'a [u8]) -> Result<PresentedKey<'a>, E>,
     ) -> Self {
         let lines = headers.get_all(name);
         let mut others = lines.iter();
@@ -266,7 +330,7 @@ impl Credential {
     }
 
     /// The keys in it, usable or not.
-    fn keys(&self) -> &[PresentedKey] {
+    fn keys(&self) -> &[PresentedKey<'a>] {
         match self {
             Self::Key(key) => std::slice::from_ref(key),
             Self::Many(keys) => keys,
@@ -275,13 +339,13 @@ impl Credential {
     }
 
     /// The keys in it where the header is there and may be another layer's.
-    fn of_another_layer(&self) -> Option<&[PresentedKey]> {
+    fn of_another_layer(&self) -> Option<&[PresentedKey<'a>]> {
         (!self.is_none()).then(|| self.keys())
     }
 
     /// The one key in it. A header that must not come twice is refused: a proxy and we could each
     /// read another one.
-    fn key(&self) -> Result<Option<PresentedKey>, ApiError> {
+    fn key(&self) -> Result<Option<PresentedKey<'a>>, ApiError> {
         match self {
             Self::None => Ok(None),
             Self::Key(key) => Ok(Some(*key)),
@@ -304,7 +368,7 @@ fn is_blank(value: &[u8]) -> bool {
     value.is_empty() || value.eq_ignore_ascii_case(b"Bearer")
 }
 
-fn bearer(value: &[u8]) -> Result<PresentedKey, MalformedAuthorization> {
+fn bearer(value: &[u8]) -> Result<PresentedKey<'_>, MalformedAuthorization> {
     PresentedKey::from_authorization(value)
 }
 

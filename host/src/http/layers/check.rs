@@ -1,5 +1,6 @@
 //! The answer of a check to a request that goes no further.
 
+use crate::auth::Examined;
 use axum::response::{IntoResponse, Response};
 use futures_util::future::BoxFuture;
 use std::fmt;
@@ -10,6 +11,20 @@ pub(crate) enum Refusal {
     Now(Box<Response>),
     /// One that waits, as for a ban to be on disk before anybody hears of it.
     Later(BoxFuture<'static, Response>),
+}
+
+/// Why a request does not go on to its route now.
+pub(crate) enum Halt {
+    /// It goes no further.
+    Refused(Refusal),
+    /// Once it is known who calls, all is asked again.
+    UntilExamined(BoxFuture<'static, Examined>),
+}
+
+impl From<Refusal> for Halt {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
 }
 
 impl Refusal {

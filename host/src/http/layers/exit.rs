@@ -2,6 +2,7 @@
 
 use super::deadline::Deadline;
 use super::revocation::Revocation;
+use crate::auth::Examined;
 use crate::limits::RatePermit;
 use crate::net::ClientAddress;
 use http::HeaderValue;
@@ -18,6 +19,8 @@ pub(crate) struct Exit {
     pub(crate) watched: Option<ClientAddress>,
     /// How long the answer may take to begin.
     pub(crate) deadline: Deadline,
+    /// What was found out about a token that was not seen before. The checks begin anew with it.
+    pub(crate) examined: Option<Examined>,
     /// The end of the caller's key.
     pub(crate) revocation: Revocation,
     /// Where the request is counted.

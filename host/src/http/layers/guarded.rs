@@ -6,10 +6,11 @@
 //! a move of the whole future at each level.
 
 use super::catch_panic;
-use super::check::Refusal;
+use super::check::{Halt, Refusal};
 use super::exit::Exit;
 use super::observe::{Observation, Route};
 use super::revocation::revocable;
+use crate::auth::Examined;
 use crate::http::checks::Checks;
 use crate::http::error::ApiError;
 use axum::extract::Request;
@@ -51,12 +52,12 @@ pub(crate) struct Guarded<S> {
 
 impl<S> Service<Request> for Guarded<S>
 where
-    S: Service<Request, Response = Response, Error = Infallible>,
+    S: Service<Request, Response = Response, Error = Infallible> + Clone,
     S::Future: Unpin,
 {
     type Response = Response;
     type Error = Infallible;
-    type Future = GuardedFuture<S::Future>;
+    type Future = GuardedFuture<S>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(context)
@@ -70,18 +71,13 @@ where
             Observation::begin(audit, policies, &self.route, &mut request)
         };
         let mut exit = Exit::default();
-        let (policy, context) = (observation.policy(), observation.context());
-        // A panic costs its own request and no other, from the first check on.
-        let entered = catch_panic::catch(|| {
-            let checked = self.checks.enter(policy, context, &mut request, &mut exit);
-            checked.map(|()| self.inner.call(request))
-        });
-        let stage = match entered {
-            Ok(Ok(inner)) => Stage::Going(inner),
-            Ok(Err(Refusal::Now(answer))) => Stage::Answered(answer),
-            Ok(Err(Refusal::Later(answer))) => Stage::Refused(answer),
-            Err(panicked) => Stage::Answered(Box::new(panicked.into_response())),
-        };
+        let stage = enter(
+            &self.checks,
+            &observation,
+            &mut self.inner,
+            request,
+            &mut exit,
+        );
         GuardedFuture {
             stage,
             exit,
@@ -90,27 +86,64 @@ where
     }
 }
 
+/// Asks all checks, and the route if none of them minds.
+fn enter<S>(
+    checks: &Checks,
+    observation: &Observation,
+    inner: &mut S,
+    mut request: Request,
+    exit: &mut Exit,
+) -> Stage<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible> + Clone,
+{
+    let (policy, context) = (observation.policy(), observation.context());
+    // A panic costs its own request and no other, from the first check on.
+    let entered = catch_panic::catch(|| match checks.enter(policy, context, &mut request, exit) {
+        Ok(()) => Stage::Going(inner.call(request)),
+        Err(Halt::Refused(Refusal::Now(answer))) => Stage::Answered(answer),
+        Err(Halt::Refused(Refusal::Later(answer))) => Stage::Refused(answer),
+        Err(Halt::UntilExamined(examination)) => Stage::Examined(Box::new(Examination {
+            examination,
+            inner: inner.clone(),
+            request,
+        })),
+    });
+    entered.unwrap_or_else(|panicked| Stage::Answered(Box::new(panicked.into_response())))
+}
+
 /// Headers that are put on most answers, those of their caller's pace included.
 const ADDED_HEADERS: usize = 15;
 
-enum Stage<F> {
-    Going(F),
+enum Stage<S: Service<Request>> {
+    Going(S::Future),
+    /// It is found out who calls.
+    Examined(Box<Examination<S>>),
     Refused(BoxFuture<'static, Response>),
     Answered(Box<Response>),
     Over,
 }
 
+/// A request that waits until it is known who calls, and then meets all checks again: those
+/// before that one wrote nothing down.
+struct Examination<S> {
+    examination: BoxFuture<'static, Examined>,
+    inner: S,
+    request: Request,
+}
+
 /// A request on its way to its answer.
-pub(crate) struct GuardedFuture<F> {
-    stage: Stage<F>,
+pub(crate) struct GuardedFuture<S: Service<Request>> {
+    stage: Stage<S>,
     exit: Exit,
     /// None once it has its answer.
     request: Option<(Observation, Arc<Checks>)>,
 }
 
-impl<F> Future for GuardedFuture<F>
+impl<S> Future for GuardedFuture<S>
 where
-    F: Future<Output = Result<Response, Infallible>> + Unpin,
+    S: Service<Request, Response = Response, Error = Infallible> + Clone,
+    S::Future: Unpin,
 {
     type Output = Result<Response, Infallible>;
 
@@ -120,19 +153,40 @@ where
             exit,
             request,
         } = &mut *self;
-        let Some((observation, _)) = request else {
+        let Some((observation, checks)) = request else {
             return Poll::Pending;
         };
+        if let Stage::Examined(waiting) = stage {
+            let polled = catch_panic::catch(|| waiting.examination.as_mut().poll(context));
+            let next = match polled {
+                Ok(examined) => {
+                    exit.examined = Some(ready!(examined));
+                    match std::mem::replace(stage, Stage::Over) {
+                        Stage::Examined(waiting) => {
+                            let Examination {
+                                mut inner, request, ..
+                            } = *waiting;
+                            enter(checks, observation, &mut inner, request, exit)
+                        }
+                        other => other,
+                    }
+                }
+                Err(panicked) => Stage::Answered(Box::new(panicked.into_response())),
+            };
+            *stage = next;
+        }
         let response = match stage {
             Stage::Going(inner) => {
                 let has_run = || observation.context().model().is_some();
                 ready!(poll_handler(inner, exit, has_run, context))
             }
             Stage::Refused(refusal) => ready!(refusal.as_mut().poll(context)),
-            Stage::Answered(_) | Stage::Over => match std::mem::replace(stage, Stage::Over) {
-                Stage::Answered(answer) => *answer,
-                _ => return Poll::Pending,
-            },
+            Stage::Answered(_) | Stage::Examined(_) | Stage::Over => {
+                match std::mem::replace(stage, Stage::Over) {
+                    Stage::Answered(answer) => *answer,
+                    _ => return Poll::Pending,
+                }
+            }
         };
         // The run of a handler that was cut short ends here.
         *stage = Stage::Over;

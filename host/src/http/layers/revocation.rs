@@ -94,7 +94,7 @@ fn no_longer_valid() -> ApiError {
         StatusCode::UNAUTHORIZED,
         ErrorType::Authentication,
         "invalid_api_key",
-        "The API key is no longer valid.",
+        "The API key or token is no longer valid.",
     )
 }
 

@@ -100,7 +100,17 @@ metrics! {
         ];
     AUTH_FAILURES: Counter, "belljar_auth_failures_total", Count,
         "Requests refused for their credentials.",
-        ["reason": "the code of the error"];
+        ["reason": "the code of the error, or what is wrong with a token"];
+    JWT_CHECKS: Counter, "belljar_jwt_checks_total", Count,
+        "Tokens that were not seen before and were looked into.",
+        ["outcome": "`ok`, or the reason for which it does not hold"];
+    JWT_TOKENS: Gauge, "belljar_jwt_tokens", Count,
+        "Tokens that hold and are known again.", [];
+    JWT_KEY_READS: Counter, "belljar_jwt_key_reads_total", Count,
+        "Times that the keys of `jwt.jwks` were read.",
+        ["outcome": "`ok`, or `failed` where the old ones stay for `jwt.stale_max`"];
+    JWT_KEYS_AGE: Gauge, "belljar_jwt_keys_age_seconds", Seconds,
+        "Since the keys of `jwt.jwks` were last read.", [];
     REFUSALS: Counter, "belljar_refusals_total", Count,
         "Errors answered.",
         ["reason": "the code of the error"];
