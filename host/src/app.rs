@@ -470,6 +470,9 @@ impl App {
             tracing::error!("what keys have used could not be written: {error}");
         }
         self.state.anomalies().close().await;
+        if let Err(error) = self.keys.close_signatures().await {
+            tracing::error!("when signed requests came last could not be written: {error}");
+        }
         self.audit.close().await;
         self.db.close().await;
     }

@@ -9,6 +9,7 @@ mod authorized;
 mod caller;
 mod key;
 mod scope;
+mod signing;
 mod store;
 mod usage;
 
@@ -16,13 +17,18 @@ pub use allowance::{Allowance, LIMIT_MAX};
 pub use authorized::{Administer, Authorized, Infer, ListModels, ReadModels, Right, WriteModels};
 pub use caller::{Caller, Denied};
 pub use key::{
-    ConfiguredKey, InvalidConfiguredKey, MalformedAuthorization, MalformedKey, PresentedKey,
-    SecretKey,
+    ConfiguredKey, InvalidConfiguredKey, KEY_PREFIX, MalformedAuthorization, MalformedKey,
+    PresentedKey, SecretKey,
 };
 pub use scope::{InvalidScope, InvalidTier, Scope, Scopes, Tier};
+pub use signing::{
+    InvalidSigning, NONCE_BYTES, PresentedSignature, SIGNING_SECRET_PREFIX, SignatureError,
+    Signing, SigningConfig, SigningSecret,
+};
 pub use store::{
-    AdminKey, AuthError, CreatedKey, KeyError, KeyRecord, KeyStore, NETWORKS_MAX, NewKey,
-    OLD_SECRETS_MAX, ROTATION_OVERLAP_MAX,
+    AdminKey, AuthError, ChangedSigning, CreatedKey, KeyError, KeyRecord, KeyStore, KnownSecret,
+    NETWORKS_MAX, NewKey, OLD_SECRETS_MAX, ROTATION_OVERLAP_MAX, SecretKind, Secrets,
+    SigningChange, Standing,
 };
 pub use usage::{KeyUsage, UsageCounts};
 
@@ -37,6 +43,8 @@ pub struct Config {
     /// Whether only the SHA-256 of keys is kept. There is no other way here, and a setting that
     /// asks for one is refused.
     pub hash_keys: bool,
+    /// What holds for signed requests.
+    pub signing: SigningConfig,
 }
 
 impl Default for Config {
@@ -45,6 +53,7 @@ impl Default for Config {
             require_key: false,
             keys: Vec::new(),
             hash_keys: true,
+            signing: SigningConfig::default(),
         }
     }
 }

@@ -13,7 +13,9 @@ mod keys;
 mod models;
 mod output;
 mod run;
+mod scan;
 mod serve;
+mod signing;
 mod table;
 mod temporary;
 mod tls;
@@ -61,7 +63,7 @@ enum Command {
     /// List and manage the models of a server
     #[command(subcommand)]
     Models(models::ModelsCommand),
-    /// Create, list, show, rotate, revoke and delete API keys
+    /// Create, list, show, rotate, revoke and delete API keys, and have requests signed
     #[command(subcommand)]
     Keys(keys::KeysCommand),
     /// List and lift bans, and exempt networks from them
@@ -181,7 +183,7 @@ fn dispatch(cli: Cli, started: Instant) -> Result<ExitCode, Failure> {
         Some(Command::Run(args)) => run::run(&args).map(done),
         Some(Command::Push(args)) => models::push(&args).map(done),
         Some(Command::Models(command)) => models::models(&command).map(done),
-        Some(Command::Keys(command)) => keys::keys(&command).map(done),
+        Some(Command::Keys(command)) => keys::keys(&command),
         Some(Command::Bans(command)) => bans::bans(&command).map(done),
         Some(Command::Audit(command)) => audit::audit(&command).map(done),
         Some(Command::Config(command)) => config_commands::config(&command).map(done),

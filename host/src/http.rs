@@ -17,6 +17,7 @@ mod proxy_protocol;
 mod redirect;
 mod router;
 mod serve;
+pub(crate) mod signature;
 mod state;
 pub(crate) mod surface;
 pub(crate) mod workers;

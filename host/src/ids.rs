@@ -1,6 +1,7 @@
 //! Names for what the host itself counts: API keys and requests. Names of models are born in
 //! `belljar_bundle`.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -34,6 +35,24 @@ impl KeyId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether a text is the name of a stored key, of this server or of another one.
+    #[must_use]
+    pub fn is_stored(text: &str) -> bool {
+        text.strip_prefix("key_").is_some_and(|digits| {
+            digits.len() == 16
+                && digits
+                    .bytes()
+                    .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+        })
+    }
+}
+
+impl Borrow<str> for KeyId {
+    /// For look-ups by an id that a request names.
+    fn borrow(&self) -> &str {
+        &self.0
+    }
 }
 
 impl fmt::Display for KeyId {
@@ -58,16 +77,10 @@ impl FromStr for KeyId {
     type Err = InvalidKeyId;
 
     fn from_str(text: &str) -> Result<Self, InvalidKeyId> {
-        let stored = text.strip_prefix("key_").is_some_and(|digits| {
-            digits.len() == 16
-                && digits
-                    .bytes()
-                    .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-        });
         let configured = text
             .strip_prefix("config-")
             .is_some_and(|n| n.len() <= 6 && n.parse::<usize>().is_ok_and(|n| n > 0));
-        if stored || configured {
+        if Self::is_stored(text) || configured {
             Ok(Self(text.into()))
         } else {
             Err(InvalidKeyId)

@@ -3,6 +3,7 @@
 mod anomalies;
 mod bans;
 mod config;
+mod key_lookup;
 mod keys;
 
 use super::Failures;
@@ -12,6 +13,7 @@ pub(super) fn routes() -> Routes {
     Routes::default()
         .merge(keys::routes())
         .merge(anomalies::routes())
+        .merge(key_lookup::routes())
         .merge(bans::routes())
         .merge(config::routes())
 }

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::KeyStore;
+use crate::auth::{KeyError, KeyStore};
 use crate::guard::{Anomalies, Bans};
 use crate::models::Registry;
 use crate::stored::StoredObjects;
@@ -61,7 +61,7 @@ async fn keep_keys(keys: KeyStore, stop: CancellationToken) {
     loop {
         let done = tokio::select! {
             () = stop.cancelled() => return,
-            _ = look.tick() => keys.end_what_is_over().await,
+            _ = look.tick() => look_at(&keys).await,
             _ = write.tick() => keys.write_usage().await,
         };
         // What was not written is tried again at the next tick.
@@ -69,6 +69,11 @@ async fn keep_keys(keys: KeyStore, stop: CancellationToken) {
             tracing::error!("the upkeep of the keys failed: {error}");
         }
     }
+}
+
+async fn look_at(keys: &KeyStore) -> Result<(), KeyError> {
+    keys.end_what_is_over().await?;
+    keys.keep_signatures().await
 }
 
 /// The time between two looks for stored things that are over.

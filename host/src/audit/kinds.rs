@@ -158,6 +158,13 @@ event_kinds! {
             optional("scopes", "what it may do"),
             optional("by", "`the start`, where the server renewed its own key"),
         ];
+    KeySigningChanged: "key_signing_changed", from_strangers: false,
+        "Whether the requests of a key are signed was changed, or the secret that signs.",
+        [
+            field("key_id", "the key"),
+            field("signing", "`none`, `optional` or `required`"),
+            field("has_another_secret", "whether the secret that signs is another one now"),
+        ];
     KeyRevoked: "key_revoked", from_strangers: false,
         "A key was revoked.",
         [field("key_id", "the key"), field("scopes", "what it could do")];

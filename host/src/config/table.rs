@@ -94,6 +94,14 @@ pub static SETTINGS: &[Setting] = &[
     setting!("hash_api_keys", auth.hash_keys: Switch<bool>, "auth",
         "Keeps only the SHA-256 of keys. There is no other way here: `false` stops the start.")
     .fakeai(),
+    setting!("signed_requests.age_max", auth.signing.age_max: PositiveTime<Duration>, "auth",
+        "How old the signature of a request may be, for keys that sign."),
+    setting!("signed_requests.skew_max", auth.signing.skew_max: Time<Duration>, "auth",
+        "How far a signer's clock may be ahead. After a kill, nothing signed up to this long after the start is accepted."),
+    setting!("signed_requests.nonces_max", auth.signing.nonces_max: Positive<usize>, "auth",
+        "Nonces of signed requests remembered at once, about 40 bytes each; where there are as many, signed requests get 503."),
+    setting!("signed_requests.nonces_per_key_max", auth.signing.nonces_per_key_max: Positive<usize>, "auth",
+        "The same of one key."),
     setting!("enable_injection_detection", injection.enabled: Switch<bool>, "guard",
         "Whether texts are screened for injections.")
     .fakeai()

@@ -2,7 +2,7 @@
 
 use super::layers::{
     Address, Authentication, Authorize, BanCheck, Deadline, Exit, HostNames, KeyBanCheck, Limit,
-    Origins, Refusal, Screen, Watch,
+    Origins, Refusal, Screen, SignatureCheck, Watch,
 };
 use super::policy::{RoutePolicies, RoutePolicy};
 use super::state::HttpState;
@@ -21,6 +21,7 @@ pub(crate) struct Checks {
     pub(super) bans: BanCheck,
     names: HostNames,
     request_timeout: Duration,
+    signatures: SignatureCheck,
     authentication: Authentication,
     key_bans: KeyBanCheck,
     pub(super) watch: Watch,
@@ -48,6 +49,10 @@ impl Checks {
             },
             names: HostNames::new(&config.browser),
             request_timeout: config.request_timeout,
+            signatures: SignatureCheck {
+                keys: keys.clone(),
+                rule: config.origin.clone(),
+            },
             authentication: Authentication { keys: keys.clone() },
             key_bans: KeyBanCheck { bans: bans.clone() },
             watch: Watch {
@@ -94,9 +99,14 @@ impl Checks {
         exit.deadline = Deadline::of(policy, self.request_timeout);
         // Who calls is known before the body is read and before any route decides anything.
         let client = request.extensions().get::<Client>().cloned();
-        exit.revocation =
-            self.authentication
-                .check(policy, context, client.as_ref(), request.headers_mut())?;
+        let signer = self.signatures.check(policy, context, request)?;
+        exit.revocation = self.authentication.check(
+            policy,
+            context,
+            client.as_ref(),
+            signer,
+            request.headers_mut(),
+        )?;
         // What holds for one key alone can only be asked once the key is known to be real.
         self.key_bans.check(context)?;
         // Above the limits, so that what they refuse is seen, and before they have taken anything

@@ -17,6 +17,7 @@ mod observe;
 mod revocation;
 mod screen;
 mod watch;
+mod signature;
 
 pub(crate) use address::{Address, Peer};
 pub(crate) use authentication::Authentication;
@@ -33,3 +34,4 @@ pub(crate) use limit::Limit;
 pub(crate) use revocation::is_of_events;
 pub(crate) use screen::Screen;
 pub(crate) use watch::Watch;
+pub(crate) use signature::SignatureCheck;

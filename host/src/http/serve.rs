@@ -16,6 +16,7 @@ mod unread;
 mod watchdog;
 mod wire;
 
+use super::signature::{AskedUri, Encrypted};
 use super::state::Config;
 use super::surface::{self, Surface};
 use crate::telemetry::metrics;
@@ -393,8 +394,12 @@ fn answer(
     if let Some(client) = &whose.client {
         request.extensions_mut().insert(client.clone());
     }
+    if endpoint.tls.is_some() {
+        request.extensions_mut().insert(Encrypted);
+    }
     if let Some(uri) = surface::respelled(request.uri()) {
-        *request.uri_mut() = uri;
+        let asked = std::mem::replace(request.uri_mut(), uri);
+        request.extensions_mut().insert(AskedUri(asked));
     }
     let open = OpenRequest::begin(watchdog);
     // A connection of HTTP/2 goes on whatever becomes of one request's body.

@@ -26,6 +26,9 @@ pub enum AuthError {
     /// The key's time is over.
     #[error("the API key has expired")]
     Expired,
+    /// The key lets nobody in whose request is not signed.
+    #[error("requests with this API key must be signed")]
+    SignatureNeeded,
 }
 
 /// Why a change of the keys was not made, or the keys could not be read.
@@ -87,6 +90,33 @@ pub enum KeyError {
         DurationText::from(ROTATION_OVERLAP_MAX)
     )]
     OverlapTooLong,
+    /// The key has no secret that signs.
+    #[error("the key `{id}` does not sign: set its `signing` to optional or required")]
+    DoesNotSign {
+        /// The key that was asked for.
+        id: KeyId,
+    },
+    /// The host: the root of the secrets that sign cannot be read or made.
+    #[error("the secrets of signed requests cannot be made from {path}: {source}")]
+    SigningRoot {
+        /// The file.
+        path: PathBuf,
+        /// The error of the system.
+        source: io::Error,
+    },
+    /// The host: the root of the secrets that sign is gone, and there are keys that sign.
+    #[error(
+        "{path} is gone, from which the signing secrets of {keys} keys follow. Bring it back from \
+         the backup of the data directory. To begin with a new one, make an empty file of that \
+         name: the secrets are void then, and each of these keys needs another one \
+         (`belljar keys signing KEY --rotate`)"
+    )]
+    SigningRootLost {
+        /// The file.
+        path: PathBuf,
+        /// How many keys sign, or have.
+        keys: usize,
+    },
     /// The host: the system gave no random bytes.
     #[error("no random bytes: {0}")]
     Random(rand::rngs::SysError),

@@ -418,11 +418,18 @@ impl From<KeyError> for ApiError {
             KeyError::Revoked { .. } => Self::conflict("key_is_revoked", text),
             KeyError::Expired { .. } => Self::conflict("key_is_expired", text),
             KeyError::OverlapTooLong => Self::invalid_argument("overlap", text),
-            KeyError::Db(_) | KeyError::AdminFile { .. } if out_of_space => Self::disk_full(text),
+            KeyError::DoesNotSign { .. } => Self::conflict("key_does_not_sign", text),
+            KeyError::Db(_) | KeyError::AdminFile { .. } | KeyError::SigningRoot { .. }
+                if out_of_space =>
+            {
+                Self::disk_full(text)
+            }
             KeyError::Random(_)
             | KeyError::Db(_)
             | KeyError::Damaged { .. }
             | KeyError::AdminFile { .. }
+            | KeyError::SigningRoot { .. }
+            | KeyError::SigningRootLost { .. }
             | KeyError::Interrupted => Self::internal(text),
         }
     }
