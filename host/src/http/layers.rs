@@ -16,8 +16,8 @@ mod limit;
 mod observe;
 mod revocation;
 mod screen;
-mod watch;
 mod signature;
+mod watch;
 
 pub(crate) use address::{Address, Peer};
 pub(crate) use authentication::Authentication;
@@ -33,5 +33,5 @@ pub(crate) use host::HostNames;
 pub(crate) use limit::Limit;
 pub(crate) use revocation::is_of_events;
 pub(crate) use screen::Screen;
-pub(crate) use watch::Watch;
 pub(crate) use signature::SignatureCheck;
+pub(crate) use watch::Watch;
