@@ -161,7 +161,10 @@ fn a_system_without_certificates_and_temporary_files_is_enough() {
     };
     let mut serve = bare(&["--listen", "127.0.0.1:0", SMALL[0], SMALL[1]]);
     // Whom it tells needs no certificate either.
-    serve.env("BELLJAR_WEBHOOK_URL", "http://127.0.0.1:9/");
+    serve.env("BELLJAR_WEBHOOK_URL", "http://127.0.0.1:9/").env(
+        "BELLJAR_WEBHOOK_SECRET",
+        "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+    );
     let server = Server::spawn(serve);
     settled(&home);
     for arguments in [&["health"][..], &["models", "list"], &["keys", "list"]] {
