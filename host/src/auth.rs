@@ -14,7 +14,9 @@ mod store;
 mod usage;
 
 pub use allowance::{Allowance, LIMIT_MAX};
-pub use authorized::{Administer, Authorized, Infer, ListModels, ReadModels, Right, WriteModels};
+pub use authorized::{
+    Administer, Authorized, Infer, ListModels, ReadLogs, ReadModels, Right, WriteModels,
+};
 pub use caller::{Caller, Denied};
 pub use key::{
     ConfiguredKey, InvalidConfiguredKey, KEY_PREFIX, MalformedAuthorization, MalformedKey,

@@ -1,10 +1,13 @@
-//! What administrators ask: keys, bans, anomalies, and the configuration that is in force.
+//! What administrators ask: keys, bans, anomalies, the configuration that is in force and that it
+//! is read again, and how the server is.
 
 mod anomalies;
 mod bans;
 mod config;
 mod key_lookup;
 mod keys;
+mod reload;
+mod status;
 
 use super::Failures;
 use crate::http::policy::Routes;
@@ -16,4 +19,6 @@ pub(super) fn routes() -> Routes {
         .merge(key_lookup::routes())
         .merge(bans::routes())
         .merge(config::routes())
+        .merge(reload::routes())
+        .merge(status::routes())
 }

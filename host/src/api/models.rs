@@ -1,6 +1,7 @@
 //! `/models`: uploads bundles, and lists, activates and removes what became of them.
 
 mod form;
+mod logs;
 
 use super::{Binary, Failures};
 use crate::audit::EventKind;
@@ -43,6 +44,7 @@ pub(super) fn routes() -> Routes {
         .add(write, routes!(remove_version))
         .add(write, routes!(activate))
         .add(write, routes!(deactivate))
+        .merge(logs::routes())
 }
 
 /// One version of a model.

@@ -105,6 +105,7 @@ async fn run(mut maintenance: Maintenance) {
             tracing::error!("versions that failed could not be removed: {error}");
         }
         maintenance.metrics.upkeep();
+        maintenance.registry.sample_runs();
         maintenance.bans.upkeep().await;
         maintenance.anomalies.upkeep().await;
         if maintenance.sandbox.slot_reset_has_become_unsafe() {

@@ -195,6 +195,13 @@ event_kinds! {
             field("version", "the version of the program"),
             field("settings", "every setting that is not at its default, secrets redacted"),
         ];
+    Reload: "reload", from_strangers: false,
+        "The server was told to read its settings again.",
+        [
+            field("outcome", "`ok`, or `refused` where everything stays as it was"),
+            field("changed", "the settings that hold another value from now on"),
+            field("waiting", "the settings that take another value at the next start"),
+        ];
     EventsRepeated: "events_repeated", from_strangers: false,
         "Of many events alike only the first were written; this counts the others.",
         [

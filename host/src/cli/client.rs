@@ -305,10 +305,23 @@ pub(super) async fn read_json(response: Response) -> Result<Value> {
     let Some(message) = field("message") else {
         bail!("the server answered {status} without saying why: is this a belljar server?");
     };
-    let code = field("code").map_or_else(String::new, |code| format!(" ({code})"));
     let id = id.filter(|_| status.is_server_error());
-    let id = id.map_or_else(String::new, |id| format!("; request id {id}"));
-    bail!("{message}{code}{id}")
+    Err(Refusal {
+        message: message.to_owned(),
+        code: field("code").unwrap_or_default().to_owned(),
+        request: id.map_or_else(String::new, |id| format!("; request id {id}")),
+    }
+    .into())
+}
+
+/// What a server has refused a request with.
+#[derive(Debug, thiserror::Error)]
+#[error("{}{request}", output::with_code(message, code))]
+pub(super) struct Refusal {
+    message: String,
+    /// Stable and for programs.
+    pub(super) code: String,
+    request: String,
 }
 
 fn base_url(text: &str) -> Result<Url> {

@@ -267,13 +267,19 @@ impl OneArgs {
     /// The key that is meant: by its id, or else by its name.
     async fn find(&self, among: Among) -> Result<FoundKey, Failure> {
         let client = Client::new(&self.client)?;
-        if let Ok(id) = self.key.parse() {
-            return Ok(FoundKey { client, id });
-        }
         let list = client.request(Method::GET, &["admin", "keys"]);
         let list = client.send(list).await?;
-        let id = of_name(&self.key, array(&list, "data"), among)?;
+        let id = meant(&self.key, array(&list, "data"), among)?;
         Ok(FoundKey { client, id })
+    }
+}
+
+/// The id of the key that is meant. An id means its own key, also where another key is called like
+/// it.
+fn meant(key: &str, keys: &[Value], among: Among) -> Result<KeyId> {
+    match key.parse::<KeyId>() {
+        Ok(id) if keys.iter().any(|key| text(key, "id") == id.as_str()) => Ok(id),
+        _ => of_name(key, keys, among),
     }
 }
 
@@ -529,6 +535,21 @@ mod tests {
         for part in ["2 keys", first, "made 2000-01-01, revoked", second, "valid"] {
             assert!(told.contains(part), "{told}");
         }
+        // What looks like an id is one where there is such a key, and else a name like others.
+        let odd = [
+            key(first, second, None),
+            key(second, "ci", None),
+            key("key_0000000000000004", "config-7", None),
+        ];
+        for (asked, expect) in [
+            (second, second),
+            (first, first),
+            ("config-7", "key_0000000000000004"),
+        ] {
+            let found = meant(asked, &odd, Among::All).unwrap();
+            assert_eq!(found.as_str(), expect, "{asked}");
+        }
+        assert!(meant("key_00000000000000ff", &odd, Among::All).is_err());
         let told = found("sk-belljar-secret", Among::All).unwrap_err();
         assert!(!told.to_string().contains("secret"), "{told}");
     }

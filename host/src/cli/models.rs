@@ -1,5 +1,7 @@
 //! `belljar push` and `belljar models`: the models of a server.
 
+mod logs;
+
 use std::fs::File;
 use std::io::{Read as _, Seek as _};
 use std::path::{Path, PathBuf};
@@ -61,6 +63,8 @@ pub(super) enum ModelsCommand {
         #[command(flatten)]
         client: ClientArgs,
     },
+    /// Show what a model has written of late: its log, stdout, stderr, why runs failed
+    Logs(logs::LogsArgs),
     /// Let a version answer for its name
     Activate {
         /// The version
@@ -260,6 +264,7 @@ pub(super) fn models(command: &ModelsCommand) -> Result<(), Failure> {
                     (false, Some(_)) => details(&found)?,
                 }
             }
+            ModelsCommand::Logs(args) => logs::logs(args).await?,
             ModelsCommand::Activate { model, client } => {
                 let client = Client::new(client)?;
                 let Some(version) = &model.version else {

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use super::{Failure, SettingArgs, output};
 use crate::app::{self, App, DiscoveryFile, LocalSocket, Reloader};
 use crate::config::{Environment, Resolved, ServiceManager, resolve};
-use crate::http::ProxyProtocol;
+use crate::http::{ProxyProtocol, ReloadRequest};
 use crate::models::Registry;
 use crate::telemetry;
 use service::Notifier;
@@ -142,7 +142,7 @@ async fn serve_until_signal(
         .metrics
         .as_ref()
         .and_then(|listener| listener.local_addr().ok());
-    let app = app::build(resolved, std::env::current_exe()?).await?;
+    let mut app = app::build(resolved, std::env::current_exe()?).await?;
     // Neither of these ports is one that a command of this machine could just ask.
     let is_closed = settings.tls.is_on() || settings.http.proxy_protocol != ProxyProtocol::Off;
     let local = is_closed.then(|| local_socket(&settings.data_dir));
@@ -169,12 +169,10 @@ async fn serve_until_signal(
     if let Some(period) = manager.watchdog {
         tokio::spawn(notifier.clone().watch(period, app.pulse()));
     }
-    tokio::spawn(reload_on_hang_up(
-        hang_up,
-        reader,
-        app.reloader(),
-        notifier.clone(),
-    ));
+    if let Some(reloader) = app.reloader() {
+        let reloading = reload_when_asked(hang_up, reader, reloader, notifier.clone());
+        tokio::spawn(reloading);
+    }
     output::line(banner::of(&app, &settings, address, &file, metrics_address))?;
 
     let outcome = serve_and_stop(app, listeners, signals, &notifier).await;
@@ -211,8 +209,9 @@ async fn tell_readiness(registry: Registry, started: Instant) {
     );
 }
 
-/// Reads the settings again whenever somebody asks for it, in the way that is usual for servers.
-async fn reload_on_hang_up(
+/// Reads the settings again whenever somebody asks for it: by the signal that is usual for servers,
+/// or by a request. One reading comes after another.
+async fn reload_when_asked(
     mut hang_up: Signal,
     mut reader: SettingsReader,
     mut reloader: Reloader,
@@ -220,25 +219,21 @@ async fn reload_on_hang_up(
 ) {
     let terminal = Terminal::of_this_process();
     loop {
-        tokio::select! {
-            asked = hang_up.recv() => {
-                if asked.is_none() {
-                    return;
-                }
+        let request = tokio::select! {
+            Some(()) = hang_up.recv() => {
                 if terminal.is_gone() {
                     continue;
                 }
+                ReloadRequest::of_machine()
             }
-            () = reader.changed() => {}
-        }
-        notifier.reloading();
-        let outcome = match reader.read().await {
-            Ok(read) => reloader.reload(&read).await.map_err(Failure::from),
-            Err(failure) => Err(failure),
+            () = reader.changed() => ReloadRequest::of_machine(),
+            Some(request) = reloader.asked() => request,
+            else => return,
         };
-        if let Err(failure) = outcome {
-            tracing::error!("reload: the settings stay as they are: {failure}");
-        }
+        notifier.reloading();
+        let read = reader.read().await;
+        let read = read.map_err(|failure| failure.problems());
+        reloader.reload(read, request).await;
         notifier.ready();
     }
 }

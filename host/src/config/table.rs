@@ -23,7 +23,7 @@ use crate::auth::{ConfiguredKey, Tier};
 use crate::guard::{AnomalyAction, AnomalyThreshold, BanDurations, ControlCharacters};
 use crate::http::{AllowedHost, AllowedOrigin, ProxyProtocol, UnknownMembers};
 use crate::limits::{ResetFormat, RouteRate};
-use crate::models::ModelAlias;
+use crate::models::{LogReaders, ModelAlias};
 use crate::net::{ForwardedHeader, NetworkList};
 use crate::outgoing::ServiceUrl;
 use crate::secrets::{SecretText, VaultAuth, VaultName};
@@ -43,7 +43,7 @@ pub static SETTINGS: &[Setting] = &[
         "Allows an address that other machines reach to be served without keys, which `require_api_key = false` asks for.")
     .flag("--insecure"),
     setting!("unix.path", unix.path: PathOrNone<Option<PathBuf>>, "app",
-        "A socket of the file system on which the API is served as well, over HTTP/1 and without TLS. Peers there are held to be 127.0.0.1."),
+        "A socket of the file system on which the API is served as well, over HTTP/1 or 2 and without TLS. Peers there are held to be 127.0.0.1."),
     setting!("unix.mode", unix.mode: FromText<FileMode>, "app",
         "The mode of that socket: who may connect."),
     setting!("tls.cert", tls.certificates: Files<Vec<PathBuf>>, "tls",
@@ -76,6 +76,9 @@ pub static SETTINGS: &[Setting] = &[
         "Handshakes at once; more wait for their turn."),
     setting!("tls.watch_period", tls.watch_period: Time<Duration>, "tls",
         "How often the files of TLS are looked at for changes, which are taken up at the second look; 0: only SIGHUP has them read."),
+    setting!("tls.expiry_warning", tls.expiry_warning: Time<Duration>, "tls",
+        "How long before the end of a certificate, an authority or a list of revocations the log tells of it, once a day, and a metric says so; 0 tells only of what has ended.")
+    .reloads(),
     setting!("tls.hsts", tls.hsts: Time<Duration>, "tls",
         "How long browsers are told to use HTTPS alone (`Strict-Transport-Security`); 0 tells them nothing."),
     setting!("tls.redirect_listen", tls.redirect_listen: Address<Option<SocketAddr>>, "tls",
@@ -455,6 +458,12 @@ pub static SETTINGS: &[Setting] = &[
         "How long a version is kept that failed and never ran."),
     setting!("models.stored_max", models.stored_bytes_max: Bytes<u64>, "models",
         "Bytes of all stored versions together, unpacked."),
+    setting!("model_logs.readers", models.logs.readers: FromText<LogReaders>, "models",
+        "Who may read what models write (`belljar models logs`): `admin`, or the key that uploaded a version as well, whose author then learns what the model wrote of others' requests; `none` keeps nothing."),
+    setting!("model_logs.lines_max", models.logs.lines_max: Positive<usize>, "models",
+        "Lines kept of each version, in memory."),
+    setting!("model_logs.bytes_max", models.logs.bytes_max: Bytes<usize>, "models",
+        "Bytes of those lines, of each version."),
     setting!("policy.memory_max", models.policy.budget.memory_bytes_max: Bytes<u64>, "models",
         "The most memory one run may have, over all its linear memories."),
     setting!("policy.fuel_max", models.policy.budget.fuel: FuelUnits<u64>, "models",

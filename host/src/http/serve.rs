@@ -189,10 +189,7 @@ async fn holding(permit: ConnectionPermit, connection: impl Future<Output = ()>)
 /// that in a moment.
 async fn turn_away(socket: Socket, why: ConnectionRefused) {
     let mut head = [0; HEAD_BYTES_KEPT];
-    let seen = match &socket {
-        Socket::Tcp(stream) => tokio::time::timeout(FIRST_WORDS, stream.peek(&mut head)).await,
-        Socket::Unix(_) => Ok(Ok(0)),
-    };
+    let seen = tokio::time::timeout(FIRST_WORDS, socket.peek(&mut head)).await;
     let seen = seen.map_or(0, Result::unwrap_or_default);
     let surface = Surface::of_head(head.get(..seen).unwrap_or_default());
     let early_error = early_error::bytes(early_error::refused_connection(why), surface);

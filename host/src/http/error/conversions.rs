@@ -482,9 +482,10 @@ impl From<ModelError> for ApiError {
                 Self::not_found(code, text).at("model".to_owned())
             }
             ModelError::Denied(denied) => denied.into(),
-            ModelError::NameNotAllowed { .. } => {
+            ModelError::NameNotAllowed { .. } | ModelError::LogsDenied { .. } => {
                 Self::new(StatusCode::FORBIDDEN, ErrorType::Permission, code, text)
             }
+            ModelError::LogsOff => Self::not_found(code, text),
             ModelError::Conflict { .. } | ModelError::Embedded { .. } => {
                 refusal(StatusCode::CONFLICT)
             }
