@@ -191,11 +191,8 @@ fn what_a_model_writes_is_shown_and_followed() {
     run("the-first");
     for model in ["mine", "mine@1.0.0"] {
         let shown = home.ok(&["models", "logs", model]);
-        let words = "INFO  1.0.0 stdio the-first: the guest panicked at input 1";
-        let found = shown
-            .lines()
-            .any(|line| line.contains(words) || line.contains("the guest panicked at input 1"));
-        assert!(found && shown.contains(" stdio the-first: "), "{shown}");
+        let panicked = "INFO  1.0.0 stdio the-first: the guest panicked at input 1";
+        assert!(shown.contains(panicked), "{shown}");
         assert!(shown.contains("ERROR 1.0.0 run the-first: "), "{shown}");
     }
     let last = home.ok(&["models", "logs", "mine", "--limit", "1", "--json"]);
@@ -211,10 +208,6 @@ fn what_a_model_writes_is_shown_and_followed() {
     assert!(lines.next().unwrap().unwrap().contains("the-first"));
     run("the-second");
     assert!(lines.next().unwrap().unwrap().contains("the-second"));
-    // Its key ends, and it with that.
-    let keys = home.json(&["keys", "list", "--json"]);
-    let author = keys["data"].as_array().unwrap().last().unwrap();
-    assert_eq!(keys["data"].as_array().unwrap().len(), 1, "{author}");
     following.kill().unwrap();
     following.wait().unwrap();
     let told = home.fails(1, &["models", "logs", "none"]);
@@ -232,7 +225,7 @@ fn following_ends_with_the_key() {
         "--name",
         "author",
         "--scopes",
-        "models:write",
+        "models:read,models:write",
     ]);
     fs::write(home.path().join("author.key"), key).unwrap();
     let project = home.project("project", PROJECT);
@@ -250,7 +243,6 @@ fn following_ends_with_the_key() {
     let told = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{told}");
     assert!(told.contains("invalid_api_key"), "{told}");
-    // Another's key does not read it, whatever else it may.
     assert_eq!(server.stop().0, Some(0));
 }
 

@@ -20,7 +20,7 @@ pub struct Reloads {
 /// A wish that the settings are read again.
 #[derive(Debug)]
 pub struct ReloadRequest {
-    /// Whose wish it is; nobody's for a signal and for files that changed.
+    /// Whose wish it is; nobody's for a signal, and for secrets that changed where they stand.
     pub actor: Actor,
     /// Whoever waits for the outcome.
     answer: Option<oneshot::Sender<Arc<ReloadOutcome>>>,
@@ -31,7 +31,7 @@ pub struct ReloadRequest {
 pub struct ReloadOutcome {
     /// When it was done.
     pub time: Timestamp,
-    /// Whose wish it was; nobody's for a signal and for files that changed.
+    /// Whose wish it was; nobody's for a signal, and for secrets that changed where they stand.
     pub actor: Actor,
     /// The settings that hold another value from now on.
     pub changed: Vec<SettingChange>,
@@ -101,7 +101,7 @@ impl Reloads {
 }
 
 impl ReloadRequest {
-    /// The wish of whoever may send signals to this process, or change its files.
+    /// The wish of whoever may send signals to this process, and of secrets that changed where they stand.
     #[must_use]
     pub fn of_machine() -> Self {
         Self {

@@ -150,7 +150,8 @@ struct GuardsView {
 struct LastReloadView {
     #[schema(format = DateTime)]
     time: String,
-    /// The key that has asked for it; null for a signal and for files that changed.
+    /// The key that has asked for it; null for a signal, and for secrets that changed where they
+    /// stand.
     by: Option<String>,
     /// `ok` or `refused`.
     outcome: &'static str,
