@@ -39,7 +39,7 @@ use crate::clock::Clock;
 use crate::config::{Effective, Resolved, Settings};
 use crate::db::{Db, DbError};
 use crate::guard::{Anomalies, BanError, Bans, Screening};
-use crate::http::{self, HttpState, Parts};
+use crate::http::{self, HttpState, Parts, ReloadRequest, Reloads};
 use crate::inference::Inference;
 use crate::limits::{Limiter, Quotas, RateLimiter};
 use crate::models::{ModelError, Registry};
@@ -63,6 +63,8 @@ pub struct App {
     screening: Screening,
     tls: Option<Tls>,
     webhook: Option<Webhook>,
+    /// Wishes that the settings are read again, until somebody sees to them.
+    reload_requests: Option<mpsc::Receiver<ReloadRequest>>,
     pulse: (Pulse, mpsc::Receiver<UnixStream>),
     state: HttpState,
 }
@@ -198,6 +200,7 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
     .await?;
     let screening = Screening::new(&settings.injection, settings.http.input.text_controls());
     let stored = StoredObjects::open(db.clone(), clock.clone(), settings.stored).await?;
+    let (reloads, reload_requests) = Reloads::new();
     let rates = RateLimiter::new(settings.limits.clone(), clock.clone());
     let state = HttpState::new(Parts {
         registry: registry.clone(),
@@ -214,6 +217,9 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
             Quotas::new(settings.limits.quota),
             clock.clone(),
         ),
+        tls: tls.clone(),
+        data_dir: settings.data_dir.clone(),
+        reloads,
         clock,
         config: settings.http.clone(),
         effective_config: serde_json::json!(effective),
@@ -232,6 +238,7 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
         screening,
         tls,
         webhook,
+        reload_requests: Some(reload_requests),
         pulse: Pulse::new(),
         state,
     })
@@ -387,14 +394,16 @@ impl App {
         self.pulse.0.clone()
     }
 
-    /// What takes up other settings while the server serves.
+    /// What takes up other settings while the server serves, and hears who wants that. There is
+    /// one; without it nobody is heard.
     #[must_use]
-    pub fn reloader(&self) -> Reloader {
-        Reloader {
+    pub fn reloader(&mut self) -> Option<Reloader> {
+        Some(Reloader {
             state: self.state.clone(),
             tls: self.tls.clone(),
             resolved: self.resolved.clone(),
-        }
+            requests: self.reload_requests.take()?,
+        })
     }
 
     /// How slots are cleaned.
@@ -407,6 +416,10 @@ impl App {
     /// balancers need to hear of it, takes no more connections, lets requests and streams in flight
     /// end for up to the grace period, and closes everything.
     pub async fn serve(mut self, listeners: Listeners, shutdown: impl Future<Output = ()>) {
+        self.state
+            .set_listening(listeners.described(self.tls.is_some()));
+        // Who asks for what nobody sees to is told so at once.
+        self.reload_requests = None;
         let stop = CancellationToken::new();
         let maintenance = maintenance::spawn(maintenance::Maintenance {
             registry: self.registry.clone(),
@@ -471,6 +484,9 @@ impl App {
             tracing::error!("what keys have used could not be written: {error}");
         }
         self.state.anomalies().close().await;
+        if let Err(error) = self.keys.close_signatures().await {
+            tracing::error!("when signed requests came last could not be written: {error}");
+        }
         self.audit.close().await;
         self.db.close().await;
     }

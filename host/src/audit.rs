@@ -253,6 +253,13 @@ impl AuditLog {
         })
     }
 
+    /// Whether the last attempt to write failed.
+    #[must_use]
+    pub fn is_failing(&self) -> bool {
+        let inner = self.0.as_ref();
+        inner.is_some_and(|inner| inner.shared.is_failing.load(Ordering::Acquire))
+    }
+
     /// Records one event. Never blocks on a disk: a thread of its own writes.
     pub fn record(&self, event: &Event) {
         let Some(inner) = &self.0 else { return };

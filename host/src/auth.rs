@@ -10,11 +10,14 @@ mod caller;
 mod jwt;
 mod key;
 mod scope;
+mod signing;
 mod store;
 mod usage;
 
 pub use allowance::{Allowance, LIMIT_MAX};
-pub use authorized::{Administer, Authorized, Infer, ListModels, ReadModels, Right, WriteModels};
+pub use authorized::{
+    Administer, Authorized, Infer, ListModels, ReadLogs, ReadModels, Right, WriteModels,
+};
 pub use caller::{Caller, Denied};
 pub use jwt::{
     InvalidJwtAlgorithm, InvalidJwtText, InvalidKeySource, InvalidScopeRule, JwtAlgorithm,
@@ -22,13 +25,18 @@ pub use jwt::{
     TokenError,
 };
 pub use key::{
-    ConfiguredKey, InvalidConfiguredKey, MalformedAuthorization, MalformedKey, PresentedKey,
-    SecretKey,
+    ConfiguredKey, InvalidConfiguredKey, KEY_PREFIX, MalformedAuthorization, MalformedKey,
+    PresentedKey, SecretKey,
 };
 pub use scope::{InvalidScope, InvalidTier, Scope, Scopes, Tier};
+pub use signing::{
+    InvalidSigning, NONCE_BYTES, PresentedSignature, SIGNING_SECRET_PREFIX, SignatureError,
+    Signing, SigningConfig, SigningSecret,
+};
 pub use store::{
-    AdminKey, AuthError, CreatedKey, Examined, KeyError, KeyRecord, KeyStore, NETWORKS_MAX, NewKey,
-    OLD_SECRETS_MAX, ROTATION_OVERLAP_MAX,
+    AdminKey, AuthError, ChangedSigning, CreatedKey, Examined, KeyError, KeyRecord, KeyStore,
+    KnownSecret, NETWORKS_MAX, NewKey, OLD_SECRETS_MAX, ROTATION_OVERLAP_MAX, SecretKind, Secrets,
+    SigningChange, Standing,
 };
 pub use usage::{KeyUsage, UsageCounts};
 
@@ -45,6 +53,8 @@ pub struct Config {
     pub hash_keys: bool,
     /// Tokens that are taken beside keys.
     pub jwt: JwtConfig,
+    /// What holds for signed requests.
+    pub signing: SigningConfig,
 }
 
 impl Default for Config {
@@ -54,6 +64,7 @@ impl Default for Config {
             keys: Vec::new(),
             hash_keys: true,
             jwt: JwtConfig::default(),
+            signing: SigningConfig::default(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Turns arguments into a command, and the outcome of the command into an exit code:
-//! 0 it worked, 1 it failed, 2 the arguments or the configuration cannot be used.
+//! 0 it worked, 1 it failed, 2 the arguments or the configuration cannot be used. `belljar status`
+//! has one more.
 
 mod audit;
 mod bans;
@@ -11,10 +12,16 @@ mod failure;
 mod health;
 mod jwt;
 mod keys;
+mod manual;
 mod models;
 mod output;
+mod reload;
+mod rows;
 mod run;
+mod scan;
 mod serve;
+mod signing;
+mod status;
 mod table;
 mod temporary;
 mod tls;
@@ -50,6 +57,10 @@ struct Cli {
 enum Command {
     /// Start the server
     Serve(serve::ServeArgs),
+    /// Show how a running server is: models, load, memory, guards
+    Status(status::StatusArgs),
+    /// Have a running server read its settings again
+    Reload(reload::ReloadArgs),
     /// Make a bundle from a project folder
     Pack(bundles::PackArgs),
     /// Check a bundle as the server would, without a server
@@ -62,7 +73,7 @@ enum Command {
     /// List and manage the models of a server
     #[command(subcommand)]
     Models(models::ModelsCommand),
-    /// Create, list, show, rotate, revoke and delete API keys
+    /// Create, list, show, rotate, revoke and delete API keys, and have requests signed
     #[command(subcommand)]
     Keys(keys::KeysCommand),
     /// List callers by token, and revoke tokens
@@ -82,6 +93,11 @@ enum Command {
     /// Show settings
     #[command(subcommand)]
     Config(config_commands::ConfigCommand),
+    /// Print what a shell completes of this command line
+    #[command(after_help = COMPLETION_HELP)]
+    Completion(manual::CompletionArgs),
+    /// Print the page of the manual, or write a page for each command
+    Man(manual::ManArgs),
     /// Compile one component, told on stdin; started by the server
     #[command(name = belljar_sandbox::COMPILE_COMMAND, hide = true)]
     CompileChild,
@@ -89,6 +105,10 @@ enum Command {
     #[command(name = belljar_wall::PROBE_COMMAND, hide = true)]
     WallProbe(serve::ProbeArgs),
 }
+
+const COMPLETION_HELP: &str = "bash: belljar completion bash > \
+     ~/.local/share/bash-completion/completions/belljar\nzsh:  a file `_belljar` in a folder of $fpath\n\
+     fish: belljar completion fish > ~/.config/fish/completions/belljar.fish";
 
 /// The places of this machine's settings and data.
 #[derive(Args, Clone, Debug, Default)]
@@ -183,12 +203,16 @@ fn dispatch(cli: Cli, started: Instant) -> Result<ExitCode, Failure> {
     match cli.command {
         None => serve::serve(&cli.serve, started).map(done),
         Some(Command::Serve(args)) => serve::serve(&args, started).map(done),
+        Some(Command::Status(args)) => status::status(&args),
+        Some(Command::Reload(args)) => reload::reload(&args).map(done),
+        Some(Command::Completion(args)) => manual::completion(&args).map(done),
+        Some(Command::Man(args)) => manual::man(&args).map(done),
         Some(Command::Pack(args)) => bundles::pack(&args).map(done),
         Some(Command::Check(args)) => bundles::check(&args).map(done),
         Some(Command::Run(args)) => run::run(&args).map(done),
         Some(Command::Push(args)) => models::push(&args).map(done),
         Some(Command::Models(command)) => models::models(&command).map(done),
-        Some(Command::Keys(command)) => keys::keys(&command).map(done),
+        Some(Command::Keys(command)) => keys::keys(&command),
         Some(Command::Jwt(command)) => jwt::jwt(&command).map(done),
         Some(Command::Bans(command)) => bans::bans(&command).map(done),
         Some(Command::Audit(command)) => audit::audit(&command).map(done),

@@ -21,7 +21,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{Connection as _, Sqlite, SqlitePool, Transaction};
 
 /// The file of the database.
-const DATABASE_FILE: &str = "belljar.db";
+pub(crate) const DATABASE_FILE: &str = "belljar.db";
 
 /// The store of one data directory. Cheap to clone; the directory stays locked until the last
 /// clone is gone.

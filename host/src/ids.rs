@@ -1,6 +1,7 @@
 //! Names for what the host itself counts: API keys and requests. Names of models are born in
 //! `belljar_bundle`.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -61,6 +62,27 @@ impl KeyId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether a text is the name of a stored key, of this server or of another one.
+    #[must_use]
+    pub fn is_stored(text: &str) -> bool {
+        has_digits(text, "key_", 16)
+    }
+}
+
+impl Borrow<str> for KeyId {
+    /// For look-ups by an id that a request names.
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Whether a text is a prefix and so many hex digits in lower case.
+fn has_digits(text: &str, prefix: &str, count: usize) -> bool {
+    text.strip_prefix(prefix).is_some_and(|digits| {
+        let is_digit = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+        digits.len() == count && digits.bytes().all(is_digit)
+    })
 }
 
 /// The beginning of the names of callers by token.
@@ -90,17 +112,10 @@ impl FromStr for KeyId {
     type Err = InvalidKeyId;
 
     fn from_str(text: &str) -> Result<Self, InvalidKeyId> {
-        let has_digits = |prefix: &str, count: usize| {
-            text.strip_prefix(prefix).is_some_and(|digits| {
-                let is_digit = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
-                digits.len() == count && digits.bytes().all(is_digit)
-            })
-        };
-        let stored = has_digits("key_", 16) || has_digits(CALLER_PREFIX, CALLER_DIGITS);
         let configured = text
             .strip_prefix("config-")
             .is_some_and(|n| n.len() <= 6 && n.parse::<usize>().is_ok_and(|n| n > 0));
-        if stored || configured {
+        if Self::is_stored(text) || has_digits(text, CALLER_PREFIX, CALLER_DIGITS) || configured {
             Ok(Self(text.into()))
         } else {
             Err(InvalidKeyId)

@@ -10,7 +10,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client, Method, RequestBuilder, StatusCode, Url};
+use reqwest::{Certificate, Client, ClientBuilder, Method, RequestBuilder, StatusCode, Url};
 
 /// Bytes of a file with authorities.
 const AUTHORITIES_BYTES_MAX: u64 = 1 << 20;
@@ -136,17 +136,7 @@ impl Outgoing {
     ///
     /// When a file cannot be used.
     pub fn new(timeout: Duration, authorities: &[PathBuf]) -> Result<Self, OutgoingError> {
-        // Fails only where a provider is installed already, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut client = Client::builder()
-            .user_agent(concat!("belljar/", env!("CARGO_PKG_VERSION")))
-            .timeout(timeout)
-            // A redirect could carry a secret to somebody else.
-            .redirect(Policy::none())
-            // What the environment says is read by `config` alone.
-            .no_proxy()
-            // Minutes lie between two requests, and the runtime may be another by then.
-            .pool_max_idle_per_host(0);
+        let mut client = bounded(timeout);
         if !authorities.is_empty() {
             let mut trusted = Vec::new();
             for path in authorities {
@@ -157,6 +147,20 @@ impl Outgoing {
             }
             client = client.tls_certs_only(trusted);
         }
+        Self::built(client)
+    }
+
+    /// A client of this machine alone, over plain HTTP: nobody's certificate is looked at, and a
+    /// machine without authorities will do.
+    ///
+    /// # Errors
+    ///
+    /// When the client cannot be set up.
+    pub fn without_tls(timeout: Duration) -> Result<Self, OutgoingError> {
+        Self::built(bounded(timeout).tls_certs_only([]))
+    }
+
+    fn built(client: ClientBuilder) -> Result<Self, OutgoingError> {
         let client = client.build();
         let client = client.map_err(|error| OutgoingError::Client(reason(&error)))?;
         Ok(Self { client })
@@ -188,6 +192,21 @@ impl Outgoing {
         }
         Ok((answer.status(), body))
     }
+}
+
+/// What holds for each client.
+fn bounded(timeout: Duration) -> ClientBuilder {
+    // Fails only where a provider is installed already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder()
+        .user_agent(concat!("belljar/", env!("CARGO_PKG_VERSION")))
+        .timeout(timeout)
+        // A redirect could carry a secret to somebody else.
+        .redirect(Policy::none())
+        // What the environment says is read by `config` alone.
+        .no_proxy()
+        // Minutes lie between two requests, and the runtime may be another by then.
+        .pool_max_idle_per_host(0)
 }
 
 /// The innermost reason of a failure, which says most and repeats no URL.

@@ -7,6 +7,7 @@ mod access;
 mod line;
 mod lines;
 mod logs;
+mod machine;
 pub mod metrics;
 mod one_line;
 
@@ -14,4 +15,5 @@ pub use access::AccessRecord;
 pub use logs::{
     Config, InvalidLogSetting, LogFilter, LogFormat, LogGuard, change_log, init, log_lines_dropped,
 };
+pub use machine::{DiskRoom, disk_room, resident_bytes};
 pub use metrics::Metrics;

@@ -8,6 +8,7 @@ mod certificate;
 mod client;
 mod config;
 mod error;
+mod expiry;
 mod names;
 mod rule;
 mod watch;
@@ -33,6 +34,8 @@ pub use client::Verdict;
 use client::{ClientCertificate, Clients};
 pub use config::{Config, InvalidTlsVersion, PrivateKeySource, TlsVersion};
 pub use error::TlsError;
+use expiry::End;
+pub use expiry::{FileEnd, FileKind};
 use names::ByName;
 pub use rule::{ClientAuth, ClientRule, InvalidClientAuth, InvalidClientRule};
 use watch::Fingerprint;
@@ -68,6 +71,8 @@ struct Loaded {
     generation: u64,
     /// The files as they were before they were read.
     fingerprint: Fingerprint,
+    /// When what is in them ends.
+    ends: Vec<End>,
 }
 
 /// A client that has shown a certificate, as it is known on one connection. Cheap to clone.
@@ -111,13 +116,15 @@ impl Tls {
     /// When a file cannot be read or used.
     pub fn load(config: &Config) -> Result<Self, TlsError> {
         let loaded = Loaded::of(config)?;
-        Ok(Self(Arc::new(Shared {
+        let tls = Self(Arc::new(Shared {
             loaded: ArcSwap::from_pointee(loaded),
             config: ArcSwap::from_pointee(config.clone()),
             handshakes: Semaphore::new(config.handshakes_max),
             handshake_timeout: config.handshake_timeout,
             plain: PlainRequests::default(),
-        })))
+        }));
+        tls.note_ends(true);
+        Ok(tls)
     }
 
     /// Reads everything anew. Open connections stay as they are.
@@ -133,6 +140,7 @@ impl Tls {
             .increment(1);
         self.0.loaded.store(Arc::new(outcome?));
         self.0.config.store(Arc::new(config.clone()));
+        self.note_ends(true);
         Ok(())
     }
 
@@ -221,18 +229,20 @@ impl Loaded {
     fn of(config: &Config) -> Result<Self, TlsError> {
         let fingerprint = watch::fingerprint(config);
         let provider = Arc::new(ring::default_provider());
-        let certificates = config.pairs().map(|(certificate, key)| {
-            Certificate::read(certificate, &key, &provider).inspect(Certificate::tell_expiry)
-        });
+        let certificates = config
+            .pairs()
+            .map(|(certificate, key)| Certificate::read(certificate, &key, &provider));
         let certificates: Vec<Certificate> = certificates.collect::<Result<_, _>>()?;
+        let mut ends: Vec<End> = certificates.iter().map(|it| it.end.clone()).collect();
         let names = ByName::new(certificates).ok_or(TlsError::NoCertificates)?;
-        let clients = Clients::of(config, &provider)?;
+        let clients = Clients::of(config, &provider, &mut ends)?;
         let server = server_config(config, names, clients.as_ref(), provider)?;
         Ok(Self {
             server: Arc::new(server),
             clients,
             generation: NEXT_GENERATION.fetch_add(1, Ordering::Relaxed),
             fingerprint,
+            ends,
         })
     }
 }

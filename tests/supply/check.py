@@ -15,10 +15,12 @@ import sys
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-# The manifest of each bill's program.
-BILLS = {"belljar.cdx.json": "host/Cargo.toml", "guests.cdx.json": "guest-models/fake/Cargo.toml"}
-# A bill that has lost most of it would be valid, too.
-FEWEST = {"belljar.cdx.json": 250, "guests.cdx.json": 3}
+# The manifest and the target of each bill's program, and the least number of packages that it has:
+# a bill that has lost most of them would be valid, too.
+BILLS = {
+    "belljar.cdx.json": ("host/Cargo.toml", "x86_64-unknown-linux-musl", 250),
+    "guests.cdx.json": ("guest-models/fake/Cargo.toml", "wasm32-wasip2", 3),
+}
 TEXTS = ("LICENSE", "LICENCE", "COPYING", "NOTICE", "COPYRIGHT", "UNLICENSE")
 
 
@@ -27,17 +29,17 @@ def cargo(*arguments):
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def built(manifest):
+def built(manifest, target):
     """Every package that the program of a manifest is built of, as (name, version)."""
     tree = cargo(
         *("tree", "--manifest-path", manifest, "--edges", "normal", "--prefix", "none"),
-        *("--format", "{p}"),
+        *("--format", "{p}", "--target", target),
     )
     words = (line.split() for line in tree.splitlines() if line)
     return {(name, version.removeprefix("v")) for name, version, *_ in words}
 
 
-def check(bill, manifest, fewest):
+def check(bill, manifest, target, fewest):
     text = bill.read_text()
     problem = JsonStrictValidator(SchemaVersion.V1_5).validate_str(text)
     if problem:
@@ -45,7 +47,7 @@ def check(bill, manifest, fewest):
     components = json.loads(text)["components"]
     found = {(part["name"], part["version"]) for part in components}
     own = json.loads(text)["metadata"]["component"]
-    missing = built(manifest) - found - {(own["name"], own["version"])}
+    missing = built(manifest, target) - found - {(own["name"], own["version"])}
     if missing:
         sys.exit(f"{bill} does not name {sorted(missing)}")
     if len(components) < fewest:
@@ -74,8 +76,8 @@ def licence_of(part):
 def main():
     folder = pathlib.Path(sys.argv[1])
     parts, sources = {}, {}
-    for name, manifest in BILLS.items():
-        for part in check(folder / name, manifest, FEWEST[name]):
+    for name, (manifest, target, fewest) in BILLS.items():
+        for part in check(folder / name, manifest, target, fewest):
             parts[part["name"], part["version"]] = licence_of(part)
         sources |= folders(manifest)
     # Many packages have the same text: it is written once, below all of them.

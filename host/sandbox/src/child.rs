@@ -369,6 +369,7 @@ fn load_state(job: &CompileJob, budget: &Budget) -> GuestState {
         assets: job.assets.clone(),
         pace: Pace::default(),
         log_share: LogShare::default(),
+        ear: None,
     };
     // The process's own cap on its address space is what binds here.
     let memory_pool = MemoryPool::new(u64::MAX);

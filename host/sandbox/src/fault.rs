@@ -96,6 +96,16 @@ pub enum RunError {
     },
 }
 
+impl RunError {
+    /// Whether the model is at fault: what its author can do something about.
+    pub(crate) fn is_of_guest(&self) -> bool {
+        match self {
+            Self::Cap(_) | Self::Trap { .. } | Self::InvalidOutput { .. } | Self::Guest(_) => true,
+            Self::NoCapability { .. } | Self::Overloaded { .. } | Self::Host { .. } => false,
+        }
+    }
+}
+
 /// Turns what wasmtime says about a failed call into whose fault it is.
 pub(crate) fn classify(error: &wasmtime::Error, state: &GuestState) -> RunError {
     if let Some(stop) = error.downcast_ref::<HostStop>() {

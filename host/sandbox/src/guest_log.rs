@@ -46,7 +46,7 @@ impl From<Level> for Loudness {
 pub struct GuestLine {
     /// How loud the guest wants it to be.
     pub loudness: Loudness,
-    /// The way that it came: `log` or `stdio`.
+    /// The way that it came: `log`, `stdio`, or `run` for the end of a run that failed.
     pub origin: String,
     /// The text.
     pub text: String,
@@ -95,6 +95,13 @@ impl GuestLine {
             }
         }
     }
+}
+
+/// Hears what the guests of a model write and why their runs fail, besides the log, and all of it:
+/// the share of the log does not bound it.
+pub trait GuestEar: std::fmt::Debug + Send + Sync {
+    /// Takes a line of a run. Called while the guest runs, so it must not wait.
+    fn hear(&self, line: &GuestLine, request: &str);
 }
 
 /// The share of the log that the runs of one model have together. A stranger's model that

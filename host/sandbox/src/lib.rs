@@ -55,7 +55,7 @@ pub use compiler::{
 pub use config::{SandboxConfig, StartError};
 pub use fault::{GuestError, RunError, Scope};
 pub use generation::{ChunkSink, Generated};
-pub use guest_log::{GuestLine, Loudness};
+pub use guest_log::{GuestEar, GuestLine, Loudness};
 pub use inspection::Inspection;
 pub use label::{RunCost, RunLabel, RunReport};
 pub use load_error::LoadError;

@@ -109,6 +109,7 @@ impl RunContext {
                         "the model failed: {text}"
                     );
                 }
+                state.tell_failure(|| format!("the model failed: {text}"));
                 GuestError::Failed(text)
             }
         })
@@ -167,6 +168,11 @@ impl RunContext {
     pub(crate) fn fault(&self, error: &wasmtime::Error) -> RunError {
         let state = self.store.data();
         let fault = classify(error, state);
+        // A panic's message comes over stderr, and before what it led to.
+        state.flush_stdio();
+        if fault.is_of_guest() {
+            state.tell_failure(|| format!("{fault}; it failed in {}", functions(error)));
+        }
         let (model, request) = (&*state.facts().label, state.request_id());
         if state.facts().log_share.admits_fault(model) {
             tracing::info!(
@@ -209,7 +215,7 @@ pub(crate) fn functions(error: &wasmtime::Error) -> String {
 
 impl Drop for RunContext {
     fn drop(&mut self) {
-        self.store.data_mut().flush_stdio();
+        self.store.data().flush_stdio();
         self.label().count_run(&self.cost());
         let state = self.store.data();
         if state.slices.is_quick() {

@@ -2,7 +2,7 @@
 //! makes guests yield, and the queue in front of them all.
 
 use crate::{
-    Artefact, LoadError, ReadyModel, Scope, SlotReset, SlotResetChoice, artefact,
+    Artefact, GuestEar, LoadError, ReadyModel, Scope, SlotReset, SlotResetChoice, artefact,
     config::{SandboxConfig, StartError},
     engine,
     epoch::EpochTicker,
@@ -36,6 +36,8 @@ pub struct SandboxStats {
     pub slots: u32,
     /// Linear memory of all runs, in bytes.
     pub memory_bytes: u64,
+    /// The most that it may come to.
+    pub memory_bytes_max: u64,
     /// Since the start: runs that had to move to the guest threads.
     pub moved: u64,
 }
@@ -143,6 +145,7 @@ impl Sandbox {
             waiting: shared.queue.waiting(),
             slots: config.runs_max,
             memory_bytes: shared.memory_pool.taken(),
+            memory_bytes_max: shared.memory_pool.limit(),
             moved: shared.moved.load(Ordering::Relaxed),
         }
     }
@@ -153,6 +156,19 @@ impl Sandbox {
     /// When the artefact is missing or was changed, or when it does not fit the linker or the
     /// pool.
     pub fn load(&self, artefact: &Artefact, label: &str) -> Result<ReadyModel, LoadError> {
+        self.load_heard_by(artefact, label, None)
+    }
+
+    /// [`Sandbox::load`], with somebody who hears what the model's guests write.
+    ///
+    /// # Errors
+    /// As [`Sandbox::load`].
+    pub fn load_heard_by(
+        &self,
+        artefact: &Artefact,
+        label: &str,
+        ear: Option<Arc<dyn GuestEar>>,
+    ) -> Result<ReadyModel, LoadError> {
         let Inner {
             shared,
             config,
@@ -176,6 +192,7 @@ impl Sandbox {
             assets: artefact.assets().to_vec(),
             pace: Pace::default(),
             log_share: LogShare::default(),
+            ear,
         });
         let inspection = artefact.inspection().clone();
         let loaded = Loaded::new(Arc::clone(shared), pre, inspection, facts, queue, queue_id)?;

@@ -2,8 +2,9 @@
 //! lines, and WASI, made only when a guest first asks for it.
 
 use crate::{
-    Budget, Cap, CapHit, GuestLine, Loudness, RunLabel, bindings::belljar::model::log::Level,
-    guest_log::LogShare, memory_pool::MemoryPool, pace::Pace, slice::TimeSlices,
+    Budget, Cap, CapHit, GuestEar, GuestLine, Loudness, RunLabel,
+    bindings::belljar::model::log::Level, guest_log::LogShare, memory_pool::MemoryPool, pace::Pace,
+    slice::TimeSlices,
 };
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -59,6 +60,8 @@ pub(crate) struct ModelFacts {
     pub(crate) pace: Pace,
     /// Its share of the host's log.
     pub(crate) log_share: LogShare,
+    /// Whoever hears its guests besides the log.
+    pub(crate) ear: Option<Arc<dyn GuestEar>>,
 }
 
 /// Whoever hears what a guest says in place of the log.
@@ -188,19 +191,40 @@ impl GuestState {
     }
 
     fn emit(&self, loudness: Loudness, origin: &str, message: &str) {
-        let model = &*self.facts.label;
-        match &self.hearing {
-            Some(hearing) => hearing(GuestLine::new(loudness, origin, message)),
-            None if self.facts.log_share.admits_line(model) => {
-                GuestLine::new(loudness, origin, message).log(model, self.request_id());
-            }
-            None => {}
+        let ModelFacts {
+            label,
+            log_share,
+            ear,
+            ..
+        } = &*self.facts;
+        if let Some(hearing) = &self.hearing {
+            hearing(GuestLine::new(loudness, origin, message));
+            return;
+        }
+        let is_logged = log_share.admits_line(label);
+        if !is_logged && ear.is_none() {
+            return;
+        }
+        let line = GuestLine::new(loudness, origin, message);
+        if is_logged {
+            line.log(label, self.request_id());
+        }
+        if let Some(ear) = ear {
+            ear.hear(&line, self.request_id());
+        }
+    }
+
+    /// Tells whoever hears the model's guests that a run of theirs failed. The words are ours.
+    pub(crate) fn tell_failure(&self, words: impl FnOnce() -> String) {
+        if let Some(ear) = &self.facts.ear {
+            let line = GuestLine::new(Loudness::Error, "run", &words());
+            ear.hear(&line, self.request_id());
         }
     }
 
     /// Writes what came over stdout and stderr to the log, a line each, within what is left of
     /// the run's log lines.
-    pub(crate) fn flush_stdio(&mut self) {
+    pub(crate) fn flush_stdio(&self) {
         let Some(stdio) = &self.stdio else { return };
         let bytes = std::mem::take(&mut stdio.lock().bytes);
         let text = String::from_utf8_lossy(&bytes);

@@ -1,10 +1,14 @@
-//! What administrators ask: keys, tokens, bans, anomalies, and the configuration that is in force.
+//! What administrators ask: keys, tokens, bans, anomalies, the configuration that is in force and
+//! that it is read again, and how the server is.
 
 mod anomalies;
 mod bans;
 mod config;
 mod jwt;
+mod key_lookup;
 mod keys;
+mod reload;
+mod status;
 
 use super::Failures;
 use crate::http::policy::Routes;
@@ -14,6 +18,9 @@ pub(super) fn routes() -> Routes {
         .merge(keys::routes())
         .merge(anomalies::routes())
         .merge(jwt::routes())
+        .merge(key_lookup::routes())
         .merge(bans::routes())
         .merge(config::routes())
+        .merge(reload::routes())
+        .merge(status::routes())
 }

@@ -1,6 +1,7 @@
 //! `/models`: uploads bundles, and lists, activates and removes what became of them.
 
 mod form;
+mod logs;
 
 use super::{Binary, Failures};
 use crate::audit::EventKind;
@@ -11,6 +12,7 @@ use crate::http::error::ApiError;
 use crate::http::extract::{Path, Query};
 use crate::http::json::Json;
 use crate::http::policy::{RoutePolicy, Routes};
+use crate::http::signature::{BodyCheck, altered_body};
 use crate::inference::RequestContext;
 use crate::models::{ModelSummary, UploadRequest, VersionState, VersionStatus};
 use crate::telemetry::metrics;
@@ -42,6 +44,7 @@ pub(super) fn routes() -> Routes {
         .add(write, routes!(remove_version))
         .add(write, routes!(activate))
         .add(write, routes!(deactivate))
+        .merge(logs::routes())
 }
 
 /// One version of a model.
@@ -321,14 +324,21 @@ async fn stream_body(
     context: &RequestContext,
     request: Request,
 ) -> Result<VersionStatus, ApiError> {
-    if form::is_form(request.headers()) {
-        return form::store_file(request, |pieces| {
+    let check = request.extensions().get::<BodyCheck>().cloned();
+    let stored = if form::is_form(request.headers()) {
+        form::store_file(request, |pieces| {
             stream_pieces(state, upload, pieces, context.clone())
         })
-        .await;
+        .await
+    } else {
+        let pieces = Body::into_data_stream(request.into_body()).map_err(io::Error::other);
+        stream_pieces(state, upload, pieces, context.clone()).await
+    };
+    match stored {
+        // The archive saw a body that breaks off.
+        Err(_) if check.is_some_and(|check| check.has_failed()) => Err(altered_body(context)),
+        stored => stored,
     }
-    let pieces = Body::into_data_stream(request.into_body()).map_err(io::Error::other);
-    stream_pieces(state, upload, pieces, context.clone()).await
 }
 
 async fn stream_pieces(

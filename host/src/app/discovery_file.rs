@@ -48,6 +48,14 @@ impl DiscoveryFile {
         serde_json::from_str(&text).ok()
     }
 
+    /// Whether the process that has written it is still there.
+    #[must_use]
+    pub fn is_of_a_process(&self) -> bool {
+        let pid = i32::try_from(self.pid).ok();
+        let pid = pid.and_then(rustix::process::Pid::from_raw);
+        pid.is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
+    }
+
     /// Writes the file, whole or not at all.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ use tokio::net::{TcpListener, UnixListener};
 use super::AppError;
 use super::local_socket::LocalSocket;
 use crate::config::{PassedSockets, Settings};
+use crate::http::Listening;
 
 /// The sockets that requests come in by.
 #[derive(Debug)]
@@ -23,6 +24,38 @@ pub struct Listeners {
     pub unix: Option<(UnixListener, Option<LocalSocket>)>,
     /// The commands of this machine, where the API speaks TLS.
     pub local: Option<UnixListener>,
+}
+
+impl Listeners {
+    /// What they are, for people.
+    pub(super) fn described(&self, is_encrypted: bool) -> Vec<Listening> {
+        let tcp = |purpose, listener: &TcpListener, is_encrypted| {
+            let address = listener.local_addr().ok()?.to_string();
+            Some(Listening {
+                purpose,
+                address,
+                is_encrypted,
+            })
+        };
+        let unix = |purpose, listener: &UnixListener| {
+            let address = listener.local_addr().ok()?;
+            Some(Listening {
+                purpose,
+                address: address.as_pathname()?.display().to_string(),
+                is_encrypted: false,
+            })
+        };
+        let metrics = self.metrics.as_ref();
+        let redirect = self.redirect.as_ref();
+        let all = [
+            tcp("api", &self.main, is_encrypted),
+            self.unix.as_ref().and_then(|(it, _)| unix("api", it)),
+            metrics.and_then(|it| tcp("metrics", it, false)),
+            redirect.and_then(|it| tcp("redirect", it, false)),
+            self.local.as_ref().and_then(|it| unix("commands", it)),
+        ];
+        all.into_iter().flatten().collect()
+    }
 }
 
 /// Advice about an address that cannot be had.

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::KeyStore;
+use crate::auth::{KeyError, KeyStore};
 use crate::guard::{Anomalies, Bans};
 use crate::models::Registry;
 use crate::stored::StoredObjects;
@@ -63,7 +63,7 @@ async fn keep_keys(keys: KeyStore, stop: CancellationToken) {
     loop {
         let done = tokio::select! {
             () = stop.cancelled() => return,
-            _ = look.tick() => keys.end_what_is_over().await,
+            _ = look.tick() => look_at(&keys).await,
             _ = write.tick() => keys.write_usage().await,
         };
         // What was not written is tried again at the next tick.
@@ -71,6 +71,11 @@ async fn keep_keys(keys: KeyStore, stop: CancellationToken) {
             tracing::error!("the upkeep of the keys failed: {error}");
         }
     }
+}
+
+async fn look_at(keys: &KeyStore) -> Result<(), KeyError> {
+    keys.end_what_is_over().await?;
+    keys.keep_signatures().await
 }
 
 /// The time between two looks for stored things that are over.
@@ -102,6 +107,7 @@ async fn run(mut maintenance: Maintenance) {
             tracing::error!("versions that failed could not be removed: {error}");
         }
         maintenance.metrics.upkeep();
+        maintenance.registry.sample_runs();
         maintenance.bans.upkeep().await;
         maintenance.anomalies.upkeep().await;
         if maintenance.sandbox.slot_reset_has_become_unsafe() {

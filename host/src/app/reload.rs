@@ -4,13 +4,16 @@
 //! so a request is held to the old values or to the new ones.
 
 use serde_json::json;
+use tokio::sync::mpsc;
 use tracing::Level;
 
 use super::configuration;
+use crate::audit::{Event, EventKind};
 use crate::auth::KeyError;
 use crate::config::{Change, ConfigError, Reread, Resolved, Settings};
-use crate::http::HttpState;
+use crate::http::{HttpState, ReloadOutcome, ReloadRequest, SettingChange};
 use crate::telemetry;
+use crate::telemetry::metrics;
 use crate::tls::{Tls, TlsError};
 
 /// The parts of a running server that can take other settings.
@@ -19,6 +22,8 @@ pub struct Reloader {
     pub(super) tls: Option<Tls>,
     /// The settings that hold.
     pub(super) resolved: Resolved,
+    /// Who wants them to be read again.
+    pub(super) requests: mpsc::Receiver<ReloadRequest>,
 }
 
 /// Why nothing was taken up.
@@ -39,14 +44,70 @@ pub enum ReloadError {
     TlsSwitch,
 }
 
+impl ReloadError {
+    /// What is wrong, a text for each thing.
+    fn problems(&self) -> Vec<String> {
+        match self {
+            Self::Config(error) => error.0.iter().map(ToString::to_string).collect(),
+            error => vec![error.to_string()],
+        }
+    }
+}
+
 impl Reloader {
+    /// The next wish that the settings are read again. None when nobody can have one any more.
+    pub async fn asked(&mut self) -> Option<ReloadRequest> {
+        self.requests.recv().await
+    }
+
+    /// Takes up what can change of settings that were read, or of what is wrong with them; tells
+    /// the outcome to the log, to the audit log and to whoever has asked.
+    pub async fn reload(&mut self, read: Result<Resolved, Vec<String>>, request: ReloadRequest) {
+        let taken = match &read {
+            Ok(read) => self.take_up(read).await.map_err(|error| error.problems()),
+            Err(problems) => Err(problems.clone()),
+        };
+        let ((changed, waiting), problems) = match taken {
+            Ok(changes) => (changes, Vec::new()),
+            Err(problems) => {
+                let all = problems.join("; ");
+                tracing::error!("reload: the settings stay as they are: {all}");
+                (Default::default(), problems)
+            }
+        };
+        let outcome = ReloadOutcome {
+            time: self.state.clock().now(),
+            actor: request.actor.clone(),
+            changed: changed.into_iter().map(told).collect(),
+            waiting: waiting.into_iter().map(told).collect(),
+            problems,
+        };
+        metrics::RELOADS
+            .with([("outcome", outcome.name().into())])
+            .increment(1);
+        let keys = |changes: &[SettingChange]| -> Vec<_> {
+            changes.iter().map(|change| change.key).collect()
+        };
+        let about = [
+            ("outcome", json!(outcome.name())),
+            ("changed", json!(keys(&outcome.changed))),
+            ("waiting", json!(keys(&outcome.waiting))),
+        ];
+        let event = Event::new(EventKind::Reload, request.actor.clone(), &about);
+        self.state.audit().record(&event);
+        self.state.reloads().done(request, outcome);
+    }
+
     /// Takes up what can change, and logs what has changed and what waits for the next start.
     ///
     /// # Errors
     ///
     /// When what would hold then contradicts itself, or the database fails. Everything is as it
     /// was then.
-    pub async fn reload(&mut self, read: &Resolved) -> Result<(), ReloadError> {
+    async fn take_up(
+        &mut self,
+        read: &Resolved,
+    ) -> Result<(Vec<Change>, Vec<Change>), ReloadError> {
         let Reread {
             resolved,
             changed,
@@ -81,7 +142,7 @@ impl Reloader {
         }
         self.state.set_effective_config(json!(effective));
         self.resolved = resolved;
-        Ok(())
+        Ok((changed, waiting))
     }
 
     /// Hands each part its settings; the log's come last.
@@ -94,6 +155,12 @@ impl Reloader {
         state.limiter().quotas().set_config(settings.limits.quota);
         state.registry().set_aliases(&settings.models);
     }
+}
+
+/// A change, for whoever asks.
+fn told(change: Change) -> SettingChange {
+    let Change { key, before, after } = change;
+    SettingChange { key, before, after }
 }
 
 fn tell(changed: &[Change], waiting: &[Change]) {

@@ -158,6 +158,13 @@ event_kinds! {
             optional("scopes", "what it may do"),
             optional("by", "`the start`, where the server renewed its own key"),
         ];
+    KeySigningChanged: "key_signing_changed", from_strangers: false,
+        "Whether the requests of a key are signed was changed, or the secret that signs.",
+        [
+            field("key_id", "the key"),
+            field("signing", "`none`, `optional` or `required`"),
+            field("has_another_secret", "whether the secret that signs is another one now"),
+        ];
     KeyRevoked: "key_revoked", from_strangers: false,
         "A key was revoked.",
         [field("key_id", "the key"), field("scopes", "what it could do")];
@@ -193,6 +200,13 @@ event_kinds! {
         [
             field("version", "the version of the program"),
             field("settings", "every setting that is not at its default, secrets redacted"),
+        ];
+    Reload: "reload", from_strangers: false,
+        "The server was told to read its settings again.",
+        [
+            field("outcome", "`ok`, or `refused` where everything stays as it was"),
+            field("changed", "the settings that hold another value from now on"),
+            field("waiting", "the settings that take another value at the next start"),
         ];
     EventsRepeated: "events_repeated", from_strangers: false,
         "Of many events alike only the first were written; this counts the others.",

@@ -52,6 +52,16 @@ impl Right for ListModels {
     const OR: Option<Scope> = Some(Scope::Infer);
 }
 
+/// The right to ask for what models write. Of which models is another question: whoever may upload
+/// some may have uploaded this one.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadLogs;
+
+impl Right for ReadLogs {
+    const SCOPE: Scope = Scope::ModelsWrite;
+    const OR: Option<Scope> = Some(Scope::Admin);
+}
+
 impl<R: Right> Authorized<R> {
     /// The caller, if it has the right.
     ///

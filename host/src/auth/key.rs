@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 
 /// The beginning of the secrets of stored keys, by which scanners find leaked ones.
-pub(super) const PREFIX: &str = "sk-belljar-";
+pub const KEY_PREFIX: &str = "sk-belljar-";
 /// Hex digits after the prefix: 256 bits.
 const SECRET_DIGITS: usize = 64;
 /// Characters that a plain key of the configuration must at least have.
@@ -27,7 +27,7 @@ const TOKEN_BYTES_MAX: usize = 16 << 10;
 pub(super) struct KeyDigest(pub(super) [u8; 32]);
 
 impl KeyDigest {
-    fn of(secret: &[u8]) -> Self {
+    pub(super) fn of(secret: &[u8]) -> Self {
         Self(Sha256::digest(secret).into())
     }
 
@@ -57,8 +57,8 @@ impl SecretKey {
         // Fails only where the lengths differ, and they are one constant.
         let _ = hex::encode_to_slice(bytes.as_ref(), digits.as_mut());
         // Of the right size from the start: a string that grows leaves copies behind.
-        let mut text = String::with_capacity(PREFIX.len() + SECRET_DIGITS);
-        text.push_str(PREFIX);
+        let mut text = String::with_capacity(KEY_PREFIX.len() + SECRET_DIGITS);
+        text.push_str(KEY_PREFIX);
         text.extend(digits.iter().copied().map(char::from));
         Ok(Self(text.into()))
     }
@@ -76,7 +76,7 @@ impl SecretKey {
 
 impl fmt::Debug for SecretKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{PREFIX}****")
+        write!(f, "{KEY_PREFIX}****")
     }
 }
 
@@ -85,7 +85,7 @@ impl FromStr for SecretKey {
 
     /// Takes exactly the form that this server makes.
     fn from_str(text: &str) -> Result<Self, MalformedKey> {
-        let digits = text.strip_prefix(PREFIX).ok_or(MalformedKey)?;
+        let digits = text.strip_prefix(KEY_PREFIX).ok_or(MalformedKey)?;
         if digits.len() == SECRET_DIGITS && digits.bytes().all(|b| b.is_ascii_hexdigit()) {
             Ok(Self(text.to_owned().into()))
         } else {
@@ -128,7 +128,7 @@ impl<'a> PresentedKey<'a> {
         }
         Ok(Self {
             digest: KeyDigest::of(bytes),
-            ours: bytes.starts_with(PREFIX.as_bytes()),
+            ours: bytes.starts_with(KEY_PREFIX.as_bytes()),
             token: None,
         })
     }
@@ -264,7 +264,7 @@ mod tests {
     #[test]
     fn no_type_prints_a_secret() {
         let secret = SecretKey::random().unwrap();
-        let digits = secret.expose().strip_prefix(PREFIX).unwrap();
+        let digits = secret.expose().strip_prefix(KEY_PREFIX).unwrap();
         let presented = PresentedKey::parse(secret.expose().as_bytes()).unwrap();
         let configured: ConfiguredKey = secret.expose().parse().unwrap();
         let hash = hex::encode(secret.digest().0);
@@ -292,7 +292,7 @@ mod tests {
     #[test]
     fn secrets_have_the_public_form_and_differ() {
         let (a, b) = (SecretKey::random().unwrap(), SecretKey::random().unwrap());
-        assert_eq!(a.expose().len(), PREFIX.len() + 64);
+        assert_eq!(a.expose().len(), KEY_PREFIX.len() + 64);
         assert_ne!(a.expose(), b.expose());
         assert!(a.expose().parse::<SecretKey>().is_ok());
         for bad in [

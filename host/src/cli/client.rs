@@ -11,6 +11,7 @@ use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
+use super::signing::SigningKey;
 use super::{PlaceArgs, output};
 use crate::app::{ADMIN_KEY_FILE, DiscoveryFile};
 use crate::auth::PresentedKey;
@@ -34,6 +35,15 @@ pub(super) struct ClientArgs {
         hide_env_values = true
     )]
     admin_key_file: Option<PathBuf>,
+    /// File with a key that signs, as `keys create --json` prints it, to sign with
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "BELLJAR_SIGNING_FILE",
+        hide_env_values = true,
+        conflicts_with = "admin_key_file"
+    )]
+    signing_file: Option<PathBuf>,
     #[command(flatten)]
     place: PlaceArgs,
 }
@@ -48,8 +58,22 @@ impl ClientArgs {
         Self {
             server,
             admin_key_file,
+            signing_file: None,
             place,
         }
+    }
+}
+
+impl ClientArgs {
+    /// The data directory, where no server is named and none runs on it.
+    pub(super) fn stopped_data_dir(&self) -> Result<Option<PathBuf>, super::Failure> {
+        if self.server.is_some() {
+            return Ok(None);
+        }
+        let data_dir = self.place.data_dir()?;
+        // One that was killed has left the file behind.
+        let runs = DiscoveryFile::read(&data_dir).is_some_and(|file| file.is_of_a_process());
+        Ok((!runs).then_some(data_dir))
     }
 }
 
@@ -57,7 +81,13 @@ impl ClientArgs {
 pub(super) struct Client {
     http: reqwest::Client,
     place: Place,
-    key: SecretString,
+    credential: Credential,
+}
+
+/// What says who sends a request.
+enum Credential {
+    Key(SecretString),
+    Signing(SigningKey),
 }
 
 /// Where a server is.
@@ -187,11 +217,14 @@ impl Client {
             (None, Some(dir)) => Place::of(dir)?,
             (None, None) => return Err(anyhow!("no server is named: use --server").into()),
         };
-        let key_file = match (&args.admin_key_file, data_dir) {
-            (Some(path), _) => path.clone(),
+        let credential = match (&args.signing_file, &args.admin_key_file, data_dir) {
+            (Some(path), ..) => Credential::Signing(SigningKey::read(path)?),
+            (None, Some(path), _) => Credential::Key(read_key(path)?),
             // The key of this machine's server is for this machine's server.
-            (None, Some(dir)) if place.is_loopback() => dir.join(ADMIN_KEY_FILE),
-            (None, _) => {
+            (None, None, Some(dir)) if place.is_loopback() => {
+                Credential::Key(read_key(&dir.join(ADMIN_KEY_FILE))?)
+            }
+            (None, None, _) => {
                 let error = anyhow!(
                     "{} is another machine: name its key with --admin-key-file",
                     place.base
@@ -199,34 +232,51 @@ impl Client {
                 return Err(super::Failure::usage(error));
             }
         };
-        let key = read_key(&key_file)?;
-        if place.base.scheme() == "http" && !place.is_loopback() {
+        let shows_key = matches!(credential, Credential::Key(_));
+        if shows_key && place.base.scheme() == "http" && !place.is_loopback() {
             output::note("warning: the key is sent over a connection without encryption");
         }
         let http = place.connecting().build();
         let http = http.context("the HTTP client cannot be set up")?;
-        Ok(Self { http, place, key })
+        Ok(Self {
+            http,
+            place,
+            credential,
+        })
     }
 
     /// A request to a path made of these parts, each of which may hold any character.
     pub(super) fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
-        self.http
-            .request(method, self.place.url(path))
-            .bearer_auth(self.key.expose_secret())
+        let request = self.http.request(method, self.place.url(path));
+        match &self.credential {
+            Credential::Key(key) => request.bearer_auth(key.expose_secret()),
+            // Signed when it is whole.
+            Credential::Signing(_) => request,
+        }
     }
 
     /// Sends a request and reads the JSON of the answer.
     pub(super) async fn send(&self, request: RequestBuilder) -> Result<Value> {
-        let response = request
-            .send()
-            .await
-            .map_err(|error| self.unreachable(&error))?;
-        read_json(response).await
+        read_json(self.answer(request, None).await?).await
     }
 
-    /// Says that the server cannot be talked to.
-    pub(super) fn unreachable(&self, error: &reqwest::Error) -> anyhow::Error {
-        self.place.unreachable(error)
+    /// Whether requests are signed, so that a body that streams must come with its digest.
+    pub(super) fn signs(&self) -> bool {
+        matches!(self.credential, Credential::Signing(_))
+    }
+
+    /// Sends a request. `digest` is the SHA-256 of a body that streams.
+    pub(super) async fn answer(
+        &self,
+        request: RequestBuilder,
+        digest: Option<[u8; 32]>,
+    ) -> Result<Response> {
+        let mut request = request.build().context("the request cannot be made")?;
+        if let Credential::Signing(key) = &self.credential {
+            key.sign(&mut request, digest)?;
+        }
+        let answer = self.http.execute(request).await;
+        answer.map_err(|error| self.place.unreachable(&error))
     }
 }
 
@@ -255,10 +305,23 @@ pub(super) async fn read_json(response: Response) -> Result<Value> {
     let Some(message) = field("message") else {
         bail!("the server answered {status} without saying why: is this a belljar server?");
     };
-    let code = field("code").map_or_else(String::new, |code| format!(" ({code})"));
     let id = id.filter(|_| status.is_server_error());
-    let id = id.map_or_else(String::new, |id| format!("; request id {id}"));
-    bail!("{message}{code}{id}")
+    Err(Refusal {
+        message: message.to_owned(),
+        code: field("code").unwrap_or_default().to_owned(),
+        request: id.map_or_else(String::new, |id| format!("; request id {id}")),
+    }
+    .into())
+}
+
+/// What a server has refused a request with.
+#[derive(Debug, thiserror::Error)]
+#[error("{}{request}", output::with_code(message, code))]
+pub(super) struct Refusal {
+    message: String,
+    /// Stable and for programs.
+    pub(super) code: String,
+    request: String,
 }
 
 fn base_url(text: &str) -> Result<Url> {

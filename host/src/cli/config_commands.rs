@@ -65,8 +65,16 @@ pub(super) fn config(command: &ConfigCommand) -> Result<(), Failure> {
                 return Ok(output::json(&effective)?);
             }
             let rows = effective.as_array().map(Vec::as_slice).unwrap_or_default();
-            let row = |row: &Value| HEAD.map(|column| text(row, column).to_owned());
-            output::table(HEAD, rows.iter().map(row))?;
+            let rows = rows.iter().map(|row| {
+                let reloads = row.get("reloads").and_then(Value::as_bool);
+                [
+                    text(row, "key").to_owned(),
+                    text(row, "value").to_owned(),
+                    text(row, "source").to_owned(),
+                    yes_or_nothing(reloads.unwrap_or_default()),
+                ]
+            });
+            output::table(HEAD, rows)?;
         }
         ConfigCommand::Show { json, settings, .. } => {
             let resolved = settings.resolve()?;
@@ -80,9 +88,10 @@ pub(super) fn config(command: &ConfigCommand) -> Result<(), Failure> {
                          server that runs here",
                     );
                 }
-                let rows = effective
-                    .into_iter()
-                    .map(|row| [row.key.to_owned(), row.value, row.source]);
+                let rows = effective.into_iter().map(|row| {
+                    let reloads = yes_or_nothing(row.reloads);
+                    [row.key.to_owned(), row.value, row.source, reloads]
+                });
                 output::table(HEAD, rows)?;
             }
         }
@@ -91,5 +100,10 @@ pub(super) fn config(command: &ConfigCommand) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The columns of the settings in force, as the API names them too.
-const HEAD: [&str; 3] = ["key", "value", "source"];
+/// The columns of the settings in force, as the API names them too. The last says what
+/// `belljar reload` takes up.
+const HEAD: [&str; 4] = ["key", "value", "source", "reloads"];
+
+fn yes_or_nothing(is_so: bool) -> String {
+    if is_so { "yes" } else { "" }.to_owned()
+}

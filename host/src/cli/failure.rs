@@ -24,6 +24,16 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// What is wrong, a text for each thing.
+    pub(super) fn problems(&self) -> Vec<String> {
+        match self.error.downcast_ref::<ConfigError>() {
+            Some(error) => error.0.iter().map(ToString::to_string).collect(),
+            None => vec![self.to_string()],
+        }
+    }
+}
+
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
         let error = error.into();

@@ -1,5 +1,7 @@
 //! `belljar keys`: the API keys of a server.
 
+use std::process::ExitCode;
+
 use anyhow::{Result, bail};
 use belljar_bundle::{ByteSize, DurationText, Fuel, ModelName};
 use clap::{Args, Subcommand};
@@ -9,8 +11,9 @@ use serde_json::{Map, Value, json};
 
 use super::client::{Client, ClientArgs};
 use super::models::{array, text};
+use super::scan::{ScanArgs, scan};
 use super::{Failure, block_on, output};
-use crate::auth::{Scope, Tier};
+use crate::auth::{Scope, Signing, Tier};
 use crate::clock::time_of_day;
 use crate::ids::KeyId;
 use crate::net::Network;
@@ -37,10 +40,30 @@ pub(super) enum KeysCommand {
         #[command(flatten)]
         one: OneArgs,
     },
+    /// Change whether requests with a key are signed; a new secret is shown this once
+    Signing {
+        #[command(flatten)]
+        one: OneArgs,
+        /// none, optional or required (default: as it is)
+        #[arg(value_name = "SIGNING", required_unless_present = "rotate")]
+        signing: Option<Signing>,
+        /// Give it another secret that signs
+        #[arg(long)]
+        rotate: bool,
+        /// How long the secret before works on, such as 10m; at most 7d (default: not at all)
+        #[arg(long, value_name = "SPAN", requires = "rotate")]
+        overlap: Option<DurationText>,
+    },
     /// Revoke a key: it is refused from the next request on, and its streams are ended
     Revoke(OneArgs),
     /// Forget a key as if it had never been made; `revoke` keeps its record
     Delete(OneArgs),
+    /// Find leaked keys in files, and say which of them work
+    #[command(
+        after_help = "Exit codes: 0 no key that works was found, 3 one was, 4 keys were found \
+                            and nobody was asked, 1 it failed, 2 the arguments cannot be used."
+    )]
+    Scan(ScanArgs),
 }
 
 #[derive(Args, Debug)]
@@ -99,6 +122,9 @@ pub(super) struct CreateArgs {
     /// When it stops working: a span such as "30 d", or 2027-01-31T00:00:00Z
     #[arg(long, value_name = "WHEN", value_parser = expiry)]
     expires: Option<Timestamp>,
+    /// Whether its requests are signed: none, optional or required (default: none)
+    #[arg(long)]
+    signing: Option<Signing>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -147,11 +173,12 @@ impl CreateArgs {
         add("max_stored_bytes", bytes.map(|n| json!(n.as_u64())));
         add("fuel_per_day", self.fuel_per_day.map(|n| json!(n.as_u64())));
         add("expires", self.expires.map(|time| json!(time)));
+        add("signing", self.signing.map(|signing| json!(signing)));
         Value::Object(body)
     }
 }
 
-pub(super) fn keys(command: &KeysCommand) -> Result<(), Failure> {
+pub(super) fn keys(command: &KeysCommand) -> Result<ExitCode, Failure> {
     block_on(async {
         match command {
             KeysCommand::Create(args) => {
@@ -191,6 +218,20 @@ pub(super) fn keys(command: &KeysCommand) -> Result<(), Failure> {
                 let rotated = found.send(Method::POST, Some("rotate"), body).await?;
                 secret_once(&rotated, one.json, "has another secret")?;
             }
+            KeysCommand::Signing {
+                signing,
+                rotate,
+                overlap,
+                one,
+            } => {
+                let overlap = overlap.map(|span| span.to_string());
+                let body = json!({"signing": signing, "rotate": rotate, "overlap": overlap});
+                let found = one.find(Among::Working).await?;
+                let changed = found
+                    .send(Method::POST, Some("signing"), Some(body))
+                    .await?;
+                signing_secret_once(&changed, one.json)?;
+            }
             KeysCommand::Revoke(one) => {
                 let found = one.find(Among::Working).await?;
                 let revoked = found.send(Method::POST, Some("revoke"), None).await?;
@@ -201,8 +242,9 @@ pub(super) fn keys(command: &KeysCommand) -> Result<(), Failure> {
                 let deleted = found.send(Method::DELETE, None, None).await?;
                 found.done(&deleted, one.json, "is deleted")?;
             }
+            KeysCommand::Scan(args) => return scan(args).await,
         }
-        Ok(())
+        Ok(ExitCode::SUCCESS)
     })
 }
 
@@ -225,13 +267,19 @@ impl OneArgs {
     /// The key that is meant: by its id, or else by its name.
     async fn find(&self, among: Among) -> Result<FoundKey, Failure> {
         let client = Client::new(&self.client)?;
-        if let Ok(id) = self.key.parse() {
-            return Ok(FoundKey { client, id });
-        }
         let list = client.request(Method::GET, &["admin", "keys"]);
         let list = client.send(list).await?;
-        let id = of_name(&self.key, array(&list, "data"), among)?;
+        let id = meant(&self.key, array(&list, "data"), among)?;
         Ok(FoundKey { client, id })
+    }
+}
+
+/// The id of the key that is meant. An id means its own key, also where another key is called like
+/// it.
+fn meant(key: &str, keys: &[Value], among: Among) -> Result<KeyId> {
+    match key.parse::<KeyId>() {
+        Ok(id) if keys.iter().any(|key| text(key, "id") == id.as_str()) => Ok(id),
+        _ => of_name(key, keys, among),
     }
 }
 
@@ -298,7 +346,32 @@ fn secret_once(key: &Value, as_json: bool, what: &str) -> Result<()> {
         "{} {what}. This is the only time that it is shown:",
         text(key, "id")
     ));
-    output::line(text(key, "key"))
+    output::line(text(key, "key"))?;
+    match text(key, "signing_secret") {
+        "" => Ok(()),
+        secret => {
+            output::note("and the secret that signs its requests, which is shown this once, too:");
+            output::line(secret)
+        }
+    }
+}
+
+/// Prints how a key signs from now on: a secret that was just made alone on stdout.
+fn signing_secret_once(key: &Value, as_json: bool) -> Result<()> {
+    if as_json {
+        return output::json(key);
+    }
+    let (id, signing) = (text(key, "id"), text(key, "signing"));
+    match text(key, "signing_secret") {
+        "" => output::line(format!("{id}: signing is {signing}")),
+        secret => {
+            output::note(&format!(
+                "{id}: signing is {signing}, with this secret. This is the only time that it is \
+                 shown:"
+            ));
+            output::line(secret)
+        }
+    }
 }
 
 /// The description of one key, a line for each fact.
@@ -312,7 +385,15 @@ fn details(key: &Value) -> Result<()> {
     add("name", text(key, "name").to_owned());
     add("scopes", words(key, "scopes"));
     add("models", all_or(words(key, "models")));
-    for field in ["created", "rotated", "expires", "revoked", "tier"] {
+    for field in [
+        "created",
+        "rotated",
+        "expires",
+        "revoked",
+        "signing",
+        "old_signing_secret_until",
+        "tier",
+    ] {
         add(field, text(key, field).to_owned());
     }
     for field in [
@@ -406,6 +487,10 @@ fn table(keys: &[Value]) -> Result<()> {
             words(key, "scopes"),
             all_or(words(key, "models")),
             text(key, "tier").to_owned(),
+            match text(key, "signing") {
+                "none" => String::new(),
+                signing => signing.to_owned(),
+            },
             state(key),
             day(text(usage, "last_used")),
         ]
@@ -417,6 +502,7 @@ fn table(keys: &[Value]) -> Result<()> {
             "scopes",
             "models",
             "tier",
+            "signing",
             "state",
             "last used",
         ],
@@ -449,6 +535,21 @@ mod tests {
         for part in ["2 keys", first, "made 2000-01-01, revoked", second, "valid"] {
             assert!(told.contains(part), "{told}");
         }
+        // What looks like an id is one where there is such a key, and else a name like others.
+        let odd = [
+            key(first, second, None),
+            key(second, "ci", None),
+            key("key_0000000000000004", "config-7", None),
+        ];
+        for (asked, expect) in [
+            (second, second),
+            (first, first),
+            ("config-7", "key_0000000000000004"),
+        ] {
+            let found = meant(asked, &odd, Among::All).unwrap();
+            assert_eq!(found.as_str(), expect, "{asked}");
+        }
+        assert!(meant("key_00000000000000ff", &odd, Among::All).is_err());
         let told = found("sk-belljar-secret", Among::All).unwrap_err();
         assert!(!told.to_string().contains("secret"), "{told}");
     }

@@ -1,7 +1,9 @@
 //! `belljar push` and `belljar models`: the models of a server.
 
+mod logs;
+
 use std::fs::File;
-use std::io::Seek as _;
+use std::io::{Read as _, Seek as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,6 +14,7 @@ use clap::{Args, Subcommand};
 use futures_util::TryStreamExt as _;
 use reqwest::{Body, Method, header};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use tokio_util::io::ReaderStream;
 
 use super::bundles::size;
@@ -60,6 +63,8 @@ pub(super) enum ModelsCommand {
         #[command(flatten)]
         client: ClientArgs,
     },
+    /// Show what a model has written of late: its log, stdout, stderr, why runs failed
+    Logs(logs::LogsArgs),
     /// Let a version answer for its name
     Activate {
         /// The version
@@ -158,11 +163,16 @@ pub(super) fn push(args: &PushArgs) -> Result<(), Failure> {
 }
 
 async fn upload(client: &Client, bundle: &Path, activate: bool) -> Result<Value> {
-    let file = tokio::fs::File::from_std(open(bundle)?);
-    let metadata = file.metadata().await?;
+    let mut file = open(bundle)?;
+    let metadata = file.metadata()?;
     if !metadata.is_file() {
         bail!("{} is neither a file nor a folder", bundle.display());
     }
+    let digest = match client.signs() {
+        true => Some(digest_of(&mut file)?),
+        false => None,
+    };
+    let file = tokio::fs::File::from_std(file);
     let bar = output::byte_bar(metadata.len());
     bar.set_message("uploading");
     let sent = bar.clone();
@@ -174,9 +184,25 @@ async fn upload(client: &Client, bundle: &Path, activate: bool) -> Result<Value>
         .header(header::CONTENT_TYPE, "application/x-tar")
         .header(header::CONTENT_LENGTH, metadata.len())
         .body(Body::wrap_stream(stream));
-    let response = request.send().await;
+    let response = client.answer(request, digest).await;
     bar.finish_and_clear();
-    read_json(response.map_err(|error| client.unreachable(&error))?).await
+    read_json(response?).await
+}
+
+/// The SHA-256 of a file, which is read from its beginning again.
+fn digest_of(file: &mut File) -> Result<[u8; 32]> {
+    const PIECE_BYTES: usize = 256 << 10;
+    let mut hasher = Sha256::new();
+    let mut piece = vec![0; PIECE_BYTES];
+    loop {
+        let count = file.read(&mut piece)?;
+        if count == 0 {
+            break;
+        }
+        hasher.update(piece.get(..count).unwrap_or_default());
+    }
+    file.rewind()?;
+    Ok(hasher.finalize().into())
 }
 
 /// Opens a bundle: the file itself, or the project folder there packed into one.
@@ -238,6 +264,7 @@ pub(super) fn models(command: &ModelsCommand) -> Result<(), Failure> {
                     (false, Some(_)) => details(&found)?,
                 }
             }
+            ModelsCommand::Logs(args) => logs::logs(args).await?,
             ModelsCommand::Activate { model, client } => {
                 let client = Client::new(client)?;
                 let Some(version) = &model.version else {

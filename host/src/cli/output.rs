@@ -52,9 +52,17 @@ fn for_stdout(text: String) -> String {
 /// Writes text and a line end to stdout. A reader that has gone away, as with `| head`, is not
 /// a failure.
 pub(super) fn line(text: impl std::fmt::Display) -> Result<()> {
+    line_for_reader(text).map(drop)
+}
+
+/// [`line`], which says whether there is still somebody to read the next one.
+pub(super) fn line_for_reader(text: impl std::fmt::Display) -> Result<bool> {
     match writeln!(io::stdout().lock(), "{}", for_stdout(text.to_string())) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        outcome => Ok(outcome?),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        outcome => {
+            outcome?;
+            Ok(true)
+        }
     }
 }
 
@@ -78,6 +86,9 @@ pub(super) fn json(value: &impl Serialize) -> Result<()> {
 /// The reason of a failure with its code behind the first line; what a model has written comes
 /// below.
 pub(super) fn with_code(message: &str, code: &str) -> String {
+    if code.is_empty() {
+        return message.to_owned();
+    }
     match message.split_once('\n') {
         Some((first, rest)) => format!("{first} ({code})\n{rest}"),
         None => format!("{message} ({code})"),

@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 use super::{Failure, SettingArgs, output};
 use crate::app::{self, App, DiscoveryFile, LocalSocket, Reloader};
 use crate::config::{Environment, Resolved, ServiceManager, resolve};
-use crate::http::ProxyProtocol;
+use crate::http::{ProxyProtocol, ReloadRequest};
 use crate::models::Registry;
 use crate::telemetry;
 use service::Notifier;
@@ -153,7 +153,7 @@ async fn serve_until_signal(
         .metrics
         .as_ref()
         .and_then(|listener| listener.local_addr().ok());
-    let app = app::build(resolved, OWN_PROGRAM.into()).await?;
+    let mut app = app::build(resolved, OWN_PROGRAM.into()).await?;
     wall.count();
     let wall = Arc::new(wall);
     // Neither of these ports is one that a command of this machine could just ask.
@@ -182,13 +182,11 @@ async fn serve_until_signal(
     if let Some(period) = manager.watchdog {
         tokio::spawn(notifier.clone().watch(period, app.pulse()));
     }
-    tokio::spawn(reload_on_hang_up(
-        hang_up,
-        reader,
-        app.reloader(),
-        Arc::clone(&wall),
-        notifier.clone(),
-    ));
+    if let Some(reloader) = app.reloader() {
+        let wall = Arc::clone(&wall);
+        let reloading = reload_when_asked(hang_up, reader, reloader, wall, notifier.clone());
+        tokio::spawn(reloading);
+    }
     let shown = banner::Shown {
         settings: &settings,
         address,
@@ -232,8 +230,9 @@ async fn tell_readiness(registry: Registry, started: Instant) {
     );
 }
 
-/// Reads the settings again whenever somebody asks for it, in the way that is usual for servers.
-async fn reload_on_hang_up(
+/// Reads the settings again whenever somebody asks for it: by the signal that is usual for servers,
+/// or by a request. One reading comes after another.
+async fn reload_when_asked(
     mut hang_up: Signal,
     mut reader: SettingsReader,
     mut reloader: Reloader,
@@ -242,35 +241,30 @@ async fn reload_on_hang_up(
 ) {
     let terminal = Terminal::of_this_process();
     loop {
-        tokio::select! {
-            asked = hang_up.recv() => {
-                if asked.is_none() {
-                    return;
-                }
+        let request = tokio::select! {
+            Some(()) = hang_up.recv() => {
                 if terminal.is_gone() {
                     continue;
                 }
+                ReloadRequest::of_machine()
             }
-            () = reader.changed() => {}
-        }
-        notifier.reloading();
-        let outcome = match reader.read().await {
-            Ok(read) => {
-                let outcome = reloader.reload(&read).await.map_err(Failure::from);
-                for folder in wall.beyond(&read) {
-                    tracing::warn!(
-                        "reload: the wall around this server lets nothing in {} be read, because no \
-                         setting named it at the start: restart, or name it in \
-                         `hardening_read_paths` before",
-                        folder.display()
-                    );
-                }
-                outcome
-            }
-            Err(failure) => Err(failure),
+            () = reader.changed() => ReloadRequest::of_machine(),
+            Some(request) = reloader.asked() => request,
+            else => return,
         };
-        if let Err(failure) = outcome {
-            tracing::error!("reload: the settings stay as they are: {failure}");
+        notifier.reloading();
+        let read = reader.read().await;
+        let beyond = read.as_ref().map(|read| wall.beyond(read));
+        let beyond = beyond.unwrap_or_default();
+        let read = read.map_err(|failure| failure.problems());
+        reloader.reload(read, request).await;
+        for folder in beyond {
+            tracing::warn!(
+                "reload: the wall around this server lets nothing in {} be read, because no \
+                 setting named it at the start: restart, or name it in `hardening_read_paths` \
+                 before",
+                folder.display()
+            );
         }
         notifier.ready();
     }

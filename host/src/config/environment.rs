@@ -88,7 +88,7 @@ impl Environment for BTreeMap<String, String> {
 pub(super) const FILE_VARIABLE: &str = "BELLJAR_CONFIG";
 
 /// Names that are read elsewhere: the file itself, and what the client commands need.
-pub(super) const OTHER_VARIABLES: [(&str, &str); 3] = [
+pub(super) const OTHER_VARIABLES: [(&str, &str); 4] = [
     (FILE_VARIABLE, "The configuration file, as with `--config`."),
     (
         "BELLJAR_SERVER",
@@ -97,5 +97,9 @@ pub(super) const OTHER_VARIABLES: [(&str, &str); 3] = [
     (
         "BELLJAR_ADMIN_KEY_FILE",
         "The key of client commands, as with `--admin-key-file`.",
+    ),
+    (
+        "BELLJAR_SIGNING_FILE",
+        "The key that signs for client commands, as with `--signing-file`.",
     ),
 ];

@@ -64,6 +64,8 @@ pub struct Effective {
     pub value: String,
     /// The place that the value comes from.
     pub source: String,
+    /// Whether it can change while the server runs.
+    pub reloads: bool,
 }
 
 impl Resolved {
@@ -78,6 +80,7 @@ impl Resolved {
                 (setting.show)(&self.settings)
             },
             source: self.source(setting.key).to_string(),
+            reloads: setting.reloads,
         };
         SETTINGS.iter().map(row).collect()
     }

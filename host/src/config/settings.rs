@@ -242,6 +242,22 @@ impl Settings {
                     .to_owned(),
             ));
         }
+        let signing = &self.auth.signing;
+        if signing.nonces_per_key_max > signing.nonces_max {
+            found.push((
+                "signed_requests.nonces_per_key_max",
+                "one key may have more nonces than `signed_requests.nonces_max` allows in all"
+                    .to_owned(),
+            ));
+        }
+        if signing.skew_max > signing.age_max {
+            found.push((
+                "signed_requests.skew_max",
+                "a clock may be further ahead than a signature may be old \
+                 (`signed_requests.age_max`)"
+                    .to_owned(),
+            ));
+        }
         if self.http.tokens_default > self.http.tokens_max {
             found.push((
                 "http.tokens_default",

@@ -24,7 +24,7 @@ use crate::auth::{ConfiguredKey, JwtAlgorithm, JwtText, KeySource, ScopeRule, Ti
 use crate::guard::{AnomalyAction, AnomalyThreshold, BanDurations, ControlCharacters};
 use crate::http::{AllowedHost, AllowedOrigin, ProxyProtocol, UnknownMembers};
 use crate::limits::{ResetFormat, RouteRate};
-use crate::models::ModelAlias;
+use crate::models::{LogReaders, ModelAlias};
 use crate::net::{ForwardedHeader, NetworkList};
 use crate::outgoing::ServiceUrl;
 use crate::secrets::{SecretText, VaultAuth, VaultName};
@@ -49,7 +49,7 @@ pub static SETTINGS: &[Setting] = &[
     setting!("hardening_read_paths", hardening_read_paths: Files<Vec<PathBuf>>, "app",
         "Files and folders that may be read besides those that other settings name, such as the folder above one that is replaced as a whole."),
     setting!("unix.path", unix.path: PathOrNone<Option<PathBuf>>, "app",
-        "A socket of the file system on which the API is served as well, over HTTP/1 and without TLS. Peers there are held to be 127.0.0.1.")
+        "A socket of the file system on which the API is served as well, over HTTP/1 or 2 and without TLS. Peers there are held to be 127.0.0.1.")
     .files(FileUse::Listens),
     setting!("unix.mode", unix.mode: FromText<FileMode>, "app",
         "The mode of that socket: who may connect."),
@@ -83,6 +83,9 @@ pub static SETTINGS: &[Setting] = &[
         "Handshakes at once; more wait for their turn."),
     setting!("tls.watch_period", tls.watch_period: Time<Duration>, "tls",
         "How often the files of TLS are looked at for changes, which are taken up at the second look; 0: only SIGHUP has them read."),
+    setting!("tls.expiry_warning", tls.expiry_warning: Time<Duration>, "tls",
+        "How long before the end of a certificate, an authority or a list of revocations the log tells of it, once a day, and a metric says so; 0 tells only of what has ended.")
+    .reloads(),
     setting!("tls.hsts", tls.hsts: Time<Duration>, "tls",
         "How long browsers are told to use HTTPS alone (`Strict-Transport-Security`); 0 tells them nothing."),
     setting!("tls.redirect_listen", tls.redirect_listen: Address<Option<SocketAddr>>, "tls",
@@ -118,6 +121,14 @@ pub static SETTINGS: &[Setting] = &[
     setting!("jwt.models", auth.jwt.models_claim: TextOrNone<Option<JwtText>>, "auth", "The claim that lists the models that the caller may use, `*` for all; a token without it may use none. `none`: all tokens may use all."),
     setting!("jwt.tier", auth.jwt.tier_claim: TextOrNone<Option<JwtText>>, "auth", "The claim that names the caller's tier; a token without it has the server's."),
     setting!("jwt.revoked", auth.jwt.revoked: PathOrNone<Option<PathBuf>>, "auth", "A file with the ids (`jti`) of tokens that are not taken any more, one a line."),
+    setting!("signed_requests.age_max", auth.signing.age_max: PositiveTime<Duration>, "auth",
+        "How old the signature of a request may be, for keys that sign."),
+    setting!("signed_requests.skew_max", auth.signing.skew_max: Time<Duration>, "auth",
+        "How far a signer's clock may be ahead. After a kill, nothing signed up to this long after the start is accepted."),
+    setting!("signed_requests.nonces_max", auth.signing.nonces_max: Positive<usize>, "auth",
+        "Nonces of signed requests remembered at once, about 40 bytes each; where there are as many, signed requests get 503."),
+    setting!("signed_requests.nonces_per_key_max", auth.signing.nonces_per_key_max: Positive<usize>, "auth",
+        "The same of one key."),
     setting!("enable_injection_detection", injection.enabled: Switch<bool>, "guard",
         "Whether texts are screened for injections.")
     .fakeai()
@@ -440,6 +451,12 @@ pub static SETTINGS: &[Setting] = &[
         "How long a version is kept that failed and never ran."),
     setting!("models.stored_max", models.stored_bytes_max: Bytes<u64>, "models",
         "Bytes of all stored versions together, unpacked."),
+    setting!("model_logs.readers", models.logs.readers: FromText<LogReaders>, "models",
+        "Who may read what models write (`belljar models logs`): `admin`, or the key that uploaded a version as well, whose author then learns what the model wrote of others' requests; `none` keeps nothing."),
+    setting!("model_logs.lines_max", models.logs.lines_max: Positive<usize>, "models",
+        "Lines kept of each version, in memory."),
+    setting!("model_logs.bytes_max", models.logs.bytes_max: Bytes<usize>, "models",
+        "Bytes of those lines, of each version."),
     setting!("policy.memory_max", models.policy.budget.memory_bytes_max: Bytes<u64>, "models",
         "The most memory one run may have, over all its linear memories."),
     setting!("policy.fuel_max", models.policy.budget.fuel: FuelUnits<u64>, "models",

@@ -21,7 +21,7 @@ use crate::auth::{ConfiguredKey, JwtAlgorithm, JwtText, KeySource, ScopeRule, Ti
 use crate::guard::{AnomalyThreshold, ControlCharacters};
 use crate::http::{AllowedHost, AllowedOrigin, UnknownMembers};
 use crate::limits::{ResetFormat, RouteRate};
-use crate::models::ModelAlias;
+use crate::models::{LogReaders, ModelAlias};
 use crate::telemetry::{LogFilter, LogFormat};
 use crate::tls::{ClientAuth, ClientRule, TlsVersion};
 use crate::webhook::WebhookEvent;
@@ -405,6 +405,7 @@ plain!(
     FileMode: "three octal digits such as 660",
     Hardening: "auto, required or off",
     ClientAuth: "off, optional or required",
+    LogReaders: "none, admin or uploader",
     TlsVersion: "1.2 or 1.3",
     Tier: "free, tier-1, tier-2, tier-3, tier-4 or tier-5",
     JwtText: "a text of up to 512 characters",

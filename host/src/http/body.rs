@@ -8,6 +8,7 @@ use self::packed::{Coding, Unpacker};
 use super::context::context_of;
 use super::error::{ApiError, TOO_LARGE};
 use super::json::InputConfig;
+use super::signature::{altered_body, is_altered};
 use crate::guard::Violation;
 use crate::inference::RequestContext;
 use axum::body::Body;
@@ -64,10 +65,10 @@ pub(crate) async fn whole(
     check_length(headers, limits.bytes_max, SETTING)?;
     let read = async {
         match coding {
-            None => read(body, limits.bytes_max)
+            None => read(body, limits.bytes_max, context)
                 .await
                 .map(|body| (body.len(), body)),
-            Some(coding) => read_packed(body, coding, limits.bytes_max).await,
+            Some(coding) => read_packed(body, coding, limits.bytes_max, context).await,
         }
     };
     // Costs nothing for a body that is there already, which most are.
@@ -94,25 +95,33 @@ pub(crate) fn check_length(
 }
 
 /// The pieces of a body, as long as they are within the limit.
-struct Pieces {
+struct Pieces<'a> {
     body: Body,
     bytes: u64,
     bytes_max: u64,
+    context: &'a RequestContext,
 }
 
-impl Pieces {
-    const fn of(body: Body, bytes_max: u64) -> Self {
+impl<'a> Pieces<'a> {
+    const fn of(body: Body, bytes_max: u64, context: &'a RequestContext) -> Self {
         Self {
             body,
             bytes: 0,
             bytes_max,
+            context,
         }
     }
 
     async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
         while let Some(frame) = self.body.frame().await {
-            // A client that goes away in the middle of its body; it reads no answer.
-            let frame = frame.map_err(|_| ApiError::incomplete_body())?;
+            let frame = frame.map_err(|error| {
+                if is_altered(&error) {
+                    altered_body(self.context)
+                } else {
+                    // A client that goes away in the middle of its body; it reads no answer.
+                    ApiError::incomplete_body()
+                }
+            })?;
             let Ok(data) = frame.into_data() else {
                 continue;
             };
@@ -127,8 +136,8 @@ impl Pieces {
     }
 }
 
-async fn read(body: Body, bytes_max: u64) -> Result<Bytes, ApiError> {
-    let mut pieces = Pieces::of(body, bytes_max);
+async fn read(body: Body, bytes_max: u64, context: &RequestContext) -> Result<Bytes, ApiError> {
+    let mut pieces = Pieces::of(body, bytes_max, context);
     let mut first: Option<Bytes> = None;
     let mut segments = Segments::default();
     while let Some(data) = pieces.next().await? {
@@ -149,8 +158,9 @@ async fn read_packed(
     body: Body,
     coding: Coding,
     bytes_max: u64,
+    context: &RequestContext,
 ) -> Result<(usize, Bytes), ApiError> {
-    let mut pieces = Pieces::of(body, bytes_max);
+    let mut pieces = Pieces::of(body, bytes_max, context);
     let mut unpacker = Unpacker::new(coding, bytes_max);
     while let Some(piece) = pieces.next().await? {
         let pushed = unpacker.push(&piece);
@@ -233,6 +243,10 @@ mod tests {
     use super::*;
     use futures_util::stream;
     use http::HeaderValue;
+
+    async fn read(body: Body, bytes_max: u64) -> Result<Bytes, ApiError> {
+        super::read(body, bytes_max, &RequestContext::default()).await
+    }
 
     fn chunked(pieces: &'static [&'static str]) -> Body {
         Body::from_stream(stream::iter(

@@ -2,7 +2,7 @@
 
 use super::layers::{
     Address, Authentication, Authorize, BanCheck, Deadline, Exit, Halt, HostNames, KeyBanCheck,
-    Limit, Origins, Screen, Watch,
+    Limit, Origins, Screen, SignatureCheck, Watch,
 };
 use super::policy::{RoutePolicies, RoutePolicy};
 use super::state::HttpState;
@@ -21,6 +21,7 @@ pub(crate) struct Checks {
     pub(super) bans: BanCheck,
     names: HostNames,
     request_timeout: Duration,
+    signatures: SignatureCheck,
     authentication: Authentication,
     key_bans: KeyBanCheck,
     pub(super) watch: Watch,
@@ -48,6 +49,10 @@ impl Checks {
             },
             names: HostNames::new(&config.browser),
             request_timeout: config.request_timeout,
+            signatures: SignatureCheck {
+                keys: keys.clone(),
+                rule: config.origin.clone(),
+            },
             authentication: Authentication { keys: keys.clone() },
             key_bans: KeyBanCheck { bans: bans.clone() },
             watch: Watch {
@@ -94,11 +99,13 @@ impl Checks {
         exit.deadline = Deadline::of(policy, self.request_timeout);
         // Who calls is known before the body is read and before any route decides anything.
         let client = request.extensions().get::<Client>().cloned();
+        let signer = self.signatures.check(policy, context, request)?;
         let examined = exit.examined.as_ref();
         let headers = request.headers_mut();
-        exit.revocation =
-            self.authentication
-                .check(policy, context, client.as_ref(), headers, examined)?;
+        let client = client.as_ref();
+        exit.revocation = self
+            .authentication
+            .check(policy, context, client, signer, headers, examined)?;
         // What holds for one key alone can only be asked once the key is known to be real.
         self.key_bans.check(context)?;
         // Above the limits, so that what they refuse is seen, and before they have taken anything

@@ -16,6 +16,7 @@ mod limit;
 mod observe;
 mod revocation;
 mod screen;
+mod signature;
 mod watch;
 
 pub(crate) use address::{Address, Peer};
@@ -32,4 +33,5 @@ pub(crate) use host::HostNames;
 pub(crate) use limit::Limit;
 pub(crate) use revocation::is_of_events;
 pub(crate) use screen::Screen;
+pub(crate) use signature::SignatureCheck;
 pub(crate) use watch::Watch;

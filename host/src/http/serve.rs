@@ -16,6 +16,7 @@ mod unread;
 mod watchdog;
 mod wire;
 
+use super::signature::{AskedUri, Encrypted};
 use super::state::Config;
 use super::surface::{self, Surface};
 use crate::telemetry::metrics;
@@ -188,10 +189,7 @@ async fn holding(permit: ConnectionPermit, connection: impl Future<Output = ()>)
 /// that in a moment.
 async fn turn_away(socket: Socket, why: ConnectionRefused) {
     let mut head = [0; HEAD_BYTES_KEPT];
-    let seen = match &socket {
-        Socket::Tcp(stream) => tokio::time::timeout(FIRST_WORDS, stream.peek(&mut head)).await,
-        Socket::Unix(_) => Ok(Ok(0)),
-    };
+    let seen = tokio::time::timeout(FIRST_WORDS, socket.peek(&mut head)).await;
     let seen = seen.map_or(0, Result::unwrap_or_default);
     let surface = Surface::of_head(head.get(..seen).unwrap_or_default());
     let early_error = early_error::bytes(early_error::refused_connection(why), surface);
@@ -393,8 +391,12 @@ fn answer(
     if let Some(client) = &whose.client {
         request.extensions_mut().insert(client.clone());
     }
+    if endpoint.tls.is_some() {
+        request.extensions_mut().insert(Encrypted);
+    }
     if let Some(uri) = surface::respelled(request.uri()) {
-        *request.uri_mut() = uri;
+        let asked = std::mem::replace(request.uri_mut(), uri);
+        request.extensions_mut().insert(AskedUri(asked));
     }
     let open = OpenRequest::begin(watchdog);
     // A connection of HTTP/2 goes on whatever becomes of one request's body.

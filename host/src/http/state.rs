@@ -4,6 +4,7 @@ use super::body::Limits;
 use super::json::InputConfig;
 use super::layers::BrowserConfig;
 use super::proxy_protocol::ProxyProtocol;
+use super::reloads::Reloads;
 use crate::audit::AuditLog;
 use crate::auth::KeyStore;
 use crate::clock::Clock;
@@ -14,12 +15,15 @@ use crate::models::{Readiness, Registry};
 use crate::net::{NetworkAcl, OriginRule};
 use crate::stored::StoredObjects;
 use crate::telemetry::Metrics;
+use crate::tls::Tls;
 use arc_swap::ArcSwap;
 use axum::extract::FromRef;
+use jiff::Timestamp;
 use std::ops::Deref;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// How the server speaks HTTP.
 #[derive(Clone, Debug)]
@@ -119,8 +123,11 @@ pub struct HttpState(Arc<Shared>);
 
 struct Shared {
     parts: Parts,
-    /// Whether the server is about to stop.
-    is_draining: AtomicBool,
+    /// Cancelled when the server is about to stop.
+    draining: CancellationToken,
+    started: Timestamp,
+    /// What is listened on, once the server serves.
+    listening: OnceLock<Vec<Listening>>,
     /// Whose requests are served now.
     acl: Arc<ArcSwap<NetworkAcl>>,
     /// The settings that hold now.
@@ -133,6 +140,17 @@ impl Deref for Shared {
     fn deref(&self) -> &Parts {
         &self.parts
     }
+}
+
+/// Something that the server listens on.
+#[derive(Clone, Debug)]
+pub struct Listening {
+    /// What is served there: `api`, `metrics`, `redirect`, or `commands` for those of this machine.
+    pub purpose: &'static str,
+    /// An address with its port, or the path of a socket.
+    pub address: String,
+    /// Whether TLS is spoken there.
+    pub is_encrypted: bool,
 }
 
 /// The parts of a server that routes use.
@@ -157,6 +175,12 @@ pub struct Parts {
     pub limiter: Limiter,
     /// The record of security events.
     pub audit: AuditLog,
+    /// The certificates, where TLS is spoken.
+    pub tls: Option<Tls>,
+    /// Where everything is kept that outlives the process.
+    pub data_dir: PathBuf,
+    /// The way to have the settings read again.
+    pub reloads: Reloads,
     /// The time.
     pub clock: Clock,
     /// How to speak.
@@ -181,7 +205,9 @@ impl HttpState {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         Self(Arc::new(Shared {
-            is_draining: AtomicBool::new(false),
+            draining: CancellationToken::new(),
+            started: parts.clock.now(),
+            listening: OnceLock::new(),
             acl: Arc::new(ArcSwap::from_pointee(parts.config.acl.clone())),
             effective_config: ArcSwap::from_pointee(parts.effective_config.clone()),
             parts,
@@ -205,12 +231,33 @@ impl HttpState {
 
     /// Says from now on that the server is not ready, because it is about to stop.
     pub(crate) fn drain(&self) {
-        self.0.is_draining.store(true, Ordering::Release);
+        self.0.draining.cancel();
+    }
+
+    /// Done when the server is about to stop: what waits for something to come waits no more.
+    pub(crate) async fn drained(&self) {
+        self.0.draining.cancelled().await;
+    }
+
+    /// When the server was started.
+    pub(crate) fn started(&self) -> Timestamp {
+        self.0.started
+    }
+
+    /// Notes what is listened on.
+    pub(crate) fn set_listening(&self, listening: Vec<Listening>) {
+        // A server serves once.
+        let _ = self.0.listening.set(listening);
+    }
+
+    /// What is listened on; nothing before the server serves.
+    pub(crate) fn listening(&self) -> &[Listening] {
+        self.0.listening.get().map_or(&[], Vec::as_slice)
     }
 
     /// Whether a balancer may send requests here; none while the server is about to stop.
     pub(crate) fn readiness(&self) -> Option<Readiness> {
-        let is_draining = self.0.is_draining.load(Ordering::Acquire);
+        let is_draining = self.0.draining.is_cancelled();
         (!is_draining).then(|| self.0.registry.readiness())
     }
 
@@ -252,6 +299,18 @@ impl HttpState {
 
     pub(crate) fn audit(&self) -> &AuditLog {
         &self.0.audit
+    }
+
+    pub(crate) fn tls(&self) -> Option<&Tls> {
+        self.0.tls.as_ref()
+    }
+
+    pub(crate) fn data_dir(&self) -> &std::path::Path {
+        &self.0.data_dir
+    }
+
+    pub(crate) fn reloads(&self) -> &Reloads {
+        &self.0.reloads
     }
 
     pub(crate) fn clock(&self) -> &Clock {

@@ -11,6 +11,7 @@ use crate::generation::{
 };
 use crate::limits::TokenAdmission;
 use crate::models::LiveModel;
+use crate::telemetry::metrics::{OPEN_STREAMS, Present};
 use belljar_sandbox::wit::text;
 use belljar_sandbox::wit::types::{Parameter, Value};
 use belljar_sandbox::{Capability, RunError};
@@ -105,6 +106,7 @@ pub struct TextStream {
     usage: UsageSum,
     /// The answer to look at first, so that none is starved by another that is always ready.
     next: usize,
+    _open: Present,
 }
 
 struct Answer {
@@ -220,6 +222,7 @@ impl Inference {
             usage: UsageSum::new(choices, answers.len(), counted),
             answers,
             next: 0,
+            _open: OPEN_STREAMS.enter(),
         })
     }
 

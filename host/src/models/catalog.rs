@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::error::FailedVersion;
+use super::guest_logs::{GuestLog, LineOrder};
 use super::live::{LiveModel, Names};
 use super::records::{Pointers, Record, StoredState};
 use super::status::{Failure, Limits, ModelSummary, VersionState, VersionStatus};
@@ -30,6 +31,8 @@ pub(super) struct Catalog {
 pub(super) struct Model {
     pub(super) pointers: Pointers,
     pub(super) versions: BTreeMap<ModelVersion, Version>,
+    /// The order of what its versions write.
+    pub(super) order: Arc<LineOrder>,
 }
 
 /// One version.
@@ -38,6 +41,8 @@ pub(super) struct Version {
     pub(super) stage: Stage,
     pub(super) manifest: Option<ManifestSummary>,
     pub(super) capabilities: Option<Capabilities>,
+    /// What its guests have written of late.
+    pub(super) log: GuestLog,
     /// The activation that may move this version. One that was overtaken by a removal or another
     /// upload finds another number here, and changes nothing.
     activation: u64,
@@ -70,6 +75,7 @@ pub(super) struct ManifestSummary {
 pub(super) struct Activation {
     pub(super) id: ModelId,
     pub(super) record: Record,
+    pub(super) log: GuestLog,
     pub(super) number: u64,
     pub(super) cancelled: CancellationToken,
 }
@@ -94,7 +100,7 @@ impl Model {
 }
 
 impl Version {
-    fn new(record: Record) -> Self {
+    fn new(record: Record, order: &Arc<LineOrder>) -> Self {
         let stage = match &record.state {
             StoredState::Received | StoredState::Ready => Stage::Received,
             StoredState::Failed(failure) => Stage::Failed(failure.clone()),
@@ -104,6 +110,7 @@ impl Version {
             stage,
             manifest: None,
             capabilities: None,
+            log: GuestLog::new(order),
             activation: 0,
             cancel: CancellationToken::new(),
             changed: watch::Sender::new(()),
@@ -133,7 +140,7 @@ impl Version {
         self.changed.subscribe()
     }
 
-    fn state(&self, pointers: &Pointers) -> VersionState {
+    pub(super) fn state(&self, pointers: &Pointers) -> VersionState {
         let active = pointers.active.as_ref() == Some(&self.record.id.version);
         match &self.stage {
             Stage::Received => VersionState::Received,
@@ -188,17 +195,22 @@ impl Catalog {
                 name,
                 Model {
                     pointers,
-                    versions: BTreeMap::new(),
+                    ..Model::default()
                 },
             );
         }
         for record in records {
             let model = catalog.models.entry(record.id.name.clone()).or_default();
-            model
-                .versions
-                .insert(record.id.version.clone(), Version::new(record));
+            let number = record.id.version.clone();
+            let version = Version::new(record, &model.order);
+            model.versions.insert(number, version);
         }
         catalog
+    }
+
+    /// Each model with its name.
+    pub(super) fn models(&self) -> impl Iterator<Item = (&ModelName, &Model)> {
+        self.models.iter()
     }
 
     pub(super) fn model(&self, name: &ModelName) -> Option<&Model> {
@@ -323,19 +335,19 @@ impl Catalog {
     pub(super) fn put(&mut self, record: Record, pointers: Pointers) {
         let model = self.models.entry(record.id.name.clone()).or_default();
         model.pointers = pointers;
-        match model.versions.get_mut(&record.id.version) {
+        let number = record.id.version.clone();
+        // With a log of its own: what another's content wrote is none of the new uploader's.
+        let fresh = Version::new(record, &model.order);
+        match model.versions.get_mut(&number) {
             Some(version) => {
                 version.cancel.cancel();
-                let fresh = Version::new(record);
                 // Who waits for the version to settle waits on for its new content.
                 let changed = std::mem::replace(version, fresh).changed;
                 version.changed = changed;
                 version.changed.send_replace(());
             }
             None => {
-                model
-                    .versions
-                    .insert(record.id.version.clone(), Version::new(record));
+                model.versions.insert(number, fresh);
             }
         }
     }
@@ -391,6 +403,7 @@ impl Catalog {
         Some(Activation {
             id: id.clone(),
             record: version.record.clone(),
+            log: version.log.clone(),
             number,
             cancelled: version.cancel.clone(),
         })

@@ -6,6 +6,7 @@ use belljar_bundle::{ArchiveLimits, ByteSize, SignaturePolicy};
 use belljar_sandbox::Budget;
 
 use super::alias::ModelAlias;
+use super::guest_logs::GuestLogConfig;
 
 /// How the registry receives, keeps and prepares models.
 #[derive(Clone, Debug)]
@@ -35,6 +36,8 @@ pub struct Config {
     pub failed_time: Duration,
     /// Bytes of all stored versions together, unpacked.
     pub stored_bytes_max: u64,
+    /// What is kept of the lines that guests write.
+    pub logs: GuestLogConfig,
     /// Other names of models.
     pub aliases: Vec<ModelAlias>,
     /// Whether the names of well-known models stand for `fake`, where no model and no alias of
@@ -62,6 +65,7 @@ impl Default for Config {
             failed_max: 100,
             failed_time: Duration::from_secs(7 * 24 * 3600),
             stored_bytes_max: ByteSize::mib(256 * 1024).as_u64(),
+            logs: GuestLogConfig::default(),
             aliases: Vec::new(),
             well_known_aliases: true,
             any_model: false,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use belljar_bundle::{BundleError, ByteSize, Digest, ModelId, ModelName};
 
+use super::guest_logs::LogReaders;
 use super::status::VersionState;
 use crate::auth::Denied;
 use crate::db::is_out_of_space;
@@ -131,6 +132,16 @@ pub enum ModelError {
         /// The version.
         id: ModelId,
     },
+    /// Nothing is kept of what models write. The operator's choice.
+    #[error("what models write is not kept here (`model_logs.readers` is `none`)")]
+    LogsOff,
+    /// The caller may not read what a model has written. The operator's choice, or the caller's
+    /// fault.
+    #[error("{}", who_reads(*readers))]
+    LogsDenied {
+        /// Who may.
+        readers: LogReaders,
+    },
     /// The server is stopping.
     #[error("the server is shutting down")]
     Closing,
@@ -164,6 +175,17 @@ fn standing(state: VersionState) -> String {
     }
 }
 
+fn who_reads(readers: LogReaders) -> &'static str {
+    match readers {
+        LogReaders::Uploader => {
+            "what a version writes is read by the key that has uploaded it, and by administrators"
+        }
+        LogReaders::Administrators | LogReaders::Nobody => {
+            "what models write is read by administrators only (`model_logs.readers` is `admin`)"
+        }
+    }
+}
+
 fn instead(name: &ModelName, failed: Option<&FailedVersion>) -> String {
     match failed {
         Some(FailedVersion { id, code }) => format!("{id} has failed ({code})"),
@@ -191,6 +213,8 @@ impl ModelError {
             Self::StoreFull { .. } => "store_full",
             Self::OverQuota(_) => "storage_quota_exceeded",
             Self::Embedded { .. } => "model_is_embedded",
+            Self::LogsOff => "model_logs_off",
+            Self::LogsDenied { .. } => "model_logs_denied",
             Self::Closing => "shutting_down",
             Self::DiskFull { .. } => "disk_full",
             Self::Host { .. } => "internal_error",

@@ -244,6 +244,7 @@ async fn compile(
             Progress::Phase(Phase::Loading) => inner.advance(activation, Stage::Loading),
             Progress::Said(line) => {
                 line.log(&label, "load");
+                inner.logs.add(&activation.log, &line, "load");
                 said.add(line);
             }
         })
@@ -365,7 +366,8 @@ async fn load(
         sandbox,
     } = inner.sandbox.lock().clone();
     let label = activation.id.to_string();
-    let model = blocking(move || sandbox.load(&artefact, &label))
+    let ear = inner.logs.ear(&activation.log);
+    let model = blocking(move || sandbox.load_heard_by(&artefact, &label, ear))
         .await?
         .map_err(|error| match error {
             LoadError::Contract { .. } => PrepareError::Model(Failure {
@@ -377,7 +379,7 @@ async fn load(
     drop(place);
     let record = &activation.record;
     let origin = (record.created, record.embedded.is_some());
-    let live = LiveModel::new(model, bundle, job, origin);
+    let live = LiveModel::new(model, bundle, job, origin, activation.log.clone());
     Ok(Loaded { live, generation })
 }
 

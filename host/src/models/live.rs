@@ -14,6 +14,7 @@ use belljar_sandbox::{Budget, Capabilities, CompileJob, ReadyModel};
 use jiff::Timestamp;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::guest_logs::GuestLog;
 use super::run_metrics::RunMetrics;
 
 /// A version that can run. Made by the registry only: who holds one knows that the bundle was
@@ -41,6 +42,8 @@ pub struct LiveModel {
     pub is_embedded: bool,
     /// The job that the version was compiled by, to map it again into another sandbox.
     pub(super) job: Arc<CompileJob>,
+    /// What its guests have written of late.
+    pub(super) log: GuestLog,
     /// The hold on the version's files, which keeps them on the disk: runs in flight read assets
     /// from them, also after the version was removed.
     files: StoredBundle,
@@ -58,6 +61,7 @@ impl LiveModel {
         files: StoredBundle,
         job: Arc<CompileJob>,
         (created, is_embedded): (Timestamp, bool),
+        log: GuestLog,
     ) -> Self {
         let id = files.manifest().id().clone();
         let label: Arc<str> = id.to_string().into();
@@ -72,6 +76,7 @@ impl LiveModel {
             digest: files.digest(),
             is_embedded,
             job,
+            log,
             files,
             in_use: released.clone().drop_guard(),
             released,
@@ -87,6 +92,7 @@ impl LiveModel {
                 self.files.clone(),
                 self.job.clone(),
                 (self.created, self.is_embedded),
+                self.log.clone(),
             )
         }
     }

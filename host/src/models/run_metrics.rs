@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::run_window::{RunCounts, RunWindow};
 use crate::telemetry::metrics;
 
 /// The counts of one version's runs.
@@ -21,6 +22,7 @@ pub struct RunMetrics {
     /// Runs that failed, by code. Codes and caps are names from the code, so these have an end.
     failures: Mutex<BTreeMap<&'static str, u64>>,
     caps: Mutex<BTreeMap<&'static str, u64>>,
+    window: Mutex<RunWindow>,
 }
 
 impl Default for RunMetrics {
@@ -33,6 +35,7 @@ impl Default for RunMetrics {
             duration_us: AtomicU64::new(0),
             failures: Mutex::default(),
             caps: Mutex::default(),
+            window: Mutex::default(),
         }
     }
 }
@@ -62,6 +65,30 @@ impl RunMetrics {
         if let Some(cap) = cap {
             *self.caps.lock().entry(cap).or_default() += 1;
         }
+    }
+
+    /// What has been counted so far.
+    fn counts(&self) -> RunCounts {
+        let errors = self.failures.lock().values().sum();
+        RunCounts {
+            runs: self.ok.load(Ordering::Relaxed).saturating_add(errors),
+            errors,
+            fuel: self.fuel.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Takes note of what has been counted by now, as it has to be about once a second for
+    /// [`RunMetrics::last_minute`]. Runs themselves keep no time.
+    pub fn sample(&self, now: Duration) {
+        let counts = self.counts();
+        self.window.lock().note(now, counts);
+    }
+
+    /// What was counted in the minute before `now`.
+    #[must_use]
+    pub fn last_minute(&self, now: Duration) -> RunCounts {
+        let counts = self.counts();
+        self.window.lock().since_a_minute(now, counts)
     }
 
     /// The lines of all these versions in the Prometheus text format. Labels are names of models,

@@ -246,11 +246,13 @@ pub(super) async fn reload_all(inner: &Arc<Inner>, sandbox: Sandbox) -> Result<(
 async fn remap(inner: &Inner, sandbox: &Sandbox, old: &LiveModel) -> Result<LiveModel, ModelError> {
     let (compiler, sandbox) = (inner.compiler.clone(), sandbox.clone());
     let (job, label) = (old.job.clone(), old.label.clone());
+    let ear = inner.logs.ear(&old.log);
     let model = blocking(move || {
         let artefact = compiler
             .cached(&job)
             .ok_or_else(|| ModelError::host("no artefact"))?;
-        sandbox.load(&artefact, &label).map_err(ModelError::host)
+        let model = sandbox.load_heard_by(&artefact, &label, ear);
+        model.map_err(ModelError::host)
     })
     .await??;
     Ok(old.with_model(model))

@@ -22,6 +22,7 @@ use super::ModelError;
 use super::alias::ModelAliases;
 use super::catalog::{Activation, Catalog, Stage};
 use super::config::Config;
+use super::guest_logs::GuestLogs;
 use super::live::LiveModels;
 use super::records::{Pointers, Records};
 use crate::clock::Clock;
@@ -43,6 +44,8 @@ pub(super) struct Inner {
     pub(super) live: LiveModels,
     /// The facts about every version. Held for moments, never across an await.
     pub(super) catalog: Mutex<Catalog>,
+    /// What the logs of all versions have in common.
+    pub(super) logs: GuestLogs,
     /// Held while a change goes to disk and to memory, so that both see the same order.
     pub(super) writes: tokio::sync::Mutex<()>,
     /// Read: somebody is between the files of a bundle and its row. Write: files without a row
@@ -93,6 +96,7 @@ impl Inner {
             aliases: ArcSwap::from_pointee(aliases(&config)),
             live: LiveModels::default(),
             catalog: Mutex::new(Catalog::from_rows(models, versions)),
+            logs: GuestLogs::new(config.logs.clone(), clock.clone()),
             writes: tokio::sync::Mutex::new(()),
             blobs: RwLock::new(()),
             uploads: Arc::new(Semaphore::new(config.uploads_max)),

@@ -5,6 +5,7 @@
 //! exist, reasons are names from the code. Nothing that a caller writes becomes a label.
 
 mod family;
+mod level;
 mod table;
 
 use std::fmt::Write as _;
@@ -15,6 +16,7 @@ use ::metrics::{describe_counter, describe_gauge, describe_histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
 pub use family::{Family, Handle, MetricKind, MetricRow};
+pub use level::{Level, Present};
 pub use table::*;
 
 /// The recorder of this process.

@@ -16,25 +16,18 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::config::PrivateKeySource;
 use super::error::TlsError;
-use super::now_s;
-use crate::telemetry::metrics;
+use super::expiry::{End, FileKind};
 
 /// Bytes of a file of certificates, keys or revocations.
 const FILE_BYTES_MAX: u64 = 16 << 20;
-
-/// Days before its end from which on a certificate's end is told.
-const EXPIRES_SOON_DAYS: i64 = 14;
-const DAY_S: i64 = 24 * 60 * 60;
 
 /// A certificate with its key and what it says of itself.
 pub(super) struct Certificate {
     pub(super) key: Arc<CertifiedKey>,
     /// The names that it is for, in lower case; some begin with `*.`.
     pub(super) names: Vec<String>,
-    /// The file.
-    file: String,
-    /// Seconds from the Unix epoch to its end.
-    not_after_s: i64,
+    /// When it ends, or one of those that vouch for it.
+    pub(super) end: End,
 }
 
 impl Certificate {
@@ -49,8 +42,15 @@ impl Certificate {
         let leaf = chain.first().ok_or_else(|| TlsError::NoCertificate {
             path: certificate.to_owned(),
         })?;
-        let (names, not_after_s) = describe(leaf)
+        let names = names(leaf)
             .ok_or_else(|| TlsError::unusable(certificate, "it is no X.509 certificate"))?;
+        if names.is_empty() {
+            tracing::warn!(
+                file = %certificate.display(),
+                "the certificate names no host (subjectAltName): clients refuse it"
+            );
+        }
+        let end = End::of_chain(certificate, FileKind::Certificate, &chain);
         let certified = CertifiedKey::from_der(chain, private, provider);
         let certified = certified.map_err(|error| match error {
             rustls::Error::InconsistentKeys(_) => TlsError::OtherKey {
@@ -62,36 +62,8 @@ impl Certificate {
         Ok(Self {
             key: Arc::new(certified),
             names,
-            file: certificate.display().to_string(),
-            not_after_s,
+            end,
         })
-    }
-
-    /// Says when it ends: in a metric always, in the log where that is soon.
-    pub(super) fn tell_expiry(&self) {
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "seconds of this millennium are exact"
-        )]
-        metrics::TLS_CERTIFICATE_EXPIRY
-            .with([("file", self.file.clone().into())])
-            .set(self.not_after_s as f64);
-        let left_s = self.not_after_s - now_s();
-        if left_s <= 0 {
-            tracing::error!(file = %self.file, "the certificate has expired: clients refuse it");
-        } else if left_s < EXPIRES_SOON_DAYS * DAY_S {
-            tracing::warn!(
-                file = %self.file,
-                days = left_s / DAY_S,
-                "the certificate expires soon"
-            );
-        }
-        if self.names.is_empty() {
-            tracing::warn!(
-                file = %self.file,
-                "the certificate names no host (subjectAltName): clients refuse it"
-            );
-        }
     }
 }
 
@@ -142,8 +114,8 @@ pub(super) fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, TlsError> {
     Ok(bytes)
 }
 
-/// The names of a certificate and its end.
-fn describe(der: &[u8]) -> Option<(Vec<String>, i64)> {
+/// The names of the hosts that a certificate is for; none where it is none.
+fn names(der: &[u8]) -> Option<Vec<String>> {
     let (_, certificate) = X509Certificate::from_der(der).ok()?;
     let names = certificate.subject_alternative_name().ok()?;
     let names = names.map_or(&[][..], |extension| &extension.value.general_names);
@@ -151,8 +123,5 @@ fn describe(der: &[u8]) -> Option<(Vec<String>, i64)> {
         GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
         _ => None,
     });
-    Some((
-        names.collect(),
-        certificate.validity().not_after.timestamp(),
-    ))
+    Some(names.collect())
 }

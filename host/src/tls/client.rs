@@ -17,6 +17,7 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 use super::certificate::{read_chain, read_file};
 use super::config::Config;
 use super::error::TlsError;
+use super::expiry::{End, FileKind};
 use super::rule::{ClientAuth, ClientRule, NameKind};
 
 /// What clients' certificates are held against.
@@ -27,17 +28,20 @@ pub(super) struct Clients {
 }
 
 impl Clients {
-    /// None where clients are not asked for certificates.
+    /// None where clients are not asked for certificates. Adds when what it reads ends.
     pub(super) fn of(
         config: &Config,
         provider: &Arc<CryptoProvider>,
+        ends: &mut Vec<End>,
     ) -> Result<Option<Self>, TlsError> {
         if config.client_auth == ClientAuth::Off {
             return Ok(None);
         }
         let mut roots = RootCertStore::empty();
         for path in &config.client_authorities {
-            for authority in read_chain(path)? {
+            let chain = read_chain(path)?;
+            ends.push(End::of_chain(path, FileKind::Authority, &chain));
+            for authority in chain {
                 roots
                     .add(authority)
                     .map_err(|error| TlsError::unusable(path, error))?;
@@ -45,7 +49,9 @@ impl Clients {
         }
         let mut revocations = Vec::new();
         for path in &config.client_revocations {
-            revocations.extend(read_revocations(path)?);
+            let lists = read_revocations(path)?;
+            ends.push(End::of_lists(path, &lists));
+            revocations.extend(lists);
         }
         let builder =
             WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));

@@ -59,6 +59,9 @@ pub struct Config {
     pub handshakes_max: usize,
     /// How often the files are looked at; zero for not at all.
     pub watch_period: Duration,
+    /// How long before its end a certificate or a list of revocations is told of; zero tells of
+    /// none.
+    pub expiry_warning: Duration,
     /// How long browsers are told to use nothing but HTTPS; zero tells them nothing.
     pub hsts: Duration,
     /// The address on which plain requests are sent to HTTPS, if there is one.
@@ -95,6 +98,7 @@ impl Default for Config {
             handshake_timeout: Duration::from_secs(10),
             handshakes_max: 512,
             watch_period: Duration::from_secs(10),
+            expiry_warning: Duration::from_secs(14 * 24 * 60 * 60),
             hsts: Duration::ZERO,
             redirect_listen: None,
             redirect_port: None,

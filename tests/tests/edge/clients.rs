@@ -371,3 +371,34 @@ async fn curl_and_python_show_certificates() {
         assert_eq!(run("python3", &arguments).await.1.trim(), "200");
     }
 }
+
+/// What a certificate earns is its own: nobody has presented a key.
+#[tokio::test]
+async fn a_certificate_alone_earns_a_ban() {
+    let settings = [
+        KEYS,
+        ROBOT,
+        ("conduct.count_by_key", "true"),
+        ("conduct.injections_max", "2"),
+    ];
+    let host = Asking::start("optional", &settings).await;
+    let id = host.key("robot", |_| {}).await;
+    let robot = host.clients.issue_with(&["robot.example"], as_client);
+    let attack = "/v1/models?q=%27%20OR%201%3D1%3B%20DROP%20TABLE%20users--";
+    for _ in 0..2 {
+        let answer = host.ask(host.showing(&robot), attack, "").await;
+        assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    }
+    let answer = host.ask(host.showing(&robot), "/v1/models", "").await;
+    assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+    assert!(answer.contains("banned"), "{answer}");
+    let admin = format!("x-api-key: {}\r\n", host.host.admin().key().unwrap());
+    let bans = host.ask(host.showing(&robot), "/admin/bans", &admin).await;
+    assert!(bans.contains(id.as_str()), "by its key: {bans}");
+    // Others of that address, by certificate or by key, are as they were.
+    host.key("other", |_| {}).await;
+    let nobody = host.ask(host.server.trusting(), "/health/live", "").await;
+    assert!(nobody.starts_with("HTTP/1.1 200"), "{nobody}");
+    let answer = host.ask(host.server.trusting(), "/v1/models", &admin).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}

@@ -109,6 +109,20 @@ async fn the_end_of_each_certificate_is_a_metric() {
     assert!(host.metric(&series).await > 4e9);
 }
 
+#[tokio::test]
+async fn files_that_end_soon_are_in_a_metric() {
+    let settings = [OFTEN, ("tls.expiry_warning", "10000000 d")];
+    let (far, soon) = (
+        TlsHost::start(&[OFTEN]).await,
+        TlsHost::start(&settings).await,
+    );
+    for (host, expect) in [(&far, 0.0), (&soon, 1.0)] {
+        let file = host.folder.path("server.pem");
+        let series = format!("belljar_tls_expires_soon{{file=\"{}\"}}", file.display());
+        assert!((host.metric(&series).await - expect).abs() < f64::EPSILON);
+    }
+}
+
 /// As Kubernetes does it: a link to a folder is replaced, and the paths stay the same.
 #[tokio::test]
 async fn a_folder_that_is_swapped_as_a_whole_is_noticed() {

@@ -62,6 +62,18 @@ fn contradictions_stop_the_start() {
         (&[cert, ("tls.min_version", "1.1")], "1.2 or 1.3"),
         (&[cert, ("tls.handshakes_max", "0")], "tls.handshakes_max"),
         (
+            &[("signed_requests.nonces_max", "5")],
+            "signed_requests.nonces_per_key_max",
+        ),
+        (
+            &[("signed_requests.skew_max", "2 min")],
+            "signed_requests.age_max",
+        ),
+        (
+            &[("signed_requests.age_max", "0")],
+            "signed_requests.age_max",
+        ),
+        (
             &[("tls.cert", "a.pem,,b.pem"), ("tls.key", "[\"\"]")],
             "a path is empty",
         ),

@@ -86,3 +86,48 @@ async fn a_socket_that_is_left_behind_is_replaced_and_what_is_in_use_stays() {
     assert!(error.contains("is no socket"), "{error}");
     assert_eq!(std::fs::read(&path).unwrap(), b"somebody's work");
 }
+
+/// HTTP/2 begins as over a port without TLS: the client knows that it is spoken.
+#[tokio::test]
+async fn both_protocols_are_spoken_on_a_socket() {
+    let folder = Folder::new();
+    let path = folder.path("api.sock");
+    let text = path.to_str().unwrap();
+    let host = TestHost::start_with(&[("unix.path", text)]).await;
+    // The preface in pieces, each of which could be the beginning of another method.
+    let mut stream = UnixStream::connect(&path).await.unwrap();
+    let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    for piece in [
+        &b"P"[..],
+        b"RI * HT",
+        b"TP/2.0\r\n\r\nSM\r\n\r\n",
+        &settings,
+    ] {
+        stream.write_all(piece).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    let mut frame = [0; 9];
+    let read = tokio::time::timeout(PATIENCE, stream.read_exact(&mut frame));
+    read.await.unwrap().unwrap();
+    assert_eq!(frame[3], 4, "settings come first: {frame:?}");
+    let live = get(&path, "/health/live").await;
+    assert!(live.starts_with("HTTP/1.1 200"), "{live}");
+    if has("curl") {
+        let common = ["-sS", "--unix-socket", text, "-o", "/dev/null"];
+        let common = [&common[..], &["-w", "%{http_version} %{http_code}"]].concat();
+        let url = "http://localhost/v1/models";
+        let second = [&common[..], &["--http2-prior-knowledge", url]].concat();
+        assert_eq!(run("curl", &second).await.1, "2 200");
+        assert_eq!(
+            run("curl", &[&common[..], &[url]].concat()).await.1,
+            "1.1 200"
+        );
+    }
+    // Who says nothing, or goes at once, holds nothing up.
+    drop(UnixStream::connect(&path).await.unwrap());
+    let silent = UnixStream::connect(&path).await.unwrap();
+    let begun = std::time::Instant::now();
+    host.stop().await;
+    assert!(begun.elapsed() < PATIENCE);
+    drop(silent);
+}

@@ -3,8 +3,8 @@
 use super::Failures;
 use crate::audit::EventKind;
 use crate::auth::{
-    Administer, Allowance, Authorized, CreatedKey, KeyRecord, KeyStore, NETWORKS_MAX, NewKey,
-    Scope, Scopes, UsageCounts,
+    Administer, Allowance, Authorized, ChangedSigning, CreatedKey, KeyRecord, KeyStore,
+    NETWORKS_MAX, NewKey, Scope, Scopes, Signing, SigningChange, SigningSecret, UsageCounts,
 };
 use crate::http::HttpState;
 use crate::http::error::ApiError;
@@ -32,6 +32,7 @@ pub(super) fn routes() -> Routes {
         .add(policy, routes!(create, list))
         .add(policy, routes!(show, delete))
         .add(policy, routes!(rotate))
+        .add(policy, routes!(sign))
         .add(policy, routes!(revoke))
 }
 
@@ -81,6 +82,9 @@ struct KeyRequest {
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
     expires: Option<String>,
+    /// Whether its requests are signed: `none` (the default), `optional` or `required`.
+    #[serde(default)]
+    signing: Option<String>,
 }
 
 impl KeyRequest {
@@ -120,6 +124,7 @@ impl KeyRequest {
                     "expected a time such as 2027-01-31T00:00:00Z",
                 )
             })?,
+            signing: signing(self.signing.as_deref())?.unwrap_or_default(),
         })
     }
 }
@@ -183,6 +188,9 @@ impl KeyView {
 struct NewKeyView<'a> {
     /// The secret. It is shown this once and not stored.
     key: &'a str,
+    /// The secret that signs, of a key that does. It is shown this once and not stored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signing_secret: Option<&'a str>,
     #[serde(flatten)]
     view: KeyView,
 }
@@ -202,6 +210,43 @@ struct RotateRequest {
     /// where it is missing.
     #[serde(default)]
     overlap: Option<String>,
+}
+
+/// How a key is to sign.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct SigningRequest {
+    /// `none`, `optional` or `required`; as it is where it is missing.
+    #[serde(default)]
+    signing: Option<String>,
+    /// Whether the key is to have another secret that signs.
+    #[serde(default)]
+    rotate: bool,
+    /// How long the secret before works on, such as `10m`; at most `7d`. Not at all where it is
+    /// missing.
+    #[serde(default)]
+    overlap: Option<String>,
+}
+
+/// A key that signs, or does not any more.
+#[derive(Serialize, ToSchema)]
+struct SigningView<'a> {
+    /// The secret that signs, where it is another one now. It is shown this once and not stored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signing_secret: Option<&'a str>,
+    #[serde(flatten)]
+    view: KeyView,
+}
+
+fn signing(text: Option<&str>) -> Result<Option<Signing>, ApiError> {
+    let signing = text.map(str::parse::<Signing>).transpose();
+    signing.map_err(|error| ApiError::invalid_argument("signing", error.to_string()))
+}
+
+fn span(text: Option<&str>) -> Result<Option<Duration>, ApiError> {
+    let span = text.map(str::parse::<DurationText>).transpose();
+    let span = span.map_err(|error| ApiError::invalid_argument("overlap", error.to_string()))?;
+    Ok(span.map(DurationText::as_duration))
 }
 
 /// What is left of a key.
@@ -240,9 +285,14 @@ async fn create(
 
 /// The one answer that shows a secret. Like every answer, it tells proxies to keep no copy.
 fn secret_once(status: StatusCode, created: CreatedKey, state: &HttpState) -> Response {
-    let CreatedKey { record, secret } = created;
+    let CreatedKey {
+        record,
+        secret,
+        signing_secret,
+    } = created;
     let view = NewKeyView {
         key: secret.expose(),
+        signing_secret: signing_secret.as_ref().map(SigningSecret::expose),
         view: KeyView::of(record, state.keys()),
     };
     (status, Json(view)).into_response()
@@ -297,16 +347,56 @@ async fn rotate(
     OptionalJson(request): OptionalJson<RotateRequest>,
 ) -> Result<Response, ApiError> {
     let id = key_id(&id)?;
-    let overlap = match request.overlap.as_deref().map(str::parse::<DurationText>) {
-        None => Duration::ZERO,
-        Some(Ok(overlap)) => overlap.as_duration(),
-        Some(Err(error)) => {
-            return Err(ApiError::invalid_argument("overlap", error.to_string()));
-        }
-    };
+    let overlap = span(request.overlap.as_deref())?.unwrap_or_default();
     let created = state.keys().rotate(&id, overlap).await?;
     note(&context, EventKind::KeyRotated, &created.record).await;
     Ok(secret_once(StatusCode::OK, created, &state))
+}
+
+/// Changes whether the requests of a key are signed (RFC 9421, HMAC-SHA256), and gives it another
+/// secret that signs. The first such secret is made when it begins to sign.
+#[utoipa::path(
+    post,
+    path = "/admin/keys/{id}/signing",
+    tag = "Administration",
+    params(("id" = String, Path, description = "`key_` and 16 hex digits")),
+    request_body = SigningRequest,
+    responses((status = 200, body = SigningView), Failures)
+)]
+async fn sign(
+    _: Authorized<Administer>,
+    State(state): State<HttpState>,
+    Path(id): Path<String>,
+    context: RequestContext,
+    Json(request): Json<SigningRequest>,
+) -> Result<Response, ApiError> {
+    let id = key_id(&id)?;
+    let overlap = span(request.overlap.as_deref())?;
+    if overlap.is_some() && !request.rotate {
+        return Err(ApiError::invalid_argument(
+            "overlap",
+            "is about `rotate`, which is not asked for",
+        ));
+    }
+    let change = SigningChange {
+        requirement: signing(request.signing.as_deref())?,
+        rotate: request.rotate.then(|| overlap.unwrap_or_default()),
+    };
+    if change.requirement.is_none() && change.rotate.is_none() {
+        return Err(ApiError::missing_argument("signing".to_owned()));
+    }
+    let ChangedSigning { record, secret } = state.keys().set_signing(&id, change).await?;
+    let about = [
+        ("key_id", record.id.as_str().into()),
+        ("signing", record.signing.name().into()),
+        ("has_another_secret", secret.is_some().into()),
+    ];
+    context.act(EventKind::KeySigningChanged, &about).await;
+    let view = SigningView {
+        signing_secret: secret.as_ref().map(SigningSecret::expose),
+        view: KeyView::of(record, state.keys()),
+    };
+    Ok(Json(view).into_response())
 }
 
 /// Ends a key: it is refused from the next request on, also after a restart, and its open

@@ -12,12 +12,14 @@ use axum::body::{Body, BodyDataStream};
 use axum::extract::multipart::Field;
 use axum::extract::{DefaultBodyLimit, FromRequest as _, Multipart, Request};
 use bytes::{Bytes, BytesMut};
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt as _};
 use http::{HeaderMap, HeaderValue, header};
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::http::error::ApiError;
+use crate::http::signature::BodyCheck;
 
 /// What a form may hold besides the bundle: its other fields, the heads of all fields, and what
 /// stands before the first.
@@ -55,7 +57,11 @@ where
     }
     let (parts, body) = request.into_parts();
     let surplus = Surplus::default();
-    let body = Body::from_stream(Measured::new(body, surplus.clone()));
+    let source = Source::of(body);
+    // A body that was signed is read to its very end before the bundle is: what it is held to is
+    // known only there, and a reader of forms stops at the end of the form.
+    let rest = parts.extensions.get::<BodyCheck>().map(|_| source.clone());
+    let body = Body::from_stream(Measured::new(source, surplus.clone()));
     let mut request = Request::from_parts(parts, body);
     // Without this, a form ends after 2 MB. The bundle's own caps hold while it is read.
     DefaultBodyLimit::disable().apply(&mut request);
@@ -64,7 +70,7 @@ where
         .map_err(|_| malformed())?;
     // A field borrows the form it came in, and the store wants a body of its own.
     let (sender, receiver) = mpsc::channel(PIECES_AHEAD);
-    let mut fed = pin!(feed(form, sender, &surplus));
+    let mut fed = pin!(feed(form, sender, &surplus, rest));
     let mut stored = pin!(store(ReceiverStream::new(receiver)));
     tokio::select! {
         biased;
@@ -83,6 +89,7 @@ async fn feed(
     mut form: Multipart,
     sender: mpsc::Sender<io::Result<Bytes>>,
     surplus: &Surplus,
+    rest: Option<Source>,
 ) -> Result<(), ApiError> {
     let refused = |surplus: &Surplus| {
         if surplus.is_over() {
@@ -93,30 +100,55 @@ async fn feed(
     };
     while let Some(field) = form.next_field().await.map_err(|_| refused(surplus))? {
         if field.name() == Some("file") {
-            return send(field, sender, surplus).await;
+            let is_whole = send(field, &sender, surplus).await;
+            if let Some(rest) = rest.filter(|_| is_whole)
+                && let Err(error) = read_on(form, rest).await
+            {
+                // The bundle does not end: nobody waits for more where this is not taken.
+                let _ = sender.send(Err(error)).await;
+            }
+            return Ok(());
         }
         skip(field).await.map_err(|()| refused(surplus))?;
     }
     Err(ApiError::missing_argument("file".to_owned()))
 }
 
+/// Sends the pieces of a field, and says whether all of them were.
 async fn send(
     mut field: Field<'_>,
-    sender: mpsc::Sender<io::Result<Bytes>>,
+    sender: &mpsc::Sender<io::Result<Bytes>>,
     surplus: &Surplus,
-) -> Result<(), ApiError> {
+) -> bool {
     loop {
         let piece = match field.chunk().await {
             Ok(Some(piece)) => Ok(piece),
-            Ok(None) => return Ok(()),
+            Ok(None) => return true,
             Err(error) => Err(io::Error::other(error)),
         };
         surplus.take_off(piece.as_ref().map_or(0, Bytes::len));
         let is_cut = piece.is_err();
         if sender.send(piece).await.is_err() || is_cut {
-            return Ok(());
+            return false;
         }
     }
+}
+
+/// Reads what comes behind the bundle: other fields, and what stands behind the form.
+async fn read_on(mut form: Multipart, mut rest: Source) -> io::Result<()> {
+    while let Some(field) = form.next_field().await.map_err(io::Error::other)? {
+        skip(field)
+            .await
+            .map_err(|()| io::Error::other("the form breaks off"))?;
+    }
+    let mut bytes: u64 = 0;
+    while let Some(piece) = rest.next().await {
+        bytes = bytes.saturating_add(piece?.len() as u64);
+        if bytes > FORM_BYTES_MAX {
+            return Err(io::Error::other("too much stands behind the form"));
+        }
+    }
+    Ok(())
 }
 
 async fn skip(mut field: Field<'_>) -> Result<(), ()> {
@@ -174,10 +206,32 @@ impl Surplus {
     }
 }
 
+/// A body that somebody else may read on where the reader of the form has stopped.
+#[derive(Clone)]
+struct Source(Arc<Mutex<BodyDataStream>>);
+
+impl Source {
+    fn of(body: Body) -> Self {
+        Self(Arc::new(Mutex::new(body.into_data_stream())))
+    }
+}
+
+impl Stream for Source {
+    type Item = io::Result<Bytes>;
+
+    fn poll_next(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Bytes>>> {
+        let piece = Pin::new(&mut *self.0.lock()).poll_next(context);
+        piece.map_err(io::Error::other)
+    }
+}
+
 /// A body that comes one piece at a time. The reader of forms takes all that is ready before it
 /// looks at any of it; a pause after each piece makes it look.
 struct Measured {
-    body: BodyDataStream,
+    body: Source,
     surplus: Surplus,
     /// Small pieces that have come.
     waiting: BytesMut,
@@ -186,9 +240,9 @@ struct Measured {
 }
 
 impl Measured {
-    fn new(body: Body, surplus: Surplus) -> Self {
+    fn new(body: Source, surplus: Surplus) -> Self {
         Self {
-            body: body.into_data_stream(),
+            body,
             surplus,
             waiting: BytesMut::new(),
             must_pause: false,
@@ -232,9 +286,7 @@ impl Stream for Measured {
                         return self.give_waiting();
                     }
                 }
-                Poll::Ready(Some(Err(error))) => {
-                    return Poll::Ready(Some(Err(io::Error::other(error))));
-                }
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
                 Poll::Ready(None) => self.has_ended = true,
                 Poll::Pending if self.waiting.is_empty() => return Poll::Pending,
                 Poll::Pending => return self.give_waiting(),

@@ -29,7 +29,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderName, HeaderValue, header};
-use kept::Keeper;
+use kept::{Before, Keeper};
 use making::{Making, ResponseEvents};
 use request::{ReadResponse, ResponseRequest};
 use serde::{Deserialize, Serialize};
@@ -142,22 +142,16 @@ async fn prepare(
     value: Sifted<ResponseRequest>,
     bytes: usize,
 ) -> Result<Ready, ApiError> {
-    let stored = state.stored().clone();
-    let owner = Owner::of(&caller.caller);
     let request = value.known();
-    request.check_state()?;
+    let Before {
+        owner,
+        items: before,
+        bytes: size,
+    } = Before::of(request, caller, state).await?;
+    let stored = state.stored().clone();
     let previous = request.previous_response_id.clone();
     let conversation = request.conversation().map(str::to_owned);
     let stores = request.stores() && stored.is_on();
-    let before = kept::before(
-        &stored,
-        &owner,
-        previous.as_deref(),
-        conversation.as_deref(),
-        state.config().body_bytes_max,
-    )
-    .await?;
-    let size = before.iter().map(|item| item.get().len()).sum::<usize>();
     let (state, context) = (state.clone(), context.clone());
     let work = move || {
         let config = state.config();

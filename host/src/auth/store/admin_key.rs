@@ -74,7 +74,7 @@ impl KeyStore {
                         scopes: Scopes::all(),
                         ..NewKey::default()
                     };
-                    let record = store.add(new.record(now, true), &secret).await?;
+                    let (record, _) = store.add(new.record(now, true), &secret).await?;
                     Ok(if is_new {
                         AdminKey::Made(record.id)
                     } else {

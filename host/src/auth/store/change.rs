@@ -9,9 +9,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::bounds::{KEYS_MAX, OLD_SECRETS_MAX, ROTATION_OVERLAP_MAX};
 use super::record::whole_milliseconds;
+use super::signing_rows::SignerRow;
 use super::table::Table;
 use super::{CreatedKey, KeyError, KeyRecord, KeyStore, NewKey, row, usage_rows};
 use crate::auth::key::{ConfiguredKey, SecretKey};
+use crate::auth::signing::{Signing, SigningSecret};
 use crate::auth::usage::KeyUsage;
 use crate::ids::KeyId;
 
@@ -25,8 +27,13 @@ impl KeyStore {
         let new = new.checked(self.now())?;
         self.change(|store| async move {
             let secret = SecretKey::random().map_err(KeyError::Random)?;
-            let record = store.add(new.record(store.now(), false), &secret).await?;
-            Ok(CreatedKey { record, secret })
+            let (record, signing_secret) =
+                store.add(new.record(store.now(), false), &secret).await?;
+            Ok(CreatedKey {
+                record,
+                secret,
+                signing_secret,
+            })
         })
         .await
     }
@@ -56,7 +63,11 @@ impl KeyStore {
             let secret = SecretKey::random().map_err(KeyError::Random)?;
             store.keep_admin_file(&id, &secret)?;
             let record = store.replace_secret(&id, &secret, overlap).await?;
-            Ok(CreatedKey { record, secret })
+            Ok(CreatedKey {
+                record,
+                secret,
+                signing_secret: None,
+            })
         })
         .await
     }
@@ -110,6 +121,7 @@ impl KeyStore {
                 .by_digest
                 .retain(|_, entry| entry.grant.account.id != id);
             table.keys.remove(&id);
+            table.signers.remove(&id);
             store.publish(table);
             // After the table has been replaced: who was let in before is told, and nobody is
             // let in from now on.
@@ -202,6 +214,7 @@ impl KeyStore {
                 }
                 !is_over
             });
+            table.end_signing_secrets(now);
             for id in &touched {
                 list_old_secrets(&mut table, id);
             }
@@ -235,18 +248,33 @@ impl KeyStore {
         &self,
         record: KeyRecord,
         secret: &SecretKey,
-    ) -> Result<KeyRecord, KeyError> {
+    ) -> Result<(KeyRecord, Option<SigningSecret>), KeyError> {
         let table = self.0.table.load_full();
         if table.keys.len() >= KEYS_MAX {
             return Err(KeyError::TooMany);
         }
         let digest = secret.digest();
-        row::insert(self.pool(), &record, &digest).await?;
+        // In one transaction: a key that must sign is never there as one that need not.
+        let mut transaction = self.pool().begin().await?;
+        row::insert(&mut transaction, &record, &digest).await?;
+        let signs = match record.signing {
+            Signing::None => None,
+            requirement => {
+                let row = SignerRow::first(&record.id, requirement);
+                self.write_signer(&mut transaction, &row).await?;
+                Some(row)
+            }
+        };
+        transaction.commit().await?;
         let mut table = Table::clone(&table);
         let usage = KeyUsage::new(self.0.clock.clone());
         table.insert(record.clone(), digest, usage);
+        let signing_secret = match signs {
+            Some(row) => Some(self.put_signer(&mut table, &row)?),
+            None => None,
+        };
         self.publish(table);
-        Ok(record)
+        Ok((record, signing_secret))
     }
 
     /// Puts a secret in the place of the one that a key has.

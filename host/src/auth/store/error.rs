@@ -33,6 +33,9 @@ pub enum AuthError {
     /// The token was not seen before: it has to be [examined](super::KeyStore::examine).
     #[error("the token has to be looked into")]
     Unseen,
+    /// The key lets nobody in whose request is not signed.
+    #[error("requests with this API key must be signed")]
+    SignatureNeeded,
 }
 
 /// Why a change of the keys was not made, or the keys could not be read.
@@ -97,6 +100,33 @@ pub enum KeyError {
     /// What has to do with tokens.
     #[error(transparent)]
     Jwt(#[from] JwtError),
+    /// The key has no secret that signs.
+    #[error("the key `{id}` does not sign: set its `signing` to optional or required")]
+    DoesNotSign {
+        /// The key that was asked for.
+        id: KeyId,
+    },
+    /// The host: the root of the secrets that sign cannot be read or made.
+    #[error("the secrets of signed requests cannot be made from {path}: {source}")]
+    SigningRoot {
+        /// The file.
+        path: PathBuf,
+        /// The error of the system.
+        source: io::Error,
+    },
+    /// The host: the root of the secrets that sign is gone, and there are keys that sign.
+    #[error(
+        "{path} is gone, from which the signing secrets of {keys} keys follow. Bring it back from \
+         the backup of the data directory. To begin with a new one, make an empty file of that \
+         name: the secrets are void then, and each of these keys needs another one \
+         (`belljar keys signing KEY --rotate`)"
+    )]
+    SigningRootLost {
+        /// The file.
+        path: PathBuf,
+        /// How many keys sign, or have.
+        keys: usize,
+    },
     /// The host: the system gave no random bytes.
     #[error("no random bytes: {0}")]
     Random(rand::rngs::SysError),

@@ -10,6 +10,7 @@ use super::bounds::{MODELS_MAX, NAME_CHARACTERS_MAX};
 use crate::auth::allowance::Allowance;
 use crate::auth::key::SecretKey;
 use crate::auth::scope::Scopes;
+use crate::auth::signing::{Signing, SigningSecret};
 use crate::ids::KeyId;
 use crate::net::NetworkAcl;
 
@@ -40,6 +41,10 @@ pub struct KeyRecord {
     pub expires: Option<Timestamp>,
     /// The time at which the key was revoked.
     pub revoked: Option<Timestamp>,
+    /// Whether its requests are signed.
+    pub signing: Signing,
+    /// The time at which the secret that signed before will stop to, where it still works.
+    pub old_signing_secret_until: Option<Timestamp>,
     /// Whether the server made it for itself, with its secret in the file of the admin key.
     #[serde(skip)]
     pub(super) from_server: bool,
@@ -60,6 +65,8 @@ impl KeyRecord {
             old_secrets_until: Vec::new(),
             expires: None,
             revoked: None,
+            signing: Signing::None,
+            old_signing_secret_until: None,
             from_server: false,
         }
     }
@@ -95,6 +102,8 @@ pub struct NewKey {
     pub networks: NetworkAcl,
     /// The time at which the key is to stop working; in the future.
     pub expires: Option<Timestamp>,
+    /// Whether its requests are to be signed.
+    pub signing: Signing,
 }
 
 /// A key that was made, with the only copy of its secret.
@@ -104,6 +113,8 @@ pub struct CreatedKey {
     pub record: KeyRecord,
     /// The secret. Shown once.
     pub secret: SecretKey,
+    /// The secret that signs, of a key that does. Shown once.
+    pub signing_secret: Option<SigningSecret>,
 }
 
 impl NewKey {
@@ -149,6 +160,8 @@ impl NewKey {
             old_secrets_until: Vec::new(),
             expires: self.expires.map(whole_milliseconds),
             revoked: None,
+            signing: self.signing,
+            old_signing_secret_until: None,
             from_server,
         }
     }

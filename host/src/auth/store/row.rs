@@ -1,13 +1,14 @@
 //! Keys and their secrets as the database has them. Each function is one transaction.
 
 use jiff::Timestamp;
-use sqlx::SqlitePool;
+use sqlx::{SqliteConnection, SqlitePool};
 
 use super::bounds::NETWORKS_MAX;
 use super::{KeyError, KeyRecord};
 use crate::auth::allowance::Allowance;
 use crate::auth::key::KeyDigest;
 use crate::auth::scope::{InvalidScope, InvalidTier, Tier};
+use crate::auth::signing::Signing;
 use crate::ids::{InvalidKeyId, KeyId};
 use crate::net::{InvalidNetwork, Network, NetworkAcl, NetworkList};
 
@@ -98,6 +99,9 @@ impl Row {
             old_secrets_until: Vec::new(),
             expires: self.expires_ms.map(time).transpose()?,
             revoked: self.revoked_ms.map(time).transpose()?,
+            // Beside it, in rows of their own.
+            signing: Signing::None,
+            old_signing_secret_until: None,
             from_server: self.from_server,
         };
         Ok((record, digest))
@@ -149,7 +153,7 @@ fn digest(id: &str, bytes: &[u8]) -> Result<KeyDigest, KeyError> {
 
 /// Stores a key.
 pub(super) async fn insert(
-    pool: &SqlitePool,
+    connection: &mut SqliteConnection,
     record: &KeyRecord,
     digest: &KeyDigest,
 ) -> Result<(), sqlx::Error> {
@@ -180,7 +184,7 @@ pub(super) async fn insert(
     .bind(record.created.map(Timestamp::as_millisecond))
     .bind(record.expires.map(Timestamp::as_millisecond))
     .bind(record.from_server)
-    .execute(pool)
+    .execute(connection)
     .await
     .map(drop)
 }

@@ -1,5 +1,5 @@
 //! What the key store promises.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,6 +11,7 @@ use crate::clock::ManualClock;
 use crate::net::{NetworkAcl, NetworkList};
 
 mod admin_key;
+mod signatures;
 
 struct Fixture {
     dir: tempfile::TempDir,

@@ -8,17 +8,14 @@ use belljar_bundle::DurationText;
 use belljar_screen::{FieldKind, Mode};
 use belljar_wall::Report;
 
+use super::super::rows::Rows;
 use crate::app::{ADMIN_KEY_FILE, App, DiscoveryFile};
 use crate::auth::AdminKey;
 use crate::config::Settings;
 use crate::guard::Violation;
 use crate::http::ProxyProtocol;
 use crate::net::NetworkAcl;
-
-/// The columns that a line may have, where its words let it.
-const COLUMNS: usize = 80;
-/// The column at which values begin.
-const INDENT: usize = 14;
+use crate::tls::ClientAuth;
 
 /// What is shown beside what the parts say themselves.
 pub(super) struct Shown<'a> {
@@ -43,7 +40,7 @@ pub(super) fn of(app: &App, shown: &Shown<'_>) -> String {
     let url = &file.url;
     let admin_key = settings.data_dir.join(ADMIN_KEY_FILE);
     let key_required = app.keys().key_required();
-    let mut banner = Banner(format!("belljar {}", env!("CARGO_PKG_VERSION")));
+    let mut banner = Rows::under(format!("belljar {}", env!("CARGO_PKG_VERSION")));
     let scheme = if settings.tls.is_on() {
         "https"
     } else {
@@ -53,6 +50,10 @@ pub(super) fn of(app: &App, shown: &Shown<'_>) -> String {
         "listening",
         &format!("{scheme}://{address}{}", reach(address)),
     );
+    if let Some(path) = &settings.unix.path {
+        let mode = settings.unix.mode;
+        banner.row("socket", &format!("{} (mode {mode})", path.display()));
+    }
     banner.row("data", &settings.data_dir.display().to_string());
     let state = match app.admin_key() {
         AdminKey::Kept => "",
@@ -85,6 +86,7 @@ pub(super) fn of(app: &App, shown: &Shown<'_>) -> String {
             "tls",
             &format!("{version} and newer, with {}", files.join(", ")),
         );
+        banner.row("clients", &client_certificates(settings));
     }
     if let Some(address) = metrics {
         banner.row("metrics", &format!("http://{address}/metrics"));
@@ -92,7 +94,31 @@ pub(super) fn of(app: &App, shown: &Shown<'_>) -> String {
     guards(app, &mut banner);
     walled(wall, &mut banner);
     let key = key_required.then_some(admin_key.as_path());
-    format!("{}\n\n{}\n", banner.0, first_request(url, key, settings))
+    format!(
+        "{}\n\n{}\n",
+        banner.into_text(),
+        first_request(url, key, settings)
+    )
+}
+
+/// Whether clients show certificates, and what those are good for.
+fn client_certificates(settings: &Settings) -> String {
+    let tls = &settings.tls;
+    let shown = match tls.client_auth {
+        ClientAuth::Off => return "are asked for no certificates".to_owned(),
+        ClientAuth::Optional => "may show a certificate",
+        ClientAuth::Required => "must show a certificate",
+    };
+    let rights = match tls.client_rules.len() {
+        0 => "which stands for no key".to_owned(),
+        1 => "which 1 rule gives the rights of a key".to_owned(),
+        rules => format!("which {rules} rules give the rights of keys"),
+    };
+    let lists = match tls.client_revocations.len() {
+        0 => "no list of revoked ones",
+        _ => "held against the lists of revoked ones",
+    };
+    format!("{shown}, {rights}; {lists}")
 }
 
 /// Who can reach an address that stands for many.
@@ -104,32 +130,8 @@ fn reach(address: SocketAddr) -> &'static str {
     }
 }
 
-/// Rows of a name and a value.
-struct Banner(String);
-
-impl Banner {
-    /// Adds a row. A value that is too long for its line goes on below, between words.
-    fn row(&mut self, name: &str, value: &str) {
-        self.0
-            .push_str(&format!("\n  {name:<width$}", width = INDENT - 2));
-        let mut column = INDENT;
-        for (index, word) in value.split(' ').enumerate() {
-            let length = word.chars().count();
-            if index > 0 && column + 1 + length > COLUMNS {
-                self.0.push_str(&format!("\n{:INDENT$}", ""));
-                column = INDENT;
-            } else if index > 0 {
-                self.0.push(' ');
-                column += 1;
-            }
-            self.0.push_str(word);
-            column += length;
-        }
-    }
-}
-
 /// The guards of the server that are on and off, as the running parts say it.
-fn guards(app: &App, banner: &mut Banner) {
+fn guards(app: &App, banner: &mut Rows) {
     let rates = app.rates();
     let limits = if rates.is_enabled() {
         let rate = rates.server_rate();
@@ -239,29 +241,8 @@ fn shell_word(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::rows::COLUMNS;
     use super::*;
-
-    #[test]
-    fn rows_end_between_words_and_within_80_columns() {
-        let mut banner = Banner(String::new());
-        let words = "word ".repeat(40);
-        banner.row("name", &words);
-        banner.row("long", &"x".repeat(200));
-        for line in banner.0.lines() {
-            assert!(line.len() <= COLUMNS || !line.trim().contains(' ') || line.contains("long"));
-            assert!(!line.contains("wor ") && !line.trim_end().ends_with("wor"));
-        }
-        assert!(
-            banner.0.contains(&"x".repeat(200)),
-            "a word is never broken"
-        );
-        let again: Vec<&str> = banner
-            .0
-            .split_whitespace()
-            .filter(|w| *w == "word")
-            .collect();
-        assert_eq!(again.len(), 40);
-    }
 
     #[test]
     fn the_first_request_fits_a_terminal() {

@@ -432,11 +432,18 @@ impl From<KeyError> for ApiError {
                 | JwtError::Client(_),
             ) => Self::internal(text),
             KeyError::OverlapTooLong => Self::invalid_argument("overlap", text),
-            KeyError::Db(_) | KeyError::AdminFile { .. } if out_of_space => Self::disk_full(text),
+            KeyError::DoesNotSign { .. } => Self::conflict("key_does_not_sign", text),
+            KeyError::Db(_) | KeyError::AdminFile { .. } | KeyError::SigningRoot { .. }
+                if out_of_space =>
+            {
+                Self::disk_full(text)
+            }
             KeyError::Random(_)
             | KeyError::Db(_)
             | KeyError::Damaged { .. }
             | KeyError::AdminFile { .. }
+            | KeyError::SigningRoot { .. }
+            | KeyError::SigningRootLost { .. }
             | KeyError::Interrupted => Self::internal(text),
         }
     }
@@ -489,9 +496,10 @@ impl From<ModelError> for ApiError {
                 Self::not_found(code, text).at("model".to_owned())
             }
             ModelError::Denied(denied) => denied.into(),
-            ModelError::NameNotAllowed { .. } => {
+            ModelError::NameNotAllowed { .. } | ModelError::LogsDenied { .. } => {
                 Self::new(StatusCode::FORBIDDEN, ErrorType::Permission, code, text)
             }
+            ModelError::LogsOff => Self::not_found(code, text),
             ModelError::Conflict { .. } | ModelError::Embedded { .. } => {
                 refusal(StatusCode::CONFLICT)
             }

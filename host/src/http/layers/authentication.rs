@@ -13,11 +13,13 @@ use crate::auth::{
 use crate::guard::Violation;
 use crate::http::error::{ApiError, ErrorType};
 use crate::http::policy::{Access, RoutePolicy};
+use crate::http::signature::ACCEPT_SIGNATURE;
 use crate::inference::RequestContext;
 use crate::telemetry::metrics;
 use crate::tls::{Client, Verdict};
+use axum::response::IntoResponse as _;
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 /// The check.
 pub(crate) struct Authentication {
@@ -31,6 +33,7 @@ impl Authentication {
         policy: RoutePolicy,
         context: &RequestContext,
         client: Option<&Client>,
+        signer: Option<Caller>,
         headers: &mut HeaderMap,
         examined: Option<&Examined>,
     ) -> Result<Revocation, Halt> {
@@ -41,18 +44,13 @@ impl Authentication {
             keys: &self.keys,
             examined,
         };
-        let caller = identify(headers, client, known).map_err(|refusal| {
-            let (reason, error) = match refusal {
-                AuthRefusal::Refused { reason, error } => (reason, error),
-                AuthRefusal::Unseen(examination) => return Halt::UntilExamined(examination),
-            };
-            metrics::AUTH_FAILURES
-                .with([("reason", reason.into())])
-                .increment(1);
-            let about = [("reason", reason.into())];
-            context.security_event(EventKind::AuthenticationFailed, &about);
-            Refusal::now(*error).into()
-        })?;
+        let caller =
+            identify(headers, client, signer, known).map_err(|refusal| match refusal {
+                AuthRefusal::Refused { reason, error } => {
+                    Halt::from(refuse_as(context, reason, *error))
+                }
+                AuthRefusal::Unseen(examination) => Halt::UntilExamined(examination),
+            })?;
         forget_credentials(headers);
         if let Some(usage) = caller.usage() {
             usage.note_request(self.keys.now());
@@ -72,6 +70,32 @@ pub(super) fn administers(headers: &HeaderMap, keys: &KeyStore) -> bool {
 
 /// When to ask again while nobody can say whether a token holds, in seconds.
 const TOKEN_RETRY_AFTER_S: u64 = 5;
+/// Refuses a request for its credentials.
+pub(super) fn refuse(context: &RequestContext, error: ApiError) -> Refusal {
+    refuse_as(context, error.code(), error)
+}
+
+/// The same under another name in metrics and in the audit log.
+fn refuse_as(context: &RequestContext, reason: &'static str, error: ApiError) -> Refusal {
+    metrics::AUTH_FAILURES
+        .with([("reason", reason.into())])
+        .increment(1);
+    let about = [("reason", reason.into())];
+    context.security_event(EventKind::AuthenticationFailed, &about);
+    let mut answer = error.into_response();
+    if reason == SIGNATURE_REQUIRED {
+        let wanted = HeaderValue::from_static(WANTED_SIGNATURE);
+        answer.headers_mut().insert(ACCEPT_SIGNATURE, wanted);
+    }
+    Refusal::now(answer)
+}
+
+/// The code where a key was presented that lets nobody in alone.
+const SIGNATURE_REQUIRED: &str = "signature_required";
+
+/// What is to be signed, in the form of RFC 9421, section 5.1.
+const WANTED_SIGNATURE: &str = "sig=(\"@method\" \"@authority\" \"@path\" \"@query\" \
+     \"content-type\" \"content-digest\");created;alg=\"hmac-sha256\"";
 
 /// Nothing behind the authentication needs a secret, so nothing behind it can keep or print one.
 fn forget_credentials(headers: &mut HeaderMap) {
@@ -155,27 +179,53 @@ impl From<AuthError> for AuthRefusal {
                 };
             }
             AuthError::Unseen => ApiError::internal("a token that nobody has looked into"),
+            // Whoever has the key guesses nothing, and has half of what is needed.
+            AuthError::SignatureNeeded => unauthorized(
+                SIGNATURE_REQUIRED,
+                "Requests with this API key must be signed (RFC 9421, HMAC-SHA256); the header \
+                 Accept-Signature says what. The key alone lets nobody in.",
+            ),
         })
     }
 }
 
-/// Who calls, by the credentials of a request and the certificate of its client.
+/// Whoever has signed a request, if no key beside the signature says otherwise. One that this server
+/// cannot have made is another layer's, or of a client that insists on sending some.
+fn agreeing(signer: Caller, headers: &HeaderMap, keys: &KeyStore) -> Result<Caller, AuthRefusal> {
+    let shared = Credential::of(headers, &header::AUTHORIZATION, bearer);
+    for key in own(headers).keys().iter().chain(shared.keys()) {
+        let named = keys.presented_beside(key)?;
+        if named.is_some() && named.as_ref() != signer.key_id() {
+            return Err(conflict().into());
+        }
+    }
+    Ok(signer)
+}
+
+/// Who calls, by the signature of a request, its credentials, and the certificate of its client.
 ///
-/// A key in the request is more than a certificate can say, and counts; one that this server
+/// A key in the request, or its signature, is more than a certificate can say, and counts; one that this server
 /// cannot know is what clients send which insist on sending some.
 fn identify(
     headers: &HeaderMap,
     client: Option<&Client>,
+    signer: Option<Caller>,
     known: Known<'_>,
 ) -> Result<Caller, AuthRefusal> {
     let named = match client.map(Client::verdict) {
-        None | Some(Verdict::Nobody) => return authenticate(headers, known),
-        Some(Verdict::Key(named)) => named,
+        None | Some(Verdict::Nobody) => None,
+        Some(Verdict::Key(named)) => Some(named),
         Some(Verdict::Unmapped) => return Err(unmapped().into()),
         Some(Verdict::Refused) => {
             let message = "The client's certificate is not valid any more.";
             return Err(unauthorized("invalid_certificate", message).into());
         }
+    };
+    if let Some(signer) = signer {
+        return agreeing(signer, headers, known.keys);
+    }
+    let Some(named) = named else {
+        return authenticate(headers, known);
     };
     let shared = Credential::of(headers, &header::AUTHORIZATION, bearer);
     let is_known = |key: &PresentedKey<'_>| match known.keys.authenticate(Some(key)) {
@@ -397,7 +447,6 @@ fn unauthorized(code: &'static str, message: &'static str) -> ApiError {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use http::HeaderValue;
 
     #[track_caller]
     fn check(headers: &[(&'static str, &'static str)], expect: Result<bool, &str>) {

@@ -1,6 +1,6 @@
 //! How many connections there may be: in all, and from one address.
 
-use crate::telemetry::metrics;
+use crate::telemetry::metrics::{OPEN_CONNECTIONS, Present};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -79,10 +79,10 @@ impl ConnectionLimiter {
             }
         }
         taken.total += 1;
-        metrics::CONNECTIONS_OPEN.handle().increment(1.0);
         Ok(ConnectionPermit {
             limiter: self.clone(),
             address,
+            _open: OPEN_CONNECTIONS.enter(),
         })
     }
 }
@@ -92,13 +92,13 @@ impl ConnectionLimiter {
 pub(super) struct ConnectionPermit {
     limiter: ConnectionLimiter,
     address: IpAddr,
+    _open: Present,
 }
 
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let mut taken = self.limiter.0.taken.lock();
         taken.total = taken.total.saturating_sub(1);
-        metrics::CONNECTIONS_OPEN.handle().decrement(1.0);
         if let Entry::Occupied(mut entry) = taken.by_address.entry(self.address) {
             match entry.get().saturating_sub(1) {
                 0 => drop(entry.remove()),

@@ -53,29 +53,16 @@ pub(super) async fn open<'a>(
     tls: Option<&Tls>,
     config: &Config,
 ) -> Option<Opened<'a>> {
-    let stream = match socket {
-        Socket::Tcp(stream) => stream,
-        Socket::Unix(stream) => {
-            // Cannot be looked into without taking: who comes this way speaks HTTP/1.
-            let begins = tokio::time::timeout(config.header_read_timeout, stream.readable());
-            begins.await.ok()?.ok()?;
-            let carrier = Carrier::Plain(LentSocket(socket));
-            return Some(Opened::Http(Protocol::Http1, peer.into(), carrier));
-        }
-    };
-    // Tokens are small, and none should wait for the next.
-    let _ = stream.set_nodelay(true);
-    match tls {
-        Some(tls) => encrypt(socket, stream, peer, tls).await,
-        None => {
-            let protocol = protocol(stream, config.header_read_timeout).await?;
-            Some(Opened::Http(
-                protocol,
-                peer.into(),
-                Carrier::Plain(LentSocket(socket)),
-            ))
+    if let Socket::Tcp(stream) = socket {
+        // Tokens are small, and none should wait for the next.
+        let _ = stream.set_nodelay(true);
+        if let Some(tls) = tls {
+            return encrypt(socket, stream, peer, tls).await;
         }
     }
+    let protocol = protocol(socket, config.header_read_timeout).await?;
+    let carrier = Carrier::Plain(LentSocket(socket));
+    Some(Opened::Http(protocol, peer.into(), carrier))
 }
 
 /// The peer of a connection: its other end, or the one that this end speaks for. None where the
@@ -150,7 +137,7 @@ async fn refuse_plain<'a>(mut socket: LentSocket<'_>) -> Option<Opened<'a>> {
 
 /// Looks at the first bytes without taking them. None where the peer sends too few in time:
 /// a connection that says nothing is not kept.
-async fn protocol(stream: &TcpStream, limit: Duration) -> Option<Protocol> {
+async fn protocol(stream: &Socket, limit: Duration) -> Option<Protocol> {
     let look = async {
         let mut first = [0_u8; HTTP2_PREFACE.len()];
         let mut pause = PREFACE_PAUSE;

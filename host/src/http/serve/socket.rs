@@ -1,6 +1,7 @@
 //! The bytes of a connection, whatever carries them. A socket is read and written by whoever has
 //! a reference to it.
 
+use rustix::net::RecvFlags;
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -28,6 +29,21 @@ macro_rules! either {
 impl Socket {
     pub(super) async fn ready(&self, interest: Interest) -> io::Result<Ready> {
         either!(self, stream => stream.ready(interest).await)
+    }
+
+    /// The first bytes that have come, which stay there to be read; none where the peer sends no
+    /// more.
+    pub(super) async fn peek(&self, bytes: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.peek(bytes).await,
+            Self::Unix(stream) => {
+                let look = || {
+                    let (seen, _) = rustix::net::recv(stream, &mut *bytes, RecvFlags::PEEK)?;
+                    Ok(seen)
+                };
+                stream.async_io(Interest::READABLE, look).await
+            }
+        }
     }
 
     pub(super) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {

@@ -4,6 +4,12 @@
 use metrics::{Counter, Gauge, Histogram, Unit};
 
 use super::family::{Family, Handle as _, MetricRow};
+use super::level::Level;
+
+/// Connections that are open.
+pub static OPEN_CONNECTIONS: Level = Level::of(&CONNECTIONS_OPEN);
+/// Texts that are being streamed.
+pub static OPEN_STREAMS: Level = Level::of(&STREAMS_OPEN);
 
 /// Writes the metrics and their list.
 macro_rules! metrics {
@@ -55,6 +61,8 @@ metrics! {
         "Bytes of response bodies sent.", [];
     CONNECTIONS_OPEN: Gauge, "belljar_connections_open", Count,
         "Connections open now.", [];
+    STREAMS_OPEN: Gauge, "belljar_streams_open", Count,
+        "Texts that are being streamed now.", [];
     CONNECTIONS_REFUSED: Counter, "belljar_connections_refused_total", Count,
         "Connections that there was no room for.",
         ["reason": "the bound that was reached, or what the connection began with"];
@@ -78,6 +86,15 @@ metrics! {
     WALL: Gauge, "belljar_wall", Count,
         "Whether a part of the wall around the server was shown to hold at its start: 1 or 0.",
         ["guard": "`files`, `network`, `processes`, `calls`, `privileges` or `compiler`"];
+    TLS_REVOCATIONS_EXPIRY: Gauge, "belljar_tls_crl_expiry_seconds", Seconds,
+        "When a list of revoked certificates ends, in seconds since 1970.",
+        ["file": "the file that it was read from"];
+    TLS_EXPIRES_SOON: Gauge, "belljar_tls_expires_soon", Count,
+        "1 where a file of certificates or revocations ends within `tls.expiry_warning` or has ended, else 0.",
+        ["file": "the file that it was read from"];
+    RELOADS: Counter, "belljar_reloads_total", Count,
+        "Times that the settings were read again.",
+        ["outcome": "`ok`, or `refused` where they stay as they were"];
     RATE_LIMIT_ADDRESSES: Gauge, "belljar_rate_limit_addresses", Count,
         "Addresses whose rate is remembered.", [];
     RATE_LIMIT_KEYS: Gauge, "belljar_rate_limit_keys", Count,

@@ -3,7 +3,8 @@
 //! The model is asked to sum it up. Its words are in `encrypted_content`, which is no secret here:
 //! whoever sends it back sends a text of their own, and it is screened like one.
 
-use super::{ResponseRequest, items, kept};
+use super::kept::Before;
+use super::{ResponseRequest, items};
 use crate::api::openai::Failures;
 use crate::api::openai::objects::{message_of, new_id, raw};
 use crate::api::openai::wire::{Sifted, TokenLimits, place_in};
@@ -16,7 +17,6 @@ use crate::http::workers;
 use crate::ids::sorted_uuid;
 use crate::inference::{Counted, RequestContext, TextCall};
 use crate::limits::TokenAdmission;
-use crate::stored::Owner;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -97,15 +97,8 @@ async fn prepare(
     value: Sifted<ResponseRequest>,
     bytes: usize,
 ) -> Result<(Counted<TextCall>, Vec<Box<RawValue>>), ApiError> {
-    let request = value.known();
-    request.check_state()?;
-    let stored = state.stored().clone();
-    let owner = Owner::of(&caller.caller);
-    let bytes_max = state.config().body_bytes_max;
-    let previous = request.previous_response_id.as_deref();
-    let before = kept::before(&stored, &owner, previous, request.conversation(), bytes_max);
-    let before = before.await?;
-    let size = before.iter().map(|item| item.get().len()).sum::<usize>();
+    let before = Before::of(value.known(), caller, state).await?;
+    let (size, before) = (before.bytes, before.items);
     let (state, context) = (state.clone(), context.clone());
     let work = move || {
         let config = state.config();

@@ -1,6 +1,9 @@
 //! What is kept of responses, and what requests go on from.
 
+use super::request::ResponseRequest;
 use crate::api::openai::objects::{not_found, raw, shown, stored_items};
+use crate::auth::{Authorized, Infer};
+use crate::http::HttpState;
 use crate::http::error::ApiError;
 use crate::stored::{Kind, Owner, Record, StoredError, StoredObjects};
 use serde::Deserialize;
@@ -64,9 +67,38 @@ impl Keeper {
     }
 }
 
+/// What a request goes on from.
+pub(super) struct Before {
+    /// Whose it is.
+    pub(super) owner: Owner,
+    pub(super) items: Vec<Box<RawValue>>,
+    /// The bytes of the items.
+    pub(super) bytes: usize,
+}
+
+impl Before {
+    /// Checks how a request goes on, and reads what from.
+    pub(super) async fn of(
+        request: &ResponseRequest,
+        caller: &Authorized<Infer>,
+        state: &HttpState,
+    ) -> Result<Self, ApiError> {
+        request.check_state()?;
+        let owner = Owner::of(&caller.caller);
+        let previous = request.previous_response_id.as_deref();
+        let (stored, bytes_max) = (state.stored(), state.config().body_bytes_max);
+        let items = before(stored, &owner, previous, request.conversation(), bytes_max).await?;
+        Ok(Self {
+            owner,
+            bytes: items.iter().map(|item| item.get().len()).sum(),
+            items,
+        })
+    }
+}
+
 /// The items that a request goes on from: those of a conversation, or of all responses before it.
 /// At most so many bytes of them.
-pub(super) async fn before(
+async fn before(
     stored: &StoredObjects,
     owner: &Owner,
     previous: Option<&str>,
