@@ -23,9 +23,6 @@ impl Resolved {
         if let Some(file) = &self.file {
             reach.read_named(file);
         }
-        for file in &self.secret_files {
-            reach.read_named(file);
-        }
         for setting in SETTINGS {
             let named = (setting.named)(&self.settings);
             for path in &named.files {

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use secrecy::ExposeSecret as _;
 use secrecy::zeroize::Zeroizing;
@@ -20,17 +20,15 @@ pub(super) enum Expanded {
     InVault(Vec<VaultRef>),
 }
 
-/// Puts in the place of each reference what stands there, and adds the files that were read to
-/// `files`.
+/// Puts in the place of each reference what stands there.
 pub(super) fn expand(
     mut raw: RawValue,
     references: References,
     environment: &dyn Environment,
-    files: &mut Vec<PathBuf>,
 ) -> Result<Expanded, String> {
     let mut unread = Vec::new();
     let mut expand = |text: &mut String| -> Result<(), String> {
-        match read(text, references, environment, files)? {
+        match read(text, references, environment)? {
             Read::Itself => {}
             Read::There(value) => *text = value,
             Read::Unread(place) => unread.push(place),
@@ -62,21 +60,12 @@ enum Read {
     Unread(VaultRef),
 }
 
-fn read(
-    text: &str,
-    references: References,
-    environment: &dyn Environment,
-    files: &mut Vec<PathBuf>,
-) -> Result<Read, String> {
+fn read(text: &str, references: References, environment: &dyn Environment) -> Result<Read, String> {
     let place = SecretRef::of(text).map_err(|error| error.to_string())?;
     Ok(match place {
         None => Read::Itself,
         Some(SecretRef::File(_)) if references == References::Elsewhere => Read::Itself,
-        Some(SecretRef::File(path)) => {
-            let value = read_file(&path)?;
-            files.push(path);
-            Read::There(value)
-        }
+        Some(SecretRef::File(path)) => Read::There(read_file(&path)?),
         Some(SecretRef::Variable(name)) => {
             let value = environment.variable(&name);
             Read::There(value.ok_or_else(|| format!("the variable {name} is not set"))?)

@@ -50,8 +50,6 @@ pub struct Resolved {
     pub in_vault: Vec<VaultRef>,
     /// The settings whose values these are.
     unread: BTreeSet<&'static str>,
-    /// The files that secrets were read from.
-    pub(super) secret_files: Vec<PathBuf>,
     sources: BTreeMap<&'static str, Source>,
 }
 
@@ -129,7 +127,6 @@ pub fn resolve(
             passed_over: reading.passed_over,
             in_vault: reading.in_vault,
             unread: reading.unread,
-            secret_files: reading.secret_files,
             sources: reading.sources,
         })
     } else {
@@ -197,7 +194,6 @@ struct Reading {
     passed_over: Vec<String>,
     in_vault: Vec<VaultRef>,
     unread: BTreeSet<&'static str>,
-    secret_files: Vec<PathBuf>,
 }
 
 impl Reading {
@@ -262,7 +258,7 @@ impl Reading {
         } = given;
         let expanded = match setting.references {
             References::None => Ok(Expanded::Value(raw)),
-            references => expand(raw, references, environment, &mut self.secret_files),
+            references => expand(raw, references, environment),
         };
         let mut raw = match expanded {
             Ok(Expanded::Value(raw)) => raw,
