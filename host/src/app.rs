@@ -300,6 +300,7 @@ fn compiler(
         cpu_time: settings.compiler.cpu_time,
         address_space_bytes_max: settings.compiler.address_space_bytes_max,
         component_bytes_max: settings.models.archive.component_bytes_max,
+        hardening: settings.hardening,
         mac_key,
         shared: Some(shared),
         ..own

@@ -83,6 +83,9 @@ enum Command {
     /// Compile one component, told on stdin; started by the server
     #[command(name = belljar_sandbox::COMPILE_COMMAND, hide = true)]
     CompileChild,
+    /// Try what the wall around a server forbids; started by the server
+    #[command(name = belljar_wall::PROBE_COMMAND, hide = true)]
+    WallProbe(serve::ProbeArgs),
 }
 
 /// The places of this machine's settings and data.
@@ -189,6 +192,7 @@ fn dispatch(cli: Cli, started: Instant) -> Result<ExitCode, Failure> {
         Some(Command::Config(command)) => config_commands::config(&command).map(done),
         Some(Command::Health(args)) => health::health(&args).map(done),
         Some(Command::Tls(command)) => tls::tls(&command).map(done),
+        Some(Command::WallProbe(args)) => serve::probe(&args),
         Some(Command::CompileChild) => Ok(belljar_sandbox::compile_child()),
     }
 }

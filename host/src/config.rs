@@ -9,6 +9,7 @@ mod environment;
 mod file;
 mod manifest_reference;
 mod problem;
+mod reach;
 mod reference;
 mod references;
 mod reload;

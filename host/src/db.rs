@@ -256,7 +256,12 @@ pub fn private_directory(path: &Path) -> Result<(), DbError> {
     directory::check_owner_and_mode(path)
 }
 
-fn make_directory(path: &Path) -> Result<(), DbError> {
+/// Makes a data directory with mode 0700 if it is not there.
+///
+/// # Errors
+///
+/// When it cannot be made.
+pub fn make_directory(path: &Path) -> Result<(), DbError> {
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)

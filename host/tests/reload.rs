@@ -233,3 +233,53 @@ fn a_terminal_that_is_closed_stops_its_server() {
     terminal.wait().unwrap();
     until(false);
 }
+
+/// Behind the wall around the server, what its settings name goes on to be read: files that take
+/// the place of others, and folders behind links.
+#[test]
+fn what_is_replaced_is_read_again_behind_the_wall() {
+    let home = Home::new();
+    let path = |name: &str| home.path().join(name).to_str().unwrap().to_owned();
+    let swap = |name: &str| {
+        home.ok(&["tls", "dev", "--out", &path(name)]);
+        std::os::unix::fs::symlink(name, path("next")).unwrap();
+        fs::rename(path("next"), path("now")).unwrap();
+    };
+    let configure = |tls: &str, more: &str| {
+        let text = format!(
+            "hardening = 'required'\n{more}\
+             [tls]\ncert = '{tls}/cert.pem'\nkey = '{tls}/key.pem'\nwatch_period = '0 s'\n\
+             [audit]\npath = '{}'\n[unix]\npath = '{}'\n[embedded]\nfake = false\n",
+            path("log/audit.log"),
+            path("run/api.sock"),
+        );
+        fs::write(path("etc/new"), text).unwrap();
+        fs::rename(path("etc/new"), path("etc/belljar.toml")).unwrap();
+    };
+    for folder in ["log", "run", "etc"] {
+        fs::create_dir(path(folder)).unwrap();
+    }
+    swap("first");
+    configure(&path("now"), "");
+    let server = Server::start(&home, &["--config", &path("etc/belljar.toml")]);
+    assert!(server.banner.contains("files: kept: landlock"), "{}", server.banner);
+    swap("second");
+    configure(&path("now"), "exempt_networks = ['192.0.2.0/24']\n");
+    signal(server.process(), "HUP");
+    server.logs("`exempt_networks` is `192.0.2.0/24` now", 1);
+    server.logs(READ, 1);
+    // A folder that nothing has named at the start is beyond it, and that is said.
+    fs::create_dir(path("away")).unwrap();
+    for file in ["cert.pem", "key.pem"] {
+        fs::copy(path("now/") + file, path("away/") + file).unwrap();
+    }
+    configure(&path("away"), "");
+    signal(server.process(), "HUP");
+    server.logs("the settings stay as they are", 1);
+    server.logs("name it in `hardening_read_paths` before", 1);
+    assert!(fs::metadata(path("run/api.sock")).is_ok());
+    let (code, log) = server.stop();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(fs::metadata(path("run/api.sock")).is_err(), "it goes with its server");
+    assert!(fs::metadata(path("log/audit.log")).unwrap().len() > 0);
+}

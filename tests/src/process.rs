@@ -37,11 +37,23 @@ impl ServerProcess {
     ///
     /// When it does not get ready; the message has its log.
     pub async fn start_with(data_dir: &Path, prepare: impl FnOnce(&mut Command)) -> Self {
+        Self::start_of(command(), data_dir, prepare).await
+    }
+
+    /// As [`ServerProcess::start_with`], of another program than [`program`].
+    ///
+    /// # Panics
+    ///
+    /// When it does not get ready; the message has its log.
+    pub async fn start_of(
+        mut command: Command,
+        data_dir: &Path,
+        prepare: impl FnOnce(&mut Command),
+    ) -> Self {
         std::fs::create_dir_all(data_dir).expect("the test can write its directory");
         let log = File::create(data_dir.with_extension("log")).expect("the test can write its log");
         // What another life left behind must not be taken for this one's.
         let _ = std::fs::remove_file(data_dir.join("server.json"));
-        let mut command = command();
         command
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(data_dir)

@@ -15,11 +15,11 @@ use crate::{
     run,
     state::{GuestState, ModelFacts},
 };
+use belljar_wall::{Calls, Hardening, Reach, Wall};
 use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit};
 use std::{
     fs,
     io::{self, Read as _, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
     process::ExitCode,
     sync::{
         Arc,
@@ -55,6 +55,8 @@ const LIFECYCLE: &str = "belljar:model/lifecycle@0.1.0";
 pub fn compile_child() -> ExitCode {
     // Without a host there is nobody to report to.
     let _ = set_parent_process_death_signal(Some(Signal::KILL));
+    // It is started through a link, whose name would be its own.
+    let _ = rustix::thread::set_name(c"belljar-compile");
     give_way();
     let mut text = Vec::new();
     let request = io::stdin()
@@ -102,6 +104,7 @@ fn handle(request: &CompileRequest) -> Result<Inspection, CompileError> {
         }
     };
     bind(request).map_err(host("binding the process"))?;
+    wall_in(request)?;
     let component = fs::read(&request.job.component).map_err(host("reading the component"))?;
     let capabilities = inspect::inspect(&component, engine::FEATURES)?;
     send(&CompileResponse::Phase(Phase::Compiling)).map_err(host("reporting"))?;
@@ -126,8 +129,6 @@ fn handle(request: &CompileRequest) -> Result<Inspection, CompileError> {
         .map_err(|error| engine_error(request, &error))?;
     let mut file = fs::File::options()
         .write(true)
-        .create_new(true)
-        .mode(0o600)
         .open(&request.output)
         .map_err(host("writing the compiled model"))?;
     file.write_all(&bytes)
@@ -153,6 +154,29 @@ fn bind(request: &CompileRequest) -> io::Result<()> {
     setrlimit(Resource::Core, cap(0))?;
     setrlimit(Resource::Nofile, cap(OPEN_FILES_MAX))?;
     Ok(())
+}
+
+/// Gives away what a compilation has no use for, before the first byte of the component is read:
+/// every file but its own, the network, other processes and programs.
+fn wall_in(request: &CompileRequest) -> Result<(), CompileError> {
+    if request.hardening == Hardening::Off {
+        return Ok(());
+    }
+    let job = &request.job;
+    let assets = job.assets.iter().map(|asset| asset.path.clone());
+    let reach = Reach {
+        read: assets.chain([job.component.clone()]).collect(),
+        update: [request.output.clone()].into(),
+        ..Reach::default()
+    };
+    let wall = Wall::raise(&reach, Calls::Compiler);
+    match wall.missing().first() {
+        Some(missing) if request.hardening == Hardening::Required => Err(CompileError::Host {
+            detail: format!("`hardening` is required, and for the compiling process {missing}"),
+        }),
+        // The host has said at its start what the kernel lacks.
+        _ => Ok(()),
+    }
 }
 
 /// An error of the engine: out of address space, or a component that it does not take.

@@ -11,10 +11,11 @@ use crate::{
     artefact::Cache, engine, engine_text::EngineText, fault::short, inspect, machine,
     state::asset_sizes_agree,
 };
+use belljar_wall::Hardening;
 use serde::{Deserialize, Serialize};
 use std::{
     io,
-    os::unix::process::ExitStatusExt as _,
+    os::unix::{fs::OpenOptionsExt as _, process::ExitStatusExt as _},
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     sync::Arc,
@@ -48,6 +49,8 @@ const SIGABRT: i32 = 6;
 const SIGKILL: i32 = 9;
 const SIGXCPU: i32 = 24;
 const SIGXFSZ: i32 = 25;
+/// A system call that the wall around the process forbids.
+const SIGSYS: i32 = 31;
 
 /// How components are compiled.
 #[derive(Clone, Debug)]
@@ -68,6 +71,8 @@ pub struct CompilerConfig {
     pub address_space_bytes_max: u64,
     /// Size of a component, in bytes.
     pub component_bytes_max: u64,
+    /// The wall that the compiling process puts up around itself.
+    pub hardening: Hardening,
     /// The key of the seals.
     pub mac_key: MacKey,
     /// The artefacts of other processes of the same user, if there are any.
@@ -102,6 +107,7 @@ impl CompilerConfig {
             cpu_time: Duration::from_secs(240),
             address_space_bytes_max: 16 << 30,
             component_bytes_max: 64 << 20,
+            hardening: Hardening::default(),
             mac_key: MacKey::open(&folder.join(Self::KEY_FILE))?,
             shared: None,
         })
@@ -153,6 +159,7 @@ pub(crate) struct CompileRequest {
     /// What one slot of the serving pool holds.
     pub(crate) slot: SlotCaps,
     pub(crate) deterministic_simd: bool,
+    pub(crate) hardening: Hardening,
 }
 
 /// What the child says, a JSON line each.
@@ -245,7 +252,8 @@ impl Compiler {
             .acquire()
             .await
             .map_err(|error| CompileError::host("the queue is closed", error))?;
-        let output = Staged(self.cache.staging_path());
+        let output = Staged::new(self.cache.staging_path())
+            .map_err(|error| CompileError::host("the file of the compiled model", error))?;
         let inspection = self
             .in_child(job, sandbox, &output.0, &mut progress)
             .await?;
@@ -312,12 +320,16 @@ impl Compiler {
             cpu_time_s: self.config.cpu_time.as_secs().max(1),
             slot: config.slot,
             deterministic_simd: config.deterministic_simd,
+            hardening: self.config.hardening,
         };
         let text = serde_json::to_vec(&request)
             .map_err(|error| CompileError::host("the request", error))?;
         let mut child = Command::new(&self.config.program)
             .arg(COMPILE_COMMAND)
             .env_clear()
+            // Which it could not find out behind its wall: what of the cores a cgroup gives is
+            // told in files.
+            .env(THREADS_VARIABLE, threads().to_string())
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -358,6 +370,15 @@ impl Compiler {
             Some(SIGABRT) | None if out_of_memory => {
                 let limit = self.memory_bytes_max();
                 CompileError::Cap(CapHit::used_up(Cap::CompileAddressSpaceBytes, limit))
+            }
+            Some(SIGSYS) => {
+                tracing::error!(
+                    "the compiling process made a system call that its wall forbids: whoever sent \
+                     this component may have found a hole in the compiler"
+                );
+                CompileError::Invalid {
+                    reason: "the compiler gave up on this component".into(),
+                }
             }
             // A panic or a crash of the compiler, on bytes that a stranger sent.
             Some(_) | None => CompileError::Invalid {
@@ -444,10 +465,27 @@ fn trial(error: RunError) -> CompileError {
 /// A file that is deleted unless it was renamed away.
 struct Staged(PathBuf);
 
+impl Staged {
+    /// Makes it, empty: the compiling process may write it and make no other.
+    fn new(path: PathBuf) -> io::Result<Self> {
+        let mut options = std::fs::File::options();
+        let options = options.write(true).create_new(true).mode(0o600);
+        options.open(&path).map(|_| Self(path))
+    }
+}
+
 impl Drop for Staged {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
     }
+}
+
+/// The variable by which the threads of the compiler are counted.
+const THREADS_VARIABLE: &str = "RAYON_NUM_THREADS";
+
+/// How many threads a compilation uses: one for each core that this process may use.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 /// The same job for a process that works in another folder.

@@ -3,9 +3,11 @@
 mod banner;
 mod service;
 mod settings_reader;
+mod wall;
 
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use belljar_bundle::DurationText;
@@ -23,6 +25,8 @@ use crate::models::Registry;
 use crate::telemetry;
 use service::Notifier;
 use settings_reader::SettingsReader;
+use wall::{Known, OWN_PROGRAM};
+pub(super) use wall::{ProbeArgs, probe};
 
 #[derive(Args, Clone, Debug, Default)]
 pub(super) struct ServeArgs {
@@ -92,7 +96,11 @@ pub(super) fn serve(args: &ServeArgs, started: Instant) -> Result<(), Failure> {
         .build()?;
     let resolved = asking.block_on(reader.read())?;
     drop(asking);
+    let manager = ServiceManager::of_this_process();
+    // Before there is another thread, and the log has one.
+    let raised = wall::raise(&resolved, &manager);
     let _log = telemetry::init(&resolved.settings.log);
+    let wall = raised.known()?;
     if !resolved.passed_over.is_empty() {
         tracing::info!(
             "passed over, because Kubernetes and Docker set them for a Service or link of this \
@@ -106,7 +114,8 @@ pub(super) fn serve(args: &ServeArgs, started: Instant) -> Result<(), Failure> {
         .thread_name("http")
         .enable_all()
         .build()?;
-    let outcome = runtime.block_on(serve_until_signal(reader, resolved, started));
+    let outcome =
+        runtime.block_on(serve_until_signal(reader, resolved, manager, wall, started));
     // A blocking task that hangs must not hold the process.
     runtime.shutdown_background();
     outcome
@@ -128,13 +137,14 @@ fn allow_open_files() {
 async fn serve_until_signal(
     reader: SettingsReader,
     resolved: Resolved,
+    manager: ServiceManager,
+    wall: Known,
     started: Instant,
 ) -> Result<(), Failure> {
     // Before the signals could come: from here on a SIGTERM is a clean stop.
     let signals = Signals::listen()?;
     let hang_up = signal(SignalKind::hangup())?;
     let settings = resolved.settings.clone();
-    let manager = ServiceManager::of_this_process();
     let notifier = Notifier::new(manager.notify.as_deref());
     let mut listeners = app::bind_passed(&settings, manager.sockets).await?;
     let address = listeners.main.local_addr()?;
@@ -142,7 +152,9 @@ async fn serve_until_signal(
         .metrics
         .as_ref()
         .and_then(|listener| listener.local_addr().ok());
-    let app = app::build(resolved, std::env::current_exe()?).await?;
+    let app = app::build(resolved, OWN_PROGRAM.into()).await?;
+    wall.count();
+    let wall = Arc::new(wall);
     // Neither of these ports is one that a command of this machine could just ask.
     let is_closed = settings.tls.is_on() || settings.http.proxy_protocol != ProxyProtocol::Off;
     let local = is_closed.then(|| local_socket(&settings.data_dir));
@@ -173,9 +185,17 @@ async fn serve_until_signal(
         hang_up,
         reader,
         app.reloader(),
+        Arc::clone(&wall),
         notifier.clone(),
     ));
-    output::line(banner::of(&app, &settings, address, &file, metrics_address))?;
+    let shown = banner::Shown {
+        settings: &settings,
+        address,
+        file: &file,
+        metrics: metrics_address,
+        wall: wall.report.as_ref(),
+    };
+    output::line(banner::of(&app, &shown))?;
 
     let outcome = serve_and_stop(app, listeners, signals, &notifier).await;
     drop((published, socket));
@@ -216,6 +236,7 @@ async fn reload_on_hang_up(
     mut hang_up: Signal,
     mut reader: SettingsReader,
     mut reloader: Reloader,
+    wall: Arc<Known>,
     notifier: Notifier,
 ) {
     let terminal = Terminal::of_this_process();
@@ -233,7 +254,18 @@ async fn reload_on_hang_up(
         }
         notifier.reloading();
         let outcome = match reader.read().await {
-            Ok(read) => reloader.reload(&read).await.map_err(Failure::from),
+            Ok(read) => {
+                let outcome = reloader.reload(&read).await.map_err(Failure::from);
+                for folder in wall.beyond(&read) {
+                    tracing::warn!(
+                        "reload: the wall around this server lets nothing in {} be read, because no \
+                         setting named it at the start: restart, or name it in \
+                         `hardening_read_paths` before",
+                        folder.display()
+                    );
+                }
+                outcome
+            }
             Err(failure) => Err(failure),
         };
         if let Err(failure) = outcome {

@@ -40,6 +40,8 @@ impl Overrides {
 pub struct Resolved {
     /// The values.
     pub settings: Settings,
+    /// The configuration file, if one was named.
+    pub file: Option<PathBuf>,
     /// The variables that look like settings and were put there for a Kubernetes Service or a
     /// Docker link of this program's name. They mean nothing here.
     pub passed_over: Vec<String>,
@@ -118,6 +120,7 @@ pub fn resolve(
     if reading.problems.is_empty() {
         Ok(Resolved {
             settings: reading.settings,
+            file: NamedFile::of(overrides, environment).map(|named| named.path),
             passed_over: reading.passed_over,
             in_vault: reading.in_vault,
             unread: reading.unread,

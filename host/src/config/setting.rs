@@ -1,7 +1,7 @@
 //! One setting: its names, and how its value is read, shown, compared and taken over.
 
 use super::settings::Settings;
-use super::values::RawValue;
+use super::values::{Named, RawValue};
 
 /// One setting.
 pub struct Setting {
@@ -26,6 +26,10 @@ pub struct Setting {
     pub doc: &'static str,
     /// Whether it can change while the server runs: SIGHUP reads it anew.
     pub reloads: bool,
+    /// What becomes of the files that it names.
+    pub(super) files: FileUse,
+    /// What of the machine its value names.
+    pub(super) named: fn(&Settings) -> Named,
     pub(super) read: fn(&mut Settings, &RawValue) -> Result<(), String>,
     pub(super) show: fn(&Settings) -> String,
     /// Takes the value of other settings.
@@ -43,6 +47,17 @@ pub enum References {
     Elsewhere,
     /// In a file, too.
     Anywhere,
+}
+
+/// What a server does with the files that a setting names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FileUse {
+    /// Reads them, and those of the same names that come later.
+    Reads,
+    /// Makes and changes files in the folder of each, or in it where it is a folder.
+    Keeps,
+    /// Makes a socket of that name.
+    Listens,
 }
 
 impl Setting {
@@ -89,6 +104,11 @@ impl Setting {
         self
     }
 
+    pub(super) const fn files(mut self, files: FileUse) -> Self {
+        self.files = files;
+        self
+    }
+
     pub(super) const fn reloads(mut self) -> Self {
         self.reloads = true;
         self
@@ -105,6 +125,8 @@ macro_rules! setting {
             secret: false,
             references: $crate::config::setting::References::None,
             reloads: false,
+            files: FileUse::Reads,
+            named: |settings| <$kind as ValueParser<$type>>::named(&settings.$($field).+),
             accepts: <$kind as ValueParser<$type>>::ACCEPTS,
             owner: $owner,
             doc: $doc,

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use belljar_sandbox::SandboxConfig;
+use belljar_wall::Hardening;
 
 use crate::audit::{AuditConfig, OnFailure, Sinks, SyslogTarget};
 use crate::guard::{AbuseConfig, AnomalyAction, AnomalyConfig, InjectionConfig, WINDOW};
@@ -32,6 +33,10 @@ pub struct Settings {
     pub limit_rates: Option<bool>,
     /// The address on which the metrics are served apart from everything else, if they are.
     pub metrics_listen: Option<SocketAddr>,
+    /// The wall around the server, beside the sandbox of each model.
+    pub hardening: Hardening,
+    /// What may be read besides what other settings name.
+    pub hardening_read_paths: Vec<PathBuf>,
     /// The API on a socket of the file system.
     pub unix: UnixSettings,
     /// Certificates, and how TLS is spoken with them.
@@ -136,6 +141,8 @@ impl Default for Settings {
             require_api_key: None,
             limit_rates: None,
             metrics_listen: None,
+            hardening: Hardening::default(),
+            hardening_read_paths: Vec::new(),
             unix: UnixSettings::default(),
             tls: tls::Config::default(),
             http: http::Config::default(),
@@ -275,6 +282,13 @@ impl Settings {
                     "{} is where the server itself listens: choose another port",
                     self.listen
                 ),
+            ));
+        }
+        if self.hardening == Hardening::Off && !self.hardening_read_paths.is_empty() {
+            found.push((
+                "hardening_read_paths",
+                "without a wall everything can be read: take this out, or set `hardening`"
+                    .to_owned(),
             ));
         }
         self.contradictions_of_conduct(&mut found);

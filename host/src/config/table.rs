@@ -1,7 +1,7 @@
 //! The one list of all settings. What is not here does not exist: file keys, environment
 //! variables, flags, the reference page and `belljar config show` all come from it.
 
-use super::setting::{Setting, setting};
+use super::setting::{FileUse, Setting, setting};
 use super::settings::FileMode;
 use super::values::{
     Address, AutoBytes, BanTimes, Bytes, BytesOrNone, Count, FilePath, Files, FromText, FuelOrNone,
@@ -17,6 +17,7 @@ use std::time::Duration;
 use belljar_bundle::TrustedKey;
 use belljar_sandbox::SlotResetChoice;
 use belljar_screen::{Mode, Threshold};
+use belljar_wall::Hardening;
 
 use crate::audit::{OnFailure, Sinks, SyslogTarget};
 use crate::auth::{ConfiguredKey, Tier};
@@ -38,12 +39,18 @@ pub static SETTINGS: &[Setting] = &[
     .flag("--listen"),
     setting!("data_dir", data_dir: FilePath<PathBuf>, "app",
         "Where models, keys and state are kept.")
-    .flag("--data-dir"),
+    .flag("--data-dir")
+    .files(FileUse::Keeps),
     setting!("insecure", insecure: Switch<bool>, "app",
         "Allows an address that other machines reach to be served without keys, which `require_api_key = false` asks for.")
     .flag("--insecure"),
+    setting!("hardening", hardening: FromText<Hardening>, "app",
+        "Whether the server gives away what it has no use for (files that no setting names, programs, ports, system calls): as much as the kernel lets it (`auto`), all of it or no start (`required`), or nothing (`off`)."),
+    setting!("hardening_read_paths", hardening_read_paths: Files<Vec<PathBuf>>, "app",
+        "Files and folders that may be read besides those that other settings name, such as the folder above one that is replaced as a whole."),
     setting!("unix.path", unix.path: PathOrNone<Option<PathBuf>>, "app",
-        "A socket of the file system on which the API is served as well, over HTTP/1 and without TLS. Peers there are held to be 127.0.0.1."),
+        "A socket of the file system on which the API is served as well, over HTTP/1 and without TLS. Peers there are held to be 127.0.0.1.")
+    .files(FileUse::Listens),
     setting!("unix.mode", unix.mode: FromText<FileMode>, "app",
         "The mode of that socket: who may connect."),
     setting!("tls.cert", tls.certificates: Files<Vec<PathBuf>>, "tls",
@@ -383,7 +390,8 @@ pub static SETTINGS: &[Setting] = &[
     setting!("audit.sinks", audit.sinks: SinkList<Sinks>, "audit",
         "Where security events are recorded."),
     setting!("audit.path", audit.path: FilePath<Option<PathBuf>>, "audit",
-        "The audit file. `auto`: `audit.log` in the data directory."),
+        "The audit file. `auto`: `audit.log` in the data directory.")
+    .files(FileUse::Keeps),
     setting!("audit.file_max", audit.file_bytes_max: Bytes<u64>, "audit",
         "Size after which another audit file is begun."),
     setting!("audit.files_max", audit.files_max: Positive<usize>, "audit",

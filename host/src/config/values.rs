@@ -2,21 +2,21 @@
 
 mod conduct;
 mod files;
+mod named;
 mod secrets;
 mod webhook;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use belljar_bundle::{ByteSize, DurationText, Fuel, PublicKey, TrustedKey};
 use belljar_sandbox::SlotResetChoice;
 use belljar_screen::{Mode, Threshold};
+use belljar_wall::Hardening;
 use secrecy::zeroize::{Zeroize as _, Zeroizing};
 
 use super::settings::FileMode;
-use crate::audit::SyslogTarget;
 use crate::auth::{ConfiguredKey, Tier};
 use crate::guard::{AnomalyThreshold, ControlCharacters};
 use crate::http::{AllowedHost, AllowedOrigin, UnknownMembers};
@@ -27,6 +27,7 @@ use crate::tls::{ClientAuth, ClientRule, TlsVersion};
 use crate::webhook::WebhookEvent;
 pub(super) use conduct::{BanTimes, Networks, PrefixBits, Seconds, SinkList};
 pub(super) use files::{Files, PathOrNone};
+pub(super) use named::Named;
 pub(super) use secrets::{PrivateKeys, Secret, TextOrNone};
 pub(super) use webhook::{UrlOrNone, WebhookSecrets};
 
@@ -83,6 +84,13 @@ pub(super) trait ValueParser<T> {
 
     /// The value as it could be written.
     fn show(value: &T) -> String;
+
+    /// What of the machine the value names, which the wall around the server leaves open. Told by
+    /// its text where a kind does not say other: an absolute path is a file to read, a URL another
+    /// machine to call.
+    fn named(value: &T) -> Named {
+        Named::by_text(&Self::show(value))
+    }
 }
 
 /// Yes or no.
@@ -301,6 +309,10 @@ impl ValueParser<SocketAddr> for Address {
     fn show(value: &SocketAddr) -> String {
         value.to_string()
     }
+
+    fn named(value: &SocketAddr) -> Named {
+        Named::listens([*value])
+    }
 }
 
 impl ValueParser<Option<SocketAddr>> for Address {
@@ -323,20 +335,9 @@ impl ValueParser<Option<SocketAddr>> for Address {
     fn show(value: &Option<SocketAddr>) -> String {
         value.map_or_else(|| "off".to_owned(), |address| address.to_string())
     }
-}
 
-impl ValueParser<PathBuf> for FilePath {
-    const ACCEPTS: &'static str = "a path";
-
-    fn read(raw: &RawValue) -> Result<PathBuf, String> {
-        match raw.text()? {
-            "" => Err("expected a path".to_owned()),
-            text => Ok(PathBuf::from(text)),
-        }
-    }
-
-    fn show(value: &PathBuf) -> String {
-        value.display().to_string()
+    fn named(value: &Option<SocketAddr>) -> Named {
+        Named::listens(*value)
     }
 }
 
@@ -398,11 +399,11 @@ plain!(
     ControlCharacters: "remove, refuse or keep",
     Mode: "block, report or off",
     ResetFormat: "unix or duration",
-    SyslogTarget: "a socket such as `/dev/log`, or `udp:ADDRESS:PORT`",
     AnomalyThreshold: "a number from 1 to 40",
     Threshold: "a likelihood above 0 and below 1",
     UnknownMembers: "refuse or ignore",
     FileMode: "three octal digits such as 660",
+    Hardening: "auto, required or off",
     ClientAuth: "off, optional or required",
     TlsVersion: "1.2 or 1.3",
     Tier: "free, tier-1, tier-2, tier-3, tier-4 or tier-5",
@@ -422,6 +423,10 @@ impl<T, K: ValueParser<T>> ValueParser<Option<T>> for OrNone<K> {
 
     fn show(value: &Option<T>) -> String {
         value.as_ref().map_or_else(|| "none".to_owned(), K::show)
+    }
+
+    fn named(value: &Option<T>) -> Named {
+        value.as_ref().map(K::named).unwrap_or_default()
     }
 }
 
@@ -478,6 +483,11 @@ macro_rules! lists {
                 }
                 let shown: Vec<String> = value.iter().map(ToString::to_string).collect();
                 shown.join(", ")
+            }
+
+            /// Rules about names, and none that the server would open or call.
+            fn named(_: &Vec<$type>) -> Named {
+                Named::default()
             }
         }
     )*};

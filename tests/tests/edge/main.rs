@@ -21,3 +21,4 @@ mod sockets;
 mod strangers;
 mod tls;
 mod vault;
+mod wall;

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use belljar_bundle::DurationText;
 use belljar_screen::{FieldKind, Mode};
+use belljar_wall::Report;
 
 use crate::app::{ADMIN_KEY_FILE, App, DiscoveryFile};
 use crate::auth::AdminKey;
@@ -19,14 +20,26 @@ const COLUMNS: usize = 80;
 /// The column at which values begin.
 const INDENT: usize = 14;
 
+/// What is shown beside what the parts say themselves.
+pub(super) struct Shown<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) address: SocketAddr,
+    pub(super) file: &'a DiscoveryFile,
+    /// Where the metrics are served apart.
+    pub(super) metrics: Option<SocketAddr>,
+    /// What is known of the wall around the server; none where there is none.
+    pub(super) wall: Option<&'a Report>,
+}
+
 /// The whole text, without an end of line.
-pub(super) fn of(
-    app: &App,
-    settings: &Settings,
-    address: SocketAddr,
-    file: &DiscoveryFile,
-    metrics: Option<SocketAddr>,
-) -> String {
+pub(super) fn of(app: &App, shown: &Shown<'_>) -> String {
+    let Shown {
+        settings,
+        address,
+        file,
+        metrics,
+        wall,
+    } = *shown;
     let url = &file.url;
     let admin_key = settings.data_dir.join(ADMIN_KEY_FILE);
     let key_required = app.keys().key_required();
@@ -74,6 +87,7 @@ pub(super) fn of(
         banner.row("metrics", &format!("http://{address}/metrics"));
     }
     guards(app, &mut banner);
+    walled(wall, &mut banner);
     let key = key_required.then_some(admin_key.as_path());
     format!("{}\n\n{}\n", banner.0, first_request(url, key, settings))
 }
@@ -179,6 +193,19 @@ fn guards(app: &App, banner: &mut Banner) {
     for (name, networks) in [("only from", allow), ("never from", deny)] {
         if !networks.is_empty() {
             banner.row(name, &networks.to_string());
+        }
+    }
+}
+
+/// The parts of the wall around the server, and what has shown them to hold or not.
+fn walled(wall: Option<&Report>, banner: &mut Banner) {
+    match wall {
+        None => banner.row("wall", "OFF"),
+        Some(Report(states)) => {
+            for (index, state) in states.iter().enumerate() {
+                let name = if index == 0 { "wall" } else { "" };
+                banner.row(name, &state.to_string());
+            }
         }
     }
 }

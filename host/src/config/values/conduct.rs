@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use belljar_bundle::DurationText;
 
-use super::{FilePath, FromText, PositiveTime, RawValue, Time, ValueParser};
-use crate::audit::{OnFailure, Sinks};
+use super::{FilePath, FromText, Named, PositiveTime, RawValue, Time, ValueParser};
+use crate::audit::{OnFailure, Sinks, SyslogTarget};
 use crate::guard::{AnomalyAction, BanDurations};
 use crate::http::ProxyProtocol;
 use crate::net::{ForwardedHeader, InvalidNetwork, Network, NetworkList};
@@ -164,6 +164,27 @@ impl ValueParser<Option<PathBuf>> for FilePath {
         value
             .as_ref()
             .map_or_else(|| "auto".to_owned(), <Self as ValueParser<PathBuf>>::show)
+    }
+
+    fn named(value: &Option<PathBuf>) -> Named {
+        Named::files(value)
+    }
+}
+
+impl ValueParser<SyslogTarget> for FromText {
+    const ACCEPTS: &'static str = "a socket such as `/dev/log`, or `udp:ADDRESS:PORT`";
+
+    fn read(raw: &RawValue) -> Result<SyslogTarget, String> {
+        super::parsed(raw)
+    }
+
+    fn show(value: &SyslogTarget) -> String {
+        value.to_string()
+    }
+
+    /// A socket that is sent to, which landlock does not keep; its folder has devices.
+    fn named(_: &SyslogTarget) -> Named {
+        Named::default()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{RawValue, ValueParser};
+use super::{FilePath, Named, RawValue, ValueParser};
 
 /// Any number of files.
 pub(in crate::config) struct Files;
@@ -20,6 +20,25 @@ pub(super) fn usable(path: &str) -> Result<(), String> {
     Ok(())
 }
 
+impl ValueParser<PathBuf> for FilePath {
+    const ACCEPTS: &'static str = "a path";
+
+    fn read(raw: &RawValue) -> Result<PathBuf, String> {
+        match raw.text()? {
+            "" => Err("expected a path".to_owned()),
+            text => Ok(PathBuf::from(text)),
+        }
+    }
+
+    fn show(value: &PathBuf) -> String {
+        value.display().to_string()
+    }
+
+    fn named(value: &PathBuf) -> Named {
+        Named::files([value])
+    }
+}
+
 impl ValueParser<Option<PathBuf>> for PathOrNone {
     const ACCEPTS: &'static str = "a path, or `none`";
 
@@ -34,6 +53,10 @@ impl ValueParser<Option<PathBuf>> for PathOrNone {
         value
             .as_ref()
             .map_or_else(|| "none".to_owned(), |path| path.display().to_string())
+    }
+
+    fn named(value: &Option<PathBuf>) -> Named {
+        Named::files(value)
     }
 }
 
@@ -59,5 +82,9 @@ impl ValueParser<Vec<PathBuf>> for Files {
             .map(|path| path.display().to_string())
             .collect();
         items.join(",")
+    }
+
+    fn named(value: &Vec<PathBuf>) -> Named {
+        Named::files(value)
     }
 }

@@ -75,6 +75,9 @@ metrics! {
     TLS_CERTIFICATE_EXPIRY: Gauge, "belljar_tls_certificate_expiry_seconds", Seconds,
         "When a certificate ends, in seconds since 1970.",
         ["file": "the file that it was read from"];
+    WALL: Gauge, "belljar_wall", Count,
+        "Whether a part of the wall around the server was shown to hold at its start: 1 or 0.",
+        ["guard": "`files`, `network`, `processes`, `calls`, `privileges` or `compiler`"];
     RATE_LIMIT_ADDRESSES: Gauge, "belljar_rate_limit_addresses", Count,
         "Addresses whose rate is remembered.", [];
     RATE_LIMIT_KEYS: Gauge, "belljar_rate_limit_keys", Count,
