@@ -241,9 +241,9 @@ fn what_is_replaced_is_read_again_behind_the_wall() {
     let home = Home::new();
     let path = |name: &str| home.path().join(name).to_str().unwrap().to_owned();
     let swap = |name: &str| {
-        home.ok(&["tls", "dev", "--out", &path(name)]);
-        std::os::unix::fs::symlink(name, path("next")).unwrap();
-        fs::rename(path("next"), path("now")).unwrap();
+        home.ok(&["tls", "dev", "--out", &path(&format!("tls/{name}"))]);
+        std::os::unix::fs::symlink(name, path("tls/next")).unwrap();
+        fs::rename(path("tls/next"), path("tls/now")).unwrap();
     };
     let configure = |tls: &str, more: &str| {
         let text = format!(
@@ -256,22 +256,22 @@ fn what_is_replaced_is_read_again_behind_the_wall() {
         fs::write(path("etc/new"), text).unwrap();
         fs::rename(path("etc/new"), path("etc/belljar.toml")).unwrap();
     };
-    for folder in ["log", "run", "etc"] {
+    for folder in ["log", "run", "etc", "tls"] {
         fs::create_dir(path(folder)).unwrap();
     }
     swap("first");
-    configure(&path("now"), "");
+    configure(&path("tls/now"), "");
     let server = Server::start(&home, &["--config", &path("etc/belljar.toml")]);
     assert!(server.banner.contains("files: kept: landlock"), "{}", server.banner);
     swap("second");
-    configure(&path("now"), "exempt_networks = ['192.0.2.0/24']\n");
+    configure(&path("tls/now"), "exempt_networks = ['192.0.2.0/24']\n");
     signal(server.process(), "HUP");
     server.logs("`exempt_networks` is `192.0.2.0/24` now", 1);
     server.logs(READ, 1);
     // A folder that nothing has named at the start is beyond it, and that is said.
     fs::create_dir(path("away")).unwrap();
     for file in ["cert.pem", "key.pem"] {
-        fs::copy(path("now/") + file, path("away/") + file).unwrap();
+        fs::copy(path("tls/now/") + file, path("away/") + file).unwrap();
     }
     configure(&path("away"), "");
     signal(server.process(), "HUP");
