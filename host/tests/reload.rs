@@ -262,7 +262,11 @@ fn what_is_replaced_is_read_again_behind_the_wall() {
     swap("first");
     configure(&path("tls/now"), "");
     let server = Server::start(&home, &["--config", &path("etc/belljar.toml")]);
-    assert!(server.banner.contains("files: kept: landlock"), "{}", server.banner);
+    assert!(
+        server.banner.contains("files: kept: landlock"),
+        "{}",
+        server.banner
+    );
     swap("second");
     configure(&path("tls/now"), "exempt_networks = ['192.0.2.0/24']\n");
     signal(server.process(), "HUP");
@@ -280,6 +284,14 @@ fn what_is_replaced_is_read_again_behind_the_wall() {
     assert!(fs::metadata(path("run/api.sock")).is_ok());
     let (code, log) = server.stop();
     assert_eq!(code, Some(0), "{log}");
-    assert!(fs::metadata(path("run/api.sock")).is_err(), "it goes with its server");
+    assert!(
+        fs::metadata(path("run/api.sock")).is_err(),
+        "it goes with its server"
+    );
     assert!(fs::metadata(path("log/audit.log")).unwrap().len() > 0);
+    // Without a wall it is read.
+    let file = path("etc/belljar.toml");
+    let open = Server::start(&home, &["--config", &file, "--set", "hardening=off"]);
+    assert!(open.banner.contains("wall        OFF"), "{}", open.banner);
+    assert_eq!(open.stop().0, Some(0));
 }

@@ -91,5 +91,12 @@ mod tests {
         assert_eq!(reach.sockets, set(&["run"]));
         assert_eq!(reach.listen, BTreeSet::from([8080, 8443, 9000]));
         assert!(reach.connect.is_empty() && reach.execute.is_empty());
+        // Without a wall there is nothing that could be left open.
+        overrides.flag("--set", "hardening", "off");
+        let refused = resolve(&overrides, &BTreeMap::new()).unwrap_err();
+        assert!(
+            refused.to_string().contains("hardening_read_paths"),
+            "{refused}"
+        );
     }
 }

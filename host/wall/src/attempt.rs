@@ -122,7 +122,10 @@ impl Attempt {
             Self::Socket => UnixDatagram::unbound().map(drop),
             Self::Namespace => {
                 let input = io::stdin();
-                Ok(rustix::thread::move_into_link_name_space(input.as_fd(), None)?)
+                Ok(rustix::thread::move_into_link_name_space(
+                    input.as_fd(),
+                    None,
+                )?)
             }
             Self::Root => Ok(rustix::process::chroot("/")?),
             Self::Privileges | Self::Compiler => Ok(()),

@@ -41,8 +41,11 @@ type Rules = BTreeMap<i64, Vec<Rule>>;
 
 /// Puts the filters around all threads of this process and what it starts.
 pub(crate) fn restrict(calls: Calls) -> Result<(), Missing> {
-    let [ended, answered] = filters(calls, has_terminal())
-        .map_err(|error| Missing(format!("there is no filter of system calls for {ARCH}: {error}")))?;
+    let [ended, answered] = filters(calls, has_terminal()).map_err(|error| {
+        Missing(format!(
+            "there is no filter of system calls for {ARCH}: {error}"
+        ))
+    })?;
     // The first of them, because the second does not let the call through that this takes.
     for filter in [ended, answered] {
         seccompiler::apply_filter_all_threads(&filter).map_err(|error| refusal(&error))?;
@@ -134,7 +137,10 @@ fn let_through(calls: Calls, terminal: bool) -> Result<Rules, BackendError> {
         }
         Calls::Compiler => {
             when(libc::SYS_clone, vec![rule(&[(0, has(libc::CLONE_THREAD))])])?;
-            when(libc::SYS_prctl, options(&[libc::PR_SET_NAME, list::PR_SET_VMA, list::PR_GET_AUXV]))?;
+            when(
+                libc::SYS_prctl,
+                options(&[libc::PR_SET_NAME, list::PR_SET_VMA, list::PR_GET_AUXV]),
+            )?;
             // Asking for a limit, and not setting one.
             let asks = Condition::new(2, Width::Qword, Is::Eq, 0)?;
             when(libc::SYS_prlimit64, vec![Rule::new(vec![asks])])?;

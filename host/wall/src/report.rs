@@ -202,14 +202,32 @@ mod tests {
         );
         let kept = (true, "landlock 7; refused to read /etc/passwd".to_owned());
         assert_eq!(found[0], kept);
-        assert!(!found[1].0 && found[1].1.contains("another reason"), "{found:?}");
-        assert!(!found[2].0 && found[2].1.contains("it could signal"), "{found:?}");
+        assert!(
+            !found[1].0 && found[1].1.contains("another reason"),
+            "{found:?}"
+        );
+        assert!(
+            !found[2].0 && found[2].1.contains("it could signal"),
+            "{found:?}"
+        );
         assert_eq!(found[3], (false, "no seccomp here".to_owned()));
         assert!(!found[4].0 && found[4].1.contains("nothing could be tried"));
         assert!(!found[5].0, "to be there is no refusal: {found:?}");
         // An older kernel keeps less, and says what is missing.
-        let old = states(2, &[(Guard::Files, read(), refused.clone()), (Guard::Network, connect, refused)]);
-        assert!(!old[0].0 && old[0].1.contains("version 3 (Linux 6.2)"), "{old:?}");
-        assert!(!old[1].0 && old[1].1.contains("version 4 (Linux 6.7)"), "{old:?}");
+        let old = states(
+            2,
+            &[
+                (Guard::Files, read(), refused.clone()),
+                (Guard::Network, connect, refused),
+            ],
+        );
+        assert!(
+            !old[0].0 && old[0].1.contains("version 3 (Linux 6.2)"),
+            "{old:?}"
+        );
+        assert!(
+            !old[1].0 && old[1].1.contains("version 4 (Linux 6.7)"),
+            "{old:?}"
+        );
     }
 }

@@ -66,9 +66,8 @@ impl Trial {
         let write = write.map(Attempt::Write).find(works);
         add(Guard::Files, write.clone());
         let mut start = PROGRAMS.iter().map(path);
-        let start = start.find(|it| {
-            !reach.may_execute(it) && rustix::fs::access(it, Access::EXEC_OK).is_ok()
-        });
+        let start = start
+            .find(|it| !reach.may_execute(it) && rustix::fs::access(it, Access::EXEC_OK).is_ok());
         add(Guard::Files, start.map(Attempt::Execute));
 
         let there = listening();
@@ -85,15 +84,18 @@ impl Trial {
         let name = format!("belljar-wall-{}", std::process::id());
         let called = SocketAddr::from_abstract_name(&name).ok();
         let called = called.and_then(|name| UnixListener::bind_addr(&name).ok());
-        let reached = (called.is_some() && !reach.abstract_sockets)
-            .then_some(Attempt::Abstract(name));
+        let reached =
+            (called.is_some() && !reach.abstract_sockets).then_some(Attempt::Abstract(name));
         add(Guard::Processes, reached.filter(works));
 
         add(Guard::Calls, Some(Attempt::Watch).filter(works));
         add(Guard::Privileges, Some(Attempt::Privileges));
         // From within the wall of the compiling process, which is tighter.
         add(Guard::Compiler, Some(Attempt::Compiler));
-        add(Guard::Compiler, Some(Attempt::Read("/proc/self/exe".into())));
+        add(
+            Guard::Compiler,
+            Some(Attempt::Read("/proc/self/exe".into())),
+        );
         add(Guard::Compiler, write);
         add(Guard::Compiler, Some(Attempt::Socket));
         Self {

@@ -133,7 +133,12 @@ fn ports_that_no_setting_names_can_neither_be_listened_on_nor_connected_to() {
             {"connect": port(&there)},
         ]),
     );
-    let expected = ["done".into(), "done".into(), refused(EACCES), refused(EACCES)];
+    let expected = [
+        "done".into(),
+        "done".into(),
+        refused(EACCES),
+        refused(EACCES),
+    ];
     assert_eq!(outcomes, json!(expected));
 }
 
@@ -189,7 +194,11 @@ fn the_compiling_process_has_a_tighter_wall_within_it() {
         .collect();
     assert_eq!(ground.try_all(&[], &json!(within)), json!(expected));
     // Another process, a signal to one and what no server does are the end of it.
-    for attempt in [json!({"execute": "/bin/true"}), json!({"signal": 1}), json!("root")] {
+    for attempt in [
+        json!({"execute": "/bin/true"}),
+        json!({"signal": 1}),
+        json!("root"),
+    ] {
         let output = probe(&[("data_dir", &data)], &json!(["compiler", attempt]));
         assert_eq!(output.status.signal(), Some(SIGSYS), "{attempt}");
     }
@@ -257,7 +266,12 @@ fn without<T: Send>(calls: &[i64], error: u32, run: impl FnOnce() -> T + Send) -
     use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
     let rules = calls.iter().map(|call| (*call, Vec::new())).collect();
     let arch = std::env::consts::ARCH.try_into().unwrap();
-    let filter = SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::Errno(error), arch);
+    let filter = SeccompFilter::new(
+        rules,
+        SeccompAction::Allow,
+        SeccompAction::Errno(error),
+        arch,
+    );
     let filter: BpfProgram = filter.unwrap().try_into().unwrap();
     // Of a thread of its own, which ends with it; what it starts has it as well.
     std::thread::scope(|scope| {
@@ -272,7 +286,13 @@ fn without<T: Send>(calls: &[i64], error: u32, run: impl FnOnce() -> T + Send) -
 /// Starts a server that is to refuse, and what it says.
 fn refusal(data_dir: &Path) -> (Option<i32>, String) {
     let mut command = command();
-    command.args(["serve", "--listen", "127.0.0.1:0", "--set", "hardening=required"]);
+    command.args([
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--set",
+        "hardening=required",
+    ]);
     let output = command.arg("--data-dir").arg(data_dir).output().unwrap();
     let told = String::from_utf8(output.stderr).unwrap();
     (output.status.code(), told)
@@ -286,8 +306,16 @@ fn a_kernel_that_lacks_a_part_is_told_and_a_required_wall_refuses_it() {
     for (calls, error, words) in [
         (&landlock[..], libc::ENOSYS, "the kernel has no landlock"),
         (&landlock, libc::EOPNOTSUPP, "it is not enabled"),
-        (&landlock, libc::EPERM, "the calls of landlock are forbidden here"),
-        (&[libc::SYS_seccomp], libc::EINVAL, "the kernel takes no filter of system calls"),
+        (
+            &landlock,
+            libc::EPERM,
+            "the calls of landlock are forbidden here",
+        ),
+        (
+            &[libc::SYS_seccomp],
+            libc::EINVAL,
+            "the kernel takes no filter of system calls",
+        ),
     ] {
         let error = error.unsigned_abs();
         let (code, told) = without(calls, error, || refusal(&data));
@@ -322,9 +350,15 @@ fn without_it_the_rest_stands_and_a_server_serves_and_says_so() {
     for guard in ["files", "network", "processes", "calls", "compiler"] {
         let told = format!("the wall around the server is not whole: {guard}: NOT KEPT");
         assert!(log.contains(&told), "{guard}: {log}");
-        assert!(url.contains(&format!("belljar_wall{{guard=\"{guard}\"}} 0")), "{url}");
+        assert!(
+            url.contains(&format!("belljar_wall{{guard=\"{guard}\"}} 0")),
+            "{url}"
+        );
     }
-    assert!(url.contains("belljar_wall{guard=\"privileges\"} 1"), "{url}");
+    assert!(
+        url.contains("belljar_wall{guard=\"privileges\"} 1"),
+        "{url}"
+    );
 }
 
 /// The server of the tests, started as another user where the tests run as root.
@@ -354,13 +388,27 @@ async fn a_required_wall_is_whole_here_for_any_user_and_models_are_compiled_behi
     std::fs::remove_file(&program).unwrap();
     std::fs::copy("/bin/true", &program).unwrap();
     let metrics = server.admin().get("/metrics").await.text();
-    for guard in ["files", "network", "processes", "calls", "privileges", "compiler"] {
+    for guard in [
+        "files",
+        "network",
+        "processes",
+        "calls",
+        "privileges",
+        "compiler",
+    ] {
         let told = format!("belljar_wall{{guard=\"{guard}\"}} 1");
         assert!(metrics.contains(&told), "{guard}: {metrics}");
     }
     let admin = server.admin();
-    let uploaded = admin.upload(TestBundle::echo("walled", "1.0.0").tar()).await;
-    assert!(uploaded.status < 300, "{}: {}", uploaded.text(), server.log());
+    let uploaded = admin
+        .upload(TestBundle::echo("walled", "1.0.0").tar())
+        .await;
+    assert!(
+        uploaded.status < 300,
+        "{}: {}",
+        uploaded.text(),
+        server.log()
+    );
     infers(&admin, "walled").await;
     assert_eq!(server.terminate().await.code(), Some(0));
 }

@@ -117,16 +117,41 @@ fn a_call_with_conditions_is_let_through_with_good_arguments_alone() {
         (libc::SYS_clone, [thread, 0, 0], yes, yes),
         (libc::SYS_clone, [child, 0, 0], yes, end),
         (libc::SYS_prctl, [flag(libc::PR_SET_NAME), 0, 0], yes, yes),
-        (libc::SYS_prctl, [flag(libc::PR_SET_NO_NEW_PRIVS), 1, 0], yes, no),
+        (
+            libc::SYS_prctl,
+            [flag(libc::PR_SET_NO_NEW_PRIVS), 1, 0],
+            yes,
+            no,
+        ),
         (libc::SYS_prctl, [flag(libc::PR_SET_SECCOMP), 2, 0], no, no),
         (libc::SYS_prctl, [flag(libc::PR_SET_DUMPABLE), 1, 0], no, no),
         (libc::SYS_socket, [flag(libc::AF_INET), stream, 0], yes, no),
-        (libc::SYS_socket, [flag(libc::AF_INET6), flag(libc::SOCK_DGRAM), 0], yes, no),
+        (
+            libc::SYS_socket,
+            [flag(libc::AF_INET6), flag(libc::SOCK_DGRAM), 0],
+            yes,
+            no,
+        ),
         (libc::SYS_socket, [flag(libc::AF_UNIX), stream, 0], yes, no),
-        (libc::SYS_socket, [flag(libc::AF_INET), flag(libc::SOCK_RAW), 0], no, no),
-        (libc::SYS_socket, [flag(libc::AF_NETLINK), stream, 0], no, no),
+        (
+            libc::SYS_socket,
+            [flag(libc::AF_INET), flag(libc::SOCK_RAW), 0],
+            no,
+            no,
+        ),
+        (
+            libc::SYS_socket,
+            [flag(libc::AF_NETLINK), stream, 0],
+            no,
+            no,
+        ),
         (libc::SYS_socket, [flag(libc::AF_PACKET), stream, 0], no, no),
-        (libc::SYS_socketpair, [flag(libc::AF_UNIX), stream, 0], yes, no),
+        (
+            libc::SYS_socketpair,
+            [flag(libc::AF_UNIX), stream, 0],
+            yes,
+            no,
+        ),
         (libc::SYS_ioctl, [0, 0x5401, 0], yes, no),
         (libc::SYS_ioctl, [0, 0x5412, 0], no, no),
         (libc::SYS_ioctl, [0, 0x541c, 0], no, no),
@@ -141,7 +166,10 @@ fn a_call_with_conditions_is_let_through_with_good_arguments_alone() {
     }
     let plain = filters(Calls::Server, false).unwrap();
     let typing = (libc::SYS_ioctl, [0, 0x5412, 0]);
-    assert!(plain.iter().all(|it| run(it, typing) == yes), "no terminal, no conditions");
+    assert!(
+        plain.iter().all(|it| run(it, typing) == yes),
+        "no terminal, no conditions"
+    );
     let limit = |new| answer(Calls::Compiler, (libc::SYS_prlimit64, [0, 7, new]));
     assert_eq!((limit(0), limit(1 << 32)), (yes, no));
 }
