@@ -143,6 +143,27 @@ fn ports_that_no_setting_names_can_neither_be_listened_on_nor_connected_to() {
 }
 
 #[test]
+fn another_machine_that_a_setting_names_can_be_called() {
+    let ground = Ground::new();
+    let there = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = there.local_addr().unwrap().port();
+    let secret = ground.path("tls/secret");
+    std::fs::write(&secret, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+    let attempts = json!([{"connect": port}, {"read": "/etc/hosts"}]);
+    let outcomes = ground.try_all(
+        &[
+            ("webhook.url", &format!("http://127.0.0.1:{port}/hook")),
+            ("webhook.allow_http", "true"),
+            ("webhook.secret_file", &secret),
+        ],
+        &attempts,
+    );
+    assert_eq!(outcomes, json!(["done", "done"]));
+    let unnamed = ground.try_all(&[], &attempts);
+    assert_eq!(unnamed, json!([refused(EACCES), refused(EACCES)]));
+}
+
+#[test]
 fn other_processes_and_their_abstract_sockets_are_beyond_the_wall() {
     use std::os::linux::net::SocketAddrExt as _;
     let ground = Ground::new();

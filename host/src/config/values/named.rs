@@ -50,7 +50,8 @@ impl Named {
 fn port(url: &str) -> Option<u16> {
     let (scheme, rest) = url.split_once("://")?;
     let (_, usual) = SCHEMES.iter().find(|(name, _)| *name == scheme)?;
-    let authority = rest.split(['/', '?', '#']).next()?;
+    // A secret path may be shown as words.
+    let authority = rest.split(['/', '?', '#', ' ']).next()?;
     // Behind a name and its password, and the last `]` of an IPv6 address, if there are any.
     let behind = authority.rsplit(['@', ']']).next()?;
     match behind.rsplit_once(':') {
@@ -72,6 +73,7 @@ mod tests {
             ("https://[2001:db8::1]:8443?x=:1", Some(8443)),
             ("https://user:word@host.example:99/", Some(99)),
             ("https://user:word@host.example", Some(443)),
+            ("http://127.0.0.1:8080 (path redacted)", Some(8080)),
             ("unix:///run/x", None),
             ("https", None),
             ("info,belljar=debug", None),
