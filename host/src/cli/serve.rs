@@ -114,8 +114,7 @@ pub(super) fn serve(args: &ServeArgs, started: Instant) -> Result<(), Failure> {
         .thread_name("http")
         .enable_all()
         .build()?;
-    let outcome =
-        runtime.block_on(serve_until_signal(reader, resolved, manager, wall, started));
+    let outcome = runtime.block_on(serve_until_signal(reader, resolved, manager, wall, started));
     // A blocking task that hangs must not hold the process.
     runtime.shutdown_background();
     outcome

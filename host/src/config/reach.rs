@@ -11,6 +11,7 @@ use belljar_wall::Reach;
 use super::resolve::Resolved;
 use super::setting::FileUse;
 use super::table::SETTINGS;
+use crate::secrets::VaultAuth;
 
 /// The port of DNS over TCP, for answers that are too long for UDP.
 const DNS: u16 = 53;
@@ -20,10 +21,15 @@ impl Resolved {
     #[must_use]
     pub fn reach(&self) -> Reach {
         let mut reach = Reach::default();
-        if let Some(file) = &self.file {
+        for file in &self.files {
             reach.read_named(file);
         }
         for setting in SETTINGS {
+            // It has a default, which is there in every pod and is another's to use.
+            let is_pods = self.settings.vault.auth == VaultAuth::Kubernetes;
+            if setting.key == "vault.jwt_file" && !is_pods {
+                continue;
+            }
             let named = (setting.named)(&self.settings);
             for path in &named.files {
                 match setting.files {
@@ -63,10 +69,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let base = std::fs::canonicalize(folder.path()).unwrap();
         let at = |name: &str| base.join(name);
-        for name in ["data", "tls", "log", "run", "etc", "more"] {
+        for name in ["data", "tls", "log", "run", "etc", "more", "secrets"] {
             std::fs::create_dir(at(name)).unwrap();
         }
         std::fs::write(at("etc/belljar.toml"), "").unwrap();
+        std::fs::write(at("secrets/keys"), "a-key-of-sixteen-characters").unwrap();
         let shown = |name: &str| at(name).to_str().unwrap().to_owned();
         let mut overrides = Overrides {
             file: Some(at("etc/belljar.toml")),
@@ -77,6 +84,8 @@ mod tests {
             ("listen", "127.0.0.1:8443".to_owned()),
             ("metrics.listen", "127.0.0.1:9000".to_owned()),
             ("tls.cert", shown("tls/a.pem")),
+            ("tls.key", shown("more/a.key")),
+            ("api_keys", format!("file:{}", shown("secrets/keys"))),
             ("tls.redirect_listen", "127.0.0.1:8080".to_owned()),
             ("audit.path", shown("log/audit.log")),
             ("unix.path", shown("run/api.sock")),
@@ -86,7 +95,7 @@ mod tests {
         }
         let reach = resolve(&overrides, &BTreeMap::new()).unwrap().reach();
         let set = |names: &[&str]| names.iter().map(|it| at(it)).collect::<BTreeSet<_>>();
-        assert_eq!(reach.read, set(&["tls", "etc", "more"]));
+        assert_eq!(reach.read, set(&["tls", "etc", "more", "secrets"]));
         assert_eq!(reach.keep, set(&["data", "log"]));
         assert_eq!(reach.sockets, set(&["run"]));
         assert_eq!(reach.listen, BTreeSet::from([8080, 8443, 9000]));

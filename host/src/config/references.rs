@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use secrecy::ExposeSecret as _;
 use secrecy::zeroize::Zeroizing;
@@ -52,6 +52,19 @@ pub(super) fn expand(
         raw.wipe();
         Expanded::InVault(unread)
     })
+}
+
+/// The files in which a value stands.
+pub(super) fn files(raw: &RawValue, references: References) -> Vec<PathBuf> {
+    let items: Vec<&str> = match raw {
+        RawValue::Text(text) => text.split(',').collect(),
+        RawValue::List(items) => items.iter().map(String::as_str).collect(),
+    };
+    let file = |item: &str| match SecretRef::of(item) {
+        Ok(Some(SecretRef::File(path))) if references == References::Anywhere => Some(path),
+        _ => None,
+    };
+    items.into_iter().filter_map(file).collect()
 }
 
 enum Read {

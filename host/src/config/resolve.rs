@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::environment::{Environment, FILE_VARIABLE, OTHER_VARIABLES};
 use super::file;
 use super::problem::{ConfigError, Problem, Source};
-use super::references::{Expanded, expand};
+use super::references::{self, Expanded, expand};
 use super::service_variables::is_of_a_service;
 use super::setting::{References, Setting};
 use super::settings::Settings;
@@ -40,8 +40,8 @@ impl Overrides {
 pub struct Resolved {
     /// The values.
     pub settings: Settings,
-    /// The configuration file, if one was named.
-    pub file: Option<PathBuf>,
+    /// The configuration file, if one was named, and the files that values stand in.
+    pub files: Vec<PathBuf>,
     /// The variables that look like settings and were put there for a Kubernetes Service or a
     /// Docker link of this program's name. They mean nothing here.
     pub passed_over: Vec<String>,
@@ -120,7 +120,7 @@ pub fn resolve(
     if reading.problems.is_empty() {
         Ok(Resolved {
             settings: reading.settings,
-            file: NamedFile::of(overrides, environment).map(|named| named.path),
+            files: reading.files,
             passed_over: reading.passed_over,
             in_vault: reading.in_vault,
             unread: reading.unread,
@@ -189,6 +189,7 @@ struct Reading {
     sources: BTreeMap<&'static str, Source>,
     problems: Vec<Problem>,
     passed_over: Vec<String>,
+    files: Vec<PathBuf>,
     in_vault: Vec<VaultRef>,
     unread: BTreeSet<&'static str>,
 }
@@ -201,6 +202,9 @@ impl Reading {
         let from_flags = reading.flags(overrides);
         let data_dir = reading.data_dir(environment, &from_environment, &from_flags);
         let named = NamedFile::of(overrides, environment);
+        reading
+            .files
+            .extend(named.iter().map(|named| named.path.clone()));
         let from_file = reading.file(named.as_ref(), data_dir.as_deref());
         for given in from_file
             .into_iter()
@@ -253,6 +257,8 @@ impl Reading {
             source,
             raw,
         } = given;
+        self.files
+            .extend(references::files(&raw, setting.references));
         let expanded = match setting.references {
             References::None => Ok(Expanded::Value(raw)),
             references => expand(raw, references, environment),

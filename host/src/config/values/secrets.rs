@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{FromText, OrNone, RawValue, ValueParser, parsed};
+use super::{FromText, Named, OrNone, RawValue, ValueParser, parsed};
 use crate::outgoing::ServiceUrl;
 use crate::secrets::{SecretText, VaultName};
 use crate::tls::KeySource;
@@ -63,6 +63,13 @@ impl ValueParser<Vec<KeySource>> for PrivateKeys {
             KeySource::Pem(_) => "(redacted)".to_owned(),
         };
         value.iter().map(show).collect::<Vec<_>>().join(",")
+    }
+
+    fn named(value: &Vec<KeySource>) -> Named {
+        Named::files(value.iter().filter_map(|key| match key {
+            KeySource::File(path) => Some(path),
+            KeySource::Pem(_) => None,
+        }))
     }
 }
 
