@@ -424,6 +424,8 @@ impl App {
         let maintenance = maintenance::spawn(maintenance::Maintenance {
             registry: self.registry.clone(),
             keys: self.keys.clone(),
+            audit: self.audit.clone(),
+            verify_period: self.resolved.settings.audit.verify_period,
             sandbox: self.sandbox.clone(),
             metrics: self.metrics.clone(),
             bans: self.bans.clone(),

@@ -12,6 +12,7 @@ mod event;
 mod file;
 mod kinds;
 mod listener;
+mod self_check;
 mod sinks;
 mod storms;
 mod throttle;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
@@ -33,6 +35,7 @@ use crate::telemetry::metrics;
 pub use event::{Actor, Event};
 pub use kinds::{EventField, EventKind, EventRow, reference};
 pub use listener::{EventListener, Told};
+pub use self_check::SelfCheck;
 pub use sinks::SyslogTarget;
 use storms::CapStorms;
 use throttle::EventThrottle;
@@ -54,6 +57,8 @@ pub struct AuditConfig {
     pub syslog: SyslogTarget,
     /// The fate of requests while the log cannot be written.
     pub on_failure: OnFailure,
+    /// The time between two looks of the server at its own log; zero for none.
+    pub verify_period: Duration,
     /// Runs of one model that one cap ends within a minute and that are a storm.
     pub cap_storm_runs: u32,
 }
@@ -70,6 +75,7 @@ impl Default for AuditConfig {
             files_max: 10,
             syslog: SyslogTarget::default(),
             on_failure: OnFailure::Continue,
+            verify_period: Duration::from_hours(24),
             cap_storm_runs: 100,
         }
     }
@@ -161,6 +167,8 @@ struct Inner {
     shared: Arc<Shared>,
     clock: Clock,
     config: AuditConfig,
+    /// The log, and how far it has come.
+    files: (PathBuf, PathBuf),
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -232,6 +240,7 @@ impl AuditLog {
             shared,
             clock,
             config: config.clone(),
+            files: (config.file(data_dir), AuditConfig::checkpoint(data_dir)),
             thread: Mutex::new(Some(thread)),
         }))))
     }

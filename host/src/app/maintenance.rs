@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::{AuditLog, SelfCheck};
 use crate::auth::{KeyError, KeyStore};
 use crate::guard::{Anomalies, Bans};
 use crate::models::Registry;
@@ -24,6 +25,9 @@ const PERIOD: Duration = Duration::from_secs(1);
 pub(super) struct Maintenance {
     pub(super) registry: Registry,
     pub(super) keys: KeyStore,
+    pub(super) audit: AuditLog,
+    /// The time between two looks at the audit log; zero for none.
+    pub(super) verify_period: Duration,
     /// The one that all models are known to be in. Not asked from the registry: a move that has
     /// failed half-way must be tried again.
     pub(super) sandbox: Sandbox,
@@ -44,13 +48,15 @@ const USAGE_PERIOD: Duration = Duration::from_secs(5);
 /// Starts the maintenance; it ends with `stop`.
 pub(super) fn spawn(maintenance: Maintenance) -> JoinHandle<()> {
     let (keys, stored) = (maintenance.keys.clone(), maintenance.stored.clone());
-    let (tokens, stop) = (maintenance.keys.clone(), maintenance.stop.clone());
+    let (tokens, audit) = (maintenance.keys.clone(), maintenance.audit.clone());
+    let (verify_period, stop) = (maintenance.verify_period, maintenance.stop.clone());
     tokio::spawn(async move {
         tokio::join!(
             run(maintenance),
             keep_keys(keys, stop.clone()),
             tokens.keep_tokens(stop.clone()),
-            keep_stored(stored, stop)
+            keep_stored(stored, stop.clone()),
+            keep_record(audit, verify_period, stop)
         );
     })
 }
@@ -91,6 +97,19 @@ async fn keep_stored(stored: StoredObjects, stop: CancellationToken) {
         }
         if let Err(error) = stored.remove_expired().await {
             tracing::error!("what is over could not be removed from what is stored: {error}");
+        }
+    }
+}
+
+async fn keep_record(audit: AuditLog, period: Duration, stop: CancellationToken) {
+    if period.is_zero() {
+        return;
+    }
+    let mut check = SelfCheck::default();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(period) => check.run(&audit).await,
         }
     }
 }

@@ -219,6 +219,9 @@ event_kinds! {
     AuditEventsLost: "audit_events_lost", from_strangers: false,
         "The log could not be written for a while.",
         [field("events", "how many events were lost")];
+    AuditBroken: "audit_broken", from_strangers: false,
+        "The server has read its log, and it is not whole.",
+        [field("defect", "what is wrong, and where it shows first")];
     AuditTornLine: "audit_torn_line", from_strangers: false,
         "The log ended in a line that a crash has torn.",
         [

@@ -388,6 +388,8 @@ pub static SETTINGS: &[Setting] = &[
         "Where syslog listens."),
     setting!("audit.on_failure", audit.on_failure: FromText<OnFailure>, "audit",
         "Whether requests are served while the audit file cannot be written."),
+    setting!("audit.verify_period", audit.verify_period: Time<Duration>, "audit",
+        "How often the server reads its own audit log and records whether it is whole; 0: never."),
     setting!("audit.cap_storm_runs", audit.cap_storm_runs: Positive<u32>, "audit",
         "Runs of one model that one cap ends within a minute and that are recorded as a storm."),
     setting!("webhook.url", webhook.url: UrlOrNone<Option<WebhookUrl>>, "webhook",

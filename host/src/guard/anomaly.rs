@@ -238,7 +238,7 @@ impl Inner {
         // window was: it is judged by nobody.
         let is_whole = current == over + 1;
         let start_s = over.saturating_mul(window_s());
-        let (mut settled, mut watched, mut highest, mut slowed) = (0_u32, 0_u32, 0.0_f32, 0_u32);
+        let (mut settled, mut warming_up, mut highest, mut slowed) = (0_u32, 0_u32, 0.0_f32, 0_u32);
         for (caller, tally) in self.table.all() {
             let (counts, networks) = tally.take();
             if is_whole {
@@ -259,11 +259,11 @@ impl Inner {
             }
             match tally.known.lock().profile.is_settled(&self.rule) {
                 true => settled += 1,
-                false => watched += 1,
+                false => warming_up += 1,
             }
             slowed += u32::from(tally.slowed_until(self.clock.elapsed()).is_some());
         }
-        for (state, callers) in [("settled", settled), ("warming_up", watched)] {
+        for (state, callers) in [("settled", settled), ("warming_up", warming_up)] {
             metrics::ANOMALY_CALLERS
                 .with([("state", state.into())])
                 .set(f64::from(callers));

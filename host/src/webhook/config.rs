@@ -54,7 +54,7 @@ impl Default for Config {
 pub enum WebhookEvent {
     /// Somebody was banned.
     Ban,
-    /// The audit log cannot be written, or was not found as it was left.
+    /// The audit log cannot be written, or is not whole.
     AuditFailure,
     /// A caller's conduct is unlike what it has been.
     Anomaly,
@@ -83,6 +83,7 @@ impl WebhookEvent {
             Self::Ban => &[EventKind::Ban],
             Self::AuditFailure => &[
                 EventKind::AuditEventsLost,
+                EventKind::AuditBroken,
                 EventKind::AuditTornLine,
                 EventKind::AuditLinesMissing,
             ],

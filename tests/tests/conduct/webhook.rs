@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -292,6 +293,32 @@ async fn a_stop_with_a_full_queue_ends_in_time() {
         "{:?}",
         begun.elapsed()
     );
+}
+
+/// The server reads its own log, and finds what somebody has changed in it.
+#[tokio::test]
+async fn a_record_that_is_changed_under_the_server_is_told() {
+    let receiver = Receiver::start(&[Reply::Status(200)]).await;
+    let settings = [("audit.verify_period", "20 ms"), ("webhook.events", "audit_failure")];
+    let host = receiver.host(&settings).await;
+    guess(&host.anonymous(), 1).await;
+    host.audit().flush().await;
+    let log = host.data_dir().join("audit.log");
+    let text = std::fs::read_to_string(&log).unwrap();
+    let changed = text.replacen("invalid_api_key", "invalid_api_kez", 1);
+    assert_ne!(changed, text);
+    // In place, as the server has the file open.
+    let file = std::fs::OpenOptions::new().write(true).open(&log).unwrap();
+    file.write_all_at(changed.as_bytes(), 0).unwrap();
+    let message = receiver.wait(1).await[0].json();
+    assert_eq!(message["type"], "audit_failure", "{message}");
+    assert_eq!(message["data"]["event"], "audit_broken", "{message}");
+    let defect = message["data"]["about"]["defect"].as_str().unwrap();
+    assert!(defect.contains("the line was changed"), "{defect}");
+    // The same defect is told once, however often it is found.
+    guess(&host.anonymous(), 1).await;
+    host.stop().await;
+    assert_eq!(receiver.seen.borrow().len(), 1);
 }
 
 /// The settings as operators give them, a log that cannot be written, and one that was cut.
