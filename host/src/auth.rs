@@ -29,7 +29,7 @@ pub use signing::{
 };
 pub use store::{
     AdminKey, AuthError, ChangedSigning, CreatedKey, KeyError, KeyRecord, KeyStore, KnownSecret,
-    NETWORKS_MAX, NewKey, OLD_SECRETS_MAX, ROTATION_OVERLAP_MAX, SecretKind, Secrets,
+    KnownSecrets, NETWORKS_MAX, NewKey, OLD_SECRETS_MAX, ROTATION_OVERLAP_MAX, SecretKind,
     SigningChange, Standing,
 };
 pub use usage::{KeyUsage, UsageCounts};

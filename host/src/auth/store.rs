@@ -29,7 +29,7 @@ pub use error::{AuthError, KeyError};
 pub use record::{CreatedKey, KeyRecord, NewKey};
 use signatures::Signatures;
 pub use signatures::{ChangedSigning, SigningChange};
-pub use standing::{KnownSecret, SecretKind, Secrets, Standing};
+pub use standing::{KnownSecret, KnownSecrets, SecretKind, Standing};
 use table::{Entry, Key, Table};
 
 use super::caller::Caller;
