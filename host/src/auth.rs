@@ -35,7 +35,7 @@ pub use signing::{
 };
 pub use store::{
     AdminKey, AuthError, ChangedSigning, CreatedKey, Examined, KeyError, KeyRecord, KeyStore,
-    KnownSecret, NETWORKS_MAX, NewKey, OLD_SECRETS_MAX, ROTATION_OVERLAP_MAX, SecretKind, Secrets,
+    KnownSecret, KnownSecrets, NETWORKS_MAX, NewKey, OLD_SECRETS_MAX, ROTATION_OVERLAP_MAX, SecretKind,
     SigningChange, Standing,
 };
 pub use usage::{KeyUsage, UsageCounts};

@@ -32,7 +32,7 @@ pub use examine::Examined;
 pub use record::{CreatedKey, KeyRecord, NewKey};
 use signatures::Signatures;
 pub use signatures::{ChangedSigning, SigningChange};
-pub use standing::{KnownSecret, SecretKind, Secrets, Standing};
+pub use standing::{KnownSecret, KnownSecrets, SecretKind, Standing};
 use table::{Entry, Key, Table};
 
 use super::caller::Caller;

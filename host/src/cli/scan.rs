@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use super::client::{Client, ClientArgs};
 use super::models::{array, text};
 use super::{Failure, output};
-use crate::auth::{Secrets, Standing};
+use crate::auth::{KnownSecrets, Standing};
 use find::{Finding, Form, Search};
 use walk::{LeftAlone, Met, walk};
 
@@ -173,7 +173,7 @@ async fn ask(args: &ClientArgs, hashes: &[[u8; 32]]) -> Result<BTreeMap<[u8; 32]
     let Some(data_dir) = args.stopped_data_dir()? else {
         return ask_server(args, hashes).await;
     };
-    let secrets = Secrets::read(&data_dir).await.with_context(|| {
+    let secrets = KnownSecrets::read(&data_dir).await.with_context(|| {
         format!(
             "no server runs on {}, and its keys cannot be read: name a server with --server, or \
              say --offline",

@@ -99,6 +99,8 @@ impl Checks {
         exit.deadline = Deadline::of(policy, self.request_timeout);
         // Who calls is known before the body is read and before any route decides anything.
         let client = request.extensions().get::<Client>().cloned();
+        // Whoever has signed comes before whoever has shown a key, and its body is held from here
+        // on to what was signed.
         let signer = self.signatures.check(policy, context, request)?;
         let examined = exit.examined.as_ref();
         let headers = request.headers_mut();

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use belljar::auth::{Allowance, NewKey};
+use belljar::auth::{Allowance, NewKey, Signing};
 use belljar::ids::KeyId;
 use belljar::net::NetworkList;
 use belljar_tests::TestHost;
@@ -11,6 +11,7 @@ use rustls::ClientConfig;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::kit::{Authority, Folder, Issued, PATIENCE, connect, has, run};
+use crate::signer::{Draft, signer_with};
 
 /// A server that asks its clients for certificates.
 struct Asking {
@@ -254,6 +255,38 @@ async fn a_key_in_the_request_counts_for_more_and_a_made_up_one_for_nothing() {
     assert!(
         answer.starts_with("HTTP/1.1 401"),
         "a mistake shows: {answer}"
+    );
+}
+
+/// A certificate is no key: where its key must sign, it lets nobody in alone. And who is turned away
+/// for a certificate stays out, whatever was signed.
+#[tokio::test]
+async fn a_signature_stands_beside_a_certificate_and_not_above_it() {
+    let host = Asking::start("required", &[KEYS, ROBOT]).await;
+    let named = |new: &mut NewKey| new.name = "robot".to_owned();
+    let signer = signer_with(&host.host, Signing::Required, named).await;
+    let [robot, other] =
+        ["robot.example", "other.example"].map(|name| host.clients.issue_with(&[name], as_client));
+    let signed = || {
+        let mut draft = Draft::get("/v1/models");
+        draft.authority = Some("localhost".to_owned());
+        let headers = draft.signed(&signer, "").headers;
+        let lines = headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}\r\n"));
+        lines.collect::<String>()
+    };
+    let ask = async |issued: &Issued, headers: &str| {
+        host.ask(host.showing(issued), "/v1/models", headers).await
+    };
+    let alone = ask(&robot, "").await;
+    assert!(alone.contains("\"signature_required\""), "{alone}");
+    let both = ask(&robot, &signed()).await;
+    assert!(both.starts_with("HTTP/1.1 200"), "{both}");
+    let unmapped = ask(&other, &signed()).await;
+    assert!(
+        unmapped.contains("\"certificate_not_mapped\""),
+        "{unmapped}"
     );
 }
 

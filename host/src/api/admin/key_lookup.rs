@@ -70,7 +70,7 @@ async fn lookup(
         let message = format!("at most {DIGESTS_MAX} at once");
         return Err(ApiError::invalid_argument("digests", message));
     }
-    let secrets = state.keys().secrets();
+    let secrets = state.keys().known_secrets();
     let mut data = Vec::new();
     for (index, digest) in request.digests.into_iter().enumerate() {
         let mut sha256 = [0; 32];

@@ -51,7 +51,7 @@ pub struct KnownSecret {
 }
 
 /// The secrets that a server or a data directory knows, by their hashes.
-pub struct Secrets {
+pub struct KnownSecrets {
     table: std::sync::Arc<Table>,
     now: Timestamp,
 }
@@ -59,15 +59,15 @@ pub struct Secrets {
 impl KeyStore {
     /// The secrets as they stand now.
     #[must_use]
-    pub fn secrets(&self) -> Secrets {
-        Secrets {
+    pub fn known_secrets(&self) -> KnownSecrets {
+        KnownSecrets {
             table: self.0.table.load_full(),
             now: self.now(),
         }
     }
 }
 
-impl Secrets {
+impl KnownSecrets {
     /// Reads the secrets of a data directory whose server does not run. Nothing in it is changed.
     ///
     /// # Errors
@@ -158,8 +158,8 @@ impl Secrets {
     }
 }
 
-impl std::fmt::Debug for Secrets {
+impl std::fmt::Debug for KnownSecrets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Secrets").finish_non_exhaustive()
+        f.debug_struct("KnownSecrets").finish_non_exhaustive()
     }
 }
