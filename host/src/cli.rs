@@ -16,6 +16,7 @@ mod serve;
 mod table;
 mod temporary;
 mod tls;
+mod usage;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -63,6 +64,8 @@ enum Command {
     /// Create, list, show, rotate, revoke and delete API keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// Show what was used, by key, model and day
+    Usage(usage::UsageArgs),
     /// List and lift bans, and exempt networks from them
     #[command(subcommand)]
     Bans(bans::BansCommand),
@@ -179,6 +182,7 @@ fn dispatch(cli: Cli, started: Instant) -> Result<ExitCode, Failure> {
         Some(Command::Push(args)) => models::push(&args).map(done),
         Some(Command::Models(command)) => models::models(&command).map(done),
         Some(Command::Keys(command)) => keys::keys(&command).map(done),
+        Some(Command::Usage(args)) => usage::usage(&args).map(done),
         Some(Command::Bans(command)) => bans::bans(&command).map(done),
         Some(Command::Audit(command)) => audit::audit(&command).map(done),
         Some(Command::Config(command)) => config_commands::config(&command).map(done),

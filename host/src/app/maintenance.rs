@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::auth::KeyStore;
 use crate::guard::{Anomalies, Bans};
+use crate::ledger::LedgerStore;
 use crate::models::Registry;
 use crate::stored::StoredObjects;
 use crate::telemetry::Metrics;
@@ -30,6 +31,7 @@ pub(super) struct Maintenance {
     pub(super) bans: Bans,
     pub(super) anomalies: Anomalies,
     pub(super) stored: StoredObjects,
+    pub(super) ledger: LedgerStore,
     pub(super) stop: CancellationToken,
 }
 
@@ -37,17 +39,19 @@ pub(super) struct Maintenance {
 /// stream, well under the second in which that is promised.
 const KEYS_PERIOD: Duration = Duration::from_millis(250);
 
-/// The time between two writings of what keys have used: as much of it a kill can lose.
+/// The time between two writings of what keys have used, and of the ledger: as much of it a kill can lose.
 const USAGE_PERIOD: Duration = Duration::from_secs(5);
 
 /// Starts the maintenance; it ends with `stop`.
 pub(super) fn spawn(maintenance: Maintenance) -> JoinHandle<()> {
     let (keys, stored) = (maintenance.keys.clone(), maintenance.stored.clone());
+    let ledger = maintenance.ledger.clone();
     let stop = maintenance.stop.clone();
     tokio::spawn(async move {
         tokio::join!(
             run(maintenance),
             keep_keys(keys, stop.clone()),
+            keep_ledger(ledger, stop.clone()),
             keep_stored(stored, stop)
         );
     })
@@ -67,6 +71,20 @@ async fn keep_keys(keys: KeyStore, stop: CancellationToken) {
         // What was not written is tried again at the next tick.
         if let Err(error) = done {
             tracing::error!("the upkeep of the keys failed: {error}");
+        }
+    }
+}
+
+async fn keep_ledger(ledger: LedgerStore, stop: CancellationToken) {
+    let mut write = interval(USAGE_PERIOD);
+    write.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = write.tick() => {}
+        }
+        if let Err(error) = ledger.write().await {
+            tracing::error!("the ledger could not be written: {error}");
         }
     }
 }

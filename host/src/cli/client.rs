@@ -137,6 +137,29 @@ impl Client {
         read_json(response).await
     }
 
+    /// Sends a request and reads the text of the answer, and where the page after it begins.
+    pub(super) async fn send_for_text(
+        &self,
+        request: RequestBuilder,
+    ) -> Result<(String, Option<String>)> {
+        let response = request
+            .send()
+            .await
+            .map_err(|error| self.unreachable(&error))?;
+        if !response.status().is_success() {
+            read_json(response).await?;
+            bail!("the answer is no text: is this a belljar server?");
+        }
+        let next = response
+            .headers()
+            .get("link")
+            .and_then(|link| link.to_str().ok());
+        let next = next.and_then(|link| link.split_once("after=")?.1.split('>').next());
+        let next = next.map(str::to_owned);
+        let text = response.text().await.context("the answer broke off")?;
+        Ok((text, next))
+    }
+
     /// Says that the server cannot be talked to.
     pub(super) fn unreachable(&self, error: &reqwest::Error) -> anyhow::Error {
         let mut reason: &dyn std::error::Error = error;

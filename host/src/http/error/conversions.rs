@@ -7,6 +7,7 @@ use crate::guard::{BanError, SlowedDown, Violation};
 use crate::inference::{
     self, CallRefusal, DetokenizeError, InferenceError, PromptPlace, ScreenRefusal, TooManyTokens,
 };
+use crate::ledger::LedgerError;
 use crate::limits::{LimitError, OverQuota, RateError};
 use crate::models::{ModelError, VersionState};
 use crate::stored::{StoredError, TooManyRuns};
@@ -358,6 +359,9 @@ impl From<OverQuota> for ApiError {
             OverQuota::Concurrent { .. } => later("concurrency_limit_exceeded", 1),
             OverQuota::Uploads { .. } => later("upload_limit_exceeded", 1).closing(),
             OverQuota::Fuel { wait, .. } => later("insufficient_quota", whole_seconds_up(wait)),
+            OverQuota::Month(over) => {
+                later("insufficient_quota", whole_seconds_up(over.wait)).renewing(over.renews)
+            }
             OverQuota::Bundles { .. } | OverQuota::StoredBytes { .. } => Self::new(
                 StatusCode::FORBIDDEN,
                 ErrorType::Permission,
@@ -365,6 +369,18 @@ impl From<OverQuota> for ApiError {
                 message,
             )
             .closing(),
+        }
+    }
+}
+
+impl From<LedgerError> for ApiError {
+    fn from(error: LedgerError) -> Self {
+        let text = error.to_string();
+        match error {
+            error if error.is_out_of_space() => Self::disk_full(text),
+            LedgerError::Db(_) | LedgerError::Damaged(_) | LedgerError::Interrupted => {
+                Self::internal(text)
+            }
         }
     }
 }
