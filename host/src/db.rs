@@ -204,8 +204,8 @@ impl Db {
         })
     }
 
-    /// The one connection that writes, as a pool that hands it out in turn. A query that returns has been
-    /// committed and is on disk.
+    /// The one connection that writes, as a pool that hands it out in turn. A query that returns
+    /// has been committed and is on disk.
     #[must_use]
     pub fn pool(&self) -> &SqlitePool {
         &self.pool

@@ -11,7 +11,7 @@ use crate::http::json::Json;
 use crate::http::policy::{RoutePolicy, Routes};
 use crate::ids::KeyId;
 use crate::inference::RequestContext;
-use crate::ledger::{self, Cursor, Day, Dimension, Measure, Report, Value};
+use crate::ledger::{self, Budget, Cursor, Day, Dimension, Measure, MonthUse, Report, Value};
 use crate::limits::Counts;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -156,7 +156,12 @@ async fn of_all(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    answer(&state, query, &uri, &headers, "key,model").await
+    let record = said(&query.key).and_then(|key| state.keys().show(&key.parse().ok()?).ok());
+    let month = record.map(|record| {
+        let budget = state.limiter().quotas().budget_of(&record.allowance);
+        BudgetView::of(state.ledger().ledger().month_of(&record.id), budget)
+    });
+    answer(&state, query, (&uri, &headers), "key,model", month).await
 }
 
 /// What the caller's key has used, by day and model, and what is left of its month. What is shown
@@ -183,7 +188,9 @@ async fn own_use(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let Some(key) = context.key_id() else {
+    let caller = context.caller().cloned();
+    let caller = caller.and_then(|caller| Some((caller.key_id()?.clone(), caller)));
+    let Some((key, caller)) = caller else {
         let message = "Only who has a key has a use of its own; send one as `Authorization: Bearer \
                        KEY` or `X-API-Key: KEY`.";
         let (status, kind) = (StatusCode::FORBIDDEN, ErrorType::Permission);
@@ -196,15 +203,18 @@ async fn own_use(
         key: Some(key.to_string()),
         ..query
     };
-    answer(&state, query, &uri, &headers, "model").await
+    let budget = state.limiter().quotas().budget(&caller);
+    let month = BudgetView::of(state.ledger().ledger().month_of(&key), budget);
+    let asked = (&uri, &headers);
+    answer(&state, query, asked, "model", Some(month)).await
 }
 
 async fn answer(
     state: &HttpState,
     query: UsageQuery,
-    uri: &Uri,
-    headers: &HeaderMap,
+    (uri, headers): (&Uri, &HeaderMap),
     by_default: &str,
+    budget: Option<BudgetView>,
 ) -> Result<Response, ApiError> {
     let is_csv = wants_csv(query.format.as_deref(), headers)?;
     let query = read(query, state.ledger().ledger().today(), by_default)?;
@@ -227,7 +237,6 @@ async fn answer(
         response
     } else {
         let rows = report.rows.into_iter().map(|row| view(row, &names));
-        let of_key = query.key.as_deref().and_then(|key| key.parse().ok());
         Json(UsageList {
             object: "list",
             from: query.from.to_string(),
@@ -236,7 +245,7 @@ async fn answer(
             data: rows.collect(),
             has_more: next.is_some(),
             next: next.clone(),
-            budget: of_key.and_then(|key: KeyId| budget(state, &key)),
+            budget,
         })
         .into_response()
     };
@@ -384,26 +393,25 @@ fn view(row: ledger::Row, names: &Names) -> UsageRow {
     view
 }
 
-/// The month of a key that this server can say the budget of.
-fn budget(state: &HttpState, key: &KeyId) -> Option<BudgetView> {
-    let allowance = state.keys().show(key).ok()?.allowance;
-    let budget = state.limiter().quotas().budget_of(&allowance);
-    let month = state.ledger().ledger().month_of(key);
-    let of = |measure: Measure| {
-        let (used, limit) = (month.used.of(measure), budget.of(measure));
-        MeasureView {
-            used,
-            limit,
-            remaining: limit.map(|limit| limit.saturating_sub(used)),
+impl BudgetView {
+    /// The month of a key with that budget.
+    fn of(month: MonthUse, budget: Budget) -> Self {
+        let of = |measure: Measure| {
+            let (used, limit) = (month.used.of(measure), budget.of(measure));
+            MeasureView {
+                used,
+                limit,
+                remaining: limit.map(|limit| limit.saturating_sub(used)),
+            }
+        };
+        Self {
+            month: month.month.to_string(),
+            renews_at: month.month.end().to_string(),
+            fuel: of(Measure::Fuel),
+            tokens: of(Measure::Tokens),
+            requests: of(Measure::Requests),
         }
-    };
-    Some(BudgetView {
-        month: month.month.to_string(),
-        renews_at: month.month.end().to_string(),
-        fuel: of(Measure::Fuel),
-        tokens: of(Measure::Tokens),
-        requests: of(Measure::Requests),
-    })
+    }
 }
 
 /// Where the next page is (RFC 8288): the same question, from another place on.

@@ -39,7 +39,8 @@ pub(super) struct Maintenance {
 /// stream, well under the second in which that is promised.
 const KEYS_PERIOD: Duration = Duration::from_millis(250);
 
-/// The time between two writings of what keys have used, and of the ledger: as much of it a kill can lose.
+/// The time between two writings of what keys have used, and of the ledger: as much of it a kill
+/// can lose.
 const USAGE_PERIOD: Duration = Duration::from_secs(5);
 
 /// Starts the maintenance; it ends with `stop`.

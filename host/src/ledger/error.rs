@@ -1,7 +1,5 @@
 //! Why the ledger could not be written or read.
 
-use crate::db::is_out_of_space;
-
 /// Why the ledger could not be written or read. Always the host's fault.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
@@ -14,12 +12,4 @@ pub enum LedgerError {
     /// The task that did it ended early.
     #[error("the writing of the ledger was interrupted")]
     Interrupted,
-}
-
-impl LedgerError {
-    /// Whether the host had no room to write.
-    #[must_use]
-    pub fn is_out_of_space(&self) -> bool {
-        is_out_of_space(self)
-    }
 }

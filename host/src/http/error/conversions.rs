@@ -375,13 +375,8 @@ impl From<OverQuota> for ApiError {
 
 impl From<LedgerError> for ApiError {
     fn from(error: LedgerError) -> Self {
-        let text = error.to_string();
-        match error {
-            error if error.is_out_of_space() => Self::disk_full(text),
-            LedgerError::Db(_) | LedgerError::Damaged(_) | LedgerError::Interrupted => {
-                Self::internal(text)
-            }
-        }
+        // All of them are the host's. Nothing is written on behalf of who reads.
+        Self::internal(error.to_string())
     }
 }
 
