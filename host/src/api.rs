@@ -16,6 +16,7 @@ mod schema;
 pub(crate) mod tensors;
 mod text_body;
 pub(crate) mod texts;
+mod usage;
 
 pub(crate) use operations::metrics_route;
 
@@ -33,6 +34,7 @@ pub fn routes() -> Routes {
         .merge(anthropic::routes())
         .merge(models::routes())
         .merge(admin::routes())
+        .merge(usage::routes())
 }
 
 /// The description of all routes, as `GET /openapi.json` gives it.

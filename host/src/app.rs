@@ -41,6 +41,7 @@ use crate::db::{Db, DbError};
 use crate::guard::{Anomalies, BanError, Bans, Screening};
 use crate::http::{self, HttpState, Parts, ReloadRequest, Reloads};
 use crate::inference::Inference;
+use crate::ledger::{Ledger, LedgerError, LedgerStore};
 use crate::limits::{Limiter, Quotas, RateLimiter};
 use crate::models::{ModelError, Registry};
 use crate::stored::{StoredError, StoredObjects};
@@ -128,6 +129,9 @@ pub enum AppError {
     /// What callers have stored.
     #[error("what is stored cannot be opened: {0}")]
     Stored(#[from] StoredError),
+    /// What was used.
+    #[error("what was used cannot be opened: {0}")]
+    Ledger(#[from] LedgerError),
     /// The registry.
     #[error("the models cannot be opened: {0}")]
     Models(#[from] ModelError),
@@ -202,6 +206,7 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
     let stored = StoredObjects::open(db.clone(), clock.clone(), settings.stored).await?;
     let (reloads, reload_requests) = Reloads::new();
     let rates = RateLimiter::new(settings.limits.clone(), clock.clone());
+    let ledger = Ledger::new(settings.ledger, clock.clone());
     let state = HttpState::new(Parts {
         registry: registry.clone(),
         keys: keys.clone(),
@@ -215,11 +220,13 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
         limiter: Limiter::new(
             rates.clone(),
             Quotas::new(settings.limits.quota),
+            ledger.clone(),
             clock.clone(),
         ),
         tls: tls.clone(),
         data_dir: settings.data_dir.clone(),
         reloads,
+        ledger: LedgerStore::open(ledger, db.clone()).await?,
         clock,
         config: settings.http.clone(),
         effective_config: serde_json::json!(effective),
@@ -431,6 +438,7 @@ impl App {
             bans: self.bans.clone(),
             anomalies: self.state.anomalies().clone(),
             stored: self.state.stored().clone(),
+            ledger: self.state.ledger().clone(),
             stop: stop.clone(),
         });
         let untold = CancellationToken::new();
@@ -484,6 +492,9 @@ impl App {
         self.registry.close().await;
         if let Err(error) = self.keys.write_usage().await {
             tracing::error!("what keys have used could not be written: {error}");
+        }
+        if let Err(error) = self.state.ledger().write().await {
+            tracing::error!("the ledger could not be written: {error}");
         }
         self.state.anomalies().close().await;
         if let Err(error) = self.keys.close_signatures().await {

@@ -25,6 +25,7 @@ mod status;
 mod table;
 mod temporary;
 mod tls;
+mod usage;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -79,6 +80,8 @@ enum Command {
     /// List callers by token, and revoke tokens
     #[command(subcommand)]
     Jwt(jwt::JwtCommand),
+    /// Show what was used, by key, model and day
+    Usage(usage::UsageArgs),
     /// List and lift bans, and exempt networks from them
     #[command(subcommand)]
     Bans(bans::BansCommand),
@@ -214,6 +217,7 @@ fn dispatch(cli: Cli, started: Instant) -> Result<ExitCode, Failure> {
         Some(Command::Models(command)) => models::models(&command).map(done),
         Some(Command::Keys(command)) => keys::keys(&command),
         Some(Command::Jwt(command)) => jwt::jwt(&command).map(done),
+        Some(Command::Usage(args)) => usage::usage(&args).map(done),
         Some(Command::Bans(command)) => bans::bans(&command).map(done),
         Some(Command::Audit(command)) => audit::audit(&command).map(done),
         Some(Command::Config(command)) => config_commands::config(&command).map(done),

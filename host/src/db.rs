@@ -28,6 +28,7 @@ pub(crate) const DATABASE_FILE: &str = "belljar.db";
 #[derive(Clone, Debug)]
 pub struct Db {
     pool: SqlitePool,
+    reader: SqlitePool,
     directory: Arc<LockedDirectory>,
 }
 
@@ -201,15 +202,23 @@ impl Db {
         directory::check_agreement(&pool, data_dir).await?;
         Ok(Self {
             pool,
+            reader: reader(data_dir),
             directory: Arc::new(directory),
         })
     }
 
-    /// The one connection, as a pool that hands it out in turn. A query that returns has been
-    /// committed and is on disk.
+    /// The one connection that writes, as a pool that hands it out in turn. A query that returns
+    /// has been committed and is on disk.
     #[must_use]
     pub fn pool(&self) -> &SqlitePool {
         &self.pool
+    }
+
+    /// Another connection, which cannot write. For what takes its time to read, which would hold
+    /// up all changes on the other one. It sees what was committed before.
+    #[must_use]
+    pub fn reader(&self) -> &SqlitePool {
+        &self.reader
     }
 
     /// The data directory that this store is in.
@@ -241,8 +250,23 @@ impl Db {
 
     /// Folds the write-ahead log into the database and closes it.
     pub async fn close(self) {
+        // First, because only the last connection folds, and only one that can write.
+        self.reader.close().await;
         self.pool.close().await;
     }
+}
+
+/// A connection for reading, opened when it is first needed and closed when it has been idle.
+fn reader(data_dir: &Path) -> SqlitePool {
+    const IDLE: Duration = Duration::from_secs(60);
+    let options = SqliteConnectOptions::new()
+        .filename(data_dir.join(DATABASE_FILE))
+        .read_only(true)
+        .busy_timeout(Duration::from_secs(5));
+    SqlitePoolOptions::new()
+        .max_connections(1)
+        .idle_timeout(IDLE)
+        .connect_lazy_with(options)
 }
 
 /// Makes a data directory if it is not there, and checks that nobody else owns or writes it. For

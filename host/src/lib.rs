@@ -19,6 +19,7 @@ pub mod guard;
 pub mod http;
 pub mod ids;
 pub mod inference;
+pub mod ledger;
 pub mod limits;
 pub mod models;
 pub mod net;

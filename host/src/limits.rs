@@ -1,5 +1,5 @@
 //! Decides how much a caller may use over time: requests and tokens a minute, requests and
-//! uploads at once, stored bytes, fuel a day.
+//! uploads at once, stored bytes, fuel a day, and the budgets of a month.
 //!
 //! A request of a limited route gets a [`RatePermit`] from the [`RateLimiter`] before its body is
 //! read; what it takes with it is taken whole or not at all, and what it took too much comes

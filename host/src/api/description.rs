@@ -71,6 +71,9 @@ struct ErrorBody {
     param: Option<String>,
     /// For a program, for example `model_not_found`.
     code: String,
+    /// Where a budget of the month is used up: when it begins anew.
+    #[schema(format = DateTime)]
+    renews_at: Option<String>,
 }
 
 /// Any refusal or failure on `/v2`, as the Open Inference Protocol has it.
@@ -83,6 +86,9 @@ struct OpenInferenceError {
     r#type: String,
     param: Option<String>,
     code: String,
+    /// As in the other envelope.
+    #[schema(format = DateTime)]
+    renews_at: Option<String>,
 }
 
 /// Any refusal or failure on `/v1/messages`, as Anthropic has it.

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::audit::{AuditLog, SelfCheck};
 use crate::auth::{KeyError, KeyStore};
 use crate::guard::{Anomalies, Bans};
+use crate::ledger::LedgerStore;
 use crate::models::Registry;
 use crate::stored::StoredObjects;
 use crate::telemetry::Metrics;
@@ -35,6 +36,7 @@ pub(super) struct Maintenance {
     pub(super) bans: Bans,
     pub(super) anomalies: Anomalies,
     pub(super) stored: StoredObjects,
+    pub(super) ledger: LedgerStore,
     pub(super) stop: CancellationToken,
 }
 
@@ -42,12 +44,14 @@ pub(super) struct Maintenance {
 /// stream, well under the second in which that is promised.
 const KEYS_PERIOD: Duration = Duration::from_millis(250);
 
-/// The time between two writings of what keys have used: as much of it a kill can lose.
+/// The time between two writings of what keys have used, and of the ledger: as much of it a kill
+/// can lose.
 const USAGE_PERIOD: Duration = Duration::from_secs(5);
 
 /// Starts the maintenance; it ends with `stop`.
 pub(super) fn spawn(maintenance: Maintenance) -> JoinHandle<()> {
     let (keys, stored) = (maintenance.keys.clone(), maintenance.stored.clone());
+    let ledger = maintenance.ledger.clone();
     let (tokens, audit) = (maintenance.keys.clone(), maintenance.audit.clone());
     let (verify_period, stop) = (maintenance.verify_period, maintenance.stop.clone());
     tokio::spawn(async move {
@@ -55,6 +59,7 @@ pub(super) fn spawn(maintenance: Maintenance) -> JoinHandle<()> {
             run(maintenance),
             keep_keys(keys, stop.clone()),
             tokens.keep_tokens(stop.clone()),
+            keep_ledger(ledger, stop.clone()),
             keep_stored(stored, stop.clone()),
             keep_record(audit, verify_period, stop)
         );
@@ -82,6 +87,20 @@ async fn keep_keys(keys: KeyStore, stop: CancellationToken) {
 async fn look_at(keys: &KeyStore) -> Result<(), KeyError> {
     keys.end_what_is_over().await?;
     keys.keep_signatures().await
+}
+
+async fn keep_ledger(ledger: LedgerStore, stop: CancellationToken) {
+    let mut write = interval(USAGE_PERIOD);
+    write.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = write.tick() => {}
+        }
+        if let Err(error) = ledger.write().await {
+            tracing::error!("the ledger could not be written: {error}");
+        }
+    }
 }
 
 /// The time between two looks for stored things that are over.

@@ -21,6 +21,12 @@ pub struct Allowance {
     pub max_stored_bytes: Option<u64>,
     /// Units of fuel in one UTC day; 1 to [`LIMIT_MAX`].
     pub fuel_per_day: Option<u64>,
+    /// Units of fuel in one calendar month, UTC; 1 to [`LIMIT_MAX`].
+    pub fuel_per_month: Option<u64>,
+    /// Tokens in one calendar month, UTC; 1 to [`LIMIT_MAX`].
+    pub tokens_per_month: Option<u64>,
+    /// Requests in one calendar month, UTC; 1 to [`LIMIT_MAX`].
+    pub requests_per_month: Option<u64>,
 }
 
 /// The largest limit that the database can hold.
@@ -37,6 +43,9 @@ impl Allowance {
         max_stored_bundles: None,
         max_stored_bytes: None,
         fuel_per_day: None,
+        fuel_per_month: None,
+        tokens_per_month: None,
+        requests_per_month: None,
     };
 
     /// The first limit that is zero or above [`LIMIT_MAX`], by its name in the API.
@@ -49,6 +58,9 @@ impl Allowance {
             ("max_stored_bundles", self.max_stored_bundles.map(u64::from)),
             ("max_stored_bytes", self.max_stored_bytes),
             ("fuel_per_day", self.fuel_per_day),
+            ("fuel_per_month", self.fuel_per_month),
+            ("tokens_per_month", self.tokens_per_month),
+            ("requests_per_month", self.requests_per_month),
         ];
         let wrong = |limit: Option<u64>| limit.is_some_and(|n| !(1..=LIMIT_MAX).contains(&n));
         limits

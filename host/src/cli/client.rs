@@ -260,6 +260,26 @@ impl Client {
         read_json(self.answer(request, None).await?).await
     }
 
+    /// Sends a request and reads the text of the answer, and where the page after it begins.
+    pub(super) async fn send_for_text(
+        &self,
+        request: RequestBuilder,
+    ) -> Result<(String, Option<String>)> {
+        let response = self.answer(request, None).await?;
+        if !response.status().is_success() {
+            read_json(response).await?;
+            bail!("the answer is no text: is this a belljar server?");
+        }
+        let next = response
+            .headers()
+            .get("link")
+            .and_then(|link| link.to_str().ok());
+        let next = next.and_then(|link| link.split_once("after=")?.1.split('>').next());
+        let next = next.map(str::to_owned);
+        let text = response.text().await.context("the answer broke off")?;
+        Ok((text, next))
+    }
+
     /// Whether requests are signed, so that a body that streams must come with its digest.
     pub(super) fn signs(&self) -> bool {
         matches!(self.credential, Credential::Signing(_))

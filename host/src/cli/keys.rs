@@ -21,7 +21,7 @@ use crate::net::Network;
 #[derive(Debug, Subcommand)]
 pub(super) enum KeysCommand {
     /// Create a key and print it; it is shown this once
-    Create(CreateArgs),
+    Create(Box<CreateArgs>),
     /// List all keys
     List {
         /// Print JSON
@@ -113,6 +113,15 @@ pub(super) struct CreateArgs {
     /// Fuel in one UTC day, such as 50_000_000_000
     #[arg(long, value_name = "FUEL")]
     fuel_per_day: Option<Fuel>,
+    /// Fuel in one calendar month, UTC
+    #[arg(long, value_name = "FUEL", alias = "budget-fuel-month")]
+    fuel_per_month: Option<Fuel>,
+    /// Tokens in one calendar month, prompts and answers together
+    #[arg(long, value_name = "N", alias = "budget-tokens-month", value_parser = clap::value_parser!(u64).range(1..))]
+    tokens_per_month: Option<u64>,
+    /// Requests in one calendar month
+    #[arg(long, value_name = "N", alias = "budget-requests-month", value_parser = clap::value_parser!(u64).range(1..))]
+    requests_per_month: Option<u64>,
     /// Networks it may be used from, such as 10.0.0.0/8 (default: everywhere)
     #[arg(long, value_name = "NET", value_delimiter = ',')]
     allow_networks: Vec<Network>,
@@ -172,6 +181,11 @@ impl CreateArgs {
         let bytes = self.max_stored_bytes;
         add("max_stored_bytes", bytes.map(|n| json!(n.as_u64())));
         add("fuel_per_day", self.fuel_per_day.map(|n| json!(n.as_u64())));
+        let fuel = self.fuel_per_month;
+        add("fuel_per_month", fuel.map(|n| json!(n.as_u64())));
+        add("tokens_per_month", self.tokens_per_month.map(|n| json!(n)));
+        let requests = self.requests_per_month;
+        add("requests_per_month", requests.map(|n| json!(n)));
         add("expires", self.expires.map(|time| json!(time)));
         add("signing", self.signing.map(|signing| json!(signing)));
         Value::Object(body)
@@ -250,7 +264,7 @@ pub(super) fn keys(command: &KeysCommand) -> Result<ExitCode, Failure> {
 
 /// The keys that a name may mean.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Among {
+pub(super) enum Among {
     /// All of them.
     All,
     /// Those that work, where there are any: what ends a key means one that has not ended.
@@ -284,7 +298,7 @@ fn meant(key: &str, keys: &[Value], among: Among) -> Result<KeyId> {
 }
 
 /// The id of the one key of that name.
-fn of_name(name: &str, keys: &[Value], among: Among) -> Result<KeyId> {
+pub(super) fn of_name(name: &str, keys: &[Value], among: Among) -> Result<KeyId> {
     let mut named: Vec<&Value> = keys
         .iter()
         .filter(|key| text(key, "name") == name)
@@ -404,6 +418,9 @@ fn details(key: &Value) -> Result<()> {
         "max_stored_bundles",
         "max_stored_bytes",
         "fuel_per_day",
+        "fuel_per_month",
+        "tokens_per_month",
+        "requests_per_month",
     ] {
         add(field, number(key, field));
     }

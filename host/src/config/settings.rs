@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use belljar_bundle::DurationText;
 use belljar_sandbox::SandboxConfig;
 use belljar_wall::Hardening;
 
@@ -14,7 +15,7 @@ use crate::guard::{AbuseConfig, AnomalyAction, AnomalyConfig, InjectionConfig, W
 use crate::http::{AllowedOrigin, PARSER_DEPTH_MAX, ProxyProtocol};
 use crate::net::{ForwardedHeader, NetworkAcl};
 use crate::secrets::{SecretText, VaultConfig};
-use crate::{auth, http, limits, models, stored, telemetry, tls, webhook};
+use crate::{auth, http, ledger, limits, models, stored, telemetry, tls, webhook};
 
 /// The values that a server is built from. Each module's part is that module's own type.
 #[derive(Clone, Debug)]
@@ -53,6 +54,8 @@ pub struct Settings {
     pub injection: InjectionConfig,
     /// Rates and quotas.
     pub limits: limits::Config,
+    /// What was used.
+    pub ledger: ledger::Config,
     /// The record of security events.
     pub audit: AuditConfig,
     /// What another server is told of security events.
@@ -151,6 +154,7 @@ impl Default for Settings {
             anomaly: AnomalyConfig::default(),
             injection: InjectionConfig::default(),
             limits: limits::Config::default(),
+            ledger: ledger::Config::default(),
             audit: AuditConfig::default(),
             webhook: webhook::Config::default(),
             log: telemetry::Config::default(),
@@ -270,6 +274,16 @@ impl Settings {
                 "signatures are required and `signatures.trusted` is empty: every upload would \
                  be refused"
                     .to_owned(),
+            ));
+        }
+        if !(ledger::RETENTION_MIN..=ledger::RETENTION_MAX).contains(&self.ledger.retention) {
+            found.push((
+                "usage.retention",
+                format!(
+                    "between {} and {}: the budgets of a month are resumed from its rows",
+                    DurationText::from(ledger::RETENTION_MIN),
+                    DurationText::from(ledger::RETENTION_MAX)
+                ),
             ));
         }
         if self

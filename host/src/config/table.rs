@@ -232,6 +232,21 @@ pub static SETTINGS: &[Setting] = &[
     setting!("quota.fuel_per_day", limits.quota.fuel_per_day: FuelOrNone<Option<u64>>, "limits",
         "Fuel a UTC day of one key that has no limit of its own.")
     .reloads(),
+    setting!("quota.fuel_per_month", limits.quota.month.fuel: FuelOrNone<Option<u64>>, "limits",
+        "Fuel a calendar month, UTC, of one key that has no budget of its own.")
+    .reloads(),
+    setting!("quota.tokens_per_month",
+        limits.quota.month.tokens: PositiveOrNone<Option<u64>>, "limits",
+        "Tokens a calendar month, prompts and answers, of one key that has no budget of its own.")
+    .reloads(),
+    setting!("quota.requests_per_month",
+        limits.quota.month.requests: PositiveOrNone<Option<u64>>, "limits",
+        "Requests a calendar month of one key that has no budget of its own.")
+    .reloads(),
+    setting!("usage.retention", ledger.retention: PositiveTime<Duration>, "ledger",
+        "How long the ledger keeps what was used by day, key and model; 31 d to 3660 d."),
+    setting!("usage.rows_per_day_max", ledger.rows_per_day_max: Positive<usize>, "ledger",
+        "Rows of one day in the ledger, one for each key and model; what is used beyond them is in one row, `(other)`."),
     setting!("max_upload_size", models.archive.compressed_bytes_max: Bytes<u64>, "bundle",
         "The largest bundle that may be uploaded, as sent."),
     setting!("max_request_size", http.body_bytes_max: Bytes<u64>, "http",

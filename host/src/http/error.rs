@@ -21,7 +21,8 @@ use super::json::write_string;
 use crate::guard::Violation;
 use crate::telemetry::metrics;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use jiff::Timestamp;
 use std::borrow::Cow;
 
 /// The `type` of an error in the envelope.
@@ -83,7 +84,12 @@ pub(crate) struct ErrorText {
     code: &'static str,
     message: Cow<'static, str>,
     param: Option<String>,
+    /// When the caller's budget begins anew.
+    renews_at: Option<Timestamp>,
 }
+
+/// By which the clients of OpenAI and Anthropic are told not to ask again by themselves.
+const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 /// What the log gets to know about a failed request; carried by the response to the layer that
 /// writes the log.
@@ -105,6 +111,7 @@ impl ApiError {
                 code,
                 message: message.into(),
                 param: None,
+                renews_at: None,
             },
             retry_after_s: None,
             is_guests: false,
@@ -145,6 +152,12 @@ impl ApiError {
     /// Says when to try again.
     pub(crate) fn retry_after(mut self, seconds: u64) -> Self {
         self.0.retry_after_s = Some(seconds);
+        self
+    }
+
+    /// Says when the budget that is used up begins anew.
+    fn renewing(mut self, at: Timestamp) -> Self {
+        self.0.text.renews_at = Some(at);
         self
     }
 
@@ -489,6 +502,7 @@ impl ErrorText {
             code,
             message,
             param,
+            renews_at,
         } = self;
         write_string(out, message);
         out.extend_from_slice(b",\"type\":\"");
@@ -501,6 +515,10 @@ impl ErrorText {
         out.extend_from_slice(b",\"code\":\"");
         out.extend_from_slice(code.as_bytes());
         out.push(b'"');
+        if let Some(time) = renews_at {
+            out.extend_from_slice(b",\"renews_at\":");
+            write_string(out, &time.to_string());
+        }
     }
 }
 
@@ -527,6 +545,9 @@ impl IntoResponse for ApiError {
         }
         if let Some(seconds) = retry_after_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if text.renews_at.is_some() {
+            headers.insert(X_SHOULD_RETRY, HeaderValue::from_static("false"));
         }
         if closes {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));

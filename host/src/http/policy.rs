@@ -138,6 +138,7 @@ impl fmt::Display for RoutePolicy {
         }
         f.write_str(match self.counts {
             Counts::Nothing => ", not counted",
+            Counts::Pace => ", a request of the minute alone",
             Counts::Request => ", a request",
             Counts::Tokens => ", a request and tokens",
         })?;

@@ -10,6 +10,7 @@ use crate::auth::KeyStore;
 use crate::clock::Clock;
 use crate::guard::{Anomalies, Bans, Screening};
 use crate::inference::Inference;
+use crate::ledger::LedgerStore;
 use crate::limits::Limiter;
 use crate::models::{Readiness, Registry};
 use crate::net::{NetworkAcl, OriginRule};
@@ -173,6 +174,8 @@ pub struct Parts {
     pub stored: StoredObjects,
     /// Rates and quotas.
     pub limiter: Limiter,
+    /// What was used.
+    pub ledger: LedgerStore,
     /// The record of security events.
     pub audit: AuditLog,
     /// The certificates, where TLS is spoken.
@@ -295,6 +298,10 @@ impl HttpState {
 
     pub(crate) fn limiter(&self) -> &Limiter {
         &self.0.limiter
+    }
+
+    pub(crate) fn ledger(&self) -> &LedgerStore {
+        &self.0.ledger
     }
 
     pub(crate) fn audit(&self) -> &AuditLog {

@@ -6,6 +6,7 @@ use crate::audit::{Actor, AuditLog, Event, EventKind};
 use crate::auth::Caller;
 use crate::guard::Tally;
 use crate::ids::{KeyId, RequestId};
+use crate::ledger::{Line, RequestUse};
 use crate::limits::{Admitted, Slot};
 use crate::models::LiveModel;
 use crate::net::ClientAddress;
@@ -32,6 +33,8 @@ struct Notes {
     bytes_in: AtomicU64,
     /// The caller's place among its requests at once, until the last byte.
     slot: OnceLock<Arc<Slot>>,
+    /// What counts the use of the request, when all that work on it have let go.
+    usage: OnceLock<RequestUse>,
     /// What the limiter has admitted, until the handler takes it.
     admitted: Mutex<Option<Admitted>>,
     /// Where the caller's conduct is counted, if it is watched.
@@ -52,6 +55,7 @@ impl RequestContext {
             runs: OnceLock::new(),
             bytes_in: AtomicU64::new(0),
             slot: OnceLock::new(),
+            usage: OnceLock::new(),
             admitted: Mutex::new(None),
             tally: OnceLock::new(),
             reports: Mutex::default(),
@@ -138,6 +142,25 @@ impl RequestContext {
         let _ = self.0.slot.set(slot);
     }
 
+    /// Counts what the request uses, until it is over.
+    pub(crate) fn count(&self, usage: RequestUse) {
+        // The limits are passed once.
+        let _ = self.0.usage.set(usage);
+    }
+
+    /// Notes that it was answered with an error, or broken off by one.
+    pub(crate) fn note_failure(&self) {
+        if let Some(usage) = self.0.usage.get() {
+            usage.note_failure();
+        }
+    }
+
+    /// The line of the ledger that its use goes on; none before a model is found, and where nothing
+    /// is counted.
+    pub(super) fn line(&self) -> Option<Line> {
+        self.0.usage.get().and_then(RequestUse::line).cloned()
+    }
+
     /// Adds a line to the report that the answer carries.
     pub(crate) fn report(&self, line: String) {
         let mut reports = self.0.reports.lock();
@@ -162,6 +185,7 @@ impl RequestContext {
             let count = FuelCount {
                 model: Arc::clone(model),
                 usage: caller.and_then(Caller::usage).cloned(),
+                line: self.line(),
             };
             RunLabel::reporting_to(Arc::new(count), self.0.id.shared())
         })
@@ -170,6 +194,9 @@ impl RequestContext {
     /// Notes the model that was found for the request.
     pub(super) fn set_model(&self, model: &Arc<LiveModel>) {
         let _ = self.0.model.set(Arc::clone(model));
+        if let Some(usage) = self.0.usage.get() {
+            usage.runs_on(model.id.name.as_str());
+        }
     }
 
     /// Adds bytes of the body that were read.

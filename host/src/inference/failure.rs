@@ -14,6 +14,7 @@ pub(super) fn note(model: &LiveModel, context: &RequestContext, error: &RunError
         _ => None,
     };
     model.metrics.note_failure(outcome::code(error), cap);
+    context.note_failure();
     let RunError::Cap(hit) = error else { return };
     if matches!(hit.cap, Cap::Fuel | Cap::WallTimeMs)
         && let Some(tally) = context.tally()

@@ -1,6 +1,8 @@
-//! What runs are counted as: the metrics of their model, and the fuel of their key.
+//! What runs are counted as: the metrics of their model, the fuel of their key, and their line of
+//! the ledger.
 
 use crate::auth::KeyUsage;
+use crate::ledger::Line;
 use crate::models::LiveModel;
 use belljar_sandbox::{RunCost, RunReport};
 use std::sync::Arc;
@@ -15,6 +17,7 @@ pub(super) fn note_end(model: &LiveModel, cost: &RunCost) {
 pub(super) struct FuelCount {
     pub(super) model: Arc<LiveModel>,
     pub(super) usage: Option<Arc<KeyUsage>>,
+    pub(super) line: Option<Line>,
 }
 
 impl RunReport for FuelCount {
@@ -22,6 +25,9 @@ impl RunReport for FuelCount {
         self.model.metrics.note_fuel(cost.fuel);
         if let Some(usage) = &self.usage {
             usage.add_fuel(cost.fuel);
+        }
+        if let Some(line) = &self.line {
+            line.add_run(cost.fuel, cost.wall);
         }
     }
 }

@@ -5,6 +5,7 @@ use super::RequestContext;
 use crate::auth::{Caller, KeyUsage};
 use crate::generation::TokenMeter;
 use crate::guard::Tally;
+use crate::ledger::Line;
 use crate::limits::Admission;
 use std::sync::Arc;
 
@@ -16,6 +17,8 @@ pub(super) struct UsageSettlement {
     account: Option<Arc<KeyUsage>>,
     /// Where the caller's conduct is counted.
     tally: Option<Arc<Tally>>,
+    /// The line of the ledger.
+    line: Option<Line>,
     /// What the prompt has at most likely; the model counts it, and says so at its end.
     prompt_estimate: u32,
     /// Of the answers in the making.
@@ -36,6 +39,7 @@ impl UsageSettlement {
             admission,
             account: caller.usage().cloned(),
             tally: context.tally().cloned(),
+            line: context.line(),
             prompt_estimate,
             meters: Vec::new(),
             usage: None,
@@ -77,6 +81,9 @@ impl Drop for UsageSettlement {
         let (prompt, completion) = self.tokens();
         if let Some(account) = &self.account {
             account.add_tokens(prompt, completion);
+        }
+        if let Some(line) = &self.line {
+            line.add_tokens(prompt, completion);
         }
         let used = prompt.saturating_add(completion);
         if let Some(tally) = &self.tally {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{OverQuota, Quotas, RateError, RateLimiter, RatePermit, Reservation, Slot};
 use crate::auth::Caller;
 use crate::clock::Clock;
+use crate::ledger::{Ledger, Opening, RequestUse};
 use crate::net::ClientAddress;
 
 /// The amount that a request of a route takes from its caller's minute.
@@ -13,6 +14,9 @@ use crate::net::ClientAddress;
 pub enum Counts {
     /// Nothing: operations must be possible for a caller who is over the limit.
     Nothing,
+    /// One request of the minute, and nothing of the day or the month: a caller whose budget is
+    /// used up may ask what of it is left.
+    Pace,
     /// One request.
     Request,
     /// One request and tokens. How many is known from the body alone, so both are taken when it
@@ -36,6 +40,7 @@ pub enum LimitError {
 pub struct Limiter {
     rates: RateLimiter,
     quotas: Quotas,
+    ledger: Ledger,
     clock: Clock,
 }
 
@@ -46,6 +51,8 @@ pub struct Entry {
     pub permit: Option<RatePermit>,
     /// The caller's place among its requests at once, to be held until the last byte.
     pub slot: Option<Arc<Slot>>,
+    /// What counts the use of an admitted request, to be held until it is over.
+    pub usage: Option<RequestUse>,
     /// The admission, or why there is none.
     pub outcome: Result<Admitted, LimitError>,
 }
@@ -59,12 +66,13 @@ pub enum Admitted {
 }
 
 impl Limiter {
-    /// A limiter over rates and quotas.
+    /// A limiter over rates and quotas, which opens requests on a ledger.
     #[must_use]
-    pub fn new(rates: RateLimiter, quotas: Quotas, clock: Clock) -> Self {
+    pub fn new(rates: RateLimiter, quotas: Quotas, ledger: Ledger, clock: Clock) -> Self {
         Self {
             rates,
             quotas,
+            ledger,
             clock,
         }
     }
@@ -91,12 +99,17 @@ impl Limiter {
         route: &str,
         counts: Counts,
     ) -> Entry {
-        let mut held = (None, None);
+        let mut held = Held::default();
         let outcome = self.enter(caller, address, route, counts, &mut held);
-        let (permit, slot) = held;
+        let Held {
+            permit,
+            slot,
+            usage,
+        } = held;
         Entry {
             permit,
             slot,
+            usage,
             outcome,
         }
     }
@@ -107,30 +120,54 @@ impl Limiter {
         address: ClientAddress,
         route: &str,
         counts: Counts,
-        (permit, slot): &mut (Option<RatePermit>, Option<Arc<Slot>>),
+        Held {
+            permit,
+            slot,
+            usage,
+        }: &mut Held,
     ) -> Result<Admitted, LimitError> {
-        if let Some(usage) = caller.usage() {
-            let used = || usage.fuel_today();
-            self.quotas.check_fuel(caller, used, || self.clock.now())?;
+        let mut opening = None;
+        if counts != Counts::Pace {
+            if let Some(usage) = caller.usage() {
+                let used = || usage.fuel_today();
+                self.quotas.check_fuel(caller, used, || self.clock.now())?;
+            }
+            let opened = self
+                .ledger
+                .open(caller.key_id(), self.quotas.budget(caller));
+            opening = Some(opened.map_err(OverQuota::from)?);
         }
         *slot = self.quotas.enter_request(caller)?.map(Arc::new);
         *permit = self.rates.permit(caller, address, route);
+        match permit {
+            Some(permit) if counts == Counts::Tokens => permit.check()?,
+            Some(permit) => permit.take_request()?,
+            None => {}
+        }
+        // Last, so that what is refused above takes nothing from the month.
+        *usage = opening
+            .map(Opening::admit)
+            .transpose()
+            .map_err(OverQuota::from)?;
         let slot = slot.clone();
-        if counts == Counts::Tokens {
-            if let Some(permit) = permit {
-                permit.check()?;
-            }
+        Ok(if counts == Counts::Tokens {
             let permit = permit.clone();
-            return Ok(Admitted::Tokens(TokenAdmission { permit, slot }));
-        }
-        if let Some(permit) = permit {
-            permit.take_request()?;
-        }
-        Ok(Admitted::Request(Admission {
-            reservation: None,
-            slot,
-        }))
+            Admitted::Tokens(TokenAdmission { permit, slot })
+        } else {
+            Admitted::Request(Admission {
+                reservation: None,
+                slot,
+            })
+        })
     }
+}
+
+/// What a request holds from its admission on, and a refused one may hold a part of.
+#[derive(Default)]
+struct Held {
+    permit: Option<RatePermit>,
+    slot: Option<Arc<Slot>>,
+    usage: Option<RequestUse>,
 }
 
 /// The right to run once. Dropping it gives back the tokens that were not used.
@@ -183,6 +220,7 @@ impl TokenAdmission {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::ledger;
     use crate::limits::{Config, RateStatus};
     use jiff::Timestamp;
     use std::net::Ipv4Addr;
@@ -196,7 +234,13 @@ mod tests {
             ..Config::default()
         };
         let quotas = Quotas::new(config.quota);
-        Limiter::new(RateLimiter::new(config, clock.clone()), quotas, clock)
+        let ledger = Ledger::new(ledger::Config::default(), clock.clone());
+        Limiter::new(
+            RateLimiter::new(config, clock.clone()),
+            quotas,
+            ledger,
+            clock,
+        )
     }
 
     fn admit(limiter: &Limiter, counts: Counts) -> Entry {

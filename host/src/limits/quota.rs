@@ -1,4 +1,5 @@
-//! The limits that hold by key alone: requests and uploads at once, what is stored, fuel a day.
+//! The limits that hold by key alone: requests and uploads at once, what is stored, fuel a day,
+//! and the budgets of a month.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,8 +10,9 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
-use crate::auth::Caller;
+use crate::auth::{Allowance, Caller};
 use crate::ids::KeyId;
+use crate::ledger::{Budget, OverBudget};
 
 /// The limits of keys that have none of their own; none is without bound.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,6 +30,8 @@ pub struct QuotaConfig {
     pub stored_bytes_max: Option<u64>,
     /// Units of fuel in one UTC day.
     pub fuel_per_day: Option<u64>,
+    /// What may be used in one calendar month, UTC.
+    pub month: Budget,
 }
 
 /// The reason why a key gets nothing more for now.
@@ -74,6 +78,9 @@ pub enum OverQuota {
         /// The time until midnight.
         wait: Duration,
     },
+    /// A budget of the month is used up.
+    #[error(transparent)]
+    Month(#[from] OverBudget),
 }
 
 /// The amounts that one key may store; none is without bound.
@@ -202,6 +209,23 @@ impl Quotas {
         caller.key_id()?;
         let own = caller.allowance().fuel_per_day;
         own.or_else(|| self.config().fuel_per_day)
+    }
+
+    /// The amounts that the caller may use in a calendar month, each the key's own or the server's.
+    #[must_use]
+    pub fn budget(&self, caller: &Caller) -> Budget {
+        self.budget_of(caller.allowance())
+    }
+
+    /// The same for a key that allows so much.
+    #[must_use]
+    pub fn budget_of(&self, own: &Allowance) -> Budget {
+        let config = self.config().month;
+        Budget {
+            fuel: own.fuel_per_month.or(config.fuel),
+            tokens: own.tokens_per_month.or(config.tokens),
+            requests: own.requests_per_month.or(config.requests),
+        }
     }
 
     /// Whether a key that has used this much fuel today may use more. A run that has begun goes

@@ -19,6 +19,7 @@
 
 mod keys;
 mod models;
+mod usage;
 
 use std::path::Path;
 use std::process::Command;

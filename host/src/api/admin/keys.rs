@@ -71,6 +71,15 @@ struct KeyRequest {
     /// Units of fuel in one UTC day.
     #[serde(default)]
     fuel_per_day: Option<u64>,
+    /// Units of fuel in one calendar month, UTC.
+    #[serde(default)]
+    fuel_per_month: Option<u64>,
+    /// Tokens in one calendar month, UTC, prompts and answers together.
+    #[serde(default)]
+    tokens_per_month: Option<u64>,
+    /// Requests in one calendar month, UTC.
+    #[serde(default)]
+    requests_per_month: Option<u64>,
     /// Networks that it may be used from, such as `10.0.0.0/8`, or addresses; from everywhere
     /// where it is missing.
     #[serde(default)]
@@ -116,6 +125,9 @@ impl KeyRequest {
                 max_stored_bundles: self.max_stored_bundles,
                 max_stored_bytes: self.max_stored_bytes,
                 fuel_per_day: self.fuel_per_day,
+                fuel_per_month: self.fuel_per_month,
+                tokens_per_month: self.tokens_per_month,
+                requests_per_month: self.requests_per_month,
             },
             networks,
             expires: expires.map_err(|_| {
@@ -424,8 +436,8 @@ async fn revoke(
     Ok(Json(KeyView::of(key, state.keys())))
 }
 
-/// Forgets a key and what it has used; its open streams are ended. Revoke it instead to keep its
-/// record, which logs name. What it has uploaded stays.
+/// Forgets a key and its counts; its open streams are ended. Revoke it instead to keep its record,
+/// which logs and the ledger name. What it has uploaded stays, and so do its rows of the ledger.
 #[utoipa::path(
     delete,
     path = "/admin/keys/{id}",

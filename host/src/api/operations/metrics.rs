@@ -4,6 +4,7 @@ use super::Failures;
 use crate::auth::{KeyStore, Scope, UsageCounts};
 use crate::http::HttpState;
 use crate::http::policy::{RoutePolicy, Routes};
+use crate::ledger::Measure;
 use crate::limits::Counts;
 use crate::models::RunMetrics;
 use crate::telemetry::metrics::{self, Counter, Family, Gauge};
@@ -71,6 +72,7 @@ fn render(state: &HttpState) -> String {
     let counts = live.iter().map(|live| (&*live.label, &*live.metrics));
     text.push_str(&RunMetrics::write_all(counts));
     write_keys(&mut text, state.keys());
+    write_budgets(&mut text, state);
     text
 }
 
@@ -99,6 +101,33 @@ fn write_keys(text: &mut String, keys: &KeyStore) {
         if !others.is_empty() {
             let sum = others.iter().map(|(_, counts)| count(counts)).sum::<u64>();
             let _ = writeln!(text, "{name}{{key_id=\"other\"}} {sum}");
+        }
+    }
+}
+
+/// What is left of the budgets of keys that have one, of the keys that have lines of their own.
+fn write_budgets(text: &mut String, state: &HttpState) {
+    let (name, help) = (
+        metrics::KEY_BUDGET.row().name,
+        metrics::KEY_BUDGET.row().help,
+    );
+    let mut is_first = true;
+    for record in state.keys().list().iter().take(KEYS_LABELLED_MAX) {
+        let budget = state.limiter().quotas().budget_of(&record.allowance);
+        if budget.is_unbounded() {
+            continue;
+        }
+        let used = state.ledger().ledger().month_of(&record.id).used;
+        for measure in Measure::ALL {
+            let Some(limit) = budget.of(measure) else {
+                continue;
+            };
+            if std::mem::take(&mut is_first) {
+                let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
+            }
+            let left = limit.saturating_sub(used.of(measure));
+            let (id, budget) = (&record.id, measure.name());
+            let _ = writeln!(text, "{name}{{key_id=\"{id}\",budget=\"{budget}\"}} {left}");
         }
     }
 }

@@ -104,8 +104,8 @@ impl KeyStore {
         .await
     }
 
-    /// Forgets a key and what it has used, as if it had never been made; what it has uploaded
-    /// stays. Its open streams are ended.
+    /// Forgets a key and its counts, as if it had never been made; what it has uploaded stays, and
+    /// so do its rows of the ledger. Its open streams are ended.
     ///
     /// # Errors
     ///

@@ -28,6 +28,9 @@ struct Row {
     max_stored_bundles: Option<u32>,
     max_stored_bytes: Option<i64>,
     fuel_per_day: Option<i64>,
+    fuel_per_month: Option<i64>,
+    tokens_per_month: Option<i64>,
+    requests_per_month: Option<i64>,
     allow_networks: Option<String>,
     deny_networks: Option<String>,
     created_ms: i64,
@@ -73,6 +76,9 @@ impl Row {
             max_stored_bundles: self.max_stored_bundles,
             max_stored_bytes: self.max_stored_bytes.map(large).transpose()?,
             fuel_per_day: self.fuel_per_day.map(large).transpose()?,
+            fuel_per_month: self.fuel_per_month.map(large).transpose()?,
+            tokens_per_month: self.tokens_per_month.map(large).transpose()?,
+            requests_per_month: self.requests_per_month.map(large).transpose()?,
         };
         let networks = NetworkAcl {
             allow: networks(self.allow_networks)?,
@@ -112,9 +118,9 @@ impl Row {
 pub(super) async fn all(pool: &SqlitePool) -> Result<Vec<(KeyRecord, KeyDigest)>, KeyError> {
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT id, name, digest, scopes, models, tier, rpm, tpm, max_concurrent, max_uploads, \
-         max_stored_bundles, max_stored_bytes, fuel_per_day, allow_networks, deny_networks, \
-         created_ms, rotated_ms, expires_ms, revoked_ms, from_server FROM keys \
-         ORDER BY created_ms",
+         max_stored_bundles, max_stored_bytes, fuel_per_day, fuel_per_month, tokens_per_month, \
+         requests_per_month, allow_networks, deny_networks, created_ms, rotated_ms, expires_ms, \
+         revoked_ms, from_server FROM keys ORDER BY created_ms",
     )
     .fetch_all(pool)
     .await?;
@@ -162,9 +168,10 @@ pub(super) async fn insert(
     let allowance = &record.allowance;
     sqlx::query(
         "INSERT INTO keys (id, name, digest, scopes, models, tier, rpm, tpm, max_concurrent, \
-         max_uploads, max_stored_bundles, max_stored_bytes, fuel_per_day, allow_networks, \
-         deny_networks, created_ms, expires_ms, from_server) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         max_uploads, max_stored_bundles, max_stored_bytes, fuel_per_day, fuel_per_month, \
+         tokens_per_month, requests_per_month, allow_networks, deny_networks, created_ms, \
+         expires_ms, from_server) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(record.id.as_str())
     .bind(&record.name)
@@ -179,6 +186,9 @@ pub(super) async fn insert(
     .bind(allowance.max_stored_bundles)
     .bind(allowance.max_stored_bytes.map(large))
     .bind(allowance.fuel_per_day.map(large))
+    .bind(allowance.fuel_per_month.map(large))
+    .bind(allowance.tokens_per_month.map(large))
+    .bind(allowance.requests_per_month.map(large))
     .bind(list(&record.networks.allow))
     .bind(list(&record.networks.deny))
     .bind(record.created.map(Timestamp::as_millisecond))

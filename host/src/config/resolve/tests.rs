@@ -233,6 +233,8 @@ fn contradictions_are_refused() {
         &[("metrics.listen", "127.0.0.1:8000")],
         &[("sandbox.epoch_tick", "1 s")],
         &[("hash_api_keys", "false")],
+        &[("usage.retention", "30 d")],
+        &[("usage.retention", "3661 d")],
     ] {
         assert_eq!(problems(&flags(given), &[]).len(), 1, "{given:?}");
     }

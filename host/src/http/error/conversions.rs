@@ -7,6 +7,7 @@ use crate::guard::{BanError, SlowedDown, Violation};
 use crate::inference::{
     self, CallRefusal, DetokenizeError, InferenceError, PromptPlace, ScreenRefusal, TooManyTokens,
 };
+use crate::ledger::LedgerError;
 use crate::limits::{LimitError, OverQuota, RateError};
 use crate::models::{ModelError, VersionState};
 use crate::stored::{StoredError, TooManyRuns};
@@ -358,6 +359,9 @@ impl From<OverQuota> for ApiError {
             OverQuota::Concurrent { .. } => later("concurrency_limit_exceeded", 1),
             OverQuota::Uploads { .. } => later("upload_limit_exceeded", 1).closing(),
             OverQuota::Fuel { wait, .. } => later("insufficient_quota", whole_seconds_up(wait)),
+            OverQuota::Month(over) => {
+                later("insufficient_quota", whole_seconds_up(over.wait)).renewing(over.renews)
+            }
             OverQuota::Bundles { .. } | OverQuota::StoredBytes { .. } => Self::new(
                 StatusCode::FORBIDDEN,
                 ErrorType::Permission,
@@ -366,6 +370,13 @@ impl From<OverQuota> for ApiError {
             )
             .closing(),
         }
+    }
+}
+
+impl From<LedgerError> for ApiError {
+    fn from(error: LedgerError) -> Self {
+        // All of them are the host's. Nothing is written on behalf of who reads.
+        Self::internal(error.to_string())
     }
 }
 

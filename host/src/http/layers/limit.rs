@@ -46,10 +46,14 @@ impl Limit {
         let Entry {
             permit,
             slot,
+            usage,
             outcome,
         } = self.limiter.admit(caller, address, &route, policy.counts);
         if let Some(slot) = slot {
             context.hold(slot);
+        }
+        if let Some(usage) = usage {
+            context.count(usage);
         }
         *permit_of = permit;
         let admitted = outcome.map_err(|error| {

@@ -91,7 +91,11 @@ impl Observation {
 
     /// Puts the request's id on its answer, which ends the request with its last byte.
     pub(super) fn finish(mut self, mut response: Response) -> Response {
-        self.status = response.status().as_u16();
+        let status = response.status();
+        self.status = status.as_u16();
+        if status.is_client_error() || status.is_server_error() {
+            self.context.note_failure();
+        }
         response = self.surface.retell(response, self.context.id().as_str());
         if self.surface == Surface::OpenAi {
             let took = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);

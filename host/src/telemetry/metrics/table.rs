@@ -108,6 +108,12 @@ metrics! {
     KEY_FUEL: Counter, "belljar_key_fuel_total", Count,
         "Fuel used by a key.",
         ["key_id": "the id of one of the first 1 000 keys, or `other`"];
+    KEY_BUDGET: Gauge, "belljar_key_budget_remaining", Count,
+        "What is left of a key's budget of the month.",
+        [
+            "key_id": "the id of one of the first 1 000 keys",
+            "budget": "`fuel`, `tokens` or `requests`",
+        ];
     INJECTIONS: Counter, "belljar_injections_total", Count,
         "Injections found in requests.",
         [
