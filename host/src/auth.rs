@@ -35,8 +35,8 @@ pub use signing::{
 };
 pub use store::{
     AdminKey, AuthError, ChangedSigning, CreatedKey, Examined, KeyError, KeyRecord, KeyStore,
-    KnownSecret, KnownSecrets, NETWORKS_MAX, NewKey, OLD_SECRETS_MAX, ROTATION_OVERLAP_MAX, SecretKind,
-    SigningChange, Standing,
+    KnownSecret, KnownSecrets, NETWORKS_MAX, NewKey, OLD_SECRETS_MAX, ROTATION_OVERLAP_MAX,
+    SecretKind, SigningChange, Standing,
 };
 pub use usage::{KeyUsage, UsageCounts};
 

@@ -32,7 +32,11 @@ impl SelfCheck {
         }
         tracing::error!("the audit log is not whole: {defect}");
         let about = [("defect", json!(defect))];
-        audit.record(&Event::new(EventKind::AuditBroken, Actor::default(), &about));
+        audit.record(&Event::new(
+            EventKind::AuditBroken,
+            Actor::default(),
+            &about,
+        ));
         self.last = Some(defect);
     }
 }

@@ -4,6 +4,7 @@ use super::settings::Settings;
 use super::values::{Named, RawValue};
 
 /// One setting.
+#[derive(Clone, Copy)]
 pub struct Setting {
     /// The key in the file, with dots: `sandbox.queue_max`. The environment variable follows
     /// from it: `BELLJAR_SANDBOX_QUEUE_MAX`.

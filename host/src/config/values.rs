@@ -2,8 +2,9 @@
 
 mod conduct;
 mod files;
-mod secrets;
+mod keys;
 mod named;
+mod secrets;
 mod webhook;
 
 use std::net::SocketAddr;
@@ -27,8 +28,9 @@ use crate::tls::{ClientAuth, ClientRule, TlsVersion};
 use crate::webhook::WebhookEvent;
 pub(super) use conduct::{BanTimes, Networks, PrefixBits, Seconds, SinkList};
 pub(super) use files::{Files, PathOrNone};
-pub(super) use secrets::{PrivateKeys, Secret, TextOrNone};
+pub(super) use keys::{Keys, TrustedKeys};
 pub(super) use named::Named;
+pub(super) use secrets::{PrivateKeys, Secret, TextOrNone};
 pub(super) use webhook::{UrlOrNone, WebhookSecrets};
 
 /// A value as it was written, before anybody has understood it.
@@ -123,12 +125,8 @@ pub(super) type PositiveOrNone = OrNone<Positive>;
 pub(super) type BytesOrNone = OrNone<Bytes>;
 /// Units of fuel, or `none`.
 pub(super) type FuelOrNone = OrNone<FuelUnits>;
-/// API keys. Prints how many there are.
-pub(super) struct Keys;
 /// Any number of values of one type, or `none`.
 pub(super) struct ListOf;
-/// Names and public keys.
-pub(super) struct TrustedKeys;
 
 impl ValueParser<bool> for Switch {
     const ACCEPTS: &'static str = "true or false";
@@ -433,35 +431,6 @@ impl<T, K: ValueParser<T>> ValueParser<Option<T>> for OrNone<K> {
     }
 }
 
-impl ValueParser<Vec<ConfiguredKey>> for Keys {
-    const ACCEPTS: &'static str = "a list, separated by commas or as JSON: plain keys of at least \
-                                   16 characters, or `sha256:` and 64 hex digits";
-
-    fn read(raw: &RawValue) -> Result<Vec<ConfiguredKey>, String> {
-        let mut keys = Vec::new();
-        let list = Zeroizing::new(raw.list()?);
-        // A secret that stands elsewhere may be several, each on a line.
-        let lines = list.iter().flat_map(|text| text.trim_end().split('\n'));
-        for (index, text) in lines.enumerate() {
-            // Says which and not what: this reaches the terminal and the log.
-            let key = text
-                .trim()
-                .parse()
-                .map_err(|error| format!("key {}: {error}", index + 1))?;
-            keys.push(key);
-        }
-        Ok(keys)
-    }
-
-    fn show(value: &Vec<ConfiguredKey>) -> String {
-        match value.len() {
-            0 => "none".to_owned(),
-            1 => "1 key (redacted)".to_owned(),
-            count => format!("{count} keys (redacted)"),
-        }
-    }
-}
-
 macro_rules! lists {
     ($($type:ty: $accepts:literal),* $(,)?) => {$(
         impl ValueParser<Vec<$type>> for ListOf {
@@ -506,40 +475,6 @@ lists!(
     ScopeRule: "rules such as `ml-users=infer+models:read`, separated by commas or as JSON, or `none`",
     ClientRule: "rules such as `dns:robot.example=KEY`, separated by commas or as JSON, or `none`",
 );
-
-impl ValueParser<Vec<TrustedKey>> for TrustedKeys {
-    const ACCEPTS: &'static str = "a list of `NAME=ed25519:BASE64`, separated by commas or as JSON";
-
-    fn read(raw: &RawValue) -> Result<Vec<TrustedKey>, String> {
-        let read = |text: &String| {
-            let (name, key) = text
-                .split_once('=')
-                .filter(|(name, _)| !name.trim().is_empty())
-                .ok_or_else(|| format!("`{text}` is not of the form NAME=ed25519:BASE64"))?;
-            let key: PublicKey = key
-                .trim()
-                .parse()
-                .map_err(|error| format!("{name}: {error}"))?;
-            Ok(TrustedKey {
-                name: name.trim().to_owned(),
-                key,
-            })
-        };
-        raw.list()?.iter().map(read).collect()
-    }
-
-    fn show(value: &Vec<TrustedKey>) -> String {
-        let shown: Vec<String> = value
-            .iter()
-            .map(|trusted| format!("{}={}", trusted.name, trusted.key))
-            .collect();
-        if shown.is_empty() {
-            "none".to_owned()
-        } else {
-            shown.join(", ")
-        }
-    }
-}
 
 fn parsed<T: FromStr<Err: std::fmt::Display>>(raw: &RawValue) -> Result<T, String> {
     raw.text()?.parse().map_err(|error| format!("{error}"))

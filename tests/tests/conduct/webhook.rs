@@ -299,7 +299,10 @@ async fn a_stop_with_a_full_queue_ends_in_time() {
 #[tokio::test]
 async fn a_record_that_is_changed_under_the_server_is_told() {
     let receiver = Receiver::start(&[Reply::Status(200)]).await;
-    let settings = [("audit.verify_period", "20 ms"), ("webhook.events", "audit_failure")];
+    let settings = [
+        ("audit.verify_period", "20 ms"),
+        ("webhook.events", "audit_failure"),
+    ];
     let host = receiver.host(&settings).await;
     guess(&host.anonymous(), 1).await;
     host.audit().flush().await;

@@ -44,13 +44,12 @@ impl Authentication {
             keys: &self.keys,
             examined,
         };
-        let caller =
-            identify(headers, client, signer, known).map_err(|refusal| match refusal {
-                AuthRefusal::Refused { reason, error } => {
-                    Halt::from(refuse_as(context, reason, *error))
-                }
-                AuthRefusal::Unseen(examination) => Halt::UntilExamined(examination),
-            })?;
+        let caller = identify(headers, client, signer, known).map_err(|refusal| match refusal {
+            AuthRefusal::Refused { reason, error } => {
+                Halt::from(refuse_as(context, reason, *error))
+            }
+            AuthRefusal::Unseen(examination) => Halt::UntilExamined(examination),
+        })?;
         forget_credentials(headers);
         if let Some(usage) = caller.usage() {
             usage.note_request(self.keys.now());
