@@ -126,7 +126,7 @@ macro_rules! setting {
             secret: false,
             references: $crate::config::setting::References::None,
             reloads: false,
-            files: FileUse::Reads,
+            files: $crate::config::setting::FileUse::Reads,
             named: |settings| <$kind as ValueParser<$type>>::named(&settings.$($field).+),
             accepts: <$kind as ValueParser<$type>>::ACCEPTS,
             owner: $owner,

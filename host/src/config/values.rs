@@ -11,14 +11,14 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
-use belljar_bundle::{ByteSize, DurationText, Fuel, PublicKey, TrustedKey};
+use belljar_bundle::{ByteSize, DurationText, Fuel};
 use belljar_sandbox::SlotResetChoice;
 use belljar_screen::{Mode, Threshold};
 use belljar_wall::Hardening;
-use secrecy::zeroize::{Zeroize as _, Zeroizing};
+use secrecy::zeroize::Zeroize as _;
 
 use super::settings::FileMode;
-use crate::auth::{ConfiguredKey, JwtAlgorithm, JwtText, KeySource, ScopeRule, Tier};
+use crate::auth::{JwtAlgorithm, JwtText, KeySource, ScopeRule, Tier};
 use crate::guard::{AnomalyThreshold, ControlCharacters};
 use crate::http::{AllowedHost, AllowedOrigin, UnknownMembers};
 use crate::limits::{ResetFormat, RouteRate};

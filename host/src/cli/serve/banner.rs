@@ -203,7 +203,7 @@ fn guards(app: &App, banner: &mut Rows) {
 }
 
 /// The parts of the wall around the server, and what has shown them to hold or not.
-fn walled(wall: Option<&Report>, banner: &mut Banner) {
+fn walled(wall: Option<&Report>, banner: &mut Rows) {
     match wall {
         None => banner.row("wall", "OFF"),
         Some(Report(states)) => {
