@@ -79,12 +79,13 @@ impl StreamGate {
         Ok(entered)
     }
 
-    /// Counts what the answer to a request is for against its caller.
+    /// Counts what the answer to a request that is refused is for against its caller.
     pub(crate) fn leave(&self, context: &RequestContext, answer: &Response) {
         if let Some(address) = context.address() {
             self.checks.bans.count(address, context, answer);
         }
         self.checks.watch.count(context, answer);
+        context.note_failure();
     }
 }
 
