@@ -1,4 +1,5 @@
-//! Builds the guests that the binary embeds, and tells `src/embedded.rs` where they are.
+//! Builds the guests that the binary embeds, and tells `src/embedded.rs` where they are. Makes the
+//! messages of gRPC's calls.
 
 #[path = "../guest-models/build/guests.rs"]
 mod guests;
@@ -14,7 +15,7 @@ fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     // They are compiled into the binary by a macro that cargo does not see through.
     println!("cargo:rerun-if-changed=migrations");
-    if let Err(message) = embed() {
+    if let Err(message) = embed().and_then(|()| messages()) {
         for line in message.lines() {
             println!("cargo::error={line}");
         }
@@ -41,4 +42,20 @@ fn embed() -> Result<(), String> {
             .map_err(|e| format!("cannot copy {file} from {}: {e}", built.display()))?;
     }
     Ok(())
+}
+
+/// The calls that are served, by what they are described in.
+const PROTOS: [&str; 2] = ["proto/inference.proto", "proto/health.proto"];
+
+/// Makes the messages of `src/api/grpc/wire.rs`. The calls themselves are routes like all others.
+fn messages() -> Result<(), String> {
+    println!("cargo:rerun-if-changed=proto");
+    let described = protox::compile(PROTOS, ["proto"]).map_err(|e| format!("{e:?}"))?;
+    tonic_prost_build::configure()
+        .build_client(false)
+        .build_server(false)
+        .bytes(".inference")
+        .btree_map(".inference")
+        .compile_fds(described)
+        .map_err(|e| format!("cannot make the messages of gRPC: {e}"))
 }

@@ -1,12 +1,13 @@
 //! The public surfaces, a folder each: routes and their wire types, and nothing else.
 //!
 //! One file a resource, one function a verb. A route and its description are one thing: what is
-//! not described here cannot be reached.
+//! not described here cannot be reached. Calls of gRPC are described in `host/proto`.
 
 mod admin;
 mod anthropic;
 mod check;
 mod description;
+pub mod grpc;
 mod models;
 mod oip;
 pub(crate) mod openai;
@@ -30,6 +31,7 @@ pub fn routes() -> Routes {
         .merge(operations::routes())
         .merge(tensors::routes())
         .merge(oip::routes())
+        .merge(grpc::routes())
         .merge(openai::routes())
         .merge(anthropic::routes())
         .merge(models::routes())

@@ -472,6 +472,7 @@ impl App {
             shutdown.await;
             state.drain();
             tokio::time::sleep(delay).await;
+            state.stop();
         };
         http::serve(main, self.tls.clone(), self.router(), config, drained).await;
         stop.cancel();

@@ -41,7 +41,7 @@ pub use guest_logs::{GuestLogConfig, InvalidLogReaders, LogLine, LogPage, LogQue
 pub use live::LiveModel;
 pub use load::ModelLoad;
 pub use registry::Registry;
-pub use run_metrics::RunMetrics;
+pub use run_metrics::{RunMetrics, RunTotals};
 pub use run_window::RunCounts;
 pub use status::{Failure, Limits, ModelSummary, Readiness, VersionState, VersionStatus};
 pub use upload::UploadRequest;

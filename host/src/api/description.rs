@@ -191,7 +191,7 @@ fn add_refusals(operation: &mut Operation, route: (&Method, &str), policy: Route
     let schema = match Surface::of(path) {
         Surface::OpenInference => "OpenInferenceError",
         Surface::Anthropic => "AnthropicError",
-        Surface::OpenAi | Surface::Own => "ErrorEnvelope",
+        Surface::OpenAi | Surface::Grpc | Surface::Own => "ErrorEnvelope",
     };
     let has_body = operation.request_body.is_some();
     for (status, description) in refusals(route, policy, has_body) {

@@ -1,7 +1,10 @@
 //! `/v2/*`: the Open Inference Protocol, for clients of KServe, Triton and their like.
 //!
 //! Shapes are the protocol's, those of errors too. Loading a model makes its newest
-//! ready version the active one, and unloading leaves it without an active version.
+//! ready version the active one, and unloading leaves it without an active version. The same things
+//! are done for callers of gRPC (`grpc.rs`), by the same functions.
+
+pub(super) mod generate;
 
 use super::tensors::described::{InferRequest, InferResponse};
 use super::tensors::infer;
@@ -47,7 +50,11 @@ pub(super) fn routes() -> Routes {
         .add(read, routes!(index))
         .add(write, routes!(load))
         .add(write, routes!(unload))
+        .merge(generate::routes())
 }
+
+/// The name of the server.
+pub(super) const NAME: &str = "belljar";
 
 /// The server's metadata.
 #[derive(Serialize, ToSchema)]
@@ -61,7 +68,7 @@ struct ServerMetadata {
 #[utoipa::path(get, path = "/v2", tag = "Open Inference Protocol", responses((status = 200, body = ServerMetadata), Failures))]
 async fn server() -> Json<ServerMetadata> {
     Json(ServerMetadata {
-        name: "belljar",
+        name: NAME,
         version: env!("CARGO_PKG_VERSION"),
         extensions: ["binary_tensor_data", "model_repository"],
     })
@@ -95,7 +102,7 @@ struct Ready {
     )
 )]
 async fn ready(State(state): State<HttpState>) -> (StatusCode, Json<Ready>) {
-    let ready = state.readiness() == Some(Readiness::Ready);
+    let ready = is_ready(&state);
     let status = if ready {
         StatusCode::OK
     } else {
@@ -104,22 +111,27 @@ async fn ready(State(state): State<HttpState>) -> (StatusCode, Json<Ready>) {
     (status, Json(Ready { ready }))
 }
 
+/// Whether requests are served.
+pub(super) fn is_ready(state: &HttpState) -> bool {
+    state.readiness() == Some(Readiness::Ready)
+}
+
 /// A model's metadata.
 #[derive(Serialize, ToSchema)]
-struct ModelMetadata {
-    name: String,
-    versions: Vec<String>,
-    platform: &'static str,
-    inputs: Vec<TensorMetadata>,
-    outputs: Vec<TensorMetadata>,
+pub(super) struct ModelMetadata {
+    pub(super) name: String,
+    pub(super) versions: Vec<String>,
+    pub(super) platform: &'static str,
+    pub(super) inputs: Vec<TensorMetadata>,
+    pub(super) outputs: Vec<TensorMetadata>,
 }
 
 #[derive(Serialize, ToSchema)]
-struct TensorMetadata {
-    name: String,
-    datatype: &'static str,
+pub(super) struct TensorMetadata {
+    pub(super) name: String,
+    pub(super) datatype: &'static str,
     /// -1 for a dimension of any size.
-    shape: Vec<i64>,
+    pub(super) shape: Vec<i64>,
 }
 
 impl From<&TensorInfo> for TensorMetadata {
@@ -145,7 +157,7 @@ async fn model(
     State(state): State<HttpState>,
     Path(name): Path<String>,
 ) -> Result<Json<ModelMetadata>, ApiError> {
-    metadata(&state, &caller, &name)
+    metadata(&state, &caller, &name).map(Json)
 }
 
 /// What one version of a model takes and gives.
@@ -161,19 +173,20 @@ async fn version(
     State(state): State<HttpState>,
     Path((name, version)): Path<(String, String)>,
 ) -> Result<Json<ModelMetadata>, ApiError> {
-    metadata(&state, &caller, &format!("{name}@{version}"))
+    metadata(&state, &caller, &format!("{name}@{version}")).map(Json)
 }
 
-fn metadata(
+/// What a model takes and gives.
+pub(super) fn metadata(
     state: &HttpState,
     caller: &Caller,
     reference: &str,
-) -> Result<Json<ModelMetadata>, ApiError> {
+) -> Result<ModelMetadata, ApiError> {
     let live: Arc<LiveModel> = state.registry().ready(reference, caller)?;
     let summary = state.registry().model(&live.id.name, caller)?;
     let tensors = live.model.inspection().tensors.as_ref();
     let list = |infos: &[TensorInfo]| infos.iter().map(TensorMetadata::from).collect();
-    Ok(Json(ModelMetadata {
+    Ok(ModelMetadata {
         name: summary.name.to_string(),
         versions: summary
             .versions
@@ -188,7 +201,7 @@ fn metadata(
         outputs: tensors
             .map(|tensors| list(&tensors.outputs))
             .unwrap_or_default(),
-    }))
+    })
 }
 
 fn serves(version: &VersionStatus) -> bool {
@@ -300,13 +313,13 @@ struct IndexRequest {
 
 /// One version of a model.
 #[derive(Serialize, ToSchema)]
-struct IndexEntry {
-    name: String,
-    version: String,
+pub(super) struct IndexEntry {
+    pub(super) name: String,
+    pub(super) version: String,
     /// `READY`, `LOADING` or `UNAVAILABLE`.
-    state: &'static str,
+    pub(super) state: &'static str,
     /// Why it is not ready.
-    reason: String,
+    pub(super) reason: String,
 }
 
 /// Every version of every model.
@@ -322,17 +335,21 @@ async fn index(
     State(state): State<HttpState>,
     OptionalJson(IndexRequest { ready }): OptionalJson<IndexRequest>,
 ) -> Result<Json<Vec<IndexEntry>>, ApiError> {
-    let entries = state
-        .registry()
-        .list(&caller)
-        .into_iter()
-        .flat_map(|model| model.versions);
-    Ok(Json(
-        entries
-            .filter(|version| !ready.unwrap_or(false) || serves(version))
-            .map(entry)
-            .collect(),
-    ))
+    let only_ready = ready.unwrap_or(false);
+    Ok(Json(entries(&state, &caller, only_ready).collect()))
+}
+
+/// Every version of every model, or only those that can be run.
+pub(super) fn entries(
+    state: &HttpState,
+    caller: &Caller,
+    only_ready: bool,
+) -> impl Iterator<Item = IndexEntry> {
+    let models = state.registry().list(caller).into_iter();
+    let versions = models.flat_map(|model| model.versions);
+    versions
+        .filter(move |version| !only_ready || serves(version))
+        .map(entry)
 }
 
 fn entry(version: VersionStatus) -> IndexEntry {
@@ -366,8 +383,19 @@ async fn load(
     State(state): State<HttpState>,
     Path(name): Path<String>,
 ) -> Result<Json<Empty>, ApiError> {
-    let name = model_name(&name)?;
-    let summary: ModelSummary = state.registry().model(&name, &caller)?;
+    activate(&state, &caller, &context, &name).await?;
+    Ok(Json(Empty {}))
+}
+
+/// Makes the newest ready version of a model the active one, unless one is active.
+pub(super) async fn activate(
+    state: &HttpState,
+    caller: &Caller,
+    context: &RequestContext,
+    name: &str,
+) -> Result<(), ApiError> {
+    let name = model_name(name)?;
+    let summary: ModelSummary = state.registry().model(&name, caller)?;
     if summary.active.is_none() {
         let Some(newest) = summary
             .versions
@@ -382,11 +410,11 @@ async fn load(
             name,
             version: newest.id.version.clone(),
         };
-        state.registry().activate(&id, &caller).await?;
+        state.registry().activate(&id, caller).await?;
         let about = [("model", serde_json::json!(id.to_string()))];
         context.act(EventKind::ModelActivated, &about).await;
     }
-    Ok(Json(Empty {}))
+    Ok(())
 }
 
 /// Leaves a model without an active version. Its versions can still be run by name.
@@ -403,13 +431,22 @@ async fn unload(
     State(state): State<HttpState>,
     Path(name): Path<String>,
 ) -> Result<Json<Empty>, ApiError> {
-    state
-        .registry()
-        .deactivate(&model_name(&name)?, &caller)
-        .await?;
+    deactivate(&state, &caller, &context, &name).await?;
+    Ok(Json(Empty {}))
+}
+
+/// Leaves a model without an active version.
+pub(super) async fn deactivate(
+    state: &HttpState,
+    caller: &Caller,
+    context: &RequestContext,
+    name: &str,
+) -> Result<(), ApiError> {
+    let parsed = model_name(name)?;
+    state.registry().deactivate(&parsed, caller).await?;
     let about = [("model", serde_json::json!(name))];
     context.act(EventKind::ModelDeactivated, &about).await;
-    Ok(Json(Empty {}))
+    Ok(())
 }
 
 /// Nothing to say.

@@ -8,6 +8,7 @@
 pub(crate) mod described;
 mod elements;
 mod fit;
+pub(crate) mod grpc;
 pub(crate) mod infer;
 mod json;
 mod msgpack;
@@ -116,6 +117,28 @@ pub(crate) struct Input {
     pub(crate) binary_bytes: Option<u64>,
 }
 
+impl Input {
+    /// Its name, and its elements as JSON: one value, where there is one element, or a list.
+    pub(crate) fn into_json(self) -> Result<(String, Vec<u8>), FormatError> {
+        let request = fit::fit(
+            TensorRequest {
+                inputs: vec![self],
+                ..TensorRequest::default()
+            },
+            None,
+        )?;
+        let tensors = request.into_request().inputs;
+        let Some(tensor) = tensors.into_iter().next() else {
+            return Err(FormatError::invalid("inputs".to_owned(), "has no tensors"));
+        };
+        let json = json::value(&tensor).map_err(|_| {
+            let place = format!("inputs.{}", tensor.name);
+            FormatError::invalid(place, "holds what is no text, or no number")
+        })?;
+        Ok((tensor.name, json))
+    }
+}
+
 /// One output that the caller wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct WantedOutput {
@@ -136,6 +159,11 @@ impl TensorRequest {
         let mut inference = msgpack::read(body)?;
         oip::attach(&mut inference, None)?;
         Ok(inference)
+    }
+
+    /// Reads the message of a call of gRPC, which names its model.
+    pub(crate) fn from_call(message: &[u8]) -> Result<Self, FormatError> {
+        grpc::read(message)
     }
 
     /// Reads a body in the safetensors format.

@@ -5,7 +5,7 @@ mod csv;
 use super::Failures;
 use crate::auth::{Administer, Authorized, KeyStore, Scope};
 use crate::http::HttpState;
-use crate::http::error::{ApiError, ErrorType};
+use crate::http::error::{ApiError, ErrorType, Status};
 use crate::http::extract::Query;
 use crate::http::json::Json;
 use crate::http::policy::{RoutePolicy, Routes};
@@ -15,7 +15,7 @@ use crate::ledger::{self, Budget, Cursor, Day, Dimension, Measure, MonthUse, Rep
 use crate::limits::Counts;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Uri, header};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use utoipa::ToSchema;
@@ -193,7 +193,7 @@ async fn own_use(
     let Some((key, caller)) = caller else {
         let message = "Only who has a key has a use of its own; send one as `Authorization: Bearer \
                        KEY` or `X-API-Key: KEY`.";
-        let (status, kind) = (StatusCode::FORBIDDEN, ErrorType::Permission);
+        let (status, kind) = (Status::Forbidden, ErrorType::Permission);
         return Err(ApiError::new(status, kind, "key_needed", message));
     };
     if query.key.is_some() {

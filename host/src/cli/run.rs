@@ -337,6 +337,7 @@ impl<'a> Run<'a> {
         let answered = inference.infer(&self.caller, call, admission, &self.context);
         let mut answered = answered.await.map_err(refusal)?;
         style
+            .asked
             .choose(&mut answered.answer.outputs)
             .map_err(refusal)?;
         let written = infer::write(&answered, &style).map_err(refusal)?;
@@ -365,14 +366,14 @@ impl<'a> Run<'a> {
     fn admit(&self, route: &str) -> Result<Admission> {
         match self.enter(route, Counts::Request)? {
             Admitted::Request(admission) => Ok(admission),
-            Admitted::Tokens(_) => Err(anyhow!("{route} takes no tokens")),
+            Admitted::Tokens(_) | Admitted::Opening => Err(anyhow!("{route} takes no tokens")),
         }
     }
 
     fn admit_tokens(&self, route: &str) -> Result<TokenAdmission> {
         match self.enter(route, Counts::Tokens)? {
             Admitted::Tokens(admission) => Ok(admission),
-            Admitted::Request(_) => Err(anyhow!("{route} takes tokens")),
+            Admitted::Request(_) | Admitted::Opening => Err(anyhow!("{route} takes tokens")),
         }
     }
 

@@ -2,6 +2,7 @@
 //! client that waits for `100 Continue` is refused without sending), by counting what comes, and
 //! by counting what comes out of it where it is packed.
 
+mod messages;
 mod packed;
 
 use self::packed::{Coding, Unpacker};
@@ -16,6 +17,7 @@ use axum::extract::{FromRef, FromRequest, Request};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
 use http_body_util::BodyExt as _;
+pub(crate) use messages::{Message, Messages};
 use std::time::Duration;
 
 /// How large bodies may be, where a route reads them whole.

@@ -22,8 +22,8 @@ pub(crate) struct Checks {
     names: HostNames,
     request_timeout: Duration,
     signatures: SignatureCheck,
-    authentication: Authentication,
-    key_bans: KeyBanCheck,
+    pub(super) authentication: Authentication,
+    pub(super) key_bans: KeyBanCheck,
     pub(super) watch: Watch,
     pub(super) limit: Limit,
     screen: Screen,
@@ -96,7 +96,7 @@ impl Checks {
         // Browsers ask without a key whether they may ask with one.
         self.origins.check(request)?;
         // Whatever a request waits for below is within its time.
-        exit.deadline = Deadline::of(policy, self.request_timeout);
+        exit.deadline = Deadline::of(policy, self.request_timeout, request.headers());
         // Who calls is known before the body is read and before any route decides anything.
         let client = request.extensions().get::<Client>().cloned();
         // Whoever has signed comes before whoever has shown a key, and its body is held from here

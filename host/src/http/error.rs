@@ -16,14 +16,17 @@
 //! only the operator may read goes to the log, under the request's id.
 
 mod conversions;
+mod status;
 
 use super::json::write_string;
 use crate::guard::Violation;
 use crate::telemetry::metrics;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, header};
 use jiff::Timestamp;
+pub(crate) use status::Status;
 use std::borrow::Cow;
+use tonic::Code;
 
 /// The `type` of an error in the envelope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +63,6 @@ pub struct ApiError(Box<Failure>);
 
 #[derive(Debug)]
 struct Failure {
-    status: StatusCode,
     text: ErrorText,
     retry_after_s: Option<u64>,
     /// Whether the words are a model's.
@@ -80,6 +82,7 @@ const NAMES_LOOKED_AT_MAX: usize = 16;
 /// protocol the caller speaks.
 #[derive(Clone, Debug)]
 pub(crate) struct ErrorText {
+    status: Status,
     kind: ErrorType,
     code: &'static str,
     message: Cow<'static, str>,
@@ -99,14 +102,14 @@ pub(crate) struct LogDetail(pub(crate) String);
 impl ApiError {
     /// An error of the caller's.
     pub(crate) fn new(
-        status: StatusCode,
+        status: Status,
         kind: ErrorType,
         code: &'static str,
         message: impl Into<Cow<'static, str>>,
     ) -> Self {
         Self(Box::new(Failure {
-            status,
             text: ErrorText {
+                status,
                 kind,
                 code,
                 message: message.into(),
@@ -176,22 +179,22 @@ impl ApiError {
 
     /// 409: it is not in a state for that.
     pub(crate) fn conflict(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Status::Conflict, ErrorType::InvalidRequest, code, message)
+    }
+
+    /// 422: the content is understood, and it does not work.
+    pub(crate) fn unprocessable(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(
-            StatusCode::CONFLICT,
+            Status::UnprocessableEntity,
             ErrorType::InvalidRequest,
             code,
             message,
         )
     }
 
-    /// 422: the content is understood, and it does not work.
-    pub(crate) fn unprocessable(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            ErrorType::InvalidRequest,
-            code,
-            message,
-        )
+    /// What it says to its caller.
+    pub(crate) fn text(&self) -> &ErrorText {
+        &self.0.text
     }
 
     /// The code that a program can match.
@@ -210,12 +213,7 @@ impl ApiError {
     }
 
     fn bad_request(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            ErrorType::InvalidRequest,
-            code,
-            message,
-        )
+        Self::new(Status::BadRequest, ErrorType::InvalidRequest, code, message)
     }
 
     /// 400: the body is not JSON.
@@ -267,7 +265,7 @@ impl ApiError {
             "The request body is over the limit of {limit_bytes} bytes (the setting `{setting}`)."
         );
         let kind = ErrorType::InvalidRequest;
-        let mut error = Self::new(StatusCode::PAYLOAD_TOO_LARGE, kind, TOO_LARGE, message);
+        let mut error = Self::new(Status::PayloadTooLarge, kind, TOO_LARGE, message);
         error.0.closes = true;
         error
     }
@@ -280,7 +278,7 @@ impl ApiError {
     /// 408: the body came too slowly.
     pub(crate) fn body_timeout() -> Self {
         Self::new(
-            StatusCode::REQUEST_TIMEOUT,
+            Status::RequestTimeout,
             ErrorType::InvalidRequest,
             "body_timeout",
             "The request body did not arrive in time.",
@@ -291,7 +289,7 @@ impl ApiError {
     /// 415: the body has a type that the route does not read.
     pub(crate) fn unsupported_media_type(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Status::UnsupportedMediaType,
             ErrorType::InvalidRequest,
             "unsupported_media_type",
             message,
@@ -310,7 +308,7 @@ impl ApiError {
     /// 415: the body is packed in a way that is not undone here.
     pub(crate) fn content_encoding() -> Self {
         Self::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Status::UnsupportedMediaType,
             ErrorType::InvalidRequest,
             "unsupported_content_encoding",
             "Send the body as it is, or with the Content-Encoding `gzip` or `deflate`.",
@@ -321,7 +319,7 @@ impl ApiError {
     /// 415: the body is a pickle.
     pub(crate) fn pickle() -> Self {
         Self::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Status::UnsupportedMediaType,
             ErrorType::InvalidRequest,
             "pickle_refused",
             "The body is a Python pickle. Unpickling runs whatever program the sender put into it, so \
@@ -335,7 +333,7 @@ impl ApiError {
     /// 406: no format that the caller accepts can hold the answer.
     pub(crate) fn not_acceptable(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(
-            StatusCode::NOT_ACCEPTABLE,
+            Status::NotAcceptable,
             ErrorType::InvalidRequest,
             "not_acceptable",
             message,
@@ -344,10 +342,12 @@ impl ApiError {
 
     /// 404: no such route.
     pub(crate) fn unknown_route() -> Self {
-        Self::not_found(
-            "unknown_url",
-            "There is no such route; GET /openapi.json lists them all.",
-        )
+        Self::unknown_url("There is no such route; GET /openapi.json lists them all.")
+    }
+
+    fn unknown_url(message: impl Into<Cow<'static, str>>) -> Self {
+        let kind = ErrorType::InvalidRequest;
+        Self::new(Status::UnknownRoute, kind, "unknown_url", message)
     }
 
     /// 404: a part of OpenAI's API that is not offered.
@@ -355,13 +355,13 @@ impl ApiError {
         let message = format!(
             "This server does not offer the {family}; GET /openapi.json lists what it does."
         );
-        Self::not_found("unknown_url", message)
+        Self::unknown_url(message)
     }
 
     /// 405: the route has no such method. The router adds `Allow`.
     pub(crate) fn method_not_allowed() -> Self {
         Self::new(
-            StatusCode::METHOD_NOT_ALLOWED,
+            Status::MethodNotAllowed,
             ErrorType::InvalidRequest,
             "method_not_allowed",
             "The route does not have this method; the header Allow lists those it has.",
@@ -370,12 +370,7 @@ impl ApiError {
 
     /// 404 for something that is not there.
     pub(crate) fn not_found(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(
-            StatusCode::NOT_FOUND,
-            ErrorType::InvalidRequest,
-            code,
-            message,
-        )
+        Self::new(Status::NotFound, ErrorType::InvalidRequest, code, message)
     }
 
     /// 404 in OpenAI's words. The same whether the model does not exist or is not for this key.
@@ -390,7 +385,7 @@ impl ApiError {
     /// 500: a bug or a shortage of ours. The caller learns only that.
     pub(crate) fn internal(detail: impl Into<String>) -> Self {
         Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
+            Status::InternalServerError,
             ErrorType::Server,
             "internal_error",
             "The server had an error while processing the request. The request's id is in the header \
@@ -402,7 +397,7 @@ impl ApiError {
     /// 507: there is no room on the server's disk.
     pub(crate) fn disk_full(detail: impl Into<String>) -> Self {
         Self::new(
-            StatusCode::INSUFFICIENT_STORAGE,
+            Status::InsufficientStorage,
             ErrorType::Server,
             "disk_full",
             "The server's disk is full, or its quota is used up, and nothing was changed. Make room on \
@@ -415,7 +410,7 @@ impl ApiError {
     /// 503: the server takes no more for now.
     pub(crate) fn overloaded(message: impl Into<Cow<'static, str>>, retry_after_s: u64) -> Self {
         Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
+            Status::ServiceUnavailable,
             ErrorType::Server,
             "overloaded",
             message,
@@ -424,7 +419,7 @@ impl ApiError {
     }
 
     fn model_fault(
-        status: StatusCode,
+        status: Status,
         code: &'static str,
         message: impl Into<Cow<'static, str>>,
     ) -> Self {
@@ -438,7 +433,7 @@ impl ApiError {
 
     /// The envelope of Anthropic's API, with the id of the request where that is known.
     pub(crate) fn for_anthropic(&self, request_id: Option<&str>) -> Vec<u8> {
-        self.0.text.for_anthropic(self.0.status, request_id)
+        self.0.text.for_anthropic(request_id)
     }
 
     /// The envelope.
@@ -461,17 +456,27 @@ impl ErrorText {
 
     /// The body of an error of Anthropic's API, whose clients tell errors by status and type. It
     /// has no member for what is wrong, so the message begins with it.
-    pub(crate) fn for_anthropic(&self, status: StatusCode, request_id: Option<&str>) -> Vec<u8> {
-        let kind = match status {
-            StatusCode::UNAUTHORIZED => "authentication_error",
-            StatusCode::FORBIDDEN => "permission_error",
-            StatusCode::NOT_FOUND => "not_found_error",
-            StatusCode::PAYLOAD_TOO_LARGE => "request_too_large",
-            StatusCode::TOO_MANY_REQUESTS => "rate_limit_error",
-            StatusCode::SERVICE_UNAVAILABLE => "overloaded_error",
-            StatusCode::GATEWAY_TIMEOUT | StatusCode::REQUEST_TIMEOUT => "timeout_error",
-            status if status.is_server_error() => "api_error",
-            _ => "invalid_request_error",
+    pub(crate) fn for_anthropic(&self, request_id: Option<&str>) -> Vec<u8> {
+        let kind = match self.status {
+            Status::Unauthorized => "authentication_error",
+            Status::Forbidden => "permission_error",
+            Status::NotFound | Status::UnknownRoute => "not_found_error",
+            Status::PayloadTooLarge => "request_too_large",
+            Status::TooManyRequests => "rate_limit_error",
+            Status::ServiceUnavailable => "overloaded_error",
+            Status::GatewayTimeout | Status::RequestTimeout => "timeout_error",
+            Status::InternalServerError
+            | Status::BadGateway
+            | Status::HttpVersionNotSupported
+            | Status::InsufficientStorage => "api_error",
+            Status::BadRequest
+            | Status::MethodNotAllowed
+            | Status::NotAcceptable
+            | Status::Conflict
+            | Status::UriTooLong
+            | Status::UnsupportedMediaType
+            | Status::UnprocessableEntity
+            | Status::HeadersTooLarge => "invalid_request_error",
         };
         let mut out = b"{\"type\":\"error\",\"error\":{\"type\":\"".to_vec();
         out.extend_from_slice(kind.as_bytes());
@@ -495,9 +500,15 @@ impl ErrorText {
         out
     }
 
+    /// What went wrong, as gRPC tells it: one of its codes, our own, and what people read.
+    pub(crate) fn for_grpc(&self) -> (Code, &'static str, &str) {
+        (self.status.grpc(), self.code, &self.message)
+    }
+
     /// Writes the message, and the other members after it.
     fn write(&self, out: &mut Vec<u8>) {
         let Self {
+            status: _,
             kind,
             code,
             message,
@@ -529,7 +540,6 @@ impl IntoResponse for ApiError {
             .increment(1);
         let mut response = self.body().into_response();
         let Failure {
-            status,
             text,
             retry_after_s,
             detail,
@@ -537,7 +547,7 @@ impl IntoResponse for ApiError {
             violation,
             ..
         } = *self.0;
-        *response.status_mut() = status;
+        *response.status_mut() = text.status.http();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, super::json::APPLICATION_JSON);
         if text.kind == ErrorType::Authentication {

@@ -39,7 +39,7 @@ impl<S: Sync> FromRequestParts<S> for Admission {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         match context_of(&parts.extensions).take_admitted() {
             Some(Admitted::Request(admission)) => Ok(admission),
-            Some(Admitted::Tokens(_)) | None => Err(ApiError::internal(
+            Some(Admitted::Tokens(_) | Admitted::Opening) | None => Err(ApiError::internal(
                 "a route that takes no tokens and whose policy does not say so",
             )),
         }
@@ -54,7 +54,7 @@ impl<S: Sync> FromRequestParts<S> for TokenAdmission {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         match context_of(&parts.extensions).take_admitted() {
             Some(Admitted::Tokens(admission)) => Ok(admission),
-            Some(Admitted::Request(_)) | None => Err(ApiError::internal(
+            Some(Admitted::Request(_) | Admitted::Opening) | None => Err(ApiError::internal(
                 "a route that takes tokens and whose policy does not say so",
             )),
         }

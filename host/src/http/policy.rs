@@ -6,6 +6,7 @@ use super::HttpState;
 use crate::auth::Scope;
 use crate::limits::Counts;
 use axum::Router;
+use axum::routing::MethodRouter;
 use http::Method;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -24,6 +25,17 @@ pub struct RoutePolicy {
     pub time_limit: TimeLimit,
     /// Whether a ban keeps callers out.
     pub while_banned: WhileBanned,
+    /// What is spoken.
+    pub protocol: Protocol,
+}
+
+/// What is spoken on a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP by itself, as described in the API's description.
+    Http,
+    /// Calls of gRPC, as described in `host/proto`. Callers say how long they wait.
+    Grpc,
 }
 
 /// Who may call a route.
@@ -72,6 +84,7 @@ impl RoutePolicy {
             counts: Counts::Request,
             time_limit: TimeLimit::Request,
             while_banned: WhileBanned::Refused,
+            protocol: Protocol::Http,
         }
     }
 
@@ -141,7 +154,11 @@ impl fmt::Display for RoutePolicy {
             Counts::Pace => ", a request of the minute alone",
             Counts::Request => ", a request",
             Counts::Tokens => ", a request and tokens",
+            Counts::Each => ", a request and each in it",
         })?;
+        if self.protocol == Protocol::Grpc {
+            f.write_str(", gRPC")?;
+        }
         if self.time_limit == TimeLimit::Own {
             f.write_str(", own time limit")?;
         }
@@ -195,6 +212,22 @@ impl Routes {
             }
         }
         self.router = self.router.routes(routes);
+        self
+    }
+
+    /// A call of gRPC with the policy that holds for it. It is described in `host/proto`.
+    pub(crate) fn add_call(
+        mut self,
+        policy: RoutePolicy,
+        path: &str,
+        method: MethodRouter<HttpState>,
+    ) -> Self {
+        let policy = RoutePolicy {
+            protocol: Protocol::Grpc,
+            ..policy
+        };
+        self.policies.insert(path, Method::POST, policy);
+        self.router = self.router.route(path, method);
         self
     }
 

@@ -129,6 +129,8 @@ struct Shared {
     started: Timestamp,
     /// What is listened on, once the server serves.
     listening: OnceLock<Vec<Listening>>,
+    /// Cancelled when it takes nothing more.
+    stopping: CancellationToken,
     /// Whose requests are served now.
     acl: Arc<ArcSwap<NetworkAcl>>,
     /// The settings that hold now.
@@ -211,6 +213,7 @@ impl HttpState {
             draining: CancellationToken::new(),
             started: parts.clock.now(),
             listening: OnceLock::new(),
+            stopping: CancellationToken::new(),
             acl: Arc::new(ArcSwap::from_pointee(parts.config.acl.clone())),
             effective_config: ArcSwap::from_pointee(parts.effective_config.clone()),
             parts,
@@ -256,6 +259,16 @@ impl HttpState {
     /// What is listened on; nothing before the server serves.
     pub(crate) fn listening(&self) -> &[Listening] {
         self.0.listening.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// Ends what would go on for as long as its callers like.
+    pub(crate) fn stop(&self) {
+        self.0.stopping.cancel();
+    }
+
+    /// The end of the server, for what goes on until then.
+    pub(crate) fn stopping(&self) -> &CancellationToken {
+        &self.0.stopping
     }
 
     /// Whether a balancer may send requests here; none while the server is about to stop.

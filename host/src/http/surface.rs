@@ -1,9 +1,10 @@
 //! The protocol that a path belongs to: its errors have the shape that its clients read.
 
 use super::error::ErrorText;
+use super::grpc;
 use axum::body::Body;
 use axum::response::Response;
-use http::{HeaderName, Request, Uri, header};
+use http::{HeaderName, Request, Uri, Version, header};
 
 /// The header by which clients of Anthropic's are known.
 pub(crate) const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
@@ -83,6 +84,8 @@ pub(crate) enum Surface {
     Anthropic,
     /// `/v2`: the Open Inference Protocol, whose errors are `{"error":"text"}`.
     OpenInference,
+    /// A call of gRPC, which is known by its type.
+    Grpc,
     /// Everything else.
     Own,
 }
@@ -120,10 +123,15 @@ impl Surface {
     }
 
     /// The protocol of a request: Anthropic's clients list models on the path of OpenAI's, and
-    /// tell who they are by a header.
+    /// tell who they are by a header. Callers of gRPC do so, too, whatever they call.
     pub(crate) fn of_request<B>(request: &Request<B>) -> Self {
         match Self::of(request.uri().path()) {
             Self::OpenAi if request.headers().contains_key(ANTHROPIC_VERSION) => Self::Anthropic,
+            Self::Own
+                if request.version() == Version::HTTP_2 && grpc::is_call(request.headers()) =>
+            {
+                Self::Grpc
+            }
             surface => surface,
         }
     }
@@ -137,12 +145,12 @@ impl Surface {
         let Some(error) = response.extensions_mut().remove::<ErrorText>() else {
             return response;
         };
-        response.headers_mut().remove(header::CONTENT_LENGTH);
-        let body = if self == Self::Anthropic {
-            error.for_anthropic(response.status(), Some(request_id))
-        } else {
-            error.for_open_inference()
+        let body = match self {
+            Self::Grpc => return grpc::refused(response, &error),
+            Self::Anthropic => error.for_anthropic(Some(request_id)),
+            Self::OpenInference | Self::OpenAi | Self::Own => error.for_open_inference(),
         };
+        response.headers_mut().remove(header::CONTENT_LENGTH);
         response.map(|_| Body::from(body))
     }
 }

@@ -62,6 +62,18 @@ impl RequestContext {
         }))
     }
 
+    /// The context of a request that came within this one: of the same caller, under the same id.
+    pub(crate) fn within(&self) -> Self {
+        let one = Self::new(self.0.id.clone(), self.0.audit.clone());
+        if let Some(address) = self.address() {
+            one.set_address(address);
+        }
+        if let Some(caller) = self.caller() {
+            one.set_caller(caller.clone());
+        }
+        one
+    }
+
     /// The id of the request.
     pub(crate) fn id(&self) -> &RequestId {
         &self.0.id

@@ -22,6 +22,9 @@ pub enum Counts {
     /// One request and tokens. How many is known from the body alone, so both are taken when it
     /// has been read: see [`TokenAdmission::reserve`].
     Tokens,
+    /// One request for a stream of them, and each request in the stream by itself. The stream takes
+    /// no place among its caller's requests at once: those in it do.
+    Each,
 }
 
 /// The reason why a request is not admitted.
@@ -63,6 +66,8 @@ pub enum Admitted {
     Request(Admission),
     /// The request has been looked at, and is counted with its tokens.
     Tokens(TokenAdmission),
+    /// A stream of requests may be opened, none of which is admitted by that.
+    Opening,
 }
 
 impl Limiter {
@@ -136,6 +141,11 @@ impl Limiter {
                 .ledger
                 .open(caller.key_id(), self.quotas.budget(caller));
             opening = Some(opened.map_err(OverQuota::from)?);
+        }
+        if counts == Counts::Each {
+            *permit = self.rates.permit(caller, address, route);
+            permit.as_ref().map_or(Ok(()), RatePermit::take_request)?;
+            return Ok(Admitted::Opening);
         }
         *slot = self.quotas.enter_request(caller)?.map(Arc::new);
         *permit = self.rates.permit(caller, address, route);

@@ -25,6 +25,17 @@ pub struct RunMetrics {
     window: Mutex<RunWindow>,
 }
 
+/// How often one version has run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunTotals {
+    /// Runs that ended well.
+    pub ok: u64,
+    /// Runs that failed.
+    pub failed: u64,
+    /// The time of those that ended well, all together.
+    pub time: Duration,
+}
+
 impl Default for RunMetrics {
     fn default() -> Self {
         let buckets = metrics::RUN_DURATION.row().buckets.len() + 1;
@@ -89,6 +100,17 @@ impl RunMetrics {
     pub fn last_minute(&self, now: Duration) -> RunCounts {
         let counts = self.counts();
         self.window.lock().since_a_minute(now, counts)
+    }
+
+    /// How the runs until now have ended.
+    #[must_use]
+    pub fn totals(&self) -> RunTotals {
+        let us = self.duration_us.load(Ordering::Relaxed);
+        RunTotals {
+            ok: self.ok.load(Ordering::Relaxed),
+            failed: self.failures.lock().values().sum(),
+            time: Duration::from_micros(us),
+        }
     }
 
     /// The lines of all these versions in the Prometheus text format. Labels are names of models,

@@ -23,6 +23,8 @@ mod embeddings;
 mod envelope;
 mod fake;
 mod faults;
+mod generate;
+mod grpc;
 mod health;
 mod host;
 mod infer;

@@ -1,8 +1,13 @@
 //! What a client sends is not what the server holds.
 
+use std::future::poll_fn;
 use std::time::Duration;
 
+use axum::http::Request;
 use belljar_tests::{RawConnection, ServerProcess};
+use bytes::Bytes;
+use reqwest::header::HeaderMap;
+use tokio::net::TcpStream;
 
 /// What one client tries to send.
 const SENT_BYTES: usize = 300 << 20;
@@ -269,4 +274,74 @@ async fn to_screen_a_large_message_costs_its_copies() {
         copies <= COPIES_MAX,
         "{status}: {copies} times {MESSAGE_BYTES} bytes"
     );
+}
+
+/// Makes one call of gRPC with a message, and gives the end of its answer.
+async fn call(server: &ServerProcess, message: &[u8]) -> HeaderMap {
+    let stream = TcpStream::connect(server.address()).await.unwrap();
+    let (requests, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    let path = "/inference.GRPCInferenceService/ModelInfer";
+    let request = Request::post(format!("http://{}{path}", server.address()))
+        .header("content-type", "application/grpc")
+        .body(())
+        .unwrap();
+    let mut requests = requests.ready().await.unwrap();
+    let (answer, mut body) = requests.send_request(request, false).unwrap();
+    let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+    let mut rest = Bytes::from([&[0][..], &length, message].concat());
+    while !rest.is_empty() {
+        body.reserve_capacity(rest.len());
+        let room = poll_fn(|context| body.poll_capacity(context)).await;
+        let room = room.unwrap().unwrap().min(rest.len());
+        let piece = rest.split_to(room);
+        body.send_data(piece, rest.is_empty()).unwrap();
+    }
+    let mut answer = answer.await.unwrap();
+    while let Some(data) = answer.body_mut().data().await {
+        let data = data.unwrap().len();
+        answer
+            .body_mut()
+            .flow_control()
+            .release_capacity(data)
+            .unwrap();
+    }
+    let trailers = answer.body_mut().trailers().await.unwrap();
+    trailers.unwrap_or_else(|| answer.headers().clone())
+}
+
+/// Two bytes of an empty field must not become the hundreds that a tree of them would take.
+#[tokio::test]
+async fn a_message_of_many_empty_fields_costs_little_memory() {
+    const FIELDS: usize = 4 << 20;
+    // What came, joined to one message, and the bytes of a tensor while its buffer grows.
+    const MESSAGE_COST_BYTES_MAX: u64 = 96 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let server = ServerProcess::start(&folder.path().join("data")).await;
+    let field = |number: u8, content: &[u8]| {
+        let mut length = content.len();
+        let mut field = vec![number << 3 | 2];
+        while length > 127 {
+            field.push(u8::try_from(length & 127).unwrap() | 128);
+            length >>= 7;
+        }
+        field.push(u8::try_from(length).unwrap());
+        [&field[..], content].concat()
+    };
+    let model = field(1, b"echo");
+    let strings = field(8, b"").repeat(FIELDS);
+    let tensor = [field(1, b"x"), field(2, b"BYTES"), field(5, &strings)].concat();
+    let before = peak_bytes(server.pid());
+    for (what, fields) in [
+        ("options", field(4, b"").repeat(FIELDS)),
+        ("inputs", field(5, b"").repeat(FIELDS)),
+        ("outputs", field(6, b"").repeat(FIELDS)),
+        ("raw contents", field(7, b"").repeat(FIELDS)),
+        ("strings", field(5, &tensor)),
+    ] {
+        let end = call(&server, &[&model[..], &fields].concat()).await;
+        assert!(end.contains_key("grpc-status"), "{what}: {end:?}");
+        let cost = peak_bytes(server.pid()).saturating_sub(before);
+        assert!(cost < MESSAGE_COST_BYTES_MAX, "{what}: {cost} bytes");
+    }
 }

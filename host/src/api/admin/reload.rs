@@ -4,13 +4,12 @@ use super::Failures;
 use crate::auth::{Administer, Authorized, Scope};
 use crate::http::HttpState;
 use crate::http::SettingChange;
-use crate::http::error::{ApiError, ErrorType};
+use crate::http::error::{ApiError, ErrorType, Status};
 use crate::http::json::Json;
 use crate::http::policy::{RoutePolicy, Routes};
 use crate::inference::RequestContext;
 use crate::limits::Counts;
 use axum::extract::State;
-use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
@@ -68,7 +67,7 @@ async fn reload(
 ) -> Result<Json<ReloadView>, ApiError> {
     let outcome = state.reloads().ask(context.actor()).await;
     let outcome = outcome.map_err(|error| {
-        let status = StatusCode::SERVICE_UNAVAILABLE;
+        let status = Status::ServiceUnavailable;
         let text = format!("{error}.");
         ApiError::new(status, ErrorType::Server, "no_reloads", text)
     })?;

@@ -116,6 +116,18 @@ impl Elements {
         Ok(())
     }
 
+    /// Adds raw elements to those of a datatype that was declared; false where they are not whole.
+    pub(super) fn extend_raw(&mut self, datatype: Datatype, bytes: &[u8]) -> bool {
+        let size = element_bytes(datatype).unwrap_or(1);
+        if self.declared != Some(datatype) || !bytes.len().is_multiple_of(size) {
+            return false;
+        }
+        self.data.extend_from_slice(bytes);
+        let count = u64::try_from(bytes.len() / size).unwrap_or(u64::MAX);
+        self.count = self.count.saturating_add(count);
+        true
+    }
+
     /// Adds a truth value.
     pub(super) fn push_bool(&mut self, value: bool) -> Result<(), String> {
         match (self.declared, self.kind) {

@@ -28,6 +28,7 @@ use crate::http::policy::{RoutePolicy, Routes};
 use crate::http::workers;
 use crate::inference::{Answered, RequestContext, TensorCall};
 use crate::limits::Admission;
+use crate::models::LiveModel;
 use axum::extract::{FromRef as _, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use belljar_sandbox::CheckedRequest;
@@ -111,23 +112,53 @@ pub(crate) async fn serve(
     let body = body::whole(&parts.headers, body, limits, &context).await?;
     let bounds = limits.json.tensor_bounds();
     let bytes = body.len();
+    let read = move || Head::read(&parts.headers)?.decode(&body, model, &bounds);
+    let (answered, style) = run(state, caller, admission, &context, bytes, read).await?;
+    workers::run(answered.bytes(), move || encode(&answered, &style)).await
+}
+
+/// Reads, screens and runs one request, whichever protocol it came in: `read` has it from `bytes`
+/// bytes, and says how its answer is to be written.
+pub(crate) async fn run<S, F>(
+    state: &HttpState,
+    caller: &Authorized<Infer>,
+    admission: Admission,
+    context: &RequestContext,
+    bytes: usize,
+    read: F,
+) -> Result<(Answered<tensors::Response>, S), ApiError>
+where
+    S: AsRef<Asked> + Send + 'static,
+    F: FnOnce() -> Result<(NamedRequest, S), ApiError> + Send + 'static,
+{
     let (call, style) = {
         let (state, context) = (state.clone(), context.clone());
         let prepare = move || {
-            let (call, style) = Head::read(&parts.headers)?.decode(&body, model, &bounds)?;
+            let (call, style) = read()?;
             let call = state.inference().screen(&context, call)?;
             Ok::<_, ApiError>((call, style))
         };
         workers::run(bytes, prepare).await?
     };
-    let answered = state.inference().infer(caller, call, admission, &context);
+    let asked = style.as_ref();
+    let answered = state.inference().infer(caller, call, admission, context);
     let mut answered = answered
         .await
-        .map_err(|error| ApiError::from(error).naming(|name| style.place_of(name)))?;
-    style.choose(&mut answered.answer.outputs)?;
-    let outputs = answered.answer.outputs.iter();
-    let bytes = outputs.map(|output| output.data.len()).sum();
-    workers::run(bytes, move || encode(&answered, &style)).await
+        .map_err(|error| ApiError::from(error).naming(|name| asked.place_of(name)))?;
+    asked.choose(&mut answered.answer.outputs)?;
+    Ok((answered, style))
+}
+
+impl Answered<tensors::Response> {
+    /// Bytes of all outputs.
+    pub(crate) fn bytes(&self) -> usize {
+        self.answer.outputs.iter().map(|one| one.data.len()).sum()
+    }
+}
+
+/// The name and the version of a model. As in its label, which is there as text already.
+pub(crate) fn names(model: &LiveModel) -> (&str, &str) {
+    model.label.split_once('@').unwrap_or_default()
 }
 
 /// What the head of a request says about its body and its answer.
@@ -140,17 +171,46 @@ struct Head<'a> {
 
 /// How the answer is to be written.
 pub(crate) struct AnswerStyle {
+    pub(crate) asked: Asked,
     format: Format,
+    binary_allowed: bool,
+}
+
+impl AsRef<Asked> for AnswerStyle {
+    fn as_ref(&self) -> &Asked {
+        &self.asked
+    }
+}
+
+/// What a request says of its answer, and what an answer says of it.
+pub(crate) struct Asked {
     form: Form,
-    id: Option<String>,
+    pub(crate) id: Option<String>,
     wanted: Vec<WantedOutput>,
     binary_outputs: Option<bool>,
-    binary_allowed: bool,
     /// The names of the inputs, for errors that speak of one.
     inputs: Vec<String>,
 }
 
-impl AnswerStyle {
+impl AsRef<Self> for Asked {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
+impl Asked {
+    /// What a request says.
+    pub(crate) fn of(request: &TensorRequest) -> Self {
+        let inputs = request.inputs.iter();
+        Self {
+            form: request.form,
+            id: request.id.clone(),
+            wanted: request.outputs.clone(),
+            binary_outputs: request.binary_outputs,
+            inputs: inputs.map(|input| input.name.clone()).collect(),
+        }
+    }
+
     /// Leaves the outputs that are wanted, and refuses those that the model has not given: a model
     /// that declares none may give any, so that is known only now.
     pub(crate) fn choose(&self, outputs: &mut Vec<tensors::Tensor>) -> Result<(), FormatError> {
@@ -179,6 +239,17 @@ pub(crate) struct NamedRequest {
     request: TensorRequest,
     /// Of the body that it came in.
     bytes: usize,
+}
+
+impl NamedRequest {
+    /// A request that came in a body of so many bytes.
+    pub(crate) fn new(model: String, request: TensorRequest, bytes: usize) -> Self {
+        Self {
+            model,
+            request,
+            bytes,
+        }
+    }
 }
 
 impl Texts for NamedRequest {
@@ -279,25 +350,11 @@ impl<'a> Head<'a> {
         let named = text(self.headers, &X_BELLJAR_MODEL);
         let model = model_name(route, named, request.model.take())?;
         let style = AnswerStyle {
+            asked: Asked::of(&request),
             format: answer_format,
-            form: request.form,
-            id: request.id.clone(),
-            wanted: request.outputs.clone(),
-            binary_outputs: request.binary_outputs,
             binary_allowed,
-            inputs: request
-                .inputs
-                .iter()
-                .map(|input| input.name.clone())
-                .collect(),
         };
-        let bytes = body.len();
-        let named = NamedRequest {
-            model,
-            request,
-            bytes,
-        };
-        Ok((named, style))
+        Ok((NamedRequest::new(model, request, body.len()), style))
     }
 
     /// The format to answer in, and whether tensors in it may be binary where it is JSON.
@@ -351,16 +408,22 @@ pub(crate) fn write(
     answered: &Answered<tensors::Response>,
     style: &AnswerStyle,
 ) -> Result<Written, FormatError> {
-    // As in the label, which is there as text already.
-    let (model, version) = answered.model.label.split_once('@').unwrap_or_default();
+    let (model, version) = names(&answered.model);
+    let Asked {
+        form,
+        id,
+        wanted,
+        binary_outputs,
+        inputs: _,
+    } = &style.asked;
     let answer = Answer {
         model,
         version,
-        id: style.id.as_deref(),
+        id: id.as_deref(),
         response: &answered.answer,
-        form: style.form,
-        wanted: &style.wanted,
-        binary_outputs: style.binary_outputs,
+        form: *form,
+        wanted,
+        binary_outputs: *binary_outputs,
         binary_allowed: style.binary_allowed,
     };
     answer.write(style.format)

@@ -6,7 +6,7 @@
 
 use super::{Answer, Form, FormatError, check_nesting};
 use crate::http::json::write_string;
-use belljar_sandbox::tensor::{ElementBytes, datatype_name, elements};
+use belljar_sandbox::tensor::{ElementBytes, datatype_name, element_count, elements};
 use belljar_sandbox::wit::tensors::{Datatype, Tensor};
 use belljar_sandbox::wit::types::{Parameter, Value};
 
@@ -76,6 +76,20 @@ pub(super) fn data(out: &mut Vec<u8>, tensor: &Tensor) -> Result<(), FormatError
     list(out, tensor, &mut elements(tensor))?;
     out.push(b']');
     Ok(())
+}
+
+/// A tensor as one value, where it has one element, or as a list.
+pub(super) fn value(tensor: &Tensor) -> Result<Vec<u8>, FormatError> {
+    let mut out = Vec::new();
+    let is_one = element_count(&tensor.shape) == Some(1);
+    if is_one {
+        list(&mut out, tensor, &mut elements(tensor))?;
+    } else {
+        out.push(b'[');
+        list(&mut out, tensor, &mut elements(tensor))?;
+        out.push(b']');
+    }
+    Ok(out)
 }
 
 /// Writes `,"parameters":{…}`, or nothing where there are none.

@@ -4,7 +4,8 @@
 use super::Segments;
 use crate::http::error::ApiError;
 use flate2::write::{GzDecoder, ZlibDecoder};
-use http::{HeaderMap, header};
+use http::header::GetAll;
+use http::{HeaderMap, HeaderValue, header};
 use std::io::{self, Write};
 
 /// How a body is packed (RFC 9110, section 8.4.1).
@@ -18,18 +19,24 @@ pub(super) enum Coding {
 impl Coding {
     /// The coding of a body; none when it comes as it is.
     pub(super) fn of(headers: &HeaderMap) -> Result<Option<Self>, ApiError> {
-        let mut named = headers.get_all(header::CONTENT_ENCODING).iter();
+        let named = headers.get_all(header::CONTENT_ENCODING);
+        Self::named(named).ok_or_else(ApiError::content_encoding)
+    }
+
+    /// The coding that a header names, which may be none; none at all where it is not known.
+    pub(super) fn named(lines: GetAll<'_, HeaderValue>) -> Option<Option<Self>> {
+        let mut named = lines.iter();
         let name = named
             .next()
             .map(|name| name.as_bytes().to_ascii_lowercase());
         if named.next().is_some() {
-            return Err(ApiError::content_encoding());
+            return None;
         }
         match name.as_deref() {
-            None | Some(b"identity") => Ok(None),
-            Some(b"gzip" | b"x-gzip") => Ok(Some(Self::Gzip)),
-            Some(b"deflate") => Ok(Some(Self::Deflate)),
-            Some(_) => Err(ApiError::content_encoding()),
+            None | Some(b"identity") => Some(None),
+            Some(b"gzip" | b"x-gzip") => Some(Some(Self::Gzip)),
+            Some(b"deflate") => Some(Some(Self::Deflate)),
+            Some(_) => None,
         }
     }
 }

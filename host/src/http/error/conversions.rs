@@ -1,7 +1,7 @@
 //! One `match` for each of the domains' errors, none with an arm for the rest: a new way of
 //! failing does not compile until somebody has decided what its caller reads.
 
-use super::{ApiError, ErrorType};
+use super::{ApiError, ErrorType, Status};
 use crate::auth::{Denied, JwtError, KeyError};
 use crate::guard::{BanError, SlowedDown, Violation};
 use crate::inference::{
@@ -12,7 +12,6 @@ use crate::limits::{LimitError, OverQuota, RateError};
 use crate::models::{ModelError, VersionState};
 use crate::stored::{StoredError, TooManyRuns};
 use belljar_sandbox::{CapHit, GuestError, RunError, Scope, Unit};
-use http::StatusCode;
 use std::convert::Infallible;
 use std::fmt::Display;
 use std::time::Duration;
@@ -40,7 +39,7 @@ impl From<ScreenRefusal> for ApiError {
         match refusal {
             ScreenRefusal::Injection { field, is_clear } => {
                 let error = Self::new(
-                    StatusCode::BAD_REQUEST,
+                    Status::BadRequest,
                     ErrorType::Security,
                     "injection_detected",
                     "Potential injection attack detected in request.",
@@ -220,11 +219,11 @@ impl From<RunError> for ApiError {
             RunError::Cap(hit) => hit.into(),
             RunError::Trap { reason } => {
                 let message = format!("The model trapped: {reason}.");
-                Self::model_fault(StatusCode::BAD_GATEWAY, code, message)
+                Self::model_fault(Status::BadGateway, code, message)
             }
             RunError::InvalidOutput { reason } => {
                 let message = format!("The model's answer is invalid: {reason}.");
-                Self::model_fault(StatusCode::BAD_GATEWAY, code, message)
+                Self::model_fault(Status::BadGateway, code, message)
             }
             RunError::Guest(
                 GuestError::InvalidInput(message) | GuestError::Unsupported(message),
@@ -232,7 +231,7 @@ impl From<RunError> for ApiError {
             // The sandbox has told the log what the model said.
             RunError::Guest(GuestError::Failed(_)) => {
                 let message = "The model failed to answer this request.";
-                Self::model_fault(StatusCode::BAD_GATEWAY, code, message)
+                Self::model_fault(Status::BadGateway, code, message)
             }
             RunError::NoCapability { interface } => {
                 let message = format!(
@@ -262,8 +261,8 @@ impl From<CapHit> for ApiError {
     fn from(hit: CapHit) -> Self {
         let CapHit { cap, limit, used } = hit;
         let status = match cap.unit() {
-            Unit::Milliseconds => StatusCode::GATEWAY_TIMEOUT,
-            Unit::Fuel | Unit::Bytes | Unit::Count(_) => StatusCode::BAD_GATEWAY,
+            Unit::Milliseconds => Status::GatewayTimeout,
+            Unit::Fuel | Unit::Bytes | Unit::Count(_) => Status::BadGateway,
         };
         let message = format!(
             "The model hit its {} cap of {limit} {} ({used} used); {}.",
@@ -279,13 +278,13 @@ impl From<Denied> for ApiError {
     fn from(denied: Denied) -> Self {
         match denied {
             Denied::Scope(scope) => Self::new(
-                StatusCode::FORBIDDEN,
+                Status::Forbidden,
                 ErrorType::Permission,
                 "insufficient_scope",
                 format!("The API key does not have the scope `{scope}`, which this needs."),
             ),
             Denied::KeyNeeded(scope) => Self::new(
-                StatusCode::UNAUTHORIZED,
+                Status::Unauthorized,
                 ErrorType::Authentication,
                 "invalid_api_key",
                 format!(
@@ -294,7 +293,7 @@ impl From<Denied> for ApiError {
                 ),
             ),
             Denied::KeyUnknown(scope) => Self::new(
-                StatusCode::UNAUTHORIZED,
+                Status::Unauthorized,
                 ErrorType::Authentication,
                 "invalid_api_key",
                 format!(
@@ -312,7 +311,7 @@ impl From<RateError> for ApiError {
             let seconds = whole_seconds_up(wait);
             let message = format!("{} Retry after {seconds} s.", sentence(&error.to_string()));
             Self::new(
-                StatusCode::TOO_MANY_REQUESTS,
+                Status::TooManyRequests,
                 ErrorType::RateLimit,
                 "rate_limit_exceeded",
                 message,
@@ -343,7 +342,7 @@ impl From<SlowedDown> for ApiError {
             slowed.per_minute
         );
         // No violation: a caller is not banned for having been slowed down.
-        let status = StatusCode::TOO_MANY_REQUESTS;
+        let status = Status::TooManyRequests;
         Self::new(status, ErrorType::RateLimit, "slowed_down", message).retry_after(seconds)
     }
 }
@@ -352,7 +351,7 @@ impl From<OverQuota> for ApiError {
     fn from(over: OverQuota) -> Self {
         let message = sentence(&over.to_string());
         let later = |code, seconds| {
-            let status = StatusCode::TOO_MANY_REQUESTS;
+            let status = Status::TooManyRequests;
             Self::new(status, ErrorType::RateLimit, code, message.clone()).retry_after(seconds)
         };
         match over {
@@ -363,7 +362,7 @@ impl From<OverQuota> for ApiError {
                 later("insufficient_quota", whole_seconds_up(over.wait)).renewing(over.renews)
             }
             OverQuota::Bundles { .. } | OverQuota::StoredBytes { .. } => Self::new(
-                StatusCode::FORBIDDEN,
+                Status::Forbidden,
                 ErrorType::Permission,
                 "storage_quota_exceeded",
                 message,
@@ -403,7 +402,7 @@ impl From<StoredError> for ApiError {
         match error {
             StoredError::NotFound => Self::not_found("not_found", text),
             StoredError::TooLarge { .. } => Self::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
+                Status::PayloadTooLarge,
                 ErrorType::InvalidRequest,
                 "too_large_to_store",
                 format!("{text} (the setting `stored.key_bytes_max`); send `store`: false"),
@@ -485,13 +484,8 @@ impl From<ModelError> for ApiError {
                     VersionState::Failed => where_to_look(&text, &id.name, &id.version),
                     _ => text,
                 };
-                let error = Self::new(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    ErrorType::Server,
-                    code,
-                    text,
-                )
-                .at("model".to_owned());
+                let error = Self::new(Status::ServiceUnavailable, ErrorType::Server, code, text)
+                    .at("model".to_owned());
                 if state.is_settled() {
                     error
                 } else {
@@ -508,48 +502,33 @@ impl From<ModelError> for ApiError {
             }
             ModelError::Denied(denied) => denied.into(),
             ModelError::NameNotAllowed { .. } | ModelError::LogsDenied { .. } => {
-                Self::new(StatusCode::FORBIDDEN, ErrorType::Permission, code, text)
+                Self::new(Status::Forbidden, ErrorType::Permission, code, text)
             }
             ModelError::LogsOff => Self::not_found(code, text),
-            ModelError::Conflict { .. } | ModelError::Embedded { .. } => {
-                refusal(StatusCode::CONFLICT)
-            }
+            ModelError::Conflict { .. } | ModelError::Embedded { .. } => refusal(Status::Conflict),
             ModelError::Bundle(error) if error.is_too_large() => {
-                refusal(StatusCode::PAYLOAD_TOO_LARGE).closing()
+                refusal(Status::PayloadTooLarge).closing()
             }
             ModelError::Bundle(_) | ModelError::LimitTooHigh { .. } => {
-                refusal(StatusCode::BAD_REQUEST).closing()
+                refusal(Status::BadRequest).closing()
             }
             ModelError::TooManyUploads { retry_after, .. } => {
                 let seconds = whole_seconds(retry_after);
-                Self::new(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    ErrorType::Server,
-                    code,
-                    text,
-                )
-                .retry_after(seconds)
-                .closing()
+                Self::new(Status::ServiceUnavailable, ErrorType::Server, code, text)
+                    .retry_after(seconds)
+                    .closing()
             }
             ModelError::UploadStalled { .. }
             | ModelError::UploadTooSlow { .. }
-            | ModelError::UploadBelowRate { .. } => refusal(StatusCode::REQUEST_TIMEOUT).closing(),
-            ModelError::UploadCancelled => refusal(StatusCode::BAD_REQUEST).closing(),
-            ModelError::TooManyVersions { .. } | ModelError::StoreFull { .. } => Self::new(
-                StatusCode::INSUFFICIENT_STORAGE,
-                ErrorType::Server,
-                code,
-                text,
-            )
-            .closing(),
+            | ModelError::UploadBelowRate { .. } => refusal(Status::RequestTimeout).closing(),
+            ModelError::UploadCancelled => refusal(Status::BadRequest).closing(),
+            ModelError::TooManyVersions { .. } | ModelError::StoreFull { .. } => {
+                Self::new(Status::InsufficientStorage, ErrorType::Server, code, text).closing()
+            }
             ModelError::OverQuota(over) => over.into(),
-            ModelError::Closing => Self::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                ErrorType::Server,
-                code,
-                text,
-            )
-            .retry_after(1),
+            ModelError::Closing => {
+                Self::new(Status::ServiceUnavailable, ErrorType::Server, code, text).retry_after(1)
+            }
             // Their details went to the log above.
             ModelError::DiskFull { detail } => Self::disk_full(detail),
             ModelError::Host { detail } => Self::internal(detail),

@@ -2,11 +2,11 @@
 //! networks that are not let in.
 
 use super::check::Refusal;
-use crate::http::error::{ApiError, ErrorType};
+use crate::http::error::{ApiError, ErrorType, Status};
 use crate::net::{ClientAddress, ConflictingOrigins, NetworkAcl, Origin, OriginRule};
 use arc_swap::ArcSwap;
 use axum::extract::Request;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -68,5 +68,5 @@ impl Address {
 /// 403: the address is not one that is let in.
 pub(super) fn not_allowed(message: &'static str) -> ApiError {
     let kind = ErrorType::Permission;
-    ApiError::new(StatusCode::FORBIDDEN, kind, "address_not_allowed", message)
+    ApiError::new(Status::Forbidden, kind, "address_not_allowed", message)
 }

@@ -11,7 +11,7 @@ use crate::auth::{
     Scope, TokenError,
 };
 use crate::guard::Violation;
-use crate::http::error::{ApiError, ErrorType};
+use crate::http::error::{ApiError, ErrorType, Status};
 use crate::http::policy::{Access, RoutePolicy};
 use crate::http::signature::ACCEPT_SIGNATURE;
 use crate::inference::RequestContext;
@@ -19,7 +19,7 @@ use crate::telemetry::metrics;
 use crate::tls::{Client, Verdict};
 use axum::response::IntoResponse as _;
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, header};
 
 /// The check.
 pub(crate) struct Authentication {
@@ -51,12 +51,17 @@ impl Authentication {
             AuthRefusal::Unseen(examination) => Halt::UntilExamined(examination),
         })?;
         forget_credentials(headers);
-        if let Some(usage) = caller.usage() {
-            usage.note_request(self.keys.now());
-        }
         let ended = caller.ended().cloned();
         context.set_caller(caller);
+        self.note_request(context);
         Ok(Revocation::at(ended))
+    }
+
+    /// Counts a request among those of its key.
+    pub(crate) fn note_request(&self, context: &RequestContext) {
+        if let Some(usage) = context.caller().and_then(Caller::usage) {
+            usage.note_request(self.keys.now());
+        }
     }
 }
 
@@ -163,7 +168,7 @@ impl From<AuthError> for AuthRefusal {
             AuthError::Revoked => invalid("The API key has been revoked."),
             AuthError::Expired => invalid("The API key has expired."),
             AuthError::Token(TokenError::Unavailable) => ApiError::new(
-                StatusCode::SERVICE_UNAVAILABLE,
+                Status::ServiceUnavailable,
                 ErrorType::Server,
                 "token_keys_unavailable",
                 "The keys that vouch for tokens cannot be read at the moment.",
@@ -249,7 +254,7 @@ fn identify(
 
 fn unmapped() -> ApiError {
     ApiError::new(
-        StatusCode::FORBIDDEN,
+        Status::Forbidden,
         ErrorType::Permission,
         "certificate_not_mapped",
         "No rule of this server gives the client's certificate the rights of a key.",
@@ -435,7 +440,7 @@ fn invalid(message: &'static str) -> ApiError {
 
 fn unauthorized(code: &'static str, message: &'static str) -> ApiError {
     ApiError::new(
-        StatusCode::UNAUTHORIZED,
+        Status::Unauthorized,
         ErrorType::Authentication,
         code,
         message,

@@ -10,12 +10,12 @@ use super::check::Refusal;
 use crate::audit::AuditLog;
 use crate::auth::KeyStore;
 use crate::guard::{Ban, BanReason, Bans, Violation};
-use crate::http::error::{ApiError, ErrorType};
+use crate::http::error::{ApiError, ErrorType, Status};
 use crate::http::policy::{RoutePolicy, WhileBanned};
 use crate::inference::RequestContext;
 use crate::net::ClientAddress;
 use axum::response::{IntoResponse as _, Response};
-use http::{HeaderMap, StatusCode};
+use http::HeaderMap;
 use std::sync::Arc;
 
 /// The check that stands before the authentication.
@@ -89,7 +89,7 @@ fn turn_away(bans: Bans, ban: Arc<Ban>) -> Refusal {
 /// 503: security events cannot be written, and the settings want nothing to happen unrecorded.
 fn unrecorded() -> ApiError {
     let message = "The server cannot write its audit log and is set to serve nobody meanwhile.";
-    let status = StatusCode::SERVICE_UNAVAILABLE;
+    let status = Status::ServiceUnavailable;
     ApiError::new(status, ErrorType::Server, "audit_unavailable", message).retry_after(1)
 }
 
@@ -104,15 +104,14 @@ fn banned(bans: &Bans, ban: &Ban) -> ApiError {
             "This API key is banned for now: its use is unlike what it has been. Retry after {seconds} \
              seconds. Whoever runs the server ends it sooner with `belljar bans lift {key_id}`."
         );
-        return ApiError::new(StatusCode::FORBIDDEN, kind, "key_banned", message)
-            .retry_after(seconds);
+        return ApiError::new(Status::Forbidden, kind, "key_banned", message).retry_after(seconds);
     }
     let message = format!(
         "IP address temporarily banned due to abuse. Retry after {seconds} seconds. Whoever runs the \
          server ends it sooner with `belljar bans lift {}`.",
         ban.subject.address
     );
-    ApiError::new(StatusCode::FORBIDDEN, kind, "ip_banned", message).retry_after(seconds)
+    ApiError::new(Status::Forbidden, kind, "ip_banned", message).retry_after(seconds)
 }
 
 /// The check that stands behind the authentication: where a key may be used from, and bans of one

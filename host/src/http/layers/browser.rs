@@ -6,7 +6,7 @@
 //! and above authentication, because a preflight carries no key.
 
 use super::check::Refusal;
-use crate::http::error::{ApiError, ErrorType};
+use crate::http::error::{ApiError, ErrorType, Status};
 use crate::http::host_name::host_and_port;
 use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
@@ -254,7 +254,7 @@ fn preflight(headers: &HeaderMap) -> Response {
 
 fn not_allowed() -> ApiError {
     ApiError::new(
-        StatusCode::FORBIDDEN,
+        Status::Forbidden,
         ErrorType::Permission,
         "origin_not_allowed",
         "Pages of this origin may not call this server; the setting `cors_allowed_origins` lists \

@@ -1,9 +1,10 @@
 //! The time of a whole request, from its head to the head of its answer: the net under all
 //! time-outs of the parts, which are shorter.
 
-use crate::http::error::{ApiError, ErrorType};
-use crate::http::policy::{RoutePolicy, TimeLimit};
-use http::StatusCode;
+use crate::http::error::{ApiError, ErrorType, Status};
+use crate::http::grpc;
+use crate::http::policy::{Protocol, RoutePolicy, TimeLimit};
+use http::HeaderMap;
 use std::future::Future as _;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -21,10 +22,16 @@ pub(crate) struct Deadline {
 }
 
 impl Deadline {
-    /// The deadline of a route.
-    pub(crate) fn of(policy: RoutePolicy, request_timeout: Duration) -> Self {
+    /// The deadline of a request of a route. Callers of gRPC say how long they wait, and are held to
+    /// that where it is less.
+    pub(crate) fn of(policy: RoutePolicy, request_timeout: Duration, headers: &HeaderMap) -> Self {
+        let own = (policy.time_limit == TimeLimit::Request).then_some(request_timeout);
+        let theirs = match policy.protocol {
+            Protocol::Http => None,
+            Protocol::Grpc => grpc::timeout(headers),
+        };
         Self {
-            time: (policy.time_limit == TimeLimit::Request).then_some(request_timeout),
+            time: own.into_iter().chain(theirs).min(),
             timer: None,
         }
     }
@@ -52,17 +59,12 @@ impl Deadline {
 fn timed_out(has_run: bool) -> ApiError {
     const CODE: &str = "request_timeout";
     if has_run {
-        let message = "The request took longer than the server allows.";
-        ApiError::new(
-            StatusCode::GATEWAY_TIMEOUT,
-            ErrorType::Server,
-            CODE,
-            message,
-        )
+        let message = "The request took longer than the server, or its caller, allows.";
+        ApiError::new(Status::GatewayTimeout, ErrorType::Server, CODE, message)
     } else {
         let message = "The request did not arrive in time.";
         ApiError::new(
-            StatusCode::REQUEST_TIMEOUT,
+            Status::RequestTimeout,
             ErrorType::InvalidRequest,
             CODE,
             message,

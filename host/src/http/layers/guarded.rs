@@ -13,6 +13,8 @@ use super::revocation::revocable;
 use crate::auth::Examined;
 use crate::http::checks::Checks;
 use crate::http::error::ApiError;
+use crate::http::stream_gate::StreamGate;
+use crate::limits::Counts;
 use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::future::BoxFuture;
@@ -71,6 +73,14 @@ where
             Observation::begin(audit, policies, &self.route, &mut request)
         };
         let mut exit = Exit::default();
+        if observation.policy().counts == Counts::Each {
+            let gate = StreamGate {
+                checks: Arc::clone(&self.checks),
+                policy: observation.policy(),
+                route: observation.template().into(),
+            };
+            request.extensions_mut().insert(gate);
+        }
         let stage = enter(
             &self.checks,
             &observation,

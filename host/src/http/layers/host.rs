@@ -8,10 +8,10 @@
 
 use super::browser::BrowserConfig;
 use super::check::Refusal;
-use crate::http::error::{ApiError, ErrorType};
+use crate::http::error::{ApiError, ErrorType, Status};
 use crate::http::host_name::{host_and_port, host_name, is_same_name};
 use axum::extract::Request;
-use http::{StatusCode, Version, header};
+use http::{Version, header};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -76,7 +76,7 @@ impl HostNames {
             return Ok(());
         }
         Err(ApiError::new(
-            StatusCode::FORBIDDEN,
+            Status::Forbidden,
             ErrorType::Permission,
             "host_not_allowed",
             "The server is not called by this name; the setting `http.allowed_hosts` lists those \

@@ -37,18 +37,29 @@ impl Limit {
         if policy.counts == Counts::Nothing {
             return Ok(());
         }
+        let route = request.extensions().get::<MatchedPath>();
+        let route = counted_as(route.map_or("", MatchedPath::as_str));
+        self.admit(context, &route, policy.counts, permit_of)
+    }
+
+    /// Shows a request of a route to the limiter.
+    pub(crate) fn admit(
+        &self,
+        context: &RequestContext,
+        route: &str,
+        counts: Counts,
+        permit_of: &mut Option<RatePermit>,
+    ) -> Result<(), Refusal> {
         let (Some(caller), Some(address)) = (context.caller(), context.address()) else {
             let error = ApiError::internal("a limited route without its caller before it");
             return Err(Refusal::now(error));
         };
-        let route = request.extensions().get::<MatchedPath>();
-        let route = counted_as(route.map_or("", MatchedPath::as_str));
         let Entry {
             permit,
             slot,
             usage,
             outcome,
-        } = self.limiter.admit(caller, address, &route, policy.counts);
+        } = self.limiter.admit(caller, address, route, counts);
         if let Some(slot) = slot {
             context.hold(slot);
         }

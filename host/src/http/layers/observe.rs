@@ -84,6 +84,11 @@ impl Observation {
         &self.context
     }
 
+    /// The template of its route.
+    pub(super) fn template(&self) -> &str {
+        self.route.get().map_or(UNMATCHED, |route| &route.template)
+    }
+
     /// What holds for its route.
     pub(crate) fn policy(&self) -> RoutePolicy {
         self.policy

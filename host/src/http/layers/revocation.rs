@@ -3,12 +3,13 @@
 //! A key that is revoked, deleted or expired must not go on reading a stream that began before.
 //! So the future and the body of each request with a key listen to that key's end.
 
-use crate::http::error::{ApiError, ErrorType};
+use crate::http::error::{ApiError, ErrorType, Status};
+use crate::http::grpc;
 use crate::telemetry::metrics;
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, header};
 use http_body::{Body as _, Frame, SizeHint};
 use parking_lot::Mutex;
 use std::future::Future as _;
@@ -78,8 +79,25 @@ pub(super) fn revocable(response: Response, ended: CancellationToken) -> Respons
     if response.body().size_hint().exact().is_some() {
         return response;
     }
-    let has_events = is_of_events(response.headers());
-    response.map(|body| Body::new(RevocableBody::new(body, ended, has_events)))
+    let way = if is_of_events(response.headers()) {
+        LastWord::Event
+    } else if grpc::is_call(response.headers()) {
+        LastWord::Trailers
+    } else {
+        LastWord::None
+    };
+    response.map(|body| Body::new(RevocableBody::new(body, ended, way)))
+}
+
+/// How a body that is cut says why.
+#[derive(Clone, Copy)]
+enum LastWord {
+    /// In a last event: events are read one by one.
+    Event,
+    /// In what follows the last message of a call of gRPC.
+    Trailers,
+    /// Not at all: it is broken off, so that nobody takes it for whole.
+    None,
 }
 
 /// Whether a body is one of server-sent events.
@@ -91,7 +109,7 @@ pub(crate) fn is_of_events(headers: &HeaderMap) -> bool {
 
 fn no_longer_valid() -> ApiError {
     ApiError::new(
-        StatusCode::UNAUTHORIZED,
+        Status::Unauthorized,
         ErrorType::Authentication,
         "invalid_api_key",
         "The API key or token is no longer valid.",
@@ -101,7 +119,7 @@ fn no_longer_valid() -> ApiError {
 /// The body of a stream.
 struct RevocableBody {
     stream: Arc<Mutex<Stream>>,
-    has_events: bool,
+    way: LastWord,
     said_why: bool,
     _watch: AbortOnDropHandle<()>,
 }
@@ -116,7 +134,7 @@ struct Stream {
 impl RevocableBody {
     /// The watch is a task of its own, because a body is not asked for more while its reader
     /// does not read: the run behind it ends all the same.
-    fn new(body: Body, ended: CancellationToken, has_events: bool) -> Self {
+    fn new(body: Body, ended: CancellationToken, way: LastWord) -> Self {
         let stream = Arc::new(Mutex::new(Stream {
             body: Some(body),
             reader: None,
@@ -136,7 +154,7 @@ impl RevocableBody {
         });
         Self {
             stream,
-            has_events,
+            way,
             said_why: false,
             _watch: AbortOnDropHandle::new(watch),
         }
@@ -165,15 +183,15 @@ impl http_body::Body for RevocableBody {
             return Poll::Ready(None);
         }
         let error = no_longer_valid();
-        // Events are read one by one, and the last one says why. Anything else is broken off,
-        // so that nobody takes it for whole.
-        Poll::Ready(Some(if self.has_events {
-            let mut event = b"data: ".to_vec();
-            event.extend_from_slice(&error.body());
-            event.extend_from_slice(b"\n\n");
-            Ok(Frame::data(event.into()))
-        } else {
-            Err(axum::Error::new(std::io::Error::other(error.code())))
+        Poll::Ready(Some(match self.way {
+            LastWord::Event => {
+                let mut event = b"data: ".to_vec();
+                event.extend_from_slice(&error.body());
+                event.extend_from_slice(b"\n\n");
+                Ok(Frame::data(event.into()))
+            }
+            LastWord::Trailers => Ok(grpc::trailers(Some(error.text()))),
+            LastWord::None => Err(axum::Error::new(std::io::Error::other(error.code()))),
         }))
     }
 
@@ -195,6 +213,7 @@ mod tests {
     use super::*;
     use axum::response::IntoResponse as _;
     use futures_util::stream;
+    use http::StatusCode;
     use http_body_util::BodyExt as _;
     use std::convert::Infallible;
     use std::future::{pending, poll_fn};

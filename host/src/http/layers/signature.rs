@@ -6,7 +6,7 @@ use super::authentication::refuse;
 use super::check::Refusal;
 use crate::auth::{Caller, KeyStore, SignatureError};
 use crate::guard::Violation;
-use crate::http::error::{ApiError, ErrorType};
+use crate::http::error::{ApiError, ErrorType, Status};
 use crate::http::policy::{Access, RoutePolicy};
 use crate::http::signature::{
     AskedUri, CONTENT_DIGEST, ContentDigest, Encrypted, Message, SIGNATURE, SIGNATURE_INPUT,
@@ -16,7 +16,7 @@ use crate::inference::RequestContext;
 use crate::net::OriginRule;
 use axum::body::Body;
 use axum::extract::Request;
-use http::{HeaderMap, HeaderName, StatusCode, header};
+use http::{HeaderMap, HeaderName, header};
 use http_body::Body as _;
 use std::borrow::Cow;
 
@@ -194,5 +194,5 @@ fn wrong(code: &'static str, message: impl Into<Cow<'static, str>>) -> ApiError 
 
 fn unauthorized(code: &'static str, message: impl Into<Cow<'static, str>>) -> ApiError {
     let kind = ErrorType::Authentication;
-    ApiError::new(StatusCode::UNAUTHORIZED, kind, code, message)
+    ApiError::new(Status::Unauthorized, kind, code, message)
 }

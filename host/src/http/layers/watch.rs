@@ -42,7 +42,7 @@ impl Watch {
     }
 
     /// Counts an answer that refuses for something that is the caller's own fault.
-    pub(super) fn count(&self, context: &RequestContext, response: &Response) {
+    pub(crate) fn count(&self, context: &RequestContext, response: &Response) {
         let status = response.status();
         // A body that took too long is as often the fault of the network.
         if status.is_client_error()

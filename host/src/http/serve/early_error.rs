@@ -3,12 +3,12 @@
 //! protocol that was asked for and the last on its connection.
 
 use super::connection_limit::ConnectionRefused;
-use crate::http::error::{ApiError, ErrorType};
+use crate::http::error::{ApiError, ErrorType, Status};
 use crate::http::layers::guard_headers;
 use crate::http::surface::Surface;
 use crate::ids::RequestId;
 use axum::response::IntoResponse as _;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderValue, header};
 
 /// Seconds after which a client whose connection was refused may try again.
 const RETRY_AFTER_S: u64 = 5;
@@ -19,24 +19,20 @@ pub(super) fn malformed(status: u16, reason: &str) -> ApiError {
         ApiError::new(status, ErrorType::InvalidRequest, code, message)
     };
     match status {
-        414 => new(
-            StatusCode::URI_TOO_LONG,
-            "uri_too_long",
-            "The URL is too long.",
-        ),
+        414 => new(Status::UriTooLong, "uri_too_long", "The URL is too long."),
         431 => new(
-            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Status::HeadersTooLarge,
             "headers_too_large",
             "The request has too many headers, or they are too long.",
         ),
         // The library tells a version that it does not speak from other nonsense in words only.
         _ if reason.contains("version") => new(
-            StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            Status::HttpVersionNotSupported,
             "http_version_not_supported",
             "This server speaks HTTP/1.0, HTTP/1.1 and HTTP/2.",
         ),
         _ => new(
-            StatusCode::BAD_REQUEST,
+            Status::BadRequest,
             "malformed_request",
             "The head of the request is not valid HTTP.",
         ),
@@ -46,7 +42,7 @@ pub(super) fn malformed(status: u16, reason: &str) -> ApiError {
 /// The answer to a head that did not arrive in time.
 pub(super) fn slow_head() -> ApiError {
     ApiError::new(
-        StatusCode::REQUEST_TIMEOUT,
+        Status::RequestTimeout,
         ErrorType::InvalidRequest,
         "header_timeout",
         "The head of the request did not arrive in time.",
@@ -56,7 +52,7 @@ pub(super) fn slow_head() -> ApiError {
 /// The answer to a plain request on a port for TLS.
 pub(super) fn plain_to_tls() -> ApiError {
     ApiError::new(
-        StatusCode::BAD_REQUEST,
+        Status::BadRequest,
         ErrorType::InvalidRequest,
         "tls_required",
         "This port speaks TLS: use `https://` instead of `http://`.",
@@ -71,7 +67,7 @@ pub(super) fn refused_connection(why: ConnectionRefused) -> ApiError {
             RETRY_AFTER_S,
         ),
         ConnectionRefused::Address => ApiError::new(
-            StatusCode::TOO_MANY_REQUESTS,
+            Status::TooManyRequests,
             ErrorType::RateLimit,
             "too_many_connections",
             "This address has all the connections that it may have; use those again.",
@@ -86,7 +82,7 @@ pub(super) fn bytes(error: ApiError, surface: Surface) -> Vec<u8> {
     let body = match surface {
         Surface::OpenInference => error.for_open_inference(),
         Surface::Anthropic => error.for_anthropic(Some(id.as_str())),
-        Surface::OpenAi | Surface::Own => error.body(),
+        Surface::OpenAi | Surface::Grpc | Surface::Own => error.body(),
     };
     let mut response = error.into_response();
     let status = response.status();

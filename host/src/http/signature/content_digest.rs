@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::HeaderMap;
 use http_body::{Frame, SizeHint};
 use sfv::{BareItem, Dictionary, KeyRef, ListEntry, Parser};
 use sha2::{Digest as _, Sha256, Sha512};
@@ -17,7 +17,7 @@ use subtle::ConstantTimeEq as _;
 use super::{CONTENT_DIGEST, SignatureFault};
 use crate::audit::EventKind;
 use crate::guard::Violation;
-use crate::http::error::{ApiError, ErrorType};
+use crate::http::error::{ApiError, ErrorType, Status};
 use crate::inference::RequestContext;
 use crate::telemetry::metrics;
 
@@ -109,7 +109,7 @@ pub(crate) fn altered_body(context: &RequestContext) -> ApiError {
         .increment(1);
     context.security_event(EventKind::AuthenticationFailed, &[("reason", CODE.into())]);
     ApiError::new(
-        StatusCode::UNAUTHORIZED,
+        Status::Unauthorized,
         ErrorType::Authentication,
         CODE,
         "The body is not the one that was signed: its digest is another than the one in \
