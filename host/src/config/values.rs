@@ -2,6 +2,7 @@
 
 mod conduct;
 mod files;
+mod jwt;
 mod keys;
 mod named;
 mod secrets;
@@ -18,7 +19,7 @@ use belljar_wall::Hardening;
 use secrecy::zeroize::Zeroize as _;
 
 use super::settings::FileMode;
-use crate::auth::{JwtAlgorithm, JwtText, KeySource, ScopeRule, Tier};
+use crate::auth::{JwtAlgorithm, JwtText, ScopeRule, Tier};
 use crate::guard::{AnomalyThreshold, ControlCharacters};
 use crate::http::{AllowedHost, AllowedOrigin, UnknownMembers};
 use crate::limits::{ResetFormat, RouteRate};
@@ -406,8 +407,6 @@ plain!(
     LogReaders: "none, admin or uploader",
     TlsVersion: "1.2 or 1.3",
     Tier: "free, tier-1, tier-2, tier-3, tier-4 or tier-5",
-    JwtText: "a text of up to 512 characters",
-    KeySource: "a path, or an `https://` URL",
 );
 
 impl<T, K: ValueParser<T>> ValueParser<Option<T>> for OrNone<K> {
