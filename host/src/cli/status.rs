@@ -252,7 +252,7 @@ const HEAD: [&str; 8] = [
     "running",
     "waiting",
     "runs/min",
-    "failed/min",
+    "fails/min",
     "fuel/min",
 ];
 

@@ -4,6 +4,7 @@ use super::error::ErrorText;
 use super::grpc;
 use axum::body::Body;
 use axum::response::Response;
+use http::uri::PathAndQuery;
 use http::{HeaderName, Request, Uri, Version, header};
 
 /// The header by which clients of Anthropic's are known.
@@ -15,9 +16,16 @@ pub(crate) const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthro
 ///
 /// Its `api-version` says nothing that would matter here, and is no parameter of `/v1`.
 pub(super) fn respelled(uri: &Uri) -> Option<Uri> {
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(respelled_path(uri)?);
+    // Over HTTP/2 the host is in it, which stays the same.
+    Uri::from_parts(parts).ok()
+}
+
+fn respelled_path(uri: &Uri) -> Option<PathAndQuery> {
     // The newer client of Cohere's, whose second version is not that of anything else here.
     if uri.path() == "/v2/rerank" {
-        return Some(Uri::from_static("/v1/rerank"));
+        return Some(PathAndQuery::from_static("/v1/rerank"));
     }
     let rest = uri.path().strip_prefix("/openai/")?;
     if rest.starts_with("deployments/") {

@@ -110,6 +110,7 @@ async fn both_protocols_are_spoken_on_a_socket() {
     let read = tokio::time::timeout(PATIENCE, stream.read_exact(&mut frame));
     read.await.unwrap().unwrap();
     assert_eq!(frame[3], 4, "settings come first: {frame:?}");
+    drop(stream);
     let live = get(&path, "/health/live").await;
     assert!(live.starts_with("HTTP/1.1 200"), "{live}");
     if has("curl") {

@@ -32,7 +32,9 @@ fn probe(settings: &[(&str, &str)], attempts: &Value) -> Output {
     let mut command = command();
     command.args(["wall-probe", "--raise"]);
     for (key, value) in settings {
-        command.args(["--set", &format!("{key}={value}")]);
+        // By a variable, as secret ones have no flag.
+        let name = key.replace('.', "_").to_ascii_uppercase();
+        command.env(format!("BELLJAR_{name}"), value);
     }
     command.arg(attempts.to_string()).output().unwrap()
 }

@@ -59,6 +59,10 @@ fn other_value(setting: &Setting, default: &str) -> String {
         "a-key-of-sixteen-characters",
         "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
         "ban",
+        "PS384",
+        "approle",
+        "uploader",
+        "read=models:read",
         "ci=ed25519:11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",
     ];
     candidates

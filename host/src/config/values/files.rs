@@ -26,7 +26,7 @@ impl ValueParser<PathBuf> for FilePath {
     fn read(raw: &RawValue) -> Result<PathBuf, String> {
         match raw.text()? {
             "" => Err("expected a path".to_owned()),
-            text => Ok(PathBuf::from(text)),
+            text => usable(text).map(|()| PathBuf::from(text)),
         }
     }
 

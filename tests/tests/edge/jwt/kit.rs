@@ -48,12 +48,17 @@ impl Signer {
     }
 
     pub(crate) fn ed(kid: &str) -> Self {
-        let key = KeyPair::generate_for(&PKCS_ED25519).unwrap();
-        Self::new(
-            kid,
-            Algorithm::EdDSA,
-            EncodingKey::from_ed_der(&key.serialize_der()),
-        )
+        // The first version of PKCS#8 (RFC 8410, section 7): what makes the key writes the second,
+        // with the public key in it, and who signs with it reads the first alone.
+        const BEGIN: [u8; 16] = [
+            0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22,
+            0x04, 0x20,
+        ];
+        let key = KeyPair::generate_for(&PKCS_ED25519)
+            .unwrap()
+            .serialize_der();
+        let der = [&BEGIN, &key[16..48]].concat();
+        Self::new(kid, Algorithm::EdDSA, EncodingKey::from_ed_der(&der))
     }
 
     fn new(kid: &str, algorithm: Algorithm, key: EncodingKey) -> Self {
