@@ -22,6 +22,7 @@ mod guest_logs;
 mod lifecycle;
 mod live;
 mod load;
+mod log_reader;
 mod policy;
 mod records;
 mod registry;

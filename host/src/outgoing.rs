@@ -10,7 +10,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client, ClientBuilder, Method, RequestBuilder, StatusCode, Url};
+use reqwest::{Certificate, Client, ClientBuilder, Method, RequestBuilder, Url};
 
 /// Bytes of a file with authorities.
 const AUTHORITIES_BYTES_MAX: u64 = 1 << 20;
@@ -171,7 +171,7 @@ impl Outgoing {
         self.client.request(method, url)
     }
 
-    /// Sends a request and reads the answer, which has `bytes_max` bytes at most.
+    /// Sends a request and reads the answer, its status and its body of `bytes_max` bytes at most.
     ///
     /// # Errors
     ///
@@ -180,7 +180,7 @@ impl Outgoing {
         &self,
         request: RequestBuilder,
         bytes_max: usize,
-    ) -> Result<(StatusCode, Vec<u8>), OutgoingError> {
+    ) -> Result<(u16, Vec<u8>), OutgoingError> {
         let unanswered = |error: reqwest::Error| OutgoingError::Unanswered(reason(&error));
         let mut answer = request.send().await.map_err(unanswered)?;
         let mut body = Vec::new();
@@ -190,7 +190,7 @@ impl Outgoing {
             }
             body.extend_from_slice(&piece);
         }
-        Ok((answer.status(), body))
+        Ok((answer.status().as_u16(), body))
     }
 }
 

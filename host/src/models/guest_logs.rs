@@ -8,20 +8,14 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use belljar_bundle::{ModelName, ModelVersion};
+use belljar_bundle::ModelVersion;
 use belljar_sandbox::{GuestEar, GuestLine, Loudness};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::ModelError;
-use super::registry::Registry;
-use crate::auth::{Caller, Scope};
 use crate::clock::Clock;
-use crate::ids::KeyId;
 
 /// The settings of what is kept of guests' lines.
 #[derive(Clone, Debug)]
@@ -140,7 +134,7 @@ pub(super) struct LineOrder {
     /// The number of the last line. Held until that line is in its place, so that whoever has
     /// looked for lines up to a number has not missed one that comes late.
     last: Mutex<u64>,
-    changed: Notify,
+    pub(super) changed: Notify,
 }
 
 /// The last lines of one version. Cheap to clone; clones agree.
@@ -214,6 +208,11 @@ impl GuestEar for VersionEar {
 }
 
 impl GuestLogs {
+    /// Who may read them.
+    pub(super) fn readers(&self) -> LogReaders {
+        self.0.config.readers
+    }
+
     pub(super) fn new(config: GuestLogConfig, clock: Clock) -> Self {
         Self(Arc::new(Common { config, clock }))
     }
@@ -253,7 +252,11 @@ impl GuestLogs {
 }
 
 /// What is asked for, of these versions of a model.
-fn page(order: &LineOrder, logs: &[(ModelVersion, GuestLog)], query: &LogQuery) -> LogPage {
+pub(super) fn page(
+    order: &LineOrder,
+    logs: &[(ModelVersion, GuestLog)],
+    query: &LogQuery,
+) -> LogPage {
     let newest = *order.last.lock();
     // A number above all there are is from before a start, which begins anew.
     let after = query.after.filter(|after| *after <= newest).unwrap_or(0);
@@ -279,95 +282,6 @@ fn page(order: &LineOrder, logs: &[(ModelVersion, GuestLog)], query: &LogQuery) 
         page.last = page.lines.last().map_or(after, |(_, line)| line.sequence);
     }
     page
-}
-
-/// How long a reader that follows rests between two looks: one that may read no new line is woken
-/// by it all the same.
-const PAUSE: Duration = Duration::from_millis(100);
-
-/// The logs that somebody may read.
-struct Readable {
-    order: Arc<LineOrder>,
-    logs: Vec<(ModelVersion, GuestLog)>,
-}
-
-impl Registry {
-    /// Lines that guests of a model have written. Where there are none yet, those that come within
-    /// a time.
-    ///
-    /// # Errors
-    ///
-    /// When there is no such model or version, when no lines are kept, and when the caller may
-    /// read none of them.
-    pub async fn logs(
-        &self,
-        name: &ModelName,
-        query: &LogQuery,
-        caller: &Caller,
-        time: Duration,
-    ) -> Result<LogPage, ModelError> {
-        let end = Instant::now() + time;
-        loop {
-            let Readable { order, logs } = self.readable(name, query, caller)?;
-            let mut change = std::pin::pin!(order.changed.notified());
-            // A line that comes after the look below is not missed.
-            change.as_mut().enable();
-            let page = page(&order, &logs, query);
-            if !page.lines.is_empty() || Instant::now() >= end {
-                return Ok(page);
-            }
-            let _ = timeout_at(end, change).await;
-            sleep_until((Instant::now() + PAUSE).min(end)).await;
-        }
-    }
-
-    fn readable(
-        &self,
-        name: &ModelName,
-        query: &LogQuery,
-        caller: &Caller,
-    ) -> Result<Readable, ModelError> {
-        let inner = self.inner();
-        let readers = inner.logs.0.config.readers;
-        let not_found = || match &query.version {
-            Some(version) => ModelError::not_found(&format!("{name}@{version}")),
-            None => ModelError::not_found(name.as_str()),
-        };
-        if !caller.may_use(name.as_str()) {
-            return Err(not_found());
-        }
-        if readers == LogReaders::Nobody {
-            return Err(ModelError::LogsOff);
-        }
-        let may_read = |uploaded_by: Option<&KeyId>| {
-            let is_uploader = uploaded_by.is_some() && uploaded_by == caller.key_id();
-            caller.has(Scope::Admin) || (readers == LogReaders::Uploader && is_uploader)
-        };
-        let catalog = inner.catalog.lock();
-        let model = catalog.model(name).ok_or_else(not_found)?;
-        let is_asked_for = |number: &ModelVersion| {
-            let asked = query.version.as_ref();
-            asked.is_none_or(|asked| asked == number)
-        };
-        let versions = model.versions.iter();
-        let mut asked = versions
-            .filter(|(number, _)| is_asked_for(number))
-            .peekable();
-        if asked.peek().is_none() {
-            return Err(not_found());
-        }
-        let logs: Vec<_> = asked
-            .filter(|(_, version)| may_read(version.record.uploaded_by.as_ref()))
-            .map(|(number, version)| (number.clone(), version.log.clone()))
-            .collect();
-        if logs.is_empty() {
-            return Err(ModelError::LogsDenied { readers });
-        }
-        Ok(Readable {
-            order: Arc::clone(&model.order),
-            logs,
-        })
-    }
 }
 
 #[cfg(test)]

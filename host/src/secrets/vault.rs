@@ -11,7 +11,7 @@ mod config;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use reqwest::{Method, StatusCode};
+use reqwest::Method;
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
@@ -25,6 +25,12 @@ pub use config::{InvalidVaultName, VaultAuth, VaultConfig, VaultName};
 const ANSWER_BYTES_MAX: usize = SECRET_BYTES_MAX + (64 << 10);
 /// Bytes of the token that Kubernetes gives to a pod.
 const JWT_BYTES_MAX: u64 = 64 << 10;
+// What Vault's documentation says of the statuses of its answers.
+const OK: u16 = 200;
+const FORBIDDEN: u16 = 403;
+const NOT_FOUND: u16 = 404;
+const TOO_MANY_REQUESTS: u16 = 429;
+const SERVER_ERRORS: u16 = 500;
 /// How often a request is sent again that Vault could not answer at the moment.
 const RETRIES_MAX: u32 = 2;
 /// The wait before it is, which doubles.
@@ -53,7 +59,7 @@ pub enum VaultError {
         /// What was asked for.
         what: String,
         /// The status.
-        status: StatusCode,
+        status: u16,
         /// What Vault says of it.
         errors: String,
     },
@@ -71,7 +77,7 @@ pub enum VaultError {
 impl VaultError {
     /// Whether another token could help.
     fn is_of_token(&self) -> bool {
-        matches!(self, Self::Refused { status, .. } if *status == StatusCode::FORBIDDEN)
+        matches!(self, Self::Refused { status, .. } if *status == FORBIDDEN)
     }
 }
 
@@ -198,8 +204,8 @@ impl Vault {
         let path = place.path().join("/");
         let (status, answer) = self.send(Method::GET, &segments, None, &path).await?;
         match status {
-            StatusCode::OK => Ok(answer),
-            StatusCode::NOT_FOUND => Err(VaultError::Missing(place.clone())),
+            OK => Ok(answer),
+            NOT_FOUND => Err(VaultError::Missing(place.clone())),
             status => Err(refused(path, status, &answer)),
         }
     }
@@ -232,7 +238,7 @@ impl Vault {
         let (status, answer) = self
             .send(Method::POST, &segments, Some(&body), &what)
             .await?;
-        if status != StatusCode::OK {
+        if status != OK {
             return Err(refused(what, status, &answer));
         }
         self.take(&answer, what)
@@ -253,7 +259,7 @@ impl Vault {
         let segments = ["v1", "auth", "token", "lookup-self"];
         let (status, answer) = self.send(Method::GET, &segments, None, &what).await?;
         let lease = match status {
-            StatusCode::OK => Lease::looked_up(&answer).ok_or(VaultError::Odd(what))?,
+            OK => Lease::looked_up(&answer).ok_or(VaultError::Odd(what))?,
             status => {
                 self.token = None;
                 return Err(refused(what, status, &answer));
@@ -270,7 +276,7 @@ impl Vault {
         let (status, answer) = self
             .send(Method::POST, &segments, Some(&empty), &what)
             .await?;
-        if status != StatusCode::OK {
+        if status != OK {
             return Err(refused(what, status, &answer));
         }
         self.take(&answer, what)
@@ -290,15 +296,13 @@ impl Vault {
         segments: &[&str],
         body: Option<&Value>,
         what: &str,
-    ) -> Result<(StatusCode, Value), VaultError> {
+    ) -> Result<(u16, Value), VaultError> {
         let mut delay = RETRY_DELAY;
         let mut tries = 0;
         loop {
             let outcome = self.send_once(method.clone(), segments, body).await;
             let is_passing = match &outcome {
-                Ok((status, _)) => {
-                    status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS
-                }
+                Ok((status, _)) => *status >= SERVER_ERRORS || *status == TOO_MANY_REQUESTS,
                 Err(OutgoingError::Unanswered(_)) => true,
                 Err(_) => false,
             };
@@ -312,7 +316,7 @@ impl Vault {
             let bytes = Zeroizing::new(bytes);
             let answer = match serde_json::from_slice(&bytes) {
                 Ok(answer) => answer,
-                Err(_) if status != StatusCode::OK => Value::Null,
+                Err(_) if status != OK => Value::Null,
                 Err(_) => return Err(VaultError::Odd(what.to_owned())),
             };
             return Ok((status, answer));
@@ -324,7 +328,7 @@ impl Vault {
         method: Method,
         segments: &[&str],
         body: Option<&Value>,
-    ) -> Result<(StatusCode, Vec<u8>), OutgoingError> {
+    ) -> Result<(u16, Vec<u8>), OutgoingError> {
         let request = self.client.request(method, self.address.join(segments));
         // Vault refuses requests without it that a browser was tricked into.
         let mut request = request.header("X-Vault-Request", "true");
@@ -341,7 +345,7 @@ impl Vault {
     }
 }
 
-fn refused(what: String, status: StatusCode, answer: &Value) -> VaultError {
+fn refused(what: String, status: u16, answer: &Value) -> VaultError {
     VaultError::Refused {
         what,
         status,

@@ -107,6 +107,14 @@ fn a_value_is_read_without_its_explanation() {
     assert_eq!(plain("5 min, 1 h, 1 d"), "5 min, 1 h, 1 d");
 }
 
+/// Variables that are no settings.
+const OTHERS: [&str; 4] = [
+    "BELLJAR_CONFIG",
+    "BELLJAR_SERVER",
+    "BELLJAR_ADMIN_KEY_FILE",
+    "BELLJAR_SIGNING_FILE",
+];
+
 /// What looks like a setting (`sandbox.queue_max`) or one of its variables is one.
 #[test]
 fn every_setting_that_a_document_names_exists() {
@@ -118,11 +126,15 @@ fn every_setting_that_a_document_names_exists() {
         .iter()
         .flat_map(|setting| [Some(setting.variable()), setting.fakeai_variable()])
         .flatten()
-        .chain(["BELLJAR_CONFIG", "BELLJAR_SERVER", "BELLJAR_ADMIN_KEY_FILE"].map(str::to_owned))
+        .chain(OTHERS.map(str::to_owned))
         .collect();
     let mut wrong = Vec::new();
     let mut checked = 0;
     for document in documents() {
+        // The values of a chart have names of their own.
+        if document.name.starts_with("examples/helm/") {
+            continue;
+        }
         for span in document.spans() {
             let word = span.text.split([' ', '=']).next().unwrap_or_default();
             let known = if let Some((group, key)) = word.split_once('.')

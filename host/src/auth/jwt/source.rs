@@ -4,8 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client, Url};
+use reqwest::{Method, Url};
 use tokio::io::AsyncReadExt as _;
 
 use super::bounds::{KEY_SET_BYTES_MAX, REVOKED_BYTES_MAX};
@@ -13,14 +12,12 @@ use super::config::{JwtConfig, KeySource};
 use super::error::JwtError;
 use super::key_set::KeySet;
 use super::revoked::listed;
-
-/// Bytes of a file with authorities.
-const AUTHORITIES_BYTES_MAX: usize = 1 << 20;
+use crate::outgoing::{Outgoing, OutgoingError};
 
 /// The place of the keys, ready to be read.
 pub(super) enum KeyReader {
     File(std::path::PathBuf),
-    Url { client: Client, url: Url },
+    Url { client: Outgoing, url: Url },
 }
 
 impl KeyReader {
@@ -29,7 +26,7 @@ impl KeyReader {
         match source {
             KeySource::File(path) => Ok(Self::File(path.clone())),
             KeySource::Url(url) => Ok(Self::Url {
-                client: client(config).await?,
+                client: client(url, config)?,
                 url: url.clone(),
             }),
         }
@@ -60,67 +57,35 @@ pub(super) async fn revoked_ids(
 }
 
 /// A client that goes where it is told and nowhere else.
-async fn client(config: &JwtConfig) -> Result<Client, JwtError> {
-    let failed = |error: reqwest::Error| JwtError::Client(cause(&error));
-    // Fails only where a provider is installed already, which is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut client = Client::builder()
-        .user_agent(concat!("belljar/", env!("CARGO_PKG_VERSION")))
-        .timeout(config.read_timeout)
-        .redirect(Policy::none())
-        // What is read from the environment is read by `config`.
-        .no_proxy()
-        // Each reading is minutes after the one before.
-        .pool_max_idle_per_host(0);
-    let mut authorities = Vec::new();
-    for path in &config.jwks_authorities {
-        let pem = file(path, AUTHORITIES_BYTES_MAX).await?;
-        authorities.extend(Certificate::from_pem_bundle(&pem).map_err(failed)?);
-    }
-    if !config.jwks_authorities.is_empty() {
-        client = client.tls_certs_only(authorities);
-    }
-    client.build().map_err(failed)
+fn client(url: &Url, config: &JwtConfig) -> Result<Outgoing, JwtError> {
+    let client = match url.scheme() {
+        "http" => Outgoing::without_tls(config.read_timeout),
+        _ => Outgoing::new(config.read_timeout, &config.jwks_authorities),
+    };
+    client.map_err(|error| match error {
+        OutgoingError::File { path, source } => JwtError::File { path, source },
+        error => JwtError::Client(error.to_string()),
+    })
 }
 
-async fn fetch(client: &Client, url: &Url) -> Result<Vec<u8>, JwtError> {
+async fn fetch(client: &Outgoing, url: &Url) -> Result<Vec<u8>, JwtError> {
+    /// The status of an answer that holds what was asked for.
+    const OK: u16 = 200;
     let failed = |reason: String| JwtError::Url {
         url: url.to_string(),
         reason,
     };
-    let request = client.get(url.clone()).header("accept", "application/json");
-    let sent = request.send().await;
-    let mut response = sent.map_err(|error| failed(cause(&error)))?;
-    if response.status() != reqwest::StatusCode::OK {
-        return Err(failed(format!("it answers {}", response.status())));
+    let request = client.request(Method::GET, url.clone());
+    let request = request.header("accept", "application/json");
+    match client.send(request, KEY_SET_BYTES_MAX).await {
+        Ok((OK, body)) => Ok(body),
+        Ok((status, _)) => Err(failed(format!("it answers {status}"))),
+        Err(OutgoingError::TooLarge { bytes_max }) => Err(JwtError::TooLarge {
+            place: url.to_string(),
+            bytes_max,
+        }),
+        Err(error) => Err(failed(error.to_string())),
     }
-    let mut body = Vec::new();
-    while let Some(piece) = response
-        .chunk()
-        .await
-        .map_err(|error| failed(cause(&error)))?
-    {
-        if body.len() + piece.len() > KEY_SET_BYTES_MAX {
-            return Err(JwtError::TooLarge {
-                place: url.to_string(),
-                bytes_max: KEY_SET_BYTES_MAX,
-            });
-        }
-        body.extend_from_slice(&piece);
-    }
-    Ok(body)
-}
-
-/// The innermost reason of a failure, which says most.
-fn cause(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        return "it takes too long".to_owned();
-    }
-    let mut reason: &dyn std::error::Error = error;
-    while let Some(source) = reason.source() {
-        reason = source;
-    }
-    reason.to_string()
 }
 
 async fn file(path: &Path, bytes_max: usize) -> Result<Vec<u8>, JwtError> {
