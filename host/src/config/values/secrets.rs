@@ -22,6 +22,10 @@ impl ValueParser<Option<SecretText>> for Secret {
         match raw.text()? {
             "" => Err("a secret is not empty".to_owned()),
             "none" => Ok(None),
+            // What a file has that is no text, or what a terminal was made to send.
+            text if text.contains(|c: char| c.is_control() && c != '\n') => {
+                Err("a secret has no control characters".to_owned())
+            }
             text => Ok(Some(SecretText::new(text))),
         }
     }
