@@ -16,7 +16,8 @@ use auth::key::{ConfiguredKey, PresentedKey};
 fuzz_target!(|value: &[u8]| {
     let plain = PresentedKey::parse(value);
     let bearer = PresentedKey::from_authorization(value);
-    let both = PresentedKey::from_authorization(&[b"bEARER ", value].concat());
+    let header = [b"bEARER ", value].concat();
+    let both = PresentedKey::from_authorization(&header);
     match (&plain, &both) {
         (Ok(plain), Ok(both)) => assert!(plain.same_as(both)),
         // Spaces around a key are no part of it behind the word, and none is one alone. A token may

@@ -24,7 +24,7 @@ pub struct GuestLogConfig {
     pub readers: LogReaders,
     /// Lines kept of each version.
     pub lines_max: usize,
-    /// Bytes kept of each version, with [`LINE_OVERHEAD_BYTES`] for each line.
+    /// Bytes kept of each version, with 128 for each line besides its texts.
     pub bytes_max: usize,
 }
 
