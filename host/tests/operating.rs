@@ -59,7 +59,7 @@ fn the_status_is_a_page_and_its_exit_code_says_whether_the_server_is_ready() {
         "guards off keys required, rate limits, networks",
         "audit log file",
         "reload never",
-        "MODEL ACTIVE STATE RUNNING WAITING RUNS/MIN FAILED/MIN FUEL/MIN",
+        "MODEL ACTIVE STATE RUNNING WAITING RUNS/MIN FAILS/MIN FUEL/MIN",
         "echo 0.1.0 active 0 0 0 0 0",
     ] {
         assert!(told.contains(part), "{part}: {page}");
