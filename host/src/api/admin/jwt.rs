@@ -1,6 +1,7 @@
 //! `/admin/jwt`: callers by token, and tokens that are not taken any more.
 
 use super::Failures;
+use crate::api::description::ErrorEnvelope;
 use crate::audit::EventKind;
 use crate::auth::{Administer, Authorized, RevokedToken, Scope, TokenCaller};
 use crate::http::HttpState;
@@ -99,7 +100,16 @@ async fn callers(_: Authorized<Administer>, State(state): State<HttpState>) -> J
 
 /// The tokens that were revoked here and have not ended by themselves; those of the file
 /// `jwt.revoked` are not listed.
-#[utoipa::path(get, path = "/admin/jwt/revoked", tag = "Administration", responses((status = 200, body = RevokedList), Failures))]
+#[utoipa::path(
+    get,
+    path = "/admin/jwt/revoked",
+    tag = "Administration",
+    responses(
+        (status = 200, body = RevokedList),
+        (status = 409, description = "No tokens are taken here.", body = ErrorEnvelope),
+        Failures
+    )
+)]
 async fn revoked(
     _: Authorized<Administer>,
     State(state): State<HttpState>,

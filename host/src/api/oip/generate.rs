@@ -57,6 +57,15 @@ pub(crate) struct GenerateAnswer {
     text_output: String,
 }
 
+/// An event of a stream.
+#[derive(ToSchema)]
+#[schema(as = GenerateEvent)]
+#[expect(dead_code, reason = "only its description is used")]
+struct DescribedEvent {
+    /// An answer as JSON, with the next piece of the text, or the error that ended it.
+    data: String,
+}
+
 /// Continues a text, and answers when it is complete.
 #[utoipa::path(
     post,
@@ -107,7 +116,7 @@ async fn generate_version(
     tag = "Open Inference Protocol",
     params(("name" = String, Path)),
     request_body = DescribedRequest,
-    responses((status = 200, content((String = "text/event-stream"))), Failures)
+    responses((status = 200, content((DescribedEvent = "text/event-stream"))), Failures)
 )]
 async fn generate_stream(
     caller: Authorized<Infer>,
@@ -128,7 +137,7 @@ async fn generate_stream(
     tag = "Open Inference Protocol",
     params(("name" = String, Path), ("version" = String, Path)),
     request_body = DescribedRequest,
-    responses((status = 200, content((String = "text/event-stream"))), Failures)
+    responses((status = 200, content((DescribedEvent = "text/event-stream"))), Failures)
 )]
 async fn generate_version_stream(
     caller: Authorized<Infer>,
