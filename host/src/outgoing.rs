@@ -81,13 +81,16 @@ impl ServiceUrl {
     }
 }
 
-fn is_this_machine(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost"
-        || address
-            .parse()
-            .is_ok_and(|address: IpAddr| address.is_loopback())
+/// The address that a URL names by a number; none where it is a name.
+pub(crate) fn address_in(url: &Url) -> Option<IpAddr> {
+    let host = url.host_str()?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host.parse().ok()
+}
+
+/// Whether a URL is of this machine, by a number or by its usual name.
+pub(crate) fn is_this_machine(url: &Url) -> bool {
+    url.host_str() == Some("localhost") || address_in(url).is_some_and(|ip| ip.is_loopback())
 }
 
 /// Why a request was not answered.

@@ -15,6 +15,7 @@ use super::signing::SigningKey;
 use super::{PlaceArgs, output};
 use crate::app::{ADMIN_KEY_FILE, DiscoveryFile};
 use crate::auth::PresentedKey;
+use crate::outgoing::is_this_machine;
 
 /// Arguments of all commands that talk to a server.
 #[derive(Args, Clone, Debug, Default)]
@@ -138,7 +139,7 @@ impl Place {
 
     /// Whether it is of this machine.
     fn is_loopback(&self) -> bool {
-        is_loopback(&self.base)
+        is_this_machine(&self.base)
     }
 
     /// The address of a path made of these parts, each of which may hold any character.
@@ -359,15 +360,6 @@ fn base_url(text: &str) -> Result<Url> {
     Ok(url)
 }
 
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost"
-        || host
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|ip| ip.is_loopback())
-}
-
 fn read_key(path: &Path) -> Result<SecretString> {
     let text = fs::read_to_string(path)
         .map(Zeroizing::new)
@@ -398,14 +390,14 @@ mod tests {
             "http://[::1]:1",
             "https://127.9.9.9",
         ] {
-            assert!(is_loopback(&base_url(here).unwrap()), "{here}");
+            assert!(is_this_machine(&base_url(here).unwrap()), "{here}");
         }
         for there in [
             "example.org",
             "http://localhost.example.org",
             "http://10.0.0.1:1",
         ] {
-            assert!(!is_loopback(&base_url(there).unwrap()), "{there}");
+            assert!(!is_this_machine(&base_url(there).unwrap()), "{there}");
         }
         for bad in ["ftp://x", "http://", "file:///x"] {
             assert!(base_url(bad).is_err(), "{bad}");

@@ -9,6 +9,7 @@ use reqwest::Url;
 
 use super::secret::WebhookSecret;
 use crate::audit::EventKind;
+use crate::outgoing::{address_in, is_this_machine};
 
 /// The settings of the webhook.
 #[derive(Clone, Debug)]
@@ -132,10 +133,8 @@ impl WebhookUrl {
     /// Whether what is sent there stays on this machine, or is encrypted.
     #[must_use]
     pub fn is_private(&self) -> bool {
-        let host = self.0.host_str().unwrap_or_default();
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        let is_loopback = |ip: std::net::IpAddr| ip.to_canonical().is_loopback();
-        self.0.scheme() == "https" || host == "localhost" || host.parse().is_ok_and(is_loopback)
+        let is_mapped = || address_in(&self.0).is_some_and(|ip| ip.to_canonical().is_loopback());
+        self.0.scheme() == "https" || is_this_machine(&self.0) || is_mapped()
     }
 }
 

@@ -1,7 +1,6 @@
 //! The settings by which JSON Web Tokens are taken.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -11,6 +10,7 @@ use jsonwebtoken::Algorithm;
 use reqwest::Url;
 
 use crate::auth::scope::Scope;
+use crate::outgoing::address_in;
 
 /// The longest time by which clocks may differ. More would be a lifetime of its own.
 const LEEWAY_MAX: Duration = Duration::from_secs(300);
@@ -312,9 +312,7 @@ impl FromStr for KeySource {
 
 /// Whether a URL names this machine by a number. A name could be somebody else's tomorrow.
 fn is_this_machine(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    address_in(url).is_some_and(|ip| ip.is_loopback())
 }
 
 impl fmt::Display for KeySource {
