@@ -3,6 +3,13 @@
 use crate::host::{LOCKED, SHARED};
 use serde_json::json;
 
+/// What is asked of tokens has an answer where none are taken.
+#[tokio::test]
+async fn no_token_is_revoked_where_none_are_taken() {
+    let listed = LOCKED.admin().get("/admin/jwt/revoked").await;
+    assert_eq!(listed.expect_status(200).json()["data"], json!([]));
+}
+
 #[tokio::test]
 async fn a_key_lives_and_ends() {
     let admin = LOCKED.admin();

@@ -134,13 +134,11 @@ impl KeyStore {
         .await
     }
 
-    /// The tokens that were revoked by [`Self::revoke_token`] and could still hold otherwise.
-    ///
-    /// # Errors
-    ///
-    /// When no tokens are taken.
-    pub fn revoked_tokens(&self) -> Result<Vec<RevokedToken>, KeyError> {
-        Ok(self.jwt()?.revoked())
+    /// The tokens that were revoked by [`Self::revoke_token`] and could still hold otherwise: none
+    /// where no tokens are taken.
+    #[must_use]
+    pub fn revoked_tokens(&self) -> Vec<RevokedToken> {
+        self.0.jwt.as_ref().map_or_else(Vec::new, Jwt::revoked)
     }
 
     /// The callers by token whose counts are in memory: those since the start, as long as there
