@@ -5,6 +5,7 @@
 mod audit;
 mod bans;
 mod bundles;
+mod chat;
 mod client;
 mod config_commands;
 mod ephemeral_server;
@@ -69,6 +70,8 @@ enum Command {
     /// Run a bundle once, without a server
     #[command(override_usage = "belljar run [OPTIONS] <FILE|DIR>")]
     Run(run::RunArgs),
+    /// Talk to a model of a server
+    Chat(chat::ChatArgs),
     /// Upload a bundle
     Push(models::PushArgs),
     /// List and manage the models of a server
@@ -213,6 +216,7 @@ fn dispatch(cli: Cli, started: Instant) -> Result<ExitCode, Failure> {
         Some(Command::Pack(args)) => bundles::pack(&args).map(done),
         Some(Command::Check(args)) => bundles::check(&args).map(done),
         Some(Command::Run(args)) => run::run(&args).map(done),
+        Some(Command::Chat(args)) => chat::chat(&args).map(done),
         Some(Command::Push(args)) => models::push(&args).map(done),
         Some(Command::Models(command)) => models::models(&command).map(done),
         Some(Command::Keys(command)) => keys::keys(&command),
