@@ -11,6 +11,7 @@ mod networks;
 mod profile;
 mod rows;
 mod season;
+mod share;
 mod table;
 mod tally;
 

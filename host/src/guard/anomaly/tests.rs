@@ -1,3 +1,5 @@
+//! What the watch for anomalies promises: who is reported, slowed down or banned, and what it
+//! keeps.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 use super::*;
 use crate::clock::ManualClock;
