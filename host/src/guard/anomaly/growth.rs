@@ -96,7 +96,7 @@ mod tests {
             bits ^= bits << 13;
             bits ^= bits >> 17;
             bits ^= bits << 5;
-            let value = if bits % 2 == 0 { 7.0 } else { 0.0 };
+            let value = if bits.is_multiple_of(2) { 7.0 } else { 0.0 };
             let creep = 5.0 + 0.15 * f32::from(day);
             if day > 14 {
                 most = most.max(uneven.excess(weekday, value, 7.0));
