@@ -298,3 +298,29 @@ fn the_settings_of_a_running_server_are_asked_for() {
             .contains("no server runs")
     );
 }
+
+/// The commands that SECURITY.md names for each box before production, against a server that runs.
+#[test]
+fn every_command_of_the_production_list_is_answered() {
+    let home = Home::new();
+    let server = Server::start(&home, &SMALL);
+    server.logs("ready ready_ms", 1);
+    let page = include_str!("../../SECURITY.md");
+    let (_, list) = page.split_once("| box | settings |").unwrap();
+    let mut commands = std::collections::BTreeSet::new();
+    for row in list.lines().take_while(|line| line.contains('|')) {
+        let seen_by = row.split(" |").nth(2).unwrap();
+        let named = seen_by.split('`').skip(1).step_by(2);
+        commands.extend(named.filter_map(|line| line.strip_prefix("belljar ")));
+    }
+    assert!(commands.len() > 10, "{commands:?}");
+    let folder = home.project("project", &project("1.0.0"));
+    for command in commands {
+        let placed = |word| match word {
+            "FOLDER" => folder.to_str().unwrap(),
+            word => word,
+        };
+        home.ok(&command.split(' ').map(placed).collect::<Vec<_>>());
+    }
+    drop(server);
+}
