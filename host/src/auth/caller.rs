@@ -63,6 +63,15 @@ impl Grant {
         }
     }
 
+    /// The same with the signal of another grant, of the same secret.
+    pub(super) fn with_signal(&self, other: &Self) -> Self {
+        Self {
+            account: Arc::clone(&self.account),
+            until: self.until,
+            ended: other.ended.clone(),
+        }
+    }
+
     /// The time at which the grant ends by itself.
     pub(super) fn end(&self) -> Option<Timestamp> {
         self.until.into_iter().chain(self.account.expires).min()

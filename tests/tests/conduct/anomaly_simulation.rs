@@ -108,7 +108,10 @@ fn honest_callers_are_reported_less_than_once_a_month() {
     let each = f64::from(all) / CALLERS as f64;
     println!("| all | {CALLERS} | {each:.2}; none for {none} |");
     assert!(each < 0.3, "{each:.2} false reports a caller and month");
-    assert!(f64::from(none) > 0.85 * CALLERS as f64, "{none} without any");
+    assert!(
+        f64::from(none) > 0.85 * CALLERS as f64,
+        "{none} without any"
+    );
 }
 
 /// How large a share of callers abuse is found at, at least, and in how many minutes at half of
