@@ -94,6 +94,19 @@ struct Told {
 }
 
 impl Told {
+    async fn read(request: Request) -> Self {
+        let (head, body) = request.into_parts();
+        let header = |name: &str| head.headers[name].to_str().unwrap().to_owned();
+        let body = axum::body::to_bytes(body, 1 << 20).await;
+        Self {
+            path: head.uri.path().to_owned(),
+            id: header("webhook-id"),
+            time: header("webhook-timestamp"),
+            signatures: header("webhook-signature"),
+            body: body.unwrap().to_vec(),
+        }
+    }
+
     #[track_caller]
     fn expect(&self, path: &str, secret: &str, banned: &str) {
         assert_eq!(self.path, path);
@@ -115,18 +128,9 @@ async fn receiver() -> (SocketAddr, mpsc::UnboundedReceiver<Told>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (sender, queue) = mpsc::unbounded_channel();
-    let app = Router::new().fallback(async move |request: Request| {
-        let header = |name: &str| request.headers()[name].to_str().unwrap().to_owned();
-        let mut told = Told {
-            path: request.uri().path().to_owned(),
-            id: header("webhook-id"),
-            time: header("webhook-timestamp"),
-            signatures: header("webhook-signature"),
-            body: Vec::new(),
-        };
-        let body = axum::body::to_bytes(request.into_body(), 1 << 20).await;
-        told.body = body.unwrap().to_vec();
-        sender.send(told).unwrap();
+    let app = Router::new().fallback(move |request: Request| {
+        let sender = sender.clone();
+        async move { sender.send(Told::read(request).await).unwrap() }
     });
     tokio::spawn(async move { axum::serve(listener, app).await });
     (address, queue)
@@ -220,7 +224,7 @@ async fn rules_for_tokens_change_and_streams_go_on() {
     let keys = key_set(std::slice::from_ref(&signer));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let issuer = listener.local_addr().unwrap();
-    let app = Router::new().route("/keys", get(async move || keys.clone()));
+    let app = Router::new().route("/keys", get(move || std::future::ready(keys.clone())));
     tokio::spawn(async move { axum::serve(listener, app).await });
     let jwt = |more: &str| {
         format!(
