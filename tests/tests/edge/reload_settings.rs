@@ -166,7 +166,10 @@ async fn the_webhook_goes_elsewhere_from_a_reload_on_and_stays_where_it_cannot()
             "/nowhere/secrets",
         ),
         (hook("third", "secret = ['short']"), "webhook.secret"),
-        (hook("third", "events = 1"), "webhook.events"),
+        (
+            hook("third", "").replace("['ban']", "['bans']"),
+            "webhook.events",
+        ),
         ("[webhook]\nsecret_file = '/x'".to_owned(), "webhook.url"),
     ] {
         let refused = server.edit(&wrong).await.expect_status(422);
