@@ -4,7 +4,12 @@
 //! `cargo bench -p belljar-tests --bench callers`. The figures of one run stand beside one another:
 //! their ratios say more than they do.
 
-#![allow(clippy::unwrap_used, missing_docs, reason = "a measurement")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a measurement"
+)]
 
 use std::net::IpAddr;
 use std::time::Duration;
