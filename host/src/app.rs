@@ -47,7 +47,7 @@ use crate::models::{ModelError, Registry};
 use crate::stored::{StoredError, StoredObjects};
 use crate::telemetry::Metrics;
 use crate::tls::{Tls, TlsError};
-use crate::webhook::{Webhook, WebhookError};
+use crate::webhook::{Webhook, WebhookError, WebhookSettings};
 
 /// A server that is ready to serve.
 pub struct App {
@@ -64,6 +64,7 @@ pub struct App {
     screening: Screening,
     tls: Option<Tls>,
     webhook: Option<Webhook>,
+    webhook_settings: WebhookSettings,
     /// Wishes that the settings are read again, until somebody sees to them.
     reload_requests: Option<mpsc::Receiver<ReloadRequest>>,
     pulse: (Pulse, mpsc::Receiver<UnixStream>),
@@ -165,8 +166,9 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
         false => None,
     };
     let db = Db::open(data_dir).await?;
-    let (listener, webhook) = Webhook::open(&settings.webhook, clock.clone())?.unzip();
-    let audit = AuditLog::open_told(&settings.audit, data_dir, clock.clone(), listener)?;
+    let (listener, webhook) = Webhook::open(&settings.webhook, clock.clone())?;
+    let webhook_settings = webhook.settings();
+    let audit = AuditLog::open_told(&settings.audit, data_dir, clock.clone(), Some(listener))?;
     audit.record(&configuration(&effective));
     let keys = KeyStore::open(db.clone(), &settings.auth, clock.clone()).await?;
     let admin_key = keys
@@ -244,7 +246,8 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
         rates,
         screening,
         tls,
-        webhook,
+        webhook: Some(webhook),
+        webhook_settings,
         reload_requests: Some(reload_requests),
         pulse: Pulse::new(),
         state,
@@ -408,6 +411,8 @@ impl App {
         Some(Reloader {
             state: self.state.clone(),
             tls: self.tls.clone(),
+            webhook: self.webhook_settings.clone(),
+            ports: None,
             resolved: self.resolved.clone(),
             requests: self.reload_requests.take()?,
         })
