@@ -94,7 +94,11 @@ impl Grammar {
                     .get(place)
                     .map_or(ENDLESS, |rule| self.height(&rule.node));
                 let height = height.saturating_add(1);
-                if let Some(rule) = self.rules.get_mut(place).filter(|rule| height < rule.height) {
+                if let Some(rule) = self
+                    .rules
+                    .get_mut(place)
+                    .filter(|rule| height < rule.height)
+                {
                     rule.height = height;
                     changed = true;
                 }
@@ -106,7 +110,9 @@ impl Grammar {
         for (rule, (name, line)) in self.rules.iter().zip(names) {
             let what = match rule.height {
                 ENDLESS => format!("`{name}` never comes to an end"),
-                HEIGHT_MAX.. => format!("`{name}` needs more than {HEIGHT_MAX} rules in each other"),
+                HEIGHT_MAX.. => {
+                    format!("`{name}` needs more than {HEIGHT_MAX} rules in each other")
+                }
                 _ => continue,
             };
             return Err(Fault { line: *line, what });

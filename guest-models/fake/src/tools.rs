@@ -224,7 +224,9 @@ fn call(
 /// What a text of a grammar can take up of what was said: first numbers, then words.
 fn words_and_numbers(said: &str, reading: &Reading) -> Vec<String> {
     let is_end = |character: char| !character.is_alphanumeric();
-    let words = said.split_whitespace().map(|word| word.trim_matches(is_end));
+    let words = said
+        .split_whitespace()
+        .map(|word| word.trim_matches(is_end));
     let numbers = words.filter(|word| word.starts_with(|first: char| first.is_ascii_digit()));
     numbers
         .map(String::from)

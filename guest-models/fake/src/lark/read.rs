@@ -259,7 +259,11 @@ impl<'a> Reader<'_, 'a> {
         let line = self.line();
         let is_closed = |taken| {
             let what = "a group is not closed".into();
-            if taken { Ok(()) } else { Err(Fault { line, what }) }
+            if taken {
+                Ok(())
+            } else {
+                Err(Fault { line, what })
+            }
         };
         match self.next() {
             Some(Token::Name(name)) => Ok(Raw::Name(name, line)),
@@ -334,7 +338,9 @@ impl<'a> Reader<'_, 'a> {
                     most = number;
                 }
                 if most < least || most > COUNT_MAX {
-                    return Err(self.fault(format!("a count ends before it begins or past {COUNT_MAX}")));
+                    return Err(
+                        self.fault(format!("a count ends before it begins or past {COUNT_MAX}"))
+                    );
                 }
                 return Ok(Raw::Repeat(Box::new(item), least, Some(most)));
             }
@@ -448,7 +454,11 @@ impl Builder<'_, '_> {
 
     fn terminal(&mut self, raw: &Raw<'_>, line: usize) -> Result<Node, Fault> {
         let expression = self.expression(raw, line, 0)?;
-        if let Some(place) = self.expressions.iter().position(|known| *known == expression) {
+        if let Some(place) = self
+            .expressions
+            .iter()
+            .position(|known| *known == expression)
+        {
             return Ok(Node::Terminal(place));
         }
         let terminal = match self.fixed(raw) {
@@ -524,7 +534,11 @@ impl Builder<'_, '_> {
 }
 
 fn unknown(name: &str, line: usize) -> Fault {
-    let kind = if is_terminal(name) { "terminal" } else { "rule" };
+    let kind = if is_terminal(name) {
+        "terminal"
+    } else {
+        "rule"
+    };
     Fault {
         line,
         what: format!("there is no {kind} `{name}`"),

@@ -67,16 +67,25 @@ fn every_form_is_read() {
         ("start: \"a\"..\"f\"", "[a-f]"),
         ("start: /[0-9]{4}-[0-9]{2}/", r"\d{4}-\d\d"),
         ("start: /a\\/b/", "a/b"),
-        ("start: WORDS\nWORDS: \"x\" DIGITS?\nDIGITS: /[0-9]/+", r"x\d*"),
+        (
+            "start: WORDS\nWORDS: \"x\" DIGITS?\nDIGITS: /[0-9]/+",
+            r"x\d*",
+        ),
         ("start: \"se\\\"t\\n\\x41\\u00e9\"", "se\"t\nAé"),
         ("?start: !a\n!a.2: \"x\" // a remark\n# and another\n", ""),
         ("start: a? ?b\n", ""),
         ("?start: a?\n?a: \"x\"\n", "x?"),
         ("start: N N\nN.-1: /[0-9]/", r"\d\d"),
-        ("%import common (INT, WORD)\nstart: INT WORD", r"\d+[a-zA-Z]+"),
+        (
+            "%import common (INT, WORD)\nstart: INT WORD",
+            r"\d+[a-zA-Z]+",
+        ),
         ("%import common.INT -> NUMBER\nstart: NUMBER", r"\d+"),
         ("start: A A\nA: \"set\"i\n%ignore \" \"", "set set"),
-        ("start: F \"(\" A (\",\" A)~2 \")\"\nF: \"f\"\nA: /[a-c]/\n%ignore /\\s+/", r"f \([a-c](?:, [a-c]){2}\)"),
+        (
+            "start: F \"(\" A (\",\" A)~2 \")\"\nF: \"f\"\nA: /[a-c]/\n%ignore /\\s+/",
+            r"f \([a-c](?:, [a-c]){2}\)",
+        ),
     ] {
         if expression.is_empty() {
             assert!(Grammar::parse(grammar).is_err(), "{grammar}");
@@ -114,23 +123,56 @@ fn what_is_wrong_is_named_with_its_line() {
         ("begin: \"a\"", "line 1: there is no rule `start`"),
         ("start: a\n", "line 1: there is no rule `a`"),
         ("start: \"a\"\n  | B", "line 2: there is no terminal `B`"),
-        ("start: \"a\"\nstart: \"b\"", "line 2: `start` is defined twice"),
-        ("start: a\na: \"x\" a", "line 1: `start` never comes to an end"),
-        ("start: A\nA: \"x\" A", "line 2: a terminal contains itself, or others too deep in each other"),
-        ("start: A\nA: b\nb: \"x\"", "line 2: `b` is a rule, and stands in a terminal"),
+        (
+            "start: \"a\"\nstart: \"b\"",
+            "line 2: `start` is defined twice",
+        ),
+        (
+            "start: a\na: \"x\" a",
+            "line 1: `start` never comes to an end",
+        ),
+        (
+            "start: A\nA: \"x\" A",
+            "line 2: a terminal contains itself, or others too deep in each other",
+        ),
+        (
+            "start: A\nA: b\nb: \"x\"",
+            "line 2: `b` is a rule, and stands in a terminal",
+        ),
         ("start: \"a", "line 1: a text has no closing quotation mark"),
         ("start: \"\"", "line 1: a text is empty"),
         ("start: /a", "line 1: an expression has no closing slash"),
         ("start: /a(/", "line 1: `/(?:a()/` cannot be read"),
         ("start: (\"a\"", "line 1: a group is not closed"),
         ("start: \"a\" )", "line 1: expected `name:` or a directive"),
-        ("start: *", "line 1: `*` stands where something is to be repeated or named"),
-        ("start: \"a\"~5..2", "line 1: a count ends before it begins or past 1000"),
-        ("start: \"b\"..\"a\"", "line 1: a range is from one character to a later one"),
-        ("start: _sep{a, \",\"}\na: \"x\"", "line 1: templates are not followed here"),
-        ("start: A\n%import .file.A", "line 2: only `common` can be imported from"),
-        ("start: A\n%import common.NOTHING", "line 2: `common` has no `NOTHING`"),
-        ("start: A\n%declare A", "line 2: `%declare` is not followed here"),
+        (
+            "start: *",
+            "line 1: `*` stands where something is to be repeated or named",
+        ),
+        (
+            "start: \"a\"~5..2",
+            "line 1: a count ends before it begins or past 1000",
+        ),
+        (
+            "start: \"b\"..\"a\"",
+            "line 1: a range is from one character to a later one",
+        ),
+        (
+            "start: _sep{a, \",\"}\na: \"x\"",
+            "line 1: templates are not followed here",
+        ),
+        (
+            "start: A\n%import .file.A",
+            "line 2: only `common` can be imported from",
+        ),
+        (
+            "start: A\n%import common.NOTHING",
+            "line 2: `common` has no `NOTHING`",
+        ),
+        (
+            "start: A\n%declare A",
+            "line 2: `%declare` is not followed here",
+        ),
         ("start: \"a\" = b", "line 1: `=` has no meaning here"),
     ] {
         let found = Grammar::parse(grammar).map_err(|fault| fault.to_string());
