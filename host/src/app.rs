@@ -44,9 +44,11 @@ use crate::inference::Inference;
 use crate::ledger::{Ledger, LedgerError, LedgerStore};
 use crate::limits::{Limiter, Quotas, RateLimiter};
 use crate::models::{ModelError, Registry};
+use crate::outgoing::OutgoingError;
 use crate::stored::{StoredError, StoredObjects};
 use crate::telemetry::Metrics;
 use crate::tls::{Tls, TlsError};
+use crate::traces::{self, Exporter, Traces};
 use crate::webhook::{Webhook, WebhookError};
 
 /// A server that is ready to serve.
@@ -64,6 +66,7 @@ pub struct App {
     screening: Screening,
     tls: Option<Tls>,
     webhook: Option<Webhook>,
+    exporter: Option<Exporter>,
     /// Wishes that the settings are read again, until somebody sees to them.
     reload_requests: Option<mpsc::Receiver<ReloadRequest>>,
     pulse: (Pulse, mpsc::Receiver<UnixStream>),
@@ -117,6 +120,9 @@ pub enum AppError {
     /// The webhook.
     #[error(transparent)]
     Webhook(#[from] WebhookError),
+    /// The sender of traces.
+    #[error("the client of the collector of traces cannot be set up: {0}")]
+    Traces(#[from] OutgoingError),
     /// The baselines of callers.
     #[error("the baselines of callers cannot be read: {0}")]
     Anomalies(sqlx::Error),
@@ -164,6 +170,7 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
         true => Some(Tls::load(&settings.tls)?),
         false => None,
     };
+    let (traces, exporter) = Traces::open(&settings.traces)?;
     let db = Db::open(data_dir).await?;
     let (listener, webhook) = Webhook::open(&settings.webhook, clock.clone())?.unzip();
     let audit = AuditLog::open_told(&settings.audit, data_dir, clock.clone(), listener)?;
@@ -223,6 +230,7 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
             ledger.clone(),
             clock.clone(),
         ),
+        traces,
         tls: tls.clone(),
         data_dir: settings.data_dir.clone(),
         reloads,
@@ -245,6 +253,7 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
         screening,
         tls,
         webhook,
+        exporter,
         reload_requests: Some(reload_requests),
         pulse: Pulse::new(),
         state,
@@ -444,6 +453,8 @@ impl App {
         let untold = CancellationToken::new();
         let webhook = self.webhook.take();
         let webhook = webhook.map(|webhook| tokio::spawn(webhook.run(untold.clone())));
+        let exporter = self.exporter.take();
+        let exporter = exporter.map(|exporter| tokio::spawn(traces::run(exporter, untold.clone())));
         let bans = self.bans.clone();
         let ban_writer = tokio::spawn({
             let stop = stop.clone();
@@ -481,8 +492,8 @@ impl App {
         self.close().await;
         // The last event has been recorded.
         untold.cancel();
-        if let Some(webhook) = webhook {
-            let _ = webhook.await;
+        for told in [webhook, exporter].into_iter().flatten() {
+            let _ = told.await;
         }
         let _ = maintenance.await;
         while beside.join_next().await.is_some() {}

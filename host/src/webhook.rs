@@ -5,7 +5,6 @@
 //! them, one after the other, signed in the form of Standard Webhooks, and tries again for a
 //! bounded time. Nothing waits for it: what finds no room, or nobody who takes it, is counted.
 
-mod backoff;
 mod config;
 mod message;
 mod secret;
@@ -20,9 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audit::{EventListener, Told};
 use crate::clock::Clock;
-use crate::outgoing::{Outgoing, OutgoingError};
+use crate::outgoing::{Outgoing, OutgoingError, pause};
 use crate::telemetry::metrics;
-use backoff::pause;
 pub use config::{Config, InvalidUrl, UnknownEvent, WebhookEvent, WebhookUrl};
 use message::Message;
 pub(crate) use secret::SECRETS_MAX;
@@ -175,7 +173,7 @@ impl Webhook {
             .iter()
             .map(|secret| secret.sign(&message.id, &timestamp, &message.body))
             .collect();
-        let request = self
+        let mut request = self
             .http
             .request(Method::POST, self.url.full().clone())
             .header("content-type", "application/json")
@@ -183,6 +181,9 @@ impl Webhook {
             .header("webhook-timestamp", timestamp)
             .header("webhook-signature", signatures.join(" "))
             .body(message.body.clone());
+        if let Some(trace) = &message.trace {
+            request = request.headers(trace.headers());
+        }
         let attempt = match request.send().await {
             // Nothing of the answer's body is read: its head says all, and it may be endless.
             Ok(answer) if answer.status().is_success() => Attempt::Taken,
