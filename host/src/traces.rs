@@ -20,7 +20,6 @@ mod table;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::HeaderMap;
 use opentelemetry::trace::{SpanId, TraceId};
 use tokio_util::sync::CancellationToken;
 
@@ -32,6 +31,7 @@ pub use config::{
     InvalidServiceName, ResourceAttribute, SampleRatio, ServiceName,
 };
 pub use context::TraceContext;
+use context::{TRACEPARENT, TRACESTATE, random};
 pub use export::Exporter;
 pub use span::{Span, Trace};
 pub use table::{Attribute, SpanRow, reference};
@@ -69,11 +69,18 @@ impl Traces {
     }
 
     /// The trace of a request that has just come from a peer: that of its caller, if its head names
-    /// one, or a new one. None where traces are off.
+    /// one, or a new one. `lines` gives those of a header by its name. None where traces are off.
     #[must_use]
-    pub fn begin(&self, peer: impl FnOnce() -> IpAddr, headers: &HeaderMap) -> Option<Trace> {
+    pub fn begin<'a, L>(
+        &self,
+        peer: impl FnOnce() -> IpAddr,
+        lines: impl Fn(&'static str) -> L,
+    ) -> Option<Trace>
+    where
+        L: Iterator<Item = &'a [u8]>,
+    {
         let tracer = self.0.as_ref()?;
-        let parent = TraceContext::read(headers);
+        let parent = TraceContext::read(lines(TRACEPARENT), lines(TRACESTATE));
         let is_sampled = tracer.samples(parent.as_ref(), peer());
         let (trace_id, state) = match &parent {
             Some(parent) => (parent.trace_id, parent.state.clone()),
@@ -100,16 +107,6 @@ impl Tracer {
             Some(parent) if !parent.is_sampled => false,
             Some(_) if self.parent_networks.contains(peer) => true,
             _ => self.sample.takes(rand::random()),
-        }
-    }
-}
-
-/// Random bytes for an id, which must not be all zero.
-fn random<const N: usize>() -> [u8; N] {
-    loop {
-        let bytes: [u8; N] = std::array::from_fn(|_| rand::random());
-        if bytes != [0; N] {
-            return bytes;
         }
     }
 }

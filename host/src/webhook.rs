@@ -21,6 +21,7 @@ use crate::audit::{EventListener, Told};
 use crate::clock::Clock;
 use crate::outgoing::{Outgoing, OutgoingError, pause};
 use crate::telemetry::metrics;
+use crate::traces::TraceContext;
 pub use config::{Config, InvalidUrl, UnknownEvent, WebhookEvent, WebhookUrl};
 use message::Message;
 pub(crate) use secret::SECRETS_MAX;
@@ -181,8 +182,8 @@ impl Webhook {
             .header("webhook-timestamp", timestamp)
             .header("webhook-signature", signatures.join(" "))
             .body(message.body.clone());
-        if let Some(trace) = &message.trace {
-            request = request.headers(trace.headers());
+        for (name, value) in message.trace.iter().flat_map(TraceContext::headers) {
+            request = request.header(name, value);
         }
         let attempt = match request.send().await {
             // Nothing of the answer's body is read: its head says all, and it may be endless.

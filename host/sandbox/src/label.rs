@@ -1,7 +1,7 @@
 //! Who is running, and what it has cost.
 
-use crate::RunError;
 use std::{
+    error::Error,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -36,7 +36,7 @@ pub trait RunReport: std::fmt::Debug + Send + Sync {
 /// has left. Nothing here may wait.
 pub trait RunWatch: Send {
     /// Notes that the run was turned away.
-    fn refused(&mut self, error: &RunError);
+    fn refused(&mut self, error: &(dyn Error + 'static));
 
     /// Notes that it has its slot.
     fn admitted(&mut self);
@@ -45,13 +45,14 @@ pub trait RunWatch: Send {
     fn ended(&mut self, cost: &RunCost, end: RunEnd<'_>);
 }
 
-/// How a run has ended.
+/// How a run has ended. Its error is a [`RunError`](crate::RunError), here as any: that one is made of
+/// what labels are part of.
 #[derive(Clone, Copy, Debug)]
 pub enum RunEnd<'a> {
     /// It has given its result.
     Done,
     /// It gave none.
-    Failed(&'a RunError),
+    Failed(&'a (dyn Error + 'static)),
     /// Nobody waits for it any more.
     Left,
 }

@@ -379,7 +379,10 @@ async fn run_call<C: Call>(
     if let Some(mut watch) = context.watch.take() {
         watch.ended(
             &cost,
-            value.as_ref().map_or_else(RunEnd::Failed, |_| RunEnd::Done),
+            match &value {
+                Ok(_) => RunEnd::Done,
+                Err(error) => RunEnd::Failed(error),
+            },
         );
     }
     Ok(Completed {

@@ -103,7 +103,7 @@ impl Checks {
         self.names.check(request)?;
         // Browsers ask without a key whether they may ask with one.
         self.origins.check(request)?;
-        address.map(Span::pass);
+        Span::pass_any(address);
         // Whatever a request waits for below is within its time.
         exit.deadline = Deadline::of(policy, self.request_timeout, request.headers());
         // Who calls is known before the body is read and before any route decides anything.
@@ -128,7 +128,7 @@ impl Checks {
         };
         // What holds for one key alone can only be asked once the key is known to be real.
         self.key_bans.check(context)?;
-        authentication.map(Span::pass);
+        Span::pass_any(authentication);
         let limits = context.span(&spans::LIMITS);
         // Above the limits, so that what they refuse is seen, and before they have taken anything
         // from who is slowed down.
@@ -137,18 +137,18 @@ impl Checks {
         // because who is over a limit should cost no reading.
         self.limit
             .check(policy, context, request, &mut exit.permit)?;
-        limits.map(Span::pass);
+        Span::pass_any(limits);
         let mut screening = context.span(&spans::SCREENING);
         if let Some(span) = &mut screening {
             span.set(&attributes::SCREENED, "head");
         }
         // Below the limits, because it costs most: what is refused above is not screened.
         self.screen.check(policy, context, request)?;
-        screening.map(Span::pass);
+        Span::pass_any(screening);
         let authorization = context.span(&spans::AUTHORIZATION);
         // Last, so that a caller who may not do this has been counted for asking.
         self.authorize.check(policy, context)?;
-        authorization.map(Span::pass);
+        Span::pass_any(authorization);
         Ok(())
     }
 }

@@ -7,6 +7,7 @@ use crate::ledger::Line;
 use crate::models::LiveModel;
 use crate::traces::{Span, Trace, attributes, spans};
 use belljar_sandbox::{RunCost, RunEnd, RunError, RunReport, RunWatch};
+use std::error::Error;
 use std::sync::Arc;
 
 /// Notes a run that ended well.
@@ -54,9 +55,9 @@ struct RunSpans {
 }
 
 impl RunWatch for RunSpans {
-    fn refused(&mut self, error: &RunError) {
+    fn refused(&mut self, error: &(dyn Error + 'static)) {
         if let Some(mut queue) = self.queue.take() {
-            queue.fail(outcome::code(error));
+            queue.fail(code(error));
         }
     }
 
@@ -77,8 +78,15 @@ impl RunWatch for RunSpans {
         run.set(&attributes::OUTPUT, cost.output_bytes);
         match end {
             RunEnd::Done => run.pass(),
-            RunEnd::Failed(error) => run.fail(outcome::code(error)),
+            RunEnd::Failed(error) => run.fail(code(error)),
             RunEnd::Left => {}
         }
     }
+}
+
+/// The code of a run's error.
+fn code(error: &(dyn Error + 'static)) -> &'static str {
+    error
+        .downcast_ref::<RunError>()
+        .map_or("internal_error", outcome::code)
 }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, header};
 use reqwest::Url;
+use reqwest::header::{self, HeaderName, HeaderValue};
 
 use crate::net::NetworkList;
 use crate::outgoing::{address_in, is_this_machine};

@@ -1,16 +1,14 @@
 //! The context of a trace as W3C writes it: <https://www.w3.org/TR/trace-context/>, level 1.
 
-use std::fmt::Write as _;
 use std::str::FromStr as _;
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::trace::{SpanId, TraceId, TraceState};
 
-/// The name of the header with the ids, in and out.
-pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-/// The name of the header with what others have noted on their way, in and out.
-pub(crate) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+/// The header with the ids, in and out.
+pub(super) const TRACEPARENT: &str = "traceparent";
+/// The header with what others have noted on their way, in and out.
+pub(super) const TRACESTATE: &str = "tracestate";
 
 /// Characters of a `traceparent` of version 00, and of what is understood of later ones.
 const PARENT_BYTES: usize = 55;
@@ -33,16 +31,18 @@ pub struct TraceContext {
 }
 
 impl TraceContext {
-    /// The context that a head names. None where it names none, or in another form: then the rest
-    /// is not looked at either.
-    pub(super) fn read(headers: &HeaderMap) -> Option<Self> {
-        let mut lines = headers.get_all(&TRACEPARENT).into_iter();
-        let line = lines.next()?;
-        if lines.next().is_some() {
+    /// The context that the lines of these two headers name. None where they name none, or in
+    /// another form: then the rest is not looked at either.
+    pub(super) fn read<'a>(
+        mut parents: impl Iterator<Item = &'a [u8]>,
+        states: impl Iterator<Item = &'a [u8]>,
+    ) -> Option<Self> {
+        let line = parents.next()?;
+        if parents.next().is_some() {
             return None;
         }
-        let mut context = Self::parse(line.as_bytes())?;
-        context.state = read_state(headers);
+        let mut context = Self::parse(line)?;
+        context.state = read_state(states);
         Some(context)
     }
 
@@ -73,24 +73,22 @@ impl TraceContext {
 
     /// As a `traceparent`, which is also the form of a `traceresponse`.
     #[must_use]
-    pub fn header(&self) -> Option<HeaderValue> {
-        let mut text = String::with_capacity(PARENT_BYTES);
+    pub fn header(&self) -> String {
         let flags = u8::from(self.is_sampled) * SAMPLED;
-        // Writing to a string does not fail.
-        let _ = write!(text, "00-{}-{}-{flags:02x}", self.trace_id, self.span_id);
-        HeaderValue::try_from(text).ok()
+        format!("00-{}-{}-{flags:02x}", self.trace_id, self.span_id)
     }
 
-    /// The headers of a request that is sent because of this span.
+    /// The headers of a request that is sent because of this span, each a name and a value that
+    /// headers can carry.
     #[must_use]
-    pub fn headers(&self) -> HeaderMap {
-        let state = self.state.as_deref();
-        let state = state.and_then(|state| HeaderValue::from_str(state).ok());
-        let lines = [(TRACEPARENT, self.header()), (TRACESTATE, state)];
-        let lines = lines.into_iter();
-        lines
-            .filter_map(|(name, line)| Some((name, line?)))
-            .collect()
+    pub fn headers(&self) -> Vec<(&'static str, String)> {
+        let mut headers = vec![(TRACEPARENT, self.header())];
+        headers.extend(
+            self.state
+                .iter()
+                .map(|state| (TRACESTATE, state.to_string())),
+        );
+        headers
     }
 
     /// The id of the trace, as logs have it.
@@ -117,20 +115,34 @@ fn hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
 }
 
 /// The lines of `tracestate` as one. Passed on as a whole or not at all.
-fn read_state(headers: &HeaderMap) -> Option<Arc<str>> {
+fn read_state<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Option<Arc<str>> {
     let mut state = String::new();
-    for line in headers.get_all(&TRACESTATE) {
+    for line in lines {
         if !state.is_empty() {
             state.push(',');
         }
-        state.push_str(line.to_str().ok()?);
+        state.push_str(std::str::from_utf8(line).ok()?);
         if state.len() > STATE_BYTES_MAX {
             return None;
         }
     }
+    // Its values may be anything else by that parser.
+    if !state.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return None;
+    }
     let parsed = TraceState::from_str(&state).ok()?;
     let state = parsed.header();
     (!state.is_empty()).then(|| state.into())
+}
+
+/// Random bytes for an id, which must not be all zero.
+pub(super) fn random<const N: usize>() -> [u8; N] {
+    loop {
+        let bytes: [u8; N] = std::array::from_fn(|_| rand::random());
+        if bytes != [0; N] {
+            return bytes;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -146,7 +158,7 @@ mod tests {
         for flags in ["00", "01"] {
             let text = format!("00-{TRACE}-{SPAN}-{flags}");
             let context = TraceContext::parse(text.as_bytes()).unwrap();
-            assert_eq!(context.header().unwrap(), text);
+            assert_eq!(context.header(), text);
             assert_eq!(context.is_sampled, flags == "01");
             assert_eq!(context.trace_id().to_string(), TRACE);
             assert_eq!(context.span_id().to_string(), SPAN);
@@ -192,14 +204,9 @@ mod tests {
     fn a_head_names_one_context_and_its_state_is_whole_or_none() {
         let line = format!("00-{TRACE}-{SPAN}-01");
         let read = |parents: usize, states: &[&str]| {
-            let mut headers = HeaderMap::new();
-            for _ in 0..parents {
-                headers.append(TRACEPARENT, line.parse().unwrap());
-            }
-            for state in states {
-                headers.append(TRACESTATE, state.parse().unwrap());
-            }
-            TraceContext::read(&headers).map(|context| context.state)
+            let parents = std::iter::repeat_n(line.as_bytes(), parents);
+            let states = states.iter().map(|state| state.as_bytes());
+            TraceContext::read(parents, states).map(|context| context.state)
         };
         assert_eq!(read(0, &["a=1"]), None);
         assert_eq!(read(2, &[]), None);
@@ -211,7 +218,9 @@ mod tests {
         );
         assert_eq!(state(&["no state"]), None);
         assert_eq!(state(&["A=1"]), None);
-        let long = format!("a={}", "1".repeat(250));
+        assert_eq!(state(&["a=\u{1b}[2J"]), None);
+        assert_eq!(state(&["a=ü"]), None);
+        let long = format!("a={}", "1".repeat(252));
         assert_eq!(state(&[&long, &long.replace('a', "b"), "c=1"]), None);
     }
 }

@@ -8,13 +8,15 @@ use std::time::Instant;
 use opentelemetry::trace::SpanId;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
-use opentelemetry_proto::tonic::trace::v1::{self as message, Status, status::StatusCode};
+use opentelemetry_proto::tonic::trace::v1::{self as message, Status};
 
 use super::buffer::Buffer;
-use super::context::TraceContext;
-use super::random;
+use super::context::{TraceContext, random};
 use super::table::{Attribute, SpanRow, attributes, spans};
 use crate::clock::time_of_day;
+
+/// The code of the status of a span that failed, as the protocol has it.
+const ERROR: i32 = 2;
 
 /// Flags of a span as the protocol has them: it was sampled, it is known whether its parent is
 /// another program's, and it is.
@@ -216,6 +218,13 @@ impl Span {
     pub fn pass(mut self) {
         self.set(&attributes::OUTCOME, "ok");
     }
+
+    /// Ends one well, where there is one.
+    pub fn pass_any(span: Option<Self>) {
+        if let Some(span) = span {
+            span.pass();
+        }
+    }
 }
 
 /// An attribute in the form of the protocol.
@@ -252,7 +261,7 @@ impl Drop for Open {
             end_time_unix_nano,
             attributes,
             status: self.is_failed.then(|| Status {
-                code: StatusCode::Error.into(),
+                code: ERROR,
                 ..Status::default()
             }),
             ..message::Span::default()

@@ -10,7 +10,7 @@ use crate::inference::RequestContext;
 use crate::traces::{Trace, Traces, attributes};
 use axum::extract::Request;
 use axum::response::Response;
-use http::{HeaderMap, HeaderName, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// The span that answers a request, as the draft of W3C for answers has it.
@@ -62,7 +62,10 @@ impl RequestSpan {
             let peer = request.extensions().get::<Peer>();
             peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |Peer(ip)| *ip)
         };
-        let trace = traces.begin(peer, request.headers())?;
+        let headers = request.headers();
+        let lines =
+            |name: &'static str| headers.get_all(name).into_iter().map(HeaderValue::as_bytes);
+        let trace = traces.begin(peer, lines)?;
         Some(Self {
             trace,
             is_encrypted: request.extensions().get::<Encrypted>().is_some(),
@@ -88,7 +91,8 @@ impl RequestSpan {
     pub(super) fn note_answer(&mut self, response: &mut Response) {
         self.has_answer = true;
         self.code = response.extensions().get().map(ErrorText::code);
-        if let Some(header) = self.trace.context().header() {
+        // Digits and dashes, which headers can carry.
+        if let Ok(header) = HeaderValue::try_from(self.trace.context().header()) {
             response.headers_mut().insert(TRACERESPONSE, header);
         }
     }

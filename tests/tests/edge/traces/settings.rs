@@ -1,9 +1,15 @@
 //! The settings of traces: that each acts, what contradicts what, and a server behind its wall.
 
-use belljar_tests::{ServerProcess, command};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use belljar::config::{Overrides, resolve};
+use belljar_tests::{ServerProcess, TestHost, command};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
 
 use super::collector::{Collector, Reply, said};
-use crate::kit::Folder;
+use crate::kit::{Authority, Folder, server_config};
 
 /// What a start says that is refused.
 fn refused(settings: &[(&str, &str)]) -> String {
@@ -134,4 +140,65 @@ async fn a_server_behind_its_wall_sends_what_its_settings_say() {
             .collect::<String>()
     };
     assert_eq!(hex(&trace.root.trace_id), told[1]);
+}
+
+/// A way to a collector over TLS.
+async fn encrypted(authority: &Authority, collector: &Collector) -> SocketAddr {
+    let issued = authority.issue(&["localhost", "127.0.0.1"]);
+    let acceptor = TlsAcceptor::from(server_config(&issued));
+    let to = collector.url().trim_start_matches("http://").to_owned();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (acceptor, to) = (acceptor.clone(), to.clone());
+            tokio::spawn(async move {
+                let Ok(mut stream) = acceptor.accept(stream).await else {
+                    return;
+                };
+                let mut behind = TcpStream::connect(to).await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut stream, &mut behind).await;
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_collector_over_tls_is_one_that_the_authority_vouches_for() {
+    let folder = Folder::new();
+    let collector = Collector::start(&[Reply::Taken]).await;
+    let (authority, other) = (Authority::new("collectors"), Authority::new("others"));
+    let address = encrypted(&authority, &collector).await;
+    let url = format!("https://{address}");
+    for (authority, is_told) in [(&other, false), (&authority, true)] {
+        let ca = folder.path("ca.pem");
+        std::fs::write(&ca, authority.pem()).unwrap();
+        let settings = [
+            ("traces.endpoint", url.as_str()),
+            ("traces.ca", ca.to_str().unwrap()),
+            ("traces.retry_time", "0 s"),
+        ];
+        let host = TestHost::start_with(&settings).await;
+        let _ = host.anonymous().get("/v1/models").await.expect_status(200);
+        host.stop().await;
+        assert_eq!(!collector.exports().is_empty(), is_told);
+    }
+}
+
+#[test]
+fn another_machine_is_told_in_the_clear_only_where_that_is_asked_for() {
+    let folder = Folder::new();
+    let mut overrides = Overrides::default();
+    overrides.flag("--data-dir", "data_dir", folder.path("data").display());
+    overrides.flag("--set", "traces.endpoint", "http://collector.example:4318");
+    let environment = BTreeMap::<String, String>::new();
+    let told = resolve(&overrides, &environment).unwrap_err().to_string();
+    assert!(told.contains("in the clear"), "{told}");
+    overrides.flag("--set", "traces.allow_http", "true");
+    let reach = resolve(&overrides, &environment).unwrap().reach();
+    assert!(
+        reach.connect.contains(&4318),
+        "the wall leaves its port open"
+    );
 }
