@@ -49,7 +49,7 @@ use crate::stored::{StoredError, StoredObjects};
 use crate::telemetry::Metrics;
 use crate::tls::{Tls, TlsError};
 use crate::traces::{self, Exporter, Traces};
-use crate::webhook::{Webhook, WebhookError};
+use crate::webhook::{Webhook, WebhookError, WebhookSettings};
 
 /// A server that is ready to serve.
 pub struct App {
@@ -66,6 +66,7 @@ pub struct App {
     screening: Screening,
     tls: Option<Tls>,
     webhook: Option<Webhook>,
+    webhook_settings: WebhookSettings,
     exporter: Option<Exporter>,
     /// Wishes that the settings are read again, until somebody sees to them.
     reload_requests: Option<mpsc::Receiver<ReloadRequest>>,
@@ -172,8 +173,9 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
     };
     let (traces, exporter) = Traces::open(&settings.traces)?;
     let db = Db::open(data_dir).await?;
-    let (listener, webhook) = Webhook::open(&settings.webhook, clock.clone())?.unzip();
-    let audit = AuditLog::open_told(&settings.audit, data_dir, clock.clone(), listener)?;
+    let (listener, webhook) = Webhook::open(&settings.webhook, clock.clone())?;
+    let webhook_settings = webhook.settings();
+    let audit = AuditLog::open_told(&settings.audit, data_dir, clock.clone(), Some(listener))?;
     audit.record(&configuration(&effective));
     let keys = KeyStore::open(db.clone(), &settings.auth, clock.clone()).await?;
     let admin_key = keys
@@ -252,7 +254,8 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
         rates,
         screening,
         tls,
-        webhook,
+        webhook: Some(webhook),
+        webhook_settings,
         exporter,
         reload_requests: Some(reload_requests),
         pulse: Pulse::new(),
@@ -417,6 +420,8 @@ impl App {
         Some(Reloader {
             state: self.state.clone(),
             tls: self.tls.clone(),
+            webhook: self.webhook_settings.clone(),
+            ports: None,
             resolved: self.resolved.clone(),
             requests: self.reload_requests.take()?,
         })

@@ -34,7 +34,7 @@ use crate::clock::Clock;
 use crate::telemetry::metrics;
 pub use event::{Actor, Event};
 pub use kinds::{EventField, EventKind, EventRow, reference};
-pub use listener::{EventListener, Told};
+pub use listener::{EventListener, Told, WantedEvents};
 pub use self_check::SelfCheck;
 pub use sinks::SyslogTarget;
 use storms::CapStorms;

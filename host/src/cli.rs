@@ -74,7 +74,7 @@ enum Command {
     /// List and manage the models of a server
     #[command(subcommand)]
     Models(models::ModelsCommand),
-    /// Create, list, show, rotate, revoke and delete API keys, and have requests signed
+    /// Create, list, show, change, rotate, revoke and delete API keys, and have requests signed
     #[command(subcommand)]
     Keys(keys::KeysCommand),
     /// List callers by token, and revoke tokens

@@ -5,6 +5,7 @@ mod anomalies;
 mod bans;
 mod config;
 mod jwt;
+mod key_change;
 mod key_lookup;
 mod keys;
 mod reload;
@@ -18,6 +19,7 @@ pub(super) fn routes() -> Routes {
         .merge(keys::routes())
         .merge(anomalies::routes())
         .merge(jwt::routes())
+        .merge(key_change::routes())
         .merge(key_lookup::routes())
         .merge(bans::routes())
         .merge(config::routes())

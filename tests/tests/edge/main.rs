@@ -12,6 +12,7 @@ mod clients;
 mod jwt;
 mod kit;
 mod reload;
+mod reload_settings;
 mod secrets;
 mod settings;
 mod signed;

@@ -77,7 +77,7 @@ async fn any_json_is_asked_for_with_the_word_where_openai_wants_it() {
 #[tokio::test]
 async fn the_input_of_a_custom_tool_follows_its_grammar() {
     let client = SHARED.anonymous();
-    let ask = |format: serde_json::Value| {
+    let ask = |format: Value| {
         json!({"model":"gpt-4o","tool_choice":"required",
             "messages":[{"role":"user","content":"Add 4 and 38"}],
             "tools":[{"type":"custom","custom":{"name":"calc","format":format}}]})

@@ -60,7 +60,7 @@ pub(crate) fn input_schema(format: Option<&RawValue>, place: &str) -> Result<Str
         definition: Option<String>,
     }
     let at = |member: &str| format!("{place}.format{member}");
-    let mut schema = serde_json::json!({"type": "string"});
+    let mut schema = serde_json::Map::from_iter([("type".to_owned(), "string".into())]);
     if let Some(format) = format {
         let format: Format = serde_json::from_str(format.get())
             .map_err(|error| ApiError::invalid_argument(at(""), describe(&error)))?;
@@ -87,7 +87,7 @@ pub(crate) fn input_schema(format: Option<&RawValue>, place: &str) -> Result<Str
                         return Err(ApiError::invalid_argument(at(".syntax"), message));
                     }
                 };
-                schema[keyword] = text.into();
+                schema.insert(keyword.to_owned(), text.into());
             }
             Some(_) => {
                 let message = "expected `text` or `grammar`";
@@ -95,7 +95,7 @@ pub(crate) fn input_schema(format: Option<&RawValue>, place: &str) -> Result<Str
             }
         }
     }
-    Ok(schema.to_string())
+    Ok(serde_json::Value::Object(schema).to_string())
 }
 
 /// A function, as a tool or by itself.
