@@ -99,8 +99,8 @@ async fn a_text_has_its_tokens_and_a_stream_lasts_to_its_last_byte() {
         assert!(text.contains("[DONE]") || !is_told("POST /v1/chat/completions"));
     }
     let trace = collector.trace("POST /v1/chat/completions").await;
-    let usage = text.lines().filter_map(|line| line.strip_prefix("data: {"));
-    let usage = usage.last().map(|line| format!("{{{line}")).unwrap();
+    let mut usage = text.lines().filter_map(|line| line.strip_prefix("data: {"));
+    let usage = usage.next_back().map(|line| format!("{{{line}")).unwrap();
     let usage: serde_json::Value = serde_json::from_str(&usage).unwrap();
     let usage = &usage["usage"];
     expect(
