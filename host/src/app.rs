@@ -44,9 +44,11 @@ use crate::inference::Inference;
 use crate::ledger::{Ledger, LedgerError, LedgerStore};
 use crate::limits::{Limiter, Quotas, RateLimiter};
 use crate::models::{ModelError, Registry};
+use crate::outgoing::OutgoingError;
 use crate::stored::{StoredError, StoredObjects};
 use crate::telemetry::Metrics;
 use crate::tls::{Tls, TlsError};
+use crate::traces::{self, Exporter, Traces};
 use crate::webhook::{Webhook, WebhookError, WebhookSettings};
 
 /// A server that is ready to serve.
@@ -65,6 +67,7 @@ pub struct App {
     tls: Option<Tls>,
     webhook: Option<Webhook>,
     webhook_settings: WebhookSettings,
+    exporter: Option<Exporter>,
     /// Wishes that the settings are read again, until somebody sees to them.
     reload_requests: Option<mpsc::Receiver<ReloadRequest>>,
     pulse: (Pulse, mpsc::Receiver<UnixStream>),
@@ -118,6 +121,9 @@ pub enum AppError {
     /// The webhook.
     #[error(transparent)]
     Webhook(#[from] WebhookError),
+    /// The sender of traces.
+    #[error("the client of the collector of traces cannot be set up: {0}")]
+    Traces(#[from] OutgoingError),
     /// The baselines of callers.
     #[error("the baselines of callers cannot be read: {0}")]
     Anomalies(sqlx::Error),
@@ -165,6 +171,7 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
         true => Some(Tls::load(&settings.tls)?),
         false => None,
     };
+    let (traces, exporter) = Traces::open(&settings.traces)?;
     let db = Db::open(data_dir).await?;
     let (listener, webhook) = Webhook::open(&settings.webhook, clock.clone())?;
     let webhook_settings = webhook.settings();
@@ -225,6 +232,7 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
             ledger.clone(),
             clock.clone(),
         ),
+        traces,
         tls: tls.clone(),
         data_dir: settings.data_dir.clone(),
         reloads,
@@ -248,6 +256,7 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
         tls,
         webhook: Some(webhook),
         webhook_settings,
+        exporter,
         reload_requests: Some(reload_requests),
         pulse: Pulse::new(),
         state,
@@ -449,6 +458,8 @@ impl App {
         let untold = CancellationToken::new();
         let webhook = self.webhook.take();
         let webhook = webhook.map(|webhook| tokio::spawn(webhook.run(untold.clone())));
+        let exporter = self.exporter.take();
+        let exporter = exporter.map(|exporter| tokio::spawn(traces::run(exporter, untold.clone())));
         let bans = self.bans.clone();
         let ban_writer = tokio::spawn({
             let stop = stop.clone();
@@ -486,8 +497,8 @@ impl App {
         self.close().await;
         // The last event has been recorded.
         untold.cancel();
-        if let Some(webhook) = webhook {
-            let _ = webhook.await;
+        for told in [webhook, exporter].into_iter().flatten() {
+            let _ = told.await;
         }
         let _ = maintenance.await;
         while beside.join_next().await.is_some() {}

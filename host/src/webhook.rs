@@ -5,7 +5,6 @@
 //! them, one after the other, signed in the form of Standard Webhooks, and tries again for a
 //! bounded time. Nothing waits for it: what finds no room, or nobody who takes it, is counted.
 
-mod backoff;
 mod config;
 mod message;
 mod secret;
@@ -22,9 +21,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audit::{EventKind, EventListener, Told, WantedEvents};
 use crate::clock::Clock;
-use crate::outgoing::{Outgoing, OutgoingError};
+use crate::outgoing::{Outgoing, OutgoingError, pause};
 use crate::telemetry::metrics;
-use backoff::pause;
+use crate::traces::TraceContext;
 pub use config::{Config, InvalidUrl, UnknownEvent, WebhookEvent, WebhookUrl};
 use message::Message;
 pub(crate) use secret::SECRETS_MAX;
@@ -192,7 +191,7 @@ impl Webhook {
             .iter()
             .map(|secret| secret.sign(&message.id, &timestamp, &message.body))
             .collect();
-        let request = target
+        let mut request = target
             .http
             .request(Method::POST, target.url.full().clone())
             .header("content-type", "application/json")
@@ -200,6 +199,9 @@ impl Webhook {
             .header("webhook-timestamp", timestamp)
             .header("webhook-signature", signatures.join(" "))
             .body(message.body.clone());
+        for (name, value) in message.trace.iter().flat_map(TraceContext::headers) {
+            request = request.header(name, value);
+        }
         let attempt = match request.send().await {
             // Nothing of the answer's body is read: its head says all, and it may be endless.
             Ok(answer) if answer.status().is_success() => Attempt::Taken,

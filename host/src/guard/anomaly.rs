@@ -349,6 +349,7 @@ impl Inner {
             key_id: key_id.clone(),
             address,
             request_id: None,
+            ..Actor::default()
         };
         let event = Event::new(EventKind::Anomaly, actor.clone(), &about);
         self.audit.record(&event);

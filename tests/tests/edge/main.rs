@@ -22,5 +22,6 @@ mod signer;
 mod sockets;
 mod strangers;
 mod tls;
+mod traces;
 mod vault;
 mod wall;

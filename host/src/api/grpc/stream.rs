@@ -216,7 +216,8 @@ async fn answer(session: Arc<Session>, request: Result<Message, ApiError>) -> An
             session.gate.leave(&context, &refusal);
             let extensions = refusal.extensions();
             if let Some(LogDetail(detail)) = extensions.get() {
-                tracing::error!(request.id = %context.id(), "a request of a stream failed: {detail}");
+                let trace_id = context.trace_id().map(tracing::field::display);
+                tracing::error!(request.id = %context.id(), trace_id, "a request of a stream failed: {detail}");
             }
             let error = extensions.get::<ErrorText>();
             let refused = refused(error, id.as_deref());

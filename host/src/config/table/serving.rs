@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::super::setting::{FileUse, Setting, setting};
 use super::super::values::{
-    Address, BanTimes, Bytes, Count, FilePath, FromText, ListOf, Networks, PathOrNone, Positive,
-    PositiveTime, PrefixBits, Seconds, SinkList, Switch, Time, UrlOrNone, ValueParser,
-    WebhookSecrets,
+    Address, BanTimes, Bytes, CollectorHeaders, Count, FilePath, Files, FromText, ListOf, Networks,
+    PathOrNone, Positive, PositiveTime, PrefixBits, Seconds, SinkList, Switch, TextOrNone, Time,
+    UrlOrNone, ValueParser, WebhookSecrets,
 };
 
 use crate::audit::{OnFailure, Sinks, SyslogTarget};
@@ -16,6 +16,7 @@ use crate::guard::{AnomalyAction, AnomalyThreshold, BanDurations, ControlCharact
 use crate::http::{AllowedHost, AllowedOrigin, ProxyProtocol, UnknownMembers};
 use crate::net::{ForwardedHeader, NetworkList};
 use crate::telemetry::{LogFilter, LogFormat};
+use crate::traces::{CollectorHeader, CollectorUrl, ResourceAttribute, SampleRatio, ServiceName};
 use crate::webhook::{WebhookEvent, WebhookSecret, WebhookUrl};
 
 pub(super) const ROWS: &[Setting] = &[
@@ -214,6 +215,35 @@ pub(super) const ROWS: &[Setting] = &[
     .reloads(),
     setting!("webhook.queue_max", webhook.queue_max: Positive<usize>, "webhook",
         "Messages that wait; more are dropped and counted."),
+    setting!("traces.endpoint", traces.endpoint: TextOrNone<Option<CollectorUrl>>, "traces",
+        "Where spans of requests are sent, by OTLP over HTTP in protobuf: `/v1/traces` below this address, which may end so itself. See docs/traces.md."),
+    setting!("traces.headers", traces.headers: CollectorHeaders<Vec<CollectorHeader>>, "traces",
+        "Headers that go with them, such as a token.")
+    .secret(),
+    setting!("traces.ca", traces.authorities: Files<Vec<PathBuf>>, "traces",
+        "Files in PEM with the authorities that vouch for the collector, instead of the system's."),
+    setting!("traces.allow_http", traces.allow_http: Switch<bool>, "traces",
+        "Whether spans may go to another machine without encryption."),
+    setting!("traces.sample", traces.sample: FromText<SampleRatio>, "traces",
+        "The share of requests whose spans are kept. A caller that says of a trace that it is not kept is always heard."),
+    setting!("traces.parent_networks", traces.parent_networks: Networks<NetworkList>, "traces",
+        "Networks, as the other ends of connections, whose word holds that a trace is kept, whatever `traces.sample` is."),
+    setting!("traces.service_name", traces.service_name: FromText<ServiceName>, "traces",
+        "The name of this server among others, as `service.name`."),
+    setting!("traces.attributes", traces.attributes: ListOf<Vec<ResourceAttribute>>, "traces",
+        "What else is said of this server, such as `deployment.environment.name=production`."),
+    setting!("traces.timeout", traces.timeout: PositiveTime<Duration>, "traces",
+        "How long one attempt to send may take."),
+    setting!("traces.retry_first", traces.retry_first: PositiveTime<Duration>, "traces",
+        "The pause after the first attempt that has failed; each further one is twice as long, up to 1 min, or as long as the collector says."),
+    setting!("traces.retry_time", traces.retry_time: Time<Duration>, "traces",
+        "How long spans are tried before they are given up; those behind them wait."),
+    setting!("traces.queue_max", traces.queue_max: Positive<usize>, "traces",
+        "Spans that wait, about 1 KB each; more are dropped and counted."),
+    setting!("traces.batch_max", traces.batch_max: Positive<usize>, "traces",
+        "Spans in one message."),
+    setting!("traces.batch_delay", traces.batch_delay: Time<Duration>, "traces",
+        "How long a span waits for others to be sent with."),
     setting!("log.format", log.format: FromText<LogFormat>, "telemetry",
         "The form of log lines.")
     .flag("--log-format"),
