@@ -294,7 +294,7 @@ pub(crate) const INNER: usize = 512;
 pub(crate) const HEADS: usize = 4;
 pub(crate) const KV_HEADS: usize = 2;
 pub(crate) const HEAD: usize = 64;
-pub(crate) const CONTEXT: usize = 1024;
+pub(crate) const CONTEXT: usize = 4096;
 
 /// A tiny model with random weights, whose tokens are bytes, a few pairs of them, and marks.
 pub(crate) fn tiny(spec: &Spec) -> File {
