@@ -10,7 +10,8 @@ use std::time::Instant;
 use anyhow::{Result, anyhow};
 use clap::Args;
 use reqwest::Method;
-use serde_json::json;
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::client::{Client, ClientArgs, read_json};
 use super::{Failure, block_on, output};
@@ -110,6 +111,21 @@ fn obey(command: Command, conversation: &mut Conversation) -> Result<()> {
     Ok(())
 }
 
+/// What is asked for: a chat completion as a stream.
+#[derive(Serialize)]
+struct ChatRequest<'a> {
+    model: &'a str,
+    messages: Vec<Value>,
+    stream: bool,
+    stream_options: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_completion_tokens: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed: Option<u64>,
+}
+
 /// Prints the answer to the last message as it comes, and gives it back whole, or as far as it
 /// came where the person has ended it.
 async fn answer(
@@ -117,28 +133,15 @@ async fn answer(
     args: &ChatArgs,
     conversation: &Conversation,
 ) -> Result<(String, Used)> {
-    let mut body = json!({
-        "model": args.model,
-        "messages": conversation.messages(),
-        "stream": true,
-        "stream_options": {"include_usage": true},
-    });
-    let options = [
-        (
-            "max_completion_tokens",
-            args.max_tokens.map(|most| json!(most)),
-        ),
-        (
-            "temperature",
-            args.temperature.map(|temperature| json!(temperature)),
-        ),
-        ("seed", args.seed.map(|seed| json!(seed))),
-    ];
-    for (name, value) in options {
-        if let Some(value) = value {
-            body[name] = value;
-        }
-    }
+    let body = ChatRequest {
+        model: &args.model,
+        messages: conversation.messages(),
+        stream: true,
+        stream_options: json!({"include_usage": true}),
+        max_completion_tokens: args.max_tokens,
+        temperature: args.temperature,
+        seed: args.seed,
+    };
     let request = client.request(Method::POST, &["v1", "chat", "completions"]);
     let sent = Instant::now();
     let mut response = client.answer(request.json(&body), None).await?;
