@@ -7,9 +7,11 @@ use belljar_guest::text::{
     Alternative, Chunk, FinishReason, Generate, Request, ResponseFormat, Token, ToolChoice, Usage,
 };
 
+use crate::cache::OutOfMemory;
 use crate::constraint::Constraint;
 use crate::forward::Session;
 use crate::held::{Held, Released, beginning};
+use crate::kept::KeptText;
 use crate::options::{self, Options};
 use crate::prompt::{self, THOUGHTS};
 use crate::runtime::Runtime;
@@ -20,6 +22,7 @@ use crate::tools::{self, CallReader, Dialect, Event};
 pub struct Answer {
     runtime: &'static Runtime,
     session: Session,
+    kept: KeptText,
     sampler: Sampler,
     options: Options,
     constraint: Option<Constraint>,
@@ -112,13 +115,16 @@ impl Answer {
         }
 
         let mut session = runtime.model.session();
-        runtime
-            .model
-            .extend(&mut session, &prompt.tokens)
-            .map_err(|_| out_of_memory(count))?;
+        let full = |_: OutOfMemory| out_of_memory(count);
+        let mut kept = KeptText::begin(&mut session, &prompt.tokens).map_err(full)?;
+        let cached = session.tokens();
+        let rest = prompt.tokens.get(cached..).unwrap_or_default();
+        runtime.model.extend(&mut session, rest).map_err(full)?;
+        kept.keep(&session);
         Ok(Self {
             runtime,
             session,
+            kept,
             seed: choice.seed,
             sampler: Sampler::new(choice, &prompt.tokens),
             options,
@@ -136,7 +142,7 @@ impl Answer {
                 prompt_tokens: u32::try_from(count).unwrap_or(u32::MAX),
                 completion_tokens: 0,
                 reasoning_tokens: 0,
-                cached_tokens: 0,
+                cached_tokens: u32::try_from(cached).unwrap_or(u32::MAX),
             },
         })
     }
@@ -172,6 +178,8 @@ impl Answer {
                 .model
                 .extend(&mut self.session, &[token])
                 .map_err(|_| out_of_memory(count))?;
+            self.kept.push(token);
+            self.kept.keep(&self.session);
         }
         Ok(())
     }

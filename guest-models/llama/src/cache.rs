@@ -6,6 +6,10 @@ use crate::shape::Shape;
 /// has the memory of a short one, and nothing is ever copied to a larger place.
 const PAGE_TOKENS: usize = 64;
 
+/// Tokens of a block that is kept for later requests. It divides a page, so that no block is in two.
+pub const BLOCK_TOKENS: usize = 32;
+const _: () = assert!(PAGE_TOKENS.is_multiple_of(BLOCK_TOKENS));
+
 /// The keys and values of all tokens so far.
 #[derive(Debug)]
 pub struct Cache {
@@ -68,6 +72,54 @@ impl Cache {
         Ok(())
     }
 
+    /// The keys and values of a block of tokens as bytes: by layer, by head, keys before values, each
+    /// a row of little-endian numbers a token. None where there are no such tokens.
+    pub fn rows(&self, block: usize) -> Option<Vec<u8>> {
+        let tokens = block * BLOCK_TOKENS..(block + 1) * BLOCK_TOKENS;
+        if tokens.end > self.tokens {
+            return None;
+        }
+        let page = tokens.start / PAGE_TOKENS;
+        let first = tokens.start % PAGE_TOKENS * self.head;
+        let length = BLOCK_TOKENS * self.head;
+        let mut bytes = Vec::new();
+        let size = self.heads.len() * 2 * length * size_of::<f32>();
+        bytes.try_reserve_exact(size).ok()?;
+        for head in &self.heads {
+            for pages in [&head.keys, &head.values] {
+                for number in pages.get(page)?.get(first..first + length)? {
+                    bytes.extend_from_slice(&number.to_le_bytes());
+                }
+            }
+        }
+        Some(bytes)
+    }
+
+    /// Adds a block of tokens by their keys and values, as [`Cache::rows`] gives them, behind
+    /// whole blocks. Returns whether they were of this model: if not, nothing is added.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfMemory`] where there is no room for them.
+    pub fn restore(&mut self, bytes: &[u8]) -> Result<bool, OutOfMemory> {
+        let length = BLOCK_TOKENS * self.head;
+        let (numbers, rest) = bytes.as_chunks::<4>();
+        let is_whole = rest.is_empty() && numbers.len() == self.heads.len() * 2 * length;
+        if !is_whole || !self.tokens.is_multiple_of(BLOCK_TOKENS) {
+            return Ok(false);
+        }
+        let mut parts = numbers.chunks_exact(length);
+        for head in &mut self.heads {
+            for pages in [&mut head.keys, &mut head.values] {
+                let page = page_with_room(pages, self.head)?;
+                let numbers = parts.next().unwrap_or_default().iter();
+                page.extend(numbers.map(|number| f32::from_le_bytes(*number)));
+            }
+        }
+        self.tokens += BLOCK_TOKENS;
+        Ok(true)
+    }
+
     /// The pages of the keys and of the values of a head, oldest first.
     pub(crate) fn pages(
         &self,
@@ -83,18 +135,82 @@ impl Cache {
 }
 
 fn append(pages: &mut Vec<Vec<f32>>, part: &[f32]) -> Result<(), OutOfMemory> {
+    page_with_room(pages, part.len())?.extend_from_slice(part);
+    Ok(())
+}
+
+/// The last page, or a new one where that is full. The numbers are those of one token.
+fn page_with_room(pages: &mut Vec<Vec<f32>>, numbers: usize) -> Result<&mut Vec<f32>, OutOfMemory> {
     let is_full = pages
         .last()
-        .is_none_or(|page| page.capacity() - page.len() < part.len());
+        .is_none_or(|page| page.capacity() - page.len() < numbers);
     if is_full {
         let mut page = Vec::new();
-        page.try_reserve_exact(PAGE_TOKENS * part.len())
+        page.try_reserve_exact(PAGE_TOKENS * numbers)
             .map_err(|_| OutOfMemory)?;
         pages.try_reserve(1).map_err(|_| OutOfMemory)?;
         pages.push(page);
     }
-    if let Some(page) = pages.last_mut() {
-        page.extend_from_slice(part);
+    pages.last_mut().ok_or(OutOfMemory)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(tokens: usize) -> Cache {
+        let mut cache = Cache {
+            heads: (0..6).map(|_| Head::default()).collect(),
+            kv_heads: 2,
+            head: 4,
+            tokens: 0,
+        };
+        for token in 0..tokens {
+            for layer in 0..3 {
+                let number = |index: usize| (token * 1000 + layer * 100 + index) as f32 + 0.5;
+                let keys: Vec<f32> = (0..8).map(number).collect();
+                let values: Vec<f32> = (10..18).map(number).collect();
+                cache.push(layer, &keys, &values).unwrap();
+            }
+        }
+        cache.advance(tokens);
+        cache
     }
-    Ok(())
+
+    fn pages(cache: &Cache) -> Vec<Vec<(&[f32], &[f32])>> {
+        let heads = (0..3).flat_map(|layer| (0..2).map(move |head| (layer, head)));
+        heads
+            .map(|(layer, head)| cache.pages(layer, head).collect())
+            .collect()
+    }
+
+    #[test]
+    fn restored_rows_are_those_that_were_there() {
+        let whole = filled(3 * BLOCK_TOKENS + 5);
+        let mut restored = filled(0);
+        for block in 0..3 {
+            assert_eq!(restored.restore(&whole.rows(block).unwrap()), Ok(true));
+        }
+        assert_eq!(restored.tokens(), 3 * BLOCK_TOKENS);
+        assert_eq!(pages(&restored), pages(&filled(3 * BLOCK_TOKENS)));
+        assert_eq!(whole.rows(3), None, "five tokens are no block");
+    }
+
+    #[test]
+    fn rows_of_another_size_or_in_another_place_add_nothing() {
+        let rows = filled(BLOCK_TOKENS).rows(0).unwrap();
+        let mut cache = filled(0);
+        for wrong in [
+            &[][..],
+            &rows[1..],
+            &rows[4..],
+            &[rows.as_slice(), &[0; 4]].concat(),
+        ] {
+            assert_eq!(cache.restore(wrong), Ok(false));
+        }
+        assert_eq!(pages(&cache), pages(&filled(0)));
+        let mut within = filled(7);
+        assert_eq!(within.restore(&rows), Ok(false));
+        assert_eq!(pages(&within), pages(&filled(7)));
+    }
 }

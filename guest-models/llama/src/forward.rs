@@ -158,6 +158,16 @@ impl Session {
     pub fn tokens(&self) -> usize {
         self.cache.tokens()
     }
+
+    /// What has been computed of the tokens.
+    pub(crate) fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    /// What has been computed of the tokens, to add to it what was computed earlier.
+    pub(crate) fn cache_mut(&mut self) -> &mut Cache {
+        &mut self.cache
+    }
 }
 
 /// What a matrix of [`Room::add`] is applied to.

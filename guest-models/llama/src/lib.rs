@@ -7,6 +7,7 @@
 //! - `gguf`: what a file holds, however it lies
 //! - `shape`, `weights`: which model that makes
 //! - `forward`, `cache`: from tokens to logits; the multiplications are the SDK's
+//! - `kept`: what of that is there from earlier requests
 //! - `vocabulary`, `tokenizer`: from texts to tokens and back
 //! - `template`, `prompt`: from a conversation to a text
 //! - `sampler`, `constraint`: from logits to a token
@@ -18,6 +19,7 @@ pub mod constraint;
 pub mod forward;
 pub mod gguf;
 mod held;
+mod kept;
 mod options;
 mod prompt;
 pub mod runtime;

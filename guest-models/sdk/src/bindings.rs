@@ -15,6 +15,7 @@ pub mod base {
                 import belljar:model/types@0.1.0;
                 import belljar:model/assets@0.1.0;
                 import belljar:model/log@0.1.0;
+                import belljar:model/state@0.1.0;
             }
         ",
         world: "belljar:sdk-base/base",

@@ -45,6 +45,7 @@ mod export;
 mod heap;
 pub mod kernels;
 pub mod log;
+pub mod state;
 pub mod tensors;
 pub mod text;
 

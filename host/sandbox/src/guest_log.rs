@@ -1,6 +1,6 @@
 //! What guests write, as lines of the host's log, and how many of them one model may cause.
 
-use crate::{bindings::belljar::model::log::Level, printable::printable};
+use crate::{RunLabel, bindings::belljar::model::log::Level, printable::printable};
 use parking_lot::Mutex;
 use std::time::{Duration, Instant};
 
@@ -71,7 +71,8 @@ impl GuestLine {
     }
 
     /// Writes the line to the log of this process.
-    pub fn log(&self, model: &str, request: &str) {
+    pub fn log(&self, model: &str, label: &RunLabel) {
+        let (request, trace) = (label.request_id(), label.trace_id());
         let Self {
             loudness,
             origin,
@@ -79,19 +80,19 @@ impl GuestLine {
         } = self;
         match loudness {
             Loudness::Trace => {
-                tracing::trace!(target: "guest", { model.id = model, request.id = request, origin }, "{line}");
+                tracing::trace!(target: "guest", { model.id = model, request.id = request, trace_id = trace, origin }, "{line}");
             }
             Loudness::Debug => {
-                tracing::debug!(target: "guest", { model.id = model, request.id = request, origin }, "{line}");
+                tracing::debug!(target: "guest", { model.id = model, request.id = request, trace_id = trace, origin }, "{line}");
             }
             Loudness::Info => {
-                tracing::info!(target: "guest", { model.id = model, request.id = request, origin }, "{line}");
+                tracing::info!(target: "guest", { model.id = model, request.id = request, trace_id = trace, origin }, "{line}");
             }
             Loudness::Warn => {
-                tracing::warn!(target: "guest", { model.id = model, request.id = request, origin }, "{line}");
+                tracing::warn!(target: "guest", { model.id = model, request.id = request, trace_id = trace, origin }, "{line}");
             }
             Loudness::Error => {
-                tracing::error!(target: "guest", { model.id = model, request.id = request, origin }, "{line}");
+                tracing::error!(target: "guest", { model.id = model, request.id = request, trace_id = trace, origin }, "{line}");
             }
         }
     }

@@ -1,5 +1,5 @@
-//! What a guest can reach: the `assets` and `log` interfaces of its own contract, and WASI 0.2
-//! with nothing behind it. No preopened folder, no socket, no environment, no argument.
+//! What a guest can reach: the `assets`, `log` and `state` interfaces of its own contract, and WASI
+//! 0.2 with nothing behind it. No preopened folder, no socket, no environment, no argument.
 
 use crate::{bindings::belljar::model as contract, state::GuestState};
 use wasmtime::component::{HasData, HasSelf, Linker, Resource, ResourceTable};
@@ -19,9 +19,10 @@ use wasmtime_wasi_io::bindings::wasi::io;
 
 /// Where an import may come from, besides the contract: the packages of WASI 0.2 that the
 /// linker below fills. A longer name than these is `wasi:http/…`, for example.
-const GRANTED_PREFIXES: [&str; 8] = [
+const GRANTED_PREFIXES: [&str; 9] = [
     "belljar:model/assets@0.1.",
     "belljar:model/log@0.1.",
+    "belljar:model/state@0.1.",
     "belljar:model/types@0.1.",
     "wasi:cli/",
     "wasi:clocks/",
@@ -47,6 +48,7 @@ pub(crate) fn is_granted(name: &str) -> bool {
 pub(crate) fn link(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
     contract::assets::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
     contract::log::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
+    contract::state::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
     contract::types::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
 
     io::error::add_to_linker::<_, Io>(linker, |state| state.ctx().table)?;
@@ -161,5 +163,20 @@ impl contract::assets::Host for GuestState {
 impl contract::log::Host for GuestState {
     fn write(&mut self, level: contract::log::Level, message: String) -> wasmtime::Result<()> {
         self.log(level, &message)
+    }
+}
+
+impl contract::state::Host for GuestState {
+    fn find(&mut self, tokens: Vec<u32>, block_tokens: u32) -> wasmtime::Result<u32> {
+        Ok(self.named_blocks().find(&tokens, block_tokens))
+    }
+
+    fn read(&mut self, block: u32) -> wasmtime::Result<Option<Vec<u8>>> {
+        Ok(self.named_blocks().read(block).map(<[u8]>::to_vec))
+    }
+
+    fn write(&mut self, block: u32, bytes: Vec<u8>) -> wasmtime::Result<()> {
+        self.named_blocks().write(block, bytes);
+        Ok(())
     }
 }

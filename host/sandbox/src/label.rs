@@ -1,5 +1,6 @@
 //! Who is running, and what it has cost.
 
+use crate::BlockStore;
 use std::{
     error::Error,
     sync::{
@@ -25,6 +26,17 @@ struct Label {
 pub trait RunReport: std::fmt::Debug + Send + Sync {
     /// Notes what the run has cost. Called where runs end, so it must not wait.
     fn run_ended(&self, cost: &RunCost);
+
+    /// What is kept for the caller from one run to the next; none where nothing is. Asked at most
+    /// once a run, and only for guests that want it.
+    fn blocks(&self) -> Option<Box<dyn BlockStore>> {
+        None
+    }
+
+    /// The id of the trace that the request is part of; none where there is none.
+    fn trace_id(&self) -> Option<String> {
+        None
+    }
 
     /// Something that follows a run which is about to wait for its slot; none where nobody does.
     fn watch(&self) -> Option<Box<dyn RunWatch>> {
@@ -99,6 +111,16 @@ impl RunLabel {
     /// What follows the next run.
     pub(crate) fn watch(&self) -> Option<Box<dyn RunWatch>> {
         self.0.report.as_ref()?.watch()
+    }
+
+    /// What is kept for the caller from one run to the next.
+    pub(crate) fn blocks(&self) -> Option<Box<dyn BlockStore>> {
+        self.0.report.as_ref()?.blocks()
+    }
+
+    /// The id of the trace that the request is part of, for lines of the log.
+    pub(crate) fn trace_id(&self) -> Option<String> {
+        self.0.report.as_ref()?.trace_id()
     }
 
     /// Adds to the bytes of answers.

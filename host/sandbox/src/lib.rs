@@ -8,6 +8,7 @@
 
 mod artefact;
 mod bindings;
+mod blocks;
 mod budget;
 mod calls;
 mod capabilities;
@@ -44,6 +45,7 @@ pub mod tensor;
 mod threads;
 
 pub use artefact::{Artefact, MacKey};
+pub use blocks::{BLOCKS_MAX, BlockName, BlockStore};
 pub use budget::{Budget, Cap, CapHit, LoadBudget, SlotCaps, Unit};
 pub use capabilities::{Capabilities, Capability, Reach};
 pub use child::compile_child;

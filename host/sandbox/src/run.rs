@@ -108,6 +108,7 @@ impl RunContext {
                     tracing::info!(
                         model.id = model,
                         request.id = state.request_id(),
+                        trace_id = state.label().trace_id(),
                         "the model failed: {text}"
                     );
                 }
@@ -180,6 +181,7 @@ impl RunContext {
             tracing::info!(
                 model.id = model,
                 request.id = request,
+                trace_id = state.label().trace_id(),
                 "a run failed: {fault}"
             );
             if tracing::enabled!(tracing::Level::DEBUG) {

@@ -3,8 +3,8 @@
 
 use crate::{
     Budget, Cap, CapHit, GuestEar, GuestLine, Loudness, RunLabel,
-    bindings::belljar::model::log::Level, guest_log::LogShare, memory_pool::MemoryPool, pace::Pace,
-    slice::TimeSlices,
+    bindings::belljar::model::log::Level, blocks::NamedBlocks, guest_log::LogShare,
+    memory_pool::MemoryPool, pace::Pace, slice::TimeSlices,
 };
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -77,6 +77,8 @@ pub(crate) struct GuestState {
     stdio: Option<Arc<Mutex<Captured>>>,
     log_lines: u32,
     hearing: Option<Hearing>,
+    /// What is kept for its caller of earlier requests; none before the guest asks.
+    blocks: Option<Box<NamedBlocks>>,
     pub(crate) deadline: Instant,
     pub(crate) slices: TimeSlices,
 }
@@ -98,6 +100,7 @@ impl GuestState {
             stdio: None,
             log_lines: 0,
             hearing: None,
+            blocks: None,
             deadline: start.checked_add(budget.wall_time).unwrap_or(start),
             slices: TimeSlices::default(),
         }
@@ -175,6 +178,13 @@ impl GuestState {
         Ok(Some(bytes))
     }
 
+    /// The blocks that the guest has named, with the store of its caller behind them.
+    pub(crate) fn named_blocks(&mut self) -> &mut NamedBlocks {
+        let label = &self.label;
+        self.blocks
+            .get_or_insert_with(|| Box::new(NamedBlocks::of(label.blocks())))
+    }
+
     pub(crate) fn log(&mut self, level: Level, message: &str) -> wasmtime::Result<()> {
         self.log_lines = self.log_lines.saturating_add(1);
         let limit = self.budget().log_lines_max;
@@ -207,7 +217,7 @@ impl GuestState {
         }
         let line = GuestLine::new(loudness, origin, message);
         if is_logged {
-            line.log(label, self.request_id());
+            line.log(label, &self.label);
         }
         if let Some(ear) = ear {
             ear.hear(&line, self.request_id());

@@ -239,6 +239,7 @@ impl RequestContext {
                 usage: caller.and_then(Caller::usage).cloned(),
                 line: self.line(),
                 trace: self.0.trace.clone(),
+                key: self.key_id().cloned(),
             };
             RunLabel::reporting_to(Arc::new(count), self.0.id.shared())
         })

@@ -3,10 +3,11 @@
 
 use super::outcome;
 use crate::auth::KeyUsage;
+use crate::ids::KeyId;
 use crate::ledger::Line;
 use crate::models::LiveModel;
 use crate::traces::{Span, Trace, attributes, spans};
-use belljar_sandbox::{RunCost, RunEnd, RunError, RunReport, RunWatch};
+use belljar_sandbox::{BlockStore, RunCost, RunEnd, RunError, RunReport, RunWatch};
 use std::error::Error;
 use std::sync::Arc;
 
@@ -22,6 +23,8 @@ pub(super) struct FuelCount {
     pub(super) usage: Option<Arc<KeyUsage>>,
     pub(super) line: Option<Line>,
     pub(super) trace: Option<Trace>,
+    /// Whose prompts are kept; none for callers without a key.
+    pub(super) key: Option<KeyId>,
 }
 
 impl RunReport for FuelCount {
@@ -33,6 +36,15 @@ impl RunReport for FuelCount {
         if let Some(line) = &self.line {
             line.add_run(cost.fuel, cost.wall);
         }
+    }
+
+    fn trace_id(&self) -> Option<String> {
+        let trace = self.trace.as_ref()?;
+        Some(trace.context().trace_id().to_string())
+    }
+
+    fn blocks(&self) -> Option<Box<dyn BlockStore>> {
+        self.model.prefixes(self.key.as_ref()?)
     }
 
     fn watch(&self) -> Option<Box<dyn RunWatch>> {

@@ -7,6 +7,7 @@ use belljar_sandbox::Budget;
 
 use super::alias::ModelAlias;
 use super::guest_logs::GuestLogConfig;
+use super::prefixes::PrefixConfig;
 
 /// How the registry receives, keeps and prepares models.
 #[derive(Clone, Debug)]
@@ -38,6 +39,8 @@ pub struct Config {
     pub stored_bytes_max: u64,
     /// What is kept of the lines that guests write.
     pub logs: GuestLogConfig,
+    /// What is kept of prompts for the next.
+    pub prefixes: PrefixConfig,
     /// Other names of models.
     pub aliases: Vec<ModelAlias>,
     /// Whether the names of well-known models stand for `fake`, where no model and no alias of
@@ -66,6 +69,7 @@ impl Default for Config {
             failed_time: Duration::from_secs(7 * 24 * 3600),
             stored_bytes_max: ByteSize::mib(256 * 1024).as_u64(),
             logs: GuestLogConfig::default(),
+            prefixes: PrefixConfig::default(),
             aliases: Vec::new(),
             well_known_aliases: true,
             any_model: false,

@@ -11,7 +11,8 @@ use std::time::Instant;
 
 use belljar_bundle::{BundleError, ModelId, StoredBundle};
 use belljar_sandbox::{
-    Artefact, AssetFile, CompileError, CompileJob, GuestLine, LoadError, Phase, Progress, printable,
+    Artefact, AssetFile, CompileError, CompileJob, GuestLine, LoadError, Phase, Progress, RunLabel,
+    printable,
 };
 
 use super::catalog::{Activation, FILES_DAMAGED, ManifestSummary, Stage};
@@ -243,7 +244,7 @@ async fn compile(
             Progress::Phase(Phase::Compiling) => inner.advance(activation, Stage::Compiling),
             Progress::Phase(Phase::Loading) => inner.advance(activation, Stage::Loading),
             Progress::Said(line) => {
-                line.log(&label, "load");
+                line.log(&label, &RunLabel::new("load"));
                 inner.logs.add(&activation.log, &line, "load");
                 said.add(line);
             }
@@ -379,7 +380,8 @@ async fn load(
     drop(place);
     let record = &activation.record;
     let origin = (record.created, record.embedded.is_some());
-    let live = LiveModel::new(model, bundle, job, origin, activation.log.clone());
+    let kept = (activation.log.clone(), inner.prefixes.clone());
+    let live = LiveModel::new(model, bundle, job, origin, kept);
     Ok(Loaded { live, generation })
 }
 

@@ -10,11 +10,14 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use belljar_bundle::{Digest, ModelId, StoredBundle};
-use belljar_sandbox::{Budget, Capabilities, CompileJob, ReadyModel};
+use belljar_sandbox::{BlockStore, Budget, Capabilities, CompileJob, ReadyModel};
 use jiff::Timestamp;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::ids::KeyId;
+
 use super::guest_logs::GuestLog;
+use super::prefixes::PrefixCache;
 use super::run_metrics::RunMetrics;
 
 /// A version that can run. Made by the registry only: who holds one knows that the bundle was
@@ -44,6 +47,8 @@ pub struct LiveModel {
     pub(super) job: Arc<CompileJob>,
     /// What its guests have written of late.
     pub(super) log: GuestLog,
+    /// What its guests have kept of prompts, with that of all others.
+    prefixes: PrefixCache,
     /// The hold on the version's files, which keeps them on the disk: runs in flight read assets
     /// from them, also after the version was removed.
     files: StoredBundle,
@@ -61,7 +66,7 @@ impl LiveModel {
         files: StoredBundle,
         job: Arc<CompileJob>,
         (created, is_embedded): (Timestamp, bool),
-        log: GuestLog,
+        (log, prefixes): (GuestLog, PrefixCache),
     ) -> Self {
         let id = files.manifest().id().clone();
         let label: Arc<str> = id.to_string().into();
@@ -77,6 +82,7 @@ impl LiveModel {
             is_embedded,
             job,
             log,
+            prefixes,
             files,
             in_use: released.clone().drop_guard(),
             released,
@@ -92,9 +98,15 @@ impl LiveModel {
                 self.files.clone(),
                 self.job.clone(),
                 (self.created, self.is_embedded),
-                self.log.clone(),
+                (self.log.clone(), self.prefixes.clone()),
             )
         }
+    }
+
+    /// What the version has kept of the prompts of a key. None where nothing is kept.
+    #[must_use]
+    pub fn prefixes(&self, key: &KeyId) -> Option<Box<dyn BlockStore>> {
+        self.prefixes.of(self.digest, key)
     }
 
     /// The capabilities that the component was found to have.

@@ -47,6 +47,11 @@ impl Registry {
             live.metrics.sample(now);
         }
     }
+
+    /// Drops what models have kept of prompts and nobody has asked for in its time.
+    pub fn expire_prefixes(&self) {
+        self.inner().prefixes.expire();
+    }
 }
 
 fn load(name: &ModelName, model: &Model, now: Duration) -> ModelLoad {

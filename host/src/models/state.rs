@@ -24,6 +24,7 @@ use super::catalog::{Activation, Catalog, Stage};
 use super::config::Config;
 use super::guest_logs::GuestLogs;
 use super::live::LiveModels;
+use super::prefixes::PrefixCache;
 use super::records::{Pointers, Records};
 use crate::clock::Clock;
 use crate::db::Db;
@@ -46,6 +47,7 @@ pub(super) struct Inner {
     pub(super) catalog: Mutex<Catalog>,
     /// What the logs of all versions have in common.
     pub(super) logs: GuestLogs,
+    pub(super) prefixes: PrefixCache,
     /// Held while a change goes to disk and to memory, so that both see the same order.
     pub(super) writes: tokio::sync::Mutex<()>,
     /// Read: somebody is between the files of a bundle and its row. Write: files without a row
@@ -97,6 +99,7 @@ impl Inner {
             live: LiveModels::default(),
             catalog: Mutex::new(Catalog::from_rows(models, versions)),
             logs: GuestLogs::new(config.logs.clone(), clock.clone()),
+            prefixes: PrefixCache::new(config.prefixes.clone(), clock.clone()),
             writes: tokio::sync::Mutex::new(()),
             blobs: RwLock::new(()),
             uploads: Arc::new(Semaphore::new(config.uploads_max)),

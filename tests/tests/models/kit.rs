@@ -48,6 +48,10 @@ impl Shared {
         self.server.anonymous()
     }
 
+    pub(crate) async fn key(&self, scopes: &str) -> Client {
+        self.server.key(scopes).await
+    }
+
     pub(crate) fn admin(&self) -> Client {
         self.server.admin()
     }

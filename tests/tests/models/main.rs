@@ -13,6 +13,7 @@
 )]
 
 mod forms;
+mod kept;
 mod kit;
 mod llama;
 #[path = "../../../guest-models/llama/tests/made/mod.rs"]

@@ -222,6 +222,11 @@ metrics! {
     MODEL_VERSIONS: Gauge, "belljar_model_versions", Count,
         "Versions of models by state.",
         ["state": "the state"];
+    PREFIX_CACHE_BYTES: Gauge, "belljar_prefix_cache_bytes", Bytes,
+        "What models have kept of the beginnings of prompts.", [];
+    PREFIX_CACHE_BLOCKS: Counter, "belljar_prefix_cache_blocks_total", Count,
+        "Blocks of prompts that models looked for or kept.",
+        ["outcome": "`found`, `missed` or `kept`"];
     COMPILE_DURATION: Histogram in LONG_SECONDS, "belljar_compile_duration_seconds", Seconds,
         "Compilation, load and snapshot.",
         ["outcome": "`ok` or why it failed"];

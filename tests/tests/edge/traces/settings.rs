@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use belljar::config::{Overrides, resolve};
-use belljar_tests::{ServerProcess, TestHost, command};
+use belljar_tests::{ServerProcess, TestBundle, TestHost, command};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
@@ -140,6 +140,59 @@ async fn a_server_behind_its_wall_sends_what_its_settings_say() {
             .collect::<String>()
     };
     assert_eq!(hex(&trace.root.trace_id), told[1]);
+}
+
+/// What a model writes, and why its run failed, is found by the trace of the request.
+#[tokio::test]
+async fn lines_of_models_say_which_trace_they_are_of() {
+    let collector = Collector::start(&[Reply::Taken]).await;
+    let folder = Folder::new();
+    let server = ServerProcess::start_with(&folder.path("data"), |command| {
+        command
+            .args(["--log-format", "json"])
+            .env("BELLJAR_TRACES_ENDPOINT", collector.url());
+    })
+    .await;
+    for (name, guest) in [("writes", "endless_log"), ("errs", "errs")] {
+        let bundle = TestBundle::new(name, "1.0.0", &belljar_tests::guests::bytes(guest));
+        let _ = server.admin().upload(bundle.tar()).await.expect_status(201);
+    }
+    let mut told = Vec::new();
+    for (model, parameters) in [
+        ("writes", serde_json::json!({})),
+        ("errs", serde_json::json!({"kind": "failed"})),
+    ] {
+        let body = serde_json::json!({"model": model, "inputs": {}, "parameters": parameters});
+        let answer = server.anonymous().post("/infer", &body).await;
+        let trace = answer.header("traceresponse").split('-').nth(1).unwrap();
+        told.push(trace.to_owned());
+    }
+    let data = server.data_dir().to_owned();
+    assert!(server.terminate().await.success());
+    let log = std::fs::read_to_string(data.with_extension("log")).unwrap();
+    let lines: Vec<serde_json::Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    for (words, trace) in [
+        ("and on and on and on", &told[0]),
+        ("a run failed", &told[0]),
+        ("the model failed", &told[1]),
+    ] {
+        let mut of_words = lines
+            .iter()
+            .filter(|line| {
+                line["message"]
+                    .as_str()
+                    .is_some_and(|text| text.contains(words))
+            })
+            .peekable();
+        assert!(of_words.peek().is_some(), "{words}: {log}");
+        assert!(
+            of_words.all(|line| line["trace_id"] == **trace),
+            "{words}: {log}"
+        );
+    }
 }
 
 /// A way to a collector over TLS.
