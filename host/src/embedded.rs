@@ -1,5 +1,10 @@
-//! The models that ship inside the binary: compiled by `build.rs` from `guest-models/`, and run
-//! like any other model, in a sandbox that trusts them no more.
+//! The models that ship inside the binary, and the runtimes that make models of weights: compiled
+//! by `build.rs` from `guest-models/`, and run like any other, in a sandbox that trusts them no
+//! more.
+
+mod runtimes;
+
+pub use runtimes::{RUNTIMES, Runtime, WeightFiles};
 
 /// A component in the binary, with what its manifest needs.
 #[derive(Clone, Copy)]

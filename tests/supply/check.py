@@ -19,7 +19,8 @@ from cyclonedx.validation.json import JsonStrictValidator
 # a bill that has lost most of them would be valid, too.
 BILLS = {
     "belljar.cdx.json": ("host/Cargo.toml", "x86_64-unknown-linux-musl", 250),
-    "guests.cdx.json": ("guest-models/fake/Cargo.toml", "wasm32-wasip2", 3),
+    "fake.cdx.json": ("guest-models/fake/Cargo.toml", "wasm32-wasip2", 3),
+    "llama.cdx.json": ("guest-models/llama/Cargo.toml", "wasm32-wasip2", 30),
 }
 TEXTS = ("LICENSE", "LICENCE", "COPYING", "NOTICE", "COPYRIGHT", "UNLICENSE")
 

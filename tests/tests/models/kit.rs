@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{LazyLock, mpsc};
 
+use belljar::embedded::Runtime;
 use belljar_tests::{Client, TestBundle, TestHost};
 use serde_json::{Value, json};
 
@@ -59,7 +60,8 @@ impl Shared {
 
 /// A bundle of the runtime and a file.
 pub(crate) fn bundle(name: &str, file: &[u8]) -> TestBundle {
-    TestBundle::new(name, "1.0.0", &belljar_test_guests::runtime("llama"))
+    let runtime = Runtime::of("gguf").unwrap().component().unwrap();
+    TestBundle::new(name, "1.0.0", &runtime)
         .with_asset("model.gguf", file)
         .with_limits(LIMITS)
 }
