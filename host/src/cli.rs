@@ -3,6 +3,7 @@
 //! has one more.
 
 mod audit;
+mod backup;
 mod bans;
 mod bundles;
 mod client;
@@ -16,6 +17,7 @@ mod manual;
 mod models;
 mod output;
 mod reload;
+mod restore;
 mod rows;
 mod run;
 mod scan;
@@ -88,6 +90,10 @@ enum Command {
     /// Check and show the audit log of this machine
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Write all that a server keeps into one checked file, while it serves
+    Backup(backup::BackupArgs),
+    /// Make a data directory of a backup
+    Restore(restore::RestoreArgs),
     /// Ask a server whether it serves, for an exit code
     Health(health::HealthArgs),
     /// Make a certificate to try TLS with
@@ -220,6 +226,8 @@ fn dispatch(cli: Cli, started: Instant) -> Result<ExitCode, Failure> {
         Some(Command::Usage(args)) => usage::usage(&args).map(done),
         Some(Command::Bans(command)) => bans::bans(&command).map(done),
         Some(Command::Audit(command)) => audit::audit(&command).map(done),
+        Some(Command::Backup(args)) => backup::backup(&args).map(done),
+        Some(Command::Restore(args)) => restore::restore(&args).map(done),
         Some(Command::Config(command)) => config_commands::config(&command).map(done),
         Some(Command::Health(args)) => health::health(&args).map(done),
         Some(Command::Tls(command)) => tls::tls(&command).map(done),

@@ -32,6 +32,7 @@ pub use examine::Examined;
 pub use record::{CreatedKey, KeyRecord, NewKey};
 use signatures::Signatures;
 pub use signatures::{ChangedSigning, SigningChange};
+pub use signing_rows::forget_clean_stop;
 pub use standing::{KnownSecret, KnownSecrets, SecretKind, Standing};
 use table::{Entry, Key, Table};
 
