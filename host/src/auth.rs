@@ -36,7 +36,7 @@ pub use signing::{
 pub use store::{
     AdminKey, AuthError, ChangedSigning, CreatedKey, Examined, KeyError, KeyRecord, KeyStore,
     KnownSecret, KnownSecrets, NETWORKS_MAX, NewKey, OLD_SECRETS_MAX, ROTATION_OVERLAP_MAX,
-    SecretKind, SigningChange, Standing, forget_clean_stop,
+    SecretKind, SigningChange, Standing, check_key_row, forget_clean_stop,
 };
 pub use usage::{KeyUsage, UsageCounts};
 

@@ -10,6 +10,7 @@ mod client;
 mod config_commands;
 mod ephemeral_server;
 mod failure;
+mod fsck;
 mod health;
 mod jwt;
 mod keys;
@@ -94,6 +95,8 @@ enum Command {
     Backup(backup::BackupArgs),
     /// Make a data directory of a backup
     Restore(restore::RestoreArgs),
+    /// Look at everything in the data directory of a stopped server, and repair it
+    Fsck(fsck::FsckArgs),
     /// Ask a server whether it serves, for an exit code
     Health(health::HealthArgs),
     /// Make a certificate to try TLS with
@@ -228,6 +231,7 @@ fn dispatch(cli: Cli, started: Instant) -> Result<ExitCode, Failure> {
         Some(Command::Audit(command)) => audit::audit(&command).map(done),
         Some(Command::Backup(args)) => backup::backup(&args).map(done),
         Some(Command::Restore(args)) => restore::restore(&args).map(done),
+        Some(Command::Fsck(args)) => fsck::fsck(&args),
         Some(Command::Config(command)) => config_commands::config(&command).map(done),
         Some(Command::Health(args)) => health::health(&args).map(done),
         Some(Command::Tls(command)) => tls::tls(&command).map(done),

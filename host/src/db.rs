@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use directory::MARK_FILE;
 use directory::Mark;
+pub use directory::is_open_to_others;
 pub use room::is_out_of_space;
 pub use snapshot::{DatabaseDefect, DatabaseFile, StoppedDirectory};
 use sqlx::sqlite::SqliteConnection;

@@ -15,6 +15,7 @@ pub mod clock;
 pub mod config;
 pub mod db;
 pub mod embedded;
+pub mod fsck;
 pub mod generation;
 pub mod guard;
 pub mod http;

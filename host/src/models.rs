@@ -41,7 +41,7 @@ pub use error::{FailedVersion, ModelError};
 pub use guest_logs::{GuestLogConfig, InvalidLogReaders, LogLine, LogPage, LogQuery, LogReaders};
 pub use live::LiveModel;
 pub use load::ModelLoad;
-pub use records::{VersionRow, version_rows};
+pub use records::{VersionRow, version_row, version_rows};
 pub use registry::{Registry, RemovalPause};
 pub use run_metrics::{RunMetrics, RunTotals};
 pub use run_window::RunCounts;

@@ -85,6 +85,12 @@ const BUNDLES: &str = "bundles/blobs";
 const OTHERS_WRITE: u32 = 0o022;
 const OTHERS: u32 = 0o077;
 
+/// Whether a mode lets anybody but the owner do anything.
+#[must_use]
+pub fn is_open_to_others(mode: u32) -> bool {
+    mode & OTHERS != 0
+}
+
 /// Refuses a directory that others own or write: who can write it can have any machine code run
 /// by the server. One that others can merely enter is closed to them, where it holds nothing but
 /// a server's files.

@@ -157,6 +157,16 @@ impl DatabaseFile {
         Ok(newest.unwrap_or(0))
     }
 
+    /// Whether its tables are those of this program, and not of an earlier one.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read.
+    pub async fn is_current(&self) -> Result<bool, sqlx::Error> {
+        let known = MIGRATOR.iter().map(|change| change.version).max();
+        Ok(Some(self.schema().await?) == known)
+    }
+
     /// The content of the file that belongs to it in its data directory; none where no server has
     /// started on it.
     ///

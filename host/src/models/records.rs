@@ -154,15 +154,21 @@ pub struct VersionRow {
 /// When the database cannot be read, or a row makes no sense.
 pub async fn version_rows(pool: &SqlitePool) -> Result<Vec<VersionRow>, ModelError> {
     let rows = sqlx::query(VERSIONS).fetch_all(pool).await?;
-    let row = |row: &SqliteRow| {
-        let record = read_version(row)?;
-        Ok(VersionRow {
-            id: record.id,
-            digest: record.digest,
-            has_failed: matches!(record.state, StoredState::Failed(_)),
-        })
-    };
-    rows.iter().map(row).collect()
+    rows.iter().map(version_row).collect()
+}
+
+/// One of these rows, with all of its columns.
+///
+/// # Errors
+///
+/// When it makes no sense.
+pub fn version_row(row: &SqliteRow) -> Result<VersionRow, ModelError> {
+    let record = read_version(row)?;
+    Ok(VersionRow {
+        id: record.id,
+        digest: record.digest,
+        has_failed: matches!(record.state, StoredState::Failed(_)),
+    })
 }
 
 async fn write_pointers(

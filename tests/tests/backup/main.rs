@@ -5,9 +5,11 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "a test fails by panicking"
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and says how to repeat it"
 )]
 
+mod fsck;
 mod hostile;
 mod kills;
 mod kit;
