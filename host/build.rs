@@ -7,6 +7,7 @@ mod guests;
 use std::path::PathBuf;
 
 use guests::{Build, build_guests, variable};
+use protox::prost::Message as _;
 
 /// The packages that are embedded.
 const EMBEDDED: [&str; 2] = ["echo", "fake"];
@@ -45,12 +46,26 @@ fn embed() -> Result<(), String> {
 }
 
 /// The calls that are served, by what they are described in.
-const PROTOS: [&str; 2] = ["proto/inference.proto", "proto/health.proto"];
+const PROTOS: [&str; 4] = [
+    "proto/inference.proto",
+    "proto/health.proto",
+    "proto/reflection_v1.proto",
+    "proto/reflection_v1alpha.proto",
+];
 
-/// Makes the messages of `src/api/grpc/wire.rs`. The calls themselves are routes like all others.
+/// Makes the messages of `src/api/grpc/wire.rs`, and what is told of them to clients that ask. The
+/// calls themselves are routes like all others.
 fn messages() -> Result<(), String> {
     println!("cargo:rerun-if-changed=proto");
     let described = protox::compile(PROTOS, ["proto"]).map_err(|e| format!("{e:?}"))?;
+    let mut told = described.clone();
+    for file in &mut told.file {
+        // The comments, and where everything stands.
+        file.source_code_info = None;
+    }
+    let file = PathBuf::from(variable("OUT_DIR")?).join("descriptors.bin");
+    std::fs::write(&file, told.encode_to_vec())
+        .map_err(|e| format!("cannot write {}: {e}", file.display()))?;
     tonic_prost_build::configure()
         .build_client(false)
         .build_server(false)

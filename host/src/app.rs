@@ -46,10 +46,12 @@ use crate::inference::Inference;
 use crate::ledger::{Ledger, LedgerError, LedgerStore};
 use crate::limits::{Limiter, Quotas, RateLimiter};
 use crate::models::{ModelError, Registry};
+use crate::outgoing::OutgoingError;
 use crate::stored::{StoredError, StoredObjects};
 use crate::telemetry::Metrics;
 use crate::tls::{Tls, TlsError};
-use crate::webhook::{Webhook, WebhookError};
+use crate::traces::{self, Exporter, Traces};
+use crate::webhook::{Webhook, WebhookError, WebhookSettings};
 
 /// A server that is ready to serve.
 pub struct App {
@@ -66,6 +68,8 @@ pub struct App {
     screening: Screening,
     tls: Option<Tls>,
     webhook: Option<Webhook>,
+    webhook_settings: WebhookSettings,
+    exporter: Option<Exporter>,
     /// Wishes that the settings are read again, until somebody sees to them.
     reload_requests: Option<mpsc::Receiver<ReloadRequest>>,
     pulse: (Pulse, mpsc::Receiver<UnixStream>),
@@ -119,6 +123,9 @@ pub enum AppError {
     /// The webhook.
     #[error(transparent)]
     Webhook(#[from] WebhookError),
+    /// The sender of traces.
+    #[error("the client of the collector of traces cannot be set up: {0}")]
+    Traces(#[from] OutgoingError),
     /// The baselines of callers.
     #[error("the baselines of callers cannot be read: {0}")]
     Anomalies(sqlx::Error),
@@ -166,12 +173,14 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
         true => Some(Tls::load(&settings.tls)?),
         false => None,
     };
+    let (traces, exporter) = Traces::open(&settings.traces)?;
     let db = Db::open(data_dir).await?;
     if let Err(error) = remove_aside(data_dir) {
         tracing::warn!("what a backup has left behind stays: {error}");
     }
-    let (listener, webhook) = Webhook::open(&settings.webhook, clock.clone())?.unzip();
-    let audit = AuditLog::open_told(&settings.audit, data_dir, clock.clone(), listener)?;
+    let (listener, webhook) = Webhook::open(&settings.webhook, clock.clone())?;
+    let webhook_settings = webhook.settings();
+    let audit = AuditLog::open_told(&settings.audit, data_dir, clock.clone(), Some(listener))?;
     audit.record(&configuration(&effective));
     let keys = KeyStore::open(db.clone(), &settings.auth, clock.clone()).await?;
     let admin_key = keys
@@ -241,6 +250,7 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
             clock.clone(),
             settings.backup,
         ),
+        traces,
         tls: tls.clone(),
         data_dir: settings.data_dir.clone(),
         reloads,
@@ -262,7 +272,9 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
         rates,
         screening,
         tls,
-        webhook,
+        webhook: Some(webhook),
+        webhook_settings,
+        exporter,
         reload_requests: Some(reload_requests),
         pulse: Pulse::new(),
         state,
@@ -423,6 +435,8 @@ impl App {
         Some(Reloader {
             state: self.state.clone(),
             tls: self.tls.clone(),
+            webhook: self.webhook_settings.clone(),
+            ports: None,
             resolved: self.resolved.clone(),
             requests: self.reload_requests.take()?,
         })
@@ -459,6 +473,8 @@ impl App {
         let untold = CancellationToken::new();
         let webhook = self.webhook.take();
         let webhook = webhook.map(|webhook| tokio::spawn(webhook.run(untold.clone())));
+        let exporter = self.exporter.take();
+        let exporter = exporter.map(|exporter| tokio::spawn(traces::run(exporter, untold.clone())));
         let bans = self.bans.clone();
         let ban_writer = tokio::spawn({
             let stop = stop.clone();
@@ -496,8 +512,8 @@ impl App {
         self.close().await;
         // The last event has been recorded.
         untold.cancel();
-        if let Some(webhook) = webhook {
-            let _ = webhook.await;
+        for told in [webhook, exporter].into_iter().flatten() {
+            let _ = told.await;
         }
         let _ = maintenance.await;
         while beside.join_next().await.is_some() {}

@@ -36,7 +36,7 @@ use crate::telemetry::metrics;
 pub use cut::{AuditCut, CutFile};
 pub use event::{Actor, Event};
 pub use kinds::{EventField, EventKind, EventRow, reference};
-pub use listener::{EventListener, Told};
+pub use listener::{EventListener, Told, WantedEvents};
 pub use self_check::SelfCheck;
 pub use sinks::SyslogTarget;
 use storms::CapStorms;

@@ -7,6 +7,7 @@
 mod allowance;
 mod authorized;
 mod caller;
+mod change;
 mod jwt;
 mod key;
 mod scope;
@@ -14,11 +15,12 @@ mod signing;
 mod store;
 mod usage;
 
-pub use allowance::{Allowance, LIMIT_MAX};
+pub use allowance::{Allowance, AllowanceChange, LIMIT_MAX};
 pub use authorized::{
     Administer, Authorized, Infer, ListModels, ReadLogs, ReadModels, Right, WriteModels,
 };
 pub use caller::{Caller, Denied};
+pub use change::Change;
 pub use jwt::{
     InvalidJwtAlgorithm, InvalidJwtText, InvalidKeySource, InvalidScopeRule, JwtAlgorithm,
     JwtConfig, JwtError, JwtFiles, JwtText, KeySource, RevokedToken, ScopeRule, TokenCaller,
@@ -34,9 +36,9 @@ pub use signing::{
     Signing, SigningConfig, SigningSecret,
 };
 pub use store::{
-    AdminKey, AuthError, ChangedSigning, CreatedKey, Examined, KeyError, KeyRecord, KeyStore,
-    KnownSecret, KnownSecrets, NETWORKS_MAX, NewKey, OLD_SECRETS_MAX, ROTATION_OVERLAP_MAX,
-    SecretKind, SigningChange, Standing, check_key_row, forget_clean_stop,
+    AdminKey, AmendedKey, AuthError, ChangedSigning, CreatedKey, Examined, KeyChange, KeyError,
+    KeyRecord, KeyStore, KnownSecret, KnownSecrets, NETWORKS_MAX, NewKey, OLD_SECRETS_MAX,
+    ROTATION_OVERLAP_MAX, SecretKind, SigningChange, Standing, check_key_row, forget_clean_stop,
 };
 pub use usage::{KeyUsage, UsageCounts};
 

@@ -6,6 +6,7 @@ mod audit;
 mod backup;
 mod bans;
 mod bundles;
+mod chat;
 mod client;
 mod config_commands;
 mod ephemeral_server;
@@ -72,12 +73,14 @@ enum Command {
     /// Run a bundle once, without a server
     #[command(override_usage = "belljar run [OPTIONS] <FILE|DIR>")]
     Run(run::RunArgs),
+    /// Talk to a model of a server
+    Chat(chat::ChatArgs),
     /// Upload a bundle
     Push(models::PushArgs),
     /// List and manage the models of a server
     #[command(subcommand)]
     Models(models::ModelsCommand),
-    /// Create, list, show, rotate, revoke and delete API keys, and have requests signed
+    /// Create, list, show, change, rotate, revoke and delete API keys, and have requests signed
     #[command(subcommand)]
     Keys(keys::KeysCommand),
     /// List callers by token, and revoke tokens
@@ -222,6 +225,7 @@ fn dispatch(cli: Cli, started: Instant) -> Result<ExitCode, Failure> {
         Some(Command::Pack(args)) => bundles::pack(&args).map(done),
         Some(Command::Check(args)) => bundles::check(&args).map(done),
         Some(Command::Run(args)) => run::run(&args).map(done),
+        Some(Command::Chat(args)) => chat::chat(&args).map(done),
         Some(Command::Push(args)) => models::push(&args).map(done),
         Some(Command::Models(command)) => models::models(&command).map(done),
         Some(Command::Keys(command)) => keys::keys(&command),

@@ -28,6 +28,7 @@ use crate::auth::{Authorized, Infer};
 use crate::guard::{Screened, Screening};
 use crate::limits::{Admission, RateError, TokenAdmission};
 use crate::models::{LiveModel, ModelError, Registry};
+use crate::traces::{Span, attributes, spans};
 use belljar_sandbox::wit::{embeddings, tensors};
 use belljar_sandbox::{Completed, RunError};
 pub use calls::{
@@ -116,7 +117,13 @@ impl Inference {
         context: &RequestContext,
         call: T,
     ) -> Result<Screened<T>, ScreenRefusal> {
-        context.screen(&self.screening, call)
+        let mut span = context.span(&spans::SCREENING);
+        if let Some(span) = &mut span {
+            span.set(&attributes::SCREENED, "call");
+        }
+        let screened = context.screen(&self.screening, call)?;
+        Span::pass_any(span);
+        Ok(screened)
     }
 
     /// Runs a tensor model once.
@@ -169,6 +176,9 @@ impl Inference {
             ..
         } = call.into_inner();
         let model = self.find(caller, &model, context)?;
+        if let Some(trace) = context.trace() {
+            trace.note_operation("embeddings");
+        }
         let counted = tokens.map(|tokens| tokens.of_inputs()).transpose()?;
         let prompt_tokens_estimate = counted.unwrap_or(prompt_tokens_estimate);
         let admission = admission.reserve(prompt_tokens_estimate)?;

@@ -30,4 +30,5 @@ pub mod secrets;
 pub mod stored;
 pub mod telemetry;
 pub mod tls;
+pub mod traces;
 pub mod webhook;

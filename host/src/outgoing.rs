@@ -1,6 +1,8 @@
 //! Requests that the server itself sends, to where its settings say and nowhere else: in bounded
 //! time, without redirects and without a proxy of the environment, and with a bound on the answer.
 
+mod backoff;
+
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -9,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+pub(crate) use backoff::pause;
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, ClientBuilder, Method, RequestBuilder, Url};
 

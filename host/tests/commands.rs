@@ -65,6 +65,58 @@ fn a_key_is_called_by_its_name() {
 }
 
 #[test]
+fn a_key_is_changed_by_its_name_or_its_id() {
+    let home = Home::new();
+    let server = Server::start(&home, &SMALL);
+    let id = key(&home, "ci", "infer");
+    let set = |key: &str, more: &[&str]| {
+        let arguments = [&["keys", "set", key, "--json"], more].concat();
+        home.json(&arguments)
+    };
+    let changed = set(
+        "ci",
+        &[
+            "--budget-tokens-month",
+            "9000",
+            "--requests-per-month",
+            "7",
+            "--models",
+            "echo,fake",
+            "--scopes",
+            "infer,metrics",
+            "--expires",
+            "30 d",
+            "--name",
+            "build",
+        ],
+    );
+    assert_eq!(changed["id"], id);
+    assert_eq!(changed["tokens_per_month"], 9000);
+    assert_eq!(changed["requests_per_month"], 7);
+    assert_eq!(changed["models"], serde_json::json!(["echo", "fake"]));
+    assert_eq!(changed["scopes"], serde_json::json!(["infer", "metrics"]));
+    assert!(changed["expires"].is_string());
+    let changed = set(&id, &["--unset", "models,expires,tokens-per-month"]);
+    assert!(changed["models"].is_null() && changed["expires"].is_null());
+    assert!(changed["tokens_per_month"].is_null());
+    assert_eq!(changed["requests_per_month"], 7);
+    let told = home.ok(&["keys", "set", "build", "--rpm", "5"]);
+    assert!(told.contains("rpm                5"), "{told}");
+    for (code, arguments, why) in [
+        (2, &["build"][..], "what is to be changed"),
+        (2, &["build", "--rpm", "5", "--unset", "rpm"], "contradict"),
+        (2, &["build", "--unset", "name"], "possible values"),
+        (2, &["build", "--rpm", "0"], "--rpm"),
+        (1, &["build", "--expires", "2001-01-01T00:00:00Z"], "future"),
+        (1, &["ci", "--rpm", "5"], "no key has that name"),
+    ] {
+        let told = home.fails(code, &[&["keys", "set"], arguments].concat());
+        assert!(told.contains(why), "{arguments:?}: {told}");
+    }
+    drop(server);
+}
+
+#[test]
 fn a_table_in_a_pipe_is_a_line_a_row() {
     let home = Home::new();
     let server = Server::start(&home, &SMALL);
@@ -245,4 +297,30 @@ fn the_settings_of_a_running_server_are_asked_for() {
         home.fails(1, &["config", "show", "--server"])
             .contains("no server runs")
     );
+}
+
+/// The commands that SECURITY.md names for each box before production, against a server that runs.
+#[test]
+fn every_command_of_the_production_list_is_answered() {
+    let home = Home::new();
+    let server = Server::start(&home, &SMALL);
+    server.logs("ready ready_ms", 1);
+    let page = include_str!("../../SECURITY.md");
+    let (_, list) = page.split_once("| box | settings |").unwrap();
+    let mut commands = std::collections::BTreeSet::new();
+    for row in list.lines().take_while(|line| line.contains('|')) {
+        let seen_by = row.split(" |").nth(2).unwrap();
+        let named = seen_by.split('`').skip(1).step_by(2);
+        commands.extend(named.filter_map(|line| line.strip_prefix("belljar ")));
+    }
+    assert!(commands.len() > 10, "{commands:?}");
+    let folder = home.project("project", &project("1.0.0"));
+    for command in commands {
+        let placed = |word| match word {
+            "FOLDER" => folder.to_str().unwrap(),
+            word => word,
+        };
+        home.ok(&command.split(' ').map(placed).collect::<Vec<_>>());
+    }
+    drop(server);
 }

@@ -1,5 +1,5 @@
-//! Builds the hostile guests: those in Rust by a cargo of their own, those in the text format
-//! with an assembler. Only packages under test depend on this one, so that building the server
+//! Builds the hostile guests, those in Rust by a cargo of their own, those in the text format
+//! with an assembler, and the runtimes of real models. Only packages under test depend on this one, so that building the server
 //! never waits for them.
 
 #[path = "../../guest-models/build/guests.rs"]
@@ -41,6 +41,24 @@ fn build() -> Result<(), String> {
         ],
         watched: &["hostile"],
     })?;
+
+    // A runtime of real models has to be quick even in tests, and is small beside what it needs.
+    let runtimes = build_guests(&Build {
+        workspace: &workspace,
+        packages: &["llama"],
+        options: &[
+            "--config=profile.release.lto=\"off\"",
+            "--config=profile.release.opt-level=2",
+            "--config=profile.release.codegen-units=16",
+        ],
+        watched: &["llama"],
+    })?;
+    // Not beside the hostile ones, which each test of all guests takes one after the other.
+    fs::create_dir_all(out_dir.join("runtimes"))
+        .map_err(|e| format!("cannot make a folder for runtimes: {e}"))?;
+    let from = runtimes.join("llama.wasm");
+    fs::copy(&from, out_dir.join("runtimes/llama.wasm"))
+        .map_err(|e| format!("cannot copy {}: {e}", from.display()))?;
 
     let mut names = Vec::new();
     for source in files(&workspace.join("hostile/examples"), "rs")? {

@@ -14,7 +14,7 @@
 //!   (`settings.rs`, `policy_settings.rs`), and what needs a process of its own to be measured
 //!   (`*_memory.rs`). These know neither guests nor this harness; a server there is built from
 //!   variables and asked without a socket.
-//! - In `tests/tests`: everything that a caller sees over a socket (`http`, `wire`, `edge`, `conduct`), and
+//! - In `tests/tests`: everything that a caller sees over a socket (`http`, `wire`, `edge`, `conduct`, `models`), and
 //!   everything that needs a guest: `registry` and `sandbox` drive those two parts from Rust, with
 //!   the hostile guests; `durability` kills the server, `backup`
 //!   restores it elsewhere. `tidy` reads the sources and documents.

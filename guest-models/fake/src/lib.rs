@@ -21,7 +21,8 @@
 //! - `meaning`, `fill`, `values`: what a property is about, what the prompt says for it, and what
 //!   is plausible where it says nothing
 //! - `told`, `fields`: a schema that the prompt writes out, and one for who asks for JSON without
-//! - `json`, `schema`, `pattern`: values that follow a JSON Schema
+//! - `json`, `schema`, `pattern`: values that follow a JSON Schema; `lark`: texts that follow a
+//!   grammar
 //! - `tools`: which tools are called, how often, and with what; `results`: what they answered
 //! - `tokens`, `usage`: text into pieces, one rule for prompts, answers and usage
 //! - `random`: from a request to a seed, and from a seed to numbers
@@ -46,6 +47,7 @@ mod fill;
 mod json;
 mod kinds;
 mod language;
+mod lark;
 mod lexicon;
 mod logprobs;
 mod meaning;

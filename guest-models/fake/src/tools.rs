@@ -3,7 +3,7 @@
 mod mentions;
 
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use belljar_guest::Error;
@@ -12,6 +12,7 @@ use belljar_guest::text::{Prompt, Request, Role, Tool, ToolChoice};
 use crate::entities::Entities;
 use crate::fill::Filler;
 use crate::json::Json;
+use crate::lark::Grammar;
 use crate::meaning::Key;
 use crate::random::Random;
 use crate::reading::Reading;
@@ -26,6 +27,8 @@ pub(crate) struct Call {
     pub(crate) arguments: String,
 }
 
+/// The keyword of a schema that has a grammar in the syntax of Lark.
+const GRAMMAR: &str = "x-lark";
 /// How many calls one turn may hold.
 const CALLS_MAX: usize = 8;
 
@@ -171,8 +174,19 @@ fn call(
         id.push(random.one_of(DIGITS).copied().map_or('0', char::from));
     }
     let mut arguments = String::new();
+    let grammar = schema.as_ref().and_then(|schema| schema.get(GRAMMAR));
+    let grammar = grammar.and_then(Json::text);
     match schema {
         None => arguments.push_str("{}"),
+        Some(_) if let Some(grammar) = grammar => {
+            let wrong = |what| {
+                Error::invalid_input(format!("`tools`: the grammar of `{}`: {what}", tool.name))
+            };
+            let said = words_and_numbers(filler.said(), reading);
+            let grammar = Grammar::parse(grammar).map_err(|fault| wrong(fault.to_string()))?;
+            let text = grammar.text(&said, random);
+            arguments = text.ok_or_else(|| wrong("its texts are too long".into()))?;
+        }
         Some(schema) => {
             let is_free = schema.get("type").and_then(Json::text) == Some("string");
             let sources = Sources {
@@ -205,6 +219,19 @@ fn call(
         name: tool.name.clone(),
         arguments,
     })
+}
+
+/// What a text of a grammar can take up of what was said: first numbers, then words.
+fn words_and_numbers(said: &str, reading: &Reading) -> Vec<String> {
+    let is_end = |character: char| !character.is_alphanumeric();
+    let words = said
+        .split_whitespace()
+        .map(|word| word.trim_matches(is_end));
+    let numbers = words.filter(|word| word.starts_with(|first: char| first.is_ascii_digit()));
+    numbers
+        .map(String::from)
+        .chain(reading.topic_words())
+        .collect()
 }
 
 /// The tool that was called last, where what is said goes on from that: `And in Milan?`.

@@ -7,6 +7,20 @@
 //!
 //! The order of additions differs from a plain loop's, so the last bits of `f32` results do too,
 //! and with `relaxed-simd` they may differ between kinds of hosts.
+//!
+//! [`Matrix`] multiplies weights as they lie in a GGUF file, and the rest is what a transformer
+//! does between its matrices.
+
+#[cfg(test)]
+mod against_loops;
+mod formats;
+mod lanes;
+mod layers;
+mod matrix;
+
+pub use formats::Format;
+pub use layers::{add_weighted_rows, dot_rows, exp_less, greatest, rms_norm, softmax, swiglu};
+pub use matrix::{Input, Matrix, MatrixError};
 
 /// The sum of `a[i] * b[i]`, over the shorter of the two.
 ///

@@ -1,6 +1,7 @@
 //! Who is running, and what it has cost.
 
 use std::{
+    error::Error,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -24,6 +25,36 @@ struct Label {
 pub trait RunReport: std::fmt::Debug + Send + Sync {
     /// Notes what the run has cost. Called where runs end, so it must not wait.
     fn run_ended(&self, cost: &RunCost);
+
+    /// Something that follows a run which is about to wait for its slot; none where nobody does.
+    fn watch(&self) -> Option<Box<dyn RunWatch>> {
+        None
+    }
+}
+
+/// Follows one run from its wait on. Dropped in between, the run was turned away or its caller
+/// has left. Nothing here may wait.
+pub trait RunWatch: Send {
+    /// Notes that the run was turned away.
+    fn refused(&mut self, error: &(dyn Error + 'static));
+
+    /// Notes that it has its slot.
+    fn admitted(&mut self);
+
+    /// Notes that it has ended, how, and what it has cost.
+    fn ended(&mut self, cost: &RunCost, end: RunEnd<'_>);
+}
+
+/// How a run has ended. Its error is a [`RunError`](crate::RunError), here as any: that one is made of
+/// what labels are part of.
+#[derive(Clone, Copy, Debug)]
+pub enum RunEnd<'a> {
+    /// It has given its result.
+    Done,
+    /// It gave none.
+    Failed(&'a (dyn Error + 'static)),
+    /// Nobody waits for it any more.
+    Left,
 }
 
 impl RunLabel {
@@ -63,6 +94,11 @@ impl RunLabel {
             output_bytes: self.0.meter.output_bytes.load(Ordering::Relaxed),
             wall: Duration::from_micros(us),
         }
+    }
+
+    /// What follows the next run.
+    pub(crate) fn watch(&self) -> Option<Box<dyn RunWatch>> {
+        self.0.report.as_ref()?.watch()
     }
 
     /// Adds to the bytes of answers.

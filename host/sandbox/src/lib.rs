@@ -57,7 +57,7 @@ pub use fault::{GuestError, RunError, Scope};
 pub use generation::{ChunkSink, Generated};
 pub use guest_log::{GuestEar, GuestLine, Loudness};
 pub use inspection::Inspection;
-pub use label::{RunCost, RunLabel, RunReport};
+pub use label::{RunCost, RunEnd, RunLabel, RunReport, RunWatch};
 pub use load_error::LoadError;
 pub use model::ReadyModel;
 pub use printable::{deceives, printable};

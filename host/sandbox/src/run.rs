@@ -2,7 +2,7 @@
 //! threads from then on.
 
 use crate::{
-    Budget, Cap, CapHit, GuestError, RunCost, RunError, RunLabel,
+    Budget, Cap, CapHit, GuestError, RunCost, RunEnd, RunError, RunLabel, RunWatch,
     fault::{classify, short},
     loaded::{Admitted, Loaded},
     printable::printable,
@@ -46,6 +46,8 @@ pub(crate) struct RunContext {
     pub(crate) store: Store<GuestState>,
     output_bytes: u64,
     start: Instant,
+    /// Follows the run, until it has been told of its end.
+    watch: Option<Box<dyn RunWatch>>,
     /// The last to go: the next run finds what this one had free.
     pub(crate) model: Admitted,
 }
@@ -216,7 +218,20 @@ pub(crate) fn functions(error: &wasmtime::Error) -> String {
 impl Drop for RunContext {
     fn drop(&mut self) {
         self.store.data().flush_stdio();
-        self.label().count_run(&self.cost());
+        let cost = self.cost();
+        self.label().count_run(&cost);
+        if let Some(mut watch) = self.watch.take() {
+            // It was cut short from outside: by the clock, or because its caller has left.
+            let budget = self.store.data().budget();
+            let late = RunError::Cap(CapHit::used_up(Cap::WallTimeMs, budget.wall_time_ms()));
+            let is_late = cost.wall >= budget.wall_time;
+            let end = if is_late {
+                RunEnd::Failed(&late)
+            } else {
+                RunEnd::Left
+            };
+            watch.ended(&cost, end);
+        }
         let state = self.store.data();
         if state.slices.is_quick() {
             state.facts().pace.note_quick();
@@ -275,8 +290,15 @@ pub(crate) async fn start<C: Call>(
     budget: &Budget,
     label: &RunLabel,
 ) -> Result<RunHandle<C::Output>, RunError> {
-    let admitted = model.admit().await?;
-    let run = run_call(admitted, call, *budget, label.clone());
+    let mut watch = label.watch();
+    let admitted = model.admit().await;
+    if let Some(watch) = &mut watch {
+        match &admitted {
+            Ok(_) => watch.admitted(),
+            Err(error) => watch.refused(error),
+        }
+    }
+    let run = run_call(admitted?, call, *budget, label.clone(), watch);
     let mut future = Box::pin(run);
     if model.facts.pace.may_be_quick() {
         let first = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await;
@@ -333,6 +355,7 @@ async fn run_call<C: Call>(
     call: C,
     budget: Budget,
     label: RunLabel,
+    watch: Option<Box<dyn RunWatch>>,
 ) -> Result<Completed<C::Output>, RunError> {
     let start = Instant::now();
     let shared = &model.shared;
@@ -348,14 +371,32 @@ async fn run_call<C: Call>(
         store,
         output_bytes: 0,
         start,
+        watch,
         model,
     };
+    let value = instantiate_and_call(call, &mut context).await;
+    let cost = context.cost();
+    if let Some(mut watch) = context.watch.take() {
+        watch.ended(
+            &cost,
+            match &value {
+                Ok(_) => RunEnd::Done,
+                Err(error) => RunEnd::Failed(error),
+            },
+        );
+    }
+    Ok(Completed {
+        value: value?,
+        cost,
+    })
+}
+
+async fn instantiate_and_call<C: Call>(
+    call: C,
+    context: &mut RunContext,
+) -> Result<C::Output, RunError> {
     let pre = &context.model.pre;
     let instance = pre.instantiate_async(&mut context.store).await;
     let instance = instance.map_err(|error| context.fault(&error))?;
-    let value = call.call(&mut context, instance).await?;
-    Ok(Completed {
-        value,
-        cost: context.cost(),
-    })
+    call.call(context, instance).await
 }

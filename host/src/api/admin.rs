@@ -6,6 +6,7 @@ mod backup;
 mod bans;
 mod config;
 mod jwt;
+mod key_change;
 mod key_lookup;
 mod keys;
 mod reload;
@@ -20,6 +21,7 @@ pub(super) fn routes() -> Routes {
         .merge(anomalies::routes())
         .merge(backup::routes())
         .merge(jwt::routes())
+        .merge(key_change::routes())
         .merge(key_lookup::routes())
         .merge(bans::routes())
         .merge(config::routes())

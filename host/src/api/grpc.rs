@@ -1,5 +1,5 @@
-//! The Open Inference Protocol over gRPC, and gRPC's own health checks: what `/v2` does over HTTP,
-//! done by the same functions for the same callers.
+//! The Open Inference Protocol over gRPC, and gRPC's own health checks and reflection: what `/v2`
+//! does over HTTP, done by the same functions for the same callers.
 //!
 //! Each call is a route with its policy, and meets every check that a request meets. Calls that
 //! `host/proto` does not describe are unknown routes.
@@ -8,6 +8,7 @@ mod answers;
 mod health;
 mod infer;
 mod models;
+mod reflection;
 mod server;
 mod stream;
 mod text;
@@ -30,16 +31,15 @@ pub(super) fn routes() -> Routes {
     let each = run.counting(Counts::Each);
     // Probes have no key, here as on `/health/*`.
     let open = RoutePolicy::open();
+    let any = RoutePolicy::any_caller();
     let call = |method: &str| format!("/inference.GRPCInferenceService/{method}");
     let health = |method: &str| format!("/grpc.health.v1.Health/{method}");
+    let reflection =
+        |version: &str| format!("/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo");
     Routes::default()
         .add_call(open, &call("ServerLive"), post(server::live))
         .add_call(open, &call("ServerReady"), post(server::ready))
-        .add_call(
-            RoutePolicy::any_caller(),
-            &call("ServerMetadata"),
-            post(server::metadata),
-        )
+        .add_call(any, &call("ServerMetadata"), post(server::metadata))
         .add_call(look, &call("ModelReady"), post(models::ready))
         .add_call(look, &call("ModelMetadata"), post(models::metadata))
         .add_call(look, &call("ModelConfig"), post(models::config))
@@ -51,6 +51,8 @@ pub(super) fn routes() -> Routes {
         .add_call(write, &call("RepositoryModelUnload"), post(models::unload))
         .add_call(open, &health("Check"), post(health::check))
         .add_call(open, &health("Watch"), post(health::watch))
+        .add_call(any, &reflection("v1"), post(reflection::tell))
+        .add_call(any, &reflection("v1alpha"), post(reflection::tell))
 }
 
 /// The message of a call that asks for no run.

@@ -16,6 +16,7 @@ use crate::http::signature::{BodyCheck, altered_body};
 use crate::inference::RequestContext;
 use crate::models::{ModelSummary, UploadRequest, VersionState, VersionStatus};
 use crate::telemetry::metrics;
+use crate::traces::{attributes, spans};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
@@ -325,6 +326,7 @@ async fn stream_body(
     request: Request,
 ) -> Result<VersionStatus, ApiError> {
     let check = request.extensions().get::<BodyCheck>().cloned();
+    let span = context.span(&spans::BODY);
     let stored = if form::is_form(request.headers()) {
         form::store_file(request, |pieces| {
             stream_pieces(state, upload, pieces, context.clone())
@@ -337,7 +339,13 @@ async fn stream_body(
     match stored {
         // The archive saw a body that breaks off.
         Err(_) if check.is_some_and(|check| check.has_failed()) => Err(altered_body(context)),
-        stored => stored,
+        stored => {
+            if let (Some(mut span), true) = (span, stored.is_ok()) {
+                span.set(&attributes::HTTP_REQUEST_SIZE, context.bytes_in());
+                span.pass();
+            }
+            stored
+        }
     }
 }
 

@@ -149,7 +149,8 @@ impl<E: TextEvents> TextBody<E> {
 
     fn fail(&mut self, out: &mut Vec<u8>, error: &ApiError) {
         if let Some(detail) = error.detail() {
-            tracing::error!(request.id = %self.context.id(), "a stream failed: {detail}");
+            let trace_id = self.context.trace_id().map(tracing::field::display);
+            tracing::error!(request.id = %self.context.id(), trace_id, "a stream failed: {detail}");
         }
         self.events.failure(out, error);
     }

@@ -3,6 +3,8 @@
 //! Which settings that can be is said in their table. Each part swaps what it goes by in one step,
 //! so a request is held to the old values or to the new ones.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 use tokio::sync::mpsc;
 use tracing::Level;
@@ -15,11 +17,16 @@ use crate::http::{HttpState, ReloadOutcome, ReloadRequest, SettingChange};
 use crate::telemetry;
 use crate::telemetry::metrics;
 use crate::tls::{Tls, TlsError};
+use crate::webhook::{PreparedWebhook, WebhookError, WebhookSettings};
 
 /// The parts of a running server that can take other settings.
 pub struct Reloader {
     pub(super) state: HttpState,
     pub(super) tls: Option<Tls>,
+    pub(super) webhook: WebhookSettings,
+    /// The ports of other machines that the wall around the server lets it connect to; none where
+    /// it lets it connect to all.
+    pub(super) ports: Option<BTreeSet<u16>>,
     /// The settings that hold.
     pub(super) resolved: Resolved,
     /// Who wants them to be read again.
@@ -39,6 +46,18 @@ pub enum ReloadError {
     /// The certificates cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The secret of the webhook cannot be used.
+    #[error(transparent)]
+    Webhook(#[from] WebhookError),
+    /// A machine that the wall does not let the server reach.
+    #[error(
+        "the wall around this server was put up before a setting named port {port} of another \
+         machine: that takes a start"
+    )]
+    BeyondWall {
+        /// The port.
+        port: u16,
+    },
     /// Whether connections are encrypted cannot change under them.
     #[error("`tls.cert`: TLS is turned on and off by a start, not by a reload")]
     TlsSwitch,
@@ -55,6 +74,12 @@ impl ReloadError {
 }
 
 impl Reloader {
+    /// Takes up no setting that names another port of another machine than these: the wall around
+    /// the server stands.
+    pub fn keep_within(&mut self, ports: BTreeSet<u16>) {
+        self.ports = Some(ports);
+    }
+
     /// The next wish that the settings are read again. None when nobody can have one any more.
     pub async fn asked(&mut self) -> Option<ReloadRequest> {
         self.requests.recv().await
@@ -114,8 +139,14 @@ impl Reloader {
             waiting,
         } = self.resolved.take_up(read)?;
         let settings = &resolved.settings;
-        // Both first, because nothing else can fail. Files may have changed where no setting has.
-        let token_files = self.state.keys().read_files().await?;
+        if let Some(open) = &self.ports
+            && let Some(port) = resolved.reach().connect.difference(open).next()
+        {
+            return Err(ReloadError::BeyondWall { port: *port });
+        }
+        // All first, because nothing else can fail. Files may have changed where no setting has.
+        let token_files = self.state.keys().read_files(&settings.auth.jwt).await?;
+        let webhook = PreparedWebhook::of(&settings.webhook)?;
         match &self.tls {
             Some(tls) if settings.tls.is_on() => tls.reload(&settings.tls)?,
             None if !settings.tls.is_on() => {}
@@ -126,6 +157,9 @@ impl Reloader {
             let keys = self.state.keys();
             keys.set_configured(&settings.auth.keys).await?;
         }
+        self.webhook.take_up(webhook);
+        let anomalies = self.state.anomalies();
+        anomalies.set_config(settings.anomaly.clone()).await;
         self.apply(settings);
         // The log may be about to fall silent, or to begin to speak.
         let is_heard = tracing::enabled!(Level::INFO);

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::kinds::EventKind;
 use crate::ids::{KeyId, RequestId};
+use crate::traces::TraceContext;
 
 /// The caller on whose behalf something happened.
 #[derive(Clone, Debug, Default, serde::Serialize)]
@@ -17,6 +18,9 @@ pub struct Actor {
     /// The request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<RequestId>,
+    /// The span of the request, for whoever is told. Not recorded: the request's id is.
+    #[serde(skip)]
+    pub trace: Option<TraceContext>,
 }
 
 /// A security event.

@@ -158,6 +158,13 @@ event_kinds! {
             optional("scopes", "what it may do"),
             optional("by", "`the start`, where the server renewed its own key"),
         ];
+    KeyChanged: "key_changed", from_strangers: false,
+        "What a key may do or use was changed, or its name.",
+        [
+            field("key_id", "the key"),
+            field("before", "what was changed, by its name in the API, as it was"),
+            field("after", "the same as it is now"),
+        ];
     KeySigningChanged: "key_signing_changed", from_strangers: false,
         "Whether the requests of a key are signed was changed, or the secret that signs.",
         [

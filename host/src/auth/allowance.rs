@@ -1,5 +1,6 @@
 //! How much a key may use: its tier and its own limits.
 
+use super::change::Change;
 use super::scope::Tier;
 
 /// The amounts that a key may use. Where a limit is missing, the server's setting holds.
@@ -29,6 +30,33 @@ pub struct Allowance {
     pub requests_per_month: Option<u64>,
 }
 
+/// A change of the amounts that a key may use. A limit that is cleared is the server's again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AllowanceChange {
+    /// The key's tier.
+    pub tier: Change<Tier>,
+    /// Requests a minute.
+    pub rpm: Change<u32>,
+    /// Tokens a minute.
+    pub tpm: Change<u32>,
+    /// Requests at once.
+    pub max_concurrent: Change<u32>,
+    /// Uploads at once.
+    pub max_uploads: Change<u32>,
+    /// Versions of models that it has uploaded and that are still there.
+    pub max_stored_bundles: Change<u32>,
+    /// Bytes of those versions, unpacked.
+    pub max_stored_bytes: Change<u64>,
+    /// Units of fuel in one UTC day.
+    pub fuel_per_day: Change<u64>,
+    /// Units of fuel in one calendar month, UTC.
+    pub fuel_per_month: Change<u64>,
+    /// Tokens in one calendar month, UTC.
+    pub tokens_per_month: Change<u64>,
+    /// Requests in one calendar month, UTC.
+    pub requests_per_month: Change<u64>,
+}
+
 /// The largest limit that the database can hold.
 pub const LIMIT_MAX: u64 = i64::MAX.unsigned_abs();
 
@@ -47,6 +75,23 @@ impl Allowance {
         tokens_per_month: None,
         requests_per_month: None,
     };
+
+    /// The allowance after a change.
+    pub(super) fn changed(self, change: AllowanceChange) -> Self {
+        Self {
+            tier: change.tier.over(self.tier),
+            rpm: change.rpm.over(self.rpm),
+            tpm: change.tpm.over(self.tpm),
+            max_concurrent: change.max_concurrent.over(self.max_concurrent),
+            max_uploads: change.max_uploads.over(self.max_uploads),
+            max_stored_bundles: change.max_stored_bundles.over(self.max_stored_bundles),
+            max_stored_bytes: change.max_stored_bytes.over(self.max_stored_bytes),
+            fuel_per_day: change.fuel_per_day.over(self.fuel_per_day),
+            fuel_per_month: change.fuel_per_month.over(self.fuel_per_month),
+            tokens_per_month: change.tokens_per_month.over(self.tokens_per_month),
+            requests_per_month: change.requests_per_month.over(self.requests_per_month),
+        }
+    }
 
     /// The first limit that is zero or above [`LIMIT_MAX`], by its name in the API.
     pub(super) fn out_of_range(&self) -> Option<&'static str> {

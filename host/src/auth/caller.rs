@@ -53,6 +53,25 @@ pub(super) struct Account {
 }
 
 impl Grant {
+    /// The same secret of a key whose rights are others now. What was let in with it keeps its
+    /// signal.
+    pub(super) fn of(&self, account: &Arc<Account>) -> Self {
+        Self {
+            account: Arc::clone(account),
+            until: self.until,
+            ended: self.ended.clone(),
+        }
+    }
+
+    /// The same with the signal of another grant, of the same secret.
+    pub(super) fn with_signal(&self, other: &Self) -> Self {
+        Self {
+            account: Arc::clone(&self.account),
+            until: self.until,
+            ended: other.ended.clone(),
+        }
+    }
+
     /// The time at which the grant ends by itself.
     pub(super) fn end(&self) -> Option<Timestamp> {
         self.until.into_iter().chain(self.account.expires).min()

@@ -18,10 +18,10 @@ mod source;
 mod text;
 
 use std::collections::HashSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use arc_swap::ArcSwap;
 use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
@@ -56,11 +56,19 @@ use crate::telemetry::metrics;
 pub(super) struct Jwt(Arc<Inner>);
 
 struct Inner {
-    config: JwtConfig,
+    rules: ArcSwap<Rules>,
     keys: Keys,
     revoked: RevokedTokens,
     seen: Seen,
     clock: Clock,
+}
+
+/// What tokens are held to, which may change.
+struct Rules {
+    config: JwtConfig,
+    /// Which rules these are, counted since the start: a token that was found to hold by others is
+    /// looked into again.
+    turn: u64,
 }
 
 /// A token whose signature and claims hold.
@@ -70,6 +78,8 @@ pub(super) struct Verified {
     pub(super) id: KeyId,
     claims: Claims,
     key: KeyPrint,
+    /// The rules that it holds by.
+    turn: u64,
 }
 
 impl Verified {
@@ -81,6 +91,7 @@ impl Verified {
 
 /// What the files of the settings hold, read anew and not taken up yet.
 pub struct JwtFiles {
+    rules: JwtConfig,
     keys: Option<KeySet>,
     revoked: Option<HashSet<String>>,
 }
@@ -98,7 +109,10 @@ impl Jwt {
         }
         Ok(Some(Self(Arc::new(Inner {
             keys: Keys::open(source, config, clock.clone()).await?,
-            config: config.clone(),
+            rules: ArcSwap::from_pointee(Rules {
+                config: config.clone(),
+                turn: 0,
+            }),
             revoked,
             seen: Seen::new(),
             clock: clock.clone(),
@@ -112,36 +126,39 @@ impl Jwt {
         if !inner.keys.are_good() {
             return None;
         }
-        let found = inner.seen.find(digest, inner.clock.now())?;
+        let turn = inner.rules.load().turn;
+        let found = inner.seen.find(digest, turn, inner.clock.now())?;
         Some(found.map(Caller::with))
     }
 
     /// Checks all that a token says. Waits, in bounded time, where its key is not known.
     pub(super) async fn verify(&self, token: &TokenText) -> Result<Verified, TokenError> {
         let parts = token.parts()?;
-        if !self.0.config.algorithms.contains(&parts.algorithm) {
+        let rules = self.0.rules.load_full();
+        if !rules.config.algorithms.contains(&parts.algorithm) {
             return Err(TokenError::Algorithm);
         }
-        match self.verify_now(&parts) {
+        match self.verify_now(&parts, &rules) {
             Err(TokenError::UnknownKey | TokenError::Unavailable) => {
                 self.0.keys.read_again().await;
-                self.verify_now(&parts)
+                self.verify_now(&parts, &rules)
             }
             outcome => outcome,
         }
     }
 
-    fn verify_now(&self, parts: &Parts<'_>) -> Result<Verified, TokenError> {
-        let inner = &*self.0;
+    fn verify_now(&self, parts: &Parts<'_>, rules: &Rules) -> Result<Verified, TokenError> {
+        let (inner, config) = (&*self.0, &rules.config);
         let keys = inner.keys.current().ok_or(TokenError::Unavailable)?;
         let key = keys.find(parts.kid.as_deref(), parts.algorithm)?;
         let claims = parts.signed_by(key)?;
-        let claims = Claims::read(&claims, &inner.config, inner.clock.now())?;
-        let issuer = inner.config.issuer.as_ref().map_or("", JwtText::as_str);
+        let claims = Claims::read(&claims, config, inner.clock.now())?;
+        let issuer = config.issuer.as_ref().map_or("", JwtText::as_str);
         Ok(Verified {
             id: KeyId::of_caller(issuer, &claims.caller),
             claims,
             key: key.print(),
+            turn: rules.turn,
         })
     }
 
@@ -152,7 +169,12 @@ impl Jwt {
         verified: Verified,
         usage: Arc<KeyUsage>,
     ) -> Result<Caller, TokenError> {
-        let Verified { id, claims, key } = verified;
+        let Verified {
+            id,
+            claims,
+            key,
+            turn,
+        } = verified;
         let ended = CancellationToken::new();
         let account = Account {
             id,
@@ -175,8 +197,10 @@ impl Jwt {
         let (jti, until) = (claims.jti, claims.until);
         let token = SeenToken {
             grant: Arc::new(grant),
+            before: Vec::new(),
             jti: jti.clone(),
             key,
+            turn,
             until,
             was_used: AtomicBool::new(false),
         };
@@ -237,7 +261,8 @@ impl Jwt {
         if !self.0.revoked.has_room(now) {
             return None;
         }
-        let config = &self.0.config;
+        let rules = self.0.rules.load();
+        let config = &rules.config;
         // The leeway counts before the end and after it.
         let spans = [config.lifetime_max, config.leeway, config.leeway];
         let until = spans.into_iter().fold(now, |time, span| {
@@ -277,15 +302,16 @@ impl Jwt {
     }
 
     /// Reads the files that the settings name, and takes up nothing. Keys of a URL are read soon
-    /// after.
-    pub(super) async fn look(&self) -> Result<JwtFiles, JwtError> {
+    /// after. The issuer, the place of its keys and how often these are read stay.
+    pub(super) async fn look(&self, config: &JwtConfig) -> Result<JwtFiles, JwtError> {
         let inner = &*self.0;
         Ok(JwtFiles {
+            rules: config.clone(),
             keys: match inner.keys.are_of_file() {
                 true => Some(inner.keys.look().await?),
                 false => None,
             },
-            revoked: match &inner.config.revoked {
+            revoked: match &config.revoked {
                 Some(path) => Some(source::revoked_ids(path).await?),
                 None => None,
             },
@@ -294,15 +320,20 @@ impl Jwt {
 
     /// Goes by what was read, from now on.
     pub(super) fn take_up(&self, files: JwtFiles) {
+        let before = self.0.rules.load();
+        if before.config != files.rules {
+            self.0.rules.store(Arc::new(Rules {
+                config: files.rules,
+                turn: before.turn.wrapping_add(1),
+            }));
+        }
         match files.keys {
             Some(keys) => self.0.keys.take_up(keys),
             None => self.0.keys.make_due(),
         }
         self.end_of_gone_keys();
-        if let Some(revoked) = files.revoked {
-            self.0.revoked.set_file(revoked);
-            self.end_revoked();
-        }
+        self.0.revoked.set_file(files.revoked.unwrap_or_default());
+        self.end_revoked();
     }
 
     /// Reads the keys and the file of revoked ids where it is time, or somebody waits for them.
@@ -322,10 +353,13 @@ impl Jwt {
     }
 
     async fn read_revoked(&self) {
-        let Some(path): &Option<PathBuf> = &self.0.config.revoked else {
+        let rules = self.0.rules.load_full();
+        let Some(path) = &rules.config.revoked else {
             return;
         };
         match source::revoked_ids(path).await {
+            // Where another file counts meanwhile, it has been read.
+            Ok(_) if self.0.rules.load().turn != rules.turn => {}
             Ok(ids) => {
                 self.0.revoked.set_file(ids);
                 self.end_revoked();

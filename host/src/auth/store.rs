@@ -2,6 +2,7 @@
 //! acknowledged.
 
 mod admin_key;
+mod amend;
 mod bounds;
 mod change;
 mod error;
@@ -26,6 +27,7 @@ use jiff::Timestamp;
 use sqlx::SqlitePool;
 
 pub use admin_key::AdminKey;
+pub use amend::{AmendedKey, KeyChange};
 pub use bounds::{NETWORKS_MAX, OLD_SECRETS_MAX, ROTATION_OVERLAP_MAX};
 pub use error::{AuthError, KeyError};
 pub use examine::Examined;

@@ -1,22 +1,24 @@
 //! `belljar keys`: the API keys of a server.
 
+mod rights;
+
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use belljar_bundle::{ByteSize, DurationText, Fuel, ModelName};
+use belljar_bundle::DurationText;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
+use self::rights::{RightsArgs, SetArgs};
 use super::client::{Client, ClientArgs};
 use super::models::{array, text};
 use super::scan::{ScanArgs, scan};
 use super::{Failure, block_on, output};
-use crate::auth::{Scope, Signing, Tier};
+use crate::auth::{Scope, Signing};
 use crate::clock::time_of_day;
 use crate::ids::KeyId;
-use crate::net::Network;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum KeysCommand {
@@ -40,6 +42,9 @@ pub(super) enum KeysCommand {
         #[command(flatten)]
         one: OneArgs,
     },
+    /// Change what a key may do and use; it keeps its secret
+    #[command(after_help = "Lists are given whole. What is not named stays as it is.")]
+    Set(Box<SetArgs>),
     /// Change whether requests with a key are signed; a new secret is shown this once
     Signing {
         #[command(flatten)]
@@ -86,51 +91,8 @@ pub(super) struct CreateArgs {
     /// What it may do: infer, models:read, models:write, admin, metrics
     #[arg(long, value_delimiter = ',', required = true)]
     scopes: Vec<Scope>,
-    /// Models it may use (default: all)
-    #[arg(long, value_delimiter = ',')]
-    models: Vec<ModelName>,
-    /// Allowance: free, tier-1 to tier-5
-    #[arg(long)]
-    tier: Option<Tier>,
-    /// Requests a minute
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    rpm: Option<u32>,
-    /// Tokens a minute
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    tpm: Option<u32>,
-    /// Requests at once
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    max_concurrent: Option<u32>,
-    /// Uploads at once
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    max_uploads: Option<u32>,
-    /// Uploaded versions that are still there
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    max_stored_bundles: Option<u32>,
-    /// Bytes of those versions, unpacked, such as "10 GiB"
-    #[arg(long, value_name = "SIZE")]
-    max_stored_bytes: Option<ByteSize>,
-    /// Fuel in one UTC day, such as 50_000_000_000
-    #[arg(long, value_name = "FUEL")]
-    fuel_per_day: Option<Fuel>,
-    /// Fuel in one calendar month, UTC
-    #[arg(long, value_name = "FUEL", alias = "budget-fuel-month")]
-    fuel_per_month: Option<Fuel>,
-    /// Tokens in one calendar month, prompts and answers together
-    #[arg(long, value_name = "N", alias = "budget-tokens-month", value_parser = clap::value_parser!(u64).range(1..))]
-    tokens_per_month: Option<u64>,
-    /// Requests in one calendar month
-    #[arg(long, value_name = "N", alias = "budget-requests-month", value_parser = clap::value_parser!(u64).range(1..))]
-    requests_per_month: Option<u64>,
-    /// Networks it may be used from, such as 10.0.0.0/8 (default: everywhere)
-    #[arg(long, value_name = "NET", value_delimiter = ',')]
-    allow_networks: Vec<Network>,
-    /// Networks it may not be used from
-    #[arg(long, value_name = "NET", value_delimiter = ',')]
-    deny_networks: Vec<Network>,
-    /// When it stops working: a span such as "30 d", or 2027-01-31T00:00:00Z
-    #[arg(long, value_name = "WHEN", value_parser = expiry)]
-    expires: Option<Timestamp>,
+    #[command(flatten)]
+    rights: RightsArgs,
     /// Whether its requests are signed: none, optional or required (default: none)
     #[arg(long)]
     signing: Option<Signing>,
@@ -141,53 +103,15 @@ pub(super) struct CreateArgs {
     client: ClientArgs,
 }
 
-fn expiry(text: &str) -> Result<Timestamp, String> {
-    if let Ok(time) = text.parse() {
-        return Ok(time);
-    }
-    let accepted = "expected a span such as \"30 d\" or a time such as 2027-01-31T00:00:00Z";
-    let span: DurationText = text.parse().map_err(|_| accepted.to_owned())?;
-    let end = time_of_day().checked_add(span.as_duration());
-    end.map_err(|_| "this is too far in the future".to_owned())
-}
-
 impl CreateArgs {
     fn body(&self) -> Value {
         let mut body = Map::new();
-        let scopes: Vec<&str> = self.scopes.iter().map(|scope| scope.name()).collect();
         body.insert("name".into(), json!(self.name));
-        body.insert("scopes".into(), json!(scopes));
-        if !self.models.is_empty() {
-            body.insert("models".into(), json!(self.models));
+        body.insert("scopes".into(), json!(self.scopes));
+        self.rights.add_to(&mut body);
+        if let Some(signing) = self.signing {
+            body.insert("signing".into(), json!(signing));
         }
-        if !self.allow_networks.is_empty() {
-            body.insert("allow_networks".into(), json!(self.allow_networks));
-        }
-        if !self.deny_networks.is_empty() {
-            body.insert("deny_networks".into(), json!(self.deny_networks));
-        }
-        let mut add = |name: &str, value: Option<Value>| {
-            if let Some(value) = value {
-                body.insert(name.to_owned(), value);
-            }
-        };
-        add("tier", self.tier.map(|tier| json!(tier)));
-        add("rpm", self.rpm.map(|rpm| json!(rpm)));
-        add("tpm", self.tpm.map(|tpm| json!(tpm)));
-        add("max_concurrent", self.max_concurrent.map(|n| json!(n)));
-        add("max_uploads", self.max_uploads.map(|n| json!(n)));
-        let bundles = self.max_stored_bundles;
-        add("max_stored_bundles", bundles.map(|n| json!(n)));
-        let bytes = self.max_stored_bytes;
-        add("max_stored_bytes", bytes.map(|n| json!(n.as_u64())));
-        add("fuel_per_day", self.fuel_per_day.map(|n| json!(n.as_u64())));
-        let fuel = self.fuel_per_month;
-        add("fuel_per_month", fuel.map(|n| json!(n.as_u64())));
-        add("tokens_per_month", self.tokens_per_month.map(|n| json!(n)));
-        let requests = self.requests_per_month;
-        add("requests_per_month", requests.map(|n| json!(n)));
-        add("expires", self.expires.map(|time| json!(time)));
-        add("signing", self.signing.map(|signing| json!(signing)));
         Value::Object(body)
     }
 }
@@ -231,6 +155,16 @@ pub(super) fn keys(command: &KeysCommand) -> Result<ExitCode, Failure> {
                 let found = one.find(Among::Working).await?;
                 let rotated = found.send(Method::POST, Some("rotate"), body).await?;
                 secret_once(&rotated, one.json, "has another secret")?;
+            }
+            KeysCommand::Set(args) => {
+                let body = args.body()?;
+                let found = args.one.find(Among::Working).await?;
+                let changed = found.send(Method::PATCH, None, Some(body)).await?;
+                if args.one.json {
+                    output::json(&changed)?;
+                } else {
+                    details(&changed)?;
+                }
             }
             KeysCommand::Signing {
                 signing,

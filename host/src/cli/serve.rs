@@ -180,8 +180,11 @@ async fn serve_until_signal(
     if let Some(period) = manager.watchdog {
         tokio::spawn(notifier.clone().watch(period, app.pulse()));
     }
-    if let Some(reloader) = app.reloader() {
+    if let Some(mut reloader) = app.reloader() {
         let wall = Arc::clone(&wall);
+        if let Some(ports) = wall.ports() {
+            reloader.keep_within(ports.clone());
+        }
         let reloading = reload_when_asked(hang_up, reader, reloader, wall, notifier.clone());
         tokio::spawn(reloading);
     }

@@ -38,17 +38,14 @@ impl Resolved {
         let (mut changed, mut waiting) = (Vec::new(), Vec::new());
         for setting in SETTINGS {
             let is_same = (setting.is_same)(&self.settings, &read.settings);
-            if is_same || setting.reloads {
+            let reloads = setting.reloads && !self.waits(setting, read);
+            if is_same || reloads {
                 (setting.copy)(&mut resolved.settings, &read.settings);
                 // The line of a file may be another one where the value is the same.
                 resolved.set_source(setting.key, read.source(setting.key).clone());
             }
             if !is_same {
-                let list = if setting.reloads {
-                    &mut changed
-                } else {
-                    &mut waiting
-                };
+                let list = if reloads { &mut changed } else { &mut waiting };
                 list.push(self.change(setting, read));
             }
         }
@@ -72,6 +69,13 @@ impl Resolved {
         } else {
             Err(ConfigError(problems))
         }
+    }
+
+    /// Whether a setting waits although it could change, because what it is about does: the rules
+    /// for tokens of another issuer, or of the first one.
+    fn waits(&self, setting: &Setting, read: &Self) -> bool {
+        let issuer = |resolved: &Self| resolved.settings.auth.jwt.issuer.clone();
+        setting.key.starts_with("jwt.") && issuer(self) != issuer(read)
     }
 
     fn change(&self, setting: &Setting, read: &Self) -> Change {
@@ -137,6 +141,26 @@ mod tests {
         let reread = before.take_up(&open).unwrap();
         let settings = reread.resolved.settings;
         assert!(!settings.auth.require_key && !settings.limits.enabled);
+    }
+
+    #[test]
+    fn rules_for_tokens_wait_with_their_issuer() {
+        const RULES: [(&str, &str); 3] = [
+            ("BELLJAR_JWT_AUDIENCE", "belljar"),
+            ("BELLJAR_JWT_JWKS", "https://issuer.example/keys"),
+            ("BELLJAR_JWT_LEEWAY", "10s"),
+        ];
+        let of = |issuer| given(&[&[("BELLJAR_JWT_ISSUER", issuer)], &RULES[..]].concat());
+        let (none, one) = (given(&[]), of("one"));
+        let reread = none.take_up(&one).unwrap();
+        assert!(reread.changed.is_empty());
+        assert!(keys(&reread.waiting).contains(&"jwt.leeway"));
+        let mut more = of("one");
+        more.settings.auth.jwt.leeway = std::time::Duration::from_secs(20);
+        let reread = one.take_up(&more).unwrap();
+        assert_eq!(keys(&reread.changed), ["jwt.leeway"]);
+        let reread = more.take_up(&of("another")).unwrap();
+        assert_eq!(keys(&reread.waiting), ["jwt.issuer", "jwt.leeway"]);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::guard::{AbuseConfig, AnomalyAction, AnomalyConfig, InjectionConfig, W
 use crate::http::{AllowedOrigin, PARSER_DEPTH_MAX, ProxyProtocol};
 use crate::net::{ForwardedHeader, NetworkAcl};
 use crate::secrets::{SecretText, VaultConfig};
-use crate::{auth, backup, http, ledger, limits, models, stored, telemetry, tls, webhook};
+use crate::{auth, backup, http, ledger, limits, models, stored, telemetry, tls, traces, webhook};
 
 /// The values that a server is built from. Each module's part is that module's own type.
 #[derive(Clone, Debug)]
@@ -60,6 +60,8 @@ pub struct Settings {
     pub audit: AuditConfig,
     /// What another server is told of security events.
     pub webhook: webhook::Config,
+    /// What a collector is told of requests.
+    pub traces: traces::Config,
     /// The log.
     pub log: telemetry::Config,
     /// Models: policy, uploads, signatures.
@@ -159,6 +161,7 @@ impl Default for Settings {
             ledger: ledger::Config::default(),
             audit: AuditConfig::default(),
             webhook: webhook::Config::default(),
+            traces: traces::Config::default(),
             log: telemetry::Config::default(),
             models: models::Config::default(),
             sandbox: SandboxConfig::default(),
@@ -312,6 +315,7 @@ impl Settings {
         found.extend(self.auth.jwt.contradictions());
         self.contradictions_of_tls(&mut found);
         self.contradictions_of_webhook(&mut found);
+        found.extend(self.traces.contradictions());
         found.extend(self.vault.contradictions());
         let secret = self.compiler.mac_secret.as_ref();
         if secret.is_some_and(|secret| secret.expose().len() < MAC_SECRET_BYTES_MIN) {

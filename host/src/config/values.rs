@@ -6,6 +6,7 @@ mod jwt;
 mod keys;
 mod named;
 mod secrets;
+mod traces;
 mod webhook;
 
 use std::net::SocketAddr;
@@ -26,12 +27,14 @@ use crate::limits::{ResetFormat, RouteRate};
 use crate::models::{LogReaders, ModelAlias};
 use crate::telemetry::{LogFilter, LogFormat};
 use crate::tls::{ClientAuth, ClientRule, TlsVersion};
+use crate::traces::ResourceAttribute;
 use crate::webhook::WebhookEvent;
 pub(super) use conduct::{BanTimes, Networks, PrefixBits, Seconds, SinkList};
 pub(super) use files::{Files, PathOrNone};
 pub(super) use keys::{Keys, TrustedKeys};
 pub(super) use named::Named;
 pub(super) use secrets::{PrivateKeys, Secret, TextOrNone};
+pub(super) use traces::CollectorHeaders;
 pub(super) use webhook::{UrlOrNone, WebhookSecrets};
 
 /// A value as it was written, before anybody has understood it.
@@ -469,6 +472,7 @@ lists!(
     ModelAlias: "a list of `ALIAS=MODEL`, separated by commas or as JSON; or `none`",
     RouteRate: "a list of `ROUTE=RPM:TPM`, separated by commas or as JSON; or `none`",
     WebhookEvent: "a list of ban, audit_failure, anomaly and cap_storm, separated by commas or as JSON, or `none`",
+    ResourceAttribute: "a list of `NAME=VALUE`, separated by commas or as JSON, or `none`",
     JwtText: "a list of texts, separated by commas or as JSON, or `none`",
     JwtAlgorithm: "a list of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384 and EdDSA",
     ScopeRule: "rules such as `ml-users=infer+models:read`, separated by commas or as JSON, or `none`",

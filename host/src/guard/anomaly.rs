@@ -11,12 +11,14 @@ mod networks;
 mod profile;
 mod rows;
 mod season;
+mod share;
 mod table;
 mod tally;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use tokio::sync::Mutex;
@@ -42,13 +44,13 @@ const REPORTED_AGAIN: i64 = 12;
 /// Windows in which all baselines are written once, a part of them after each.
 const WRITTEN_IN: usize = 6;
 
-/// The watch over all callers. Cheap to clone; does nothing where it is off.
+/// The watch over all callers. Cheap to clone; does nothing while it is off.
 #[derive(Clone)]
-pub struct Anomalies(Option<Arc<Inner>>);
+pub struct Anomalies(Arc<Inner>);
 
 struct Inner {
-    config: AnomalyConfig,
-    rule: Rule,
+    /// What holds, which may change.
+    config: ArcSwap<AnomalyConfig>,
     clock: Clock,
     audit: AuditLog,
     bans: Bans,
@@ -98,30 +100,49 @@ impl Anomalies {
         audit: AuditLog,
         bans: Bans,
     ) -> Result<Self, sqlx::Error> {
-        if config.action == AnomalyAction::Off {
-            return Ok(Self(None));
-        }
         let table = Table::new(config.callers_max);
-        for (caller, profile) in rows::load(&db, rows_max(&config)).await? {
-            table.restore(caller, profile);
-        }
-        Ok(Self(Some(Arc::new(Inner {
-            rule: config.rule(),
+        let inner = Inner {
             window: Arc::new(Mutex::new(window_of(clock.now()))),
-            config,
             clock,
             audit,
             bans,
             db,
             table,
             writing: Mutex::new(0),
-        }))))
+            config: ArcSwap::from_pointee(config),
+        };
+        if inner.is_on() {
+            inner.restore().await?;
+        }
+        Ok(Self(Arc::new(inner)))
     }
 
     /// Whether anybody is watched.
     #[must_use]
     pub fn is_on(&self) -> bool {
-        self.0.is_some()
+        self.0.is_on()
+    }
+
+    /// Judges and acts by other settings from now on. Baselines stay; where the watch is turned on
+    /// they are those of the last time that it was, and where it is turned off they are written and
+    /// nobody is held up any more. The tables keep their sizes.
+    pub async fn set_config(&self, config: AnomalyConfig) {
+        let inner = &*self.0;
+        let (was_on, is_on) = (inner.is_on(), config.action != AnomalyAction::Off);
+        if is_on && !was_on {
+            // A baseline that cannot be read is learnt again.
+            if let Err(error) = inner.restore().await {
+                tracing::error!("the baselines of callers cannot be read: {error}");
+            }
+            *inner.window.lock().await = window_of(inner.clock.now());
+        }
+        if was_on && !is_on {
+            self.close().await;
+        }
+        inner.config.store(Arc::new(config));
+        if was_on && !is_on {
+            inner.table.clear();
+        }
     }
 
     /// Counts a request of a caller that was let in, and gives what its further counts go to.
@@ -136,9 +157,10 @@ impl Anomalies {
         address: ClientAddress,
         is_administrator: bool,
     ) -> Result<Option<Arc<Tally>>, SlowedDown> {
-        let Some(inner) = &self.0 else {
+        let inner = &*self.0;
+        if !inner.is_on() {
             return Ok(None);
-        };
+        }
         let caller = match key {
             Some(key) => WatchedCaller::Key(key.clone()),
             None => WatchedCaller::Address(address.network()),
@@ -154,7 +176,7 @@ impl Anomalies {
             Ok(()) => Ok(Some(tally)),
             Err(wait) => Err(SlowedDown {
                 wait,
-                per_minute: inner.config.slow_rpm,
+                per_minute: inner.config.load().slow_rpm,
             }),
         }
     }
@@ -162,14 +184,17 @@ impl Anomalies {
     /// Judges the window that is over, if one is, and writes a part of the baselines. To be
     /// called every second or so.
     pub async fn upkeep(&self) {
-        let Some(inner) = self.0.clone() else { return };
+        let inner = &self.0;
+        if !inner.is_on() {
+            return;
+        }
         let now = inner.clock.now();
         let mut window = Arc::clone(&inner.window).lock_owned().await;
         let over = std::mem::replace(&mut *window, window_of(now));
         if over == *window {
             return;
         }
-        let judging = Arc::clone(&inner);
+        let judging = Arc::clone(inner);
         // Ten thousand callers take tens of milliseconds, which no request should wait for.
         let judged = tokio::task::spawn_blocking(move || judging.judge(over, *window)).await;
         if judged.is_ok() {
@@ -179,7 +204,10 @@ impl Anomalies {
 
     /// Writes all baselines, for a stop.
     pub async fn close(&self) {
-        let Some(inner) = &self.0 else { return };
+        let inner = &*self.0;
+        if !inner.is_on() {
+            return;
+        }
         let now = inner.clock.now();
         for _ in 0..WRITTEN_IN {
             inner.write_part(now).await;
@@ -190,9 +218,10 @@ impl Anomalies {
     /// Judges first what is due.
     pub async fn list(&self, callers_max: usize) -> Vec<WatchedState> {
         self.upkeep().await;
-        let Some(inner) = &self.0 else {
+        let inner = &*self.0;
+        if !inner.is_on() {
             return Vec::new();
-        };
+        }
         let mut states: Vec<_> = inner
             .table
             .all()
@@ -218,9 +247,10 @@ impl Anomalies {
     ///
     /// When the database fails.
     pub async fn forget(&self, caller: &WatchedCaller) -> Result<bool, sqlx::Error> {
-        let Some(inner) = &self.0 else {
+        let inner = &*self.0;
+        if !inner.is_on() {
             return Ok(false);
-        };
+        }
         let _turn = inner.writing.lock().await;
         if let Some(tally) = inner.table.find(caller) {
             tally.let_go();
@@ -232,20 +262,33 @@ impl Anomalies {
 }
 
 impl Inner {
+    fn is_on(&self) -> bool {
+        self.config.load().action != AnomalyAction::Off
+    }
+
+    /// Takes up the baselines of the last time.
+    async fn restore(&self) -> Result<(), sqlx::Error> {
+        let rows_max = rows_max(&self.config.load());
+        for (caller, profile) in rows::load(&self.db, rows_max).await? {
+            self.table.restore(caller, profile);
+        }
+        Ok(())
+    }
+
     /// Judges every caller by the window that is over; `current` is the one under way.
     fn judge(&self, over: i64, current: i64) {
         // After a pause of the machine or a change of its time of day nobody knows how long the
         // window was: it is judged by nobody.
         let is_whole = current == over + 1;
         let start_s = over.saturating_mul(window_s());
+        let config = self.config.load_full();
+        let rule = config.rule();
         let (mut settled, mut warming_up, mut highest, mut slowed) = (0_u32, 0_u32, 0.0_f32, 0_u32);
         for (caller, tally) in self.table.all() {
             let (counts, networks) = tally.take();
             if is_whole {
                 let mut known = tally.known.lock();
-                let judged = known
-                    .profile
-                    .observe(start_s, counts, &networks, &self.rule);
+                let judged = known.profile.observe(start_s, counts, &networks, &rule);
                 known.last = judged;
                 if judged.is_anomaly && known.is_due(over) {
                     known.reported = Some(Reported {
@@ -253,11 +296,11 @@ impl Inner {
                         judgement: judged,
                     });
                     drop(known);
-                    self.act(&caller, &tally, &judged);
+                    self.act(&caller, &tally, &judged, &config);
                 }
                 highest = highest.max(judged.score);
             }
-            match tally.known.lock().profile.is_settled(&self.rule) {
+            match tally.known.lock().profile.is_settled(&rule) {
                 true => settled += 1,
                 false => warming_up += 1,
             }
@@ -273,8 +316,14 @@ impl Inner {
     }
 
     /// Reports an anomaly and does what is set to be done.
-    fn act(&self, caller: &WatchedCaller, tally: &Tally, judged: &Judgement) {
-        let action = match self.config.action {
+    fn act(
+        &self,
+        caller: &WatchedCaller,
+        tally: &Tally,
+        judged: &Judgement,
+        config: &AnomalyConfig,
+    ) {
+        let action = match config.action {
             _ if tally.is_spared() => AnomalyAction::Report,
             action => action,
         };
@@ -290,7 +339,7 @@ impl Inner {
         let about = [
             ("caller", json!(caller.to_string())),
             ("score", rounded(judged.score)),
-            ("threshold", rounded(self.rule.threshold)),
+            ("threshold", rounded(config.rule().threshold)),
             ("window", json!(judged.span.name())),
             ("inputs", points(judged)),
             ("counts", counts(&judged.counts)),
@@ -300,18 +349,19 @@ impl Inner {
             key_id: key_id.clone(),
             address,
             request_id: None,
+            ..Actor::default()
         };
         let event = Event::new(EventKind::Anomaly, actor.clone(), &about);
         self.audit.record(&event);
         match action {
             AnomalyAction::Off | AnomalyAction::Report => {}
             AnomalyAction::Slow => {
-                let until = self.clock.elapsed().saturating_add(self.config.slow_time);
-                tally.slow(until, self.config.slow_rpm);
+                let until = self.clock.elapsed().saturating_add(config.slow_time);
+                tally.slow(until, config.slow_rpm);
             }
             AnomalyAction::Ban => {
                 self.bans
-                    .impose_for_anomaly(address, key_id, self.config.ban_time, actor);
+                    .impose_for_anomaly(address, key_id, config.ban_time, actor);
             }
         }
     }
@@ -325,7 +375,7 @@ impl Inner {
         };
         WatchedState {
             caller,
-            is_settled: known.profile.is_settled(&self.rule),
+            is_settled: known.profile.is_settled(&self.config.load().rule()),
             last: known.last,
             reported: known
                 .reported
@@ -350,7 +400,10 @@ impl Inner {
         *part = (*part + 1) % WRITTEN_IN;
         let written = rows::save(&self.db, &baselines, now).await;
         let written = match written {
-            Ok(()) if *part == 0 => rows::shorten(&self.db, rows_max(&self.config)).await,
+            Ok(()) if *part == 0 => {
+                let rows_max = rows_max(&self.config.load());
+                rows::shorten(&self.db, rows_max).await
+            }
             other => other,
         };
         if let Err(error) = written {

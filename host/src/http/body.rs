@@ -12,6 +12,7 @@ use super::json::InputConfig;
 use super::signature::{altered_body, is_altered};
 use crate::guard::Violation;
 use crate::inference::RequestContext;
+use crate::traces::{attributes, spans};
 use axum::body::Body;
 use axum::extract::{FromRef, FromRequest, Request};
 use bytes::{Bytes, BytesMut};
@@ -63,6 +64,7 @@ pub(crate) async fn whole(
     limits: Limits,
     context: &RequestContext,
 ) -> Result<Bytes, ApiError> {
+    let span = context.span(&spans::BODY);
     let coding = Coding::of(headers)?;
     check_length(headers, limits.bytes_max, SETTING)?;
     let read = async {
@@ -77,6 +79,11 @@ pub(crate) async fn whole(
     let body = tokio::time::timeout(limits.read_timeout, read).await;
     let (received, body) = body.map_err(|_| ApiError::body_timeout())??;
     context.add_bytes_in(received);
+    if let Some(mut span) = span {
+        let received = u64::try_from(received).unwrap_or(u64::MAX);
+        span.set(&attributes::HTTP_REQUEST_SIZE, received);
+        span.pass();
+    }
     Ok(body)
 }
 

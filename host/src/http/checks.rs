@@ -9,6 +9,7 @@ use super::state::HttpState;
 use crate::audit::AuditLog;
 use crate::inference::RequestContext;
 use crate::tls::Client;
+use crate::traces::{Span, Traces, attributes, spans};
 use axum::extract::Request;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use std::time::Duration;
 pub(crate) struct Checks {
     pub(crate) audit: AuditLog,
     pub(crate) policies: RoutePolicies,
+    pub(crate) traces: Traces,
     pub(super) origins: Origins,
     address: Address,
     pub(super) bans: BanCheck,
@@ -37,6 +39,7 @@ impl Checks {
         Self {
             audit: state.audit().clone(),
             policies,
+            traces: state.traces().clone(),
             origins: Origins::new(&config.browser),
             address: Address {
                 rule: config.origin.clone(),
@@ -82,6 +85,11 @@ impl Checks {
         // Above all that refuses, so that refusals carry these headers, too: a page learns why
         // it was refused only where its origin may read the answer.
         exit.is_for_browsers = true;
+        let address = match exit.authentication {
+            None => context.span(&spans::ADDRESS),
+            // It is not the first time that they are asked.
+            Some(_) => None,
+        };
         exit.granted = self.origins.grant(request.headers());
         // Whose request it is has to be known before anybody can be held to anything.
         let is_caller = self
@@ -95,21 +103,33 @@ impl Checks {
         self.names.check(request)?;
         // Browsers ask without a key whether they may ask with one.
         self.origins.check(request)?;
+        Span::pass_any(address);
         // Whatever a request waits for below is within its time.
         exit.deadline = Deadline::of(policy, self.request_timeout, request.headers());
         // Who calls is known before the body is read and before any route decides anything.
         let client = request.extensions().get::<Client>().cloned();
+        let authentication = exit.authentication.take();
+        let authentication = authentication.or_else(|| context.span(&spans::AUTHENTICATION));
         // Whoever has signed comes before whoever has shown a key, and its body is held from here
         // on to what was signed.
         let signer = self.signatures.check(policy, context, request)?;
         let examined = exit.examined.as_ref();
         let headers = request.headers_mut();
         let client = client.as_ref();
-        exit.revocation = self
+        let checked = self
             .authentication
-            .check(policy, context, client, signer, headers, examined)?;
+            .check(policy, context, client, signer, headers, examined);
+        exit.revocation = match checked {
+            Err(halt @ Halt::UntilExamined(_)) => {
+                exit.authentication = authentication;
+                return Err(halt);
+            }
+            checked => checked?,
+        };
         // What holds for one key alone can only be asked once the key is known to be real.
         self.key_bans.check(context)?;
+        Span::pass_any(authentication);
+        let limits = context.span(&spans::LIMITS);
         // Above the limits, so that what they refuse is seen, and before they have taken anything
         // from who is slowed down.
         self.watch.check(policy, context)?;
@@ -117,9 +137,18 @@ impl Checks {
         // because who is over a limit should cost no reading.
         self.limit
             .check(policy, context, request, &mut exit.permit)?;
+        Span::pass_any(limits);
+        let mut screening = context.span(&spans::SCREENING);
+        if let Some(span) = &mut screening {
+            span.set(&attributes::SCREENED, "head");
+        }
         // Below the limits, because it costs most: what is refused above is not screened.
         self.screen.check(policy, context, request)?;
+        Span::pass_any(screening);
+        let authorization = context.span(&spans::AUTHORIZATION);
         // Last, so that a caller who may not do this has been counted for asking.
-        Ok(self.authorize.check(policy, context)?)
+        self.authorize.check(policy, context)?;
+        Span::pass_any(authorization);
+        Ok(())
     }
 }

@@ -447,6 +447,11 @@ impl ApiError {
 }
 
 impl ErrorText {
+    /// The code that a program can match.
+    pub(crate) fn code(&self) -> &'static str {
+        self.code
+    }
+
     /// The body of an error of the Open Inference Protocol, with more beside the text.
     pub(crate) fn for_open_inference(&self) -> Vec<u8> {
         let mut out = b"{\"error\":".to_vec();

@@ -126,6 +126,34 @@ where
     response
 }
 
+/// The names of the codes of gRPC, by their numbers.
+const CODES: [&str; 17] = [
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
+
+/// The name of the code with which a call has ended, where these headers say it.
+pub(crate) fn status_name(headers: &HeaderMap) -> Option<&'static str> {
+    let status = Status::from_header_map(headers)?;
+    let code = usize::try_from(status.code() as i32).ok()?;
+    CODES.get(code).copied()
+}
+
 /// What follows the last message: how the call has ended.
 pub(crate) fn trailers(error: Option<&ErrorText>) -> Frame<Bytes> {
     let mut headers = HeaderMap::new();

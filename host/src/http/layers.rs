@@ -17,6 +17,7 @@ mod observe;
 mod revocation;
 mod screen;
 mod signature;
+mod traced;
 mod watch;
 
 pub(crate) use address::{Address, Peer};

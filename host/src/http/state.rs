@@ -18,6 +18,7 @@ use crate::net::{NetworkAcl, OriginRule};
 use crate::stored::StoredObjects;
 use crate::telemetry::Metrics;
 use crate::tls::Tls;
+use crate::traces::Traces;
 use arc_swap::ArcSwap;
 use axum::extract::FromRef;
 use jiff::Timestamp;
@@ -183,6 +184,8 @@ pub struct Parts {
     pub ledger: LedgerStore,
     /// The record of security events.
     pub audit: AuditLog,
+    /// What begins the traces of requests.
+    pub traces: Traces,
     /// The certificates, where TLS is spoken.
     pub tls: Option<Tls>,
     /// Where everything is kept that outlives the process.
@@ -272,6 +275,11 @@ impl HttpState {
     /// The end of the server, for what goes on until then.
     pub(crate) fn stopping(&self) -> &CancellationToken {
         &self.0.stopping
+    }
+
+    /// What begins the traces of requests.
+    pub(crate) fn traces(&self) -> &Traces {
+        &self.0.traces
     }
 
     /// Whether a balancer may send requests here; none while the server is about to stop.

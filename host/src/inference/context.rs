@@ -10,6 +10,7 @@ use crate::ledger::{Line, RequestUse};
 use crate::limits::{Admitted, Slot};
 use crate::models::LiveModel;
 use crate::net::ClientAddress;
+use crate::traces::{Span, SpanRow, Trace, spans};
 use belljar_sandbox::{RunCost, RunLabel};
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -41,11 +42,25 @@ struct Notes {
     tally: OnceLock<Arc<Tally>>,
     /// What was found in the request and is only reported.
     reports: Mutex<Vec<String>>,
+    /// Its trace; none where traces are off.
+    trace: Option<Trace>,
+    /// Its own span, where it came within another request.
+    _span: Option<Span>,
 }
 
 impl RequestContext {
     /// The context of a request that has just come.
     pub(crate) fn new(id: RequestId, audit: AuditLog) -> Self {
+        Self::traced(id, audit, None, None)
+    }
+
+    /// The context of a request that has just come, with its trace and its own span.
+    pub(crate) fn traced(
+        id: RequestId,
+        audit: AuditLog,
+        trace: Option<Trace>,
+        span: Option<Span>,
+    ) -> Self {
         Self(Arc::new(Notes {
             id,
             audit,
@@ -59,12 +74,21 @@ impl RequestContext {
             admitted: Mutex::new(None),
             tally: OnceLock::new(),
             reports: Mutex::default(),
+            trace,
+            _span: span,
         }))
     }
 
     /// The context of a request that came within this one: of the same caller, under the same id.
     pub(crate) fn within(&self) -> Self {
-        let one = Self::new(self.0.id.clone(), self.0.audit.clone());
+        let (trace, span) = match &self.0.trace {
+            Some(trace) => {
+                let (trace, span) = trace.below(&spans::STREAM_REQUEST);
+                (Some(trace), span)
+            }
+            None => (None, None),
+        };
+        let one = Self::traced(self.0.id.clone(), self.0.audit.clone(), trace, span);
         if let Some(address) = self.address() {
             one.set_address(address);
         }
@@ -79,6 +103,21 @@ impl RequestContext {
         &self.0.id
     }
 
+    /// The trace that it is part of; none where traces are off.
+    pub(crate) fn trace(&self) -> Option<&Trace> {
+        self.0.trace.as_ref()
+    }
+
+    /// Begins a span of this request. None where nothing is kept of it.
+    pub(crate) fn span(&self, row: &'static SpanRow) -> Option<Span> {
+        self.0.trace.as_ref()?.begin(row)
+    }
+
+    /// The id of the trace, for lines of the log.
+    pub(crate) fn trace_id(&self) -> Option<impl std::fmt::Display + use<>> {
+        self.trace().map(|trace| trace.context().trace_id())
+    }
+
     /// Notes where it comes from.
     pub(crate) fn set_address(&self, address: ClientAddress) {
         // Found out once.
@@ -91,6 +130,7 @@ impl RequestContext {
             key_id: self.key_id().cloned(),
             address: self.0.address.get().map(|address| address.ip()),
             request_id: Some(self.0.id.clone()),
+            trace: self.trace().map(|trace| trace.context().clone()),
         }
     }
 
@@ -198,6 +238,7 @@ impl RequestContext {
                 model: Arc::clone(model),
                 usage: caller.and_then(Caller::usage).cloned(),
                 line: self.line(),
+                trace: self.0.trace.clone(),
             };
             RunLabel::reporting_to(Arc::new(count), self.0.id.shared())
         })
@@ -224,6 +265,12 @@ impl RequestContext {
     /// The model that was found for the request, as `name@version`.
     pub(crate) fn model(&self) -> Option<&Arc<str>> {
         self.0.model.get().map(|model| &model.label)
+    }
+
+    /// The name of the model that was found for the request, and its version as `name@version`.
+    pub(crate) fn model_names(&self) -> Option<(&str, &str)> {
+        let model = self.0.model.get()?;
+        Some((model.id.name.as_str(), &model.label))
     }
 
     /// What all runs that have ended by now have cost together; none where nothing ran.

@@ -1,10 +1,13 @@
 //! What runs are counted as: the metrics of their model, the fuel of their key, and their line of
 //! the ledger.
 
+use super::outcome;
 use crate::auth::KeyUsage;
 use crate::ledger::Line;
 use crate::models::LiveModel;
-use belljar_sandbox::{RunCost, RunReport};
+use crate::traces::{Span, Trace, attributes, spans};
+use belljar_sandbox::{RunCost, RunEnd, RunError, RunReport, RunWatch};
+use std::error::Error;
 use std::sync::Arc;
 
 /// Notes a run that ended well.
@@ -18,6 +21,7 @@ pub(super) struct FuelCount {
     pub(super) model: Arc<LiveModel>,
     pub(super) usage: Option<Arc<KeyUsage>>,
     pub(super) line: Option<Line>,
+    pub(super) trace: Option<Trace>,
 }
 
 impl RunReport for FuelCount {
@@ -30,4 +34,59 @@ impl RunReport for FuelCount {
             line.add_run(cost.fuel, cost.wall);
         }
     }
+
+    fn watch(&self) -> Option<Box<dyn RunWatch>> {
+        let trace = self.trace.clone()?;
+        Some(Box::new(RunSpans {
+            queue: Some(trace.begin(&spans::QUEUE)?),
+            run: None,
+            model: Arc::clone(&self.model),
+            trace,
+        }))
+    }
+}
+
+/// The spans of one run: of its wait, and of itself.
+struct RunSpans {
+    trace: Trace,
+    model: Arc<LiveModel>,
+    queue: Option<Span>,
+    run: Option<Span>,
+}
+
+impl RunWatch for RunSpans {
+    fn refused(&mut self, error: &(dyn Error + 'static)) {
+        if let Some(mut queue) = self.queue.take() {
+            queue.fail(code(error));
+        }
+    }
+
+    fn admitted(&mut self) {
+        if let Some(queue) = self.queue.take() {
+            queue.pass();
+        }
+        self.run = self.trace.begin(&spans::RUN);
+    }
+
+    fn ended(&mut self, cost: &RunCost, end: RunEnd<'_>) {
+        let Some(mut run) = self.run.take() else {
+            return;
+        };
+        run.set(&attributes::MODEL, &*self.model.label);
+        run.set(&attributes::FUEL, cost.fuel);
+        run.set(&attributes::MEMORY, cost.memory_bytes);
+        run.set(&attributes::OUTPUT, cost.output_bytes);
+        match end {
+            RunEnd::Done => run.pass(),
+            RunEnd::Failed(error) => run.fail(code(error)),
+            RunEnd::Left => {}
+        }
+    }
+}
+
+/// The code of a run's error.
+fn code(error: &(dyn Error + 'static)) -> &'static str {
+    error
+        .downcast_ref::<RunError>()
+        .map_or("internal_error", outcome::code)
 }

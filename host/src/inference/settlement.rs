@@ -7,6 +7,7 @@ use crate::generation::TokenMeter;
 use crate::guard::Tally;
 use crate::ledger::Line;
 use crate::limits::Admission;
+use crate::traces::Trace;
 use std::sync::Arc;
 
 /// The tokens of one request: reserved before it runs, settled by real usage when this is
@@ -19,6 +20,8 @@ pub(super) struct UsageSettlement {
     tally: Option<Arc<Tally>>,
     /// The line of the ledger.
     line: Option<Line>,
+    /// The trace that tells of it.
+    trace: Option<Trace>,
     /// What the prompt has at most likely; the model counts it, and says so at its end.
     prompt_estimate: u32,
     /// Of the answers in the making.
@@ -40,6 +43,7 @@ impl UsageSettlement {
             account: caller.usage().cloned(),
             tally: context.tally().cloned(),
             line: context.line(),
+            trace: context.trace().cloned(),
             prompt_estimate,
             meters: Vec::new(),
             usage: None,
@@ -84,6 +88,9 @@ impl Drop for UsageSettlement {
         }
         if let Some(line) = &self.line {
             line.add_tokens(prompt, completion);
+        }
+        if let Some(trace) = &self.trace {
+            trace.add_tokens(prompt, completion);
         }
         let used = prompt.saturating_add(completion);
         if let Some(tally) = &self.tally {

@@ -236,6 +236,12 @@ impl Inference {
         let Counted { call, mut tokens } = call;
         let mut call = call.into_inner();
         let model = self.find(caller, &call.model, context)?;
+        if let Some(trace) = context.trace() {
+            trace.note_operation(match call.request.prompt {
+                text::Prompt::Messages(_) => "chat",
+                text::Prompt::Text(_) | text::Prompt::Tokens(_) => "text_completion",
+            });
+        }
         if let Some(tokens) = &mut tokens {
             call.hold_to(tokens)?;
         }

@@ -32,6 +32,9 @@ pub struct AccessRecord<'a> {
     pub bytes_out: u64,
     /// The id in `x-request-id`.
     pub request_id: &'a RequestId,
+    /// The trace and the span, as hexadecimal digits; none where traces are off. Named as all
+    /// collectors of logs look for them.
+    pub trace: Option<(&'a str, &'a str)>,
 }
 
 impl AccessRecord<'_> {
@@ -70,6 +73,10 @@ impl AccessRecord<'_> {
         line.text(" bytes.in=").number(self.bytes_in);
         line.text(" bytes.out=").number(self.bytes_out);
         line.text(" request.id=").text(self.request_id.as_str());
+        if let Some((trace_id, span_id)) = self.trace {
+            line.text(" trace_id=").text(trace_id);
+            line.text(" span_id=").text(span_id);
+        }
         line.text("\n");
         line
     }
@@ -95,6 +102,10 @@ impl AccessRecord<'_> {
         line.text(r#","bytes.out":"#).number(self.bytes_out);
         line.text(r#","request.id":"#)
             .quoted(self.request_id.as_str());
+        if let Some((trace_id, span_id)) = self.trace {
+            line.text(r#","trace_id":"#).quoted(trace_id);
+            line.text(r#","span_id":"#).quoted(span_id);
+        }
         line.text("}\n");
         line
     }
@@ -119,6 +130,7 @@ mod tests {
             bytes_in: 1,
             bytes_out: 2,
             request_id: &request_id,
+            trace: Some(("0af7", "b7ad")),
         };
         let now = Timestamp::UNIX_EPOCH;
         let line = record.as_json(now);
@@ -128,7 +140,8 @@ mod tests {
                 r#"{"timestamp":"1970-01-01T00:00:00.000000Z","level":"INFO","target":"access","#,
                 r#""message":"request","method":"PO\"ST\u000a","route":"/models/{name}","#,
                 r#""status":200,"duration_ms":1.500,"key.id":"config-1","model.id":"echo@1.0.0","#,
-                r#""fuel.used":9,"bytes.in":1,"bytes.out":2,"request.id":"r-1"}"#,
+                r#""fuel.used":9,"bytes.in":1,"bytes.out":2,"request.id":"r-1","#,
+                r#""trace_id":"0af7","span_id":"b7ad"}"#,
                 "\n"
             )
         );
@@ -143,7 +156,7 @@ mod tests {
             String::from_utf8_lossy(line.bytes()),
             "1970-01-01T00:00:00.000000Z  INFO access: POST /models/{name} 200 in 1.500 ms \
              key.id=config-1 model.id=echo@1.0.0 fuel.used=9 bytes.in=1 bytes.out=2 \
-             request.id=r-1\n"
+             request.id=r-1 trace_id=0af7 span_id=b7ad\n"
         );
     }
 }

@@ -6,12 +6,15 @@ use serde_json::json;
 use super::config::WebhookEvent;
 use crate::audit::Told;
 use crate::ids::sorted_uuid;
+use crate::traces::TraceContext;
 
 /// A message, the same in each attempt.
 pub(super) struct Message {
     pub(super) id: String,
     pub(super) event: &'static str,
     pub(super) body: Bytes,
+    /// The span of the request that led to it.
+    pub(super) trace: Option<TraceContext>,
 }
 
 impl Message {
@@ -31,6 +34,7 @@ impl Message {
             id: format!("msg_{}", sorted_uuid().simple()),
             event,
             body: body.to_string().into(),
+            trace: told.event.actor.trace.clone(),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The hostile guests as components, one per misbehaviour, for the tests of all packages.
+//! The hostile guests as components, one per misbehaviour, and the runtimes of real models, for the
+//! tests of all packages.
 //!
 //! `guest-models/hostile/README.md` says what each one does.
 
@@ -31,6 +32,16 @@ pub fn path(name: &str) -> PathBuf {
 /// When there is no guest of that name, or its file is gone.
 pub fn bytes(name: &str) -> Vec<u8> {
     let path = path(name);
+    std::fs::read(&path).unwrap_or_else(|e| panic_missing(&path, &e))
+}
+
+/// The component of a runtime of real models.
+///
+/// # Panics
+///
+/// When there is none of that name.
+pub fn runtime(name: &str) -> Vec<u8> {
+    let path = folder().join("runtimes").join(format!("{name}.wasm"));
     std::fs::read(&path).unwrap_or_else(|e| panic_missing(&path, &e))
 }
 

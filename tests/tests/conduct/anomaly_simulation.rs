@@ -103,27 +103,30 @@ fn honest_callers_are_reported_less_than_once_a_month() {
     for (kind, (callers, reports)) in &kinds {
         let each = f64::from(*reports) / f64::from(*callers);
         println!("| {kind} | {callers} | {each:.2} |");
-        assert!(each < 2.0, "{kind}: {each:.2} reports a caller");
+        assert!(each < 1.0, "{kind}: {each:.2} reports a caller");
     }
     let each = f64::from(all) / CALLERS as f64;
     println!("| all | {CALLERS} | {each:.2}; none for {none} |");
-    assert!(each < 1.0, "{each:.2} false reports a caller and month");
-    assert!(f64::from(none) > 0.7 * CALLERS as f64, "{none} without any");
+    assert!(each < 0.3, "{each:.2} false reports a caller and month");
+    assert!(
+        f64::from(none) > 0.85 * CALLERS as f64,
+        "{none} without any"
+    );
 }
 
 /// How large a share of callers abuse is found at, at least, and in how many minutes at half of
 /// them. A little above what the table of the document says: whoever makes it worse sees it here.
 fn expected(abuse: Abuse) -> (f64, u32) {
     match abuse {
-        Abuse::LeakedKey => (0.88, 90),
-        Abuse::ScrapingRamp => (0.80, 480),
-        Abuse::TokenDrain => (0.85, 15),
-        Abuse::EndlessFuel => (0.92, 90),
-        Abuse::ErrorProbing => (0.88, 30),
-        Abuse::NightUse => (0.55, 180),
+        Abuse::LeakedKey => (0.95, 90),
+        Abuse::ScrapingRamp => (0.95, 360),
+        Abuse::TokenDrain => (0.92, 15),
+        Abuse::EndlessFuel => (0.95, 90),
+        Abuse::ErrorProbing => (0.95, 30),
+        Abuse::NightUse => (0.70, 30),
         Abuse::SlowCreep => (0.75, 16 * 1_440),
         Abuse::Burst => (0.88, 10),
-        Abuse::SmallModels => (0.88, 90),
+        Abuse::SmallModels => (0.92, 90),
         Abuse::Distributed => (0.97, 10),
     }
 }

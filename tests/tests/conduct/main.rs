@@ -20,6 +20,7 @@ mod bystanders;
 mod clocks;
 mod full_disk;
 mod injection;
+mod key_changes;
 mod key_end_ends_streams;
 mod key_rotation;
 mod key_usage;

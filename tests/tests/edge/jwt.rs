@@ -1,7 +1,7 @@
 //! JSON Web Tokens beside keys.
 
 mod key_sets;
-mod kit;
+pub(crate) mod kit;
 mod revocation;
 mod settings;
 mod wrong;

@@ -75,6 +75,48 @@ async fn any_json_is_asked_for_with_the_word_where_openai_wants_it() {
 }
 
 #[tokio::test]
+async fn the_input_of_a_custom_tool_follows_its_grammar() {
+    let client = SHARED.anonymous();
+    let ask = |format: Value| {
+        json!({"model":"gpt-4o","tool_choice":"required",
+            "messages":[{"role":"user","content":"Add 4 and 38"}],
+            "tools":[{"type":"custom","custom":{"name":"calc","format":format}}]})
+    };
+    let grammar = |syntax: &str, definition: &str| json!({"type":"grammar","grammar":{"syntax":syntax,"definition":definition}});
+    let sum = "start: INT \"+\" INT\n%import common.INT";
+    let body = ask(grammar("lark", sum));
+    let answer = client.post("/v1/chat/completions", &body).await;
+    let answer = answer.expect_status(200).json();
+    let call = &answer["choices"][0]["message"]["tool_calls"][0];
+    assert_eq!(call["custom"]["input"], "4+38");
+
+    for (format, place, message) in [
+        (grammar("gbnf", "x"), "grammar.syntax", "expected `lark`"),
+        (
+            json!({"type":"grammar","syntax":"lark"}),
+            "definition",
+            "missing",
+        ),
+        (json!({"type":"json"}), "type", "expected `text`"),
+        (json!({}), "type", "missing"),
+        (json!("text"), "", "expected"),
+        (
+            grammar("lark", "start: a"),
+            "tools",
+            "line 1: there is no rule `a`",
+        ),
+    ] {
+        let answer = client
+            .post("/v1/chat/completions", &ask(format.clone()))
+            .await;
+        let error = answer.expect_status(400).json()["error"].clone();
+        let told = format!("{} {}", error["param"], error["message"]);
+        assert!(told.contains(place), "{format}: {told}");
+        assert!(told.to_lowercase().contains(message), "{format}: {told}");
+    }
+}
+
+#[tokio::test]
 async fn the_input_of_a_custom_tool_is_a_text_that_follows_its_expression() {
     let expression = "[0-9]{2} [+*] [0-9]{2}";
     let client = SHARED.anonymous();

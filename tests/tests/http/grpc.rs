@@ -1,6 +1,7 @@
 //! The Open Inference Protocol over gRPC.
 
 mod client;
+mod reflection;
 mod stream;
 
 use crate::host::{LOCKED, SHARED, serial};

@@ -124,6 +124,11 @@ fn check(definition: &Command, words: &[&str]) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether the program takes these arguments.
+pub(crate) fn check_line(arguments: &str) -> Result<(), String> {
+    check(&definition(), &words(arguments))
+}
+
 fn long<'a>(command: &'a Command, flag: &str) -> Option<&'a Arg> {
     let name = flag.strip_prefix("--")?;
     command.get_arguments().find(|argument| {

@@ -1,10 +1,12 @@
-//! `/admin/keys`: makes, lists, shows, rotates, revokes and deletes API keys.
+//! `/admin/keys`: makes, lists, shows, rotates, revokes and deletes API keys. Beside it,
+//! `key_change` changes what one may do.
 
 use super::Failures;
 use crate::audit::EventKind;
 use crate::auth::{
-    Administer, Allowance, Authorized, ChangedSigning, CreatedKey, KeyRecord, KeyStore,
-    NETWORKS_MAX, NewKey, Scope, Scopes, Signing, SigningChange, SigningSecret, UsageCounts,
+    Administer, Allowance, Authorized, ChangedSigning, CreatedKey, InvalidTier, KeyRecord,
+    KeyStore, NETWORKS_MAX, NewKey, Scope, Scopes, Signing, SigningChange, SigningSecret, Tier,
+    UsageCounts,
 };
 use crate::http::HttpState;
 use crate::http::error::ApiError;
@@ -98,26 +100,12 @@ struct KeyRequest {
 
 impl KeyRequest {
     fn read(self) -> Result<NewKey, ApiError> {
-        let mut scopes = Vec::with_capacity(self.scopes.len().min(8));
-        for (index, scope) in self.scopes.iter().enumerate() {
-            let scope = scope.parse();
-            scopes.push(scope.map_err(|error| {
-                ApiError::invalid_argument(format!("scopes[{index}]"), format!("{error}"))
-            })?);
-        }
-        let tier = self.tier.map(|tier| tier.parse()).transpose();
-        let networks = networks(self.allow_networks, &self.deny_networks)?;
-        let expires = self
-            .expires
-            .map(|expires| expires.parse::<Timestamp>())
-            .transpose();
         Ok(NewKey {
             name: self.name,
-            scopes: scopes.into_iter().collect::<Scopes>(),
+            scopes: scopes(&self.scopes)?,
             models: self.models,
             allowance: Allowance {
-                tier: tier
-                    .map_err(|error| ApiError::invalid_argument("tier", format!("{error}")))?,
+                tier: self.tier.map(tier).transpose()?,
                 rpm: self.rpm,
                 tpm: self.tpm,
                 max_concurrent: self.max_concurrent,
@@ -129,47 +117,77 @@ impl KeyRequest {
                 tokens_per_month: self.tokens_per_month,
                 requests_per_month: self.requests_per_month,
             },
-            networks,
-            expires: expires.map_err(|_| {
-                ApiError::invalid_argument(
-                    "expires",
-                    "expected a time such as 2027-01-31T00:00:00Z",
-                )
-            })?,
+            networks: NetworkAcl {
+                allow: self
+                    .allow_networks
+                    .map_or(Ok(NetworkList::EMPTY), allowed)?,
+                deny: denied(self.deny_networks)?,
+            },
+            expires: self.expires.map(expiry).transpose()?,
             signing: signing(self.signing.as_deref())?.unwrap_or_default(),
         })
     }
 }
 
-/// Both lists of networks. A list to allow that allows nothing is a slip: it reads like "from
-/// nowhere", and nobody makes a key for that.
-fn networks(allow: Option<Vec<String>>, deny: &[String]) -> Result<NetworkAcl, ApiError> {
+pub(super) fn scopes(names: &[String]) -> Result<Scopes, ApiError> {
+    let scope = |(index, name): (usize, &String)| {
+        name.parse::<Scope>().map_err(|error| {
+            ApiError::invalid_argument(format!("scopes[{index}]"), error.to_string())
+        })
+    };
+    names.iter().enumerate().map(scope).collect()
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "mapped over what a body holds"
+)]
+pub(super) fn tier(name: String) -> Result<Tier, ApiError> {
+    name.parse()
+        .map_err(|error: InvalidTier| ApiError::invalid_argument("tier", error.to_string()))
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "mapped over what a body holds"
+)]
+pub(super) fn expiry(time: String) -> Result<Timestamp, ApiError> {
+    let expected = "expected a time such as 2027-01-31T00:00:00Z";
+    time.parse()
+        .map_err(|_| ApiError::invalid_argument("expires", expected))
+}
+
+/// The networks that a key is to be used from. A list that allows nothing is a slip: it reads like
+/// "from nowhere", and nobody makes a key for that.
+pub(super) fn allowed(list: Vec<String>) -> Result<NetworkList, ApiError> {
+    if list.is_empty() {
+        return Err(ApiError::invalid_argument(
+            "allow_networks",
+            "an empty list would allow nothing: leave it out to allow everything",
+        ));
+    }
+    networks("allow_networks", &list)
+}
+
+/// The networks that a key is not to be used from.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "mapped over what a body holds"
+)]
+pub(super) fn denied(list: Vec<String>) -> Result<NetworkList, ApiError> {
+    networks("deny_networks", &list)
+}
+
+fn networks(field: &str, list: &[String]) -> Result<NetworkList, ApiError> {
+    let network = |(index, text): (usize, &String)| {
+        text.parse().map_err(|error: InvalidNetwork| {
+            ApiError::invalid_argument(format!("{field}[{index}]"), error.to_string())
+        })
+    };
+    let networks: Result<Vec<Network>, ApiError> = list.iter().enumerate().map(network).collect();
     let too_many = || format!("a key has at most {NETWORKS_MAX} networks in each list");
-    let read = |field: &str, list: &[String]| -> Result<NetworkList, ApiError> {
-        let network = |(index, text): (usize, &String)| {
-            text.parse().map_err(|error: InvalidNetwork| {
-                ApiError::invalid_argument(format!("{field}[{index}]"), error.to_string())
-            })
-        };
-        let networks: Result<Vec<Network>, ApiError> =
-            list.iter().enumerate().map(network).collect();
-        NetworkList::new(networks?, NETWORKS_MAX)
-            .map_err(|_| ApiError::invalid_argument(field, too_many()))
-    };
-    let allow = match allow {
-        Some(list) if list.is_empty() => {
-            return Err(ApiError::invalid_argument(
-                "allow_networks",
-                "an empty list would allow nothing: leave it out to allow everything",
-            ));
-        }
-        Some(list) => read("allow_networks", &list)?,
-        None => NetworkList::EMPTY,
-    };
-    Ok(NetworkAcl {
-        allow,
-        deny: read("deny_networks", deny)?,
-    })
+    NetworkList::new(networks?, NETWORKS_MAX)
+        .map_err(|_| ApiError::invalid_argument(field, too_many()))
 }
 
 /// What is known about a key. The secret is not.
@@ -186,7 +204,7 @@ pub(super) struct KeyView {
 }
 
 impl KeyView {
-    fn of(record: KeyRecord, keys: &KeyStore) -> Self {
+    pub(super) fn of(record: KeyRecord, keys: &KeyStore) -> Self {
         Self {
             object: "key",
             usage: keys.usage(&record.id),
@@ -471,7 +489,7 @@ async fn note(context: &RequestContext, kind: EventKind, key: &KeyRecord) {
     context.act(kind, &about).await;
 }
 
-fn key_id(text: &str) -> Result<KeyId, ApiError> {
+pub(super) fn key_id(text: &str) -> Result<KeyId, ApiError> {
     text.parse()
         .map_err(|error| ApiError::not_found("key_not_found", format!("{error}")))
 }

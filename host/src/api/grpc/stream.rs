@@ -26,6 +26,7 @@ use belljar_sandbox::wit::types::Value;
 use bytes::Bytes;
 use futures_util::future::ready;
 use futures_util::stream::{self, BoxStream, Stream, StreamExt as _, TryStreamExt as _};
+use http::request::Parts;
 use std::future::Future as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -47,11 +48,7 @@ pub(super) async fn infer(
     request: Request,
 ) -> Result<Response, ApiError> {
     let (head, body) = request.into_parts();
-    // What is signed is the whole body, whose end comes after its requests have been answered.
-    if head.extensions.get::<BodyCheck>().is_some() {
-        let message = "A stream of requests cannot be signed: send signed requests to ModelInfer.";
-        return Err(ApiError::invalid_request("signed_stream", message));
-    }
+    refuse_signed(&head)?;
     let messages = Messages::of(&head, body, Limits::from_ref(&state))?;
     let deadline = timeout(&head.headers).map(|time| Instant::now() + time);
     let session = Arc::new(Session {
@@ -66,6 +63,16 @@ pub(super) async fn infer(
         .buffered(REQUESTS_AT_ONCE)
         .flatten();
     Ok(streamed(until(deadline, answers)))
+}
+
+/// Refuses a stream of requests that is signed: what is signed is the whole body, whose end comes
+/// after its requests have been answered.
+pub(super) fn refuse_signed(head: &Parts) -> Result<(), ApiError> {
+    if head.extensions.get::<BodyCheck>().is_some() {
+        let message = "A stream of requests cannot be signed: send signed requests to ModelInfer.";
+        return Err(ApiError::invalid_request("signed_stream", message));
+    }
+    Ok(())
 }
 
 /// What all requests of one stream have in common.
@@ -209,7 +216,8 @@ async fn answer(session: Arc<Session>, request: Result<Message, ApiError>) -> An
             session.gate.leave(&context, &refusal);
             let extensions = refusal.extensions();
             if let Some(LogDetail(detail)) = extensions.get() {
-                tracing::error!(request.id = %context.id(), "a request of a stream failed: {detail}");
+                let trace_id = context.trace_id().map(tracing::field::display);
+                tracing::error!(request.id = %context.id(), trace_id, "a request of a stream failed: {detail}");
             }
             let error = extensions.get::<ErrorText>();
             let refused = refused(error, id.as_deref());
@@ -246,7 +254,7 @@ fn over_time() -> ApiError {
 }
 
 /// 503: the server takes nothing more.
-fn stopping() -> ApiError {
+pub(super) fn stopping() -> ApiError {
     ApiError::new(
         Status::ServiceUnavailable,
         ErrorType::Server,
@@ -256,7 +264,7 @@ fn stopping() -> ApiError {
 }
 
 /// 503: the stream is open for nothing.
-fn silent(idle: Duration) -> ApiError {
+pub(super) fn silent(idle: Duration) -> ApiError {
     let message = format!(
         "No request came for {} s (the setting `http.idle_timeout`); open another stream.",
         idle.as_secs_f32()

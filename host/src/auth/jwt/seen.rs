@@ -23,10 +23,14 @@ const TRIES_MAX: usize = 64;
 #[derive(Debug)]
 pub(super) struct SeenToken {
     pub(super) grant: Arc<Grant>,
+    /// The grants by rules of before that something open was let in with.
+    pub(super) before: Vec<Arc<Grant>>,
     /// The id of the token.
     pub(super) jti: Option<String>,
     /// The key that has signed it.
     pub(super) key: KeyPrint,
+    /// The rules that it holds by.
+    pub(super) turn: u64,
     /// The time at which it is over.
     pub(super) until: Timestamp,
     /// Whether it was asked for since somebody looked for one that can go.
@@ -68,14 +72,18 @@ impl Seen {
         }
     }
 
-    /// The grant of a token that was seen before.
+    /// The grant of a token that was seen before, and holds by the rules that are in force.
     pub(super) fn find(
         &self,
         digest: &KeyDigest,
+        turn: u64,
         now: Timestamp,
     ) -> Option<Result<Arc<Grant>, TokenError>> {
         let tables = self.tables.read();
         let token = tables.tokens.get(digest)?;
+        if token.turn != turn {
+            return None;
+        }
         if token.until <= now {
             return Some(Err(TokenError::Expired));
         }
@@ -86,7 +94,8 @@ impl Seen {
         Some(Ok(Arc::clone(&token.grant)))
     }
 
-    /// Takes in a token, if it still holds. That is asked while nobody can end tokens: one that
+    /// Takes in a token, if it still holds. One that is here keeps its signal, also where it has
+    /// other rights by now: what was let in with it ends when it does. That it holds is asked while nobody can end tokens: one that
     /// is revoked meanwhile is either refused here, or is here to be ended.
     pub(super) fn insert(
         &self,
@@ -96,12 +105,20 @@ impl Seen {
     ) -> Result<Arc<Grant>, TokenError> {
         let mut tables = self.tables.write();
         holds()?;
-        if let Some(known) = tables.tokens.get(&digest) {
+        let end_ms = token.until.as_millisecond();
+        if let Some(known) = tables.tokens.get_mut(&digest) {
+            if known.turn != token.turn {
+                let grant = Arc::new(token.grant.with_signal(&known.grant));
+                let old = std::mem::replace(known, SeenToken { grant, ..token });
+                known.before = old.before;
+                known.before.push(old.grant);
+                known.before.retain(|grant| Arc::strong_count(grant) > 1);
+                self.next_end_ms.fetch_min(end_ms, Ordering::AcqRel);
+            }
             return Ok(Arc::clone(&known.grant));
         }
         tables.make_room(TOKENS_MAX);
         let grant = Arc::clone(&token.grant);
-        let end_ms = token.until.as_millisecond();
         self.next_end_ms.fetch_min(end_ms, Ordering::AcqRel);
         tables.tokens.insert(digest, token);
         tables.order.push_back(digest);
@@ -217,7 +234,8 @@ impl Tables {
             let Some(token) = self.tokens.get(&digest) else {
                 continue;
             };
-            let is_open = Arc::strong_count(&token.grant) > 1;
+            let mut grants = std::iter::once(&token.grant).chain(&token.before);
+            let is_open = grants.any(|grant| Arc::strong_count(grant) > 1);
             let was_used = token.was_used.swap(false, Ordering::Relaxed);
             if is_open || (was_used && turn < TRIES_MAX / 2) {
                 self.order.push_back(digest);
@@ -268,8 +286,10 @@ mod tests {
                 account: Arc::new(account),
                 until: None,
             }),
+            before: Vec::new(),
             jti: Some(jti.to_owned()),
             key: KeyPrint::for_testing(),
+            turn: 0,
             until: at(until),
             was_used: AtomicBool::new(false),
         }
@@ -284,17 +304,35 @@ mod tests {
         assert!(Arc::ptr_eq(&one, &again));
         let refused = seen.insert(digest(3), token(9, "c"), || Err(TokenError::Revoked));
         assert_eq!(refused.err(), Some(TokenError::Revoked));
-        assert!(seen.find(&digest(3), at(0)).is_none());
-        let late = seen.find(&digest(1), at(10)).unwrap();
+        assert!(seen.find(&digest(3), 0, at(0)).is_none());
+        let late = seen.find(&digest(1), 0, at(10)).unwrap();
         assert_eq!(late.err(), Some(TokenError::Expired));
         seen.end_what_is_over(at(9));
         assert!(!one.ended.is_cancelled());
         seen.end_what_is_over(at(10));
         assert!(one.ended.is_cancelled() && !other.ended.is_cancelled());
-        assert!(seen.find(&digest(1), at(10)).is_none());
+        assert!(seen.find(&digest(1), 0, at(10)).is_none());
         seen.end_what_is_over(at(20));
         assert!(other.ended.is_cancelled());
         assert_eq!(seen.len(), 0);
+    }
+
+    #[test]
+    fn by_other_rules_a_token_is_looked_into_again_and_keeps_its_signal() {
+        let seen = Seen::new();
+        let by = |turn| SeenToken {
+            turn,
+            ..token(10, "a")
+        };
+        let before = seen.insert(digest(1), by(0), || Ok(())).unwrap();
+        assert!(seen.find(&digest(1), 1, at(0)).is_none());
+        let after = seen.insert(digest(1), by(1), || Ok(())).unwrap();
+        assert!(!Arc::ptr_eq(&before, &after));
+        let found = seen.find(&digest(1), 1, at(0)).unwrap().unwrap();
+        assert!(Arc::ptr_eq(&found, &after));
+        assert_eq!(seen.len(), 1);
+        seen.end_what_is_over(at(10));
+        assert!(before.ended.is_cancelled() && after.ended.is_cancelled());
     }
 
     #[test]

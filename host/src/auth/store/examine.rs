@@ -9,7 +9,8 @@ use super::record::whole_milliseconds;
 use super::{AuthError, KeyError, KeyStore, token_rows, usage_rows};
 use crate::auth::caller::Caller;
 use crate::auth::jwt::{
-    Jwt, JwtError, JwtFiles, RevokedToken, TokenCaller, TokenError, TokenText, Verified, checked_id,
+    Jwt, JwtConfig, JwtError, JwtFiles, RevokedToken, TokenCaller, TokenError, TokenText, Verified,
+    checked_id,
 };
 use crate::auth::key::{KeyDigest, PresentedKey};
 use crate::auth::usage::KeyUsage;
@@ -152,15 +153,15 @@ impl KeyStore {
         self.0.jwt.as_ref().ok_or(KeyError::Jwt(JwtError::Off))
     }
 
-    /// Reads the files that vouch for tokens or take that back, for [`Self::take_up_files`]; none
-    /// where no tokens are taken.
+    /// Reads the files that vouch for tokens or take that back, for [`Self::take_up_files`], which
+    /// holds tokens to these settings as well; none where no tokens are taken.
     ///
     /// # Errors
     ///
     /// When one cannot be read or used.
-    pub async fn read_files(&self) -> Result<Option<JwtFiles>, KeyError> {
+    pub async fn read_files(&self, config: &JwtConfig) -> Result<Option<JwtFiles>, KeyError> {
         match &self.0.jwt {
-            Some(jwt) => Ok(Some(jwt.look().await?)),
+            Some(jwt) => Ok(Some(jwt.look(config).await?)),
             None => Ok(None),
         }
     }

@@ -174,7 +174,6 @@ pub(super) async fn insert(
     digest: &KeyDigest,
 ) -> Result<(), sqlx::Error> {
     let models = record.models.as_ref();
-    let large = |limit: u64| i64::try_from(limit).unwrap_or(i64::MAX);
     let allowance = &record.allowance;
     sqlx::query(
         "INSERT INTO keys (id, name, digest, scopes, models, tier, rpm, tpm, max_concurrent, \
@@ -207,6 +206,44 @@ pub(super) async fn insert(
     .execute(connection)
     .await
     .map(drop)
+}
+
+/// Stores what a key may do and use from now on.
+pub(super) async fn amend(pool: &SqlitePool, record: &KeyRecord) -> Result<(), sqlx::Error> {
+    let models = record.models.as_ref();
+    let allowance = &record.allowance;
+    sqlx::query(
+        "UPDATE keys SET name = ?, scopes = ?, models = ?, tier = ?, rpm = ?, tpm = ?, \
+         max_concurrent = ?, max_uploads = ?, max_stored_bundles = ?, max_stored_bytes = ?, \
+         fuel_per_day = ?, fuel_per_month = ?, tokens_per_month = ?, requests_per_month = ?, \
+         allow_networks = ?, deny_networks = ?, expires_ms = ? WHERE id = ?",
+    )
+    .bind(&record.name)
+    .bind(record.scopes.to_string())
+    .bind(models.map(|names| serde_json::json!(names).to_string()))
+    .bind(allowance.tier.map(Tier::name))
+    .bind(allowance.rpm)
+    .bind(allowance.tpm)
+    .bind(allowance.max_concurrent)
+    .bind(allowance.max_uploads)
+    .bind(allowance.max_stored_bundles)
+    .bind(allowance.max_stored_bytes.map(large))
+    .bind(allowance.fuel_per_day.map(large))
+    .bind(allowance.fuel_per_month.map(large))
+    .bind(allowance.tokens_per_month.map(large))
+    .bind(allowance.requests_per_month.map(large))
+    .bind(list(&record.networks.allow))
+    .bind(list(&record.networks.deny))
+    .bind(record.expires.map(Timestamp::as_millisecond))
+    .bind(record.id.as_str())
+    .execute(pool)
+    .await
+    .map(drop)
+}
+
+/// A limit as the database has it; what is acceptable fits.
+fn large(limit: u64) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
 fn list(networks: &NetworkList) -> Option<String> {

@@ -40,6 +40,15 @@ impl SigningGrant {
         }
     }
 
+    /// The same secret of a key whose rights are others now.
+    fn of(&self, account: &Arc<Account>) -> Self {
+        Self {
+            digest: self.digest,
+            mac: self.mac.clone(),
+            grant: Arc::new(self.grant.of(account)),
+        }
+    }
+
     /// The same until then only. What was let in with it keeps its signal.
     pub(super) fn until(&self, until: Timestamp) -> Self {
         Self {
@@ -55,6 +64,16 @@ impl SigningGrant {
 }
 
 impl Signer {
+    /// The same with its secrets, of a key whose rights are others now.
+    pub(super) fn of(&self, account: &Arc<Account>) -> Self {
+        let of = |secret: &Arc<SigningGrant>| Arc::new(secret.of(account));
+        Self {
+            current: of(&self.current),
+            old: self.old.as_ref().map(of),
+            ..self.clone()
+        }
+    }
+
     /// The secrets that sign, the current one first.
     pub(super) fn secrets(&self) -> impl Iterator<Item = &Arc<SigningGrant>> {
         std::iter::once(&self.current).chain(&self.old)

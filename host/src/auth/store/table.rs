@@ -64,21 +64,36 @@ impl Table {
         usage: Arc<KeyUsage>,
         ended: CancellationToken,
     ) {
-        let account = Arc::new(Account {
-            id: record.id.clone(),
-            scopes: record.scopes,
-            models: record.models.clone(),
-            allowance: record.allowance,
-            networks: record.networks.clone(),
-            expires: record.expires,
-            usage,
-            ended,
-        });
+        let account = Arc::new(account_of(&record, usage, ended));
         self.add_secret(&account, digest, record.revoked.is_some());
         let key = Key {
             record,
             digest,
             account,
+        };
+        self.keys.insert(key.record.id.clone(), Arc::new(key));
+    }
+
+    /// Gives a key other rights and limits. Its secrets stay, and what was let in with them keeps
+    /// its signals.
+    pub(super) fn amend(&mut self, record: KeyRecord) {
+        let Some(key) = self.keys.get(&record.id) else {
+            return;
+        };
+        let (usage, ended) = (&key.account.usage, &key.account.ended);
+        let account = Arc::new(account_of(&record, Arc::clone(usage), ended.clone()));
+        let id = &record.id;
+        let secrets = self.by_digest.values_mut();
+        for entry in secrets.filter(|entry| entry.grant.account.id == *id) {
+            entry.grant = Arc::new(entry.grant.of(&account));
+        }
+        if let Some(signer) = self.signers.get_mut(id) {
+            *signer = signer.of(&account);
+        }
+        let key = Key {
+            digest: key.digest,
+            account,
+            record,
         };
         self.keys.insert(key.record.id.clone(), Arc::new(key));
     }
@@ -257,5 +272,19 @@ impl Table {
         for (id, signer) in over {
             self.set_signer(&id, signer);
         }
+    }
+}
+
+/// The account of a key as it stands in its record.
+fn account_of(record: &KeyRecord, usage: Arc<KeyUsage>, ended: CancellationToken) -> Account {
+    Account {
+        id: record.id.clone(),
+        scopes: record.scopes,
+        models: record.models.clone(),
+        allowance: record.allowance,
+        networks: record.networks.clone(),
+        expires: record.expires,
+        usage,
+        ended,
     }
 }

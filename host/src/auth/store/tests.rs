@@ -6,7 +6,9 @@ use std::fs;
 use std::time::Duration;
 
 use super::*;
-use crate::auth::{Allowance, Config, LIMIT_MAX, Scope, SecretKey, Tier};
+use crate::auth::{
+    Allowance, AllowanceChange, Change, Config, LIMIT_MAX, Scope, SecretKey, Signing, Tier,
+};
 use crate::clock::ManualClock;
 use crate::net::{NetworkAcl, NetworkList};
 
@@ -104,6 +106,53 @@ async fn a_created_key_works_at_once_and_after_a_restart() {
     };
     check(&store);
     check(&fixture.reopen(store).await);
+}
+
+/// Its secret, the one before, and the one that signs are those of the same key, and of what it may
+/// do now.
+#[tokio::test]
+async fn a_changed_key_is_changed_for_all_of_its_secrets() {
+    let fixture = Fixture::new(true);
+    let store = fixture.open().await;
+    let created = store.create(new("infer,admin")).await.unwrap();
+    let id = &created.record.id;
+    let overlap = Duration::from_secs(60);
+    let rotated = store.rotate(id, overlap).await.unwrap();
+    let signing = SigningChange {
+        requirement: Some(Signing::Optional),
+        rotate: None,
+    };
+    let signs = store.set_signing(id, signing).await.unwrap();
+    let signing_secret = signs.secret.unwrap();
+    let held = store
+        .authenticate(Some(&presented(&rotated.secret)))
+        .unwrap();
+    let change = KeyChange {
+        scopes: Some("infer".parse().unwrap()),
+        allowance: AllowanceChange {
+            rpm: Change::Set(9),
+            ..AllowanceChange::default()
+        },
+        ..KeyChange::default()
+    };
+    let amended = store.amend(id, change).await.unwrap();
+    assert_eq!(amended.before, signs.record);
+    let now = fixture.clock.now().as_second();
+    let signed = signatures::ask(&store, &created, &signing_secret, now, "n");
+    let with = |secret| store.authenticate(Some(&presented(secret))).unwrap();
+    for caller in [
+        with(&created.secret),
+        with(&rotated.secret),
+        signed.unwrap(),
+    ] {
+        assert!(caller.has(Scope::Infer) && !caller.has(Scope::Admin));
+        assert_eq!(caller.allowance().rpm, Some(9));
+    }
+    assert_eq!(store.show(id).unwrap(), amended.record);
+    // What was let in before goes on as it was, and ends with the key.
+    assert!(held.has(Scope::Admin) && !held.ended().unwrap().is_cancelled());
+    store.revoke(id).await.unwrap();
+    assert!(held.ended().unwrap().is_cancelled());
 }
 
 #[tokio::test]

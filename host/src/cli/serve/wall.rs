@@ -1,9 +1,10 @@
 //! The wall around a server: put up before it has threads, tried, and told.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
-use belljar_wall::{Attempt, Calls, Hardening, Reach, Report, Trial, Trying, Wall};
+use belljar_wall::{Attempt, Calls, Guard, Hardening, Reach, Report, State, Trial, Trying, Wall};
 use clap::Args;
 
 use crate::cli::{Failure, SettingArgs};
@@ -86,6 +87,13 @@ impl Known {
             let holds = if state.holds { 1.0 } else { 0.0 };
             WALL.with([("guard", state.guard.name().into())]).set(holds);
         }
+    }
+
+    /// The ports of other machines that may be connected to; none for all of them.
+    pub(super) fn ports(&self) -> Option<&BTreeSet<u16>> {
+        let report = self.report.as_ref()?;
+        let holds = |state: &State| state.guard == Guard::Network && state.holds;
+        report.0.iter().any(holds).then_some(&self.reach.connect)
     }
 
     /// Folders that other settings name and this start has not left open.

@@ -90,22 +90,32 @@ pub(super) const ROWS: &[Setting] = &[
         "Keeps only the SHA-256 of keys. There is no other way here: `false` stops the start.")
     .fakeai(),
     setting!("jwt.issuer", auth.jwt.issuer: TextOrNone<Option<JwtText>>, "auth", "The issuer (`iss`) whose JSON Web Tokens are taken beside keys; `none`: no tokens are."),
-    setting!("jwt.audience", auth.jwt.audience: ListOf<Vec<JwtText>>, "auth", "What this server is called in `aud`; a token has to have one of them."),
+    setting!("jwt.audience", auth.jwt.audience: ListOf<Vec<JwtText>>, "auth", "What this server is called in `aud`; a token has to have one of them.")
+    .reloads(),
     setting!("jwt.jwks", auth.jwt.jwks: TextOrNone<Option<KeySource>>, "auth", "The set of keys (JWKS) that vouch for tokens: a file, or a URL."),
     setting!("jwt.jwks_ca", auth.jwt.jwks_authorities: Files<Vec<PathBuf>>, "auth", "Files in PEM with the authorities that vouch for that URL, instead of the system's."),
-    setting!("jwt.algorithms", auth.jwt.algorithms: ListOf<Vec<JwtAlgorithm>>, "auth", "The algorithms that tokens may be signed with."),
-    setting!("jwt.leeway", auth.jwt.leeway: Time<Duration>, "auth", "By how much the issuer's clock may differ, for `exp`, `nbf` and `iat`; at most 5 min."),
-    setting!("jwt.lifetime_max", auth.jwt.lifetime_max: PositiveTime<Duration>, "auth", "How far `exp` may be away. Revoked ids are kept for as long."),
+    setting!("jwt.algorithms", auth.jwt.algorithms: ListOf<Vec<JwtAlgorithm>>, "auth", "The algorithms that tokens may be signed with.")
+    .reloads(),
+    setting!("jwt.leeway", auth.jwt.leeway: Time<Duration>, "auth", "By how much the issuer's clock may differ, for `exp`, `nbf` and `iat`; at most 5 min.")
+    .reloads(),
+    setting!("jwt.lifetime_max", auth.jwt.lifetime_max: PositiveTime<Duration>, "auth", "How far `exp` may be away. Revoked ids are kept for as long.")
+    .reloads(),
     setting!("jwt.refresh", auth.jwt.refresh: PositiveTime<Duration>, "auth", "How often `jwt.jwks` and `jwt.revoked` are read."),
     setting!("jwt.reread_period", auth.jwt.reread_period: PositiveTime<Duration>, "auth", "The time between two readings of `jwt.jwks` for tokens whose key is not known, or after one that failed; at least 1 s."),
     setting!("jwt.read_timeout", auth.jwt.read_timeout: PositiveTime<Duration>, "auth", "How long one reading of a URL may take."),
     setting!("jwt.stale_max", auth.jwt.stale_max: PositiveTime<Duration>, "auth", "How long keys are used that cannot be read again; then tokens are refused with 503."),
-    setting!("jwt.caller", auth.jwt.caller_claim: FromText<JwtText>, "auth", "The claim that says who calls. A claim is named as it is, or by the names on the way to it with dots between them."),
-    setting!("jwt.scopes", auth.jwt.scope_claim: FromText<JwtText>, "auth", "The claim that says what the caller may do: words between spaces, or a list."),
-    setting!("jwt.scope_rules", auth.jwt.scope_rules: ListOf<Vec<ScopeRule>>, "auth", "What words of that claim stand for. `none`: words that are names of scopes stand for them."),
-    setting!("jwt.models", auth.jwt.models_claim: TextOrNone<Option<JwtText>>, "auth", "The claim that lists the models that the caller may use, `*` for all; a token without it may use none. `none`: all tokens may use all."),
-    setting!("jwt.tier", auth.jwt.tier_claim: TextOrNone<Option<JwtText>>, "auth", "The claim that names the caller's tier; a token without it has the server's."),
-    setting!("jwt.revoked", auth.jwt.revoked: PathOrNone<Option<PathBuf>>, "auth", "A file with the ids (`jti`) of tokens that are not taken any more, one a line."),
+    setting!("jwt.caller", auth.jwt.caller_claim: FromText<JwtText>, "auth", "The claim that says who calls. A claim is named as it is, or by the names on the way to it with dots between them.")
+    .reloads(),
+    setting!("jwt.scopes", auth.jwt.scope_claim: FromText<JwtText>, "auth", "The claim that says what the caller may do: words between spaces, or a list.")
+    .reloads(),
+    setting!("jwt.scope_rules", auth.jwt.scope_rules: ListOf<Vec<ScopeRule>>, "auth", "What words of that claim stand for. `none`: words that are names of scopes stand for them.")
+    .reloads(),
+    setting!("jwt.models", auth.jwt.models_claim: TextOrNone<Option<JwtText>>, "auth", "The claim that lists the models that the caller may use, `*` for all; a token without it may use none. `none`: all tokens may use all.")
+    .reloads(),
+    setting!("jwt.tier", auth.jwt.tier_claim: TextOrNone<Option<JwtText>>, "auth", "The claim that names the caller's tier; a token without it has the server's.")
+    .reloads(),
+    setting!("jwt.revoked", auth.jwt.revoked: PathOrNone<Option<PathBuf>>, "auth", "A file with the ids (`jti`) of tokens that are not taken any more, one a line.")
+    .reloads(),
     setting!("signed_requests.age_max", auth.signing.age_max: PositiveTime<Duration>, "auth",
         "How old the signature of a request may be, for keys that sign."),
     setting!("signed_requests.skew_max", auth.signing.skew_max: Time<Duration>, "auth",

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::super::setting::{FileUse, Setting, setting};
 use super::super::values::{
-    Address, BanTimes, Bytes, Count, FilePath, FromText, ListOf, Networks, PathOrNone, Positive,
-    PositiveTime, PrefixBits, Seconds, SinkList, Switch, Time, UrlOrNone, ValueParser,
-    WebhookSecrets,
+    Address, BanTimes, Bytes, CollectorHeaders, Count, FilePath, Files, FromText, ListOf, Networks,
+    PathOrNone, Positive, PositiveTime, PrefixBits, Seconds, SinkList, Switch, TextOrNone, Time,
+    UrlOrNone, ValueParser, WebhookSecrets,
 };
 
 use crate::audit::{OnFailure, Sinks, SyslogTarget};
@@ -16,6 +16,7 @@ use crate::guard::{AnomalyAction, AnomalyThreshold, BanDurations, ControlCharact
 use crate::http::{AllowedHost, AllowedOrigin, ProxyProtocol, UnknownMembers};
 use crate::net::{ForwardedHeader, NetworkList};
 use crate::telemetry::{LogFilter, LogFormat};
+use crate::traces::{CollectorHeader, CollectorUrl, ResourceAttribute, SampleRatio, ServiceName};
 use crate::webhook::{WebhookEvent, WebhookSecret, WebhookUrl};
 
 pub(super) const ROWS: &[Setting] = &[
@@ -147,21 +148,28 @@ pub(super) const ROWS: &[Setting] = &[
     setting!("conduct.addresses_max", abuse.addresses_max: Positive<usize>, "guard",
         "Addresses whose violations are remembered; the stalest is forgotten first."),
     setting!("anomaly.action", anomaly.action: FromText<AnomalyAction>, "guard",
-        "What conduct leads to that is unlike what a caller's has been: nobody is watched, a report, a low rate for a while, or a ban. See docs/anomaly.md."),
+        "What conduct leads to that is unlike what a caller's has been: nobody is watched, a report, a low rate for a while, or a ban. See docs/anomaly.md.")
+    .reloads(),
     setting!("anomaly.threshold", anomaly.threshold: FromText<AnomalyThreshold>, "guard",
-        "The score from which conduct is an anomaly."),
+        "The score from which conduct is an anomaly.")
+    .reloads(),
     setting!("anomaly.warm_up", anomaly.warm_up: Time<Duration>, "guard",
-        "How long a caller is only watched."),
+        "How long a caller is only watched.")
+    .reloads(),
     setting!("anomaly.half_life", anomaly.half_life: Time<Duration>, "guard",
-        "After which time what was seen of a caller weighs half."),
+        "After which time what was seen of a caller weighs half.")
+    .reloads(),
     setting!("anomaly.callers_max", anomaly.callers_max: Positive<usize>, "guard",
         "Keys that are remembered, and as many addresses, about 3 KB each; those not heard of for longest go first."),
     setting!("anomaly.slow_rpm", anomaly.slow_rpm: Positive<u32>, "guard",
-        "Requests a minute of a caller that was slowed down."),
+        "Requests a minute of a caller that was slowed down.")
+    .reloads(),
     setting!("anomaly.slow_time", anomaly.slow_time: PositiveTime<Duration>, "guard",
-        "How long a caller is slowed down."),
+        "How long a caller is slowed down.")
+    .reloads(),
     setting!("anomaly.ban_time", anomaly.ban_time: PositiveTime<Duration>, "guard",
-        "How long a caller is banned for an anomaly."),
+        "How long a caller is banned for an anomaly.")
+    .reloads(),
     setting!("audit.sinks", audit.sinks: SinkList<Sinks>, "audit",
         "Where security events are recorded."),
     setting!("audit.path", audit.path: FilePath<Option<PathBuf>>, "audit",
@@ -181,24 +189,61 @@ pub(super) const ROWS: &[Setting] = &[
         "Runs of one model that one cap ends within a minute and that are recorded as a storm."),
     setting!("webhook.url", webhook.url: UrlOrNone<Option<WebhookUrl>>, "webhook",
         "Where security events are told as they happen. See docs/webhooks.md.")
-    .secret(),
+    .secret()
+    .reloads(),
     setting!("webhook.secret", webhook.secrets: WebhookSecrets<Vec<WebhookSecret>>, "webhook",
         "What messages are signed with, in the form of Standard Webhooks; two while one takes the place of the other.")
-    .secret(),
+    .secret()
+    .reloads(),
     setting!("webhook.secret_file", webhook.secret_file: PathOrNone<Option<PathBuf>>, "webhook",
-        "A file with such secrets, a line each."),
+        "A file with such secrets, a line each.")
+    .reloads(),
     setting!("webhook.events", webhook.events: ListOf<Vec<WebhookEvent>>, "webhook",
-        "What is told."),
+        "What is told.")
+    .reloads(),
     setting!("webhook.allow_http", webhook.allow_http: Switch<bool>, "webhook",
-        "Whether messages may go to another machine without encryption."),
+        "Whether messages may go to another machine without encryption.")
+    .reloads(),
     setting!("webhook.timeout", webhook.timeout: PositiveTime<Duration>, "webhook",
-        "How long one attempt may take."),
+        "How long one attempt may take.")
+    .reloads(),
     setting!("webhook.retry_first", webhook.retry_first: PositiveTime<Duration>, "webhook",
-        "The pause after the first attempt that has failed; each further one is twice as long, up to 1 min."),
+        "The pause after the first attempt that has failed; each further one is twice as long, up to 1 min.")
+    .reloads(),
     setting!("webhook.retry_time", webhook.retry_time: Time<Duration>, "webhook",
-        "How long a message is tried before it is given up; those behind it wait."),
+        "How long a message is tried before it is given up; those behind it wait.")
+    .reloads(),
     setting!("webhook.queue_max", webhook.queue_max: Positive<usize>, "webhook",
         "Messages that wait; more are dropped and counted."),
+    setting!("traces.endpoint", traces.endpoint: TextOrNone<Option<CollectorUrl>>, "traces",
+        "Where spans of requests are sent, by OTLP over HTTP in protobuf: `/v1/traces` below this address, which may end so itself. See docs/traces.md."),
+    setting!("traces.headers", traces.headers: CollectorHeaders<Vec<CollectorHeader>>, "traces",
+        "Headers that go with them, such as a token.")
+    .secret(),
+    setting!("traces.ca", traces.authorities: Files<Vec<PathBuf>>, "traces",
+        "Files in PEM with the authorities that vouch for the collector, instead of the system's."),
+    setting!("traces.allow_http", traces.allow_http: Switch<bool>, "traces",
+        "Whether spans may go to another machine without encryption."),
+    setting!("traces.sample", traces.sample: FromText<SampleRatio>, "traces",
+        "The share of requests whose spans are kept. A caller that says of a trace that it is not kept is always heard."),
+    setting!("traces.parent_networks", traces.parent_networks: Networks<NetworkList>, "traces",
+        "Networks, as the other ends of connections, whose word holds that a trace is kept, whatever `traces.sample` is."),
+    setting!("traces.service_name", traces.service_name: FromText<ServiceName>, "traces",
+        "The name of this server among others, as `service.name`."),
+    setting!("traces.attributes", traces.attributes: ListOf<Vec<ResourceAttribute>>, "traces",
+        "What else is said of this server, such as `deployment.environment.name=production`."),
+    setting!("traces.timeout", traces.timeout: PositiveTime<Duration>, "traces",
+        "How long one attempt to send may take."),
+    setting!("traces.retry_first", traces.retry_first: PositiveTime<Duration>, "traces",
+        "The pause after the first attempt that has failed; each further one is twice as long, up to 1 min, or as long as the collector says."),
+    setting!("traces.retry_time", traces.retry_time: Time<Duration>, "traces",
+        "How long spans are tried before they are given up; those behind them wait."),
+    setting!("traces.queue_max", traces.queue_max: Positive<usize>, "traces",
+        "Spans that wait, about 1 KB each; more are dropped and counted."),
+    setting!("traces.batch_max", traces.batch_max: Positive<usize>, "traces",
+        "Spans in one message."),
+    setting!("traces.batch_delay", traces.batch_delay: Time<Duration>, "traces",
+        "How long a span waits for others to be sent with."),
     setting!("log.format", log.format: FromText<LogFormat>, "telemetry",
         "The form of log lines.")
     .flag("--log-format"),

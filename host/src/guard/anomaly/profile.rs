@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::growth::Growth;
 use super::networks::{KnownNetworks, NetworkKey};
-use super::season::{HOURS, Pace, Place, Season};
+use super::season::{HOURS, Pace, Place, Season, is_sound};
+use super::share::Share;
 
 /// The window in which callers are counted.
 pub const WINDOW: Duration = Duration::from_mins(5);
@@ -21,6 +22,8 @@ const HOUR_S: i64 = 3_600;
 const DAY_S: i64 = 86_400;
 /// Windows of an hour.
 const WINDOWS_OF_HOUR: u32 = 12;
+/// Windows of a day.
+const WINDOWS_OF_DAY: f32 = 288.0;
 /// Windows of a day that must have been seen for the day to count.
 const WINDOWS_OF_DAY_MIN: u32 = 216;
 
@@ -132,6 +135,11 @@ const ACTIVE_MIN: u64 = 10;
 const ACTIVE_USUAL: f32 = 0.08;
 /// The least share that is told from none.
 const ACTIVE_LEAST: f32 = 0.02;
+/// Points of an hour that count for nothing when the points of hours are summed up.
+const HOUR_ORDINARY: f32 = 0.25;
+/// What each point of such a sum is worth: an hour that is half of an anomaly is one when it has
+/// gone on for some hours.
+const SUSTAINED_SHARE: f32 = 0.5;
 /// What a window that was found to be unusual weighs in the baseline: a caller whose conduct has
 /// changed for good is taken for what it is in weeks, and no attack teaches in hours.
 const UNUSUAL_SHARE: f32 = 0.05;
@@ -159,17 +167,20 @@ impl Counts {
     /// Logarithms of the counts, over what is small in a span.
     fn levels(&self, span: Span) -> [f32; COUNTED] {
         let mut levels = [0.0; COUNTED];
-        for ((level, count), small) in levels.iter_mut().zip(self.values()).zip(SMALL) {
-            let [window, hour, day] = small;
-            let small = match span {
-                Span::Window => window,
-                Span::Hour => hour,
-                Span::Day => day,
-            };
+        for ((level, count), small) in levels.iter_mut().zip(self.values()).zip(small(span)) {
             *level = (count as f32 / small).ln_1p();
         }
         levels
     }
+}
+
+/// What is small in a span, for each count.
+fn small(span: Span) -> [f32; COUNTED] {
+    SMALL.map(|[window, hour, day]| match span {
+        Span::Window => window,
+        Span::Hour => hour,
+        Span::Day => day,
+    })
 }
 
 /// The rule by which windows are judged.
@@ -226,6 +237,17 @@ impl Judgement {
         }
     }
 
+    /// The same with another score, to which each input has added in proportion.
+    fn with_score(mut self, score: f32, rule: &Rule) -> Self {
+        if self.score > 0.0 {
+            let times = score / self.score;
+            self.points = self.points.map(|points| points * times);
+            self.score = score;
+            self.is_anomaly = score >= rule.threshold;
+        }
+        self
+    }
+
     /// The inputs with their points, those that have added most first.
     #[must_use]
     pub fn inputs(&self) -> Vec<(Input, f32)> {
@@ -245,6 +267,13 @@ pub struct Profile {
     networks: KnownNetworks,
     /// The share of days on which there was activity, by hour of the day.
     active: [f32; HOURS],
+    /// The shares of requests that are errors, and that want more fuel than there is for them.
+    /// Baselines of before have none, and no sum.
+    #[serde(default)]
+    shares: [Share; 2],
+    /// The sum of the points of the hours of late, beyond what an ordinary hour has.
+    #[serde(default)]
+    sustained: f32,
     /// The hour and the day that are under way.
     #[serde(skip)]
     hour: Open,
@@ -316,7 +345,7 @@ impl Profile {
             let is_unusual = hour.is_unusual;
             let judged =
                 self.observe_span(Span::Hour, place, hour.counts, is_unusual, rule, is_settled);
-            worst = higher(worst, judged);
+            worst = higher(worst, self.sustain(judged, rule));
             self.learn_activity(place, &hour.counts, rule, judged.is_anomaly);
         }
         let whole_day = self.day.add(start_s, DAY_S, &counts, worst.is_anomaly);
@@ -326,6 +355,22 @@ impl Profile {
         }
         self.networks.learn(networks, worst.is_anomaly);
         worst
+    }
+
+    /// The judgement of an hour with those before it: what is a little unusual for hours is as
+    /// unusual as what is very much so for one. A sum that has led to an anomaly begins anew.
+    fn sustain(&mut self, hour: Judgement, rule: &Rule) -> Judgement {
+        self.sustained = (self.sustained + hour.score - HOUR_ORDINARY).max(0.0);
+        let sum = SUSTAINED_SHARE * self.sustained;
+        // Only while it goes on: an hour that adds nothing is no anomaly for those before it.
+        if hour.score <= HOUR_ORDINARY || sum <= hour.score {
+            return hour;
+        }
+        let judged = hour.with_score(sum, rule);
+        if judged.is_anomaly {
+            self.sustained = 0.0;
+        }
+        judged
     }
 
     fn observe_span(
@@ -353,11 +398,17 @@ impl Profile {
             let at = |season: &Season, level| season.excess(place, level);
             let [l0, l1, l2, l3, l4] = levels;
             let more_requests = at(requests, l0);
+            let [of_errors, of_refused] = &self.shares;
+            let [_, _, small_errors, small_refused, _] = small(span);
+            let requested = counts.requests;
+            let errors =
+                at(errors, l2).min(of_errors.excess(counts.errors, requested, small_errors));
+            let more_refused = of_refused.excess(counts.refused_fuel, requested, small_refused);
             let points = [
                 more_requests,
                 beyond(at(tokens, l1), more_requests),
-                at(errors, l2),
-                at(refused, l3),
+                errors,
+                at(refused, l3).min(more_refused),
                 at(networks, l4),
                 unusual_hour,
             ];
@@ -368,6 +419,12 @@ impl Profile {
         } else {
             1.0
         };
+        if span == Span::Window {
+            let kept = (-1.0 / (rule.half_life_days() * WINDOWS_OF_DAY)).exp2();
+            let [of_errors, of_refused] = &mut self.shares;
+            of_errors.learn(counts.errors, counts.requests, kept, share);
+            of_refused.learn(counts.refused_fuel, counts.requests, kept, share);
+        }
         let pace = Pace::new(length, rule.half_life);
         for (season, level) in seasons.iter_mut().zip(levels) {
             season.learn(place, level, pace, share, is_settled);
@@ -445,7 +502,9 @@ impl Profile {
         let seasons = self.windows.iter().chain(&self.hours);
         let is_sound = seasons.into_iter().all(Season::is_sound)
             && self.growth.iter().all(Growth::is_sound)
-            && self.active.iter().all(|share| (0.0..=1.0).contains(share));
+            && self.active.iter().all(|share| (0.0..=1.0).contains(share))
+            && self.shares.iter().all(Share::is_sound)
+            && is_sound(self.sustained);
         is_sound.then_some(self)
     }
 }

@@ -123,6 +123,12 @@ impl Table {
         shard.is_some_and(|shard| shard.lock().remove(caller).is_some())
     }
 
+    /// Forgets everybody.
+    pub(super) fn clear(&self) {
+        let shards = self.keys.iter().chain(&self.addresses);
+        shards.for_each(|shard| shard.lock().clear());
+    }
+
     /// All callers.
     pub(super) fn all(&self) -> Vec<(WatchedCaller, Arc<Tally>)> {
         let shards = self.keys.iter().chain(&self.addresses);

@@ -1,3 +1,5 @@
+//! What the watch for anomalies promises: who is reported, slowed down or banned, and what it
+//! keeps.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 use super::*;
 use crate::clock::ManualClock;
@@ -92,6 +94,42 @@ async fn a_burst_is_reported_once_an_hour_and_says_what_it_was() {
 }
 
 #[tokio::test]
+async fn other_settings_judge_and_act_from_then_on_and_baselines_stay() {
+    let kit = kit(AnomalyAction::Report).await;
+    let key = KeyId::random();
+    kit.warm_up(&key).await;
+    let with = |action, threshold: &str| AnomalyConfig {
+        threshold: threshold.parse().unwrap(),
+        ..config(action)
+    };
+    // Nothing reaches that.
+    let high = with(AnomalyAction::Report, "40");
+    kit.anomalies.set_config(high).await;
+    kit.window(&key, 5_000).await;
+    assert!(kit.state().await.is_settled);
+    assert!(kit.state().await.reported.is_none());
+    kit.anomalies
+        .set_config(with(AnomalyAction::Slow, "3"))
+        .await;
+    kit.window(&key, 100_000).await;
+    assert!(kit.state().await.slowed_s.is_some());
+    // Off, nobody is held up, and on again it is known what is usual.
+    kit.anomalies
+        .set_config(with(AnomalyAction::Off, "3"))
+        .await;
+    assert!(!kit.anomalies.is_on());
+    for _ in 0..100 {
+        assert!(kit.anomalies.enter(Some(&key), address(), false).is_ok());
+    }
+    assert!(kit.anomalies.list(1).await.is_empty());
+    kit.anomalies
+        .set_config(with(AnomalyAction::Report, "3"))
+        .await;
+    assert!(kit.state().await.is_settled);
+    assert!(kit.state().await.slowed_s.is_none());
+}
+
+#[tokio::test]
 async fn who_is_slowed_down_is_let_go_in_time_and_when_forgotten() {
     let kit = kit(AnomalyAction::Slow).await;
     let key = KeyId::random();
@@ -122,7 +160,7 @@ async fn a_banned_key_is_banned_wherever_it_is_used_and_can_be_let_in_again() {
     let key = KeyId::random();
     kit.warm_up(&key).await;
     kit.window(&key, 5_000).await;
-    let bans = &kit.anomalies.0.as_ref().unwrap().bans;
+    let bans = &kit.anomalies.0.bans;
     for ip in ["192.0.2.7", "2001:db8::1"] {
         let from = ClientAddress::new(ip.parse().unwrap(), 64);
         let ban = bans.in_force(from, Some(&key)).unwrap();
@@ -152,7 +190,7 @@ async fn an_administrators_key_is_reported_and_neither_slowed_nor_banned() {
         kit.window(&key, 5_000).await;
         let state = kit.state().await;
         assert!(state.reported.is_some() && state.slowed_s.is_none());
-        let bans = &kit.anomalies.0.as_ref().unwrap().bans;
+        let bans = &kit.anomalies.0.bans;
         assert!(bans.in_force(address(), Some(&key)).is_none());
     }
 }
@@ -167,7 +205,7 @@ async fn baselines_outlive_a_stop_and_what_cannot_be_read_is_learnt_again() {
     }
     let before = kit.anomalies.list(10).await;
     kit.anomalies.close().await;
-    let inner = kit.anomalies.0.as_ref().unwrap();
+    let inner = &kit.anomalies.0;
     sqlx::query("UPDATE anomaly_baselines SET profile = x'c0ffee' WHERE caller = ?")
         .bind(other.to_string())
         .execute(inner.db.pool())

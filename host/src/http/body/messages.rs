@@ -8,6 +8,7 @@ use crate::http::error::{ApiError, ErrorType, Status, TOO_LARGE};
 use crate::http::grpc::{self, PREFIX_BYTES};
 use crate::http::signature::{altered_body, is_altered};
 use crate::inference::RequestContext;
+use crate::traces::{attributes, spans};
 use axum::body::Body;
 use bytes::{Buf as _, Bytes};
 use http::request::Parts;
@@ -99,8 +100,16 @@ impl Messages {
         if !self.has_more().await? {
             return Ok(None);
         }
+        let span = self.context.span(&spans::BODY);
         let message = tokio::time::timeout(self.read_timeout, self.read()).await;
-        message.map_err(|_| ApiError::body_timeout())?
+        let message = message.map_err(|_| ApiError::body_timeout())??;
+        if let (Some(mut span), Some(message)) = (span, &message) {
+            let read = PREFIX_BYTES + message.len();
+            let read = u64::try_from(read).unwrap_or(u64::MAX);
+            span.set(&attributes::HTTP_REQUEST_SIZE, read);
+            span.pass();
+        }
+        Ok(message)
     }
 
     async fn read(&mut self) -> Result<Option<Message>, ApiError> {

@@ -5,6 +5,7 @@ use super::revocation::Revocation;
 use crate::auth::Examined;
 use crate::limits::RatePermit;
 use crate::net::ClientAddress;
+use crate::traces::Span;
 use http::HeaderValue;
 
 /// What is to be done to the answer of a request, filled on its way in: where a check ends it,
@@ -21,6 +22,8 @@ pub(crate) struct Exit {
     pub(crate) deadline: Deadline,
     /// What was found out about a token that was not seen before. The checks begin anew with it.
     pub(crate) examined: Option<Examined>,
+    /// The span of the authentication, while it is found out who calls.
+    pub(crate) authentication: Option<Span>,
     /// The end of the caller's key.
     pub(crate) revocation: Revocation,
     /// Where the request is counted.

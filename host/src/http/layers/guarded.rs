@@ -68,9 +68,12 @@ where
     fn call(&mut self, mut request: Request) -> Self::Future {
         let observation = {
             let Checks {
-                audit, policies, ..
+                audit,
+                policies,
+                traces,
+                ..
             } = &*self.checks;
-            Observation::begin(audit, policies, &self.route, &mut request)
+            Observation::begin(audit, policies, traces, &self.route, &mut request)
         };
         let mut exit = Exit::default();
         if observation.policy().counts == Counts::Each {

@@ -1,6 +1,7 @@
 //! The outermost of all: gives each request its id, and writes its line in the log and its
 //! metrics when the last byte of the answer has gone, or when the caller has.
 
+use super::traced::{Ended, RequestSpan};
 use crate::audit::AuditLog;
 use crate::http::error::LogDetail;
 use crate::http::policy::{MethodPolicies, RoutePolicies, RoutePolicy};
@@ -9,6 +10,7 @@ use crate::ids::RequestId;
 use crate::inference::RequestContext;
 use crate::telemetry::AccessRecord;
 use crate::telemetry::metrics::{self, Counter, Gauge, Histogram};
+use crate::traces::Traces;
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request};
 use axum::response::Response;
@@ -44,6 +46,8 @@ pub(crate) struct Observation {
     started: Instant,
     status: u16,
     bytes_out: u64,
+    /// None where traces are off.
+    span: Option<Box<RequestSpan>>,
 }
 
 impl Observation {
@@ -51,15 +55,17 @@ impl Observation {
     pub(super) fn begin(
         audit: &AuditLog,
         policies: &RoutePolicies,
+        traces: &Traces,
         route: &Arc<OnceLock<Route>>,
         request: &mut Request,
     ) -> Self {
         let started = Instant::now();
         let id = request.headers().get(&X_REQUEST_ID);
-        let id = id
-            .and_then(|id| RequestId::accept(id.as_bytes()))
-            .unwrap_or_else(RequestId::random);
-        let context = RequestContext::new(id, audit.clone());
+        let id = id.and_then(|id| RequestId::accept(id.as_bytes()));
+        let span = RequestSpan::begin(traces, request, id.is_none()).map(Box::new);
+        let id = id.unwrap_or_else(RequestId::random);
+        let trace = span.as_ref().map(|span| span.trace().clone());
+        let context = RequestContext::traced(id, audit.clone(), trace, None);
         let known = route.get_or_init(|| {
             let template = request.extensions().get::<MatchedPath>();
             Route::new(template.map(MatchedPath::as_str), policies)
@@ -76,6 +82,7 @@ impl Observation {
             started,
             status: CLIENT_CLOSED_REQUEST,
             bytes_out: 0,
+            span,
         }
     }
 
@@ -101,6 +108,9 @@ impl Observation {
         if status.is_client_error() || status.is_server_error() {
             self.context.note_failure();
         }
+        if let Some(span) = &mut self.span {
+            span.note_answer(&mut response);
+        }
         response = self.surface.retell(response, self.context.id().as_str());
         if self.surface == Surface::OpenAi {
             let took = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -110,6 +120,7 @@ impl Observation {
         if let Some(LogDetail(detail)) = response.extensions().get() {
             tracing::error!(
                 request.id = %self.context.id(),
+                trace_id = self.context.trace_id().map(tracing::field::display),
                 status = self.status,
                 "a request failed: {detail}"
             );
@@ -125,6 +136,9 @@ impl Observation {
             && let Ok(report) = HeaderValue::from_str(&report)
         {
             response.headers_mut().insert(X_BELLJAR_REPORT, report);
+        }
+        if let Some(span) = &mut self.span {
+            span.note_end_of_call(response.headers());
         }
         let observation = self;
         response.map(|body| Body::new(ObservedBody { body, observation }))
@@ -146,10 +160,14 @@ impl http_body::Body for ObservedBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
-        if let Some(Ok(frame)) = &frame
-            && let Some(data) = frame.data_ref()
-        {
-            self.observation.bytes_out += u64::try_from(data.len()).unwrap_or(0);
+        if let Some(Ok(frame)) = &frame {
+            if let Some(data) = frame.data_ref() {
+                self.observation.bytes_out += u64::try_from(data.len()).unwrap_or(0);
+            } else if let (Some(trailers), Some(span)) =
+                (frame.trailers_ref(), &mut self.observation.span)
+            {
+                span.note_end_of_call(trailers);
+            }
         }
         Poll::Ready(frame)
     }
@@ -174,8 +192,24 @@ impl Drop for Observation {
         route.bytes_in.increment(self.context.bytes_in());
         route.bytes_out.increment(self.bytes_out);
         route.count(self.method, self.status).increment(1);
+        if let Some(span) = &self.span {
+            span.end(&Ended {
+                method: self.method.standard_name(),
+                route: (route.template != UNMATCHED).then_some(&route.template),
+                status: self.status,
+                bytes_out: self.bytes_out,
+                context: &self.context,
+            });
+        }
         let (model, fuel) = (self.context.model(), self.context.fuel());
         if AccessRecord::enabled() {
+            let trace = self.context.trace().map(|trace| {
+                let context = trace.context();
+                (
+                    context.trace_id().to_string(),
+                    context.span_id().to_string(),
+                )
+            });
             AccessRecord {
                 method: self.method.name(),
                 route: &route.template,
@@ -187,6 +221,7 @@ impl Drop for Observation {
                 bytes_in: self.context.bytes_in(),
                 bytes_out: self.bytes_out,
                 request_id: self.context.id(),
+                trace: trace.as_ref().map(|(trace, span)| (&**trace, &**span)),
             }
             .log();
         }
@@ -272,6 +307,11 @@ impl MethodLabel {
             Method::OPTIONS => Self::Options,
             _ => Self::Other,
         }
+    }
+
+    /// The name, where it is a method of the standards.
+    fn standard_name(self) -> Option<&'static str> {
+        (!matches!(self, Self::Other)).then(|| self.name())
     }
 
     fn name(self) -> &'static str {

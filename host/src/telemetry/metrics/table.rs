@@ -183,6 +183,14 @@ metrics! {
         ["outcome": "`ok` or `failed`"];
     WEBHOOK_QUEUED: Gauge, "belljar_webhook_queued", Count,
         "Messages that wait for the webhook.", [];
+    TRACE_SPANS: Counter, "belljar_trace_spans_total", Count,
+        "Spans that are over for the server.",
+        ["outcome": "`ok`, `rejected` by the collector out of a message that it took, `failed` where nobody took it in time, or `dropped` where there was no room or a stop"];
+    TRACE_EXPORTS: Counter, "belljar_trace_exports_total", Count,
+        "Attempts to send spans to the collector.",
+        ["outcome": "`ok` or `failed`"];
+    TRACE_SPANS_QUEUED: Gauge, "belljar_trace_spans_queued", Count,
+        "Spans that wait for the collector, when the last message was made.", [];
     KEY_CUTS: Counter, "belljar_key_cuts_total", Count,
         "Requests and streams ended because their key did.", [];
     RUNS: Counter, "belljar_runs_total", Count,

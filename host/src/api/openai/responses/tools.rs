@@ -87,7 +87,7 @@ pub(super) fn tools(
                 }
                 Some(schema)
             }
-            _ if kind == "custom" => Some(input_schema(tool.format.as_deref()).get().to_owned()),
+            _ if kind == "custom" => Some(input_schema(tool.format.as_deref(), &at)?),
             _ => None,
         };
         if kind == "custom" {

@@ -4,6 +4,7 @@ use crate::api::check::{StringOrObject, at_most};
 use crate::api::prompt::PromptSize;
 use crate::api::schema::{self, Rules};
 use crate::http::error::ApiError;
+use crate::http::json::describe;
 use belljar_sandbox::wit::text::{self, ToolChoice};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -32,35 +33,69 @@ struct Custom {
     name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<String>,
-    /// `text`, or a grammar, of which regular expressions are passed on to the model.
+    /// `text`, or a grammar: a regular expression, or rules in the syntax of Lark.
     #[schema(value_type = Option<Object>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     format: Option<Box<RawValue>>,
 }
 
-/// The schema of a custom tool's input: a text, which follows an expression where one is given.
-pub(crate) fn input_schema(format: Option<&RawValue>) -> Box<RawValue> {
+/// The schema of a custom tool's input: a text, which follows an expression (`pattern`) or a grammar
+/// (`x-lark`) where one is given.
+///
+/// # Errors
+///
+/// A format of another type, and a grammar without its syntax or definition. Whether a grammar
+/// itself is sound says the model that is to follow it.
+pub(crate) fn input_schema(format: Option<&RawValue>, place: &str) -> Result<String, ApiError> {
+    #[derive(Deserialize)]
+    struct Format {
+        r#type: Option<String>,
+        #[serde(flatten)]
+        inline: Grammar,
+        grammar: Option<Grammar>,
+    }
     #[derive(Deserialize)]
     struct Grammar {
         syntax: Option<String>,
         definition: Option<String>,
-        grammar: Option<Box<Self>>,
     }
-    let read = format.and_then(|format| serde_json::from_str::<Grammar>(format.get()).ok());
-    let inner = read.map(|read| match read.grammar {
-        Some(grammar) => *grammar,
-        None => read,
-    });
-    let pattern = inner
-        .filter(|grammar| grammar.syntax.as_deref() == Some("regex"))
-        .and_then(|grammar| grammar.definition);
-    let schema = match pattern {
-        Some(pattern) => {
-            serde_json::json!({"type": "string", "pattern": format!("^(?:{pattern})$")})
+    let at = |member: &str| format!("{place}.format{member}");
+    let mut schema = serde_json::Map::from_iter([("type".to_owned(), "string".into())]);
+    if let Some(format) = format {
+        let format: Format = serde_json::from_str(format.get())
+            .map_err(|error| ApiError::invalid_argument(at(""), describe(&error)))?;
+        match format.r#type.as_deref() {
+            None => return Err(ApiError::missing_argument(at(".type"))),
+            Some("text") => {}
+            Some("grammar") => {
+                // Chat completions have the two in an object, responses beside the type.
+                let inner = if format.grammar.is_some() {
+                    ".grammar"
+                } else {
+                    ""
+                };
+                let at = |member: &str| at(&format!("{inner}{member}"));
+                let grammar = format.grammar.unwrap_or(format.inline);
+                let definition = grammar.definition;
+                let definition =
+                    definition.ok_or_else(|| ApiError::missing_argument(at(".definition")))?;
+                let (keyword, text) = match grammar.syntax.as_deref() {
+                    Some("regex") => ("pattern", format!("^(?:{definition})$")),
+                    Some("lark") => ("x-lark", definition),
+                    _ => {
+                        let message = "expected `lark` or `regex`";
+                        return Err(ApiError::invalid_argument(at(".syntax"), message));
+                    }
+                };
+                schema.insert(keyword.to_owned(), text.into());
+            }
+            Some(_) => {
+                let message = "expected `text` or `grammar`";
+                return Err(ApiError::invalid_argument(at(".type"), message));
+            }
         }
-        None => serde_json::json!({"type": "string"}),
-    };
-    serde_json::value::to_raw_value(&schema).unwrap_or_default()
+    }
+    Ok(serde_json::Value::Object(schema).to_string())
 }
 
 /// A function, as a tool or by itself.
@@ -230,8 +265,11 @@ pub(super) fn tools(
                     parameters: None,
                     strict: None,
                 };
-                let mut read = function.read(&format!("{place}.custom"), size)?;
-                read.parameters = Some(input_schema(tool.format.as_deref()).get().to_owned());
+                let place = format!("{place}.custom");
+                let mut read = function.read(&place, size)?;
+                let schema = input_schema(tool.format.as_deref(), &place)?;
+                size.add_text(&schema);
+                read.parameters = Some(schema);
                 all.push(read);
             }
             _ => {

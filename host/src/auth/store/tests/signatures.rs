@@ -21,7 +21,7 @@ async fn signer(store: &KeyStore) -> (CreatedKey, SigningSecret) {
 }
 
 /// Signs at a time with a nonce, and asks who that is.
-fn ask(
+pub(super) fn ask(
     store: &KeyStore,
     key: &CreatedKey,
     secret: &SigningSecret,

@@ -7,7 +7,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(60);
 
 /// The pause after so many failed attempts, from 0: twice as long each time, and of that the half
 /// or more, as `chance` has it (0 to 1), so that many servers do not come back together.
-pub(super) fn pause(attempt: u32, first: Duration, chance: f64) -> Duration {
+pub(crate) fn pause(attempt: u32, first: Duration, chance: f64) -> Duration {
     let doubled = first.saturating_mul(2_u32.saturating_pow(attempt.min(31)));
     doubled
         .min(PAUSE_MAX)

@@ -1,0 +1,92 @@
+//! A server with a tiny model, and where known models are kept.
+
+use std::path::PathBuf;
+use std::sync::{LazyLock, mpsc};
+
+use belljar_tests::{Client, TestBundle, TestHost};
+use serde_json::{Value, json};
+
+use crate::made::{self, Kind, Spec};
+
+/// The limits of a model of a few hundred megabytes.
+pub(crate) const LIMITS: &str = "memory = \"256 MiB\"\nfuel = 200_000_000_000\n\
+                                 load_fuel = 50_000_000_000\ndeadline = \"300 s\"";
+
+/// A server with a model `tiny`, for all tests: compiling the runtime takes longer than they do.
+pub(crate) static SHARED: LazyLock<Shared> = LazyLock::new(Shared::start);
+
+pub(crate) struct Shared {
+    server: TestHost,
+}
+
+impl Shared {
+    fn start() -> Self {
+        let (sender, receiver) = mpsc::channel();
+        // On a runtime of its own: each test's runtime ends with that test.
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            runtime.block_on(async {
+                let settings = [
+                    ("exempt_networks", "127.0.0.0/8"),
+                    ("policy.deadline_max", "5 min"),
+                ];
+                let server = TestHost::start_with(&settings).await;
+                let file = made::tiny(&Spec {
+                    kind: Kind::Q8_0,
+                    ..Spec::default()
+                });
+                let bundle = bundle("tiny", &file.bytes());
+                let _ = server.admin().upload(bundle.tar()).await.expect_status(201);
+                sender.send(Self { server }).unwrap();
+                std::future::pending::<()>().await;
+            });
+        });
+        receiver.recv().unwrap()
+    }
+
+    pub(crate) fn anonymous(&self) -> Client {
+        self.server.anonymous()
+    }
+
+    pub(crate) fn admin(&self) -> Client {
+        self.server.admin()
+    }
+}
+
+/// A bundle of the runtime and a file.
+pub(crate) fn bundle(name: &str, file: &[u8]) -> TestBundle {
+    TestBundle::new(name, "1.0.0", &belljar_test_guests::runtime("llama"))
+        .with_asset("model.gguf", file)
+        .with_limits(LIMITS)
+}
+
+/// A chat request to `tiny` with more members.
+pub(crate) fn chat(more: &Value) -> Value {
+    let mut body = json!({
+        "model": "tiny",
+        "max_tokens": 24,
+        "messages": [{"role": "user", "content": "the thing in the jar"}],
+    });
+    for (key, value) in more.as_object().unwrap() {
+        body[key] = value.clone();
+    }
+    body
+}
+
+/// The first choice of an answer to a chat request.
+pub(crate) async fn choice(client: &Client, more: &Value) -> Value {
+    let answer = client.post("/v1/chat/completions", &chat(more)).await;
+    answer.expect_status(200).json()["choices"][0].clone()
+}
+
+/// A file of the cache of models: `BELLJAR_MODELS`, or a folder of the user's cache.
+pub(crate) fn cached(name: &str) -> Option<PathBuf> {
+    let named = std::env::var_os("BELLJAR_MODELS").map(PathBuf::from);
+    let folder = named.or_else(|| {
+        let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+        let cache = cache.or_else(|| Some(std::env::home_dir()?.join(".cache")))?;
+        Some(cache.join("belljar/models"))
+    })?;
+    let path = folder.join(name);
+    path.is_file().then_some(path)
+}

@@ -1,0 +1,19 @@
+//! Real runtimes over HTTP: tiny models with random weights, made here, and known ones where the
+//! cache of models has them.
+//!
+//! What a model with random weights says is noise, which is what makes it a good test: an answer
+//! that has its form all the same has it because nothing else could be said.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    missing_docs,
+    reason = "tests"
+)]
+
+mod forms;
+mod kit;
+mod llama;
+#[path = "../../../guest-models/llama/tests/made/mod.rs"]
+mod made;
