@@ -81,6 +81,11 @@ impl Edited {
             guesser.get("/v1/models").await.expect_status(401);
         }
         guesser.get("/v1/models").await.expect_status(403);
+        // Events are recorded in their order, and what makes a key waits for its own: the ban is
+        // told, or not, by the settings of now.
+        let key = json!({"name": "after a ban", "scopes": ["infer"]});
+        let made = self.server.admin().post("/admin/keys", &key).await;
+        made.expect_status(201);
     }
 }
 

@@ -70,7 +70,7 @@ async fn a_stop_lets_open_requests_finish() {
             .await
     );
     let silent = server.raw().await;
-    let body = json!({"model":"slow","inputs":{"n":[2_000_000_000]}});
+    let body = json!({"model":"slow","inputs":{"n":[1_000_000_000]}});
     let request = tokio::spawn({
         let admin = admin.clone();
         async move { admin.post("/infer", &body).await }
