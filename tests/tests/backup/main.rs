@@ -16,3 +16,6 @@ mod kit;
 mod making;
 mod moments;
 mod restoring;
+#[allow(dead_code, reason = "what tests of signatures need besides")]
+#[path = "../edge/signer.rs"]
+mod signer;

@@ -4,12 +4,14 @@ use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use belljar_tests::Client;
+use belljar_tests::{Client, ServerProcess};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::kit::{
     Ground, backup, done, infer, make_key, refused, restore, restore_command, run, upload,
 };
+use crate::signer::{Draft, Signer};
 
 /// What a restored server may take until it serves what the first one did.
 const MINUTE: Duration = Duration::from_secs(60);
@@ -40,7 +42,9 @@ fn models(list: &Value) -> Vec<(String, String, String, Value)> {
 async fn a_restored_server_serves_the_same_within_a_minute() {
     let ground = Ground::new();
     let with = |command: &mut Command| {
-        command.env("BELLJAR_EMBEDDED_FAKE", "true");
+        command
+            .env("BELLJAR_EMBEDDED_FAKE", "true")
+            .env("BELLJAR_TRUSTED_PROXIES", "127.0.0.1");
     };
     let server = ground.server_with("data", with).await;
     let admin = server.admin();
@@ -70,6 +74,16 @@ async fn a_restored_server_serves_the_same_within_a_minute() {
         .post("/admin/exemptions", &exempt)
         .await
         .expect_status(201);
+    let banned = async |server: &ServerProcess, key: &str| {
+        let client = server.with_key(key);
+        let request = client.request(Method::GET, "/v1/models");
+        let request = request.header("x-forwarded-for", "198.51.100.7");
+        client.send(request).await.unwrap().status == 403
+    };
+    for _ in 0..5 {
+        assert!(!banned(&server, "sk-belljar-wrong-wrong-wrong").await);
+    }
+    assert!(banned(&server, &key).await);
     let before = (
         models(&shown(&admin, "/models").await),
         shown(&admin, "/admin/exemptions").await,
@@ -94,6 +108,7 @@ async fn a_restored_server_serves_the_same_within_a_minute() {
     let spent = begun.elapsed();
     println!("restored and served in {spent:.1?}");
     assert!(spent < MINUTE, "{spent:?}");
+    assert!(banned(&restored, &key).await);
     let after = (
         models(&shown(&admin, "/models").await),
         shown(&admin, "/admin/exemptions").await,
@@ -152,16 +167,39 @@ async fn what_is_there_is_never_touched() {
 async fn keys_that_sign_sign_on_after_a_restore() {
     let ground = Ground::new();
     let server = ground.server("data").await;
-    let (id, _) = make_key(&server.admin(), json!({"signing": "required"})).await;
+    let ask = json!({"name": "n", "scopes": ["infer", "models:read"], "signing": "required"});
+    let made = server.admin().post("/admin/keys", &ask).await;
+    let made = made.expect_status(201).json();
+    let text = |name: &str| made[name].as_str().unwrap();
+    let id = text("id").to_owned();
+    let signer = Signer {
+        id: id.clone(),
+        key: text("key").to_owned(),
+        secret: text("signing_secret").parse().unwrap(),
+    };
+    // What a client has sent to a name, whichever machine has it.
+    let mut draft = Draft::get("/v1/models");
+    draft.authority = Some("localhost".to_owned());
+    let draft = draft.with("host", "localhost").signed(&signer, "localhost");
+    let _ = draft.send(&server.anonymous()).await.expect_status(200);
     let data = server.data_dir().to_owned();
-    assert!(server.terminate().await.success());
+    // While it runs, and just after a signature was used.
     backup(&data, &ground.path("b.tar"));
+    server.kill();
     restore(&ground.path("b.tar"), &ground.path("there"));
     let root = |name: &str| fs::read(ground.path(name).join("signing.key")).unwrap();
     assert_eq!(root("data"), root("there"));
     let restored = ground.server("there").await;
     let shown = restored.admin().get(&format!("/admin/keys/{id}")).await;
     assert_eq!(shown.expect_status(200).json()["signing"], "required");
+    let again = draft.send(&restored.anonymous()).await.expect_status(401);
+    assert_eq!(again.code(), "signature_replayed", "{}", again.text());
+    let mut fresh = Draft::get("/v1/models");
+    fresh.nonce.push('1');
+    let _ = signer
+        .send(&restored.anonymous(), fresh)
+        .await
+        .expect_status(200);
 }
 
 #[tokio::test]
