@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use belljar_tests::ServerProcess;
 use futures_util::StreamExt as _;
 use reqwest::Method;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
@@ -13,6 +14,13 @@ use serde_json::{Value, json};
 use crate::kit::{
     Ground, backup, backup_command, done, make_key, refused, restore, run, taken, upload,
 };
+
+/// The audit log of a server that has stopped: all that has happened is in it then.
+async fn record_of(server: ServerProcess) -> String {
+    let data = server.data_dir().to_owned();
+    assert!(server.terminate().await.success());
+    fs::read_to_string(data.join("audit.log")).unwrap()
+}
 
 #[tokio::test]
 async fn a_backup_is_a_whole_file_of_its_owner_and_replaces_none() {
@@ -137,22 +145,24 @@ async fn one_administrator_at_a_time_takes_a_backup_and_each_is_on_record() {
     assert!(!body.next().await.unwrap().unwrap().is_empty());
     drop(body);
     let deadline = Instant::now() + Duration::from_secs(60);
-    loop {
+    // Kept, so that it does not end as well.
+    let second = loop {
         let next = ask(&admin).send().await.unwrap();
         if next.status().as_u16() == 200 {
-            break;
+            break next;
         }
         assert!(Instant::now() < deadline, "the first is still at it");
         tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    let log = fs::read_to_string(server.data_dir().join("audit.log")).unwrap();
-    assert_eq!(log.matches("\"backup_begun\"").count(), 2, "{log}");
-    assert!(log.contains(r#""outcome":"left""#), "{log}");
+    };
     let text = admin.get("/metrics").await.text();
     assert!(
         text.contains(r#"belljar_backups_total{outcome="left"} 1"#),
         "{text}"
     );
+    drop(second);
+    let log = record_of(server).await;
+    assert_eq!(log.matches("\"backup_begun\"").count(), 2, "{log}");
+    assert!(log.contains(r#""outcome":"left""#), "{log}");
 }
 
 #[tokio::test]
@@ -169,7 +179,7 @@ async fn a_backup_that_takes_too_long_is_broken_off_and_is_none() {
     let told = refused(&backup_command(server.data_dir(), &file).output().unwrap());
     assert!(told.contains("no backup was made"), "{told}");
     assert_eq!(ground.names(), ["data", "data.log"]);
-    let log = fs::read_to_string(server.data_dir().join("audit.log")).unwrap();
+    let log = record_of(server).await;
     assert!(log.contains(r#""outcome":"too_slow""#), "{log}");
 }
 
