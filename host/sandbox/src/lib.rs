@@ -43,7 +43,7 @@ mod state;
 pub mod tensor;
 mod threads;
 
-pub use artefact::{Artefact, MacKey};
+pub use artefact::{Artefact, MacKey, is_sealed};
 pub use budget::{Budget, Cap, CapHit, LoadBudget, SlotCaps, Unit};
 pub use capabilities::{Capabilities, Capability, Reach};
 pub use child::compile_child;
