@@ -34,7 +34,9 @@ pub use reload::{ReloadError, Reloader};
 
 use crate::api;
 use crate::audit::{Actor, AuditError, AuditLog, Event, EventKind};
+pub use crate::auth::ADMIN_KEY_FILE;
 use crate::auth::{AdminKey, KeyError, KeyStore};
+use crate::backup::{Backups, Source, remove_aside};
 use crate::clock::Clock;
 use crate::config::{Effective, Resolved, Settings};
 use crate::db::{Db, DbError};
@@ -173,6 +175,9 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
     };
     let (traces, exporter) = Traces::open(&settings.traces)?;
     let db = Db::open(data_dir).await?;
+    if let Err(error) = remove_aside(data_dir) {
+        tracing::warn!("what a backup has left behind stays: {error}");
+    }
     let (listener, webhook) = Webhook::open(&settings.webhook, clock.clone())?;
     let webhook_settings = webhook.settings();
     let audit = AuditLog::open_told(&settings.audit, data_dir, clock.clone(), Some(listener))?;
@@ -216,6 +221,7 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
     let (reloads, reload_requests) = Reloads::new();
     let rates = RateLimiter::new(settings.limits.clone(), clock.clone());
     let ledger = Ledger::new(settings.ledger, clock.clone());
+    let ledger_store = LedgerStore::open(ledger.clone(), db.clone()).await?;
     let state = HttpState::new(Parts {
         registry: registry.clone(),
         keys: keys.clone(),
@@ -232,11 +238,23 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
             ledger.clone(),
             clock.clone(),
         ),
+        backups: Backups::new(
+            Source::Running {
+                db: db.clone(),
+                registry: registry.clone(),
+                audit: audit.clone(),
+                keys: keys.clone(),
+                ledger: ledger_store.clone(),
+            },
+            audit.clone(),
+            clock.clone(),
+            settings.backup,
+        ),
         traces,
         tls: tls.clone(),
         data_dir: settings.data_dir.clone(),
         reloads,
-        ledger: LedgerStore::open(ledger, db.clone()).await?,
+        ledger: ledger_store.clone(),
         clock,
         config: settings.http.clone(),
         effective_config: serde_json::json!(effective),
@@ -290,9 +308,6 @@ fn configuration(effective: &[Effective]) -> Event {
     ];
     Event::new(EventKind::Configuration, Actor::default(), &about)
 }
-
-/// The file in the data directory that holds the admin key.
-pub const ADMIN_KEY_FILE: &str = "admin.key";
 
 fn compiler(
     settings: &Settings,

@@ -8,6 +8,7 @@
 //! many alike only the first are written, the others counted.
 
 mod chain;
+mod cut;
 mod event;
 mod file;
 mod kinds;
@@ -32,6 +33,7 @@ use tokio::sync::oneshot;
 
 use crate::clock::Clock;
 use crate::telemetry::metrics;
+pub use cut::{AuditCut, CutFile};
 pub use event::{Actor, Event};
 pub use kinds::{EventField, EventKind, EventRow, reference};
 pub use listener::{EventListener, Told, WantedEvents};
@@ -306,6 +308,25 @@ impl AuditLog {
         }
     }
 
+    /// The log as it is when all that was recorded so far is in it; none where there is no log.
+    ///
+    /// # Errors
+    ///
+    /// When its files cannot be read.
+    pub async fn cut(&self) -> io::Result<Option<AuditCut>> {
+        let Some(inner) = &self.0 else {
+            return Ok(None);
+        };
+        let queue = inner.queue.clone();
+        let (made, cut) = oneshot::channel();
+        let sent = tokio::task::spawn_blocking(move || queue.send(Message::Cut(made)));
+        let is_over = || io::Error::other("the log is closed");
+        match sent.await {
+            Ok(Ok(())) => cut.await.map_err(|_| is_over())?.map(Some),
+            Ok(Err(_)) | Err(_) => Err(is_over()),
+        }
+    }
+
     /// Writes what is left and ends the thread.
     pub async fn close(&self) {
         self.flush().await;
@@ -316,6 +337,15 @@ impl AuditLog {
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;
         }
     }
+}
+
+/// The log of a server that does not run, as [`AuditLog::cut`] gives it of one that does.
+///
+/// # Errors
+///
+/// When its files cannot be read.
+pub fn cut_of_stopped(config: &AuditConfig, data_dir: &Path) -> io::Result<AuditCut> {
+    cut::cut(&config.file(data_dir), &AuditConfig::checkpoint(data_dir))
 }
 
 impl Inner {

@@ -38,9 +38,15 @@ pub use signing::{
 pub use store::{
     AdminKey, AmendedKey, AuthError, ChangedSigning, CreatedKey, Examined, KeyChange, KeyError,
     KeyRecord, KeyStore, KnownSecret, KnownSecrets, NETWORKS_MAX, NewKey, OLD_SECRETS_MAX,
-    ROTATION_OVERLAP_MAX, SecretKind, SigningChange, Standing,
+    ROTATION_OVERLAP_MAX, SecretKind, SigningChange, Standing, check_key_row, forget_clean_stop,
 };
 pub use usage::{KeyUsage, UsageCounts};
+
+/// The file in the data directory that holds the admin key.
+pub const ADMIN_KEY_FILE: &str = "admin.key";
+
+/// The file in the data directory that the secrets of signed requests follow from.
+pub const SIGNING_ROOT_FILE: &str = signing::SigningRoot::FILE;
 
 /// The settings by which callers are told apart.
 #[derive(Clone, Debug)]

@@ -3,6 +3,7 @@
 //! has one more.
 
 mod audit;
+mod backup;
 mod bans;
 mod bundles;
 mod chat;
@@ -10,6 +11,7 @@ mod client;
 mod config_commands;
 mod ephemeral_server;
 mod failure;
+mod fsck;
 mod health;
 mod jwt;
 mod keys;
@@ -17,6 +19,7 @@ mod manual;
 mod models;
 mod output;
 mod reload;
+mod restore;
 mod rows;
 mod run;
 mod scan;
@@ -91,6 +94,12 @@ enum Command {
     /// Check and show the audit log of this machine
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Write all that a server keeps into one checked file, while it serves
+    Backup(backup::BackupArgs),
+    /// Make a data directory of a backup
+    Restore(restore::RestoreArgs),
+    /// Look at everything in the data directory of a stopped server, and repair it
+    Fsck(fsck::FsckArgs),
     /// Ask a server whether it serves, for an exit code
     Health(health::HealthArgs),
     /// Make a certificate to try TLS with
@@ -224,6 +233,9 @@ fn dispatch(cli: Cli, started: Instant) -> Result<ExitCode, Failure> {
         Some(Command::Usage(args)) => usage::usage(&args).map(done),
         Some(Command::Bans(command)) => bans::bans(&command).map(done),
         Some(Command::Audit(command)) => audit::audit(&command).map(done),
+        Some(Command::Backup(args)) => backup::backup(&args).map(done),
+        Some(Command::Restore(args)) => restore::restore(&args).map(done),
+        Some(Command::Fsck(args)) => fsck::fsck(&args),
         Some(Command::Config(command)) => config_commands::config(&command).map(done),
         Some(Command::Health(args)) => health::health(&args).map(done),
         Some(Command::Tls(command)) => tls::tls(&command).map(done),

@@ -6,6 +6,7 @@
 
 mod directory;
 mod room;
+mod snapshot;
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -14,11 +15,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use directory::{MARK_FILE, Mark};
+pub(crate) use directory::MARK_FILE;
+use directory::Mark;
+pub use directory::is_open_to_others;
 pub use room::is_out_of_space;
+pub use snapshot::{DatabaseDefect, DatabaseFile, StoppedDirectory};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection as _, Sqlite, SqlitePool, Transaction};
+
+/// The changes of the tables, in their order.
+static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 
 /// The file of the database.
 pub(crate) const DATABASE_FILE: &str = "belljar.db";
@@ -195,7 +202,7 @@ impl Db {
                 path: path.clone(),
                 source,
             })?;
-        sqlx::migrate!("./migrations")
+        MIGRATOR
             .run(&pool)
             .await
             .map_err(|source| DbError::Migrate { path, source })?;
@@ -262,6 +269,7 @@ fn reader(data_dir: &Path) -> SqlitePool {
     let options = SqliteConnectOptions::new()
         .filename(data_dir.join(DATABASE_FILE))
         .read_only(true)
+        .pragma("temp_store", "MEMORY")
         .busy_timeout(Duration::from_secs(5));
     SqlitePoolOptions::new()
         .max_connections(1)

@@ -43,7 +43,8 @@ pub use guest_logs::{GuestLogConfig, InvalidLogReaders, LogLine, LogPage, LogQue
 pub use live::LiveModel;
 pub use load::ModelLoad;
 pub use prefixes::PrefixConfig;
-pub use registry::Registry;
+pub use records::{VersionRow, version_row, version_rows};
+pub use registry::{Registry, RemovalPause};
 pub use run_metrics::{RunMetrics, RunTotals};
 pub use run_window::RunCounts;
 pub use status::{Failure, Limits, ModelSummary, Readiness, VersionState, VersionStatus};

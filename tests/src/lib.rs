@@ -16,7 +16,8 @@
 //!   variables and asked without a socket.
 //! - In `tests/tests`: everything that a caller sees over a socket (`http`, `wire`, `edge`, `conduct`, `models`), and
 //!   everything that needs a guest: `registry` and `sandbox` drive those two parts from Rust, with
-//!   the hostile guests; `durability` kills the server. `tidy` reads the sources and documents.
+//!   the hostile guests; `durability` kills the server, `backup`
+//!   restores it elsewhere. `tidy` reads the sources and documents.
 //!
 //! Each has one kit beside it. What starts a server is here ([`TestHost`], [`ServerProcess`]); what
 //! compiles takes its configuration from `CompilerConfig::in_folder`.

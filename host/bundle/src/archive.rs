@@ -32,14 +32,17 @@ const END_PADDING_BYTES_MAX: u64 = 256 << 10;
 const EXTENSION_BYTES_MAX: u64 = 64 << 10;
 
 /// One regular file. Its content is read with [`Archive::read`].
-pub(crate) struct Entry {
-    pub(crate) name: AssetName,
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Its path.
+    pub name: AssetName,
     /// In bytes. The content has exactly this size, or reading it fails.
-    pub(crate) size: u64,
+    pub size: u64,
 }
 
-/// An archive on its way in.
-pub(crate) struct Archive<'a, R: Read> {
+/// An archive on its way in: a tar of plain files and folders, held to every rule of this package
+/// about streams, headers, paths and sizes, and to none about what is in a bundle.
+pub struct Archive<'a, R: Read> {
     stream: Decoded<R>,
     limits: &'a ArchiveLimits,
     paths: PathSet,
@@ -64,7 +67,11 @@ pub(crate) struct StandIn {
 }
 
 impl<'a, R: Read> Archive<'a, R> {
-    pub(crate) fn new(body: R, limits: &'a ArchiveLimits) -> Result<Self, BundleError> {
+    /// Begins to read an archive.
+    ///
+    /// # Errors
+    /// When the first bytes are of no archive that is read here, or cannot be read.
+    pub fn new(body: R, limits: &'a ArchiveLimits) -> Result<Self, BundleError> {
         Ok(Self {
             stream: Decoded::new(body, limits)?,
             limits,
@@ -80,7 +87,10 @@ impl<'a, R: Read> Archive<'a, R> {
 
     /// The next regular file, or `None` at the end of the archive, when the whole stream has
     /// been read. Directories are checked and passed over.
-    pub(crate) fn next_file(&mut self) -> Result<Option<Entry>, BundleError> {
+    ///
+    /// # Errors
+    /// For what breaks a rule, for what is cut off, and when the body cannot be read.
+    pub fn next_file(&mut self) -> Result<Option<Entry>, BundleError> {
         self.skip_content()?;
         self.place.entry += 1;
         self.place.name = None;
@@ -117,7 +127,10 @@ impl<'a, R: Read> Archive<'a, R> {
     }
 
     /// Reads content of the current file; 0 at its end.
-    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, BundleError> {
+    ///
+    /// # Errors
+    /// When the archive ends before the file does, or the body cannot be read.
+    pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize, BundleError> {
         let wanted = usize::try_from(self.content_left)
             .unwrap_or(usize::MAX)
             .min(buffer.len());

@@ -45,6 +45,7 @@ mod text;
 mod units;
 mod unpack;
 
+pub use archive::{Archive, Entry};
 pub use digest::{Digest, DigestError, Hasher};
 pub use error::{BundleError, Place};
 pub use limits::ArchiveLimits;

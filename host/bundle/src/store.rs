@@ -461,6 +461,11 @@ impl StoredBundle {
         self.lease.digest()
     }
 
+    /// Where the manifest is, in the text whose digest is the identity of the bundle.
+    pub fn manifest_path(&self) -> PathBuf {
+        self.lease.store().blob_path(&self.digest())
+    }
+
     /// Where the component is.
     pub fn component_path(&self) -> PathBuf {
         self.lease

@@ -92,6 +92,23 @@ impl MacKey {
     }
 }
 
+/// Whether a compiled file has a seal beside it that is right under that key, whichever engine it
+/// is for.
+#[must_use]
+pub fn is_sealed(path: &Path, key: &MacKey) -> bool {
+    let checked = || -> Option<bool> {
+        // The content and the engine, as the label has them.
+        let (content, engine) = path.file_stem()?.to_str()?.split_once('.')?;
+        let label = format!("{content} {engine}");
+        let seal: Seal =
+            serde_json::from_slice(&fs::read(path.with_extension("seal")).ok()?).ok()?;
+        let mut file = File::open(path).ok()?;
+        let mac = key.mac(label.as_bytes(), seal.inspection.as_bytes(), &mut file);
+        Some(mac.ok()? == blake3::Hash::from_hex(&seal.mac).ok()?)
+    };
+    checked().unwrap_or(false)
+}
+
 /// A compiled model whose MAC has been checked.
 #[derive(Clone, Debug)]
 pub struct Artefact {

@@ -44,7 +44,7 @@ mod state;
 pub mod tensor;
 mod threads;
 
-pub use artefact::{Artefact, MacKey};
+pub use artefact::{Artefact, MacKey, is_sealed};
 pub use blocks::{BLOCKS_MAX, BlockName, BlockStore};
 pub use budget::{Budget, Cap, CapHit, LoadBudget, SlotCaps, Unit};
 pub use capabilities::{Capabilities, Capability, Reach};

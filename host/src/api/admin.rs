@@ -1,7 +1,8 @@
-//! What administrators ask: keys, tokens, bans, anomalies, the configuration that is in force and
-//! that it is read again, and how the server is.
+//! What administrators ask: keys, tokens, bans, anomalies, backups, the configuration that is in
+//! force and that it is read again, and how the server is.
 
 mod anomalies;
+mod backup;
 mod bans;
 mod config;
 mod jwt;
@@ -18,6 +19,7 @@ pub(super) fn routes() -> Routes {
     Routes::default()
         .merge(keys::routes())
         .merge(anomalies::routes())
+        .merge(backup::routes())
         .merge(jwt::routes())
         .merge(key_change::routes())
         .merge(key_lookup::routes())

@@ -215,6 +215,24 @@ event_kinds! {
             field("changed", "the settings that hold another value from now on"),
             field("waiting", "the settings that take another value at the next start"),
         ];
+    BackupBegun: "backup_begun", from_strangers: false,
+        "An administrator has begun to take a backup of the server; it holds all models and what keys follow from.",
+        [
+            field("files", "how many files are in it"),
+            field("bytes", "how large it is"),
+        ];
+    BackupEnded: "backup_ended", from_strangers: false,
+        "A backup is over.",
+        [
+            field("outcome", "`ok`, `left` where whoever took it has gone, `too_slow` at `backup.time_max`, or `failed`"),
+            field("bytes", "how much of it was handed out"),
+        ];
+    Restored: "restored", from_strangers: false,
+        "The data directory was restored from a backup.",
+        [
+            field("created", "when the backup was made"),
+            field("version", "the version of the server that made it"),
+        ];
     EventsRepeated: "events_repeated", from_strangers: false,
         "Of many events alike only the first were written; this counts the others.",
         [

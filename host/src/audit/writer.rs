@@ -12,6 +12,7 @@ use serde_json::json;
 use tokio::sync::oneshot;
 
 use super::chain::{self, Link};
+use super::cut::{self, AuditCut};
 use super::file::{ChainedFile, Checkpoint};
 use super::sinks::{Syslog, print};
 use super::{Actor, AuditConfig, Event, EventKind, EventListener, Shared};
@@ -34,6 +35,8 @@ pub(super) enum Message {
     Event(Timestamp, Box<Event>),
     /// Answered when everything before it is on disk, or has failed.
     Flush(oneshot::Sender<()>),
+    /// Answered with the log that has everything before it.
+    Cut(oneshot::Sender<io::Result<AuditCut>>),
     Close,
 }
 
@@ -119,6 +122,10 @@ impl Writer {
                 .events
                 .extend(summaries.into_iter().map(|event| (now, event)));
             self.write(&batch.events);
+            for cut in batch.cuts {
+                // This thread alone writes the files.
+                let _ = cut.send(cut::cut(&self.path, &self.checkpoint_path));
+            }
             for done in batch.waiting {
                 // Whoever waited may have gone.
                 let _ = done.send(());
@@ -245,6 +252,7 @@ impl Writer {
 struct Batch {
     events: Vec<(Timestamp, Event)>,
     waiting: Vec<oneshot::Sender<()>>,
+    cuts: Vec<oneshot::Sender<io::Result<AuditCut>>>,
     is_urgent: bool,
     is_last: bool,
 }
@@ -259,6 +267,10 @@ impl Batch {
             Message::Flush(done) => {
                 self.is_urgent = true;
                 self.waiting.push(done);
+            }
+            Message::Cut(made) => {
+                self.is_urgent = true;
+                self.cuts.push(made);
             }
             Message::Close => self.is_last = true,
         }

@@ -32,8 +32,10 @@ pub use bounds::{NETWORKS_MAX, OLD_SECRETS_MAX, ROTATION_OVERLAP_MAX};
 pub use error::{AuthError, KeyError};
 pub use examine::Examined;
 pub use record::{CreatedKey, KeyRecord, NewKey};
+pub use row::check_key_row;
 use signatures::Signatures;
 pub use signatures::{ChangedSigning, SigningChange};
+pub use signing_rows::forget_clean_stop;
 pub use standing::{KnownSecret, KnownSecrets, SecretKind, Standing};
 use table::{Entry, Key, Table};
 

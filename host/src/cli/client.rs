@@ -66,6 +66,11 @@ impl ClientArgs {
 }
 
 impl ClientArgs {
+    /// The settings of this machine.
+    pub(super) fn resolve(&self) -> Result<crate::config::Resolved, super::Failure> {
+        self.place.resolve()
+    }
+
     /// The data directory, where no server is named and none runs on it.
     pub(super) fn stopped_data_dir(&self) -> Result<Option<PathBuf>, super::Failure> {
         if self.server.is_some() {

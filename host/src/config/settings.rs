@@ -15,7 +15,7 @@ use crate::guard::{AbuseConfig, AnomalyAction, AnomalyConfig, InjectionConfig, W
 use crate::http::{AllowedOrigin, PARSER_DEPTH_MAX, ProxyProtocol};
 use crate::net::{ForwardedHeader, NetworkAcl};
 use crate::secrets::{SecretText, VaultConfig};
-use crate::{auth, http, ledger, limits, models, stored, telemetry, tls, traces, webhook};
+use crate::{auth, backup, http, ledger, limits, models, stored, telemetry, tls, traces, webhook};
 
 /// The values that a server is built from. Each module's part is that module's own type.
 #[derive(Clone, Debug)]
@@ -70,6 +70,8 @@ pub struct Settings {
     pub sandbox: SandboxConfig,
     /// Compilation.
     pub compiler: CompilerSettings,
+    /// Backups of a running server.
+    pub backup: backup::Config,
     /// What callers store.
     pub stored: stored::Config,
     /// Where values of settings may stand.
@@ -164,6 +166,7 @@ impl Default for Settings {
             models: models::Config::default(),
             sandbox: SandboxConfig::default(),
             compiler: CompilerSettings::default(),
+            backup: backup::Config::default(),
             stored: stored::Config::default(),
             vault: VaultConfig::default(),
         }

@@ -32,6 +32,14 @@ pub(crate) struct Mark {
 }
 
 impl Mark {
+    /// The mark in a database; none where no server has started on it.
+    pub(super) async fn of_database(pool: &SqlitePool) -> Result<Option<Self>, sqlx::Error> {
+        let row = sqlx::query("SELECT id, starts, uploads FROM directory")
+            .fetch_optional(pool)
+            .await?;
+        row.as_ref().map(Self::of_row).transpose()
+    }
+
     fn of_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
         Ok(Self {
             id: row.try_get("id")?,
@@ -48,6 +56,19 @@ impl Mark {
         Self::of_row(&sqlx::query(sql).fetch_one(&mut **transaction).await?)
     }
 
+    /// The content of the file.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        // A text and two numbers: there is nothing in it that JSON could not say.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// Whether a database with this mark may be started on with a file that says that.
+    pub(super) fn agrees_with(&self, file: &[u8]) -> bool {
+        serde_json::from_slice::<Self>(file).is_ok_and(|file| {
+            file.id == self.id && file.starts <= self.starts && file.uploads <= self.uploads
+        })
+    }
+
     /// Writes the file of a data directory.
     pub(super) fn keep(&self, data_dir: &Path) -> io::Result<()> {
         write(&data_dir.join(MARK_FILE), self)
@@ -55,7 +76,7 @@ impl Mark {
 }
 
 /// The file of the mark.
-pub(super) const MARK_FILE: &str = "directory.json";
+pub(crate) const MARK_FILE: &str = "directory.json";
 
 /// Where bundles are kept.
 const BUNDLES: &str = "bundles/blobs";
@@ -63,6 +84,12 @@ const BUNDLES: &str = "bundles/blobs";
 /// Bits of a mode that let others write, and those that let them in at all.
 const OTHERS_WRITE: u32 = 0o022;
 const OTHERS: u32 = 0o077;
+
+/// Whether a mode lets anybody but the owner do anything.
+#[must_use]
+pub fn is_open_to_others(mode: u32) -> bool {
+    mode & OTHERS != 0
+}
 
 /// Refuses a directory that others own or write: who can write it can have any machine code run
 /// by the server. One that others can merely enter is closed to them, where it holds nothing but
@@ -144,15 +171,7 @@ pub(super) async fn check_agreement(pool: &SqlitePool, path: &Path) -> Result<()
         source,
     };
     let of_directory = read(&file).map_err(failed)?;
-    let row = sqlx::query("SELECT id, starts, uploads FROM directory")
-        .fetch_optional(pool)
-        .await
-        .map_err(database_failed)?;
-    let of_database = row
-        .as_ref()
-        .map(Mark::of_row)
-        .transpose()
-        .map_err(database_failed)?;
+    let of_database = Mark::of_database(pool).await.map_err(database_failed)?;
     let foreign = || DbError::Foreign {
         path: path.to_owned(),
     };
@@ -205,7 +224,7 @@ fn write(file: &Path, mark: &Mark) -> io::Result<()> {
         .truncate(true)
         .mode(0o600)
         .open(&staging)?;
-    out.write_all(&serde_json::to_vec(mark)?)?;
+    out.write_all(&mark.to_bytes())?;
     out.sync_data()?;
     fs::rename(&staging, file)
 }

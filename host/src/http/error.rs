@@ -15,6 +15,7 @@
 //! model is 404 `model_not_found` of the type `invalid_request_error`, as with OpenAI. What
 //! only the operator may read goes to the log, under the request's id.
 
+mod backups;
 mod conversions;
 mod status;
 

@@ -7,6 +7,7 @@ use super::proxy_protocol::ProxyProtocol;
 use super::reloads::Reloads;
 use crate::audit::AuditLog;
 use crate::auth::KeyStore;
+use crate::backup::Backups;
 use crate::clock::Clock;
 use crate::guard::{Anomalies, Bans, Screening};
 use crate::inference::Inference;
@@ -175,6 +176,8 @@ pub struct Parts {
     pub inference: Inference,
     /// What callers have stored.
     pub stored: StoredObjects,
+    /// What makes backups.
+    pub backups: Backups,
     /// Rates and quotas.
     pub limiter: Limiter,
     /// What was used.
@@ -315,6 +318,10 @@ impl HttpState {
 
     pub(crate) fn stored(&self) -> &StoredObjects {
         &self.0.stored
+    }
+
+    pub(crate) fn backups(&self) -> &Backups {
+        &self.0.backups
     }
 
     pub(crate) fn limiter(&self) -> &Limiter {

@@ -221,6 +221,15 @@ impl ModelError {
         }
     }
 
+    /// What happened, for whoever has the data directory: with what else only the log may say.
+    #[must_use]
+    pub fn detail(&self) -> String {
+        match self {
+            Self::Host { detail } | Self::DiskFull { detail } => detail.clone(),
+            _ => self.to_string(),
+        }
+    }
+
     /// Whether the host is to blame, so that the message must stay in the log.
     pub fn is_host_fault(&self) -> bool {
         match self {

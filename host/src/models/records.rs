@@ -47,6 +47,9 @@ pub(super) struct Pointers {
     pub(super) pending: Option<ModelVersion>,
 }
 
+const VERSIONS: &str = "SELECT name, version, digest, bytes, state, attempts, was_ready, \
+     created_us, uploaded_by, embedded, failure_code, failure_message FROM model_versions";
+
 impl Records {
     pub(super) fn new(db: Db) -> Self {
         Self(db)
@@ -64,12 +67,7 @@ impl Records {
             .fetch_all(self.pool())
             .await?;
         let models = models.iter().map(read_model).collect::<Result<_, _>>()?;
-        let versions = sqlx::query(
-            "SELECT name, version, digest, bytes, state, attempts, was_ready, created_us, \
-             uploaded_by, embedded, failure_code, failure_message FROM model_versions",
-        )
-        .fetch_all(self.pool())
-        .await?;
+        let versions = sqlx::query(VERSIONS).fetch_all(self.pool()).await?;
         let versions = versions
             .iter()
             .map(read_version)
@@ -136,6 +134,41 @@ impl Records {
         }
         Ok(transaction.commit().await?)
     }
+}
+
+/// What the row of a version says of its files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VersionRow {
+    /// The version.
+    pub id: ModelId,
+    /// The digest of its bundle.
+    pub digest: Digest,
+    /// Whether it has failed. Its files may be damaged or gone then.
+    pub has_failed: bool,
+}
+
+/// The versions of a database that no server has open.
+///
+/// # Errors
+///
+/// When the database cannot be read, or a row makes no sense.
+pub async fn version_rows(pool: &SqlitePool) -> Result<Vec<VersionRow>, ModelError> {
+    let rows = sqlx::query(VERSIONS).fetch_all(pool).await?;
+    rows.iter().map(version_row).collect()
+}
+
+/// One of these rows, with all of its columns.
+///
+/// # Errors
+///
+/// When it makes no sense.
+pub fn version_row(row: &SqliteRow) -> Result<VersionRow, ModelError> {
+    let record = read_version(row)?;
+    Ok(VersionRow {
+        id: record.id,
+        digest: record.digest,
+        has_failed: matches!(record.state, StoredState::Failed(_)),
+    })
 }
 
 async fn write_pointers(

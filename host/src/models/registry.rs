@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use belljar_bundle::{ModelId, ModelName, ModelVersion, Store};
 use belljar_sandbox::{Compiler, Sandbox};
+use tokio::sync::OwnedMutexGuard;
 
 use super::catalog::Catalog;
 use super::config::Config;
@@ -381,12 +382,33 @@ impl Registry {
         let _ = started.wait_for(|started| *started).await;
     }
 
+    /// Keeps files of models from being deleted while what this gives lives. Removed models are gone
+    /// for callers all the same.
+    pub async fn pause_removals(&self) -> RemovalPause {
+        let removals = Arc::clone(&self.0.removals);
+        RemovalPause {
+            _turn: removals.lock_owned().await,
+        }
+    }
+
+    /// Where the files of models are.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.0.store
+    }
+
     /// Takes no more uploads, ends compilations, and waits until nothing more is written.
     pub async fn close(&self) {
         self.0.closing.cancel();
         self.0.tasks.close();
         self.0.tasks.wait().await;
     }
+}
+
+/// While this lives, no file of a model is deleted.
+#[derive(Debug)]
+pub struct RemovalPause {
+    _turn: OwnedMutexGuard<()>,
 }
 
 /// The versions that a removal takes away.

@@ -53,6 +53,9 @@ pub(super) struct Inner {
     /// Read: somebody is between the files of a bundle and its row. Write: files without a row
     /// are being deleted.
     pub(super) blobs: RwLock<()>,
+    /// Held while files without a row are being deleted, and by whoever keeps that from happening.
+    /// Not `blobs`, whose waiting writer would hold up uploads.
+    pub(super) removals: Arc<tokio::sync::Mutex<()>>,
     /// Places for uploads.
     pub(super) uploads: Arc<Semaphore>,
     /// Places for work that reads and maps artefacts, one a core.
@@ -102,6 +105,7 @@ impl Inner {
             prefixes: PrefixCache::new(config.prefixes.clone(), clock.clone()),
             writes: tokio::sync::Mutex::new(()),
             blobs: RwLock::new(()),
+            removals: Arc::default(),
             uploads: Arc::new(Semaphore::new(config.uploads_max)),
             loads: Semaphore::new(cores),
             started: watch::Sender::new(false),
@@ -223,6 +227,7 @@ impl Inner {
     }
 
     async fn collect(&self) {
+        let _turn = self.removals.lock().await;
         let _alone = self.blobs.write().await;
         self.collecting.store(false, Ordering::Release);
         let keep = self.catalog.lock().digests();

@@ -1,7 +1,8 @@
 //! Keys and their secrets as the database has them. Each function is one transaction.
 
 use jiff::Timestamp;
-use sqlx::{SqliteConnection, SqlitePool};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{FromRow as _, SqliteConnection, SqlitePool};
 
 use super::bounds::NETWORKS_MAX;
 use super::{KeyError, KeyRecord};
@@ -125,6 +126,15 @@ pub(super) async fn all(pool: &SqlitePool) -> Result<Vec<(KeyRecord, KeyDigest)>
     .fetch_all(pool)
     .await?;
     rows.into_iter().map(Row::read).collect()
+}
+
+/// Reads a row of the table `keys`, with all of its columns, and says whether it makes sense.
+///
+/// # Errors
+///
+/// When it does not.
+pub fn check_key_row(row: &SqliteRow) -> Result<(), KeyError> {
+    Row::from_row(row)?.read().map(drop)
 }
 
 /// Secrets that were replaced, with the keys that they are of and when they stop working.

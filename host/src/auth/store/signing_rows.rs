@@ -94,3 +94,40 @@ pub(super) async fn put_mark(pool: &SqlitePool, mark: Mark) -> Result<(), sqlx::
         .await
         .map(drop)
 }
+
+/// Makes the next start on a database take it that requests were accepted after the moment it is of:
+/// nothing that was signed before that start is accepted. For a copy, whose original may have gone
+/// on.
+///
+/// # Errors
+///
+/// When the database cannot be written.
+pub async fn forget_clean_stop(pool: &SqlitePool) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE signing_horizon SET is_exact = 0")
+        .execute(pool)
+        .await
+        .map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::db::Db;
+
+    #[tokio::test]
+    async fn a_copy_does_not_rely_on_the_clean_stop_of_its_original() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Db::open(folder.path()).await.unwrap();
+        forget_clean_stop(db.pool()).await.unwrap();
+        assert_eq!(mark(db.pool()).await.unwrap(), None, "no key has signed");
+        let insert = "INSERT INTO signing_horizon (one, through_s, is_exact) VALUES (1, 7, 1)";
+        sqlx::query(insert).execute(db.pool()).await.unwrap();
+        forget_clean_stop(db.pool()).await.unwrap();
+        let expected = Mark {
+            through: 7,
+            is_exact: false,
+        };
+        assert_eq!(mark(db.pool()).await.unwrap(), Some(expected));
+    }
+}

@@ -156,6 +156,10 @@ pub(super) const ROWS: &[Setting] = &[
         "Bytes that one key may have stored; beyond it its oldest go."),
     setting!("stored.bytes_max", stored.bytes_max: Bytes<u64>, "stored",
         "Bytes that all keys together may have stored; beyond it the oldest of whoever has the most go."),
+    setting!("backup.rate_max", backup.bytes_per_second_max: Bytes<u64>, "backup",
+        "Bytes a second that a backup of the running server takes at most; 0 is no bound."),
+    setting!("backup.time_max", backup.wall_time_max: PositiveTime<Duration>, "backup",
+        "How long a backup of the running server may take; then it is broken off."),
     setting!("compiler.mac_secret", compiler.mac_secret: Secret<Option<SecretText>>, "sandbox",
         "What the key follows from that vouches for compiled models, at least 32 bytes; `none`: a key in the data directory. With another one all models are compiled again.")
     .secret(),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::{Ban, BanError, Bans, Exemption, rows};
@@ -39,7 +40,7 @@ impl Bans {
         let exemption = Exemption {
             network,
             note,
-            created: inner.clock.now(),
+            created: to_the_millisecond(inner.clock.now()),
             created_by: actor.key_id.clone(),
         };
         let ended: Vec<Arc<Ban>> = {
@@ -94,4 +95,9 @@ impl Bans {
 
 fn event(kind: EventKind, actor: Actor, network: Network) -> Event {
     Event::new(kind, actor, &[("network", json!(network.to_string()))])
+}
+
+/// A time as exactly as it is stored, so that it reads the same before and after a restart.
+fn to_the_millisecond(time: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
 }

@@ -22,7 +22,8 @@ impl BanReason {
     }
 
     /// The reason of that name.
-    pub(super) fn of_name(name: &str) -> Option<Self> {
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
         let violations = Violation::ALL.map(Self::Violations);
         let mut all = violations.into_iter().chain([Self::Anomaly]);
         all.find(|reason| reason.name() == name)

@@ -172,6 +172,9 @@ metrics! {
         ["sink": "`file`, `stdout`, `syslog`, or `queue` where it was full"];
     AUDIT_REPEATED: Counter, "belljar_audit_repeated_total", Count,
         "Security events that were only counted.", [];
+    BACKUPS: Counter, "belljar_backups_total", Count,
+        "Backups that are over.",
+        ["outcome": "`ok`, `left` where whoever took it has gone, `too_slow` at `backup.time_max`, or `failed`"];
     WEBHOOK_MESSAGES: Counter, "belljar_webhook_messages_total", Count,
         "Messages to the webhook that are over.",
         ["outcome": "`ok`, `failed` where nobody took it in time, or `dropped` where there was no room or a stop"];
