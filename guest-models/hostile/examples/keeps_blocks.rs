@@ -29,14 +29,19 @@ impl Tensors for Guest {
         if state::read(count).is_some() {
             return Err(Error::failed("there are more blocks than there are"));
         }
-        let write = request.parameters.iter().find(|given| given.name == "write");
+        let write = request
+            .parameters
+            .iter()
+            .find(|given| given.name == "write");
         if let Some(Value::Integer(byte)) = write.map(|given| &given.value) {
             for block in count..tokens.len() as u32 / BLOCK {
                 state::write(block, &[*byte as u8]);
             }
         }
         let length = [found.len() as u64];
-        Ok(Response::from([Tensor::from_slice("found", length, &found)]))
+        Ok(Response::from([Tensor::from_slice(
+            "found", length, &found,
+        )]))
     }
 }
 
