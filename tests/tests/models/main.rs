@@ -13,8 +13,10 @@
 )]
 
 mod forms;
+mod index;
 mod kept;
 mod kit;
 mod llama;
 #[path = "../../../guest-models/llama/tests/made/mod.rs"]
 mod made;
+mod weights;
