@@ -18,3 +18,6 @@ mod kit;
 mod llama;
 #[path = "../../../guest-models/llama/tests/made/mod.rs"]
 mod made;
+#[path = "../../../guest-models/onnx/tests/made/mod.rs"]
+mod made_onnx;
+mod onnx;
