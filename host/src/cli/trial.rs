@@ -15,7 +15,7 @@ use super::ephemeral_server::EphemeralServer;
 use super::output;
 use super::weights::{Context, WeightsBundle};
 use crate::auth::Caller;
-use crate::models::VersionStatus;
+use crate::models::{Policy, VersionStatus};
 
 /// What `load` may take more than it took: it is the same each time, but for another version of
 /// the engine.
@@ -171,9 +171,27 @@ async fn measured(
         add(long_or_short(server, &long, call).await?);
     }
     if can.has(Capability::Tensors) {
-        add(tensors(server, &model).await?);
+        add(match tensors(server, &model).await {
+            Ok(need) => need,
+            // Zeros are no input that every model can take.
+            Err(error) => {
+                let note = format!("it gets all that the settings allow, unmeasured: {error:#}");
+                bundle.notes.push(note);
+                all_of(server.policy())
+            }
+        });
     }
     need.with_context(|| format!("{model} can do nothing that a trial could ask for"))
+}
+
+/// All that a policy allows.
+fn all_of(policy: &Policy) -> Need {
+    Need {
+        fuel: policy.budget.fuel as f64,
+        memory_bytes: policy.budget.memory_bytes_max,
+        time: policy.budget.wall_time,
+        output_bytes: policy.budget.output_bytes_max,
+    }
 }
 
 /// The cost of a request that has to succeed.

@@ -47,6 +47,7 @@ macro_rules! runtimes {
 
 runtimes! {
     "llama" runs "gguf" "Weights of a language model, in GGUF", WeightFiles::One("model.gguf");
+    "onnx" runs "onnx" "A model over tensors, in ONNX", WeightFiles::One("model.onnx");
 }
 
 /// Bytes of a component at most: what a server takes by default.

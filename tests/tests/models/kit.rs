@@ -85,6 +85,12 @@ pub(crate) async fn choice(client: &Client, more: &Value) -> Value {
     answer.expect_status(200).json()["choices"][0].clone()
 }
 
+/// A file of what other programs have computed: from the folder `BELLJAR_REFERENCE`.
+pub(crate) fn reference(name: &str) -> Option<PathBuf> {
+    let path = PathBuf::from(std::env::var_os("BELLJAR_REFERENCE")?).join(name);
+    path.is_file().then_some(path)
+}
+
 /// A file of the cache of models: `BELLJAR_MODELS`, or a folder of the user's cache.
 pub(crate) fn cached(name: &str) -> Option<PathBuf> {
     let named = std::env::var_os("BELLJAR_MODELS").map(PathBuf::from);

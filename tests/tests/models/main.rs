@@ -19,4 +19,7 @@ mod kit;
 mod llama;
 #[path = "../../../guest-models/llama/tests/made/mod.rs"]
 mod made;
+#[path = "../../../guest-models/onnx/tests/made/mod.rs"]
+mod made_onnx;
+mod onnx;
 mod weights;

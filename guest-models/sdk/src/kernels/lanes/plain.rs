@@ -32,6 +32,13 @@ impl F32x4 {
         Self(array::from_fn(|lane| numbers[AT + lane]))
     }
 
+    /// Four times one of the numbers.
+    #[inline(always)]
+    pub(crate) fn splat_lane<const LANE: usize>(self) -> Self {
+        const { assert!(LANE < 4) }
+        Self([self.0[LANE]; 4])
+    }
+
     #[inline(always)]
     pub(crate) fn store(self, numbers: &mut [f32; 4]) {
         *numbers = self.0;

@@ -33,6 +33,13 @@ impl F32x4 {
         Self(unsafe { v128_load(numbers.as_ptr().add(AT).cast()) })
     }
 
+    /// Four times one of the numbers.
+    #[inline(always)]
+    pub(crate) fn splat_lane<const LANE: usize>(self) -> Self {
+        const { assert!(LANE < 4) }
+        Self(i32x4_shuffle::<LANE, LANE, LANE, LANE>(self.0, self.0))
+    }
+
     #[inline(always)]
     pub(crate) fn store(self, numbers: &mut [f32; 4]) {
         // SAFETY: four numbers are sixteen bytes, and a store needs no alignment.
