@@ -128,9 +128,16 @@ fn what_a_person_types_ahead_is_not_lost() {
     let home = Home::new();
     let server = ready(&home);
     let program = env!("CARGO_BIN_EXE_belljar");
-    let mut command = std::process::Command::new("script");
+    // What is lost would be waited for.
+    let mut command = std::process::Command::new("timeout");
     let mut process = command
-        .args(["-qec", &format!("{program} chat"), "/dev/null"])
+        .args([
+            "60",
+            "script",
+            "-qec",
+            &format!("{program} chat"),
+            "/dev/null",
+        ])
         .env_clear()
         .env("HOME", home.path())
         .env("PATH", "/usr/bin:/bin")
