@@ -147,8 +147,8 @@ fn what_a_person_types_ahead_is_not_lost() {
         .spawn()
         .unwrap();
     let mut stdin = process.stdin.take().unwrap();
-    let lines =
-        "Reply with exactly \"one\"\nReply with exactly \"two\"\nReply with exactly \"three\"\n";
+    let lines = "Reply with exactly \"one\"\nReply with exactly \"two\"\n\
+        Reply with exactly \"three\"\n/quit\n";
     stdin.write_all(lines.as_bytes()).unwrap();
     drop(stdin);
     let output = process.wait_with_output().unwrap();
