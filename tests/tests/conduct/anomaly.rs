@@ -31,7 +31,7 @@ async fn ask(caller: &Client, times: u32) {
 }
 
 /// An hour in which a caller asks twice each window, and a window in which it asks 400 times.
-async fn burst(host: &TestHost, hand: &ManualClock, caller: &Client) {
+pub(crate) async fn burst(host: &TestHost, hand: &ManualClock, caller: &Client) {
     for _ in 0..13 {
         ask(caller, 2).await;
         hand.advance(WINDOW);

@@ -14,7 +14,7 @@ use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use belljar::clock::Clock;
+use belljar::clock::{Clock, ManualClock};
 use belljar_tests::{ServerProcess, TestBundle, TestHost};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use parking_lot::Mutex;
@@ -23,6 +23,7 @@ use sha2::Sha256;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::anomaly::burst;
 use crate::full_disk::cap_files;
 use crate::kit::{WRONG_KEY, guess, local};
 
@@ -110,17 +111,22 @@ impl Receiver {
 
     /// Starts a server that tells this one.
     async fn host(&self, settings: &[(&str, &str)]) -> TestHost {
-        let (clock, _) = Clock::manual("2030-01-01T00:00:00Z".parse().unwrap());
+        self.host_and_hand(settings).await.0
+    }
+
+    /// The same, and what moves its time.
+    async fn host_and_hand(&self, settings: &[(&str, &str)]) -> (TestHost, ManualClock) {
+        let (clock, hand) = Clock::manual("2030-01-01T00:00:00Z".parse().unwrap());
         let quick = [
             ("webhook.retry_first", "20 ms"),
             ("webhook.timeout", "400 ms"),
         ];
         let all: Vec<_> = quick.iter().chain(settings).copied().collect();
-        TestHost::start_adjusted(clock, &all, |settings| {
+        let host = TestHost::start_adjusted(clock, &all, |settings| {
             settings.webhook.url = Some(self.url().parse().unwrap());
             settings.webhook.secrets = vec![SECRET.parse().unwrap()];
-        })
-        .await
+        });
+        (host.await, hand)
     }
 }
 
@@ -265,6 +271,34 @@ async fn only_what_is_named_is_told() {
     assert_eq!(message["data"]["about"], about);
     host.stop().await;
     assert_eq!(receiver.seen.borrow().len(), 1, "one storm, and no ban");
+}
+
+#[tokio::test]
+async fn an_anomaly_and_the_ban_that_it_leads_to_are_told() {
+    let receiver = Receiver::start(&[Reply::Status(200)]).await;
+    let settings = [
+        ("anomaly.action", "ban"),
+        ("anomaly.warm_up", "1 h"),
+        ("webhook.events", "anomaly,ban"),
+    ];
+    let (host, hand) = receiver.host_and_hand(&settings).await;
+    let caller = host.key("infer,models:read").await;
+    burst(&host, &hand, &caller).await;
+    let seen = receiver.wait(2).await;
+    let mut messages: Vec<Value> = seen.iter().map(Delivery::json).collect();
+    messages.sort_by_key(|message| message["type"].to_string());
+    let [anomaly, ban] = messages.as_slice() else {
+        panic!("{messages:#?}")
+    };
+    assert_eq!(anomaly["type"], "anomaly", "{anomaly}");
+    let about = &anomaly["data"]["about"];
+    assert_eq!(about["counts"]["requests"], 400, "{anomaly}");
+    assert_eq!(about["caller"], anomaly["data"]["key_id"], "{anomaly}");
+    assert_eq!(ban["type"], "ban", "{ban}");
+    assert_eq!(ban["data"]["about"]["reason"], "anomaly", "{ban}");
+    for delivery in &seen {
+        delivery.verify(SECRET);
+    }
 }
 
 /// A hundred bans, and nobody takes a message: requests go on, the queue ends, and so does a stop.
