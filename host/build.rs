@@ -13,7 +13,7 @@ use protox::prost::Message as _;
 const EMBEDDED: [&str; 2] = ["echo", "fake"];
 
 /// The packages that weights run on. `src/embedded/runtimes.rs` says which runs what.
-const RUNTIMES: [&str; 2] = ["llama", "onnx"];
+const RUNTIMES: [&str; 3] = ["embedder", "llama", "onnx"];
 
 /// What a runtime is compressed with. It is done once a build, and read when weights are packed.
 const COMPRESSION_LEVEL: i32 = 19;

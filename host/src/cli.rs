@@ -2,6 +2,7 @@
 //! 0 it worked, 1 it failed, 2 the arguments or the configuration cannot be used. `belljar status`
 //! has one more.
 
+mod asking;
 mod audit;
 mod backup;
 mod bans;
@@ -18,6 +19,7 @@ mod keys;
 mod manual;
 mod models;
 mod output;
+mod pull;
 mod reload;
 mod restore;
 mod rows;
@@ -29,7 +31,10 @@ mod status;
 mod table;
 mod temporary;
 mod tls;
+mod trial;
+mod upload;
 mod usage;
+mod weights;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -66,11 +71,11 @@ enum Command {
     Status(status::StatusArgs),
     /// Have a running server read its settings again
     Reload(reload::ReloadArgs),
-    /// Make a bundle from a project folder
+    /// Make a bundle from a project folder, or from weights alone
     Pack(bundles::PackArgs),
     /// Check a bundle as the server would, without a server
     Check(bundles::CheckArgs),
-    /// Run a bundle once, without a server
+    /// Run a bundle or weights once, without a server
     #[command(override_usage = "belljar run [OPTIONS] <FILE|DIR>")]
     Run(run::RunArgs),
     /// Talk to a model of a server

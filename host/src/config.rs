@@ -21,7 +21,7 @@ mod settings;
 mod table;
 mod values;
 
-pub use environment::{Environment, SystemEnvironment, WithVault};
+pub use environment::{Environment, SystemEnvironment, WithVault, cache_folder};
 pub use manifest_reference::manifest_reference;
 pub use problem::{ConfigError, Problem, Source};
 pub use reference::reference;

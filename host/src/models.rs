@@ -13,6 +13,7 @@
 //! `embedded.fake` and `embedded.echo` turn them off. They can be deactivated or replaced by an
 //! upload, and a start respects both.
 
+mod advice;
 mod alias;
 mod catalog;
 mod config;

@@ -17,6 +17,8 @@ use reqwest::{Certificate, Client, ClientBuilder, Method, RequestBuilder, Url};
 
 /// Bytes of a file with authorities.
 const AUTHORITIES_BYTES_MAX: u64 = 1 << 20;
+/// How long a large file may stand still.
+const FILE_STALL_TIME: Duration = Duration::from_secs(30);
 /// Characters of a URL.
 const URL_CHARACTERS_MAX: usize = 2048;
 
@@ -166,6 +168,20 @@ impl Outgoing {
         Self::built(bounded(timeout).tls_certs_only([]))
     }
 
+    /// A client that brings large files, for commands: as long as something comes, it may take any
+    /// time.
+    ///
+    /// # Errors
+    ///
+    /// When the client cannot be set up.
+    pub fn for_files() -> Result<Self, OutgoingError> {
+        Self::built(
+            unbounded()
+                .connect_timeout(FILE_STALL_TIME)
+                .read_timeout(FILE_STALL_TIME),
+        )
+    }
+
     fn built(client: ClientBuilder) -> Result<Self, OutgoingError> {
         let client = client.build();
         let client = client.map_err(|error| OutgoingError::Client(reason(&error)))?;
@@ -200,13 +216,17 @@ impl Outgoing {
     }
 }
 
-/// What holds for each client.
+/// What holds for each client of the server.
 fn bounded(timeout: Duration) -> ClientBuilder {
+    unbounded().timeout(timeout)
+}
+
+/// What holds for each client.
+fn unbounded() -> ClientBuilder {
     // Fails only where a provider is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder()
         .user_agent(concat!("belljar/", env!("CARGO_PKG_VERSION")))
-        .timeout(timeout)
         // A redirect could carry a secret to somebody else.
         .redirect(Policy::none())
         // What the environment says is read by `config` alone.
@@ -216,7 +236,7 @@ fn bounded(timeout: Duration) -> ClientBuilder {
 }
 
 /// The innermost reason of a failure, which says most and repeats no URL.
-fn reason(error: &reqwest::Error) -> String {
+pub(crate) fn reason(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "it takes too long".to_owned();
     }

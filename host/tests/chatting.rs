@@ -119,3 +119,42 @@ fn what_fails_ends_a_script_with_its_reason() {
     assert!(text(&output.stderr).contains("temperature"));
     drop(server);
 }
+
+/// A person types on while an answer is printed: the next message and the begun one after it are
+/// there when the prompt comes back. All of it is there from the start here, so that it is read at
+/// once.
+#[test]
+fn what_a_person_types_ahead_is_not_lost() {
+    let home = Home::new();
+    let server = ready(&home);
+    let program = env!("CARGO_BIN_EXE_belljar");
+    // What is lost would be waited for.
+    let mut command = std::process::Command::new("timeout");
+    let mut process = command
+        .args([
+            "60",
+            "script",
+            "-qec",
+            &format!("{program} chat"),
+            "/dev/null",
+        ])
+        .env_clear()
+        .env("HOME", home.path())
+        .env("PATH", "/usr/bin:/bin")
+        .env("TERM", "xterm")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = process.stdin.take().unwrap();
+    let lines = "Reply with exactly \"one\"\nReply with exactly \"two\"\n\
+        Reply with exactly \"three\"\n/quit\n";
+    stdin.write_all(lines.as_bytes()).unwrap();
+    drop(stdin);
+    let output = process.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    for answer in ["\none\r\n", "\ntwo\r\n", "\nthree\r\n"] {
+        assert!(told.contains(answer), "{answer:?}: {told}");
+    }
+    drop(server);
+}

@@ -20,6 +20,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 BILLS = {
     "belljar.cdx.json": ("host/Cargo.toml", "x86_64-unknown-linux-musl", 250),
     "fake.cdx.json": ("guest-models/fake/Cargo.toml", "wasm32-wasip2", 3),
+    "embedder.cdx.json": ("guest-models/embedder/Cargo.toml", "wasm32-wasip2", 10),
     "llama.cdx.json": ("guest-models/llama/Cargo.toml", "wasm32-wasip2", 30),
     "onnx.cdx.json": ("guest-models/onnx/Cargo.toml", "wasm32-wasip2", 20),
 }

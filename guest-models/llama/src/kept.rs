@@ -7,7 +7,7 @@ use crate::forward::Session;
 
 /// How many blocks of a text are kept, so that none is written twice.
 #[derive(Debug)]
-pub struct KeptText {
+pub(crate) struct KeptText {
     tokens: Vec<u32>,
     blocks: usize,
 }
@@ -19,7 +19,7 @@ impl KeptText {
     /// # Errors
     ///
     /// [`OutOfMemory`] where there is no room for what is there.
-    pub fn begin(session: &mut Session, tokens: &[u32]) -> Result<Self, OutOfMemory> {
+    pub(crate) fn begin(session: &mut Session, tokens: &[u32]) -> Result<Self, OutOfMemory> {
         let most = tokens.len().saturating_sub(1) / BLOCK_TOKENS;
         let found = (find(tokens) as usize).min(most);
         let mut blocks = 0;
@@ -39,12 +39,12 @@ impl KeptText {
     }
 
     /// Adds a token that the text goes on with.
-    pub fn push(&mut self, token: u32) {
+    pub(crate) fn push(&mut self, token: u32) {
         self.tokens.push(token);
     }
 
     /// Has all whole blocks kept that have been computed by now.
-    pub fn keep(&mut self, session: &Session) {
+    pub(crate) fn keep(&mut self, session: &Session) {
         let whole = session.tokens().min(self.tokens.len()) / BLOCK_TOKENS;
         if whole <= self.blocks {
             return;

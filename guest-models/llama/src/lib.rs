@@ -1,9 +1,11 @@
 //! Serves language models of the Llama family from GGUF files, by their weights alone.
 //!
-//! A bundle with this component has one asset, the file. All that is made of it is made in `load`,
+//! A bundle with this component has one asset, the file, and may have `runtime.json` (`settings`)
+//! beside it. All that is made of it is made in `load`,
 //! and the file itself is the weights: nothing is unpacked, so that the snapshot from which each
 //! request starts holds them once.
 //!
+//! - `settings`: how a bundle wants its file run
 //! - `gguf`: what a file holds, however it lies
 //! - `shape`, `weights`: which model that makes
 //! - `forward`, `cache`: from tokens to logits; the multiplications are the SDK's
@@ -24,6 +26,7 @@ mod options;
 mod prompt;
 pub mod runtime;
 pub mod sampler;
+pub mod settings;
 pub mod shape;
 pub mod template;
 pub mod tokenizer;
@@ -38,6 +41,7 @@ use belljar_guest::{Error, Lifecycle, Text, Tokenizer, assets};
 
 use answer::Answer;
 use runtime::Runtime;
+use settings::Settings;
 use tokenizer::Marks;
 
 /// The component.
@@ -64,8 +68,14 @@ impl Lifecycle for Llama {
         };
         // It is read into the place where it stays.
         let bytes: &'static [u8] = assets::read_all(name)?.leak();
-        let runtime = Runtime::read(bytes)
+        let mut runtime = Runtime::read(bytes)
             .map_err(|problem| Error::failed(format!("asset `{name}`: {problem}")))?;
+        if names.iter().any(|name| name == settings::ASSET) {
+            let text = assets::read_all(settings::ASSET)?;
+            let settings = Settings::read(&text).map_err(Error::failed)?;
+            let context = &mut runtime.model.shape.context;
+            *context = settings.context.unwrap_or(*context).min(*context);
+        }
         RUNTIME
             .set(runtime)
             .map_err(|_| Error::failed("the model is loaded twice"))

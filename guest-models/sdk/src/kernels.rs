@@ -8,8 +8,9 @@
 //! The order of additions differs from a plain loop's, so the last bits of `f32` results do too,
 //! and with `relaxed-simd` they may differ between kinds of hosts.
 //!
-//! [`Matrix`] multiplies weights as they lie in a GGUF file, [`multiply_tile`] matrices that were
-//! cut into tiles, and the rest is what a transformer does between its matrices.
+//! [`Matrix`] multiplies weights as they lie in a GGUF file, [`Packed`] those that were laid out for
+//! it, [`multiply_tile`] matrices that were cut into tiles, and the rest is what a transformer does
+//! between its matrices.
 
 #[cfg(test)]
 mod against_loops;
@@ -17,11 +18,16 @@ mod formats;
 mod lanes;
 mod layers;
 mod matrix;
+mod packed;
 mod tiles;
 
 pub use formats::Format;
-pub use layers::{add_weighted_rows, dot_rows, exp_less, greatest, rms_norm, softmax, swiglu};
+pub use layers::{
+    add_weighted_rows, dot_rows, exp_less, gelu, gelu_tanh, greatest, layer_norm, rms_norm,
+    softmax, swiglu,
+};
 pub use matrix::{Input, Matrix, MatrixError};
+pub use packed::{Packed, PackedError, Precision};
 pub use tiles::{TILE_COLUMNS, TILE_ROWS, Tile, multiply_tile};
 
 /// The sum of `a[i] * b[i]`, over the shorter of the two.

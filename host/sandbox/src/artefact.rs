@@ -382,6 +382,7 @@ mod tests {
             tables: 1,
             table_elements_initial: 4,
             snapshot: false,
+            load: None,
             artefact_bytes: 8,
         }
     }

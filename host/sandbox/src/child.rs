@@ -2,8 +2,8 @@
 //! `load` and keep its memory, compile, write.
 
 use crate::{
-    Budget, Cap, CapHit, Capabilities, Capability, CompileError, GuestLine, Inspection, Loudness,
-    RunError, RunLabel, SlotCaps,
+    Budget, Cap, CapHit, Capabilities, Capability, CompileError, GuestLine, Inspection, LoadCost,
+    Loudness, RunError, RunLabel, SlotCaps,
     compiler::{CompileJob, CompileRequest, CompileResponse, Phase},
     engine,
     engine_text::EngineText,
@@ -108,10 +108,11 @@ fn handle(request: &CompileRequest) -> Result<Inspection, CompileError> {
     let component = fs::read(&request.job.component).map_err(host("reading the component"))?;
     let capabilities = inspect::inspect(&component, engine::FEATURES)?;
     send(&CompileResponse::Phase(Phase::Compiling)).map_err(host("reporting"))?;
-    let component = if capabilities.has(Capability::Lifecycle) {
-        snapshot(request, component)?
+    let (component, load) = if capabilities.has(Capability::Lifecycle) {
+        let (component, cost) = snapshot(request, component)?;
+        (component, Some(cost))
     } else {
-        component
+        (component, None)
     };
     let engine = engine::compiling(request.deterministic_simd)
         .map_err(|error| engine_error(request, &error))?;
@@ -135,7 +136,8 @@ fn handle(request: &CompileRequest) -> Result<Inspection, CompileError> {
         .map_err(host("writing the compiled model"))?;
     Ok(Inspection {
         capabilities,
-        snapshot: capabilities.has(Capability::Lifecycle),
+        snapshot: load.is_some(),
+        load,
         artefact_bytes: bytes.len() as u64,
         ..inspection
     })
@@ -242,12 +244,16 @@ fn fits(component: &Component, slot: SlotCaps) -> Result<Inspection, CompileErro
         tables: needs.num_tables,
         table_elements_initial: table,
         snapshot: false,
+        load: None,
         artefact_bytes: 0,
     })
 }
 
-/// Runs `load` and gives back the component as it is then.
-fn snapshot(request: &CompileRequest, component: Vec<u8>) -> Result<Vec<u8>, CompileError> {
+/// Runs `load` and gives back the component as it is then, and what that has taken.
+fn snapshot(
+    request: &CompileRequest,
+    component: Vec<u8>,
+) -> Result<(Vec<u8>, LoadCost), CompileError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
@@ -257,7 +263,10 @@ fn snapshot(request: &CompileRequest, component: Vec<u8>) -> Result<Vec<u8>, Com
     runtime.block_on(loaded(request, component))
 }
 
-async fn loaded(request: &CompileRequest, component: Vec<u8>) -> Result<Vec<u8>, CompileError> {
+async fn loaded(
+    request: &CompileRequest,
+    component: Vec<u8>,
+) -> Result<(Vec<u8>, LoadCost), CompileError> {
     let job = &request.job;
     let memory_bytes_max = job.budget.memory_bytes_max;
     let engine = engine::loading(memory_bytes_max, request.deterministic_simd)
@@ -327,12 +336,25 @@ async fn loaded(request: &CompileRequest, component: Vec<u8>) -> Result<Vec<u8>,
             use crate::wit::types::Error;
             let (Error::InvalidInput(reason) | Error::Unsupported(reason) | Error::Failed(reason)) =
                 error;
+            // A guest that can do without the memory it was refused says what it cannot do then,
+            // and not why.
+            if let Some(hit) = store.data().limiter.refused() {
+                heard(&GuestLine::new(Loudness::Error, "load", &reason));
+                return Err(CompileError::Cap(hit.clone()));
+            }
             return Err(CompileError::LoadFailed {
                 reason: short(&reason),
             });
         }
         Ok(Ok((Ok(()),))) => {}
     }
+    let left = store.get_fuel().map_err(|error| CompileError::Host {
+        detail: error.to_string(),
+    })?;
+    let cost = LoadCost {
+        fuel: budget.fuel.saturating_sub(left),
+        memory_bytes: store.data().limiter.memory_bytes(),
+    };
     // Taking the snapshot calls accessors that the instrumentation added. They are ours, so the
     // guest's budget does not bind them.
     let unbounded = store.set_fuel(u64::MAX / 2);
@@ -345,10 +367,11 @@ async fn loaded(request: &CompileRequest, component: Vec<u8>) -> Result<Vec<u8>,
         store: &mut store,
         instance,
     };
-    wizer
+    let component = wizer
         .snapshot_component(&context, &mut live)
         .await
-        .map_err(|error| engine_error(request, &error))
+        .map_err(|error| engine_error(request, &error))?;
+    Ok((component, cost))
 }
 
 /// Longer than any compilation may take.

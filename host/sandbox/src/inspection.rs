@@ -21,6 +21,18 @@ pub struct Inspection {
     pub table_elements_initial: u64,
     /// Whether `load` has run and its memory was kept.
     pub snapshot: bool,
+    /// The use that `load` has made of its caps, where it has run.
+    #[serde(default)]
+    pub load: Option<LoadCost>,
     /// Size of the compiled file, in bytes.
     pub artefact_bytes: u64,
+}
+
+/// The use that `load` has made of its caps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoadCost {
+    /// Units of wasmtime fuel.
+    pub fuel: u64,
+    /// Linear memory at the end, in bytes over all memories.
+    pub memory_bytes: u64,
 }

@@ -58,7 +58,7 @@ pub use config::{SandboxConfig, StartError};
 pub use fault::{GuestError, RunError, Scope};
 pub use generation::{ChunkSink, Generated};
 pub use guest_log::{GuestEar, GuestLine, Loudness};
-pub use inspection::Inspection;
+pub use inspection::{Inspection, LoadCost};
 pub use label::{RunCost, RunEnd, RunLabel, RunReport, RunWatch};
 pub use load_error::LoadError;
 pub use model::ReadyModel;

@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::client::{Client, ClientArgs};
-use super::models::{array, text};
+use super::upload::{array, text};
 use super::{Failure, block_on, output};
 use crate::ids::KeyId;
 use crate::net::{InvalidNetwork, Network};

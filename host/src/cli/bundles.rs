@@ -1,24 +1,34 @@
-//! `belljar pack` and `belljar check`: bundles on this machine, without a server.
+//! `belljar pack` and `belljar check`: bundles on this machine, of projects and of weights alone,
+//! without a server.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
-use belljar_bundle::pack::pack_folder;
+use anyhow::{Context as _, Result, anyhow};
+use belljar_bundle::pack::{Parts, pack_folder, pack_parts};
 use belljar_bundle::{ByteSize, DurationText, SigningKey};
 use clap::Args;
 use serde_json::json;
 
 use super::ephemeral_server::{self, EphemeralServer};
-use super::{Failure, SettingArgs, block_on, output};
+use super::weights::{ChosenWeights, Described, Weights};
+use super::{Failure, SettingArgs, block_on, output, trial};
 use crate::models::VersionStatus;
 
 #[derive(Args, Debug)]
 pub(super) struct PackArgs {
     /// Project folder, with a model.toml in it
-    #[arg(value_name = "DIR")]
-    folder: PathBuf,
+    #[arg(
+        value_name = "DIR",
+        required_unless_present = ChosenWeights::GROUP,
+        conflicts_with = ChosenWeights::GROUP
+    )]
+    folder: Option<PathBuf>,
+    #[command(flatten)]
+    weights: ChosenWeights,
+    #[command(flatten)]
+    described: Described,
     /// File to write (default: NAME-VERSION.tar)
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -28,6 +38,8 @@ pub(super) struct PackArgs {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    settings: SettingArgs,
 }
 
 #[derive(Args, Debug)]
@@ -45,9 +57,11 @@ pub(super) struct CheckArgs {
     settings: SettingArgs,
 }
 
-/// Packs a folder. The file appears under its name when it is whole.
+/// Packs a folder, or weights with the limits that a trial has found. The file appears under its
+/// name when it is whole.
 pub(super) fn pack(args: &PackArgs) -> Result<(), Failure> {
     let key = args.sign.as_deref().map(read_signing_key).transpose()?;
+    let weights = args.weights.find()?;
     let beside = args.output.as_deref().and_then(Path::parent);
     let beside = beside
         .filter(|dir| !dir.as_os_str().is_empty())
@@ -57,8 +71,15 @@ pub(super) fn pack(args: &PackArgs) -> Result<(), Failure> {
         .tempfile_in(beside)
         .with_context(|| format!("cannot write to {}", beside.display()))?;
     let mut out = BufWriter::new(staging.as_file());
-    let manifest = pack_folder(&args.folder, key.as_ref(), &mut out)
-        .with_context(|| format!("{} cannot be packed", args.folder.display()))?;
+    let manifest = match (&weights, &args.folder) {
+        (Some(weights), _) => {
+            let parts = block_on(measured(weights, &args.described, &args.settings))?;
+            pack_parts(&parts, key.as_ref(), &mut out).context("the weights cannot be packed")?
+        }
+        (None, Some(folder)) => pack_folder(folder, key.as_ref(), &mut out)
+            .with_context(|| format!("{} cannot be packed", folder.display()))?,
+        (None, None) => return Err(Failure::usage(anyhow!("a folder or weights are needed"))),
+    };
     out.flush().context("the bundle cannot be written")?;
     drop(out);
     let output_file = args.output.clone().unwrap_or_else(|| {
@@ -87,6 +108,21 @@ pub(super) fn pack(args: &PackArgs) -> Result<(), Failure> {
         ))?;
     }
     Ok(())
+}
+
+/// The parts of a bundle of weights, with limits that a trial has found.
+pub(super) async fn measured(
+    weights: &Weights,
+    described: &Described,
+    settings: &SettingArgs,
+) -> Result<Parts, Failure> {
+    let mut bundle = weights.bundle(described).map_err(Failure::usage)?;
+    let server = EphemeralServer::open(settings).await?;
+    let limits = trial::limits(&server, &mut bundle).await;
+    server.close().await;
+    let limits = limits?;
+    bundle.notes.iter().for_each(|note| output::note(note));
+    Ok(bundle.parts(limits)?)
 }
 
 /// Temporary files are private; a bundle is made to be given away.
@@ -148,6 +184,8 @@ fn report(status: &VersionStatus, server: &EphemeralServer, json: bool) -> Resul
                 "tables": inspection.tables,
                 "artefact_bytes": inspection.artefact_bytes,
                 "snapshot": inspection.snapshot,
+                "load_fuel": inspection.load.map(|load| load.fuel),
+                "load_memory_bytes": inspection.load.map(|load| load.memory_bytes),
             },
             "limits": {
                 "fuel": budget.fuel,
@@ -158,10 +196,9 @@ fn report(status: &VersionStatus, server: &EphemeralServer, json: bool) -> Resul
             },
         }));
     }
-    let loaded = if inspection.snapshot {
-        "yes, memory kept after load"
-    } else {
-        "no"
+    let loaded = match inspection.load {
+        Some(load) => format!("yes, `load` took {} fuel, memory kept after it", load.fuel),
+        None => "no".to_owned(),
     };
     output::line(format!(
         "{id} is sound\n  digest        {digest}\n  size          {bytes}, compiled {compiled}\n  \

@@ -73,7 +73,7 @@ pub(super) fn chat(args: &ChatArgs) -> Result<(), Failure> {
                 }
                 Input::Line(Line::Command(Command::Quit)) => return Ok(()),
                 Input::Line(Line::Command(command)) => {
-                    obey(command, &mut conversation)?;
+                    obey(command, &mut conversation);
                     continue;
                 }
                 Input::Line(Line::Message(message)) => message,
@@ -94,7 +94,7 @@ pub(super) fn chat(args: &ChatArgs) -> Result<(), Failure> {
     })
 }
 
-fn obey(command: Command, conversation: &mut Conversation) -> Result<()> {
+fn obey(command: Command, conversation: &mut Conversation) {
     match command {
         Command::System(None) => {
             output::note(conversation.system().unwrap_or("no system message"));
@@ -108,7 +108,6 @@ fn obey(command: Command, conversation: &mut Conversation) -> Result<()> {
         Command::Help => output::note(HELP),
         Command::Quit => {}
     }
-    Ok(())
 }
 
 /// What is asked for: a chat completion as a stream.

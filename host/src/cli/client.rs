@@ -66,6 +66,11 @@ impl ClientArgs {
 }
 
 impl ClientArgs {
+    /// The places of this machine's settings and data.
+    pub(super) fn place(&self) -> &PlaceArgs {
+        &self.place
+    }
+
     /// The settings of this machine.
     pub(super) fn resolve(&self) -> Result<crate::config::Resolved, super::Failure> {
         self.place.resolve()
@@ -284,6 +289,11 @@ impl Client {
         let next = next.map(str::to_owned);
         let text = response.text().await.context("the answer broke off")?;
         Ok((text, next))
+    }
+
+    /// The address of a path, for a person to ask.
+    pub(super) fn url(&self, path: &[&str]) -> Url {
+        self.place.url(path)
     }
 
     /// Whether requests are signed, so that a body that streams must come with its digest.

@@ -5,19 +5,20 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use belljar_bundle::pack::pack_folder;
+use belljar_bundle::pack::{Parts, pack_folder, pack_parts};
 use belljar_sandbox::SandboxConfig;
 
 use super::{SettingArgs, output, temporary};
 use crate::app::{self, App};
 use crate::auth::{Caller, PresentedKey};
 use crate::db;
-use crate::models::{UploadRequest, VersionState, VersionStatus};
+use crate::models::{Policy, UploadRequest, VersionState, VersionStatus};
 use crate::telemetry;
 
 /// A server whose folder goes when the value does.
 pub(super) struct EphemeralServer {
     app: App,
+    policy: Policy,
     folder: tempfile::TempDir,
 }
 
@@ -40,18 +41,44 @@ impl EphemeralServer {
             model_runs_max: RUNS,
             ..own.sandbox.clone()
         };
+        let policy = own.models.policy.clone();
         let app = app::build(resolved, std::env::current_exe()?).await?;
-        Ok(Self { app, folder })
+        Ok(Self {
+            app,
+            policy,
+            folder,
+        })
     }
 
     pub(super) fn app(&self) -> &App {
         &self.app
     }
 
+    /// The most that a model may be given here.
+    pub(super) fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
     /// Takes a bundle, or a project folder, through the whole lifecycle.
     pub(super) async fn admit(&self, path: &Path) -> Result<VersionStatus> {
-        let bundle = self.bundle(path)?;
-        let body = tokio::fs::File::open(&bundle)
+        self.admit_file(&self.bundle(path)?).await
+    }
+
+    /// The same for a bundle of which there are the parts.
+    pub(super) async fn admit_parts(&self, parts: &Parts) -> Result<VersionStatus> {
+        let packed = self.folder.path().join("parts.tar");
+        let out =
+            File::create(&packed).with_context(|| format!("cannot write {}", packed.display()))?;
+        let written = tokio::task::block_in_place(|| pack_parts(parts, None, out));
+        written.context("the weights cannot be packed")?;
+        let admitted = self.admit_file(&packed).await;
+        // Weights are large, and the store has them now.
+        let _ = std::fs::remove_file(&packed);
+        admitted
+    }
+
+    async fn admit_file(&self, bundle: &Path) -> Result<VersionStatus> {
+        let body = tokio::fs::File::open(bundle)
             .await
             .with_context(|| format!("cannot read {}", bundle.display()))?;
         let spinner = output::spinner();

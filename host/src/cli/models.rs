@@ -2,24 +2,18 @@
 
 mod logs;
 
-use std::fs::File;
-use std::io::{Read as _, Seek as _};
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, anyhow, bail};
-use belljar_bundle::pack::pack_folder;
+use anyhow::{Result, anyhow};
 use belljar_bundle::{ModelId, ModelName};
 use clap::{Args, Subcommand};
-use futures_util::TryStreamExt as _;
-use reqwest::{Body, Method, header};
+use reqwest::Method;
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
-use tokio_util::io::ReaderStream;
 
 use super::bundles::size;
-use super::client::{Client, ClientArgs, read_json};
-use super::{Failure, block_on, output, temporary};
+use super::client::{Client, ClientArgs};
+use super::upload::{array, failed, settle, text, upload};
+use super::{Failure, block_on, output, pull};
 
 #[derive(Args, Debug)]
 pub(super) struct PushArgs {
@@ -44,6 +38,8 @@ pub(super) struct PushArgs {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ModelsCommand {
+    /// Bring weights that are known to run, pack them and have them served
+    Pull(pull::PullArgs),
     /// List all versions of all models
     List {
         /// Print JSON
@@ -144,11 +140,7 @@ pub(super) fn push(args: &PushArgs) -> Result<(), Failure> {
         }
         let id = text(&version, "id");
         match text(&version, "state") {
-            "failed" => {
-                let failure = version.get("error").unwrap_or(&Value::Null);
-                let (message, code) = (text(failure, "message"), text(failure, "code"));
-                return Err(anyhow!("{id} failed: {}", output::with_code(message, code)).into());
-            }
+            "failed" => return Err(failed(&version).into()),
             _ if args.json => {}
             "active" => output::line(format!("{id} is active"))?,
             "ready" => output::line(format!(
@@ -160,79 +152,6 @@ pub(super) fn push(args: &PushArgs) -> Result<(), Failure> {
         }
         Ok(())
     })
-}
-
-async fn upload(client: &Client, bundle: &Path, activate: bool) -> Result<Value> {
-    let mut file = open(bundle)?;
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        bail!("{} is neither a file nor a folder", bundle.display());
-    }
-    let digest = match client.signs() {
-        true => Some(digest_of(&mut file)?),
-        false => None,
-    };
-    let file = tokio::fs::File::from_std(file);
-    let bar = output::byte_bar(metadata.len());
-    bar.set_message("uploading");
-    let sent = bar.clone();
-    let stream = ReaderStream::with_capacity(file, 256 << 10)
-        .inspect_ok(move |piece| sent.inc(piece.len() as u64));
-    let request = client
-        .request(Method::POST, &["models"])
-        .query(&[("activate", activate)])
-        .header(header::CONTENT_TYPE, "application/x-tar")
-        .header(header::CONTENT_LENGTH, metadata.len())
-        .body(Body::wrap_stream(stream));
-    let response = client.answer(request, digest).await;
-    bar.finish_and_clear();
-    read_json(response?).await
-}
-
-/// The SHA-256 of a file, which is read from its beginning again.
-fn digest_of(file: &mut File) -> Result<[u8; 32]> {
-    const PIECE_BYTES: usize = 256 << 10;
-    let mut hasher = Sha256::new();
-    let mut piece = vec![0; PIECE_BYTES];
-    loop {
-        let count = file.read(&mut piece)?;
-        if count == 0 {
-            break;
-        }
-        hasher.update(piece.get(..count).unwrap_or_default());
-    }
-    file.rewind()?;
-    Ok(hasher.finalize().into())
-}
-
-/// Opens a bundle: the file itself, or the project folder there packed into one.
-fn open(path: &Path) -> Result<File> {
-    if !path.is_dir() {
-        return File::open(path).with_context(|| format!("cannot read {}", path.display()));
-    }
-    let mut packed = temporary::file()?;
-    pack_folder(path, None, &packed)
-        .with_context(|| format!("{} cannot be packed", path.display()))?;
-    packed.rewind()?;
-    Ok(packed)
-}
-
-/// Asks until the version is ready, active or failed.
-async fn settle(client: &Client, mut version: Value) -> Result<Value> {
-    const PAUSE: Duration = Duration::from_millis(50);
-    const PAUSE_MAX: Duration = Duration::from_secs(1);
-    let spinner = output::spinner();
-    let mut pause = PAUSE;
-    while !matches!(text(&version, "state"), "ready" | "active" | "failed") {
-        spinner.set_message(text(&version, "state").to_owned());
-        tokio::time::sleep(pause).await;
-        pause = (pause * 3 / 2).min(PAUSE_MAX);
-        let (name, number) = (text(&version, "name"), text(&version, "version"));
-        let request = client.request(Method::GET, &["models", name, number]);
-        version = client.send(request).await?;
-    }
-    spinner.finish_and_clear();
-    Ok(version)
 }
 
 pub(super) fn models(command: &ModelsCommand) -> Result<(), Failure> {
@@ -264,6 +183,7 @@ pub(super) fn models(command: &ModelsCommand) -> Result<(), Failure> {
                     (false, Some(_)) => details(&found)?,
                 }
             }
+            ModelsCommand::Pull(args) => pull::pull(args).await?,
             ModelsCommand::Logs(args) => logs::logs(args).await?,
             ModelsCommand::Activate { model, client } => {
                 let client = Client::new(client)?;
@@ -412,18 +332,4 @@ fn names(version: &Value) -> String {
         .filter_map(Value::as_str)
         .collect();
     names.join(", ")
-}
-
-/// A text field of an answer, empty where there is none.
-pub(super) fn text<'a>(value: &'a Value, field: &str) -> &'a str {
-    value.get(field).and_then(Value::as_str).unwrap_or_default()
-}
-
-/// A list in an answer, empty where there is none.
-pub(super) fn array<'a>(value: &'a Value, field: &str) -> &'a [Value] {
-    value
-        .get(field)
-        .and_then(Value::as_array)
-        .map(Vec::as_slice)
-        .unwrap_or_default()
 }

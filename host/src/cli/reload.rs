@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::Value;
 
 use super::client::{Client, ClientArgs, Refusal};
-use super::models::{array, text};
+use super::upload::{array, text};
 use super::{Failure, block_on, output};
 
 #[derive(Args, Debug)]

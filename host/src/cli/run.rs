@@ -1,46 +1,33 @@
-//! `belljar run`: one inference on a bundle, without a server.
+//! `belljar run`: one inference on a bundle, or on weights alone, without a server.
 
-use std::future::poll_fn;
-use std::io::Read as _;
-use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{IsTerminal as _, Read as _};
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, bail};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use belljar_sandbox::Capability;
-use bytes::Bytes;
 use clap::Args;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
+use super::asking::{Asked, Call, TextTaken, ask};
 use super::bundles::size;
 use super::ephemeral_server::{self, EphemeralServer};
+use super::weights::{Described, Weights};
 use super::{Failure, SettingArgs, block_on, output};
-use crate::api::openai::wire::{
-    ChatRequest, CompletionRequest, EmbeddingsRequest, Moderation, ModerationRequest,
-    RerankRequest, Reranking, ScoreList, ScoreRequest, Sifted, write_embeddings,
-};
-use crate::api::tensors::infer;
-use crate::api::texts::{Answerer, TextApi};
-use crate::app::App;
-use crate::auth::{Authorized, Infer};
-use crate::generation::Event;
-use crate::http::body;
-use crate::http::error::ApiError;
-use crate::http::json as wire_json;
-use crate::ids::{RequestId, sorted_uuid};
-use crate::inference::{RequestContext, TextStream};
-use crate::limits::{Admission, Admitted, Counts, TokenAdmission};
 use crate::models::VersionStatus;
-use crate::net::ClientAddress;
 
 #[derive(Args, Debug)]
 pub(super) struct RunArgs {
-    /// Bundle or project folder
+    /// Bundle, project folder, or weights as `belljar pack` takes them
     #[arg(value_name = "FILE|DIR")]
     bundle: PathBuf,
     #[command(flatten)]
     input: Input,
+    /// Print tokens and times to stderr, as where it is a terminal
+    #[arg(long)]
+    stats: bool,
     /// Log what the server would log, the model's own lines included
     #[arg(short, long)]
     verbose: bool,
@@ -49,27 +36,35 @@ pub(super) struct RunArgs {
 }
 
 #[derive(Args, Debug)]
-#[group(required = true, multiple = false)]
+#[group(required = true, multiple = true)]
 struct Input {
     /// Tensors as JSON, such as '{"x":[[1,2],[3,4]]}', or the whole body of a request
-    #[arg(long, value_name = "JSON")]
+    #[arg(long, value_name = "JSON", conflicts_with_all = ["input_file", "prompt", "images"])]
     input: Option<String>,
     /// The same from a file; - is stdin
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["prompt", "images"])]
     input_file: Option<PathBuf>,
     /// A message to a text model, or a text for an embedding model
     #[arg(long, value_name = "TEXT")]
     prompt: Option<String>,
+    /// A picture beside the message, PNG, JPEG, GIF or WebP; may come several times
+    #[arg(long = "image", value_name = "FILE")]
+    images: Vec<PathBuf>,
 }
 
 /// Runs a bundle once and prints the answer.
 pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let input = args.input.read().map_err(Failure::usage)?;
     let _log = ephemeral_server::log(args.verbose, &args.settings)?;
+    let weights = Weights::found_at(&args.bundle)?;
     block_on(async {
         let server = EphemeralServer::open(&args.settings).await?;
-        let outcome = match server.admit(&args.bundle).await {
-            Ok(status) => answer(server.app(), &status, input).await,
+        let admitted = match &weights {
+            Some(weights) => admit_untried(&server, weights).await,
+            None => server.admit(&args.bundle).await,
+        };
+        let outcome = match admitted {
+            Ok(status) => answer(&server, &status, input, args.stats).await,
             Err(error) => Err(error),
         };
         server.close().await;
@@ -77,16 +72,34 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     })
 }
 
+/// Takes weights that nobody has measured: with all that the settings allow.
+async fn admit_untried(server: &EphemeralServer, weights: &Weights) -> Result<VersionStatus> {
+    let bundle = weights.bundle(&Described::default())?;
+    bundle.notes.iter().for_each(|note| output::note(note));
+    server.admit_parts(&bundle.untried(server.policy())?).await
+}
+
 /// The question to the model.
 enum Question {
-    Prompt(String),
+    /// A text, with pictures or without.
+    Prompt {
+        text: String,
+        images: Vec<String>,
+    },
     Json(Value),
 }
 
 impl Input {
     fn read(&self) -> Result<Question> {
-        if let Some(prompt) = &self.prompt {
-            return Ok(Question::Prompt(prompt.clone()));
+        if self.prompt.is_some() || !self.images.is_empty() {
+            return Ok(Question::Prompt {
+                text: self.prompt.clone().unwrap_or_default(),
+                images: self
+                    .images
+                    .iter()
+                    .map(|path| data_url(path))
+                    .collect::<Result<_>>()?,
+            });
         }
         let text = match (&self.input, &self.input_file) {
             (Some(text), _) => text.clone(),
@@ -99,7 +112,7 @@ impl Input {
             }
             (None, Some(path)) => std::fs::read_to_string(path)
                 .with_context(|| format!("{} cannot be read", path.display()))?,
-            (None, None) => bail!("an input is needed: --input, --input-file or --prompt"),
+            (None, None) => bail!("an input is needed: --input, --input-file, --prompt or --image"),
         };
         let json: Value = serde_json::from_str(&text).context("the input is not JSON")?;
         if !json.is_object() {
@@ -109,34 +122,31 @@ impl Input {
     }
 }
 
-/// A request to the model, as the body that one of the surfaces takes.
-enum Call {
-    Chat(Value),
-    Completion(Value),
-    Embeddings(Value),
-    Moderation(Value),
-    Rerank(Value),
-    Score(Value),
-    Tensors(Value),
-}
-
 impl Question {
     /// The request that the question makes to this model.
     fn into_call(self, status: &VersionStatus) -> Result<Call> {
         let model = status.id.to_string();
         let can = status.capabilities.unwrap_or_default();
         Ok(match self {
-            Self::Prompt(text) if can.has(Capability::Text) => {
-                let messages = json!([{"role": "user", "content": text}]);
+            Self::Prompt { text, images } if can.has(Capability::Text) => {
+                let messages = json!([{"role": "user", "content": parts(text, images)}]);
                 Call::Chat(json!({"model": model, "stream": true, "messages": messages}))
             }
-            Self::Prompt(text) if can.has(Capability::Embeddings) => {
+            Self::Prompt { text, images }
+                if images.is_empty() && can.has(Capability::Embeddings) =>
+            {
                 Call::Embeddings(json!({"model": model, "input": text}))
             }
-            Self::Prompt(text) if can.has(Capability::Moderation) => {
-                Call::Moderation(json!({"model": model, "input": text}))
+            Self::Prompt { text, images } if can.has(Capability::Moderation) => {
+                Call::Moderation(json!({"model": model, "input": parts(text, images)}))
             }
-            Self::Prompt(_) => {
+            Self::Prompt { images, .. } if !images.is_empty() => {
+                bail!(
+                    "{model} takes no pictures: it has {}",
+                    can.names().join(", ")
+                )
+            }
+            Self::Prompt { .. } => {
                 bail!(
                     "{model} takes no text: it has {}; use --input",
                     can.names().join(", ")
@@ -182,12 +192,76 @@ fn naming(mut json: Value, model: String) -> Value {
     json
 }
 
+/// The content of a message: the text alone, or parts where there are pictures.
+fn parts(text: String, images: Vec<String>) -> Value {
+    if images.is_empty() {
+        return text.into();
+    }
+    let text = (!text.is_empty()).then(|| json!({"type": "text", "text": text}));
+    let images = images
+        .into_iter()
+        .map(|url| json!({"type": "image_url", "image_url": {"url": url}}));
+    text.into_iter().chain(images).collect()
+}
+
+/// Bytes of a picture.
+const IMAGE_BYTES_MAX: u64 = 32 << 20;
+
+/// A picture in the form of a URL, of the kind that its first bytes say.
+fn data_url(path: &Path) -> Result<String> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(IMAGE_BYTES_MAX + 1).read_to_end(&mut bytes))
+        .with_context(|| format!("{} cannot be read", path.display()))?;
+    if bytes.len() as u64 > IMAGE_BYTES_MAX {
+        bail!("{} has more than {}", path.display(), size(IMAGE_BYTES_MAX));
+    }
+    let kind = match bytes.as_slice() {
+        [0x89, b'P', b'N', b'G', ..] => "png",
+        [0xff, 0xd8, 0xff, ..] => "jpeg",
+        [b'G', b'I', b'F', b'8', ..] => "gif",
+        [
+            b'R',
+            b'I',
+            b'F',
+            b'F',
+            _,
+            _,
+            _,
+            _,
+            b'W',
+            b'E',
+            b'B',
+            b'P',
+            ..,
+        ] => "webp",
+        _ => bail!("{} is no picture in PNG, JPEG, GIF or WebP", path.display()),
+    };
+    Ok(format!(
+        "data:image/{kind};base64,{}",
+        BASE64_STANDARD.encode(bytes)
+    ))
+}
+
 /// Asks the model as a request to the server would, and prints the answer.
-async fn answer(app: &App, status: &VersionStatus, question: Question) -> Result<()> {
-    let run = Run::new(app)?;
-    let context = run.context.clone();
-    let answered = ask(run, status, question).await;
-    if let Some(cost) = context.cost() {
+async fn answer(
+    server: &EphemeralServer,
+    status: &VersionStatus,
+    question: Question,
+    stats: bool,
+) -> Result<()> {
+    let call = question.into_call(status)?;
+    let Asked {
+        outcome,
+        cost,
+        text,
+    } = ask(server.app(), call, &mut output::text).await;
+    if let Some(taken) = text
+        && (stats || std::io::stderr().is_terminal())
+    {
+        output::note(&tokens(&taken));
+    }
+    if let Some(cost) = cost {
         output::note(&format!(
             "fuel {}, memory {}, output {}, time {:.1} ms",
             cost.fuel,
@@ -196,215 +270,28 @@ async fn answer(app: &App, status: &VersionStatus, question: Question) -> Result
             cost.wall.as_secs_f64() * 1e3
         ));
     }
-    answered
+    outcome
 }
 
-async fn ask(run: Run<'_>, status: &VersionStatus, question: Question) -> Result<()> {
-    match question.into_call(status)? {
-        Call::Chat(body) => {
-            let route = "/v1/chat/completions";
-            run.texts::<Sifted<ChatRequest>>(route, &body).await
-        }
-        Call::Completion(body) => {
-            let route = "/v1/completions";
-            run.texts::<Sifted<CompletionRequest>>(route, &body).await
-        }
-        Call::Embeddings(body) => run.embeddings(&body).await,
-        Call::Moderation(body) => run.moderation(&body).await,
-        Call::Rerank(body) => run.rerank(&body).await,
-        Call::Score(body) => run.score(&body).await,
-        Call::Tensors(body) => run.tensors(&body).await,
-    }
-}
-
-/// The one request of this process.
-struct Run<'a> {
-    app: &'a App,
-    caller: Authorized<Infer>,
-    context: RequestContext,
-    since: Instant,
-}
-
-impl<'a> Run<'a> {
-    fn new(app: &'a App) -> Result<Self> {
-        let caller = app.keys().authenticate(None)?;
-        let context = RequestContext::new(RequestId::random(), app.audit().clone());
-        context.set_caller(caller.clone());
-        Ok(Self {
-            app,
-            caller: Authorized::check(caller)?,
-            context,
-            since: Instant::now(),
-        })
-    }
-
-    /// Runs a request for texts of either kind.
-    async fn texts<A: TextApi + DeserializeOwned>(self, route: &str, body: &Value) -> Result<()> {
-        let request: A = self.read(body)?;
-        let asked = request.model().to_owned();
-        let read = request.read(self.app.http_config()).map_err(refusal)?;
-        let inference = self.app.inference();
-        let call = inference
-            .prepare(&self.context, read.call)
-            .map_err(refusal)?;
-        let admission = self.admit_tokens(route)?;
-        let (caller, context) = (&self.caller, &self.context);
-        if read.is_stream {
-            let texts = inference.stream(caller, call, admission, context, self.since);
-            return print_stream(texts.await.map_err(refusal)?).await;
-        }
-        let text = inference.generate(caller, call, admission, context, self.since);
-        let text = text.await.map_err(refusal)?;
-        let model = text.model.clone();
-        let answerer = Answerer {
-            asked,
-            model: &model,
-            created: self.app.clock().now(),
-            unique: sorted_uuid(),
-            usage: text.usage,
-        };
-        let answer = A::answer(answerer, text, read.style);
-        output::line(serde_json::to_string(&answer)?)
-    }
-
-    async fn embeddings(self, body: &Value) -> Result<()> {
-        let wire: EmbeddingsRequest = self.settled(body)?;
-        let asked = wire.model.clone();
-        let (call, style) = wire.read().map_err(refusal)?;
-        let inference = self.app.inference();
-        let call = inference.prepare(&self.context, call).map_err(refusal)?;
-        let admission = self.admit_tokens("/v1/embeddings")?;
-        let embedded = inference.embed(&self.caller, call, admission, &self.context);
-        let embedded = embedded.await.map_err(refusal)?;
-        print(&write_embeddings(&asked, &embedded.answer, style))
-    }
-
-    async fn moderation(self, body: &Value) -> Result<()> {
-        let wire: ModerationRequest = self.settled(body)?;
-        let (call, style) = wire.read().map_err(refusal)?;
-        let inference = self.app.inference();
-        let call = inference.prepare(&self.context, call).map_err(refusal)?;
-        let admission = self.admit_tokens("/v1/moderations")?;
-        let judged = inference.classify(&self.caller, call, admission, &self.context);
-        let judged = judged.await.map_err(refusal)?;
-        let answer = Moderation::new(judged.answer, style);
-        output::line(serde_json::to_string(&answer)?)
-    }
-
-    async fn rerank(self, body: &Value) -> Result<()> {
-        let wire: RerankRequest = self.settled(body)?;
-        let (call, style) = wire.read().map_err(refusal)?;
-        let inference = self.app.inference();
-        let call = inference.prepare(&self.context, call).map_err(refusal)?;
-        let admission = self.admit_tokens("/v1/rerank")?;
-        let ranked = inference.rank(&self.caller, call, admission, &self.context);
-        let answer = Reranking::new(ranked.await.map_err(refusal)?.answer, style);
-        output::line(serde_json::to_string(&answer)?)
-    }
-
-    async fn score(self, body: &Value) -> Result<()> {
-        let wire: ScoreRequest = self.settled(body)?;
-        let asked = wire.model.clone();
-        let call = wire.read().map_err(refusal)?;
-        let inference = self.app.inference();
-        let call = inference.prepare(&self.context, call).map_err(refusal)?;
-        let admission = self.admit_tokens("/v1/score")?;
-        let ranked = inference.rank(&self.caller, call, admission, &self.context);
-        let ranked = ranked.await.map_err(refusal)?;
-        let answer = ScoreList::new(asked, self.app.clock().now(), ranked.answer);
-        output::line(serde_json::to_string(&answer)?)
-    }
-
-    /// Reads a body, and what it has beside what is known as the settings say.
-    fn settled<T>(&self, body: &Value) -> Result<T>
-    where
-        Sifted<T>: DeserializeOwned,
-    {
-        let sifted: Sifted<T> = self.read(body)?;
-        let unknown = self.app.http_config().input.unknown_members;
-        let (known, _) = sifted.settle(unknown).map_err(refusal)?;
-        Ok(known)
-    }
-
-    async fn tensors(self, body: &Value) -> Result<()> {
-        let body = self.bytes(body)?;
-        let bounds = self.app.http_config().input.tensor_bounds();
-        let (call, style) = infer::read_headless(&body, &bounds).map_err(refusal)?;
-        drop(body);
-        let inference = self.app.inference();
-        let call = inference.screen(&self.context, call).map_err(refusal)?;
-        let admission = self.admit("/infer")?;
-        let answered = inference.infer(&self.caller, call, admission, &self.context);
-        let mut answered = answered.await.map_err(refusal)?;
-        style
-            .asked
-            .choose(&mut answered.answer.outputs)
-            .map_err(refusal)?;
-        let written = infer::write(&answered, &style).map_err(refusal)?;
-        print(&written.body)
-    }
-
-    /// Reads a body by the rules of the server.
-    fn read<T: DeserializeOwned>(&self, body: &Value) -> Result<T> {
-        let body = self.bytes(body)?;
-        let bounds = self.app.http_config().input.text_bounds();
-        wire_json::check(&body, &bounds).map_err(refusal)?;
-        wire_json::parse(&body).map_err(refusal)
-    }
-
-    /// A body that is no larger than the server takes.
-    fn bytes(&self, body: &Value) -> Result<Bytes> {
-        let body = Bytes::from(serde_json::to_vec(body)?);
-        let limit = self.app.http_config().body_bytes_max;
-        if u64::try_from(body.len()).is_ok_and(|bytes| bytes <= limit) {
-            Ok(body)
-        } else {
-            Err(refusal(ApiError::too_large(limit, body::SETTING)))
-        }
-    }
-
-    fn admit(&self, route: &str) -> Result<Admission> {
-        match self.enter(route, Counts::Request)? {
-            Admitted::Request(admission) => Ok(admission),
-            Admitted::Tokens(_) | Admitted::Opening => Err(anyhow!("{route} takes no tokens")),
-        }
-    }
-
-    fn admit_tokens(&self, route: &str) -> Result<TokenAdmission> {
-        match self.enter(route, Counts::Tokens)? {
-            Admitted::Tokens(admission) => Ok(admission),
-            Admitted::Request(_) | Admitted::Opening => Err(anyhow!("{route} takes tokens")),
-        }
-    }
-
-    fn enter(&self, route: &str, counts: Counts) -> Result<Admitted> {
-        let address = ClientAddress::new(Ipv4Addr::LOCALHOST.into(), 128);
-        let limiter = self.app.limiter();
-        let entry = limiter.admit(&self.caller.caller, address, route, counts);
-        entry.outcome.map_err(refusal)
-    }
-}
-
-/// Prints text as it comes.
-async fn print_stream(mut texts: TextStream) -> Result<()> {
-    while let Some(event) = poll_fn(|context| texts.poll_next(context)).await {
-        let (_, event) = event.map_err(refusal)?;
-        if let Event::Text(fragment) = event {
-            output::text(&fragment.text)?;
-        }
-    }
-    output::line("")
-}
-
-fn print(body: &[u8]) -> Result<()> {
-    output::line(String::from_utf8_lossy(body))
-}
-
-/// The words in which the server would refuse. What only the operator may read goes to the log.
-fn refusal(error: impl Into<ApiError>) -> anyhow::Error {
-    let error = error.into();
-    if let Some(detail) = error.detail() {
-        tracing::error!("the run failed: {detail}");
-    }
-    anyhow!("{} ({})", error.message(), error.code())
+/// The tokens of a text and their speed.
+fn tokens(taken: &TextTaken) -> String {
+    let TextTaken {
+        usage,
+        first,
+        whole,
+    } = taken;
+    let after = whole.saturating_sub(*first).as_secs_f64();
+    // The first token is there when the clock of the others begins.
+    let further = usage.completion_tokens.saturating_sub(1);
+    let speed = if further > 0 && after > 0.0 {
+        format!(", {:.1} tokens/s", further as f64 / after)
+    } else {
+        String::new()
+    };
+    format!(
+        "prompt {} tokens in {:.2} s, answer {} tokens{speed}",
+        usage.prompt_tokens,
+        first.as_secs_f64(),
+        usage.completion_tokens,
+    )
 }

@@ -18,7 +18,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::client::{Client, ClientArgs};
-use super::models::{array, text};
+use super::upload::{array, text};
 use super::{Failure, output};
 use crate::auth::{KnownSecrets, Standing};
 use find::{Finding, Form, Search};

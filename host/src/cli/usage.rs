@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::client::{Client, ClientArgs};
 use super::keys::{self, Among};
-use super::models::{array, text};
+use super::upload::{array, text};
 use super::{Failure, block_on, output};
 use crate::ids::KeyId;
 use crate::ledger::{Day, Dimension};

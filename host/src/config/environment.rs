@@ -1,6 +1,7 @@
 //! The environment of the process, and the one place that reads it.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use secrecy::SecretString;
 
@@ -47,6 +48,16 @@ impl<E: Environment> Environment for WithVault<'_, E> {
 /// A variable whose value is not UTF-8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotUnicode;
+
+/// The folder of a user for what can be had again: `$XDG_CACHE_HOME`, or `.cache` at home; none
+/// where there is neither.
+#[must_use]
+pub fn cache_folder(environment: &impl Environment) -> Option<PathBuf> {
+    let named = environment.variable("XDG_CACHE_HOME").map(PathBuf::from);
+    let named = named.filter(|path| path.is_absolute());
+    let home = || Some(PathBuf::from(environment.variable("HOME")?).join(".cache"));
+    named.or_else(home)
+}
 
 /// The environment of the process.
 #[derive(Clone, Copy, Debug, Default)]

@@ -47,6 +47,17 @@ macro_rules! runtimes {
 
 runtimes! {
     "llama" runs "gguf" "Weights of a language model, in GGUF", WeightFiles::One("model.gguf");
+    "embedder" runs "safetensors" "Weights of a sentence encoder or a reranker, in safetensors",
+        WeightFiles::Folder {
+            needed: &["model.safetensors", "config.json", "tokenizer.json"],
+            optional: &[
+                "1_Pooling/config.json",
+                "embedder.json",
+                "modules.json",
+                "sentence_bert_config.json",
+                "tokenizer_config.json",
+            ],
+        };
     "onnx" runs "onnx" "A model over tensors, in ONNX", WeightFiles::One("model.onnx");
 }
 

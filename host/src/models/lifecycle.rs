@@ -15,6 +15,7 @@ use belljar_sandbox::{
     printable,
 };
 
+use super::advice::advice;
 use super::catalog::{Activation, FILES_DAMAGED, ManifestSummary, Stage};
 use super::live::LiveModel;
 use super::records::StoredState;
@@ -259,10 +260,13 @@ async fn compile(
     tracing::info!(model.id = %activation.id, outcome, duration_ms, "compiled a version");
     compiled.map_err(|error| match error {
         CompileError::Host { detail } => PrepareError::Host(detail),
-        error => PrepareError::Model(Failure {
-            code: error.code().to_owned(),
-            message: said.after(&error.to_string()),
-        }),
+        error => {
+            let advice = advice(&error, job, &inner.config.policy);
+            PrepareError::Model(Failure {
+                code: error.code().to_owned(),
+                message: said.after(&format!("{error}{}", advice.unwrap_or_default())),
+            })
+        }
     })
 }
 

@@ -12,12 +12,17 @@
     reason = "tests"
 )]
 
+mod embedder;
 mod forms;
+mod index;
 mod kept;
 mod kit;
 mod llama;
 #[path = "../../../guest-models/llama/tests/made/mod.rs"]
 mod made;
+#[path = "../../../guest-models/embedder/tests/made/mod.rs"]
+mod made_encoder;
 #[path = "../../../guest-models/onnx/tests/made/mod.rs"]
 mod made_onnx;
 mod onnx;
+mod weights;

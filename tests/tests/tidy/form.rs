@@ -121,8 +121,10 @@ fn dependencies_come_from_the_public_registry() {
     const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
     let marks = [
         concat!("replace", "-with"),
-        concat!("index", "-url"),
-        concat!("PIP_", "INDEX"),
+        // Which index a machine has, as `belljar models pull` reads it, and not that it does.
+        concat!("index", "-url="),
+        concat!("index", "-url ="),
+        concat!("PIP_", "INDEX_URL="),
         concat!("GO", "PROXY"),
         concat!("npm_config_", "registry"),
     ];

@@ -343,3 +343,186 @@ fn what_is_impossible_stays_so() {
     assert_eq!(none, [0.0; 5]);
     assert_eq!(greatest(&[]), f32::NEG_INFINITY);
 }
+
+/// A packed matrix of random numbers, and what it stands for.
+fn random_packed(
+    precision: Precision,
+    rows: usize,
+    columns: usize,
+    random: &mut Random,
+) -> (Packed, Vec<f32>) {
+    let numbers = random.numbers(rows * columns);
+    let mut packed = Packed::zeros(precision, rows, columns).unwrap();
+    for (index, row) in numbers.chunks_exact(columns).enumerate() {
+        assert!(packed.set_row(index, row));
+    }
+    assert!(!packed.set_row(rows, &numbers));
+    (packed, numbers)
+}
+
+#[test]
+fn packed_rows_are_the_numbers_that_were_set_within_the_rounding() {
+    let mut random = Random(7);
+    for (precision, step) in [(Precision::F32, 0.0), (Precision::Int8, 1.01 / 127.0)] {
+        let (packed, numbers) = random_packed(precision, 7, 96, &mut random);
+        let mut row = vec![0.0; 96];
+        for (index, expected) in numbers.chunks_exact(96).enumerate() {
+            assert!(packed.write_row(index, &mut row));
+            for (number, expected) in row.iter().zip(expected) {
+                assert!((number - expected).abs() <= step, "{number} for {expected}");
+            }
+        }
+        assert!(!packed.write_row(7, &mut row));
+    }
+}
+
+#[test]
+fn products_of_packed_rows_are_those_of_a_plain_loop_within_the_rounding() {
+    let mut random = Random(8);
+    for precision in [Precision::F32, Precision::Int8] {
+        for (rows, columns, vectors) in [(1, 32, 1), (4, 64, 2), (9, 384, 5), (13, 32, 4)] {
+            let (packed, numbers) = random_packed(precision, rows, columns, &mut random);
+            let x = random.numbers(columns * vectors);
+            let mut products = vec![0.0; rows * vectors];
+            packed.multiply(&Input::from_rows(columns, &x), &mut products);
+            for (x, products) in x.chunks_exact(columns).zip(products.chunks_exact(rows)) {
+                for (row, product) in numbers.chunks_exact(columns).zip(products) {
+                    let pairs = || {
+                        row.iter()
+                            .zip(x)
+                            .map(|(w, x)| (f64::from(*w), f64::from(*x)))
+                    };
+                    let expected: f64 = pairs().map(|(w, x)| w * x).sum();
+                    // Half a step of seven bits over two, and half a step of eight bits over one.
+                    let step = pairs().map(|(w, x)| x.abs() / 127.0 + w.abs() * 0.51 / 127.0);
+                    let bound = match precision {
+                        Precision::F32 => 1e-5,
+                        Precision::Int8 => step.sum::<f64>() + 1e-3,
+                    };
+                    let off = (f64::from(*product) - expected).abs();
+                    assert!(off <= bound, "{precision:?}: {product} for {expected}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn packed_rows_of_floating_point_numbers_may_have_any_length() {
+    let mut random = Random(9);
+    for columns in [1, 3, 4, 13, 31, 39] {
+        let (packed, numbers) = random_packed(Precision::F32, 5, columns, &mut random);
+        let x = random.numbers(columns * 3);
+        let mut products = vec![0.0; 15];
+        packed.multiply(&Input::from_rows(columns, &x), &mut products);
+        for (x, products) in x.chunks_exact(columns).zip(products.chunks_exact(5)) {
+            for (row, product) in numbers.chunks_exact(columns).zip(products) {
+                let expected: f32 = row.iter().zip(x).map(|(w, x)| w * x).sum();
+                assert!((product - expected).abs() < 1e-5, "{columns}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_packed_product_has_the_same_bits_alone_and_among_others() {
+    let mut random = Random(10);
+    for precision in [Precision::F32, Precision::Int8] {
+        let (packed, _) = random_packed(precision, 9, 384, &mut random);
+        let x = random.numbers(384 * 5);
+        let mut together = vec![0.0; 9 * 5];
+        packed.multiply(&Input::from_rows(384, &x), &mut together);
+        let mut alone = Vec::new();
+        for x in x.chunks_exact(384) {
+            let mut products = vec![0.0; 9];
+            packed.multiply(&Input::from_rows(384, x), &mut products);
+            alone.extend(products);
+        }
+        let bits = |numbers: &[f32]| numbers.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(&together), bits(&alone), "{precision:?}");
+    }
+}
+
+#[test]
+fn a_packed_matrix_that_cannot_be_is_refused() {
+    let error = Packed::zeros(Precision::Int8, 2, 33).unwrap_err();
+    let said = "a row of 33 elements is not made of blocks of 32";
+    assert_eq!(error.to_string(), said);
+    for precision in [Precision::F32, Precision::Int8] {
+        let error = Packed::zeros(precision, usize::MAX, 1 << 20).unwrap_err();
+        assert!(matches!(error, PackedError::Size { .. }));
+        let error = Packed::zeros(precision, 1 << 40, 1 << 10).unwrap_err();
+        assert!(error.to_string().ends_with("do not fit into memory"));
+    }
+}
+
+#[test]
+fn what_stands_between_the_matrices_of_an_encoder_is_that_of_a_plain_loop() {
+    let mut random = Random(11);
+    for length in [1, 4, 7, 64, 101] {
+        let x: Vec<f32> = random.numbers(length).iter().map(|x| x * 9.0).collect();
+        let (weights, biases) = (random.numbers(length), random.numbers(length));
+
+        let mut found = x.clone();
+        layer_norm(&mut found, &weights, &biases, 1e-5);
+        let count = length as f64;
+        let mean = x.iter().map(|x| f64::from(*x)).sum::<f64>() / count;
+        let variance = x
+            .iter()
+            .map(|x| (f64::from(*x) - mean).powi(2))
+            .sum::<f64>()
+            / count;
+        let pairs = weights.iter().zip(&biases);
+        for ((found, x), (weight, bias)) in found.iter().zip(&x).zip(pairs) {
+            let normal = (f64::from(*x) - mean) / (variance + 1e-5).sqrt();
+            let expected = normal * f64::from(*weight) + f64::from(*bias);
+            assert!(
+                (f64::from(*found) - expected).abs() < 1e-5,
+                "{found} for {expected}"
+            );
+        }
+
+        let mut found = x.clone();
+        gelu(&mut found);
+        for (found, x) in found.iter().zip(&x) {
+            let expected = 0.5 * f64::from(*x) * (1.0 + erf(f64::from(*x) / 2f64.sqrt()));
+            let bound = 1e-6 * (1.0 + f64::from(x.abs()));
+            assert!(
+                (f64::from(*found) - expected).abs() < bound,
+                "{found} for {expected}"
+            );
+        }
+
+        let mut found = x.clone();
+        gelu_tanh(&mut found);
+        for (found, x) in found.iter().zip(&x) {
+            let x = f64::from(*x);
+            let inner = (2.0 / core::f64::consts::PI).sqrt() * (x + 0.044_715 * x.powi(3));
+            let expected = 0.5 * x * (1.0 + inner.tanh());
+            assert!(
+                (f64::from(*found) - expected).abs() < 1e-5,
+                "{found} for {expected}"
+            );
+        }
+    }
+    let mut x = [-40.0, 40.0];
+    gelu(&mut x);
+    assert!(x[0].abs() < 1e-30 && x[1] == 40.0, "{x:?}");
+}
+
+/// The error function by Simpson's rule over its integral.
+fn erf(x: f64) -> f64 {
+    const PARTS: u32 = 2000;
+    let step = x / f64::from(PARTS);
+    let sum: f64 = (0..=PARTS)
+        .map(|part| {
+            let weight = match part {
+                0 | PARTS => 1.0,
+                _ if part % 2 == 1 => 4.0,
+                _ => 2.0,
+            };
+            weight * (-(f64::from(part) * step).powi(2)).exp()
+        })
+        .sum();
+    sum * step / 3.0 * 2.0 / core::f64::consts::PI.sqrt()
+}

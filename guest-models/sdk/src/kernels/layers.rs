@@ -20,6 +20,33 @@ pub fn rms_norm(x: &mut [f32], weights: &[f32], epsilon: f32) {
     }
 }
 
+/// Shifts and scales a vector to a mean of zero and a variance of one, then scales and shifts it by
+/// a weight and a bias for each element: `(x[i] - mean) / sqrt(variance + epsilon) * weights[i] +
+/// biases[i]` (Ba, Kiros and Hinton, 2016), over the shortest of the three.
+///
+/// ```
+/// let mut x = [1.0, 3.0];
+/// belljar_guest::kernels::layer_norm(&mut x, &[2.0, 2.0], &[0.0, 10.0], 0.0);
+/// assert_eq!(x, [-2.0, 12.0]);
+/// ```
+pub fn layer_norm(x: &mut [f32], weights: &[f32], biases: &[f32], epsilon: f32) {
+    let count = x.len().max(1) as f32;
+    let (fours, rest) = x.as_chunks::<4>();
+    let whole = fours.iter().fold(F32x4::splat(0.0), |sum, four| {
+        sum.plus(F32x4::load::<0, 4>(four))
+    });
+    let mean = (whole.sum() + rest.iter().sum::<f32>()) / count;
+    for x in x.iter_mut() {
+        *x -= mean;
+    }
+    let variance = super::dot_f32(x, x) / count;
+    let [root, ..] = F32x4::splat(variance + epsilon).sqrt().to_array();
+    let factor = 1.0 / root;
+    for ((x, weight), bias) in x.iter_mut().zip(weights).zip(biases) {
+        *x = *x * factor * weight + bias;
+    }
+}
+
 /// Turns numbers into probabilities in their proportion: `exp(x[i])` over the sum of all. None
 /// become none, and numbers that are all minus infinity become zeros.
 ///
@@ -108,6 +135,73 @@ pub fn swiglu(gate: &mut [f32], up: &[f32]) {
     }
     for (x, up) in rest.iter_mut().zip(up_rest) {
         let [y, ..] = act(F32x4::splat(*x), F32x4::splat(*up)).to_array();
+        *x = y;
+    }
+}
+
+/// The Gaussian error linear unit (Hendrycks and Gimpel, 2016), each number times the chance that a
+/// normal one is below it: `x[i] * (1 + erf(x[i] / sqrt(2))) / 2`, within 2e-7 times the magnitude.
+///
+/// ```
+/// let mut x = [0.0, 1.0, -20.0];
+/// belljar_guest::kernels::gelu(&mut x);
+/// assert!(x[0] == 0.0 && (x[1] - 0.841_345).abs() < 1e-6 && x[2].abs() < 1e-6);
+/// ```
+pub fn gelu(x: &mut [f32]) {
+    // Abramowitz and Stegun, 7.1.26: for z >= 0, `erfc(z)` is a polynomial of `1 / (1 + P * z)`
+    // times `exp(-z * z)`.
+    const P: f32 = 0.327_591_1;
+    const COEFFICIENTS: [f32; 5] = [
+        1.061_405_4,
+        -1.453_152,
+        1.421_413_8,
+        -0.284_496_72,
+        0.254_829_6,
+    ];
+    let (zero, one) = (F32x4::splat(0.0), F32x4::splat(1.0));
+    each_four(x, |x| {
+        let magnitude = x.magnitude();
+        let z = magnitude.times(F32x4::splat(core::f32::consts::FRAC_1_SQRT_2));
+        let t = one.over(z.times_plus(F32x4::splat(P), one));
+        let mut sum = zero;
+        for coefficient in COEFFICIENTS {
+            sum = sum.plus(F32x4::splat(coefficient)).times(t);
+        }
+        let tail = sum.times(zero.minus(z.times(z)).exp());
+        // Above zero the tail is taken off, below it the tail is all there is.
+        let half = magnitude.times(F32x4::splat(0.5));
+        x.max(zero).minus(half.times(tail))
+    });
+}
+
+/// The same by a hyperbolic tangent, as some models were trained: `x[i] * (1 + tanh(sqrt(2 / pi) *
+/// (x[i] + 0.044715 * x[i]^3))) / 2`.
+///
+/// ```
+/// let mut x = [0.0, 1.0];
+/// belljar_guest::kernels::gelu_tanh(&mut x);
+/// assert!(x[0] == 0.0 && (x[1] - 0.841_192).abs() < 1e-6);
+/// ```
+pub fn gelu_tanh(x: &mut [f32]) {
+    // Twice the root, for `(1 + tanh(u)) / 2 = 1 / (1 + exp(-2 * u))`.
+    const TWICE_ROOT: f32 = 1.595_769;
+    let one = F32x4::splat(1.0);
+    each_four(x, |x| {
+        let cubic = x.times(x).times_plus(F32x4::splat(0.044_715), one);
+        let exponent = x.times(cubic).times(F32x4::splat(-TWICE_ROOT));
+        x.over(one.plus(exponent.exp()))
+    });
+}
+
+/// Replaces each number by a function of it.
+#[inline(always)]
+fn each_four(x: &mut [f32], function: impl Fn(F32x4) -> F32x4) {
+    let (fours, rest) = x.as_chunks_mut::<4>();
+    for four in fours {
+        function(F32x4::load::<0, 4>(four)).store(four);
+    }
+    for x in rest {
+        let [y, ..] = function(F32x4::splat(*x)).to_array();
         *x = y;
     }
 }

@@ -12,7 +12,7 @@ use super::formats::{self, Blocks, Floats, Format, Panel};
 use super::lanes::{Bytes, F32x4, I32x4};
 
 /// Elements that share a scale once a vector is rounded.
-const BLOCK: usize = 32;
+pub(super) const BLOCK: usize = 32;
 
 /// A matrix in a format of GGUF, a row after the other.
 #[derive(Clone, Copy, Debug)]
@@ -238,7 +238,7 @@ pub struct Input {
 
 /// Thirty-two elements of a vector, rounded: an element is `scale * value`.
 #[derive(Clone, Copy, Debug)]
-struct Block {
+pub(super) struct Block {
     values: [u8; BLOCK],
     scale: f32,
     /// The sums of the first sixteen elements, the last, and all.
@@ -268,6 +268,16 @@ impl Input {
     ///
     /// Where the numbers are no whole vectors.
     pub fn set(&mut self, columns: usize, numbers: &[f32]) {
+        self.set_exact(columns, numbers);
+        // A vector that is not made of blocks meets no matrix whose rows are.
+        if columns.is_multiple_of(BLOCK) {
+            let (blocks, _) = numbers.as_chunks::<BLOCK>();
+            self.blocks.extend(blocks.iter().map(Block::round));
+        }
+    }
+
+    /// Takes other vectors, and leaves it at what they are.
+    pub(super) fn set_exact(&mut self, columns: usize, numbers: &[f32]) {
         assert!(
             columns > 0 && numbers.len().is_multiple_of(columns),
             "numbers are whole vectors"
@@ -276,20 +286,62 @@ impl Input {
         self.numbers.clear();
         self.numbers.extend_from_slice(numbers);
         self.blocks.clear();
-        // A vector that is not made of blocks meets no matrix whose rows are.
-        if columns.is_multiple_of(BLOCK) {
-            let (blocks, _) = numbers.as_chunks::<BLOCK>();
-            self.blocks.extend(blocks.iter().map(Block::round));
-        }
     }
 
     /// How many vectors there are.
     pub fn count(&self) -> usize {
         self.numbers.len().checked_div(self.columns).unwrap_or(0)
     }
+
+    /// How many elements a vector has.
+    pub(super) fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// The vectors as they are.
+    pub(super) fn numbers(&self) -> &[f32] {
+        &self.numbers
+    }
+
+    /// The vectors rounded; none where a vector is not made of blocks.
+    pub(super) fn blocks(&self) -> &[Block] {
+        &self.blocks
+    }
 }
 
 impl Block {
+    /// Thirty-two zeros.
+    pub(super) const ZERO: Self = Self {
+        values: [0; BLOCK],
+        scale: 0.0,
+        sums: [0.0; 3],
+    };
+
+    /// The first sixteen elements, rounded.
+    #[inline(always)]
+    pub(super) fn first(&self) -> Bytes {
+        Bytes::load::<0, BLOCK>(&self.values)
+    }
+
+    /// The last sixteen elements, rounded.
+    #[inline(always)]
+    pub(super) fn last(&self) -> Bytes {
+        Bytes::load::<16, BLOCK>(&self.values)
+    }
+
+    /// What each rounded element is multiplied by.
+    #[inline(always)]
+    pub(super) fn scale(&self) -> f32 {
+        self.scale
+    }
+
+    /// The sum of the elements, after rounding.
+    #[inline(always)]
+    pub(super) fn sum(&self) -> f32 {
+        let [_, _, all] = self.sums;
+        all
+    }
+
     #[inline(always)]
     fn round(numbers: &[f32; BLOCK]) -> Self {
         let parts = [

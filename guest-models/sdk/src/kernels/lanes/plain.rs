@@ -211,8 +211,8 @@ impl I32x4 {
         F32x4(self.0.map(|lane| lane as f32))
     }
 
-    /// Adds products of bytes: `x` from -127 to 127, `w` from 0 to 127. Which lane gets
-    /// which product is not said; each product goes to one.
+    /// Adds products of bytes: `x` from -127 to 127, `w` from 0 to 127. A lane gets the products
+    /// of the four bytes that are in its place.
     #[inline(always)]
     pub(crate) fn plus_products_u7(self, x: Bytes, w: Bytes) -> Self {
         let mut sums = self.0;
@@ -258,6 +258,13 @@ impl Bytes {
     #[inline(always)]
     pub(crate) fn or(self, other: Self) -> Self {
         Self(array::from_fn(|at| self.0[at] | other.0[at]))
+    }
+
+    /// The same four bytes four times.
+    #[inline(always)]
+    pub(crate) fn four<const AT: usize>(self) -> Self {
+        const { assert!(AT < 4) }
+        Self(array::from_fn(|at| self.0[4 * AT + at % 4]))
     }
 
     /// Each byte shifted to the right.

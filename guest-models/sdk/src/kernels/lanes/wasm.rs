@@ -185,14 +185,24 @@ impl I32x4 {
         F32x4(f32x4_convert_i32x4(self.0))
     }
 
-    /// Adds products of bytes: `x` from -127 to 127, `w` from 0 to 127. Which lane gets
-    /// which product is not said; each product goes to one.
+    /// Adds products of bytes: `x` from -127 to 127, `w` from 0 to 127. A lane gets the products
+    /// of the four bytes that are in its place.
     #[inline(always)]
     pub(crate) fn plus_products_u7(self, x: Bytes, w: Bytes) -> Self {
         #[cfg(target_feature = "relaxed-simd")]
         return Self(i32x4_relaxed_dot_i8x16_i7x16_add(x.0, w.0, self.0));
         #[cfg(not(target_feature = "relaxed-simd"))]
-        return self.plus_products(x, w);
+        {
+            let low = i16x8_extmul_low_i8x16(x.0, w.0);
+            let high = i16x8_extmul_high_i8x16(x.0, w.0);
+            let (low, high) = (
+                i32x4_extadd_pairwise_i16x8(low),
+                i32x4_extadd_pairwise_i16x8(high),
+            );
+            let even = i32x4_shuffle::<0, 2, 4, 6>(low, high);
+            let odd = i32x4_shuffle::<1, 3, 5, 7>(low, high);
+            Self(i32x4_add(self.0, i32x4_add(even, odd)))
+        }
     }
 
     /// Adds products of signed bytes. Which lane gets which product is not said.
@@ -229,6 +239,12 @@ impl Bytes {
     #[inline(always)]
     pub(crate) fn or(self, other: Self) -> Self {
         Self(v128_or(self.0, other.0))
+    }
+
+    /// The same four bytes four times.
+    #[inline(always)]
+    pub(crate) fn four<const AT: usize>(self) -> Self {
+        Self(i32x4_shuffle::<AT, AT, AT, AT>(self.0, self.0))
     }
 
     /// Each byte shifted to the right.

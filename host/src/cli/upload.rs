@@ -1,0 +1,128 @@
+//! Bundles on their way to a server, until they serve.
+
+use std::fs::File;
+use std::io::{Read as _, Seek as _};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use belljar_bundle::pack::pack_folder;
+use futures_util::TryStreamExt as _;
+use reqwest::{Body, Method, header};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use tokio_util::io::ReaderStream;
+
+use super::client::{Client, read_json};
+use super::{output, temporary};
+
+/// What is said where a version did not come to serve.
+pub(super) fn failed(version: &Value) -> anyhow::Error {
+    let failure = version.get("error").unwrap_or(&Value::Null);
+    let (message, code) = (text(failure, "message"), text(failure, "code"));
+    let id = text(version, "id");
+    anyhow!("{id} failed: {}", output::with_code(message, code))
+}
+
+/// Uploads a bundle and waits until it serves.
+pub(super) async fn push_file(client: &Client, mut bundle: File) -> Result<Value> {
+    bundle.rewind()?;
+    let version = send(client, bundle, true).await?;
+    let version = settle(client, version).await?;
+    if text(&version, "state") == "failed" {
+        return Err(failed(&version));
+    }
+    Ok(version)
+}
+
+/// Uploads a bundle, or the project folder there packed into one.
+pub(super) async fn upload(client: &Client, bundle: &Path, activate: bool) -> Result<Value> {
+    let file = open(bundle)?;
+    if !file.metadata()?.is_file() {
+        bail!("{} is neither a file nor a folder", bundle.display());
+    }
+    send(client, file, activate).await
+}
+
+async fn send(client: &Client, mut file: File, activate: bool) -> Result<Value> {
+    let metadata = file.metadata()?;
+    let digest = match client.signs() {
+        true => Some(digest_of(&mut file)?),
+        false => None,
+    };
+    let file = tokio::fs::File::from_std(file);
+    let bar = output::byte_bar(metadata.len());
+    bar.set_message("uploading");
+    let sent = bar.clone();
+    let stream = ReaderStream::with_capacity(file, 256 << 10)
+        .inspect_ok(move |piece| sent.inc(piece.len() as u64));
+    let request = client
+        .request(Method::POST, &["models"])
+        .query(&[("activate", activate)])
+        .header(header::CONTENT_TYPE, "application/x-tar")
+        .header(header::CONTENT_LENGTH, metadata.len())
+        .body(Body::wrap_stream(stream));
+    let response = client.answer(request, digest).await;
+    bar.finish_and_clear();
+    read_json(response?).await
+}
+
+/// The SHA-256 of a file, which is read from its beginning again.
+fn digest_of(file: &mut File) -> Result<[u8; 32]> {
+    const PIECE_BYTES: usize = 256 << 10;
+    let mut hasher = Sha256::new();
+    let mut piece = vec![0; PIECE_BYTES];
+    loop {
+        let count = file.read(&mut piece)?;
+        if count == 0 {
+            break;
+        }
+        hasher.update(piece.get(..count).unwrap_or_default());
+    }
+    file.rewind()?;
+    Ok(hasher.finalize().into())
+}
+
+/// Opens a bundle: the file itself, or the project folder there packed into one.
+fn open(path: &Path) -> Result<File> {
+    if !path.is_dir() {
+        return File::open(path).with_context(|| format!("cannot read {}", path.display()));
+    }
+    let mut packed = temporary::file()?;
+    pack_folder(path, None, &packed)
+        .with_context(|| format!("{} cannot be packed", path.display()))?;
+    packed.rewind()?;
+    Ok(packed)
+}
+
+/// Asks until the version is ready, active or failed.
+pub(super) async fn settle(client: &Client, mut version: Value) -> Result<Value> {
+    const PAUSE: Duration = Duration::from_millis(50);
+    const PAUSE_MAX: Duration = Duration::from_secs(1);
+    let spinner = output::spinner();
+    let mut pause = PAUSE;
+    while !matches!(text(&version, "state"), "ready" | "active" | "failed") {
+        spinner.set_message(text(&version, "state").to_owned());
+        tokio::time::sleep(pause).await;
+        pause = (pause * 3 / 2).min(PAUSE_MAX);
+        let (name, number) = (text(&version, "name"), text(&version, "version"));
+        let request = client.request(Method::GET, &["models", name, number]);
+        version = client.send(request).await?;
+    }
+    spinner.finish_and_clear();
+    Ok(version)
+}
+
+/// A text field of an answer, empty where there is none.
+pub(super) fn text<'a>(value: &'a Value, field: &str) -> &'a str {
+    value.get(field).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// A list in an answer, empty where there is none.
+pub(super) fn array<'a>(value: &'a Value, field: &str) -> &'a [Value] {
+    value
+        .get(field)
+        .and_then(Value::as_array)
+        .map(Vec::as_slice)
+        .unwrap_or_default()
+}
