@@ -59,8 +59,6 @@ async fn certificates_change_under_constant_requests_and_none_fails() {
             tokio::task::yield_now().await;
         }
     }
-    let rate = done.load(Ordering::Relaxed) as f64 / begun.elapsed().as_secs_f64();
-    println!("five certificates under {rate:.0} requests a second");
     stop.store(true, Ordering::Relaxed);
     for caller in callers {
         caller.await.expect("no request fails");
