@@ -60,7 +60,9 @@ async fn nonsense_is_400_and_the_connection_ends() {
 async fn a_stop_lets_open_requests_finish() {
     let server = TestHost::start().await;
     let component = belljar_test_guests::bytes("slow_infer");
-    let bundle = TestBundle::new("slow", "1.0.0", &component).with_limits("fuel = 100_000_000_000");
+    // Far from its deadline, also on a machine that does much else.
+    let limits = "fuel = 100_000_000_000\ndeadline = \"60 s\"";
+    let bundle = TestBundle::new("slow", "1.0.0", &component).with_limits(limits);
     let admin = server.admin();
     let _ = admin.upload(bundle.tar()).await.expect_status(201);
     // An idle connection and one that has said nothing must not hold the stop up.
@@ -70,7 +72,7 @@ async fn a_stop_lets_open_requests_finish() {
             .await
     );
     let silent = server.raw().await;
-    let body = json!({"model":"slow","inputs":{"n":[1_000_000_000]}});
+    let body = json!({"model":"slow","inputs":{"n":[300_000_000]}});
     let request = tokio::spawn({
         let admin = admin.clone();
         async move { admin.post("/infer", &body).await }
