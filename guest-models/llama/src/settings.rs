@@ -31,7 +31,8 @@ impl Settings {
                 "context" => {
                     let context = value.as_u64().and_then(|count| usize::try_from(count).ok());
                     let context = context.filter(|count| *count > 0);
-                    let wrong = || format!("asset `{ASSET}`: `context` should be a number of tokens");
+                    let wrong =
+                        || format!("asset `{ASSET}`: `context` should be a number of tokens");
                     settings.context = Some(context.ok_or_else(wrong)?);
                 }
                 other => return Err(format!("asset `{ASSET}`: there is no `{other}`")),
