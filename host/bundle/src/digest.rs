@@ -1,12 +1,16 @@
 //! [`Digest`]: what names a piece of content, and the hasher that makes one.
 
 use std::fmt;
+use std::io::{self, BufReader, Read};
 use std::str::FromStr;
 
 use sha2::Digest as _;
 use thiserror::Error;
 
 use crate::text::{quotable, serde_as_text};
+
+/// Bytes that are read at once where a whole file is hashed.
+const PIECE_BYTES: usize = 256 << 10;
 
 /// A SHA-256 digest, written `sha256:` and 64 lowercase hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,6 +22,20 @@ impl Digest {
         let mut hasher = Hasher::new();
         hasher.update(bytes);
         hasher.finish()
+    }
+
+    /// The digest of all that a reader gives, and how many bytes that is.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read.
+    pub fn of_reader(reader: impl Read) -> io::Result<(Self, u64)> {
+        let mut hasher = Hasher::new();
+        let bytes = io::copy(
+            &mut BufReader::with_capacity(PIECE_BYTES, reader),
+            &mut hasher,
+        )?;
+        Ok((hasher.finish(), bytes))
     }
 
     /// A digest that was computed elsewhere.
@@ -142,6 +160,15 @@ impl fmt::Debug for Hasher {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
+
+    #[test]
+    fn what_a_reader_gives_is_hashed_and_counted_to_its_end() {
+        for length in [0, 1, PIECE_BYTES, 2 * PIECE_BYTES + 7] {
+            let bytes: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
+            let (digest, count) = Digest::of_reader(&*bytes).unwrap();
+            assert_eq!((digest, count), (Digest::of(&bytes), length as u64));
+        }
+    }
 
     #[test]
     fn text_and_back() {

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tempfile::TempDir;
 
-use crate::digest::{Digest, Hasher};
+use crate::digest::Digest;
 use crate::error::BundleError;
 use crate::manifest::Manifest;
 use crate::path::AssetName;
@@ -496,7 +496,8 @@ impl StoredBundle {
     /// [`BundleError::StoreDamaged`] for the first file that differs, or a failure of the disk.
     pub fn verify(&self) -> Result<(), BundleError> {
         for file in self.files() {
-            let found = digest_of_file(&file.path).map_err(BundleError::store("reading a file"))?;
+            let found = File::open(&file.path).and_then(Digest::of_reader);
+            let (found, _) = found.map_err(BundleError::store("reading a file"))?;
             if found != file.digest {
                 let reason = format!("its content has the digest {found}");
                 return Err(BundleError::StoreDamaged {
@@ -507,10 +508,4 @@ impl StoredBundle {
         }
         Ok(())
     }
-}
-
-fn digest_of_file(path: &Path) -> io::Result<Digest> {
-    let mut hasher = Hasher::new();
-    io::copy(&mut File::open(path)?, &mut hasher)?;
-    Ok(hasher.finish())
 }

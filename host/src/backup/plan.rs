@@ -1,7 +1,7 @@
 //! All that will be in an archive, known before its first byte is written, and the writing of it.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek as _, Write};
 use std::path::PathBuf;
 
 use belljar_bundle::{Digest, StoredBundle};
@@ -32,8 +32,6 @@ pub struct Plan {
 
 /// A record of a tar begins on such a boundary.
 const BLOCK_BYTES: u64 = 512;
-/// Read from a file at once.
-const PIECE_BYTES: usize = 256 << 10;
 
 impl Plan {
     pub(super) fn new(
@@ -161,24 +159,13 @@ impl Read for Exactly<'_> {
     }
 }
 
-/// The size and the digest of the beginning of a file, which is then to be read again from there.
+/// The digest of the beginning of a file, which is then to be read again from there.
 pub(super) fn digest_of(file: &File, bytes: u64) -> io::Result<Digest> {
-    use std::io::Seek as _;
-    let mut hasher = belljar_bundle::Hasher::new();
-    let mut source = file;
-    let mut content = Exactly {
-        inner: &mut source,
-        left: bytes,
-    };
-    let mut piece = vec![0; PIECE_BYTES];
-    loop {
-        let count = content.read(&mut piece)?;
-        if count == 0 {
-            break;
-        }
-        hasher.update(piece.get(..count).unwrap_or_default());
-    }
     let mut file = file;
+    let (digest, _) = Digest::of_reader(Exactly {
+        inner: &mut file,
+        left: bytes,
+    })?;
     file.rewind()?;
-    Ok(hasher.finish())
+    Ok(digest)
 }

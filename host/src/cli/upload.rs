@@ -1,16 +1,16 @@
 //! Bundles on their way to a server, until they serve.
 
 use std::fs::File;
-use std::io::{Read as _, Seek as _};
+use std::io::Seek as _;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
+use belljar_bundle::Digest;
 use belljar_bundle::pack::pack_folder;
 use futures_util::TryStreamExt as _;
 use reqwest::{Body, Method, header};
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 use tokio_util::io::ReaderStream;
 
 use super::client::{Client, read_json};
@@ -47,7 +47,12 @@ pub(super) async fn upload(client: &Client, bundle: &Path, activate: bool) -> Re
 async fn send(client: &Client, mut file: File, activate: bool) -> Result<Value> {
     let metadata = file.metadata()?;
     let digest = match client.signs() {
-        true => Some(digest_of(&mut file)?),
+        true => {
+            let (digest, _) = Digest::of_reader(&file)?;
+            // It is read once more, to be sent.
+            file.rewind()?;
+            Some(*digest.as_bytes())
+        }
         false => None,
     };
     let file = tokio::fs::File::from_std(file);
@@ -65,22 +70,6 @@ async fn send(client: &Client, mut file: File, activate: bool) -> Result<Value> 
     let response = client.answer(request, digest).await;
     bar.finish_and_clear();
     read_json(response?).await
-}
-
-/// The SHA-256 of a file, which is read from its beginning again.
-fn digest_of(file: &mut File) -> Result<[u8; 32]> {
-    const PIECE_BYTES: usize = 256 << 10;
-    let mut hasher = Sha256::new();
-    let mut piece = vec![0; PIECE_BYTES];
-    loop {
-        let count = file.read(&mut piece)?;
-        if count == 0 {
-            break;
-        }
-        hasher.update(piece.get(..count).unwrap_or_default());
-    }
-    file.rewind()?;
-    Ok(hasher.finalize().into())
 }
 
 /// Opens a bundle: the file itself, or the project folder there packed into one.

@@ -6,7 +6,7 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use belljar_bundle::{Digest, Hasher, Manifest};
+use belljar_bundle::{Digest, Manifest};
 use belljar_sandbox::{MacKey, is_sealed};
 
 use super::rows::SIGNING_ROOT;
@@ -97,13 +97,6 @@ fn entries(folder: &Path) -> Result<Vec<DirEntry>, FsckError> {
     Ok(entries)
 }
 
-/// The digest of a file, and how many bytes it has.
-fn digest_of(path: &Path) -> io::Result<(Digest, u64)> {
-    let mut hasher = Hasher::new();
-    let bytes = io::copy(&mut File::open(path)?, &mut hasher)?;
-    Ok((hasher.finish(), bytes))
-}
-
 impl Files<'_> {
     /// The name below the data directory.
     fn named(&self, path: &Path) -> String {
@@ -169,7 +162,8 @@ impl Files<'_> {
             self.strange(&path);
             return Ok(());
         };
-        let (found, bytes) = digest_of(&path).map_err(failed(&path))?;
+        let found = File::open(&path).and_then(Digest::of_reader);
+        let (found, bytes) = found.map_err(failed(&path))?;
         self.examined.files = self.examined.files.saturating_add(1);
         self.examined.bytes = self.examined.bytes.saturating_add(bytes);
         if found == digest {

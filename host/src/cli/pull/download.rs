@@ -6,7 +6,7 @@ use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use belljar_bundle::{Digest, Hasher};
+use belljar_bundle::Digest;
 use reqwest::{Response, Url, header};
 
 use super::catalog::{Known, Member};
@@ -246,8 +246,7 @@ fn begins_at(response: &Response, there: u64) -> bool {
 }
 
 fn digest_of(path: &Path) -> Result<Digest> {
-    let mut hasher = Hasher::new();
-    let read = File::open(path).and_then(|mut file| io::copy(&mut file, &mut hasher));
-    read.with_context(|| format!("{} cannot be read", path.display()))?;
-    Ok(hasher.finish())
+    let read = File::open(path).and_then(Digest::of_reader);
+    let (digest, _) = read.with_context(|| format!("{} cannot be read", path.display()))?;
+    Ok(digest)
 }
