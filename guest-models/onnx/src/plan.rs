@@ -173,18 +173,24 @@ struct Parts {
     count: usize,
 }
 
+/// The names of the tensors that a graph brings along.
+fn names_of_tensors(graph: &GraphProto) -> HashSet<&str> {
+    let tensors = graph.initializer.iter();
+    tensors
+        .filter_map(|tensor| tensor.name.as_deref())
+        .collect()
+}
+
+/// The names of what a graph gives.
+fn names_of_outputs(graph: &GraphProto) -> HashSet<&str> {
+    let outputs = graph.output.iter();
+    outputs.filter_map(|value| value.name.as_deref()).collect()
+}
+
 impl Parts {
     fn cut(graph: &GraphProto, hots: Vec<Option<Hot>>) -> Self {
-        let mut constant: HashSet<&str> = graph
-            .initializer
-            .iter()
-            .filter_map(|tensor| tensor.name.as_deref())
-            .collect();
-        let outputs: HashSet<&str> = graph
-            .output
-            .iter()
-            .filter_map(|value| value.name.as_deref())
-            .collect();
+        let mut constant = names_of_tensors(graph);
+        let outputs = names_of_outputs(graph);
         // For each value, the part in which it is there.
         let mut there: HashMap<&str, usize> = HashMap::new();
         let mut stages = Vec::with_capacity(graph.node.len());
@@ -256,20 +262,12 @@ impl Parts {
     ) -> Result<Plan, String> {
         let mut slots = Slots::default();
         let inputs = graph.input.iter().filter_map(|value| value.name.as_deref());
-        let tensors: HashSet<&str> = graph
-            .initializer
-            .iter()
-            .filter_map(|tensor| tensor.name.as_deref())
-            .collect();
+        let tensors = names_of_tensors(graph);
         let inputs: Vec<usize> = inputs
             .filter(|name| !tensors.contains(name))
             .map(|name| slots.of(name))
             .collect();
-        let outputs: HashSet<&str> = graph
-            .output
-            .iter()
-            .filter_map(|value| value.name.as_deref())
-            .collect();
+        let outputs = names_of_outputs(graph);
         // What each part takes, before any is loaded: a part gives what others take.
         let mut pieces = Vec::new();
         let mut asked: HashSet<&str> = outputs.clone();
@@ -375,11 +373,7 @@ struct Piece<'a> {
 
 impl<'a> Piece<'a> {
     fn new(graph: &'a GraphProto, nodes: Vec<&'a NodeProto>) -> Self {
-        let tensors: HashSet<&str> = graph
-            .initializer
-            .iter()
-            .filter_map(|tensor| tensor.name.as_deref())
-            .collect();
+        let tensors = names_of_tensors(graph);
         let gives: HashSet<&str> = nodes
             .iter()
             .flat_map(|node| &node.output)
