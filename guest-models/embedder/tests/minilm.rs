@@ -1,13 +1,17 @@
 //! A real model, where it is in the cache: `examples/models/minilm fetch` brings it there.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 
+#[path = "../../made/cached.rs"]
+mod cached;
+
 use std::path::PathBuf;
 
 use belljar_guest::assets;
 use belljar_guest::embeddings::Input;
+use cached::cached;
 use embedder::runtime::Runtime;
 
-const NAME: &str = "all-MiniLM-L6-v2";
+const NAME: &str = "minilm-0.1.0";
 const FILES: [&str; 7] = [
     "model.safetensors",
     "config.json",
@@ -18,27 +22,12 @@ const FILES: [&str; 7] = [
     "1_Pooling/config.json",
 ];
 
-/// Where models are kept: `BELLJAR_MODELS`, or a folder of the user's cache.
-fn cached() -> Option<PathBuf> {
-    let folder = std::env::var_os("BELLJAR_MODELS")
-        .map(PathBuf::from)
-        .or_else(|| {
-            let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-            let cache = cache.or_else(|| Some(std::env::home_dir()?.join(".cache")))?;
-            Some(cache.join("belljar/models"))
-        })?;
-    let path = folder.join(NAME);
-    FILES
-        .iter()
-        .all(|name| path.join(name).is_file())
-        .then_some(path)
-}
-
 /// Tokens of texts, the first numbers of their vectors, and cosines, as a computation in f32 over
 /// the same weights has them.
 #[test]
 fn minilm_says_what_its_weights_say() {
-    let Some(folder) = cached() else {
+    let is_whole = |folder: &PathBuf| FILES.iter().all(|name| folder.join(name).is_file());
+    let Some(folder) = cached(NAME).filter(is_whole) else {
         eprintln!("skipped: {NAME} is not in the cache of models");
         return;
     };

@@ -1,23 +1,12 @@
 //! A real model, where it is in the cache: `examples/models/smollm2 fetch` brings it there.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use std::path::PathBuf;
+#[path = "../../made/cached.rs"]
+mod cached;
 
+use cached::cached;
 use llama::runtime::Runtime;
 use llama::tokenizer::Marks;
-
-/// Where models are kept: `BELLJAR_MODELS`, or a folder of the user's cache.
-fn cached(name: &str) -> Option<PathBuf> {
-    let folder = std::env::var_os("BELLJAR_MODELS")
-        .map(PathBuf::from)
-        .or_else(|| {
-            let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-            let cache = cache.or_else(|| Some(std::env::home_dir()?.join(".cache")))?;
-            Some(cache.join("belljar/models"))
-        })?;
-    let path = folder.join(name);
-    path.is_file().then_some(path)
-}
 
 /// The first steps of two prompts, as a computation in f32 over the unpacked weights has them.
 #[test]

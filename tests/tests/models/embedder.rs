@@ -7,7 +7,8 @@ use belljar_tests::TestBundle;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use crate::kit::{SHARED, cached};
+use crate::cached::cached;
+use crate::kit::SHARED;
 use crate::made_encoder::{self as made, Files, Spec};
 
 /// A bundle of the runtime and files, for a model of so many MiB.
@@ -271,7 +272,7 @@ async fn a_file_that_is_no_model_is_refused_at_upload_by_name() {
 /// A known model says what other programs have it say.
 #[tokio::test]
 async fn minilm_knows_what_is_alike() {
-    const NAME: &str = "all-MiniLM-L6-v2";
+    const NAME: &str = "minilm-0.1.0";
     let names = [
         "model.safetensors",
         "config.json",

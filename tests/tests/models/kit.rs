@@ -90,15 +90,3 @@ pub(crate) fn reference(name: &str) -> Option<PathBuf> {
     let path = PathBuf::from(std::env::var_os("BELLJAR_REFERENCE")?).join(name);
     path.is_file().then_some(path)
 }
-
-/// A file of the cache of models: `BELLJAR_MODELS`, or a folder of the user's cache.
-pub(crate) fn cached(name: &str) -> Option<PathBuf> {
-    let named = std::env::var_os("BELLJAR_MODELS").map(PathBuf::from);
-    let folder = named.or_else(|| {
-        let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-        let cache = cache.or_else(|| Some(std::env::home_dir()?.join(".cache")))?;
-        Some(cache.join("belljar/models"))
-    })?;
-    let path = folder.join(name);
-    path.is_file().then_some(path)
-}

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::kit::{SHARED, bundle, cached, chat, choice};
+use crate::cached::cached;
+use crate::kit::{SHARED, bundle, chat, choice};
 use crate::made::{self, Spec};
 
 #[tokio::test]

@@ -12,6 +12,8 @@
     reason = "tests"
 )]
 
+#[path = "../../../guest-models/made/cached.rs"]
+mod cached;
 mod embedder;
 mod forms;
 mod index;

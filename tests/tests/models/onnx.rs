@@ -6,7 +6,8 @@ use belljar::embedded::Runtime;
 use belljar_tests::{Client, TestBundle};
 use serde_json::{Value, json};
 
-use crate::kit::{SHARED, cached, reference};
+use crate::cached::cached;
+use crate::kit::{SHARED, reference};
 use crate::made_onnx::{self, Dim, Graph, node, value};
 
 /// The limits of a model of some tens of megabytes.

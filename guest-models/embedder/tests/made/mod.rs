@@ -7,7 +7,12 @@
     reason = "each test program uses a part of it"
 )]
 
+#[path = "../../../made/random.rs"]
+mod random;
+
 use std::collections::BTreeMap;
+
+pub(crate) use random::Random;
 
 /// The files of a bundle, by their names.
 pub(crate) type Files = BTreeMap<String, Vec<u8>>;
@@ -483,22 +488,4 @@ pub(crate) fn hostile() -> Vec<(&'static str, Files, &'static str)> {
             "`model.vocab` is missing",
         ),
     ]
-}
-
-/// Repeatable numbers (SplitMix64).
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.0;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bits ^ (bits >> 31)
-    }
-
-    /// From -1 to 1.
-    pub(crate) fn number(&mut self) -> f32 {
-        (self.bits() >> 40) as f32 / (1u32 << 23) as f32 - 1.0
-    }
 }

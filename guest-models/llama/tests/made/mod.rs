@@ -6,6 +6,11 @@
     reason = "each test program uses a part of it"
 )]
 
+#[path = "../../../made/random.rs"]
+mod random;
+
+pub(crate) use random::Random;
+
 /// A value of the metadata.
 #[derive(Clone, Debug)]
 pub(crate) enum Value {
@@ -196,24 +201,6 @@ impl Kind {
             Self::Q6K => &[(208, 0.00006)],
             Self::F32 | Self::F16 | Self::Bf16 => &[],
         }
-    }
-}
-
-/// Repeatable numbers (SplitMix64).
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.0;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bits ^ (bits >> 31)
-    }
-
-    /// From -1 to 1.
-    pub(crate) fn number(&mut self) -> f32 {
-        (self.bits() >> 40) as f32 / (1u32 << 23) as f32 - 1.0
     }
 }
 
