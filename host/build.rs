@@ -1,10 +1,11 @@
-//! Builds the guests that the binary embeds, and tells `src/embedded.rs` where they are. Makes the
-//! messages of gRPC's calls.
+//! Builds the guests that the binary embeds, and tells `src/embedded.rs` where they are. Lists what
+//! authors start from, which is embedded too. Makes the messages of gRPC's calls.
 
 #[path = "../guest-models/build/guests.rs"]
 mod guests;
 
-use std::path::PathBuf;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 
 use guests::{Build, build_guests, variable};
 use protox::prost::Message as _;
@@ -15,6 +16,17 @@ const EMBEDDED: [&str; 2] = ["echo", "fake"];
 /// The packages that weights run on. `src/embedded/runtimes.rs` says which runs what.
 const RUNTIMES: [&str; 3] = ["embedder", "llama", "onnx"];
 
+/// What authors start from: folders of the repository, and what they are called in the binary.
+/// `src/cli/project.rs` says which of their files a project has.
+const AUTHORS: [(&str, &str); 6] = [
+    ("examples/templates", "templates"),
+    ("guest-models/sdk/src", "sdk-rust/src"),
+    ("guest-models/sdk-python", "sdk-python"),
+    ("guest-models/sdk-js", "sdk-js"),
+    ("guest-models/sdk-c", "sdk-c"),
+    ("wit", "wit"),
+];
+
 /// What a runtime is compressed with. It is done once a build, and read when weights are packed.
 const COMPRESSION_LEVEL: i32 = 19;
 
@@ -22,7 +34,7 @@ fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     // They are compiled into the binary by a macro that cargo does not see through.
     println!("cargo:rerun-if-changed=migrations");
-    if let Err(message) = embed().and_then(|()| messages()) {
+    if let Err(message) = embed().and_then(|()| authors()).and_then(|()| messages()) {
         for line in message.lines() {
             println!("cargo::error={line}");
         }
@@ -62,6 +74,52 @@ fn embed() -> Result<(), String> {
             .map_err(|e| format!("cannot compress {package}: {e}"))?;
         let to = out_dir.join(format!("{package}.wasm.zst"));
         std::fs::write(&to, packed).map_err(|e| format!("cannot write {}: {e}", to.display()))?;
+    }
+    Ok(())
+}
+
+/// Writes the list that `src/embedded/authors.rs` includes: names, and where the bytes are.
+fn authors() -> Result<(), String> {
+    let manifest_dir = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
+    let root = manifest_dir
+        .parent()
+        .ok_or("the host has no parent folder")?;
+    let mut rows = String::new();
+    for (folder, called) in AUTHORS {
+        let folder = root.join(folder);
+        println!("cargo:rerun-if-changed={}", folder.display());
+        let mut files = Vec::new();
+        list(&folder, "", &mut files)?;
+        files.sort();
+        for (inside, path) in files {
+            writeln!(rows, "(\"{called}/{inside}\", include_bytes!({path:?})),")
+                .map_err(|e| e.to_string())?;
+        }
+    }
+    let file = PathBuf::from(variable("OUT_DIR")?).join("authors.rs");
+    std::fs::write(&file, format!("&[\n{rows}]\n"))
+        .map_err(|e| format!("cannot write {}: {e}", file.display()))
+}
+
+/// The files below a folder, with their names in it. What a tool leaves behind while somebody tries
+/// a template or an SDK is none of them.
+fn list(folder: &Path, inside: &str, files: &mut Vec<(String, PathBuf)>) -> Result<(), String> {
+    let failed = |e| format!("cannot read {}: {e}", folder.display());
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+            return Err(format!("{} is not UTF-8", path.display()));
+        };
+        let left_behind = ["__pycache__", "node_modules", "target"].contains(&name);
+        if left_behind || name.starts_with('.') {
+            continue;
+        }
+        let name = format!("{inside}{name}");
+        if path.is_dir() {
+            list(&path, &format!("{name}/"), files)?;
+        } else {
+            files.push((name, path));
+        }
     }
     Ok(())
 }

@@ -9,7 +9,9 @@ mod bans;
 mod bundles;
 mod chat;
 mod client;
+mod component;
 mod config_commands;
+mod doctor;
 mod ephemeral_server;
 mod failure;
 mod fsck;
@@ -18,7 +20,10 @@ mod jwt;
 mod keys;
 mod manual;
 mod models;
+mod new;
 mod output;
+mod packing;
+mod project;
 mod pull;
 mod reload;
 mod restore;
@@ -71,6 +76,10 @@ enum Command {
     Status(status::StatusArgs),
     /// Have a running server read its settings again
     Reload(reload::ReloadArgs),
+    /// Write a project of a model that builds, in Rust, Python, JavaScript or C
+    New(new::NewArgs),
+    /// Look whether this machine has what a project is built with
+    Doctor(doctor::DoctorArgs),
     /// Make a bundle from a project folder, or from weights alone
     Pack(bundles::PackArgs),
     /// Check a bundle as the server would, without a server
@@ -227,6 +236,8 @@ fn dispatch(cli: Cli, started: Instant) -> Result<ExitCode, Failure> {
         Some(Command::Reload(args)) => reload::reload(&args).map(done),
         Some(Command::Completion(args)) => manual::completion(&args).map(done),
         Some(Command::Man(args)) => manual::man(&args).map(done),
+        Some(Command::New(args)) => new::new(&args).map(done),
+        Some(Command::Doctor(args)) => doctor::doctor(&args),
         Some(Command::Pack(args)) => bundles::pack(&args).map(done),
         Some(Command::Check(args)) => bundles::check(&args).map(done),
         Some(Command::Run(args)) => run::run(&args).map(done),

@@ -1,9 +1,11 @@
 //! The models that ship inside the binary, and the runtimes that make models of weights: compiled
 //! by `build.rs` from `guest-models/`, and run like any other, in a sandbox that trusts them no
-//! more.
+//! more. And what authors of models start from.
 
+mod authors;
 mod runtimes;
 
+pub use authors::{author_file, author_files};
 pub use runtimes::{RUNTIMES, Runtime, WeightFiles};
 
 /// A component in the binary, with what its manifest needs.

@@ -120,6 +120,24 @@ pub fn pack_parts(
     write_bundle(draft, files, key, out)
 }
 
+/// Makes a component of a core module, or says for a person why that cannot be done.
+pub type MakeComponent = fn(&[u8]) -> Result<Vec<u8>, String>;
+
+/// Bytes of a core module at most that a component is made of.
+const CORE_BYTES_MAX: u64 = 256 << 20;
+
+/// [`pack_folder_with`] nothing that makes components: a core module is refused.
+///
+/// # Errors
+/// As [`pack_folder_with`].
+pub fn pack_folder(
+    folder: &Path,
+    key: Option<&SigningKey>,
+    out: impl Write,
+) -> Result<Manifest, BundleError> {
+    pack_folder_with(folder, key, None, out)
+}
+
 /// Packs a project folder into a plain tar and returns the manifest that it has.
 ///
 /// The folder holds a `model.toml` whose digests may be missing. `component` names the wasm file
@@ -128,13 +146,15 @@ pub fn pack_parts(
 /// the files it lists, which are looked for in the folder and then in `assets/`. A digest that
 /// is written down must fit; an empty text stands for one to compute. Files in `assets/` whose
 /// names begin with a dot are passed over. Links are followed as long as they stay in the folder:
-/// a project that somebody else wrote must not pack the files of who packs it.
+/// a project that somebody else wrote must not pack the files of who packs it. A core module is
+/// packed as the component that `make` makes of it.
 ///
 /// # Errors
 /// As [`pack_parts`], and everything that [`Manifest::parse`] reports.
-pub fn pack_folder(
+pub fn pack_folder_with(
     folder: &Path,
     key: Option<&SigningKey>,
+    make: Option<MakeComponent>,
     out: impl Write,
 ) -> Result<Manifest, BundleError> {
     let text = read_project_manifest(folder)?;
@@ -145,7 +165,7 @@ pub fn pack_folder(
             reason: "remove the table: packing signs the bundle if it is given a key".to_owned(),
         });
     }
-    let component = find_component(folder, &mut draft)?;
+    let component = find_component(folder, &mut draft, make)?;
     let assets = match &draft.assets {
         Some(listed) => listed_assets(folder, listed.keys())?,
         None => folder_assets(folder)?,
@@ -193,9 +213,13 @@ fn read_project_manifest(folder: &Path) -> Result<String, BundleError> {
 }
 
 /// Finds the component's file and gives it the name that it has in the archive.
-fn find_component(folder: &Path, draft: &mut Draft) -> Result<(AssetName, Source), BundleError> {
+fn find_component(
+    folder: &Path,
+    draft: &mut Draft,
+    make: Option<MakeComponent>,
+) -> Result<(AssetName, Source), BundleError> {
     let written = draft.component.clone();
-    let source = Source::file(folder, &written);
+    let mut source = Source::file(folder, &written);
     let content = |reason: &str| BundleError::ProjectContent {
         path: written.clone(),
         reason: reason.to_owned(),
@@ -215,10 +239,28 @@ fn find_component(folder: &Path, draft: &mut Draft) -> Result<(AssetName, Source
     match magic {
         [0, b'a', b's', b'm', 0x0d, 0, 1, 0] => {}
         [0, b'a', b's', b'm', 1, 0, 0, 0] => {
-            return Err(content(
-                "it is a core WebAssembly module, not a component: build it for wasm32-wasip2, \
-                 or make a component of it with: wasm-tools component new",
-            ));
+            let Some(make) = make else {
+                return Err(content(
+                    "it is a core WebAssembly module, not a component: build it for \
+                     wasm32-wasip2, or make a component of it with: wasm-tools component new",
+                ));
+            };
+            let mut core = Vec::new();
+            let read = source
+                .open()
+                .and_then(|(reader, _)| reader.take(CORE_BYTES_MAX + 1).read_to_end(&mut core));
+            read.map_err(|error| source.failed(error))?;
+            if core.len() as u64 > CORE_BYTES_MAX {
+                return Err(content(
+                    "it is a core WebAssembly module of more than 256 MiB",
+                ));
+            }
+            let made = make(&core).map_err(|reason| {
+                content(&format!(
+                    "it is a core WebAssembly module, and no component can be made of it: {reason}"
+                ))
+            })?;
+            source.origin = Origin::Given(Content::Bytes(made));
         }
         _ => return Err(content("it is not a WebAssembly component")),
     }
@@ -241,8 +283,10 @@ fn build_hint(folder: &Path, component: &str) -> &'static str {
     if has("Cargo.toml") || component.contains("wasm32-wasi") {
         "; build the component first, for example with: \
          cargo build --release --target wasm32-wasip2"
+    } else if has("Makefile") {
+        "; build the component first, for example with: make"
     } else if has("package.json") {
-        "; build the component first, for example with: jco componentize"
+        "; build the component first, for example with: npm run build"
     } else if has("pyproject.toml") || has("app.py") {
         "; build the component first, for example with: componentize-py componentize"
     } else {

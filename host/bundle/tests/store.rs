@@ -436,7 +436,8 @@ fn a_project_that_cannot_be_packed_says_what_to_change() {
     let elsewhere = PROJECT.replace("target/wasm32-wasip2/release/x.wasm", "y.wasm");
     for (file, hint) in [
         ("Cargo.toml", "cargo build"),
-        ("package.json", "jco componentize"),
+        ("package.json", "npm run build"),
+        ("Makefile", "make"),
         ("app.py", "componentize-py"),
         ("main.c", "build the component first"),
     ] {

@@ -6,12 +6,13 @@ use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow};
-use belljar_bundle::pack::{Parts, pack_folder, pack_parts};
+use belljar_bundle::pack::{Parts, pack_parts};
 use belljar_bundle::{ByteSize, DurationText, SigningKey};
 use clap::Args;
 use serde_json::json;
 
 use super::ephemeral_server::{self, EphemeralServer};
+use super::packing::pack_project;
 use super::weights::{ChosenWeights, Described, Weights};
 use super::{Failure, SettingArgs, block_on, output, trial};
 use crate::models::VersionStatus;
@@ -76,8 +77,7 @@ pub(super) fn pack(args: &PackArgs) -> Result<(), Failure> {
             let parts = block_on(measured(weights, &args.described, &args.settings))?;
             pack_parts(&parts, key.as_ref(), &mut out).context("the weights cannot be packed")?
         }
-        (None, Some(folder)) => pack_folder(folder, key.as_ref(), &mut out)
-            .with_context(|| format!("{} cannot be packed", folder.display()))?,
+        (None, Some(folder)) => pack_project(folder, key.as_ref(), &mut out)?,
         (None, None) => return Err(Failure::usage(anyhow!("a folder or weights are needed"))),
     };
     out.flush().context("the bundle cannot be written")?;

@@ -5,9 +5,10 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use belljar_bundle::pack::{Parts, pack_folder, pack_parts};
+use belljar_bundle::pack::{Parts, pack_parts};
 use belljar_sandbox::SandboxConfig;
 
+use super::packing::pack_project;
 use super::{SettingArgs, output, temporary};
 use crate::app::{self, App};
 use crate::auth::{Caller, PresentedKey};
@@ -125,8 +126,7 @@ impl EphemeralServer {
         let packed = self.folder.path().join("project.tar");
         let out =
             File::create(&packed).with_context(|| format!("cannot write {}", packed.display()))?;
-        pack_folder(path, None, out)
-            .with_context(|| format!("{} cannot be packed", path.display()))?;
+        pack_project(path, None, out)?;
         Ok(packed)
     }
 

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use belljar_bundle::Digest;
-use belljar_bundle::pack::pack_folder;
 use futures_util::TryStreamExt as _;
 use reqwest::{Body, Method, header};
 use serde_json::Value;
 use tokio_util::io::ReaderStream;
 
 use super::client::{Client, read_json};
+use super::packing::pack_project;
 use super::{output, temporary};
 
 /// What is said where a version did not come to serve.
@@ -78,8 +78,7 @@ fn open(path: &Path) -> Result<File> {
         return File::open(path).with_context(|| format!("cannot read {}", path.display()));
     }
     let mut packed = temporary::file()?;
-    pack_folder(path, None, &packed)
-        .with_context(|| format!("{} cannot be packed", path.display()))?;
+    pack_project(path, None, &packed)?;
     packed.rewind()?;
     Ok(packed)
 }
