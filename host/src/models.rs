@@ -15,6 +15,7 @@
 
 mod advice;
 mod alias;
+mod builds;
 mod catalog;
 mod config;
 mod error;

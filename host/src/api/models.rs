@@ -70,6 +70,9 @@ struct VersionView {
     embedded: bool,
     description: Option<String>,
     license: Option<String>,
+    /// Whether its files are kept apart from equal ones of other versions. Null where the manifest
+    /// could not be read.
+    private: Option<bool>,
     /// What it can do: `text`, `tensors`, `embeddings` and so on. Null until it is compiled.
     capabilities: Option<Vec<&'static str>>,
     limits: Option<LimitsView>,
@@ -111,6 +114,7 @@ impl From<VersionStatus> for VersionView {
             embedded: status.embedded,
             description: status.description,
             license: status.license,
+            private: status.is_private,
             capabilities: status.capabilities.map(|capabilities| capabilities.names()),
             limits: status.limits.map(|limits| LimitsView {
                 fuel: limits.fuel,

@@ -67,6 +67,7 @@ pub(super) enum Stage {
 pub(super) struct ManifestSummary {
     pub(super) description: Option<String>,
     pub(super) license: Option<String>,
+    pub(super) is_private: bool,
     pub(super) limits: Limits,
 }
 
@@ -175,6 +176,7 @@ impl Version {
                 .manifest
                 .as_ref()
                 .and_then(|manifest| manifest.license.clone()),
+            is_private: self.manifest.as_ref().map(|manifest| manifest.is_private),
             capabilities: self.capabilities,
             limits: self
                 .manifest

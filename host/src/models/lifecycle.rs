@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use belljar_bundle::{BundleError, ModelId, StoredBundle};
+use belljar_bundle::{BundleError, ModelId, Placement, StoredBundle};
 use belljar_sandbox::{
     Artefact, AssetFile, CompileError, CompileJob, GuestLine, LoadError, Phase, Progress, RunLabel,
     printable,
@@ -152,7 +152,7 @@ async fn prepare(inner: &Arc<Inner>, activation: &Activation) -> Result<Loaded, 
     let job = Arc::new(describe(inner, activation, &bundle));
     let artefact = match cached(inner, &job).await? {
         Some(artefact) => artefact,
-        None => compile(inner, activation, &job, &bundle).await?,
+        None => build(inner, activation, &job, &bundle).await?,
     };
     inner.advance(activation, Stage::Loading);
     load(inner, activation, bundle, job, artefact).await
@@ -191,6 +191,7 @@ fn describe(inner: &Inner, activation: &Activation, bundle: &StoredBundle) -> Co
         version.manifest = Some(ManifestSummary {
             description: manifest.description().map(str::to_owned),
             license: manifest.license().map(str::to_owned),
+            is_private: bundle.placement() == Placement::Apart,
             limits,
         });
     }
@@ -203,7 +204,7 @@ fn describe(inner: &Inner, activation: &Activation, bundle: &StoredBundle) -> Co
         })
         .collect();
     CompileJob {
-        content: *activation.record.digest.as_bytes(),
+        content: *bundle.build_digest().as_bytes(),
         component: bundle.component_path(),
         assets,
         load,
@@ -220,6 +221,20 @@ async fn cached(
     let cached = blocking(move || compiler.cached(&job)).await?;
     drop(place);
     Ok(cached)
+}
+
+/// Compiles the version, unless another one with the same content does so first.
+async fn build(
+    inner: &Arc<Inner>,
+    activation: &Activation,
+    job: &Arc<CompileJob>,
+    bundle: &StoredBundle,
+) -> Result<Artefact, PrepareError> {
+    let _alone = inner.builds.alone(job.content).await;
+    match cached(inner, job).await? {
+        Some(artefact) => Ok(artefact),
+        None => compile(inner, activation, job, bundle).await,
+    }
 }
 
 async fn compile(

@@ -20,6 +20,7 @@ use tokio_util::task::TaskTracker;
 
 use super::ModelError;
 use super::alias::ModelAliases;
+use super::builds::Builds;
 use super::catalog::{Activation, Catalog, Stage};
 use super::config::Config;
 use super::guest_logs::GuestLogs;
@@ -58,6 +59,8 @@ pub(super) struct Inner {
     pub(super) removals: Arc<tokio::sync::Mutex<()>>,
     /// Places for uploads.
     pub(super) uploads: Arc<Semaphore>,
+    /// The contents that are being compiled.
+    pub(super) builds: Builds,
     /// Places for work that reads and maps artefacts, one a core.
     pub(super) loads: Semaphore,
     /// Set when every active version has been tried after the start.
@@ -107,6 +110,7 @@ impl Inner {
             blobs: RwLock::new(()),
             removals: Arc::default(),
             uploads: Arc::new(Semaphore::new(config.uploads_max)),
+            builds: Builds::default(),
             loads: Semaphore::new(cores),
             started: watch::Sender::new(false),
             active_down: AtomicUsize::new(0),
@@ -236,8 +240,10 @@ impl Inner {
             let blobs = store
                 .remove_unreferenced(&keep)
                 .map_err(ModelError::Bundle)?;
+            // One is wanted as long as any version is compiled to it.
+            let builds = store.build_digests(&keep).map_err(ModelError::Bundle)?;
             let artefacts = compiler
-                .retain(|content| keep.contains(&Digest::from_bytes(*content)))
+                .retain(|content| builds.contains(&Digest::from_bytes(*content)))
                 .map_err(ModelError::host)?;
             Ok::<_, ModelError>(blobs + artefacts)
         })

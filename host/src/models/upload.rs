@@ -190,7 +190,16 @@ async fn commit(
         // It was removed, or has failed, since the first look.
         drop(turn);
     }
-    blocking(move || bundle.commit()).await??;
+    let is_shared = inner.config.share_weights;
+    blocking(move || {
+        if is_shared {
+            // Unless its manifest wants otherwise.
+            bundle.commit()
+        } else {
+            bundle.commit_apart()
+        }
+    })
+    .await??;
     let turn = inner.writes.lock().await;
     let verdict = upload.judge(&inner.catalog.lock(), &inner.config);
     let stored = match verdict {
