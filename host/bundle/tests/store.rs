@@ -559,9 +559,17 @@ fn a_private_bundle_shares_no_file_and_goes_with_all_of_them() {
     assert_eq!(open_one.placement(), Placement::Shared);
     assert_eq!(open_one.build_digest(), open_one.manifest().build_digest());
     let paths = |bundle: &StoredBundle| -> Vec<_> {
-        bundle.files().iter().map(|file| file.path.clone()).collect()
+        bundle
+            .files()
+            .iter()
+            .map(|file| file.path.clone())
+            .collect()
     };
-    assert!(paths(&private).iter().all(|path| !paths(&open_one).contains(path)));
+    assert!(
+        paths(&private)
+            .iter()
+            .all(|path| !paths(&open_one).contains(path))
+    );
     // Two manifests, and each file twice.
     assert_eq!(count_files(root.path()), 6);
 
@@ -579,12 +587,19 @@ fn a_private_bundle_shares_no_file_and_goes_with_all_of_them() {
     let builds = store.build_digests([&private, &open_one]).unwrap();
     assert_eq!(builds.len(), 2);
     assert!(builds.contains(&private));
-    store.remove_unreferenced(&HashSet::from([private])).unwrap();
+    store
+        .remove_unreferenced(&HashSet::from([private]))
+        .unwrap();
     store.open_bundle(&private).unwrap().verify().unwrap();
     assert_eq!(count_files(root.path()), 3);
     assert!(store.remove_unreferenced(&HashSet::new()).unwrap() > 0);
     assert_eq!(count_files(root.path()), 0);
-    assert_eq!(fs::read_dir(root.path().join("blobs/apart")).unwrap().count(), 0);
+    assert_eq!(
+        fs::read_dir(root.path().join("blobs/apart"))
+            .unwrap()
+            .count(),
+        0
+    );
 }
 
 #[test]

@@ -261,9 +261,7 @@ fn planned(
 }
 
 /// The files of all bundles, each once.
-fn blobs(
-    bundles: &[StoredBundle],
-) -> Result<BTreeMap<Place, (PathBuf, u64, Digest)>, BackupError> {
+fn blobs(bundles: &[StoredBundle]) -> Result<BTreeMap<Place, (PathBuf, u64, Digest)>, BackupError> {
     let mut blobs = BTreeMap::new();
     for bundle in bundles {
         let manifest = bundle.manifest_path();

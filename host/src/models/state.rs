@@ -25,6 +25,7 @@ use super::catalog::{Activation, Catalog, Stage};
 use super::config::Config;
 use super::guest_logs::GuestLogs;
 use super::live::LiveModels;
+use super::memory::Memory;
 use super::prefixes::PrefixCache;
 use super::records::{Pointers, Records};
 use crate::clock::Clock;
@@ -59,6 +60,8 @@ pub(super) struct Inner {
     pub(super) removals: Arc<tokio::sync::Mutex<()>>,
     /// Places for uploads.
     pub(super) uploads: Arc<Semaphore>,
+    /// What models take of memory.
+    pub(super) memory: Memory,
     /// The contents that are being compiled.
     pub(super) builds: Builds,
     /// Places for work that reads and maps artefacts, one a core.
@@ -110,6 +113,7 @@ impl Inner {
             blobs: RwLock::new(()),
             removals: Arc::default(),
             uploads: Arc::new(Semaphore::new(config.uploads_max)),
+            memory: Memory::new(&config, cores),
             builds: Builds::default(),
             loads: Semaphore::new(cores),
             started: watch::Sender::new(false),
@@ -266,8 +270,8 @@ impl Inner {
         };
         let live = versions
             .iter()
-            .filter_map(|version| model.versions.get(version)?.live());
-        live.map(|live| live.released.clone()).collect()
+            .filter_map(|version| model.versions.get(version)?.served());
+        live.map(|served| served.released.clone()).collect()
     }
 }
 

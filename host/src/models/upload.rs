@@ -271,7 +271,7 @@ impl Upload {
         if self.activate {
             let runs = catalog
                 .version(&self.id)
-                .is_some_and(|version| version.live().is_some());
+                .is_some_and(|version| version.served().is_some());
             let version = Some(self.id.version.clone());
             // What does not run yet becomes active when it does; until then the old one serves.
             (pointers.active, pointers.pending) = if runs {

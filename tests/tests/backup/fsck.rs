@@ -203,7 +203,12 @@ async fn files_of_a_private_bundle_are_looked_at_like_all_others() {
     assert!(server.terminate().await.success());
     assert_eq!(found(&fsck(&data, &[])), [""; 0]);
     let apart = data.join("bundles/blobs/apart");
-    let bundle = fs::read_dir(&apart).unwrap().next().unwrap().unwrap().path();
+    let bundle = fs::read_dir(&apart)
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
     let asset = bundle.join(Digest::of(b"an asset").hex());
     // Another one's is none of it.
     let other = blob(&data, b"an asset");
@@ -220,7 +225,9 @@ async fn files_of_a_private_bundle_are_looked_at_like_all_others() {
     assert_eq!(found(&fsck(&data, &[])), ["blob_unreferenced"]);
     assert_eq!(found(&fsck(&data, &["all"])), [""; 0]);
     let server = ground.server("data").await;
-    infer(&server.anonymous(), "private").await.expect_status(200);
+    infer(&server.anonymous(), "private")
+        .await
+        .expect_status(200);
     // The next start has cleared what was left of nobody's.
     infer(&server.anonymous(), "m").await.expect_status(200);
 }

@@ -71,7 +71,10 @@ async fn sum_is_right(host: &Host, reference: &str) {
     let label = RunLabel::new("test");
     let answer = live.model.infer(request, &live.budget, &label).await;
     let outputs = answer.unwrap().value.outputs;
-    let total = outputs.iter().find(|output| output.name == "total").unwrap();
+    let total = outputs
+        .iter()
+        .find(|output| output.name == "total")
+        .unwrap();
     assert_eq!(total.data, (WEIGHTS_BYTES as u64).to_le_bytes());
 }
 
@@ -97,7 +100,10 @@ async fn twenty_versions_with_the_same_weights_cost_about_as_much_as_one() {
         sum_is_right(&host, bundle.id()).await;
     }
     let now = bytes_in(directory.path(), "");
-    assert!(now * 5 <= disk * 6, "{now} bytes for {VERSIONS}, {disk} for one");
+    assert!(
+        now * 5 <= disk * 6,
+        "{now} bytes for {VERSIONS}, {disk} for one"
+    );
     assert_eq!(host.registry.sandbox().stats().mapped_bytes, mapped);
     assert_eq!(artefacts(directory.path()), 1);
 
@@ -115,7 +121,10 @@ async fn twenty_versions_with_the_same_weights_cost_about_as_much_as_one() {
         .remove_model(&"n".parse().unwrap(), &host.admin)
         .await
         .unwrap();
-    wait_for("the artefact is deleted", || artefacts(directory.path()) == 0).await;
+    wait_for("the artefact is deleted", || {
+        artefacts(directory.path()) == 0
+    })
+    .await;
     host.close().await;
 }
 
@@ -124,7 +133,10 @@ async fn versions_that_come_at_the_same_time_are_compiled_once() {
     let directory = TempDir::new().unwrap();
     let host = Host::open(directory.path(), config()).await;
     let weights = weights(2);
-    let both = [bundle("m", "1.0.0", &weights), bundle("n", "1.0.0", &weights)];
+    let both = [
+        bundle("m", "1.0.0", &weights),
+        bundle("n", "1.0.0", &weights),
+    ];
     for bundle in &both {
         host.upload(bundle, true).await.unwrap();
     }
@@ -175,7 +187,10 @@ async fn nothing_of_a_private_bundle_is_found_by_another_with_the_same_files() {
         .remove_version(&id(private.id()), &host.admin)
         .await
         .unwrap();
-    wait_for("its artefact is deleted", || artefacts(directory.path()) == 2).await;
+    wait_for("its artefact is deleted", || {
+        artefacts(directory.path()) == 2
+    })
+    .await;
     sum_is_right(&host, "n").await;
     host.close().await;
     // And all of it is found again.
