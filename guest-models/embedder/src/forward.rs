@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use belljar_guest::kernels::{
-    Input, Packed, add_weighted_rows, dot_rows, gelu, gelu_tanh, layer_norm, softmax,
+    PackedInput, add_weighted_rows, dot_rows, gelu, gelu_tanh, layer_norm, softmax,
 };
 
 use crate::shape::{Activation, Shape};
@@ -28,7 +28,7 @@ pub struct Model {
 /// Room for what is computed between layers, for as many tokens as a batch has.
 #[derive(Debug, Default)]
 struct Room {
-    input: Input,
+    input: PackedInput,
     stream: Vec<f32>,
     query: Vec<f32>,
     key: Vec<f32>,
@@ -117,22 +117,16 @@ impl Model {
     /// Looks the tokens up, with their positions and types.
     fn embed(&self, room: &mut Room, texts: &[Encoded], tokens: usize) {
         let width = self.shape.width;
-        let mut added = vec![0.0; width];
         room.stream.clear();
         room.stream.resize(tokens * width, 0.0);
         let mut rows = room.stream.chunks_exact_mut(width);
         for text in texts {
             let each = text.tokens.iter().zip(&text.kinds).enumerate();
             for ((position, (&token, &kind)), row) in each.zip(rows.by_ref()) {
-                self.weights.tokens.write_row(token as usize, row);
-                let mut add = |matrix: &Packed, index: usize| {
-                    if matrix.write_row(index, &mut added) {
-                        row.iter_mut().zip(&added).for_each(|(x, more)| *x += more);
-                    }
-                };
-                add(&self.weights.positions, position);
+                self.weights.tokens.add_row(token as usize, row);
+                self.weights.positions.add_row(position, row);
                 if let Some(types) = &self.weights.types {
-                    add(types, kind as usize);
+                    types.add_row(kind as usize, row);
                 }
                 normalise(row, &self.weights.norm, self.shape.epsilon);
             }
@@ -224,7 +218,7 @@ fn normalise(row: &mut [f32], norm: &Norm, epsilon: f32) {
 }
 
 /// Multiplies each vector by a matrix, and adds what is added.
-fn apply(linear: &Linear, vectors: &[f32], input: &mut Input, products: &mut Vec<f32>) {
+fn apply(linear: &Linear, vectors: &[f32], input: &mut PackedInput, products: &mut Vec<f32>) {
     apply_all([linear], vectors, input, [products]);
 }
 
@@ -232,7 +226,7 @@ fn apply(linear: &Linear, vectors: &[f32], input: &mut Input, products: &mut Vec
 fn apply_all<const N: usize>(
     linears: [&Linear; N],
     vectors: &[f32],
-    input: &mut Input,
+    input: &mut PackedInput,
     mut products: [&mut Vec<f32>; N],
 ) {
     let Some(first) = linears.first() else { return };

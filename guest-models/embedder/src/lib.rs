@@ -7,7 +7,7 @@
 //! snapshot from which each request starts holds them once.
 //!
 //! - `safetensors`, `json`: what the files hold, however they lie
-//! - `shape`, `sentence`, `weights`: which model that makes
+//! - `shape`, `sentence`, `weights`, `table`: which model that makes
 //! - `tokenizer`: from texts to tokens and back
 //! - `forward`: from tokens to what stands for them; the multiplications are the SDK's
 //! - `runtime`: from a request to an answer
@@ -19,6 +19,7 @@ pub mod runtime;
 pub mod safetensors;
 pub mod sentence;
 pub mod shape;
+mod table;
 pub mod tokenizer;
 pub mod weights;
 

@@ -6,6 +6,7 @@ use belljar_guest::kernels::{Packed, Precision};
 use crate::error::LoadError;
 use crate::safetensors::{self, Dtype, PREFIX_BYTES, Safetensors, Tensor};
 use crate::shape::{Architecture, Head, Shape};
+use crate::table::Table;
 
 /// The file of the weights.
 pub const FILE: &str = "model.safetensors";
@@ -18,11 +19,11 @@ const READ_BYTES: u64 = 1 << 20;
 #[derive(Debug)]
 pub struct Weights {
     /// A row for each token.
-    pub(crate) tokens: Packed,
+    pub(crate) tokens: Table,
     /// A row for each position.
-    pub(crate) positions: Packed,
+    pub(crate) positions: Table,
     /// A row for each part of a text that is told apart.
-    pub(crate) types: Option<Packed>,
+    pub(crate) types: Option<Table>,
     /// What comes before the first layer.
     pub(crate) norm: Norm,
     /// The layers, from the first to the last.
@@ -85,18 +86,18 @@ impl Weights {
         let header = header()?;
         let mut tensors = Tensors::new(&header, shape, precision);
         let names = Names::of(shape.architecture);
-        let positions = tensors.matrix(
+        let positions = tensors.table(
             names.positions,
             Precision::F32,
             shape.positions,
             shape.width,
         )?;
-        let tokens = tensors.matrix(names.tokens, precision, shape.vocabulary, shape.width)?;
+        let tokens = tensors.table(names.tokens, precision, shape.vocabulary, shape.width)?;
         let types = match (shape.architecture, shape.types) {
             (Architecture::DistilBert, _) | (_, 0) => None,
             (Architecture::Bert, types) => {
-                let matrix = tensors.matrix(names.types, Precision::F32, types, shape.width)?;
-                Some(matrix)
+                let table = tensors.table(names.types, Precision::F32, types, shape.width)?;
+                Some(table)
             }
         };
         let norm = tensors.norm(names.norm)?;
@@ -253,7 +254,7 @@ impl<'a> Tensors<'a> {
 
     fn linear(&mut self, name: &str, rows: usize, columns: usize) -> Result<Linear, LoadError> {
         Ok(Linear {
-            matrix: self.matrix(&format!("{name}.weight"), self.precision, rows, columns)?,
+            matrix: self.matrix(&format!("{name}.weight"), rows, columns)?,
             bias: self.vector(&format!("{name}.bias"), rows)?,
         })
     }
@@ -266,16 +267,26 @@ impl<'a> Tensors<'a> {
         })
     }
 
-    fn matrix(
+    fn table(
         &mut self,
         name: &str,
         precision: Precision,
         rows: usize,
         columns: usize,
-    ) -> Result<Packed, LoadError> {
+    ) -> Result<Table, LoadError> {
+        let (name, tensor) = self.take(name, &[rows, columns])?;
+        let mut table = Table::with_room(precision, rows, columns).ok_or_else(|| {
+            let said = format!("cannot be held: {rows} rows of {columns} elements");
+            LoadError::tensor(name.as_str(), said)
+        })?;
+        each_row(&name, tensor, columns, |row| table.push(row))?;
+        Ok(table)
+    }
+
+    fn matrix(&mut self, name: &str, rows: usize, columns: usize) -> Result<Packed, LoadError> {
         let (name, tensor) = self.take(name, &[rows, columns])?;
         let wrong = |problem: String| LoadError::tensor(name.as_str(), problem);
-        let mut matrix = Packed::zeros(precision, rows, columns)
+        let mut matrix = Packed::zeros(self.precision, rows, columns)
             .map_err(|error| wrong(format!("cannot be held: {error}")))?;
         let mut index = 0;
         each_row(&name, tensor, columns, |row| {

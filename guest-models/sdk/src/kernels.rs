@@ -27,7 +27,7 @@ pub use layers::{
     softmax, swiglu,
 };
 pub use matrix::{Input, Matrix, MatrixError};
-pub use packed::{Packed, PackedError, Precision};
+pub use packed::{Packed, PackedError, PackedInput, Precision};
 pub use tiles::{TILE_COLUMNS, TILE_ROWS, Tile, multiply_tile};
 
 /// The sum of `a[i] * b[i]`, over the shorter of the two.

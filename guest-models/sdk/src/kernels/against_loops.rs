@@ -360,6 +360,12 @@ fn random_packed(
     (packed, numbers)
 }
 
+fn laid(matrix: &Packed, numbers: &[f32]) -> PackedInput {
+    let mut input = PackedInput::new();
+    matrix.set_input(&mut input, numbers);
+    input
+}
+
 #[test]
 fn packed_rows_are_the_numbers_that_were_set_within_the_rounding() {
     let mut random = Random(7);
@@ -380,11 +386,17 @@ fn packed_rows_are_the_numbers_that_were_set_within_the_rounding() {
 fn products_of_packed_rows_are_those_of_a_plain_loop_within_the_rounding() {
     let mut random = Random(8);
     for precision in [Precision::F32, Precision::Int8] {
-        for (rows, columns, vectors) in [(1, 32, 1), (4, 64, 2), (9, 384, 5), (13, 32, 4)] {
+        for (rows, columns, vectors) in [
+            (1, 32, 1),
+            (4, 64, 2),
+            (9, 384, 5),
+            (13, 32, 4),
+            (17, 1056, 6),
+        ] {
             let (packed, numbers) = random_packed(precision, rows, columns, &mut random);
             let x = random.numbers(columns * vectors);
             let mut products = vec![0.0; rows * vectors];
-            packed.multiply(&Input::from_rows(columns, &x), &mut products);
+            packed.multiply(&laid(&packed, &x), &mut products);
             for (x, products) in x.chunks_exact(columns).zip(products.chunks_exact(rows)) {
                 for (row, product) in numbers.chunks_exact(columns).zip(products) {
                     let pairs = || {
@@ -393,10 +405,10 @@ fn products_of_packed_rows_are_those_of_a_plain_loop_within_the_rounding() {
                             .map(|(w, x)| (f64::from(*w), f64::from(*x)))
                     };
                     let expected: f64 = pairs().map(|(w, x)| w * x).sum();
-                    // Half a step of seven bits over two, and half a step of eight bits over one.
+                    // Half a step of weights from -63 to 63, and half a step of eight bits over one.
                     let step = pairs().map(|(w, x)| x.abs() / 127.0 + w.abs() * 0.51 / 127.0);
                     let bound = match precision {
-                        Precision::F32 => 1e-5,
+                        Precision::F32 => 1e-6 * pairs().map(|(w, x)| (w * x).abs()).sum::<f64>(),
                         Precision::Int8 => step.sum::<f64>() + 1e-3,
                     };
                     let off = (f64::from(*product) - expected).abs();
@@ -414,7 +426,7 @@ fn packed_rows_of_floating_point_numbers_may_have_any_length() {
         let (packed, numbers) = random_packed(Precision::F32, 5, columns, &mut random);
         let x = random.numbers(columns * 3);
         let mut products = vec![0.0; 15];
-        packed.multiply(&Input::from_rows(columns, &x), &mut products);
+        packed.multiply(&laid(&packed, &x), &mut products);
         for (x, products) in x.chunks_exact(columns).zip(products.chunks_exact(5)) {
             for (row, product) in numbers.chunks_exact(columns).zip(products) {
                 let expected: f32 = row.iter().zip(x).map(|(w, x)| w * x).sum();
@@ -431,11 +443,11 @@ fn a_packed_product_has_the_same_bits_alone_and_among_others() {
         let (packed, _) = random_packed(precision, 9, 384, &mut random);
         let x = random.numbers(384 * 5);
         let mut together = vec![0.0; 9 * 5];
-        packed.multiply(&Input::from_rows(384, &x), &mut together);
+        packed.multiply(&laid(&packed, &x), &mut together);
         let mut alone = Vec::new();
         for x in x.chunks_exact(384) {
             let mut products = vec![0.0; 9];
-            packed.multiply(&Input::from_rows(384, x), &mut products);
+            packed.multiply(&laid(&packed, x), &mut products);
             alone.extend(products);
         }
         let bits = |numbers: &[f32]| numbers.iter().map(|x| x.to_bits()).collect::<Vec<_>>();

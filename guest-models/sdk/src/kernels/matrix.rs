@@ -10,9 +10,7 @@ use core::fmt;
 
 use super::formats::{self, Blocks, Floats, Format, Panel};
 use super::lanes::{Bytes, F32x4, I32x4};
-
-/// Elements that share a scale once a vector is rounded.
-pub(super) const BLOCK: usize = 32;
+use super::tiles::BLOCK;
 
 /// A matrix in a format of GGUF, a row after the other.
 #[derive(Clone, Copy, Debug)]
@@ -238,7 +236,7 @@ pub struct Input {
 
 /// Thirty-two elements of a vector, rounded: an element is `scale * value`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Block {
+struct Block {
     values: [u8; BLOCK],
     scale: f32,
     /// The sums of the first sixteen elements, the last, and all.
@@ -268,16 +266,6 @@ impl Input {
     ///
     /// Where the numbers are no whole vectors.
     pub fn set(&mut self, columns: usize, numbers: &[f32]) {
-        self.set_exact(columns, numbers);
-        // A vector that is not made of blocks meets no matrix whose rows are.
-        if columns.is_multiple_of(BLOCK) {
-            let (blocks, _) = numbers.as_chunks::<BLOCK>();
-            self.blocks.extend(blocks.iter().map(Block::round));
-        }
-    }
-
-    /// Takes other vectors, and leaves it at what they are.
-    pub(super) fn set_exact(&mut self, columns: usize, numbers: &[f32]) {
         assert!(
             columns > 0 && numbers.len().is_multiple_of(columns),
             "numbers are whole vectors"
@@ -286,107 +274,74 @@ impl Input {
         self.numbers.clear();
         self.numbers.extend_from_slice(numbers);
         self.blocks.clear();
+        // A vector that is not made of blocks meets no matrix whose rows are.
+        if columns.is_multiple_of(BLOCK) {
+            let (blocks, _) = numbers.as_chunks::<BLOCK>();
+            self.blocks.extend(blocks.iter().map(Block::round));
+        }
     }
 
     /// How many vectors there are.
     pub fn count(&self) -> usize {
         self.numbers.len().checked_div(self.columns).unwrap_or(0)
     }
-
-    /// How many elements a vector has.
-    pub(super) fn columns(&self) -> usize {
-        self.columns
-    }
-
-    /// The vectors as they are.
-    pub(super) fn numbers(&self) -> &[f32] {
-        &self.numbers
-    }
-
-    /// The vectors rounded; none where a vector is not made of blocks.
-    pub(super) fn blocks(&self) -> &[Block] {
-        &self.blocks
-    }
 }
 
 impl Block {
-    /// Thirty-two zeros.
-    pub(super) const ZERO: Self = Self {
-        values: [0; BLOCK],
-        scale: 0.0,
-        sums: [0.0; 3],
-    };
-
-    /// The first sixteen elements, rounded.
-    #[inline(always)]
-    pub(super) fn first(&self) -> Bytes {
-        Bytes::load::<0, BLOCK>(&self.values)
-    }
-
-    /// The last sixteen elements, rounded.
-    #[inline(always)]
-    pub(super) fn last(&self) -> Bytes {
-        Bytes::load::<16, BLOCK>(&self.values)
-    }
-
-    /// What each rounded element is multiplied by.
-    #[inline(always)]
-    pub(super) fn scale(&self) -> f32 {
-        self.scale
-    }
-
-    /// The sum of the elements, after rounding.
-    #[inline(always)]
-    pub(super) fn sum(&self) -> f32 {
-        let [_, _, all] = self.sums;
-        all
-    }
-
     #[inline(always)]
     fn round(numbers: &[f32; BLOCK]) -> Self {
-        let parts = [
-            F32x4::load::<0, BLOCK>(numbers),
-            F32x4::load::<4, BLOCK>(numbers),
-            F32x4::load::<8, BLOCK>(numbers),
-            F32x4::load::<12, BLOCK>(numbers),
-            F32x4::load::<16, BLOCK>(numbers),
-            F32x4::load::<20, BLOCK>(numbers),
-            F32x4::load::<24, BLOCK>(numbers),
-            F32x4::load::<28, BLOCK>(numbers),
-        ];
-        let greatest = parts
-            .iter()
-            .fold(F32x4::splat(0.0), |greatest, part| {
-                part.magnitude().max(greatest)
-            })
-            .greatest();
-        let scale = greatest / 127.0;
-        let inverse = F32x4::splat(if scale > 0.0 { 1.0 / scale } else { 0.0 });
-        let bound = F32x4::splat(127.0);
-        let [a, b, c, d, e, f, g, h] = parts.map(|part| {
-            // The bound counts where the inverse was rounded up, or a number was not finite.
-            let rounded = part.times(inverse).nearest();
-            rounded.min(bound).max(F32x4::splat(-127.0))
-        });
-        let sum = |parts: [F32x4; 4]| {
-            let [a, b, c, d] = parts;
-            scale * a.plus(b).plus(c.plus(d)).sum()
-        };
-        let (first, last) = (sum([a, b, c, d]), sum([e, f, g, h]));
-        let mut values = [0; BLOCK];
-        let halves = [
-            F32x4::to_bytes([a, b, c, d]).to_array(),
-            F32x4::to_bytes([e, f, g, h]).to_array(),
-        ];
-        for (to, from) in values.iter_mut().zip(halves.as_flattened()) {
-            *to = *from;
-        }
+        let (values, scale, [first, last]) = round(numbers);
+        let (first, last) = (scale * first, scale * last);
         Self {
             values,
             scale,
             sums: [first, last, first + last],
         }
     }
+}
+
+/// Rounds a block of a vector to whole numbers from -127 to 127, signed bytes; the scale that an
+/// element is a number times of, and the sums of the first sixteen numbers and of the last.
+#[inline(always)]
+pub(super) fn round(numbers: &[f32; BLOCK]) -> ([u8; BLOCK], f32, [f32; 2]) {
+    let parts = [
+        F32x4::load::<0, BLOCK>(numbers),
+        F32x4::load::<4, BLOCK>(numbers),
+        F32x4::load::<8, BLOCK>(numbers),
+        F32x4::load::<12, BLOCK>(numbers),
+        F32x4::load::<16, BLOCK>(numbers),
+        F32x4::load::<20, BLOCK>(numbers),
+        F32x4::load::<24, BLOCK>(numbers),
+        F32x4::load::<28, BLOCK>(numbers),
+    ];
+    let greatest = parts
+        .iter()
+        .fold(F32x4::splat(0.0), |greatest, part| {
+            part.magnitude().max(greatest)
+        })
+        .greatest();
+    let scale = greatest / 127.0;
+    let inverse = F32x4::splat(if scale > 0.0 { 1.0 / scale } else { 0.0 });
+    let bound = F32x4::splat(127.0);
+    let [a, b, c, d, e, f, g, h] = parts.map(|part| {
+        // The bound counts where the inverse was rounded up, or a number was not finite.
+        let rounded = part.times(inverse).nearest();
+        rounded.min(bound).max(F32x4::splat(-127.0))
+    });
+    let sum = |parts: [F32x4; 4]| {
+        let [a, b, c, d] = parts;
+        a.plus(b).plus(c.plus(d)).sum()
+    };
+    let sums = [sum([a, b, c, d]), sum([e, f, g, h])];
+    let mut values = [0; BLOCK];
+    let halves = [
+        F32x4::to_bytes([a, b, c, d]).to_array(),
+        F32x4::to_bytes([e, f, g, h]).to_array(),
+    ];
+    for (to, from) in values.iter_mut().zip(halves.as_flattened()) {
+        *to = *from;
+    }
+    (values, scale, sums)
 }
 
 /// The products of four rows with one vector, in the making.

@@ -32,13 +32,6 @@ impl F32x4 {
         Self(array::from_fn(|lane| numbers[AT + lane]))
     }
 
-    /// Four times one of the numbers.
-    #[inline(always)]
-    pub(crate) fn splat_lane<const LANE: usize>(self) -> Self {
-        const { assert!(LANE < 4) }
-        Self([self.0[LANE]; 4])
-    }
-
     #[inline(always)]
     pub(crate) fn store(self, numbers: &mut [f32; 4]) {
         *numbers = self.0;
@@ -204,6 +197,17 @@ impl I32x4 {
     #[inline(always)]
     pub(crate) fn zero() -> Self {
         Self([0; 4])
+    }
+
+    #[inline(always)]
+    pub(crate) fn new(numbers: [i32; 4]) -> Self {
+        Self(numbers)
+    }
+
+    /// The same lane four times.
+    #[inline(always)]
+    pub(crate) fn lane<const LANE: usize>(self) -> Self {
+        Self([self.0[LANE]; 4])
     }
 
     #[inline(always)]

@@ -33,13 +33,6 @@ impl F32x4 {
         Self(unsafe { v128_load(numbers.as_ptr().add(AT).cast()) })
     }
 
-    /// Four times one of the numbers.
-    #[inline(always)]
-    pub(crate) fn splat_lane<const LANE: usize>(self) -> Self {
-        const { assert!(LANE < 4) }
-        Self(i32x4_shuffle::<LANE, LANE, LANE, LANE>(self.0, self.0))
-    }
-
     #[inline(always)]
     pub(crate) fn store(self, numbers: &mut [f32; 4]) {
         // SAFETY: four numbers are sixteen bytes, and a store needs no alignment.
@@ -178,6 +171,17 @@ impl I32x4 {
     #[inline(always)]
     pub(crate) fn zero() -> Self {
         Self(i32x4_splat(0))
+    }
+
+    #[inline(always)]
+    pub(crate) fn new([a, b, c, d]: [i32; 4]) -> Self {
+        Self(i32x4(a, b, c, d))
+    }
+
+    /// The same lane four times.
+    #[inline(always)]
+    pub(crate) fn lane<const LANE: usize>(self) -> Self {
+        Self(i32x4_shuffle::<LANE, LANE, LANE, LANE>(self.0, self.0))
     }
 
     #[inline(always)]
