@@ -116,11 +116,11 @@ impl Answer {
 
         let mut session = runtime.model.session();
         let full = |_: OutOfMemory| out_of_memory(count);
-        let mut kept = KeptText::begin(&mut session, &prompt.tokens).map_err(full)?;
+        let mut kept = KeptText::begin(session.cache_mut(), &prompt.tokens).map_err(full)?;
         let cached = session.tokens();
         let rest = prompt.tokens.get(cached..).unwrap_or_default();
         runtime.model.extend(&mut session, rest).map_err(full)?;
-        kept.keep(&session);
+        kept.keep(session.cache());
         Ok(Self {
             runtime,
             session,
@@ -179,7 +179,6 @@ impl Answer {
                 .extend(&mut self.session, &[token])
                 .map_err(|_| out_of_memory(count))?;
             self.kept.push(token);
-            self.kept.keep(&self.session);
         }
         Ok(())
     }
@@ -380,6 +379,7 @@ impl Answer {
     fn finish(&mut self, reason: FinishReason) {
         if !self.finished {
             self.finished = true;
+            self.kept.keep(self.session.cache());
             let rest = self.held.take_all();
             match self.part {
                 Part::Thoughts => self.think(rest),

@@ -155,10 +155,10 @@ fn page_with_room(pages: &mut Vec<Vec<f32>>, numbers: usize) -> Result<&mut Vec<
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn filled(tokens: usize) -> Cache {
+    pub(crate) fn filled(tokens: usize) -> Cache {
         let mut cache = Cache {
             heads: (0..6).map(|_| Head::default()).collect(),
             kv_heads: 2,

@@ -240,8 +240,11 @@ impl Tensor {
     const DIMS: u64 = 1;
     const DATATYPE: u64 = 2;
     const FLOATS: u64 = 4;
+    const INT32S: u64 = 5;
+    const INT64S: u64 = 7;
     const NAME: u64 = 8;
     const RAW: u64 = 9;
+    const DOUBLES: u64 = 10;
     const EXTERNAL: u64 = 13;
     const LOCATION: u64 = 14;
 
@@ -281,7 +284,17 @@ impl Tensor {
                     floats = Some(payload);
                     wire::put(window, &mut typed, Self::FLOATS, payload)?;
                 }
-                (5 | 7 | 10, payload) => wire::put(window, &mut typed, field.number, payload)?,
+                (Self::INT32S | Self::INT64S, Payload::Bytes(mut start, stop)) => {
+                    // The decoder never comes back from one that does not end.
+                    let payload = field.payload;
+                    while start < stop {
+                        wire::varint(window, &mut start, stop)?;
+                    }
+                    wire::put(window, &mut typed, field.number, payload)?;
+                }
+                (Self::INT32S | Self::INT64S | Self::DOUBLES, payload) => {
+                    wire::put(window, &mut typed, field.number, payload)?;
+                }
                 _ => {}
             }
         }

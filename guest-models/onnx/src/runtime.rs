@@ -10,6 +10,10 @@ use crate::file;
 use crate::plan::{Fault, Plan};
 use crate::port::Port;
 
+/// The greatest version of the operators that a file may name. The newest that is published is a
+/// fortieth of it; what is above has never been.
+const OPERATORS_MAX: i64 = 1000;
+
 /// A model that can be asked.
 pub struct Runtime {
     plan: Plan,
@@ -25,6 +29,16 @@ impl Runtime {
     /// A text for a person, with the node, the tensor or the input.
     pub fn read(asset: &str) -> Result<Self, String> {
         let mut file = file::read(asset)?;
+        for set in &file.model.opset_import {
+            let version = set.version.unwrap_or_default();
+            if !(1..=OPERATORS_MAX).contains(&version) {
+                let domain = set.domain.as_deref().unwrap_or_default();
+                return Err(format!(
+                    "the file asks for version {version} of the operators of the domain \
+                     `{domain}`, and there is none"
+                ));
+            }
+        }
         let mut graph = file.model.graph.take().unwrap_or_default();
         check::check(&mut graph)?;
         let inputs = inputs(&mut graph)?;

@@ -187,6 +187,58 @@ fn what_is_missing_or_there_twice_is_named() {
     assert!(said.contains("tensor `e` lies in another file"), "{said}");
 }
 
+#[test]
+fn tensors_in_other_files_lie_within_them() {
+    assets::provide("weights.bin", vec![0; 16]);
+    let said = |entries: &[(&str, &str)]| {
+        let tensor = Message::default().number(1, 2).number(2, 1).text(8, "e");
+        let tensor = entries.iter().fold(tensor, |tensor, (key, value)| {
+            tensor.message(13, &Message::default().text(1, key).text(2, value))
+        });
+        refusal(made::file(
+            &made::linear().message().message(5, &tensor.number(14, 1)),
+        ))
+    };
+    for name in ["other.bin", "../weights.bin", "/etc/hosts", ""] {
+        let said = said(&[("location", name)]);
+        assert!(said.contains("the bundle has no such asset"), "{said}");
+    }
+    for (offset, length) in [("12", "8"), ("17", "0"), ("18446744073709551615", "8")] {
+        let said = said(&[
+            ("location", "weights.bin"),
+            ("offset", offset),
+            ("length", length),
+        ]);
+        assert!(said.contains("of `weights.bin`, which has 16"), "{said}");
+    }
+    let of = ("location", "weights.bin");
+    assert!(said(&[of, ("offset", "-1")]).contains("has the offset `-1`"));
+    assert!(said(&[of, ("length", "1e3")]).contains("has the length `1e3`"));
+    assert!(said(&[of]).contains("takes 8 bytes, and has 16 bytes of data"));
+}
+
+/// The decoder would look for the end of such a number for ever.
+#[test]
+fn numbers_without_an_end_are_refused() {
+    for field in [1, 5, 7] {
+        let tensor = Message::default().number(1, 2).number(2, 7).text(8, "e");
+        let tensor = tensor.bytes(field, &[0xff; 12]);
+        let said = refusal(made::file(&made::linear().message().message(5, &tensor)));
+        assert!(said.contains("no ONNX model"), "{field}: {said}");
+    }
+}
+
+#[test]
+fn versions_of_operators_that_never_were_are_named() {
+    for version in [0, 1001, 1 << 40, u64::MAX] {
+        let operators = Message::default().text(1, "").number(2, version);
+        let header = Message::default().number(1, 8).message(8, &operators);
+        let said = refusal(header.message(7, &made::linear().message()).0);
+        let expected = format!("version {} of the operators", version as i64);
+        assert!(said.contains(&expected), "{said}");
+    }
+}
+
 /// All of them, wherever they are: not the first alone.
 #[test]
 fn operators_that_are_not_there_are_all_named() {

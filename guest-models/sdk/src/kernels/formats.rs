@@ -1,6 +1,6 @@
 //! The block formats of GGUF files, and how four rows of one are taken apart at once.
 
-use super::lanes::{Bytes, F32x4};
+use super::lanes::{Bytes, F32x4, Words};
 
 /// How the elements of a matrix are stored. The names are those of GGUF.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -109,7 +109,7 @@ pub(super) trait Blocks {
     const PARTS: usize;
     /// Whether each sixteen elements have a scale of their own.
     const HALVES: bool = false;
-    /// Whether weights have a sign; without, they are below 128.
+    /// Whether weights have a sign; without, they are below 64.
     const SIGNED: bool = false;
     /// Whether there are minimums.
     const MINIMUM: bool = true;
@@ -119,13 +119,6 @@ pub(super) trait Blocks {
 
     /// Takes a part of the same block of four rows apart.
     fn panel(rows: [&Self::Block; 4], part: usize) -> Panel;
-}
-
-/// The word at that place of each of four blocks.
-#[inline(always)]
-fn words<const AT: usize, const N: usize>(rows: [&[u8; N]; 4]) -> [u32; 4] {
-    const { assert!(AT + 4 <= N) }
-    rows.map(|row| u32::from_le_bytes([row[AT], row[AT + 1], row[AT + 2], row[AT + 3]]))
 }
 
 #[inline(always)]
@@ -166,7 +159,7 @@ impl Blocks for Q4_0 {
 
     #[inline(always)]
     fn panel(rows: [&Self::Block; 4], _: usize) -> Panel {
-        let [scale, _] = F32x4::from_f16_pairs(words::<0, 18>(rows));
+        let [scale, _] = F32x4::from_f16_pairs(rows);
         let minimum = scale.times(F32x4::splat(-8.0));
         Panel {
             weights: rows.map(nibbles::<2, 18>),
@@ -184,7 +177,7 @@ impl Blocks for Q4_1 {
 
     #[inline(always)]
     fn panel(rows: [&Self::Block; 4], _: usize) -> Panel {
-        let [scale, minimum] = F32x4::from_f16_pairs(words::<0, 20>(rows));
+        let [scale, minimum] = F32x4::from_f16_pairs(rows);
         Panel {
             weights: rows.map(nibbles::<4, 20>),
             scales: [scale; 2],
@@ -201,7 +194,7 @@ impl Blocks for Q5_0 {
 
     #[inline(always)]
     fn panel(rows: [&Self::Block; 4], _: usize) -> Panel {
-        let [scale, _] = F32x4::from_f16_pairs(words::<0, 22>(rows));
+        let [scale, _] = F32x4::from_f16_pairs(rows);
         let minimum = scale.times(F32x4::splat(-16.0));
         Panel {
             weights: rows.map(five_bits::<2, 6, 22>),
@@ -219,7 +212,7 @@ impl Blocks for Q5_1 {
 
     #[inline(always)]
     fn panel(rows: [&Self::Block; 4], _: usize) -> Panel {
-        let [scale, minimum] = F32x4::from_f16_pairs(words::<0, 24>(rows));
+        let [scale, minimum] = F32x4::from_f16_pairs(rows);
         Panel {
             weights: rows.map(five_bits::<4, 8, 24>),
             scales: [scale; 2],
@@ -230,6 +223,28 @@ impl Blocks for Q5_1 {
 
 pub(super) struct Q8_0;
 
+impl Q8_0 {
+    /// Of a block.
+    pub(super) const BYTES: usize = 34;
+
+    /// The weights of a block, eight at a time.
+    #[inline(always)]
+    pub(super) fn words(block: &[u8; Self::BYTES]) -> [Words; 4] {
+        [
+            Words::widen::<2, 34>(block),
+            Words::widen::<10, 34>(block),
+            Words::widen::<18, 34>(block),
+            Words::widen::<26, 34>(block),
+        ]
+    }
+
+    /// A lane a row.
+    #[inline(always)]
+    pub(super) fn scales(rows: [&[u8; Self::BYTES]; 4]) -> F32x4 {
+        F32x4::from_f16_bits(rows.map(|row| u16::from_le_bytes([row[0], row[1]])))
+    }
+}
+
 impl Blocks for Q8_0 {
     blocks!(34);
     const PARTS: usize = 1;
@@ -238,7 +253,7 @@ impl Blocks for Q8_0 {
 
     #[inline(always)]
     fn panel(rows: [&Self::Block; 4], _: usize) -> Panel {
-        let [scale, _] = F32x4::from_f16_pairs(words::<0, 34>(rows));
+        let scale = Self::scales(rows);
         Panel {
             weights: rows.map(|row| [Bytes::load::<2, 34>(row), Bytes::load::<18, 34>(row)]),
             scales: [scale; 2],
@@ -277,7 +292,7 @@ fn six_bit_scales<const N: usize>(block: &[u8; N], part: usize) -> (f32, f32) {
 /// The scales and the minimums of a part of four blocks of Q4_K or Q5_K.
 #[inline(always)]
 fn scales_of<const N: usize>(rows: [&[u8; N]; 4], part: usize) -> (F32x4, F32x4) {
-    let [scale, minimum] = F32x4::from_f16_pairs(words::<0, N>(rows));
+    let [scale, minimum] = F32x4::from_f16_pairs(rows);
     let pairs = rows.map(|row| six_bit_scales(row, part));
     (
         scale.times(F32x4::new(pairs.map(|(scale, _)| scale))),
@@ -364,7 +379,8 @@ impl Blocks for Q6K {
                 low.or(high.shift_left::<4>())
             })
         });
-        let [scale, _] = F32x4::from_f16_pairs(words::<206, 210>(rows).map(|word| word >> 16));
+        let halves = rows.map(|row| u16::from_le_bytes([row[208], row[209]]));
+        let scale = F32x4::from_f16_bits(halves);
         let scales = [0, 1].map(|index| {
             let at = (192 + 2 * part + index).min(207);
             scale.times(F32x4::new(rows.map(|row| f32::from(row[at] as i8))))

@@ -10,10 +10,10 @@ mod wasm;
 mod plain;
 
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-pub(crate) use wasm::{Bytes, F32x4, I32x4};
+pub(crate) use wasm::{Bytes, F32x4, I32x4, Words};
 
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
-pub(crate) use plain::{Bytes, F32x4, I32x4};
+pub(crate) use plain::{Bytes, F32x4, I32x4, Words};
 
 impl F32x4 {
     /// The exponential of each lane, within two units in the last place from -87 to 88; outside

@@ -14,10 +14,8 @@ use super::lanes::F32x4;
 pub fn rms_norm(x: &mut [f32], weights: &[f32], epsilon: f32) {
     let mean = super::dot_f32(x, x) / x.len().max(1) as f32;
     let [root, ..] = F32x4::splat(mean + epsilon).sqrt().to_array();
-    let factor = 1.0 / root;
-    for (x, weight) in x.iter_mut().zip(weights) {
-        *x = *x * factor * weight;
-    }
+    let factor = F32x4::splat(1.0 / root);
+    each_four_with(x, [weights], |x, [weight]| x.times(factor).times(weight));
 }
 
 /// Shifts and scales a vector to a mean of zero and a variance of one, then scales and shifts it by
@@ -31,20 +29,14 @@ pub fn rms_norm(x: &mut [f32], weights: &[f32], epsilon: f32) {
 /// ```
 pub fn layer_norm(x: &mut [f32], weights: &[f32], biases: &[f32], epsilon: f32) {
     let count = x.len().max(1) as f32;
-    let (fours, rest) = x.as_chunks::<4>();
-    let whole = fours.iter().fold(F32x4::splat(0.0), |sum, four| {
-        sum.plus(F32x4::load::<0, 4>(four))
-    });
-    let mean = (whole.sum() + rest.iter().sum::<f32>()) / count;
-    for x in x.iter_mut() {
-        *x -= mean;
-    }
+    let mean = F32x4::splat(sum(x) / count);
+    each_four(x, |x| x.minus(mean));
     let variance = super::dot_f32(x, x) / count;
     let [root, ..] = F32x4::splat(variance + epsilon).sqrt().to_array();
-    let factor = 1.0 / root;
-    for ((x, weight), bias) in x.iter_mut().zip(weights).zip(biases) {
-        *x = *x * factor * weight + bias;
-    }
+    let factor = F32x4::splat(1.0 / root);
+    each_four_with(x, [weights, biases], |x, [weight, bias]| {
+        x.times(factor).times(weight).plus(bias)
+    });
 }
 
 /// Turns numbers into probabilities in their proportion: `exp(x[i])` over the sum of all. None
@@ -62,25 +54,46 @@ pub fn softmax(x: &mut [f32]) {
         return;
     }
     let sum = exp_less(x, greatest);
-    let factor = 1.0 / sum;
-    for x in x {
-        *x *= factor;
-    }
+    let factor = F32x4::splat(1.0 / sum);
+    each_four(x, |x| x.times(factor));
 }
 
 /// The greatest of the numbers; minus infinity of none. NaN counts as nothing.
 pub fn greatest(x: &[f32]) -> f32 {
     let (fours, rest) = x.as_chunks::<4>();
+    let (turns, fours) = fours.as_chunks::<8>();
+    let more = |greatest: F32x4, four: &[f32; 4]| F32x4::load::<0, 4>(four).max(greatest);
     let start = F32x4::splat(f32::NEG_INFINITY);
-    let vectors = fours.iter().fold(start, |greatest, four| {
-        F32x4::load::<0, 4>(four).max(greatest)
-    });
+    let vectors = turns
+        .iter()
+        .fold(start, |greatest, [a, b, c, d, e, f, g, h]| {
+            let greatest = more(more(more(more(greatest, a), b), c), d);
+            more(more(more(more(greatest, e), f), g), h)
+        });
+    let vectors = fours.iter().fold(vectors, more);
     rest.iter().fold(
         vectors.greatest(),
         |greatest, &x| {
             if x > greatest { x } else { greatest }
         },
     )
+}
+
+/// The sum of the numbers.
+#[inline(always)]
+fn sum(x: &[f32]) -> f32 {
+    let (fours, rest) = x.as_chunks::<4>();
+    let (turns, fours) = fours.as_chunks::<8>();
+    let load = F32x4::load::<0, 4>;
+    let sum = turns
+        .iter()
+        .fold(F32x4::splat(0.0), |sum, [a, b, c, d, e, f, g, h]| {
+            let low = load(a).plus(load(b)).plus(load(c).plus(load(d)));
+            let high = load(e).plus(load(f)).plus(load(g).plus(load(h)));
+            sum.plus(low.plus(high))
+        });
+    let sum = fours.iter().fold(sum, |sum, four| sum.plus(load(four)));
+    sum.sum() + rest.iter().sum::<f32>()
 }
 
 /// Replaces each number by `exp(x[i] - less)` and gives their sum. A number more than 87 below
@@ -98,11 +111,19 @@ pub fn exp_less(x: &mut [f32], less: f32) -> f32 {
         x.exp().times(kept)
     };
     let (fours, rest) = x.as_chunks_mut::<4>();
-    let mut sums = zero;
-    for four in fours {
+    let (turns, fours) = fours.as_chunks_mut::<4>();
+    let change = |four: &mut [f32; 4]| {
         let y = exp(F32x4::load::<0, 4>(four));
         y.store(four);
-        sums = sums.plus(y);
+        y
+    };
+    let mut sums = zero;
+    for [a, b, c, d] in turns {
+        let (a, b, c, d) = (change(a), change(b), change(c), change(d));
+        sums = sums.plus(a.plus(b).plus(c.plus(d)));
+    }
+    for four in fours {
+        sums = sums.plus(change(four));
     }
     let mut sum = sums.sum();
     for x in rest {
@@ -127,16 +148,7 @@ pub fn swiglu(gate: &mut [f32], up: &[f32]) {
         let minus = F32x4::splat(0.0).minus(x);
         x.over(one.plus(minus.exp())).times(up)
     };
-    let length = gate.len().min(up.len());
-    let (fours, rest) = gate.split_at_mut(length).0.as_chunks_mut::<4>();
-    let (up_fours, up_rest) = up.split_at(length).0.as_chunks::<4>();
-    for (four, up) in fours.iter_mut().zip(up_fours) {
-        act(F32x4::load::<0, 4>(four), F32x4::load::<0, 4>(up)).store(four);
-    }
-    for (x, up) in rest.iter_mut().zip(up_rest) {
-        let [y, ..] = act(F32x4::splat(*x), F32x4::splat(*up)).to_array();
-        *x = y;
-    }
+    each_four_with(gate, [up], |gate, [up]| act(gate, up));
 }
 
 /// The Gaussian error linear unit (Hendrycks and Gimpel, 2016), each number times the chance that a
@@ -196,12 +208,49 @@ pub fn gelu_tanh(x: &mut [f32]) {
 /// Replaces each number by a function of it.
 #[inline(always)]
 fn each_four(x: &mut [f32], function: impl Fn(F32x4) -> F32x4) {
-    let (fours, rest) = x.as_chunks_mut::<4>();
-    for four in fours {
-        function(F32x4::load::<0, 4>(four)).store(four);
+    each_four_with(x, [], |x, []| function(x));
+}
+
+/// Replaces each number by a function of it and of those in its place in others, over the shortest
+/// of all. A turn has four vectors, so that the host's look at the fuel costs little beside them.
+#[inline(always)]
+fn each_four_with<const N: usize>(
+    x: &mut [f32],
+    others: [&[f32]; N],
+    function: impl Fn(F32x4, [F32x4; N]) -> F32x4,
+) {
+    let length = others
+        .iter()
+        .map(|other| other.len())
+        .fold(x.len(), usize::min);
+    let (fours, rest) = x.split_at_mut(length).0.as_chunks_mut::<4>();
+    let (turns, fours) = fours.as_chunks_mut::<4>();
+    let parts = others.map(|other| {
+        let (fours, rest) = other.split_at(length).0.as_chunks::<4>();
+        let (turns, fours) = fours.as_chunks::<4>();
+        (turns, fours, rest)
+    });
+    let change = |four: &mut [f32; 4], others: [&[f32; 4]; N]| {
+        let others = others.map(F32x4::load::<0, 4>);
+        function(F32x4::load::<0, 4>(four), others).store(four);
+    };
+    // There is as much of all of them.
+    for (index, [a, b, c, d]) in turns.iter_mut().enumerate() {
+        let others = parts.map(|(turns, _, _)| turns.get(index).unwrap_or(&[[0.0; 4]; 4]));
+        change(a, others.map(|[a, ..]| a));
+        change(b, others.map(|[_, b, ..]| b));
+        change(c, others.map(|[_, _, c, _]| c));
+        change(d, others.map(|[.., d]| d));
     }
-    for x in rest {
-        let [y, ..] = function(F32x4::splat(*x)).to_array();
+    for (index, four) in fours.iter_mut().enumerate() {
+        change(
+            four,
+            parts.map(|(_, fours, _)| fours.get(index).unwrap_or(&[0.0; 4])),
+        );
+    }
+    for (index, x) in rest.iter_mut().enumerate() {
+        let others = parts.map(|(_, _, rest)| rest.get(index).copied().unwrap_or_default());
+        let [y, ..] = function(F32x4::splat(*x), others.map(F32x4::splat)).to_array();
         *x = y;
     }
 }
@@ -268,7 +317,11 @@ fn four_dots(rows: [&[f32]; 4], vector: &[f32]) -> [f32; 4] {
 /// ```
 pub fn add_weighted_rows(rows: &[f32], weights: &[f32], sum: &mut [f32]) {
     const TILE: usize = 16;
+    /// Rows of a turn.
+    const ROWS: usize = 4;
     let length = sum.len().max(1);
+    let count = weights.len().min(rows.len() / length);
+    let (rows, weights) = (rows.split_at(count * length).0, weights.split_at(count).0);
     let whole = sum.len() / TILE * TILE;
     let (tiles, rest) = sum.as_chunks_mut::<TILE>();
     for (index, tile) in tiles.iter_mut().enumerate() {
@@ -278,19 +331,28 @@ pub fn add_weighted_rows(rows: &[f32], weights: &[f32], sum: &mut [f32]) {
             F32x4::load::<8, TILE>(tile),
             F32x4::load::<12, TILE>(tile),
         ];
-        for (row, &weight) in rows.chunks_exact(length).zip(weights) {
-            let Some(part) = row
-                .get(index * TILE..)
-                .and_then(|row| row.first_chunk::<TILE>())
-            else {
-                continue;
-            };
-            let weight = F32x4::splat(weight);
+        let mut add = |row: &[f32], weight: F32x4| {
+            let part = row.get(index * TILE..).and_then(<[f32]>::first_chunk);
+            let Some(part) = part else { return };
             let [a, b, c, d] = &mut sums;
             *a = F32x4::load::<0, TILE>(part).times_plus(weight, *a);
             *b = F32x4::load::<4, TILE>(part).times_plus(weight, *b);
             *c = F32x4::load::<8, TILE>(part).times_plus(weight, *c);
             *d = F32x4::load::<12, TILE>(part).times_plus(weight, *d);
+        };
+        let (turns, single) = weights.as_chunks::<ROWS>();
+        let mut groups = rows.chunks_exact(ROWS * length);
+        for (group, weights) in groups.by_ref().zip(turns) {
+            let weights = F32x4::new(*weights);
+            let (first, last) = group.split_at(2 * length);
+            let ((a, b), (c, d)) = (first.split_at(length), last.split_at(length));
+            add(a, weights.lane::<0>());
+            add(b, weights.lane::<1>());
+            add(c, weights.lane::<2>());
+            add(d, weights.lane::<3>());
+        }
+        for (row, &weight) in groups.remainder().chunks_exact(length).zip(single) {
+            add(row, F32x4::splat(weight));
         }
         let (fours, _) = tile.as_chunks_mut::<4>();
         for (four, sum) in fours.iter_mut().zip(sums) {

@@ -9,8 +9,12 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::formats::{self, Blocks, Floats, Format, Panel};
-use super::lanes::{Bytes, F32x4, I32x4};
+use super::lanes::{Bytes, F32x4, I32x4, Words};
 use super::tiles::BLOCK;
+
+mod one;
+
+use one::{one_vector, one_vector_of_bytes};
 
 /// A matrix in a format of GGUF, a row after the other.
 #[derive(Clone, Copy, Debug)]
@@ -182,7 +186,9 @@ impl<'a> Matrix<'a> {
             Format::Q4_1 => self.multiply_blocks::<formats::Q4_1>(input, products),
             Format::Q5_0 => self.multiply_blocks::<formats::Q5_0>(input, products),
             Format::Q5_1 => self.multiply_blocks::<formats::Q5_1>(input, products),
-            Format::Q8_0 => self.multiply_blocks::<formats::Q8_0>(input, products),
+            Format::Q8_0 => {
+                self.multiply_blocks_by::<formats::Q8_0>(input, products, one_vector_of_bytes)
+            }
             Format::Q4K => self.multiply_blocks::<formats::Q4K>(input, products),
             Format::Q5K => self.multiply_blocks::<formats::Q5K>(input, products),
             Format::Q6K => self.multiply_blocks::<formats::Q6K>(input, products),
@@ -190,9 +196,19 @@ impl<'a> Matrix<'a> {
     }
 
     fn multiply_blocks<F: Blocks>(&self, input: &Input, products: &mut [f32]) {
+        self.multiply_blocks_by::<F>(input, products, one_vector::<F>);
+    }
+
+    /// The same, with what is done for a single vector.
+    fn multiply_blocks_by<F: Blocks>(
+        &self,
+        input: &Input,
+        products: &mut [f32],
+        one_vector: fn([&[u8]; 4], &[Block]) -> [f32; 4],
+    ) {
         if input.count() == 1 {
             for (group, products) in products.chunks_mut(4).enumerate() {
-                let four = one_vector::<F>(self.four_rows(4 * group), &input.blocks);
+                let four = one_vector(self.four_rows(4 * group), &input.blocks);
                 write_four(four, products);
             }
             return;
@@ -288,6 +304,17 @@ impl Input {
 }
 
 impl Block {
+    /// The elements, rounded, eight at a time.
+    #[inline(always)]
+    fn words(&self) -> [Words; 4] {
+        [
+            Words::widen::<0, BLOCK>(&self.values),
+            Words::widen::<8, BLOCK>(&self.values),
+            Words::widen::<16, BLOCK>(&self.values),
+            Words::widen::<24, BLOCK>(&self.values),
+        ]
+    }
+
     #[inline(always)]
     fn round(numbers: &[f32; BLOCK]) -> Self {
         let (values, scale, [first, last]) = round(numbers);
@@ -391,7 +418,12 @@ impl Sums {
             row(r3, w3, first.lane::<3>(), last.lane::<3>());
         } else {
             let row = |sum: &mut F32x4, w: [Bytes; 2], scale: F32x4| {
-                let all = dot(dot(I32x4::zero(), x[0], w[0]), x[1], w[1]).to_f32();
+                let all = if F::SIGNED {
+                    dot(dot(I32x4::zero(), x[0], w[0]), x[1], w[1])
+                } else {
+                    I32x4::small_products(x, w)
+                };
+                let all = all.to_f32();
                 *sum = all.times_plus(scale, *sum);
             };
             row(r0, w0, first.lane::<0>());
@@ -432,18 +464,6 @@ fn each_panel<F: Blocks>(rows: [&[u8]; 4], mut take: impl FnMut(Panel)) {
             take(F::panel([r0, r1, r2, r3], part));
         }
     }
-}
-
-fn one_vector<F: Blocks>(rows: [&[u8]; 4], vector: &[Block]) -> [f32; 4] {
-    let mut sums = Sums::new();
-    let [r0, r1, r2, r3] = rows.map(F::blocks);
-    let blocks = vector.chunks_exact(F::PARTS);
-    for ((((r0, r1), r2), r3), blocks) in r0.iter().zip(r1).zip(r2).zip(r3).zip(blocks) {
-        for (part, block) in blocks.iter().enumerate() {
-            sums.add::<F>(&F::panel([r0, r1, r2, r3], part), block);
-        }
-    }
-    sums.finish()
 }
 
 /// The products of four rows of floating-point numbers with one vector.

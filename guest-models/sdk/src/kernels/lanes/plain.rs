@@ -14,6 +14,19 @@ pub(crate) struct I32x4([i32; 4]);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bytes([u8; 16]);
 
+/// Eight whole numbers of sixteen bits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Words([i16; 8]);
+
+impl Words {
+    /// The signed bytes `bytes[AT..AT + 8]`.
+    #[inline(always)]
+    pub(crate) fn widen<const AT: usize, const N: usize>(bytes: &[u8; N]) -> Self {
+        const { assert!(AT + 8 <= N) }
+        Self(array::from_fn(|at| i16::from(bytes[AT + at] as i8)))
+    }
+}
+
 impl F32x4 {
     #[inline(always)]
     pub(crate) fn splat(value: f32) -> Self {
@@ -56,17 +69,29 @@ impl F32x4 {
         }))
     }
 
-    /// The numbers of IEEE 754 binary16 in the lower and in the upper halves of four words.
+    /// The numbers of IEEE 754 binary16 in the lower and in the upper halves of the words that four
+    /// arrays begin with.
     #[inline(always)]
-    pub(crate) fn from_f16_pairs(words: [u32; 4]) -> [Self; 2] {
-        let number = |half: u32| {
-            let bits = (i32::from(half as u16 as i16) << 13) as u32 & 0x8fff_e000;
+    pub(crate) fn from_f16_pairs<const N: usize>(arrays: [&[u8; N]; 4]) -> [Self; 2] {
+        const { assert!(N >= 16) }
+        let number = |low: u8, high: u8| {
+            let signed = i32::from(i16::from_le_bytes([low, high]));
+            let bits = (signed << 13) as u32 & 0x8fff_e000;
             f32::from_bits(bits) * f32::from_bits(0x7780_0000)
         };
         [
-            Self(words.map(number)),
-            Self(words.map(|word| number(word >> 16))),
+            Self(arrays.map(|array| number(array[0], array[1]))),
+            Self(arrays.map(|array| number(array[2], array[3]))),
         ]
+    }
+
+    /// Four numbers of IEEE 754 binary16.
+    #[inline(always)]
+    pub(crate) fn from_f16_bits(halves: [u16; 4]) -> Self {
+        Self(halves.map(|half| {
+            let bits = (i32::from(half as i16) << 13) as u32 & 0x8fff_e000;
+            f32::from_bits(bits) * f32::from_bits(0x7780_0000)
+        }))
     }
 
     /// Four little-endian bfloat16 numbers.
@@ -223,6 +248,27 @@ impl I32x4 {
         for (lane, sum) in sums.iter_mut().enumerate() {
             for at in 4 * lane..4 * lane + 4 {
                 *sum += i32::from(x.0[at] as i8) * i32::from(w.0[at] as i8);
+            }
+        }
+        Self(sums)
+    }
+
+    /// Products of bytes: `x` from -127 to 127, `w` from 0 to 63. A lane gets the products of the
+    /// four bytes of either pair that are in its place.
+    #[inline(always)]
+    pub(crate) fn small_products(x: [Bytes; 2], w: [Bytes; 2]) -> Self {
+        let first = Self::zero().plus_products_u7(x[0], w[0]);
+        first.plus_products_u7(x[1], w[1])
+    }
+
+    /// Adds products of words that are signed bytes. A lane gets the products of the two words that
+    /// are in its place.
+    #[inline(always)]
+    pub(crate) fn plus_word_products(self, x: Words, w: Words) -> Self {
+        let mut sums = self.0;
+        for (lane, sum) in sums.iter_mut().enumerate() {
+            for at in [2 * lane, 2 * lane + 1] {
+                *sum += i32::from(x.0[at]) * i32::from(w.0[at]);
             }
         }
         Self(sums)

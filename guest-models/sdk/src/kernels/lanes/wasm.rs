@@ -14,6 +14,20 @@ pub(crate) struct I32x4(v128);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bytes(v128);
 
+/// Eight whole numbers of sixteen bits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Words(v128);
+
+impl Words {
+    /// The signed bytes `bytes[AT..AT + 8]`.
+    #[inline(always)]
+    pub(crate) fn widen<const AT: usize, const N: usize>(bytes: &[u8; N]) -> Self {
+        const { assert!(AT + 8 <= N) }
+        // SAFETY: the assertion above, and a load needs no alignment.
+        Self(unsafe { i16x8_load_extend_i8x8(bytes.as_ptr().add(AT).cast()) })
+    }
+}
+
 impl F32x4 {
     #[inline(always)]
     pub(crate) fn splat(value: f32) -> Self {
@@ -57,15 +71,32 @@ impl F32x4 {
         Self(f32x4_mul(bits, f32x4_splat(f32::from_bits(0x7780_0000))))
     }
 
-    /// The numbers of IEEE 754 binary16 in the lower and in the upper halves of four words.
+    /// The numbers of IEEE 754 binary16 in the lower and in the upper halves of the words that four
+    /// arrays begin with.
     #[inline(always)]
-    pub(crate) fn from_f16_pairs([a, b, c, d]: [u32; 4]) -> [Self; 2] {
-        let words = u32x4(a, b, c, d);
+    pub(crate) fn from_f16_pairs<const N: usize>(arrays: [&[u8; N]; 4]) -> [Self; 2] {
+        const { assert!(N >= 16) }
+        // SAFETY: the assertion above, and a load needs no alignment.
+        let [a, b, c, d] = arrays.map(|array| unsafe { v128_load(array.as_ptr().cast()) });
+        let (first, last) = (
+            i32x4_shuffle::<0, 4, 1, 5>(a, b),
+            i32x4_shuffle::<0, 4, 1, 5>(c, d),
+        );
+        let words = i64x2_shuffle::<0, 2>(first, last);
         let mask = i32x4_splat(0x8fff_e000_u32 as i32);
         let scale = f32x4_splat(f32::from_bits(0x7780_0000));
         let low = v128_and(i32x4_shr(i32x4_shl(words, 16), 3), mask);
         let high = v128_and(i32x4_shr(words, 3), mask);
         [Self(f32x4_mul(low, scale)), Self(f32x4_mul(high, scale))]
+    }
+
+    /// Four numbers of IEEE 754 binary16.
+    #[inline(always)]
+    pub(crate) fn from_f16_bits(halves: [u16; 4]) -> Self {
+        let [a, b, c, d] = halves.map(|half| i32::from(half as i16));
+        let bits = i32x4_shl(i32x4(a, b, c, d), 13);
+        let bits = v128_and(bits, i32x4_splat(0x8fff_e000_u32 as i32));
+        Self(f32x4_mul(bits, f32x4_splat(f32::from_bits(0x7780_0000))))
     }
 
     /// Four little-endian bfloat16 numbers.
@@ -207,6 +238,28 @@ impl I32x4 {
             let odd = i32x4_shuffle::<1, 3, 5, 7>(low, high);
             Self(i32x4_add(self.0, i32x4_add(even, odd)))
         }
+    }
+
+    /// Products of bytes: `x` from -127 to 127, `w` from 0 to 63. A lane gets the products of the
+    /// four bytes of either pair that are in its place: few enough to be added in sixteen bits.
+    #[inline(always)]
+    pub(crate) fn small_products(x: [Bytes; 2], w: [Bytes; 2]) -> Self {
+        #[cfg(target_feature = "relaxed-simd")]
+        return Self(i32x4_extadd_pairwise_i16x8(i16x8_add(
+            i16x8_relaxed_dot_i8x16_i7x16(x[0].0, w[0].0),
+            i16x8_relaxed_dot_i8x16_i7x16(x[1].0, w[1].0),
+        )));
+        #[cfg(not(target_feature = "relaxed-simd"))]
+        return Self::zero()
+            .plus_products_u7(x[0], w[0])
+            .plus_products_u7(x[1], w[1]);
+    }
+
+    /// Adds products of words that are signed bytes. A lane gets the products of the two words that
+    /// are in its place.
+    #[inline(always)]
+    pub(crate) fn plus_word_products(self, x: Words, w: Words) -> Self {
+        Self(i32x4_add(self.0, i32x4_dot_i16x8(x.0, w.0)))
     }
 
     /// Adds products of signed bytes. Which lane gets which product is not said.
