@@ -32,8 +32,8 @@ pub use key::{
 };
 pub use scope::{InvalidScope, InvalidTier, Scope, Scopes, Tier};
 pub use signing::{
-    InvalidSigning, NONCE_BYTES, PresentedSignature, SIGNING_SECRET_PREFIX, SignatureError,
-    Signing, SigningConfig, SigningSecret,
+    InvalidSigning, NONCE_BYTES, PresentedSignature, SIGNING_ROOT_SIZES, SIGNING_SECRET_PREFIX,
+    ShortSigningRoot, SignatureError, Signing, SigningConfig, SigningRootText, SigningSecret,
 };
 pub use store::{
     AdminKey, AmendedKey, AuthError, ChangedSigning, CreatedKey, Examined, KeyChange, KeyError,
@@ -45,7 +45,8 @@ pub use usage::{KeyUsage, UsageCounts};
 /// The file in the data directory that holds the admin key.
 pub const ADMIN_KEY_FILE: &str = "admin.key";
 
-/// The file in the data directory that the secrets of signed requests follow from.
+/// The file in the data directory that the secrets of signed requests follow from, or that has the
+/// mark of the setting from which they do.
 pub const SIGNING_ROOT_FILE: &str = signing::SigningRoot::FILE;
 
 /// The settings by which callers are told apart.

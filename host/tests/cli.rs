@@ -108,6 +108,7 @@ fn what_is_not_understood_stops_the_start_with_all_problems() {
     );
 }
 
+/// Acts: `insecure`.
 #[test]
 fn an_open_address_without_keys_is_refused() {
     let home = Home::new();
@@ -418,6 +419,7 @@ fn a_data_directory_has_one_server() {
     assert_eq!(server.stop().0, Some(0));
 }
 
+/// Acts: `listen`, `data_dir`, `log.format`, `log.level`, `log.access`.
 #[test]
 fn variables_move_the_server_and_its_log() {
     let home = Home::new();
@@ -490,6 +492,7 @@ fn the_key_of_this_machine_is_not_sent_elsewhere() {
     assert!(told.contains("--admin-key-file"), "{told}");
 }
 
+/// Acts: `metrics.listen`.
 #[test]
 fn metrics_get_a_listener_of_their_own() {
     let home = Home::new();

@@ -107,6 +107,7 @@ fn both(name: &str) -> [String; 2] {
     ["BELLJAR", "FAKEAI"].map(|prefix| format!("{prefix}_{name}"))
 }
 
+/// Acts: `rate_limit.enabled`.
 #[tokio::test]
 async fn rate_limit_enabled() {
     let off = Host::with(&[]).await.models().await;
@@ -118,6 +119,7 @@ async fn rate_limit_enabled() {
     }
 }
 
+/// Acts: `rate_limit.tier`.
 #[tokio::test]
 async fn rate_limit_tier() {
     for name in both("RATE_LIMIT_TIER") {
@@ -128,6 +130,7 @@ async fn rate_limit_tier() {
     }
 }
 
+/// Acts: `rate_limit.rpm`.
 #[tokio::test]
 async fn rate_limit_rpm() {
     for name in both("RATE_LIMIT_RPM") {
@@ -142,6 +145,7 @@ async fn rate_limit_rpm() {
     }
 }
 
+/// Acts: `rate_limit.tpm`.
 #[tokio::test]
 async fn rate_limit_tpm() {
     for name in both("RATE_LIMIT_TPM") {
@@ -152,6 +156,7 @@ async fn rate_limit_tpm() {
     }
 }
 
+/// Acts: `enable_injection_detection`.
 #[tokio::test]
 async fn enable_injection_detection() {
     const ATTACK: &str = "'; DROP TABLE users; --";
@@ -166,6 +171,8 @@ async fn enable_injection_detection() {
     }
 }
 
+/// Acts: `screening.identifier`, `screening.identifier_threshold`, `screening.header`,
+/// `screening.header_threshold`.
 #[tokio::test]
 async fn thresholds_and_modes_by_place() {
     const MAYBE: &str = "'; DROP TABLE users; --";
@@ -222,6 +229,7 @@ async fn thresholds_and_modes_by_place() {
     }
 }
 
+/// Acts: `enable_abuse_detection`.
 #[tokio::test]
 async fn enable_abuse_detection() {
     assert_eq!(
@@ -235,6 +243,7 @@ async fn enable_abuse_detection() {
     }
 }
 
+/// Acts: `abuse_cleanup_interval`.
 #[tokio::test]
 async fn abuse_cleanup_interval() {
     let remembered = async |variables: &[(&str, &str)]| {
@@ -256,12 +265,14 @@ async fn abuse_cleanup_interval() {
     }
 }
 
+/// Acts: `ban_durations`.
 #[tokio::test]
 async fn ban_durations() {
     let host = Host::with(&[("BELLJAR_BAN_DURATIONS", "7m,1h,24h")]).await;
     assert_eq!(host.until_banned().await, Some(7 * 60));
 }
 
+/// Acts: `ban_window`.
 #[tokio::test]
 async fn ban_window() {
     let host = Host::with(&[("BELLJAR_BAN_WINDOW", "1 min")]).await;
@@ -278,6 +289,7 @@ async fn ban_window() {
     }
 }
 
+/// Acts: `trusted_proxies`.
 #[tokio::test]
 async fn trusted_proxies() {
     let host = Host::with(&[("BELLJAR_TRUSTED_PROXIES", "127.0.0.0/8")]).await;

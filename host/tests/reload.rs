@@ -4,8 +4,7 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
-    clippy::print_stderr,
-    reason = "a test fails by panicking, and says what it could not try"
+    reason = "a test fails by panicking"
 )]
 
 #[allow(dead_code, reason = "each program of tests uses its own part of it")]
@@ -217,7 +216,7 @@ fn a_terminal_that_is_closed_stops_its_server() {
         .stdout(std::process::Stdio::null())
         .spawn();
     let Ok(mut terminal) = terminal else {
-        eprintln!("script is not installed: no terminal was closed");
+        server::not_tried("script is not installed: no terminal was closed");
         return;
     };
     let file = home.data_dir().join("server.json");

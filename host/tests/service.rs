@@ -3,8 +3,7 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
-    clippy::print_stderr,
-    reason = "a test fails by panicking, and says what it could not try"
+    reason = "a test fails by panicking"
 )]
 
 #[allow(dead_code, reason = "each program of tests uses its own part of it")]
@@ -118,7 +117,7 @@ fn free_port() -> u16 {
 #[test]
 fn a_socket_that_is_passed_on_is_served_and_one_that_no_setting_names_stops_the_start() {
     if Command::new("python3").arg("--version").output().is_err() {
-        eprintln!("not tried: there is no `python3` on this machine");
+        server::not_tried("not tried: there is no `python3` on this machine");
         return;
     }
     let home = Home::new();

@@ -108,6 +108,7 @@ fn code(answer: &Value) -> &str {
     answer["error"]["code"].as_str().unwrap_or_default()
 }
 
+/// Acts: `require_api_key`.
 #[tokio::test]
 async fn require_api_key() {
     let open = Host::with(&[]).await;
@@ -125,6 +126,8 @@ async fn require_api_key() {
 
 /// The only value that it can have is the one that it has: a server that keeps keys as they are
 /// does not start.
+///
+/// Acts: `hash_api_keys`.
 #[test]
 fn hash_api_keys() {
     for name in ["BELLJAR_HASH_API_KEYS", "FAKEAI_HASH_API_KEYS"] {
@@ -163,6 +166,7 @@ fn api_keys_that_are_too_short() {
     }
 }
 
+/// Acts: `api_keys`.
 #[tokio::test]
 async fn api_keys() {
     let hash = hex::encode(<sha2::Sha256 as sha2::Digest>::digest(
@@ -194,6 +198,7 @@ async fn api_keys() {
     }
 }
 
+/// Acts: `max_request_size`.
 #[tokio::test]
 async fn max_request_size() {
     let big = json!({"model": "x", "inputs": {"x": vec![1; 2000]}});
@@ -211,6 +216,7 @@ async fn max_request_size() {
     }
 }
 
+/// Acts: `enable_input_validation`.
 #[tokio::test]
 async fn enable_input_validation() {
     let odd = r#"{"model":"fake","max_tokens":1,"messages":[{"role":"user","content":"a\u0007","x":{"k":1,"k":2}}]}"#;
@@ -246,6 +252,8 @@ async fn enable_input_validation() {
     }
 }
 
+/// Acts: `input.depth_max`, `input.string_bytes_max`, `input.array_items_max`, `input.keys_max`,
+/// `input.key_bytes_max`.
 #[tokio::test]
 async fn what_json_may_be_like() {
     let body = json!({"model": "fake", "max_tokens": 1, "metadata": {"a": "b", "long_key": "c"},
@@ -322,6 +330,7 @@ async fn cross_origin_requests() {
     }
 }
 
+/// Acts: `http.allowed_hosts`.
 #[tokio::test]
 async fn allowed_hosts() {
     let ask = async |host: &Host| {
@@ -345,6 +354,9 @@ async fn allowed_hosts() {
     assert_eq!(ask(&Host::with(&outside).await).await, StatusCode::OK);
 }
 
+/// Acts: `max_upload_size`, `archive.unpacked_max`, `archive.entries_max`, `archive.entry_max`,
+/// `archive.component_max`, `archive.manifest_max`, `archive.path_max`, `archive.depth_max`,
+/// `models.stored_max`.
 #[tokio::test]
 async fn what_an_upload_may_be() {
     // The variable, its value, and what the refusal is about.
@@ -377,6 +389,8 @@ async fn what_an_upload_may_be() {
     assert!(distinct.len() >= 7, "{codes:?}");
 }
 
+/// Acts: `policy.memory_max`, `policy.fuel_max`, `policy.load_fuel_max`, `policy.deadline_max`,
+/// `policy.output_max`.
 #[tokio::test]
 async fn what_a_manifest_may_ask_for() {
     type Ask = fn(&mut Parts);
@@ -406,6 +420,7 @@ async fn what_a_manifest_may_ask_for() {
     }
 }
 
+/// Acts: `policy.default_fuel`, `policy.default_output`.
 #[tokio::test]
 async fn what_a_model_gets_that_asks_for_nothing() {
     let body = json!({"model": "mine", "inputs": {"x": vec![1; 2000]}});
@@ -435,6 +450,8 @@ async fn what_a_model_gets_that_asks_for_nothing() {
     );
 }
 
+/// Acts: `policy.table_elements_max`, `policy.default_memory`, `compiler.wall_time`,
+/// `compiler.address_space_max`.
 #[tokio::test]
 async fn what_a_component_may_be() {
     for (name, value) in [
@@ -449,6 +466,7 @@ async fn what_a_component_may_be() {
     }
 }
 
+/// Acts: `signatures.required`, `signatures.trusted`.
 #[tokio::test]
 async fn signatures() {
     let required = [
@@ -464,6 +482,7 @@ async fn signatures() {
     assert!(code(&answer).contains("signature"), "{answer}");
 }
 
+/// Acts: `models.versions_max`.
 #[tokio::test]
 async fn how_many_versions_are_kept() {
     let host = Host::with(&[("BELLJAR_MODELS_VERSIONS_MAX", "1")]).await;
@@ -472,6 +491,7 @@ async fn how_many_versions_are_kept() {
     assert!(!status.is_success(), "{answer}");
 }
 
+/// Acts: `embedded.fake`, `embedded.echo`.
 #[tokio::test]
 async fn embedded_models() {
     let host = Host::with(&[("BELLJAR_EMBEDDED_ECHO", "true")]).await;
@@ -485,6 +505,7 @@ async fn embedded_models() {
     assert_eq!(ids, ["echo"], "{list}");
 }
 
+/// Acts: `http.tokens_max`, `http.tokens_default`, `http.choices_max`.
 #[tokio::test]
 async fn what_an_answer_may_be() {
     let host = Host::with(&[
@@ -512,6 +533,7 @@ async fn what_an_answer_may_be() {
     assert_eq!(three.0, StatusCode::BAD_REQUEST, "{}", three.1);
 }
 
+/// Acts: `sandbox.cleaning`.
 #[tokio::test]
 async fn how_slots_are_cleaned() {
     let host = Host::with(&[("BELLJAR_SANDBOX_CLEANING", "keep-resident")]).await;

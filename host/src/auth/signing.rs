@@ -11,8 +11,10 @@ use std::time::Duration;
 
 pub(super) use horizon::{Horizon, Mark, ahead};
 pub(super) use nonces::{NonceBounds, Nonces, NoncesInAll, Unremembered};
-pub use secret::{SIGNING_SECRET_PREFIX, SigningSecret};
-pub(super) use secret::{SecretMac, SigningRoot};
+pub(super) use secret::{RootFile, SecretMac, SigningRoot};
+pub use secret::{
+    SIGNING_ROOT_SIZES, SIGNING_SECRET_PREFIX, ShortSigningRoot, SigningRootText, SigningSecret,
+};
 
 /// Whether the requests of a key are signed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -62,8 +64,10 @@ impl FromStr for Signing {
 }
 
 /// The settings of signed requests.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct SigningConfig {
+    /// What the secrets that sign follow from; a file in the data directory where there is none.
+    pub root: Option<SigningRootText>,
     /// How old a signature may be.
     pub age_max: Duration,
     /// How far ahead of the server's a signer's clock may be. After a stop that was none in order,
@@ -78,6 +82,7 @@ pub struct SigningConfig {
 impl Default for SigningConfig {
     fn default() -> Self {
         Self {
+            root: None,
             age_max: Duration::from_secs(60),
             skew_max: Duration::from_secs(5),
             nonces_max: 1_000_000,

@@ -107,7 +107,8 @@ impl KeyStore {
         if let Some(jwt) = &jwt {
             jwt.revoke(token_rows::read(db.pool(), clock.now()).await?);
         }
-        let signatures = Signatures::open(&db, config.signing, clock.now(), &mut table).await?;
+        let signatures =
+            Signatures::open(&db, config.signing.clone(), clock.now(), &mut table).await?;
         let store = Self(Arc::new(Inner {
             require_key: config.require_key,
             table: ArcSwap::default(),

@@ -11,6 +11,7 @@ use belljar_sandbox::{MacKey, is_sealed};
 
 use super::rows::SIGNING_ROOT;
 use super::{Action, Check, Examined, Expected, Finding, FsckError};
+use crate::auth::SIGNING_ROOT_SIZES;
 use crate::db::is_open_to_others;
 
 /// Where stored files are.
@@ -46,8 +47,6 @@ const HALF_DONE: [&str; 5] = [
 ];
 /// Bytes of a manifest that is read whole.
 const MANIFEST_BYTES_MAX: u64 = 64 << 20;
-/// Bytes of what signed requests follow from.
-const SIGNING_ROOT_BYTES: u64 = 32;
 
 /// Looks at all files. What no row names is only told of where all rows could be read.
 pub(super) fn examine(
@@ -272,7 +271,7 @@ impl Files<'_> {
     fn signing_root(&mut self, expected: &Expected) {
         let path = self.root.join(SIGNING_ROOT);
         let bytes = fs::metadata(&path).map_or(0, |facts| facts.len());
-        if expected.has_signers && bytes != SIGNING_ROOT_BYTES {
+        if expected.has_signers && !SIGNING_ROOT_SIZES.contains(&bytes) {
             let told = format!("keys sign, and it has {bytes} bytes");
             let finding = Finding::new(Check::KeyFileWrong, SIGNING_ROOT, told);
             self.examined.add(finding);

@@ -82,6 +82,15 @@ impl Home {
     }
 }
 
+/// Says what is not tried because the machine lacks a program. With `TEST_PROGRAMS=required`, as in
+/// `.ci/run`, that is a failure.
+#[allow(clippy::print_stderr, reason = "what was not tried is said")]
+pub(crate) fn not_tried(why: &str) {
+    let is_required = std::env::var_os("TEST_PROGRAMS").is_some();
+    assert!(!is_required, "{why}");
+    eprintln!("{why}");
+}
+
 /// A server in a process of its own, on a free port.
 pub(crate) struct Server {
     /// None once it was stopped.

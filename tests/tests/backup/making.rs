@@ -117,6 +117,7 @@ async fn a_server_without_models_is_backed_up() {
         .expect_status(200);
 }
 
+/// Acts: `backup.rate_max`.
 #[tokio::test]
 async fn one_administrator_at_a_time_takes_a_backup_and_each_is_on_record() {
     let ground = Ground::new();
@@ -165,6 +166,7 @@ async fn one_administrator_at_a_time_takes_a_backup_and_each_is_on_record() {
     assert!(log.contains(r#""outcome":"left""#), "{log}");
 }
 
+/// Acts: `backup.time_max`.
 #[tokio::test]
 async fn a_backup_that_takes_too_long_is_broken_off_and_is_none() {
     let ground = Ground::new();

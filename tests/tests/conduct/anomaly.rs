@@ -90,6 +90,7 @@ async fn a_burst_is_reported_with_its_inputs_and_hurts_nobody() {
     ask(&caller, 20).await;
 }
 
+/// Acts: `anomaly.threshold`, `anomaly.warm_up`, `anomaly.action`.
 #[tokio::test]
 async fn below_the_threshold_and_while_it_warms_up_nobody_is_reported() {
     let cases = [("anomaly.threshold", "40"), ("anomaly.warm_up", "1000 h")];
@@ -103,6 +104,7 @@ async fn below_the_threshold_and_while_it_warms_up_nobody_is_reported() {
     }
 }
 
+/// Acts: `anomaly.slow_rpm`, `anomaly.slow_time`.
 #[tokio::test]
 async fn who_is_slowed_down_is_told_when_to_come_back_and_is_not_banned_for_it() {
     let more = [("anomaly.slow_rpm", "60"), ("anomaly.slow_time", "10 min")];
@@ -156,6 +158,7 @@ async fn what_was_usual_can_be_forgotten() {
     assert_eq!(slip.expect_status(400).code(), "invalid_value");
 }
 
+/// Acts: `anomaly.ban_time`.
 #[tokio::test]
 async fn a_banned_key_is_out_everywhere_until_it_is_over_or_lifted() {
     let (host, hand) = watching("ban", &[("anomaly.ban_time", "30 min")]).await;
@@ -235,6 +238,28 @@ async fn requests_tokens_errors_refused_fuel_and_networks_are_counted() {
     assert!(counts.contains(&expect), "{counts:#?}");
 }
 
+/// A height that was usual some windows ago is so still where much is remembered.
+///
+/// Acts: `anomaly.half_life`.
+#[tokio::test]
+async fn what_was_usual_fades() {
+    let mut scores = Vec::new();
+    for half_life in ["1 h", "1000 h"] {
+        let (host, hand) = watching("report", &[("anomaly.half_life", half_life)]).await;
+        let caller = host.key("infer,models:read").await;
+        let usual = std::iter::repeat_n(60, 4).chain(std::iter::repeat_n(2, 60));
+        for times in usual.chain([400]) {
+            ask(&caller, times).await;
+            hand.advance(WINDOW);
+            watched(&host).await;
+        }
+        let list = watched(&host).await;
+        scores.push(list[0]["last"]["score"].as_f64().unwrap());
+    }
+    assert!(scores[0] > scores[1] + 0.1, "{scores:?}");
+}
+
+/// Acts: `anomaly.callers_max`.
 #[tokio::test]
 async fn there_is_an_end_to_the_callers_that_are_remembered() {
     let (host, _) = watching("report", &[("anomaly.callers_max", "16")]).await;

@@ -160,6 +160,7 @@ async fn a_cut_at_the_end_is_found_also_after_the_next_start() {
     assert!(noted, "the start says so");
 }
 
+/// Acts: `audit.file_max`, `audit.files_max`.
 #[tokio::test]
 async fn files_are_put_aside_and_the_chain_goes_on() {
     let settings = [("audit.file_max", "2 KiB"), ("audit.files_max", "3")];
@@ -234,6 +235,7 @@ async fn the_chain_goes_on_over_kills_and_torn_lines() {
     assert!(said.contains("audit.log:3"), "{said}");
 }
 
+/// Acts: `audit.on_failure`.
 #[tokio::test]
 async fn a_log_that_cannot_be_written_is_noticed_and_stops_service_where_it_should() {
     // Every write to it fails as on a full disk.

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::kit::{burst, expect_banned, guess, guess_with, host_at_rest, local, send_packed};
 
+/// Acts: `exempt_networks`.
 #[tokio::test]
 async fn networks_of_the_configuration_are_exempt() {
     let (host, _) = host_at_rest(&[("exempt_networks", "127.0.0.0/29")]).await;
@@ -50,6 +51,7 @@ async fn oversize(client: &belljar_tests::Client) {
     }
 }
 
+/// Acts: `conduct.count_by_key`.
 #[tokio::test]
 async fn counted_by_key_one_user_cannot_take_the_others_down() {
     let settings = [

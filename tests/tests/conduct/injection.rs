@@ -39,6 +39,15 @@ async fn the_documented_attack_gets_the_documented_answer() {
 /// Places whose hits are reported unless a setting says other.
 const REPORTED: [&str; 5] = ["history", "tool_result", "schema", "document", "tensor"];
 
+/// The settings that say that hits in those places refuse a request.
+const BLOCK: [(&str, &str); 5] = [
+    ("screening.history", "block"),
+    ("screening.tool_result", "block"),
+    ("screening.schema", "block"),
+    ("screening.document", "block"),
+    ("screening.tensor", "block"),
+];
+
 /// Bodies with an attack: the route, the field that is named, the place, the body.
 fn attacks_by_place() -> Vec<(&'static str, &'static str, &'static str, Value)> {
     let chat_route = "/v1/chat/completions";
@@ -223,12 +232,31 @@ fn attacks_by_place() -> Vec<(&'static str, &'static str, &'static str, Value)> 
     ]
 }
 
+/// Acts: `screening.history_threshold`, `screening.tool_result_threshold`,
+/// `screening.schema_threshold`, `screening.document_threshold`, `screening.tensor_threshold`.
+#[tokio::test]
+async fn each_place_has_a_threshold_of_its_own() {
+    const ALMOST_SURE: &str = "0.9999999";
+    let thresholds = [
+        ("screening.history_threshold", ALMOST_SURE),
+        ("screening.tool_result_threshold", ALMOST_SURE),
+        ("screening.schema_threshold", ALMOST_SURE),
+        ("screening.document_threshold", ALMOST_SURE),
+        ("screening.tensor_threshold", ALMOST_SURE),
+    ];
+    let host = TestHost::start_with(&[&BLOCK[..], &thresholds[..], &[NO_BANS]].concat()).await;
+    for (route, _, place, body) in attacks_by_place() {
+        let answer = host.anonymous().post(route, &body).await;
+        let is_refused = answer.code() == "injection_detected";
+        assert_eq!(is_refused, !REPORTED.contains(&place), "{body}");
+    }
+}
+
+/// Acts: `screening.history`, `screening.tool_result`, `screening.schema`, `screening.document`,
+/// `screening.tensor`.
 #[tokio::test]
 async fn every_place_of_a_text_is_screened() {
-    let names = REPORTED.map(|place| format!("screening.{place}"));
-    let mut settings: Vec<_> = names.iter().map(|name| (&**name, "block")).collect();
-    settings.push(NO_BANS);
-    let host = TestHost::start_with(&settings).await;
+    let host = TestHost::start_with(&[&BLOCK[..], &[NO_BANS]].concat()).await;
     let caller = host.anonymous();
     for (route, param, _, body) in attacks_by_place() {
         let answer = caller.post(route, &body).await.expect_status(400);
@@ -317,6 +345,7 @@ async fn a_report_names_what_was_found_and_lets_it_pass() {
     assert_eq!(quiet.header("x-belljar-report"), "");
 }
 
+/// Acts: `screening.prompt`, `screening.prompt_threshold`.
 #[tokio::test]
 async fn it_can_be_turned_off_whole_or_by_place() {
     for settings in [
@@ -350,6 +379,7 @@ async fn three_injections_are_a_ban() {
     assert_eq!(answer.expect_status(403).code(), "ip_banned");
 }
 
+/// Acts: `screening.ban_threshold`.
 #[tokio::test]
 async fn a_doubtful_hit_refuses_a_request_and_locks_out_nobody() {
     let host = TestHost::start_with(&[("screening.ban_threshold", "0.9999999")]).await;

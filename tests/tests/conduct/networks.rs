@@ -12,6 +12,7 @@ fn expect_not_allowed(answer: &belljar_tests::Answer) {
     assert_eq!(answer.json()["error"]["type"], "permission_error");
 }
 
+/// Acts: `allow_networks`, `deny_networks`.
 #[tokio::test]
 async fn allowed_and_denied_networks() {
     let settings = [
@@ -48,6 +49,7 @@ async fn behind_a_proxy_the_caller_counts() {
     let _ = answer.expect_status(200);
 }
 
+/// Acts: `metrics.allow_networks`, `metrics.deny_networks`.
 #[tokio::test]
 async fn the_metrics_have_lists_of_their_own() {
     let settings = [

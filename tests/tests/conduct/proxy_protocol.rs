@@ -27,6 +27,7 @@ async fn exchange(host: &TestHost, start: &[u8], request: &[u8]) -> String {
 const WITHOUT_KEY: &[u8] =
     b"GET /v1/models HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
 
+/// Acts: `proxy_protocol`.
 #[tokio::test]
 async fn callers_are_told_apart() {
     let settings = [

@@ -6,6 +6,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::time::Duration;
 
+use crate::kit::get_with;
+
 const START: &str = "2026-01-01T00:00:00Z";
 
 async fn host(settings: &[(&str, &str)]) -> (TestHost, ManualClock) {
@@ -194,6 +196,7 @@ async fn limits_are_kept_by_verified_key_and_an_unknown_key_is_none() {
     assert_eq!(seen, [200, 200, 429]);
 }
 
+/// Acts: `rate_limit.routes`.
 #[tokio::test]
 async fn a_key_may_have_a_tier_and_limits_of_its_own_and_a_route_its_own_pace() {
     let (host, _) = host(&[("rate_limit.routes", "/v1/models=3:100")]).await;
@@ -231,6 +234,7 @@ async fn a_key_may_have_a_tier_and_limits_of_its_own_and_a_route_its_own_pace() 
     assert_eq!(limits(&own, "/v1/models").await, (7, 100));
 }
 
+/// Acts: `rate_limit.reset`.
 #[tokio::test]
 async fn the_reset_can_be_a_duration() {
     let (host, _) = host(&[("rate_limit.rpm", "1"), ("rate_limit.reset", "duration")]).await;
@@ -246,5 +250,37 @@ async fn on_a_loopback_address_nothing_is_limited_unless_it_is_said() {
         let answer = host.anonymous().post("/infer", &echo()).await;
         let answer = answer.expect_status(200);
         assert_eq!(answer.header("x-ratelimit-limit-requests"), "");
+    }
+}
+
+/// Who is forgotten for others has a minute anew.
+///
+/// Acts: `rate_limit.addresses_max`.
+#[tokio::test]
+async fn so_many_addresses_are_remembered() {
+    for (remembered, then) in [("1", 200), ("100000", 429)] {
+        let settings = [
+            ("rate_limit.rpm", "1"),
+            ("rate_limit.addresses_max", remembered),
+            ("trusted_proxies", "127.0.0.1"),
+            ("enable_abuse_detection", "false"),
+        ];
+        let (host, _) = host(&settings).await;
+        let proxy = host.anonymous();
+        let ask = async |address: String| {
+            let headers = [("x-forwarded-for", address.as_str())];
+            get_with(&proxy, "/v1/models", &headers).await.status
+        };
+        let first = || "192.0.2.1".to_owned();
+        assert_eq!(ask(first()).await, 200);
+        assert_eq!(ask(first()).await, 429);
+        // The table is in parts, of which each keeps one at least.
+        for last in 0..300 {
+            assert_eq!(
+                ask(format!("198.18.{}.{}", last / 100, last % 100)).await,
+                200
+            );
+        }
+        assert_eq!(ask(first()).await, then, "{remembered}");
     }
 }

@@ -59,6 +59,31 @@ fn contradictions_stop_the_start() {
     expect_refused(&[("BELLJAR_AUDIT_SINKS", "paper")], "stdout");
 }
 
+/// Acts: `webhook.allow_http`.
+#[test]
+fn messages_go_to_another_machine_in_the_clear_only_where_that_is_asked_for() {
+    let hook = [
+        ("BELLJAR_WEBHOOK_URL", "http://alerts.example:8080/hook"),
+        (
+            "BELLJAR_WEBHOOK_SECRET",
+            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        ),
+    ];
+    expect_refused(&hook, "webhook.allow_http");
+    let mut environment = BTreeMap::from([("BELLJAR_DATA_DIR", "/nowhere")]);
+    environment.extend(hook);
+    environment.insert("BELLJAR_WEBHOOK_ALLOW_HTTP", "true");
+    let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+    let environment: BTreeMap<_, _> = environment.into_iter().map(owned).collect();
+    let reach = resolve(&Overrides::default(), &environment)
+        .unwrap()
+        .reach();
+    assert!(
+        reach.connect.contains(&8080),
+        "the wall leaves its port open"
+    );
+}
+
 #[tokio::test]
 async fn how_long_bans_and_violations_last() {
     let settings = [("ban_durations", "7 s,8 s,9 s"), ("ban_window", "10")];
@@ -70,6 +95,7 @@ async fn how_long_bans_and_violations_last() {
     assert_eq!(expect_banned(&caller.get("/v1/models").await), 7);
 }
 
+/// Acts: `conduct.failed_authentications_max`, `conduct.longer_from`, `conduct.longest_from`.
 #[tokio::test]
 async fn how_many_violations_make_which_ban() {
     let settings = [
@@ -96,6 +122,7 @@ async fn how_many_violations_make_which_ban() {
     hand.advance(Duration::from_secs(3600));
 }
 
+/// Acts: `conduct.injections_max`, `conduct.oversized_bodies_max`, `conduct.rate_violations_max`.
 #[tokio::test]
 async fn each_kind_has_a_threshold_of_its_own() {
     let settings = [
@@ -132,6 +159,7 @@ async fn each_kind_has_a_threshold_of_its_own() {
     expect_banned(&host.anonymous().post(path, &ask).await);
 }
 
+/// Acts: `ipv6_prefix`, `conduct.addresses_max`.
 #[tokio::test]
 async fn how_much_of_an_ipv6_address_counts_and_how_many_are_remembered() {
     let proxied = ("trusted_proxies", "127.0.0.1");
@@ -156,6 +184,7 @@ async fn how_much_of_an_ipv6_address_counts_and_how_many_are_remembered() {
     let _ = answer.expect_status(200);
 }
 
+/// Acts: `audit.sinks`, `audit.path`, `audit.syslog`.
 #[tokio::test]
 async fn the_audit_log_goes_where_it_is_told() {
     let directory = tempfile::tempdir().unwrap();

@@ -145,6 +145,7 @@ async fn two_headers_that_disagree_are_refused_and_hit_nobody() {
     assert_eq!(answer.expect_status(400).code(), "conflicting_addresses");
 }
 
+/// Acts: `forwarded_header`.
 #[tokio::test]
 async fn the_chosen_header_alone_counts() {
     let settings = [

@@ -390,6 +390,7 @@ async fn a_key_reads_its_own_use_and_no_other() {
     while one.caller.get("/usage").await.status != 429 {}
 }
 
+/// Acts: `usage.rows_per_day_max`.
 #[tokio::test]
 async fn keys_of_the_configuration_and_rows_beyond_a_days_are_counted() {
     let secret = "a-key-of-the-configuration";
@@ -409,6 +410,7 @@ async fn keys_of_the_configuration_and_rows_beyond_a_days_are_counted() {
     assert_eq!(of, [(&other, &other), (&json!("config-1"), &echo)]);
 }
 
+/// Acts: `usage.retention`.
 #[tokio::test]
 async fn rows_stay_as_long_as_the_setting_says() {
     let (host, hand) = host_at_rest(&[("usage.retention", "31 d")]).await;

@@ -166,6 +166,7 @@ async fn metric(host: &TestHost, line: &str) -> f64 {
     found.map_or(0.0, |rest| rest.trim().parse().unwrap())
 }
 
+/// Acts: `webhook.timeout`, `webhook.retry_first`.
 #[tokio::test]
 async fn a_ban_is_told_signed_and_again_until_it_is_taken() {
     let replies = [
@@ -177,8 +178,11 @@ async fn a_ban_is_told_signed_and_again_until_it_is_taken() {
     ];
     let receiver = Receiver::start(&replies).await;
     let host = receiver.host(&[]).await;
+    let begun = Instant::now();
     guess(&host.anonymous(), 5).await;
     let seen = receiver.wait(5).await;
+    // With the pauses and the time of an attempt that are the defaults it would be 25 s.
+    assert!(begun.elapsed() < Duration::from_secs(15));
     for delivery in &seen {
         assert_eq!(delivery.path, "/hook/TOKEN", "no redirect is followed");
         delivery.verify(SECRET);
@@ -221,6 +225,7 @@ async fn an_answer_without_end_is_an_answer() {
     assert_ne!(seen[0].body, seen[1].body, "the first was taken at once");
 }
 
+/// Acts: `webhook.retry_time`.
 #[tokio::test]
 async fn a_message_is_given_up_in_time_and_at_once_where_nobody_wants_more() {
     for (reply, attempts) in [(Reply::Status(410), 1), (Reply::Status(503), 2)] {
@@ -246,6 +251,7 @@ async fn a_message_is_given_up_in_time_and_at_once_where_nobody_wants_more() {
     }
 }
 
+/// Acts: `audit.cap_storm_runs`.
 #[tokio::test]
 async fn only_what_is_named_is_told() {
     let receiver = Receiver::start(&[Reply::Status(200)]).await;
@@ -302,6 +308,8 @@ async fn an_anomaly_and_the_ban_that_it_leads_to_are_told() {
 }
 
 /// A hundred bans, and nobody takes a message: requests go on, the queue ends, and so does a stop.
+///
+/// Acts: `webhook.queue_max`.
 #[tokio::test]
 async fn a_stop_with_a_full_queue_ends_in_time() {
     let receiver = Receiver::start(&[Reply::Nothing]).await;
@@ -330,6 +338,8 @@ async fn a_stop_with_a_full_queue_ends_in_time() {
 }
 
 /// The server reads its own log, and finds what somebody has changed in it.
+///
+/// Acts: `audit.verify_period`.
 #[tokio::test]
 async fn a_record_that_is_changed_under_the_server_is_told() {
     let receiver = Receiver::start(&[Reply::Status(200)]).await;
@@ -359,6 +369,8 @@ async fn a_record_that_is_changed_under_the_server_is_told() {
 }
 
 /// The settings as operators give them, a log that cannot be written, and one that was cut.
+///
+/// Acts: `webhook.secret_file`.
 #[tokio::test]
 async fn failures_of_the_audit_log_are_told() {
     let receiver = Receiver::start(&[Reply::Status(200)]).await;

@@ -149,6 +149,7 @@ async fn a_keys_limits_networks_and_end_hold_for_its_certificate() {
     assert!(answer.contains("address_not_allowed"), "{answer}");
 }
 
+/// Acts: `tls.client_keys`.
 #[tokio::test]
 async fn names_of_each_kind_can_be_ruled() {
     let rules = "cn:one=k1,email:two@acme.example=k2,uri:spiffe://acme/*=k3,ip:10.1.2.3=k4";
@@ -290,6 +291,7 @@ async fn a_signature_stands_beside_a_certificate_and_not_above_it() {
     );
 }
 
+/// Acts: `tls.client_auth`, `tls.client_ca`, `tls.client_crl`.
 #[tokio::test]
 async fn a_revoked_certificate_is_refused_on_open_connections_too() {
     let often = ("tls.watch_period", "20 ms");

@@ -1,5 +1,6 @@
 //! JSON Web Tokens beside keys.
 
+mod kept;
 mod key_sets;
 pub(crate) mod kit;
 mod revocation;
@@ -21,6 +22,7 @@ pub(crate) async fn infer(caller: &Client) -> u16 {
     caller.post("/infer", &body).await.status
 }
 
+/// Acts: `jwt.algorithms`.
 #[tokio::test]
 async fn a_token_of_each_algorithm_is_taken() {
     let signers = [
@@ -62,6 +64,7 @@ async fn a_token_of_each_algorithm_is_taken() {
     }
 }
 
+/// Acts: `jwt.scope_rules`, `jwt.models`, `jwt.tier`.
 #[tokio::test]
 async fn a_token_has_the_rights_that_its_claims_give() {
     let signer = Signer::ed("a");
@@ -159,6 +162,7 @@ async fn all_tokens_of_a_caller_share_its_limits_its_usage_and_its_name() {
     assert_eq!(remaining(&free).await, first - 1);
 }
 
+/// Acts: `jwt.issuer`, `jwt.jwks`.
 #[tokio::test]
 async fn the_counts_of_a_caller_survive_a_restart() {
     let signer = Signer::ed("a");

@@ -17,9 +17,9 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore, SupportedProtocolVersion};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::client::TlsStream;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 /// How long something may take that happens at once, on a machine that does much else.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -239,6 +239,26 @@ pub(crate) fn server_config(issued: &Issued) -> Arc<rustls::ServerConfig> {
     Arc::new(config.unwrap())
 }
 
+/// A way to a server over TLS.
+pub(crate) async fn encrypt(to: SocketAddr, issued: &Issued) -> SocketAddr {
+    let acceptor = TlsAcceptor::from(server_config(issued));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let Ok(mut stream) = acceptor.accept(stream).await else {
+                    return;
+                };
+                let mut behind = TcpStream::connect(to).await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut stream, &mut behind).await;
+            });
+        }
+    });
+    address
+}
+
 /// Begins TLS on a connection.
 pub(crate) async fn begin(
     stream: TcpStream,
@@ -264,12 +284,15 @@ pub(crate) fn shown(stream: &TlsStream<TcpStream>) -> Vec<u8> {
     stream.get_ref().1.peer_certificates().unwrap()[0].to_vec()
 }
 
-/// Whether a program of the machine can be run; says so where it cannot.
+/// Whether a program of the machine can be run; says so where it cannot. With
+/// `TEST_PROGRAMS=required`, as in `.ci/run`, it has to be.
 pub(crate) fn has(program: &str) -> bool {
     let found = std::env::var_os("PATH").is_some_and(|path| {
         std::env::split_paths(&path).any(|folder| Path::new(&folder).join(program).is_file())
     });
     if !found {
+        let is_required = std::env::var_os("TEST_PROGRAMS").is_some();
+        assert!(!is_required, "there is no `{program}` on this machine");
         eprintln!("not tried: there is no `{program}` on this machine");
     }
     found

@@ -25,6 +25,7 @@ async fn until_another_is_shown(host: &TlsHost, than: &[u8]) -> Vec<u8> {
     }
 }
 
+/// Acts: `tls.watch_period`.
 #[tokio::test(flavor = "multi_thread")]
 async fn certificates_change_under_constant_requests_and_none_fails() {
     let host = Arc::new(TlsHost::start(&[OFTEN]).await);
@@ -112,6 +113,7 @@ async fn the_end_of_each_certificate_is_a_metric() {
     assert!(host.metric(&series).await > 4e9);
 }
 
+/// Acts: `tls.expiry_warning`.
 #[tokio::test]
 async fn files_that_end_soon_are_in_a_metric() {
     let settings = [OFTEN, ("tls.expiry_warning", "10000000 d")];

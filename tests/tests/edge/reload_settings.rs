@@ -70,27 +70,36 @@ impl Edited {
     }
 
     fn at(&self, last: u8) -> Client {
-        let address = IpAddr::from([127, 0, 0, last]);
-        self.server.anonymous().at(address)
+        at(&self.server, last)
     }
 
-    /// Has an address of this machine banned.
     async fn ban(&self, last: u8) {
-        let guesser = self.at(last).with_key("sk-belljar-wrong-wrong-wrong");
-        for _ in 0..5 {
-            guesser.get("/v1/models").await.expect_status(401);
-        }
-        guesser.get("/v1/models").await.expect_status(403);
-        // Events are recorded in their order, and what makes a key waits for its own: the ban is
-        // told, or not, by the settings of now.
-        let key = json!({"name": "after a ban", "scopes": ["infer"]});
-        let made = self.server.admin().post("/admin/keys", &key).await;
-        made.expect_status(201);
+        ban(&self.server, last).await;
     }
 }
 
+/// A caller at an address of this machine.
+fn at(server: &ServerProcess, last: u8) -> Client {
+    let address = IpAddr::from([127, 0, 0, last]);
+    server.anonymous().at(address)
+}
+
+/// Has an address of this machine banned.
+pub(crate) async fn ban(server: &ServerProcess, last: u8) {
+    let guesser = at(server, last).with_key("sk-belljar-wrong-wrong-wrong");
+    for _ in 0..5 {
+        guesser.get("/v1/models").await.expect_status(401);
+    }
+    guesser.get("/v1/models").await.expect_status(403);
+    // Events are recorded in their order, and what makes a key waits for its own: the ban is
+    // told, or not, by the settings of now.
+    let key = json!({"name": "after a ban", "scopes": ["infer"]});
+    let made = server.admin().post("/admin/keys", &key).await;
+    made.expect_status(201);
+}
+
 /// A message as it came to the operator's server.
-struct Told {
+pub(crate) struct Told {
     path: String,
     id: String,
     time: String,
@@ -113,7 +122,7 @@ impl Told {
     }
 
     #[track_caller]
-    fn expect(&self, path: &str, secret: &str, banned: &str) {
+    pub(crate) fn expect(&self, path: &str, secret: &str, banned: &str) {
         assert_eq!(self.path, path);
         let key = STANDARD
             .decode(secret.trim_start_matches("whsec_"))
@@ -129,7 +138,7 @@ impl Told {
 }
 
 /// A server of the operator's that takes every message.
-async fn receiver() -> (SocketAddr, mpsc::UnboundedReceiver<Told>) {
+pub(crate) async fn receiver() -> (SocketAddr, mpsc::UnboundedReceiver<Told>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (sender, queue) = mpsc::unbounded_channel();
@@ -141,7 +150,7 @@ async fn receiver() -> (SocketAddr, mpsc::UnboundedReceiver<Told>) {
     (address, queue)
 }
 
-async fn next(queue: &mut mpsc::UnboundedReceiver<Told>) -> Told {
+pub(crate) async fn next(queue: &mut mpsc::UnboundedReceiver<Told>) -> Told {
     let next = tokio::time::timeout(PATIENCE, queue.recv()).await;
     next.expect("a message comes").unwrap()
 }

@@ -1,5 +1,6 @@
 //! Secrets that stand in files, in variables and in Vault, for a server in a process of its own.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Instant;
 
@@ -10,10 +11,10 @@ use serde_json::json;
 use crate::kit::{Authority, Folder, PATIENCE, connect};
 use crate::vault::Vault;
 
-const FIRST: &str = "first-key-of-the-test-in-vault";
-const SECOND: &str = "second-key-of-the-test-in-vault";
+pub(crate) const FIRST: &str = "first-key-of-the-test-in-vault";
+pub(crate) const SECOND: &str = "second-key-of-the-test-in-vault";
 
-async fn start(folder: &Folder, variables: &[(&str, &str)]) -> ServerProcess {
+pub(crate) async fn start(folder: &Folder, variables: &[(&str, &str)]) -> ServerProcess {
     ServerProcess::start_with(&folder.path("data"), |command| {
         command.env("BELLJAR_REQUIRE_API_KEY", "true");
         // Keys that are not there yet are tried until they are.
@@ -24,7 +25,7 @@ async fn start(folder: &Folder, variables: &[(&str, &str)]) -> ServerProcess {
 }
 
 /// What a server says that does not start.
-async fn refused(folder: &Folder, variables: &[(&str, &str)]) -> String {
+pub(crate) async fn refused(folder: &Folder, variables: &[(&str, &str)]) -> String {
     let mut command = tokio::process::Command::from(command());
     command
         .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
@@ -41,13 +42,13 @@ async fn refused(folder: &Folder, variables: &[(&str, &str)]) -> String {
     said
 }
 
-async fn opens(server: &ServerProcess, key: &str) -> bool {
+pub(crate) async fn opens(server: &ServerProcess, key: &str) -> bool {
     let answer = server.with_key(key).get("/models").await;
     answer.status == 200
 }
 
 /// Waits until a condition holds that follows from what was done.
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !holds().await {
         assert!(Instant::now() < deadline, "{what}");
@@ -56,7 +57,7 @@ async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 }
 
 /// A Vault that knows a token, and the variables that name both.
-async fn with_token() -> (Vault, Vec<(&'static str, String)>) {
+pub(crate) async fn with_token() -> (Vault, Vec<(&'static str, String)>) {
     let vault = Vault::start().await;
     vault.keep("belljar", json!({"api_keys": FIRST}));
     let variables = vec![
@@ -71,7 +72,9 @@ async fn with_token() -> (Vault, Vec<(&'static str, String)>) {
     (vault, variables)
 }
 
-fn borrowed<'a>(variables: &'a [(&'static str, String)]) -> Vec<(&'static str, &'a str)> {
+pub(crate) fn borrowed<'a>(
+    variables: &'a [(&'static str, String)],
+) -> Vec<(&'static str, &'a str)> {
     let all = variables.iter();
     all.map(|(name, value)| (*name, value.as_str())).collect()
 }
@@ -147,6 +150,8 @@ async fn keys_in_vault_are_read_and_change_with_it() {
     }
 }
 
+/// Acts: `vault.namespace`, `vault.auth`, `vault.auth_mount`, `vault.role_id`, `vault.secret_id`,
+/// `vault.role`, `vault.jwt_file`.
 #[tokio::test]
 async fn a_server_logs_in_by_role_and_again_when_its_token_ends() {
     let folder = Folder::new();
@@ -213,6 +218,7 @@ async fn a_vault_that_is_sealed_for_a_moment_is_asked_again() {
     assert!(opens(&server, FIRST).await);
 }
 
+/// Acts: `vault.token`.
 #[tokio::test]
 async fn what_vault_refuses_stops_the_start_and_says_why() {
     let (vault, variables) = with_token().await;
@@ -273,15 +279,25 @@ async fn a_private_key_stands_in_vault() {
     let certificate = folder.write("a.pem", &issued.certificate);
     variables.push(("BELLJAR_TLS_CERT", certificate));
     variables.push(("BELLJAR_TLS_KEY", "vault:secret/data/tls#key".to_owned()));
+    let (_server, address) = start_with_tls(&folder, &borrowed(&variables)).await;
+    let shaken = connect(address, "localhost", authority.trusting()).await;
+    shaken.expect("the key belongs to the certificate");
+}
+
+/// A server that speaks TLS, with where it does.
+pub(crate) async fn start_with_tls(
+    folder: &Folder,
+    variables: &[(&str, &str)],
+) -> (Killed, SocketAddr) {
     let child = command()
         .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
         .arg(folder.path("data"))
-        .envs(variables)
+        .envs(variables.iter().copied())
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::null())
         .spawn()
         .unwrap();
-    let _child = Killed(child);
+    let child = Killed(child);
     let file = folder.path("data").join("server.json");
     let mut address = None;
     until("it says where it listens", async || {
@@ -292,12 +308,11 @@ async fn a_private_key_stands_in_vault() {
         address.is_some()
     })
     .await;
-    let shaken = connect(address.unwrap(), "localhost", authority.trusting()).await;
-    shaken.expect("the key belongs to the certificate");
+    (child, address.unwrap())
 }
 
 /// A process that does not outlive its test.
-struct Killed(std::process::Child);
+pub(crate) struct Killed(pub(crate) std::process::Child);
 
 impl Drop for Killed {
     fn drop(&mut self) {

@@ -296,6 +296,7 @@ async fn five_wrong_signatures_ban() {
     assert_eq!(sent.send(&client).await.code(), "ip_banned");
 }
 
+/// Acts: `signed_requests.age_max`, `signed_requests.skew_max`.
 #[tokio::test]
 async fn a_signature_holds_for_its_time() {
     let (clock, hand) = Clock::manual("2030-01-01T00:00:00Z".parse().unwrap());
@@ -341,6 +342,7 @@ async fn a_signature_holds_for_its_time() {
     refused(&sent.send(&client).await, "signature_expired");
 }
 
+/// Acts: `signed_requests.nonces_max`, `signed_requests.nonces_per_key_max`.
 #[tokio::test]
 async fn a_full_memory_refuses_and_forgets_nothing() {
     let (clock, hand) = Clock::manual("2030-01-01T00:00:00Z".parse().unwrap());

@@ -21,6 +21,7 @@ async fn get(path: &Path, target: &str) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
+/// Acts: `unix.path`, `unix.mode`.
 #[tokio::test]
 async fn the_api_is_served_on_a_socket_of_its_mode_until_the_server_stops() {
     let folder = Folder::new();

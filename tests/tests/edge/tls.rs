@@ -36,6 +36,7 @@ async fn both_versions_and_both_protocols_are_spoken() {
     other.expect_err("another protocol is not agreed on");
 }
 
+/// Acts: `tls.min_version`.
 #[tokio::test]
 async fn the_oldest_version_can_be_chosen() {
     let host = TlsHost::start(&[("tls.min_version", "1.3")]).await;
@@ -48,6 +49,7 @@ async fn the_oldest_version_can_be_chosen() {
     assert_eq!(spoken, Some(ProtocolVersion::TLSv1_3));
 }
 
+/// Acts: `tls.cert`, `tls.key`.
 #[tokio::test]
 async fn a_client_is_shown_the_certificate_for_its_name() {
     let (authority, folder) = (Authority::new("the test"), Folder::new());
@@ -172,6 +174,7 @@ async fn a_plain_request_is_told_what_is_wrong() {
     );
 }
 
+/// Acts: `tls.handshake_timeout`.
 #[tokio::test]
 async fn a_slow_handshake_is_cut_off_and_counted() {
     let host = TlsHost::start(&[("tls.handshake_timeout", "300 ms")]).await;
@@ -192,6 +195,7 @@ async fn a_slow_handshake_is_cut_off_and_counted() {
     );
 }
 
+/// Acts: `tls.handshakes_max`.
 #[tokio::test]
 async fn handshakes_at_once_are_bounded_and_the_next_waits_its_turn() {
     let settings = [
@@ -246,6 +250,7 @@ async fn slow_handshakes_take_the_places_of_their_own_address() {
     );
 }
 
+/// Acts: `tls.hsts`.
 #[tokio::test]
 async fn browsers_are_told_to_stay_with_https_only_where_that_is_set() {
     const HSTS: &str = "strict-transport-security: max-age=31536000";
@@ -259,6 +264,7 @@ async fn browsers_are_told_to_stay_with_https_only_where_that_is_set() {
     assert!(!answer.contains("strict-transport"), "{answer}");
 }
 
+/// Acts: `tls.redirect_listen`, `tls.redirect_port`.
 #[tokio::test]
 async fn plain_requests_to_the_redirect_port_are_sent_to_https() {
     let settings = [("tls.redirect_listen", "127.0.0.1:0")];

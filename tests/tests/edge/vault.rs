@@ -18,6 +18,8 @@ use axum::response::IntoResponse as _;
 use axum::response::Response;
 use serde_json::{Value, json};
 
+use crate::kit::{Issued, encrypt};
+
 /// A Vault of a test.
 #[derive(Clone)]
 pub(crate) struct Vault {
@@ -73,6 +75,12 @@ impl Vault {
 
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// The address behind TLS, with a certificate for `localhost`.
+    pub(crate) async fn encrypted(&self, issued: &Issued) -> String {
+        let address = encrypt(self.address, issued).await;
+        format!("https://localhost:{}", address.port())
     }
 
     pub(crate) fn set<T>(&self, change: impl FnOnce(&mut Contract) -> T) -> T {

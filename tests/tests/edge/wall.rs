@@ -105,6 +105,7 @@ fn files_that_no_setting_names_are_beyond_the_wall() {
     assert_eq!(open, json!(expected));
 }
 
+/// Acts: `hardening_read_paths`.
 #[test]
 fn a_path_can_be_named_to_be_read_and_not_to_be_written() {
     let ground = Ground::new();
@@ -393,6 +394,7 @@ fn as_nobody(command: &mut Command, folder: &Path) {
     }
 }
 
+/// Acts: `hardening`.
 #[tokio::test]
 async fn a_required_wall_is_whole_here_for_any_user_and_models_are_compiled_behind_it() {
     let folder = tempfile::tempdir().unwrap();

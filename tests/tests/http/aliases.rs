@@ -60,6 +60,7 @@ async fn a_model_is_found_by_what_it_is_made_of() {
     let _ = chat(&host.anonymous(), &other).await.expect_status(404);
 }
 
+/// Acts: `embedded.aliases`, `models.aliases`.
 #[tokio::test]
 async fn the_settings_add_aliases_and_take_the_known_ones_away() {
     let host = TestHost::start_with(&[
@@ -82,6 +83,7 @@ async fn the_settings_add_aliases_and_take_the_known_ones_away() {
     assert_eq!(names, ["echo", "fake", "gpt-4o", "support-bot"]);
 }
 
+/// Acts: `models.any`.
 #[tokio::test]
 async fn any_name_can_stand_for_the_fake_model() {
     let host = TestHost::start_with(&[("models.any", "true")]).await;

@@ -125,6 +125,7 @@ async fn what_clients_of_other_servers_send_goes_to_the_model() {
     assert_eq!(answer.header("x-belljar-ignored"), "input_type, truncate");
 }
 
+/// Acts: `input.unknown_members`.
 #[tokio::test]
 async fn what_nobody_documents_is_refused_or_passed_over_as_the_settings_say() {
     let client = SHARED.anonymous();

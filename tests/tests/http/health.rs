@@ -1,8 +1,8 @@
 //! `GET /health*`, `GET /`, `GET /metrics`, `GET /admin/config`.
 
-use belljar_tests::TestHost;
+use belljar_tests::{TestBundle, TestHost};
 
-use crate::host::{LOCKED, SHARED};
+use crate::host::{LOCKED, PATIENCE, SHARED};
 use reqwest::Method;
 
 #[tokio::test]
@@ -100,6 +100,8 @@ async fn the_configuration_is_for_administrators() {
 }
 
 /// A balancer hears that the server is about to stop while requests are still served.
+///
+/// Acts: `shutdown_delay`.
 #[tokio::test]
 async fn a_server_that_drains_says_so_and_serves_on() {
     let host = TestHost::start_with(&[("shutdown_delay", "5 s")]).await;
@@ -119,4 +121,31 @@ async fn a_server_that_drains_says_so_and_serves_on() {
     let _ = client.get("/v1/models").await.expect_status(200);
     let _ = stopping.await.unwrap();
     assert!(client.try_get("/health/live").await.is_none());
+}
+
+/// A stop waits for what is under way, and no longer than is said.
+///
+/// Acts: `shutdown_grace`.
+#[tokio::test]
+async fn a_stop_waits_for_streams_as_long_as_it_is_told_to() {
+    let host = TestHost::start_with(&[("shutdown_grace", "50 ms")]).await;
+    let slow = TestBundle::hostile("slow_next")
+        .with_limits("fuel = 1_000_000_000_000\ndeadline = \"50 s\"");
+    let _ = host.admin().upload(slow.tar()).await.expect_status(201);
+    let body = serde_json::json!({"model": "slow_next", "stream": true, "max_tokens": 100_000,
+        "parameters": {"turns": 20_000_000}, "messages": [{"role": "user", "content": "hi"}]});
+    let request = host
+        .anonymous()
+        .request(Method::POST, "/v1/chat/completions");
+    let mut stream = request.json(&body).send().await.unwrap();
+    stream.chunk().await.unwrap().unwrap();
+    // Less than the 30 s that a stop waits unless it is told otherwise.
+    let stopped = tokio::time::timeout(PATIENCE, host.stop()).await;
+    let _ = stopped.expect("the stream is cut off");
+    let mut text = Vec::new();
+    while let Ok(Some(piece)) = stream.chunk().await {
+        text.extend_from_slice(&piece);
+    }
+    let text = String::from_utf8_lossy(&text).into_owned();
+    assert!(!text.contains("[DONE]"), "{text}");
 }

@@ -91,6 +91,7 @@ async fn check_leaving(
     }
 }
 
+/// Acts: `http.half_close`.
 #[tokio::test]
 async fn a_caller_that_leaves_ends_its_run() {
     let infer = json!({"model":"burns-fuel","inputs":{"x":[1]}});

@@ -154,6 +154,7 @@ async fn authors_read_nothing_unless_that_is_asked_for() {
         .expect_status(200);
 }
 
+/// Acts: `model_logs.readers`.
 #[tokio::test]
 async fn nothing_is_kept_where_nobody_may_read() {
     let host = host("none").await;
@@ -165,6 +166,7 @@ async fn nothing_is_kept_where_nobody_may_read() {
     assert!(off.text().contains("model_logs.readers"), "{}", off.text());
 }
 
+/// Acts: `model_logs.lines_max`.
 #[tokio::test]
 async fn a_log_has_an_end_and_is_read_in_pieces() {
     let settings = [

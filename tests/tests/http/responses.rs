@@ -496,6 +496,7 @@ async fn a_conversation_gathers_what_is_said_in_it() {
     let _ = answer.expect_status(404);
 }
 
+/// Acts: `stored.retention`.
 #[tokio::test]
 async fn nothing_is_stored_where_the_settings_say_so() {
     let host = TestHost::start_with(&[("stored.retention", "0")]).await;

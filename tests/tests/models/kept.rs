@@ -51,6 +51,7 @@ async fn a_key_finds_what_its_own_requests_have_left() {
     assert_eq!(found(&one, &[1, 2], 9).await, [0; 0], "another version");
 }
 
+/// Acts: `prefix_cache.time`.
 #[tokio::test]
 async fn what_is_kept_goes_when_its_time_is_over() {
     let (server, hand) = keeper(&[("prefix_cache.time", "1 min")]).await;
@@ -62,6 +63,7 @@ async fn what_is_kept_goes_when_its_time_is_over() {
     assert_eq!(found(&key, &[1, 2], 7).await, [0; 0]);
 }
 
+/// Acts: `prefix_cache.enabled`, `prefix_cache.memory`.
 #[tokio::test]
 async fn nothing_is_kept_where_that_is_off_or_has_no_room() {
     for setting in [

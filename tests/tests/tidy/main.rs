@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod acts;
 mod cargo_lines;
 mod command_lines;
 mod floors;

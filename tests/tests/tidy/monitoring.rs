@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use belljar::telemetry::metrics::{METRICS, MetricKind, MetricRow};
 use serde_json::Value;
 
+use crate::markdown::spans;
 use crate::tree::{expect_none, root};
 
 const ALERTS: &str = "examples/monitoring/alerts.yml";
@@ -162,6 +163,24 @@ fn the_alerts_ask_for_metrics_that_there_are() {
         }
     }
     expect_none(&wrong, "The alerts ask for what the server does not give:");
+}
+
+/// What SECURITY.md wants an alert on has one.
+#[test]
+fn every_metric_that_security_names_has_an_alert() {
+    let rules = rules(&read(ALERTS));
+    let text = read("SECURITY.md");
+    let spans = text.lines().flat_map(spans);
+    let named: BTreeSet<String> = spans.filter(|span| span.starts_with("belljar_")).collect();
+    assert!(named.len() >= 6, "{named:?}");
+    let silent = named.into_iter().filter(|metric| {
+        let has = |(_, expression): &(String, String)| words(expression).contains(&&**metric);
+        !rules.iter().any(has)
+    });
+    expect_none(
+        &silent.collect::<Vec<_>>(),
+        "SECURITY.md names metrics to be alerted by, and no rule of alerts.yml does it:",
+    );
 }
 
 #[test]

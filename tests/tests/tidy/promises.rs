@@ -1,42 +1,132 @@
 //! What the documents say is there, is there.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use belljar::config::SETTINGS;
 
+use crate::acts::Source;
 use crate::command_lines;
 use crate::markdown::{Document, Row, documents, spans};
-use crate::tree::expect_none;
+use crate::tree::{File, expect_none};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// A promise without its test is a promise that nobody keeps: each `file.rs::function` that
-/// SECURITY.md names is a test.
+/// What the last column of a table is called that says what shows each row.
+const SHOWN_BY: [&str; 2] = ["shown by", "tests"];
+
+/// A promise without its test is a promise that nobody keeps: each row of SECURITY.md that promises
+/// something names nothing but what shows it, and all of that is there.
 #[test]
-fn every_test_that_security_names_exists() {
+fn every_promise_of_security_names_tests_that_exist() {
     let text = std::fs::read_to_string(root().join("SECURITY.md")).unwrap();
     let mut folder = root();
-    let mut named = 0;
-    for line in text.lines() {
+    let (mut promises, mut is_shown) = (0, false);
+    let mut wrong = Vec::new();
+    for (at, line) in text.lines().enumerate() {
         if line.starts_with("##") {
             let inside = line.split('`').nth(1).unwrap_or("");
             folder = root().join(inside);
         }
-        for (file, function) in line.split('`').filter_map(|code| code.split_once(".rs::")) {
-            let file = format!("{file}.rs");
-            let path = [folder.join(&file), root().join(&file)]
-                .into_iter()
-                .find(|path| path.is_file())
-                .unwrap_or_else(|| panic!("there is no {file}"));
-            let source = std::fs::read_to_string(path).unwrap();
-            let found = source.contains(&format!("fn {function}("));
-            assert!(found, "{file} has no test {function}");
-            named += 1;
+        let Some(cells) = line
+            .strip_prefix("| ")
+            .and_then(|row| row.strip_suffix(" |"))
+        else {
+            is_shown = false;
+            continue;
+        };
+        let cells: Vec<&str> = cells.split(" | ").collect();
+        let last = cells.last().copied().unwrap_or_default();
+        if SHOWN_BY.contains(&last) {
+            is_shown = true;
+        } else if is_shown && !last.starts_with("---") {
+            promises += 1;
+            let is_none = last == "–" && line.contains("does not apply");
+            if let Some(fault) = unshown(last, &folder).filter(|_| !is_none) {
+                wrong.push(format!("SECURITY.md:{}: {fault}", at + 1));
+            }
         }
     }
-    assert!(named > 90, "{named}");
+    expect_none(
+        &wrong,
+        "A promise of SECURITY.md lacks what shows it (`FILE.rs::TEST`, a program in tests/, or a \
+         target of a fuzzer, with commas between them):",
+    );
+    assert!(promises > 120, "only {promises} promises");
+}
+
+/// What is wrong with a cell that names what shows a promise.
+fn unshown(cell: &str, folder: &Path) -> Option<String> {
+    let named = spans(cell);
+    let alone: Vec<String> = named.iter().map(|name| format!("`{name}`")).collect();
+    if named.is_empty() || alone.join(", ") != cell {
+        return Some(format!("{cell:?} is no list of tests"));
+    }
+    let is_there = |name: &&String| {
+        [folder.to_owned(), root()]
+            .iter()
+            .any(|folder| shows(folder, name))
+    };
+    let missing = named.iter().find(|name| !is_there(name))?;
+    Some(format!("there is no test {missing}"))
+}
+
+/// Whether a name, from a folder on, is that of something that shows a promise.
+fn shows(folder: &Path, name: &str) -> bool {
+    match name.split_once("::") {
+        Some((file, function)) => is_test(&folder.join(file), function),
+        None if name.contains("/fuzz_targets/") => folder.join(name).is_file(),
+        None => name.starts_with("tests/") && is_executable(&folder.join(name)),
+    }
+}
+
+/// Whether a file has a test of that name. Each file is read once.
+fn is_test(path: &Path, function: &str) -> bool {
+    static READ: Mutex<BTreeMap<PathBuf, BTreeSet<String>>> = Mutex::new(BTreeMap::new());
+    let mut read = READ.lock().unwrap();
+    let tests = read.entry(path.to_owned()).or_insert_with(|| {
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path);
+        text.map_or_else(
+            |_| BTreeSet::new(),
+            |text| Source::of(&File { name, text }).tests,
+        )
+    });
+    tests.contains(function)
+}
+
+#[test]
+fn a_promise_without_a_test_is_found() {
+    let here = "`tests/tests/tidy/promises.rs::a_promise_without_a_test_is_found`";
+    for good in [
+        here.to_owned(),
+        format!("{here}, `tests/supply/run`"),
+        "`host/fuzz/fuzz_targets/origin.rs`".to_owned(),
+    ] {
+        assert_eq!(unshown(&good, &root()), None, "{good}");
+    }
+    let there = root().join("tests/tests/tidy");
+    assert_eq!(
+        unshown("`promises.rs::a_promise_without_a_test_is_found`", &there),
+        None
+    );
+    for bad in [
+        "–",
+        "all of them",
+        "unit tests of `host/src/auth/signing`",
+        "`host/src/auth/signing.rs`",
+        // A function that is no test.
+        "`tests/tests/tidy/promises.rs::unshown`",
+        "`tests/tests/tidy/promises.rs::nothing`",
+        "`tests/supply/walk`",
+        "`tests/Cargo.toml`",
+        "`host/fuzz/fuzz_targets/none.rs`",
+    ] {
+        assert!(unshown(bad, &root()).is_some(), "{bad}");
+    }
 }
 
 /// Each box before production has settings that exist, a command that is one, and a test that is
@@ -80,19 +170,8 @@ fn check(cells: &[String]) -> Result<(), String> {
             None => return Err(format!("`{line}` is no command of this repository")),
         }
     }
-    for test in named(tests, "test")? {
-        let is_there = match test.split_once("::") {
-            Some((file, function)) => {
-                let source = std::fs::read_to_string(root().join(file)).unwrap_or_default();
-                source.contains(&format!("fn {function}("))
-            }
-            None => test.starts_with("tests/") && root().join(&test).is_file(),
-        };
-        if !is_there {
-            return Err(format!("there is no test {test}"));
-        }
-    }
-    Ok(())
+    named(tests, "test")?;
+    unshown(tests, &root()).map_or(Ok(()), Err)
 }
 
 /// What stands between backticks in a cell: at least one thing.
@@ -106,8 +185,12 @@ fn named(cell: &str, what: &str) -> Result<Vec<String>, String> {
 
 /// Whether it is a program of this repository that can be started.
 fn is_program(line: &str) -> bool {
+    is_executable(&root().join(line))
+}
+
+fn is_executable(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
-    let facts = std::fs::metadata(root().join(line));
+    let facts = std::fs::metadata(path);
     facts.is_ok_and(|facts| facts.is_file() && facts.permissions().mode() & 0o111 != 0)
 }
 

@@ -113,6 +113,8 @@ fn systemd_understands_the_unit() {
         .arg(&copy)
         .output();
     let Ok(output) = verify else {
+        let is_required = std::env::var_os("TEST_PROGRAMS").is_some();
+        assert!(!is_required, "systemd-analyze is not installed");
         eprintln!("systemd-analyze is not installed: the unit is not verified");
         return;
     };

@@ -125,6 +125,7 @@ async fn a_listed_site_may_call_and_reads_refusals_too() {
     );
 }
 
+/// Acts: `cors_allowed_origins`, `cors_allow_credentials`.
 #[tokio::test]
 async fn credentials_and_any_site() {
     let with = [

@@ -121,6 +121,7 @@ async fn a_url_is_too_long_where_heads_may_be_long() {
     assert_refused(&answer, 414, "uri_too_long");
 }
 
+/// Acts: `http.headers_max`.
 #[tokio::test]
 async fn the_number_of_headers_is_a_setting() {
     let host = TestHost::start_with(&[("http.headers_max", "5")]).await;

@@ -123,6 +123,8 @@ async fn limits_are_announced() {
 }
 
 /// Opening and taking back streams costs a client nothing (CVE-2023-44487).
+///
+/// Acts: `http.pending_resets_max`.
 #[tokio::test]
 async fn rapid_resets_end_the_connection() {
     let flood = |count: u32| {
@@ -143,6 +145,8 @@ async fn rapid_resets_end_the_connection() {
 
 /// A client can also make the server take streams back (CVE-2025-8671): here by giving a stream
 /// more room than there can be.
+///
+/// Acts: `http.error_resets_max`.
 #[tokio::test]
 async fn streams_that_the_server_must_reset_end_the_connection() {
     const RESETS_MAX: u32 = 5;
@@ -176,6 +180,7 @@ async fn streams_that_the_server_must_reset_end_the_connection() {
     assert_eq!(Frames::goaway(&said), Some(ENHANCE_YOUR_CALM), "{said:?}");
 }
 
+/// Acts: `http.streams_max`.
 #[tokio::test]
 async fn a_stream_over_the_limit_is_refused_and_the_others_go_on() {
     const STREAMS_MAX: u32 = 3;
@@ -232,6 +237,7 @@ async fn a_head_without_end_ends_the_connection() {
     );
 }
 
+/// Acts: `http.header_bytes_max`.
 #[tokio::test]
 async fn a_head_over_its_limit_is_refused() {
     let host = TestHost::start_with(&[("http.header_bytes_max", "2 KiB")]).await;

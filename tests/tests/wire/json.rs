@@ -256,6 +256,7 @@ async fn control_characters_in_texts_cost_nothing() {
     let _ = caller.post("/infer", &body).await.expect_status(200);
 }
 
+/// Acts: `input.control_characters`.
 #[tokio::test]
 async fn control_characters_are_refused_or_kept_where_that_is_asked_for() {
     let host = TestHost::start_with(&[("input.control_characters", "refuse")]).await;

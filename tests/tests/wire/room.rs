@@ -14,6 +14,7 @@ async fn used(host: &TestHost) -> RawConnection {
     connection
 }
 
+/// Acts: `http.connections_max`.
 #[tokio::test]
 async fn connections_are_bounded_in_all() {
     let settings = [
@@ -46,6 +47,7 @@ async fn connections_are_bounded_in_all() {
     drop((second, third));
 }
 
+/// Acts: `http.connections_per_address_max`.
 #[tokio::test]
 async fn connections_are_bounded_for_an_address() {
     let host = TestHost::start_with(&[("http.connections_per_address_max", "2")]).await;

@@ -18,6 +18,7 @@ async fn post(connection: &mut RawConnection, path: &str, body: &serde_json::Val
     assert!(connection.write(body.as_bytes()).await);
 }
 
+/// Acts: `http.write_stall_timeout`.
 #[tokio::test]
 async fn a_stream_that_is_not_read_is_cut_and_its_slot_is_free() {
     let host = TestHost::start_with(&[

@@ -16,6 +16,7 @@ async fn closed_after(connection: &mut belljar_tests::RawConnection) -> (Duratio
     (took, String::from_utf8_lossy(&said).into_owned())
 }
 
+/// Acts: `http.header_read_timeout`.
 #[tokio::test]
 async fn a_head_has_a_time() {
     let host = TestHost::start_with(&[("http.header_read_timeout", SHORT.0)]).await;
@@ -46,6 +47,7 @@ async fn a_head_has_a_time() {
     assert_refused(&said, 408, "header_timeout");
 }
 
+/// Acts: `http.idle_timeout`.
 #[tokio::test]
 async fn a_connection_without_a_request_has_a_time() {
     let host = TestHost::start_with(&[("http.idle_timeout", SHORT.0)]).await;
@@ -75,6 +77,7 @@ async fn an_idle_http2_connection_has_a_time() {
     let _ = closed_after(&mut idle).await;
 }
 
+/// Acts: `http.body_read_timeout`.
 #[tokio::test]
 async fn a_body_has_a_time() {
     let host = TestHost::start_with(&[("http.body_read_timeout", SHORT.0)]).await;
@@ -86,6 +89,7 @@ async fn a_body_has_a_time() {
     assert_refused(&said, 408, "body_timeout");
 }
 
+/// Acts: `http.request_timeout`.
 #[tokio::test]
 async fn a_whole_request_has_a_time() {
     let host = TestHost::start_with(&[("http.request_timeout", SHORT.0)]).await;

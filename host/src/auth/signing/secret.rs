@@ -1,5 +1,6 @@
-//! Secrets that sign. None is stored: each follows from the root of the data directory, the id of
-//! its key and a number, so that a copy of the database alone signs nothing.
+//! Secrets that sign. None is stored: each follows from a root, the id of its key and a number, so
+//! that a copy of the database alone signs nothing. The root is in a file of the data directory, or
+//! follows from a setting, and the file has a mark of it then.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -25,52 +26,141 @@ const ROOT_BYTES: usize = 32;
 /// Sets these secrets apart from all else that could ever follow from the root.
 const LABEL: &[u8] = b"belljar signing secret 1\0";
 
+/// Bytes of a text that a root follows from.
+const ROOT_TEXT_BYTES_MIN: usize = 32;
+/// Sets the root apart from all else that could ever follow from that text.
+const ROOT_LABEL: &[u8] = b"belljar signing root 1\0";
+/// Sets the mark apart from the secrets.
+const MARK_LABEL: &[u8] = b"belljar signing root mark 1\0";
+/// The beginning of a mark.
+const MARK_PREFIX: &str = "setting:";
+/// Bytes of a mark: the prefix, a hash in hex digits, and the end of the line.
+const MARK_BYTES: usize = MARK_PREFIX.len() + 2 * ROOT_BYTES + 1;
+
+/// The sizes of a file that has a root or a mark, in bytes.
+pub const SIGNING_ROOT_SIZES: [u64; 2] = [ROOT_BYTES as u64, MARK_BYTES as u64];
+
 /// The root of all secrets that sign. Never leaves the process, but for its file.
 pub(in crate::auth) struct SigningRoot(Zeroizing<[u8; ROOT_BYTES]>);
+
+/// A text of the settings that a root follows from. Cannot be printed.
+#[derive(Clone)]
+pub struct SigningRootText(SecretString);
+
+/// The text is too short for a root to follow from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a secret that nobody guesses has {ROOT_TEXT_BYTES_MIN} bytes at least")]
+pub struct ShortSigningRoot;
+
+impl FromStr for SigningRootText {
+    type Err = ShortSigningRoot;
+
+    fn from_str(text: &str) -> Result<Self, ShortSigningRoot> {
+        (text.len() >= ROOT_TEXT_BYTES_MIN)
+            .then(|| Self(text.into()))
+            .ok_or(ShortSigningRoot)
+    }
+}
+
+impl PartialEq for SigningRootText {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.expose_secret() == other.0.expose_secret()
+    }
+}
+
+impl fmt::Debug for SigningRootText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SigningRootText(****)")
+    }
+}
+
+/// What the file of the root has.
+pub(in crate::auth) enum RootFile {
+    /// There is none.
+    Missing,
+    /// Nothing: somebody wants a new root.
+    Empty,
+    /// The root.
+    Root(SigningRoot),
+    /// The mark of a root that follows from a setting.
+    Mark(String),
+}
+
+impl RootFile {
+    /// Reads the file.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, or holds something else.
+    pub(in crate::auth) fn read(path: &Path) -> io::Result<Self> {
+        let bytes = match fs::read(path) {
+            Ok(bytes) => Zeroizing::new(bytes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::Missing),
+            Err(error) => return Err(error),
+        };
+        if bytes.is_empty() {
+            return Ok(Self::Empty);
+        }
+        if let Ok(root) = <[u8; ROOT_BYTES]>::try_from(bytes.as_slice()) {
+            return Ok(Self::Root(SigningRoot(Zeroizing::new(root))));
+        }
+        let text = std::str::from_utf8(&bytes).unwrap_or_default();
+        if bytes.len() == MARK_BYTES && text.starts_with(MARK_PREFIX) {
+            return Ok(Self::Mark(text.to_owned()));
+        }
+        let told = format!("it has {} bytes, not {ROOT_BYTES}", bytes.len());
+        Err(io::Error::new(io::ErrorKind::InvalidData, told))
+    }
+}
 
 impl SigningRoot {
     /// The file in the data directory that holds it.
     pub(in crate::auth) const FILE: &str = "signing.key";
 
-    /// Reads the root.
+    /// The root that follows from a text.
+    pub(in crate::auth) fn derived(text: &SigningRootText) -> Self {
+        let mut mac = mac(text.0.expose_secret().as_bytes());
+        mac.update(ROOT_LABEL);
+        Self(Zeroizing::new(mac.finalize().into_bytes().into()))
+    }
+
+    /// The mark of this root: another root has another, and nothing follows from it.
+    pub(in crate::auth) fn mark(&self) -> String {
+        let mut mac = mac(self.0.as_ref());
+        mac.update(MARK_LABEL);
+        let hash = hex::encode(mac.finalize().into_bytes());
+        format!("{MARK_PREFIX}{hash}\n")
+    }
+
+    /// Writes the mark of this root where the file does not have it.
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, is not there, or holds something else.
-    pub(in crate::auth) fn read(path: &Path) -> io::Result<Self> {
-        let bytes = Zeroizing::new(fs::read(path)?);
-        let root = <[u8; ROOT_BYTES]>::try_from(bytes.as_slice()).map_err(|_| {
-            let told = format!("it has {} bytes, not {ROOT_BYTES}", bytes.len());
-            io::Error::new(io::ErrorKind::InvalidData, told)
-        })?;
-        Ok(Self(Zeroizing::new(root)))
+    /// When the file cannot be read or written.
+    pub(in crate::auth) fn leave_mark(&self, path: &Path) -> io::Result<()> {
+        let mark = self.mark();
+        match RootFile::read(path)? {
+            RootFile::Mark(found) if found == mark => Ok(()),
+            _ => write(path, mark.as_bytes()),
+        }
     }
 
     /// Makes a root, readable by its owner alone and on disk when this returns, unless there is
-    /// one. A file that is empty is taken for none.
+    /// one. A file that is empty is taken for none, and so is the mark of a setting that is gone.
     ///
     /// # Errors
     ///
-    /// When the system gives no random bytes, or the file cannot be written.
+    /// When the system gives no random bytes, or the file cannot be read or written.
     pub(in crate::auth) fn make(path: &Path) -> io::Result<Self> {
-        match fs::metadata(path) {
-            Ok(facts) if facts.len() > 0 => return Self::read(path),
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
+        if let RootFile::Root(root) = RootFile::read(path)? {
+            return Ok(root);
         }
         use rand::TryRng as _;
         let mut root = Zeroizing::new([0_u8; ROOT_BYTES]);
         rand::rngs::SysRng
             .try_fill_bytes(root.as_mut())
             .map_err(io::Error::other)?;
-        let folder = path.parent().unwrap_or(Path::new("."));
-        let mut file = tempfile::Builder::new()
-            .permissions(fs::Permissions::from_mode(0o600))
-            .tempfile_in(folder)?;
-        file.write_all(root.as_ref())?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)?;
-        File::open(folder)?.sync_all()?;
+        write(path, root.as_ref())?;
         Ok(Self(root))
     }
 
@@ -89,6 +179,18 @@ impl SigningRoot {
         text.extend(digits.iter().copied().map(char::from));
         SigningSecret(text.into())
     }
+}
+
+/// Puts a file in its place that its owner alone can read; it is on disk when this returns.
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new()
+        .permissions(fs::Permissions::from_mode(0o600))
+        .tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    File::open(folder)?.sync_all()
 }
 
 impl fmt::Debug for SigningRoot {
@@ -184,7 +286,7 @@ mod tests {
         let path = dir.path().join(SigningRoot::FILE);
         let (root, again) = (
             SigningRoot::make(&path).unwrap(),
-            SigningRoot::read(&path).unwrap(),
+            SigningRoot::make(&path).unwrap(),
         );
         let (one, other) = (KeyId::random(), KeyId::random());
         let secret = root.secret(&one, 1);
@@ -197,7 +299,32 @@ mod tests {
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         fs::write(&path, b"short").unwrap();
-        assert!(SigningRoot::read(&path).is_err() && SigningRoot::make(&path).is_err());
+        assert!(RootFile::read(&path).is_err() && SigningRoot::make(&path).is_err());
+    }
+
+    #[test]
+    fn a_root_of_a_setting_leaves_a_mark_from_which_nothing_follows() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(SigningRoot::FILE);
+        let text = |text: &str| text.parse::<SigningRootText>();
+        assert_eq!(text("too short"), Err(ShortSigningRoot));
+        let one = text("a text of the settings of 32 bytes").unwrap();
+        let other = text("another text of the settings, as long").unwrap();
+        let (root, again) = (SigningRoot::derived(&one), SigningRoot::derived(&one));
+        let id = KeyId::random();
+        assert_eq!(root.secret(&id, 1).expose(), again.secret(&id, 1).expose());
+        assert_ne!(root.mark(), SigningRoot::derived(&other).mark());
+        root.leave_mark(&path).unwrap();
+        let mark = fs::read_to_string(&path).unwrap();
+        assert!(matches!(RootFile::read(&path), Ok(RootFile::Mark(found)) if found == mark));
+        assert!(SIGNING_ROOT_SIZES.contains(&(mark.len() as u64)));
+        let digits = root.secret(&id, 1);
+        let digits = digits.expose().strip_prefix(SIGNING_SECRET_PREFIX).unwrap();
+        assert!(!mark.contains(digits));
+        // Where the setting is gone, a new root takes its place.
+        let made = SigningRoot::make(&path).unwrap();
+        assert_ne!(made.secret(&id, 1).expose(), root.secret(&id, 1).expose());
+        assert!(!format!("{one:?}").contains("settings"));
     }
 
     #[test]

@@ -127,6 +127,21 @@ pub enum KeyError {
         /// How many keys sign, or have.
         keys: usize,
     },
+    /// The host: the secrets of keys that sign follow from another root than the settings give.
+    #[error(
+        "the signing secrets of {keys} keys follow from {from}, and `signed_requests.root` says \
+         other ({path}): leave that setting as it was. To begin with another root, make {path} an \
+         empty file: the secrets are void then, and each of these keys needs another one \
+         (`belljar keys signing KEY --rotate`)"
+    )]
+    SigningRootOther {
+        /// The file of the root.
+        path: PathBuf,
+        /// What they follow from.
+        from: &'static str,
+        /// How many keys sign, or have.
+        keys: usize,
+    },
     /// The host: the system gave no random bytes.
     #[error("no random bytes: {0}")]
     Random(rand::rngs::SysError),

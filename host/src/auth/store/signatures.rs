@@ -1,7 +1,7 @@
 //! Signed requests: who signs, and how that changes.
 
-use std::fs;
 use std::hash::{BuildHasher as _, RandomState};
+use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -19,8 +19,8 @@ use super::{AuthError, KeyError, KeyRecord, KeyStore};
 use crate::auth::caller::Caller;
 use crate::auth::key::PresentedKey;
 use crate::auth::signing::{
-    Horizon, Mark, NonceBounds, Nonces, NoncesInAll, PresentedSignature, SignatureError, Signing,
-    SigningConfig, SigningRoot, SigningSecret, Unremembered, ahead,
+    Horizon, Mark, NonceBounds, Nonces, NoncesInAll, PresentedSignature, RootFile, SignatureError,
+    Signing, SigningConfig, SigningRoot, SigningSecret, Unremembered, ahead,
 };
 use crate::db::Db;
 use crate::ids::KeyId;
@@ -74,10 +74,10 @@ impl Signatures {
         let rows = signing_rows::all(db.pool()).await?;
         let mark = signing_rows::mark(db.pool()).await?;
         let span = |span| SignedDuration::try_from(span).unwrap_or(SignedDuration::MAX);
-        let skew_max = span(config.skew_max);
+        let (age_max, skew_max) = (span(config.age_max), span(config.skew_max));
         let signatures = Self {
             config,
-            age_max: span(config.age_max),
+            age_max,
             skew_max,
             are_used: AtomicBool::new(mark.is_some()),
             root_file: db.data_dir().join(SigningRoot::FILE),
@@ -86,19 +86,8 @@ impl Signatures {
             nonces: NoncesInAll::default(),
             hasher: RandomState::new(),
         };
-        if !rows.is_empty() && !signatures.root_file.exists() {
-            return Err(KeyError::SigningRootLost {
-                path: signatures.root_file,
-                keys: rows.len(),
-            });
-        }
-        let is_void = fs::metadata(&signatures.root_file).is_ok_and(|facts| facts.len() == 0);
-        if !rows.is_empty() && is_void {
-            tracing::warn!(
-                keys = rows.len(),
-                "{} is empty and is made anew: the signing secrets of before are void",
-                signatures.root_file.display()
-            );
+        if !rows.is_empty() {
+            signatures.look_at_the_root(rows.len())?;
         }
         for row in &rows {
             signatures.put(table, row, now)?;
@@ -114,16 +103,54 @@ impl Signatures {
         Ok(signatures)
     }
 
+    /// Whether the root of now is the one from which the secrets of so many keys follow.
+    fn look_at_the_root(&self, keys: usize) -> Result<(), KeyError> {
+        let path = self.root_file.clone();
+        let other = |from: &'static str| KeyError::SigningRootOther {
+            path: path.clone(),
+            from,
+            keys,
+        };
+        let found = RootFile::read(&path).map_err(|source| self.unusable(source))?;
+        let mark = self.config.root.as_ref();
+        let mark = mark.map(|text| SigningRoot::derived(text).mark());
+        match (found, mark) {
+            (RootFile::Missing, _) => Err(KeyError::SigningRootLost { path, keys }),
+            (RootFile::Empty, _) => {
+                tracing::warn!(
+                    keys,
+                    "{} is empty and is made anew: the signing secrets of before are void",
+                    path.display()
+                );
+                Ok(())
+            }
+            (RootFile::Root(_), None) => Ok(()),
+            (RootFile::Root(_), Some(_)) => Err(other("that file")),
+            (RootFile::Mark(found), Some(mark)) if found == mark => Ok(()),
+            (RootFile::Mark(_), Some(_)) => Err(other("another value of it")),
+            (RootFile::Mark(_), None) => Err(other("that setting, which is not set")),
+        }
+    }
+
     /// The root of the secrets, made when it is first needed.
     fn root(&self) -> Result<&SigningRoot, KeyError> {
         if let Some(root) = self.root.get() {
             return Ok(root);
         }
-        let root = SigningRoot::make(&self.root_file).map_err(|source| KeyError::SigningRoot {
-            path: self.root_file.clone(),
-            source,
-        })?;
+        let root = match &self.config.root {
+            Some(text) => {
+                let root = SigningRoot::derived(text);
+                root.leave_mark(&self.root_file).map(|()| root)
+            }
+            None => SigningRoot::make(&self.root_file),
+        };
+        let root = root.map_err(|source| self.unusable(source))?;
         Ok(self.root.get_or_init(|| root))
+    }
+
+    fn unusable(&self, source: io::Error) -> KeyError {
+        let path = self.root_file.clone();
+        KeyError::SigningRoot { path, source }
     }
 
     /// Has a key of a table sign as its row says, and gives its current secret.

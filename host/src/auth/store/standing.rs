@@ -1,6 +1,7 @@
 //! What has become of secrets that were found somewhere: asked by their hashes, so that nobody has
 //! to show them to anybody.
 
+use std::io;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -9,7 +10,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use super::table::Table;
 use super::{KeyError, KeyStore, row, signing_rows};
 use crate::auth::key::KeyDigest;
-use crate::auth::signing::{Signing, SigningRoot};
+use crate::auth::signing::{RootFile, Signing, SigningRoot};
 use crate::auth::usage::KeyUsage;
 use crate::clock::Clock;
 use crate::db::DATABASE_FILE;
@@ -69,6 +70,7 @@ impl KeyStore {
 
 impl KnownSecrets {
     /// Reads the secrets of a data directory whose server does not run. Nothing in it is changed.
+    /// Secrets that sign are not among them where they follow from a setting.
     ///
     /// # Errors
     ///
@@ -93,10 +95,15 @@ impl KnownSecrets {
         pool.close().await;
         if !signers.is_empty() {
             let path = data_dir.join(SigningRoot::FILE);
-            let root = SigningRoot::read(&path);
-            let root = root.map_err(|source| KeyError::SigningRoot { path, source })?;
-            for signer in &signers {
-                table.put_signer(&root, signer, &Default::default(), clock.now())?;
+            let found = match RootFile::read(&path) {
+                Ok(RootFile::Missing | RootFile::Empty) => Err(io::ErrorKind::NotFound.into()),
+                found => found,
+            };
+            let found = found.map_err(|source| KeyError::SigningRoot { path, source })?;
+            if let RootFile::Root(root) = found {
+                for signer in &signers {
+                    table.put_signer(&root, signer, &Default::default(), clock.now())?;
+                }
             }
         }
         Ok(Self {

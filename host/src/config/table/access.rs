@@ -11,10 +11,13 @@ use super::super::setting::{FileUse, Setting, setting};
 use super::super::settings::FileMode;
 use super::super::values::{
     Address, BytesOrNone, FilePath, Files, FromText, FuelOrNone, Keys, ListOf, PathOrNone,
-    Positive, PositiveOrNone, PositiveTime, PrivateKeys, Switch, TextOrNone, Time, ValueParser,
+    Positive, PositiveOrNone, PositiveTime, PrivateKeys, Secret, Switch, TextOrNone, Time,
+    ValueParser,
 };
 
-use crate::auth::{ConfiguredKey, JwtAlgorithm, JwtText, KeySource, ScopeRule, Tier};
+use crate::auth::{
+    ConfiguredKey, JwtAlgorithm, JwtText, KeySource, ScopeRule, SigningRootText, Tier,
+};
 use crate::limits::{ResetFormat, RouteRate};
 use crate::tls::{ClientAuth, ClientRule, PrivateKeySource, TlsVersion};
 
@@ -124,6 +127,9 @@ pub(super) const ROWS: &[Setting] = &[
         "Nonces of signed requests remembered at once, about 40 bytes each; where there are as many, signed requests get 503."),
     setting!("signed_requests.nonces_per_key_max", auth.signing.nonces_per_key_max: Positive<usize>, "auth",
         "The same of one key."),
+    setting!("signed_requests.root", auth.signing.root: Secret<Option<SigningRootText>>, "auth",
+        "What the secrets of keys that sign follow from, at least 32 bytes; `none`: the file `signing.key` in the data directory.")
+    .secret(),
     setting!("enable_injection_detection", injection.enabled: Switch<bool>, "guard",
         "Whether texts are screened for injections.")
     .fakeai()

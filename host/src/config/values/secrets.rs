@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{FromText, Named, OrNone, RawValue, ValueParser, parsed};
+use crate::auth::{ShortSigningRoot, SigningRootText};
 use crate::outgoing::ServiceUrl;
 use crate::secrets::{SecretText, VaultName};
 use crate::tls::PrivateKeySource;
@@ -31,6 +32,21 @@ impl ValueParser<Option<SecretText>> for Secret {
     }
 
     fn show(value: &Option<SecretText>) -> String {
+        value.as_ref().map_or("none", |_| "(redacted)").to_owned()
+    }
+}
+
+impl ValueParser<Option<SigningRootText>> for Secret {
+    const ACCEPTS: &'static str = <Self as ValueParser<Option<SecretText>>>::ACCEPTS;
+
+    fn read(raw: &RawValue) -> Result<Option<SigningRootText>, String> {
+        let text = <Self as ValueParser<Option<SecretText>>>::read(raw)?;
+        let root = |text: SecretText| text.expose().parse::<SigningRootText>();
+        let root = text.map(root).transpose();
+        root.map_err(|error: ShortSigningRoot| error.to_string())
+    }
+
+    fn show(value: &Option<SigningRootText>) -> String {
         value.as_ref().map_or("none", |_| "(redacted)").to_owned()
     }
 }

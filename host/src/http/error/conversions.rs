@@ -454,6 +454,7 @@ impl From<KeyError> for ApiError {
             | KeyError::AdminFile { .. }
             | KeyError::SigningRoot { .. }
             | KeyError::SigningRootLost { .. }
+            | KeyError::SigningRootOther { .. }
             | KeyError::Interrupted => Self::internal(text),
         }
     }

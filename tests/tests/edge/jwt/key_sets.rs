@@ -128,6 +128,7 @@ async fn many_new_tokens_at_once_are_one_question() {
     assert_eq!(server.asked(), 2);
 }
 
+/// Acts: `jwt.reread_period`.
 #[tokio::test]
 async fn a_key_that_is_new_is_found_at_once_and_made_up_ids_ask_once_in_a_while() {
     let (old, new) = (Signer::ed("old"), Signer::p256("new"));
@@ -161,6 +162,7 @@ async fn a_key_that_is_new_is_found_at_once_and_made_up_ids_ask_once_in_a_while(
     assert_eq!(infer(&issuer.caller(&old.token(json!({})))).await, 200);
 }
 
+/// Acts: `jwt.refresh`.
 #[tokio::test]
 async fn a_key_that_is_gone_takes_its_tokens_along() {
     let (old, new) = (Signer::ed("old"), Signer::p256("new"));
@@ -185,6 +187,7 @@ async fn a_key_that_is_gone_takes_its_tokens_along() {
     until("the key is another", async || infer(&before).await == 401).await;
 }
 
+/// Acts: `jwt.stale_max`.
 #[tokio::test]
 async fn keys_that_cannot_be_read_again_are_used_for_a_while() {
     let signer = Signer::ed("a");
@@ -238,6 +241,7 @@ async fn keys_that_cannot_be_read_again_are_used_for_a_while() {
     .await;
 }
 
+/// Acts: `jwt.read_timeout`.
 #[tokio::test]
 async fn servers_of_keys_that_mean_no_good_hold_nobody_up() {
     let signer = Signer::ed("a");
@@ -319,6 +323,7 @@ async fn encrypted(authority: &Authority, body: String) -> SocketAddr {
     address
 }
 
+/// Acts: `jwt.jwks_ca`.
 #[tokio::test]
 async fn keys_over_tls_come_from_whom_the_authority_vouches_for() {
     let signer = Signer::ed("a");

@@ -279,6 +279,7 @@ async fn the_command_line_revokes_and_lists() {
     assert!(server.terminate().await.success());
 }
 
+/// Acts: `jwt.revoked`.
 #[tokio::test]
 async fn a_file_of_ids_is_read_from_time_to_time() {
     let signer = Signer::ed("a");

@@ -95,6 +95,8 @@ async fn files_that_cannot_be_used_stop_the_start_and_are_named() {
 }
 
 /// Each of the settings that is a number or a name acts.
+///
+/// Acts: `jwt.audience`, `jwt.leeway`, `jwt.lifetime_max`, `jwt.caller`, `jwt.scopes`.
 #[tokio::test]
 async fn each_setting_acts() {
     let signer = Signer::ed("a");

@@ -85,6 +85,7 @@ async fn what_is_malformed_begins_a_trace_of_its_own() {
     }
 }
 
+/// Acts: `traces.sample`, `traces.parent_networks`.
 #[tokio::test]
 async fn a_callers_no_is_heard_and_its_yes_from_trusted_networks_alone() {
     let collector = Collector::start(&[Reply::Taken]).await;

@@ -24,6 +24,7 @@ const FAILED: &str = r#"belljar_trace_spans_total{outcome="failed"}"#;
 const REJECTED: &str = r#"belljar_trace_spans_total{outcome="rejected"}"#;
 const DROPPED: &str = r#"belljar_trace_spans_total{outcome="dropped"}"#;
 
+/// Acts: `traces.timeout`.
 #[tokio::test]
 async fn a_message_is_sent_again_where_the_protocol_says_so() {
     let replies = [
@@ -36,8 +37,11 @@ async fn a_message_is_sent_again_where_the_protocol_says_so() {
     let collector = Collector::start(&replies).await;
     let settings = [("traces.timeout", "400 ms")];
     let host = collector.host(&settings).await;
+    let begun = Instant::now();
     ask(&host).await;
     let seen = collector.wait(|seen| seen.len() >= 5).await;
+    // One attempt alone takes as long unless another time is set.
+    assert!(begun.elapsed() < Duration::from_secs(9));
     for export in &seen[..5] {
         assert_eq!(export.body, seen[0].body);
         assert_eq!(export.path, "/v1/traces");
@@ -71,6 +75,7 @@ async fn what_is_refused_is_counted_and_not_sent_again() {
     assert_eq!(distinct.len(), bodies.len(), "none came twice");
 }
 
+/// Acts: `traces.queue_max`.
 #[tokio::test]
 async fn nobody_waits_for_a_collector_and_what_has_no_room_is_dropped_and_counted() {
     let collector = Collector::start(&[Reply::Nothing]).await;
@@ -93,6 +98,7 @@ async fn nobody_waits_for_a_collector_and_what_has_no_room_is_dropped_and_counte
     );
 }
 
+/// Acts: `traces.batch_max`, `traces.batch_delay`.
 #[tokio::test]
 async fn a_stop_sends_what_is_left() {
     let collector = Collector::start(&[Reply::Taken]).await;
@@ -115,6 +121,8 @@ async fn a_stop_sends_what_is_left() {
 }
 
 /// A port where nobody is, and then somebody: the log has a line for each turn and no more.
+///
+/// Acts: `traces.retry_first`, `traces.retry_time`.
 #[tokio::test]
 async fn the_log_says_once_that_nobody_is_there_and_once_that_somebody_is() {
     let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,15 +1,12 @@
 //! The settings of traces: that each acts, what contradicts what, and a server behind its wall.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 
 use belljar::config::{Overrides, resolve};
 use belljar_tests::{ServerProcess, TestBundle, TestHost, command};
-use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
 
 use super::collector::{Collector, Reply, said};
-use crate::kit::{Authority, Folder, server_config};
+use crate::kit::{Authority, Folder, encrypt};
 
 /// What a start says that is refused.
 fn refused(settings: &[(&str, &str)]) -> String {
@@ -65,6 +62,8 @@ fn contradictions_stop_the_start() {
 }
 
 /// The settings as operators give them, in all three ways, behind a wall that must hold.
+///
+/// Acts: `traces.endpoint`, `traces.headers`, `traces.service_name`, `traces.attributes`.
 #[tokio::test]
 async fn a_server_behind_its_wall_sends_what_its_settings_say() {
     let collector = Collector::start(&[Reply::Taken]).await;
@@ -195,34 +194,15 @@ async fn lines_of_models_say_which_trace_they_are_of() {
     }
 }
 
-/// A way to a collector over TLS.
-async fn encrypted(authority: &Authority, collector: &Collector) -> SocketAddr {
-    let issued = authority.issue(&["localhost", "127.0.0.1"]);
-    let acceptor = TlsAcceptor::from(server_config(&issued));
-    let to = collector.url().trim_start_matches("http://").to_owned();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let (acceptor, to) = (acceptor.clone(), to.clone());
-            tokio::spawn(async move {
-                let Ok(mut stream) = acceptor.accept(stream).await else {
-                    return;
-                };
-                let mut behind = TcpStream::connect(to).await.unwrap();
-                let _ = tokio::io::copy_bidirectional(&mut stream, &mut behind).await;
-            });
-        }
-    });
-    address
-}
-
+/// Acts: `traces.ca`.
 #[tokio::test]
 async fn a_collector_over_tls_is_one_that_the_authority_vouches_for() {
     let folder = Folder::new();
     let collector = Collector::start(&[Reply::Taken]).await;
     let (authority, other) = (Authority::new("collectors"), Authority::new("others"));
-    let address = encrypted(&authority, &collector).await;
+    let to = collector.url().trim_start_matches("http://").to_owned();
+    let issued = authority.issue(&["localhost", "127.0.0.1"]);
+    let address = encrypt(to.parse().unwrap(), &issued).await;
     let url = format!("https://{address}");
     for (authority, is_told) in [(&other, false), (&authority, true)] {
         let ca = folder.path("ca.pem");
@@ -239,6 +219,7 @@ async fn a_collector_over_tls_is_one_that_the_authority_vouches_for() {
     }
 }
 
+/// Acts: `traces.allow_http`.
 #[test]
 fn another_machine_is_told_in_the_clear_only_where_that_is_asked_for() {
     let folder = Folder::new();
