@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use belljar_tests::{Answer, Client, ServerProcess, TestBundle};
+use belljar_tests::{Answer, Client, ServerProcess, TestBundle, TestHost};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -258,6 +258,7 @@ async fn a_model_that_is_away_is_managed_like_any_other() {
     }
 }
 
+/// Acts: `models.memory_budget`.
 #[tokio::test]
 async fn the_budget_changes_with_a_reload_and_a_damaged_model_is_made_anew() {
     let ground = tempfile::tempdir().unwrap();
@@ -320,5 +321,24 @@ async fn the_budget_changes_with_a_reload_and_a_damaged_model_is_made_anew() {
     }
     for number in 0..3 {
         came_back(ask(&admin, &format!("m{number}")).await, number);
+    }
+}
+
+/// What is kept apart has a file of its own for each of its files, and says so.
+///
+/// Acts: `models.share_weights`.
+#[tokio::test]
+async fn bundles_are_kept_apart_where_no_weights_are_shared() {
+    for (shares, is_private) in [("true", false), ("false", true)] {
+        let settings = [("models.share_weights", shares), ("embedded.fake", "false")];
+        let host = TestHost::start_with(&settings).await;
+        for name in ["one", "other"] {
+            let bundle = TestBundle::echo(name, "1.0.0").with_asset("a", b"an asset");
+            let uploaded = host.admin().upload(bundle.tar()).await.expect_status(201);
+            assert_eq!(uploaded.json()["private"], is_private, "{shares}");
+        }
+        let apart = host.data_dir().join("bundles/blobs/apart");
+        let folders = fs::read_dir(apart).unwrap().count();
+        assert_eq!(folders, if is_private { 2 } else { 0 }, "{shares}");
     }
 }
