@@ -6,6 +6,10 @@
     reason = "each test program uses a part of it"
 )]
 
+#[allow(
+    clippy::duplicate_mod,
+    reason = "a program that makes models of several kinds takes it in once for each"
+)]
 #[path = "../../../made/random.rs"]
 mod random;
 
