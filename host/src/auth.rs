@@ -10,6 +10,7 @@ mod caller;
 mod change;
 mod jwt;
 mod key;
+mod private_file;
 mod scope;
 mod signing;
 mod store;

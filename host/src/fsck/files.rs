@@ -38,7 +38,9 @@ const PRIVATE: [&str; 12] = [
     ARTEFACTS,
 ];
 /// What is written under another name first, or put aside for a moment.
-const HALF_DONE: [&str; 5] = [
+const HALF_DONE: [&str; 7] = [
+    "admin.key.new",
+    "signing.key.new",
     "backup.db.new",
     "backup.db.new-journal",
     "directory.json.new",

@@ -3,9 +3,8 @@
 //! follows from a setting, and the file has a mark of it then.
 
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs;
+use std::io;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -15,6 +14,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sha2::Sha256;
 
 use crate::auth::key::{KeyDigest, MalformedKey};
+use crate::auth::private_file;
 use crate::ids::KeyId;
 
 /// The beginning of secrets that sign, by which scanners find leaked ones.
@@ -141,7 +141,7 @@ impl SigningRoot {
         let mark = self.mark();
         match RootFile::read(path)? {
             RootFile::Mark(found) if found == mark => Ok(()),
-            _ => write(path, mark.as_bytes()),
+            _ => private_file::write(path, mark.as_bytes()),
         }
     }
 
@@ -160,7 +160,7 @@ impl SigningRoot {
         rand::rngs::SysRng
             .try_fill_bytes(root.as_mut())
             .map_err(io::Error::other)?;
-        write(path, root.as_ref())?;
+        private_file::write(path, root.as_ref())?;
         Ok(Self(root))
     }
 
@@ -179,18 +179,6 @@ impl SigningRoot {
         text.extend(digits.iter().copied().map(char::from));
         SigningSecret(text.into())
     }
-}
-
-/// Puts a file in its place that its owner alone can read; it is on disk when this returns.
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new()
-        .permissions(fs::Permissions::from_mode(0o600))
-        .tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    File::open(folder)?.sync_all()
 }
 
 impl fmt::Debug for SigningRoot {
@@ -279,6 +267,7 @@ fn mac(key: &[u8]) -> Hmac<Sha256> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
     fn a_secret_follows_from_the_root_the_key_and_the_generation_alone() {

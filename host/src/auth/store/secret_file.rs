@@ -1,13 +1,14 @@
 //! The file of the admin key.
 
 use std::fs;
-use std::io::{self, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use secrecy::zeroize::Zeroizing;
 
 use crate::auth::key::SecretKey;
+use crate::auth::private_file;
 
 /// The secret in a file that only its owner can read; none if there is no such thing.
 pub(super) fn read_private(path: &Path) -> Option<SecretKey> {
@@ -22,24 +23,8 @@ pub(super) fn read_secret(path: &Path) -> Option<SecretKey> {
     text.trim().parse().ok()
 }
 
-/// Writes a secret under a name of its own, syncs it, and moves it into place.
+/// Writes a secret to a file that only its owner can read.
 pub(super) fn write_private(path: &Path, secret: &SecretKey) -> io::Result<()> {
-    let staging = path.with_extension("key.new");
-    match fs::remove_file(&staging) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&staging)?;
-    file.write_all(secret.expose().as_bytes())?;
-    file.write_all(b"\n")?;
-    file.sync_all()?;
-    fs::rename(&staging, path)?;
-    match path.parent() {
-        Some(parent) => fs::File::open(parent)?.sync_all(),
-        None => Ok(()),
-    }
+    let line = Zeroizing::new(format!("{}\n", secret.expose()));
+    private_file::write(path, line.as_bytes())
 }

@@ -18,6 +18,13 @@ pub(crate) struct Bytes([u8; 16]);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Words([i16; 8]);
 
+/// The number of IEEE 754 binary16.
+#[inline(always)]
+fn from_f16(half: u16) -> f32 {
+    let bits = (i32::from(half as i16) << 13) as u32 & 0x8fff_e000;
+    f32::from_bits(bits) * f32::from_bits(0x7780_0000)
+}
+
 impl Words {
     /// The signed bytes `bytes[AT..AT + 8]`.
     #[inline(always)]
@@ -63,9 +70,7 @@ impl F32x4 {
     pub(crate) fn from_f16(halves: &[u8; 8]) -> Self {
         let (halves, _) = halves.as_chunks::<2>();
         Self(array::from_fn(|lane| {
-            let signed = i32::from(i16::from_le_bytes(halves[lane]));
-            let bits = (signed << 13) as u32 & 0x8fff_e000;
-            f32::from_bits(bits) * f32::from_bits(0x7780_0000)
+            from_f16(u16::from_le_bytes(halves[lane]))
         }))
     }
 
@@ -74,11 +79,7 @@ impl F32x4 {
     #[inline(always)]
     pub(crate) fn from_f16_pairs<const N: usize>(arrays: [&[u8; N]; 4]) -> [Self; 2] {
         const { assert!(N >= 16) }
-        let number = |low: u8, high: u8| {
-            let signed = i32::from(i16::from_le_bytes([low, high]));
-            let bits = (signed << 13) as u32 & 0x8fff_e000;
-            f32::from_bits(bits) * f32::from_bits(0x7780_0000)
-        };
+        let number = |low: u8, high: u8| from_f16(u16::from_le_bytes([low, high]));
         [
             Self(arrays.map(|array| number(array[0], array[1]))),
             Self(arrays.map(|array| number(array[2], array[3]))),
@@ -88,10 +89,7 @@ impl F32x4 {
     /// Four numbers of IEEE 754 binary16.
     #[inline(always)]
     pub(crate) fn from_f16_bits(halves: [u16; 4]) -> Self {
-        Self(halves.map(|half| {
-            let bits = (i32::from(half as i16) << 13) as u32 & 0x8fff_e000;
-            f32::from_bits(bits) * f32::from_bits(0x7780_0000)
-        }))
+        Self(halves.map(from_f16))
     }
 
     /// Four little-endian bfloat16 numbers.

@@ -65,7 +65,12 @@ impl F32x4 {
     #[inline(always)]
     pub(crate) fn from_f16(halves: &[u8; 8]) -> Self {
         // SAFETY: the array has eight bytes, and a load needs no alignment.
-        let signed = unsafe { i32x4_load_extend_i16x4(halves.as_ptr().cast()) };
+        Self::from_extended_f16(unsafe { i32x4_load_extend_i16x4(halves.as_ptr().cast()) })
+    }
+
+    /// Four numbers of IEEE 754 binary16, extended by their signs.
+    #[inline(always)]
+    fn from_extended_f16(signed: v128) -> Self {
         let bits = v128_and(i32x4_shl(signed, 13), i32x4_splat(0x8fff_e000_u32 as i32));
         // What was the exponent of a half counts from another zero: 2^112 is between them.
         Self(f32x4_mul(bits, f32x4_splat(f32::from_bits(0x7780_0000))))
@@ -94,9 +99,7 @@ impl F32x4 {
     #[inline(always)]
     pub(crate) fn from_f16_bits(halves: [u16; 4]) -> Self {
         let [a, b, c, d] = halves.map(|half| i32::from(half as i16));
-        let bits = i32x4_shl(i32x4(a, b, c, d), 13);
-        let bits = v128_and(bits, i32x4_splat(0x8fff_e000_u32 as i32));
-        Self(f32x4_mul(bits, f32x4_splat(f32::from_bits(0x7780_0000))))
+        Self::from_extended_f16(i32x4(a, b, c, d))
     }
 
     /// Four little-endian bfloat16 numbers.
