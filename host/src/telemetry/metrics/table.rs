@@ -192,7 +192,7 @@ metrics! {
     TRACE_SPANS_QUEUED: Gauge, "belljar_trace_spans_queued", Count,
         "Spans that wait for the collector, when the last message was made.", [];
     KEY_CUTS: Counter, "belljar_key_cuts_total", Count,
-        "Requests and streams ended because their key did.", [];
+        "Requests and streams ended because their key, token or client certificate did.", [];
     RUNS: Counter, "belljar_runs_total", Count,
         "Runs of models that ended.",
         [
