@@ -27,6 +27,9 @@ pub(super) struct Clients {
     pub(super) verifier: Arc<dyn ClientCertVerifier>,
     rules: Vec<ClientRule>,
     mode: ClientAuth,
+    /// Seconds from the Unix epoch to the first end of a list of revocations, from which on nobody
+    /// it is about is let in.
+    lists_end_s: i64,
 }
 
 impl Clients {
