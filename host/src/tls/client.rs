@@ -171,6 +171,7 @@ pub enum Verdict {
 /// What a client is by its certificate, until that changes.
 #[derive(Debug)]
 pub struct Standing {
+    /// Who the client is.
     pub verdict: Verdict,
     /// Cancelled when the verdict is another one: what was let in by this one is over.
     pub ended: CancellationToken,
