@@ -245,7 +245,7 @@ async fn a_server_that_is_killed_at_any_step_of_its_backup_starts_again_and_has_
     let mut strace = Command::new("strace");
     strace.args(["-y", "-s", "4096", "-e"]);
     strace.arg(format!("trace={CALLS}")).arg("-o").arg(&log);
-    let mut strace = attached(strace, server.id(), &told);
+    let mut strace = attached(strace, server.pid(), &told);
     backup(server.data_dir(), &file);
     server.kill();
     strace.wait().unwrap();
@@ -261,7 +261,7 @@ async fn a_server_that_is_killed_at_any_step_of_its_backup_starts_again_and_has_
         server = ground.server("data").await;
         let mut strace = Command::new("strace");
         strace.arg("-o").arg("/dev/null");
-        let mut strace = attached(at(strace, step), server.id(), &told);
+        let mut strace = attached(at(strace, step), server.pid(), &told);
         let output = backup_command(server.data_dir(), &file).output().unwrap();
         refused(&output);
         assert!(!file.exists(), "{step:?}");
