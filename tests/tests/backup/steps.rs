@@ -37,13 +37,20 @@ impl Step {
         if call == "openat" && !rest.contains("O_CREAT") {
             return None;
         }
-        // The last one: a file is renamed to what it is afterwards, and is named before.
-        let first = rest.find(below.to_str()?)?;
-        let name = rest.get(first..)?;
-        let end = name.find(['"', '>'])?;
+        // Calls on open files have it in angle brackets behind the number; what is written may look
+        // like a path as well. Others have it in quotation marks: the first of two, before a rename.
+        let name = match rest.split_once('<') {
+            Some((number, name)) if number.bytes().all(|byte| byte.is_ascii_digit()) => {
+                name.split('>').next()?
+            }
+            _ => rest.split('"').nth(1)?,
+        };
+        if !name.starts_with(below.to_str()?) {
+            return None;
+        }
         Some(Self {
             call: call.to_owned(),
-            file: name.get(..end)?.into(),
+            file: name.into(),
         })
     }
 }
