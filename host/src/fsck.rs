@@ -15,10 +15,8 @@ mod tests;
 pub use checks::{Check, CheckRow, UnknownCheck, reference};
 pub use repair::{LOST_AND_FOUND, Repaired, repair};
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use belljar_bundle::Digest;
 use belljar_sandbox::MacKey;
 
 use crate::audit::{AuditConfig, VerifyError, verify};
@@ -133,12 +131,6 @@ struct Expected {
     is_complete: bool,
     /// Whether there are keys that sign, or have.
     has_signers: bool,
-}
-
-impl Expected {
-    fn digests(&self) -> BTreeSet<Digest> {
-        self.versions.iter().map(|version| version.digest).collect()
-    }
 }
 
 /// Reads all of a data directory and changes nothing. `mac_key` is that of its compiled models,

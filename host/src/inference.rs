@@ -27,7 +27,7 @@ mod tokenizing;
 use crate::auth::{Authorized, Infer};
 use crate::guard::{Screened, Screening};
 use crate::limits::{Admission, RateError, TokenAdmission};
-use crate::models::{LiveModel, ModelError, Registry};
+use crate::models::{LiveModel, ModelError, Registry, Served};
 use crate::traces::{Span, attributes, spans};
 use belljar_sandbox::wit::{embeddings, tensors};
 use belljar_sandbox::{Completed, RunError};
@@ -47,6 +47,7 @@ pub use screen::ScreenRefusal;
 use settlement::UsageSettlement;
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Instant;
 pub use text::{Text, TextStream, TextUsage};
 pub use token_limits::TooManyTokens;
 pub use tokenizing::{DetokenizeCall, DetokenizeError, TokenizeCall, Tokenized};
@@ -140,8 +141,8 @@ impl Inference {
         context: &RequestContext,
     ) -> Result<Answered<tensors::Response>, InferenceError<C::Invalid>> {
         let call = call.into_inner();
-        let model = self.find(caller, call.model(), context)?;
-        let declared = model.model.inspection().tensors.as_ref();
+        let model = self.find(caller, call.model(), context).await?;
+        let declared = model.inspection.tensors.as_ref();
         let request = call.fit(declared).await.map_err(InferenceError::Invalid)?;
         let run = model
             .model
@@ -175,7 +176,7 @@ impl Inference {
             prompt_tokens_estimate,
             ..
         } = call.into_inner();
-        let model = self.find(caller, &model, context)?;
+        let model = self.find(caller, &model, context).await?;
         if let Some(trace) = context.trace() {
             trace.note_operation("embeddings");
         }
@@ -202,13 +203,25 @@ impl Inference {
     }
 
     /// The model that answers to a name, noted as the one that the request runs on.
-    fn find(
+    async fn find(
         &self,
         caller: &Authorized<Infer>,
         name: &str,
         context: &RequestContext,
     ) -> Result<Arc<LiveModel>, ModelError> {
-        let model = self.registry.ready(name, &caller.caller)?;
+        let model = match self.registry.ready(name, &caller.caller)? {
+            Served::Live(model) => {
+                self.registry.note_asked(&model);
+                model
+            }
+            away @ Served::Away(_) => {
+                let asked = Instant::now();
+                // In a box: few requests wait, and each would carry the room for it.
+                let model = Box::pin(self.registry.in_memory(away)).await?;
+                context.note_load(asked.elapsed());
+                model
+            }
+        };
         context.set_model(&model);
         Ok(model)
     }

@@ -10,6 +10,7 @@ mod config;
 mod error;
 mod expiry;
 mod names;
+mod open;
 mod rule;
 mod watch;
 
@@ -30,13 +31,14 @@ use tokio_rustls::server::TlsStream;
 use crate::clock::time_of_day;
 use crate::telemetry::metrics;
 use certificate::Certificate;
-pub use client::Verdict;
 use client::{ClientCertificate, Clients};
+pub use client::{Standing, Verdict};
 pub use config::{Config, InvalidTlsVersion, PrivateKeySource, TlsVersion};
 pub use error::TlsError;
 use expiry::End;
 pub use expiry::{FileEnd, FileKind};
 use names::ByName;
+use open::OpenClients;
 pub use rule::{ClientAuth, ClientRule, InvalidClientAuth, InvalidClientRule};
 use watch::Fingerprint;
 
@@ -62,6 +64,7 @@ struct Shared {
     handshakes: Semaphore,
     handshake_timeout: Duration,
     plain: PlainRequests,
+    open: OpenClients,
 }
 
 struct Loaded {
@@ -87,13 +90,10 @@ struct ShownCertificate {
 impl Client {
     /// Who the client is by its certificate and by what is loaded now.
     #[must_use]
-    pub fn verdict(&self) -> Verdict {
+    pub fn standing(&self) -> Arc<Standing> {
         let ShownCertificate { tls, certificate } = &*self.0;
         let loaded = tls.0.loaded.load();
-        let clients = loaded.clients.as_ref();
-        clients.map_or(Verdict::Nobody, |clients| {
-            certificate.verdict(clients, loaded.generation, now_s())
-        })
+        certificate.standing(loaded.clients.as_ref(), loaded.generation, now_s())
     }
 }
 
@@ -122,12 +122,14 @@ impl Tls {
             handshakes: Semaphore::new(config.handshakes_max),
             handshake_timeout: config.handshake_timeout,
             plain: PlainRequests::default(),
+            open: OpenClients::default(),
         }));
         tls.note_ends(true);
         Ok(tls)
     }
 
-    /// Reads everything anew. Open connections stay as they are.
+    /// Reads everything anew. Open connections stay as they are; the certificates that their
+    /// clients have shown are held to it from now on.
     ///
     /// # Errors
     ///
@@ -207,10 +209,12 @@ impl Tls {
     #[must_use]
     pub fn client<S>(&self, stream: &TlsStream<S>) -> Option<Client> {
         let chain = stream.get_ref().1.peer_certificates()?;
-        Some(Client(Arc::new(ShownCertificate {
+        let client = Client(Arc::new(ShownCertificate {
             tls: self.clone(),
             certificate: ClientCertificate::of(chain)?,
-        })))
+        }));
+        self.0.open.add(&client);
+        Some(client)
     }
 
     /// Takes note of a plain request, and says at times that they come.

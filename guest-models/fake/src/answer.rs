@@ -85,10 +85,11 @@ impl Answer {
         }
         let most = wanted.min(self.tokens_left as usize);
         let made = if self.is_counted {
-            // A chunk of each piece would cost more than the piece.
+            // The host cuts it anew: finding where each piece ends would be for nothing, and a chunk
+            // of each would cost more than the piece.
             let mut joined = String::with_capacity(most * USUAL_PIECE_BYTES);
-            let made = text.take(most, |piece| joined.push_str(piece));
-            if made > 0 {
+            let made = text.take_about(most, &mut joined);
+            if !joined.is_empty() {
                 chunks.push(Chunk::text(joined));
             }
             made

@@ -116,6 +116,23 @@ impl Text {
         }
     }
 
+    /// Appends about as many of the next pieces as there are, not cut from one another, and says
+    /// about how many it appended: at least one where there is text.
+    pub(crate) fn take_about(&mut self, most: usize, out: &mut String) -> u32 {
+        let mut given = 0;
+        loop {
+            let rest = self.rest.get(self.at..).unwrap_or_default();
+            let (text, pieces) = tokens::about(rest, most - given);
+            out.push_str(text);
+            self.at += text.len();
+            self.made = self.made.saturating_add(pieces as u32);
+            given += pieces;
+            if given >= most || !self.goes_on() {
+                return given as u32;
+            }
+        }
+    }
+
     /// Makes the next sentence; whether there is one.
     fn goes_on(&mut self) -> bool {
         let Some(prose) = &mut self.prose else {

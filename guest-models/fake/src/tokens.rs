@@ -31,6 +31,54 @@ pub(crate) fn split_first(text: &str) -> Option<(&str, &str)> {
     text.split_at_checked(piece_bytes(text.as_bytes()))
 }
 
+/// The beginning of a text that has about so many pieces, or all of it, and about how many these
+/// are: at least one in what is not empty. What it costs is a few instructions for eight bytes.
+pub(crate) fn about(text: &str, most: usize) -> (&str, usize) {
+    let mut parts = 0;
+    let mut end = 0;
+    let (blocks, rest) = text.as_bytes().as_chunks();
+    for block in blocks {
+        if parts >= most.saturating_mul(PIECE_PARTS) {
+            break;
+        }
+        parts += if block.is_ascii() {
+            PIECE_PARTS * breaks(*block)
+        } else {
+            block.iter().copied().map(parts_of).sum()
+        };
+        end += block.len();
+    }
+    if end + rest.len() == text.len() {
+        parts += rest.iter().copied().map(parts_of).sum::<usize>();
+        end = text.len();
+    }
+    let (text, _) = text.split_at(text.ceil_char_boundary(end));
+    let least = usize::from(!text.is_empty());
+    (text, (parts / PIECE_PARTS).clamp(least, most.max(least)))
+}
+
+/// The parts of a piece, in which [`about`] counts.
+const PIECE_PARTS: usize = 15;
+
+/// The parts of a piece that a byte counts for. What stands between two words begins one; an empty
+/// line is one with the mark before it. Letters of other alphabets make words of more pieces, and
+/// where there are no spaces three characters make one.
+const fn parts_of(byte: u8) -> usize {
+    match byte {
+        b'\n' | b'a'..=b'z' | b'A'..=b'Z' | 0x80..0xc0 => 0,
+        0x00..0x80 => PIECE_PARTS,
+        0xc0..0xe0 => 1,
+        0xe0.. => 5,
+    }
+}
+
+/// How many of eight ASCII characters are neither a letter nor the end of a line.
+const fn breaks(bytes: [u8; 8]) -> usize {
+    let bytes = u64::from_le_bytes(bytes);
+    let others = (bytes ^ (b'\n' as u64 * EACH)) + (HIGH - EACH);
+    (others & !letters(bytes) & HIGH).count_ones() as usize
+}
+
 /// The number that stands for a piece: equal for equal pieces.
 pub(crate) fn id(piece: &str) -> u32 {
     const VOCABULARY: u32 = 50_000;
@@ -81,17 +129,23 @@ fn piece_bytes(text: &[u8]) -> usize {
     }
 }
 
+/// One in each of eight bytes, and the highest bit of each.
+const EACH: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = 0x80 * EACH;
+
 /// How many letters of the English alphabet eight bytes begin with, found for all of them at once.
-fn first_letters(bytes: [u8; 8]) -> usize {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x80 * EACH;
-    let bytes = u64::from_le_bytes(bytes);
+const fn first_letters(bytes: [u8; 8]) -> usize {
+    let letters = letters(u64::from_le_bytes(bytes));
+    ((letters ^ HIGH).trailing_zeros() / 8) as usize
+}
+
+/// The highest bit of each of eight bytes that is a letter of the English alphabet.
+const fn letters(bytes: u64) -> u64 {
     // In lower case, and without the highest bit, into which a sum of bytes then carries.
     let lower = (bytes | (0x20 * EACH)) & !HIGH;
     let from_a = lower + (0x80 - 0x61) * EACH;
     let beyond_z = lower + (0x80 - 0x7b) * EACH;
-    let letters = from_a & !beyond_z & !bytes & HIGH;
-    ((letters ^ HIGH).trailing_zeros() / 8) as usize
+    from_a & !beyond_z & !bytes & HIGH
 }
 
 /// Where the white space that a text begins with ends. The last space belongs to the word after
@@ -201,6 +255,40 @@ mod tests {
                 let expect = if byte.is_ascii_alphabetic() { 8 } else { count };
                 assert_eq!(first_letters(bytes), expect, "{bytes:?}");
             }
+        }
+    }
+
+    #[test]
+    fn about_as_many_pieces_are_about_as_many() {
+        let text =
+            "The first thing to know is how bell jars are held: by hand, and with care. ".repeat(8);
+        for most in [1, 2, 7, 34, 60] {
+            let (begun, about) = about(&text, most);
+            assert!(text.starts_with(begun));
+            assert!((1..=most).contains(&about));
+            let (least, most) = (about.saturating_sub(6), about + about / 4 + 6);
+            assert!((least..most).contains(&(count(begun) as usize)), "{begun}");
+        }
+        for text in [
+            "",
+            "a",
+            "漢字かな🙂x",
+            " \n\n",
+            "подробно и кратко, без слов",
+        ] {
+            let (whole, pieces) = about(text, 1000);
+            assert_eq!(whole, text);
+            assert_eq!(pieces == 0, text.is_empty());
+            assert!(pieces <= count(text) as usize + 1, "{text}");
+        }
+    }
+
+    #[test]
+    fn eight_characters_count_as_each_does() {
+        for byte in 0..0x80_u8 {
+            let bytes = [b'a', byte, b' ', byte, b'\n', byte, b'Z', byte];
+            let each: usize = bytes.iter().copied().map(parts_of).sum();
+            assert_eq!(breaks(bytes) * PIECE_PARTS, each, "{bytes:?}");
         }
     }
 

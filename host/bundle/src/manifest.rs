@@ -36,6 +36,7 @@ pub struct Manifest {
     component: AssetName,
     description: Option<String>,
     license: Option<String>,
+    is_private: bool,
     limits: RequestedLimits,
     assets: BTreeMap<AssetName, Digest>,
     digests: BTreeMap<AssetName, Digest>,
@@ -100,6 +101,11 @@ impl Manifest {
         self.license.as_deref()
     }
 
+    /// Whether the bundle's files are to be kept apart from equal ones of other bundles.
+    pub fn is_private(&self) -> bool {
+        self.is_private
+    }
+
     /// What the model asks for.
     pub fn limits(&self) -> &RequestedLimits {
         &self.limits
@@ -151,6 +157,13 @@ impl Manifest {
     /// every file, because the text has their digests, and the signature.
     pub fn digest(&self) -> Digest {
         Digest::of(self.to_canonical().as_bytes())
+    }
+
+    /// The identity of what is compiled: the component, the assets under their names, and the
+    /// limits that `load` is held to. Bundles that differ in nothing but name, version,
+    /// signature, what is said for people, and what one request may spend have the same.
+    pub fn build_digest(&self) -> Digest {
+        Digest::of(canonical::write_build(self).as_bytes())
     }
 
     /// The same manifest with another signature.

@@ -57,6 +57,8 @@ pub struct Parts {
     pub description: Option<String>,
     /// Usually an SPDX expression.
     pub license: Option<String>,
+    /// Whether its files are to be kept apart from equal ones of other bundles.
+    pub is_private: bool,
 }
 
 impl Parts {
@@ -70,6 +72,7 @@ impl Parts {
             limits: RequestedLimits::default(),
             description: None,
             license: None,
+            is_private: false,
         }
     }
 }
@@ -93,6 +96,7 @@ pub fn pack_parts(
         component: component.to_owned(),
         description: parts.description.clone(),
         license: parts.license.clone(),
+        is_private: parts.is_private,
         limits: parts.limits,
         assets: None,
         digests: BTreeMap::new(),

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! <root>/blobs/sha256/<first 2 hex digits>/<64 hex digits>   files, and canonical manifests
+//! <root>/blobs/apart/<64 hex digits of a bundle>/<64 hex digits>   the files of that bundle alone
 //! <root>/staging/<random>/…                                  what is being unpacked
 //! ```
 //!
@@ -9,6 +10,9 @@
 //! moves into place, after everything it names is on disk. So a process that is killed at any
 //! instant leaves a whole bundle or none; files that no manifest names are swept by
 //! [`Store::remove_unreferenced`].
+//!
+//! Equal files of bundles are one file, but for those of bundles that are kept
+//! [apart](Placement::Apart).
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
@@ -23,6 +27,10 @@ use crate::digest::Digest;
 use crate::error::BundleError;
 use crate::manifest::Manifest;
 use crate::path::AssetName;
+
+mod apart;
+
+pub use apart::Placement;
 
 /// Only we read and write what is in the store.
 const DIRECTORY_MODE: u32 = 0o700;
@@ -44,6 +52,8 @@ pub struct Store {
 #[derive(Debug)]
 struct Inner {
     blobs: PathBuf,
+    /// The folders of bundles that are kept apart.
+    apart: PathBuf,
     staging: PathBuf,
     /// Bundles that somebody holds, with the number of holders.
     held: Mutex<HashMap<Digest, usize>>,
@@ -84,12 +94,14 @@ impl Store {
         temporary: Option<TempDir>,
     ) -> Result<Self, BundleError> {
         let blobs = root.join("blobs").join("sha256");
+        let apart = root.join("blobs").join("apart");
         let staging = root.join("staging");
-        for directory in [&blobs, &staging] {
+        for directory in [&blobs, &apart, &staging] {
             create_directory(directory).map_err(BundleError::store("creating the store"))?;
         }
         let inner = Inner {
             blobs,
+            apart,
             staging,
             held: Mutex::default(),
             durable,
@@ -139,14 +151,16 @@ impl Store {
             match self.read_manifest(&bundle) {
                 Ok(manifest) => {
                     needed.insert(bundle);
-                    needed.extend(manifest.files().map(|(_, digest)| digest));
+                    if self.placement(&bundle)? == Placement::Shared {
+                        needed.extend(manifest.files().map(|(_, digest)| digest));
+                    }
                 }
                 Err(BundleError::BundleUnknown { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
-        self.sweep(&needed)
-            .map_err(BundleError::store("removing files"))
+        let swept = || Ok(self.sweep(&needed)? + self.sweep_apart(&needed)?);
+        swept().map_err(BundleError::store("removing files"))
     }
 
     fn sweep(&self, needed: &HashSet<Digest>) -> io::Result<u64> {
@@ -276,36 +290,45 @@ impl Store {
         &self,
         files: &[StagedFile],
         manifest: &StagedFile,
+        placement: Placement,
     ) -> Result<(), BundleError> {
         let _shared = self.lock_blobs(Shared)?;
+        // A bundle has one placement: what is apart stays so.
+        let placement = match self.placement(&manifest.digest)? {
+            Placement::Apart => Placement::Apart,
+            Placement::Shared => placement,
+        };
+        let target = |file: &StagedFile| self.file_path(placement, &manifest.digest, &file.digest);
+        let shard = self.shard_path(&manifest.digest);
         let place_all = || -> io::Result<()> {
-            let shards: HashSet<PathBuf> = files
+            let mut folders: HashSet<PathBuf> = files
                 .iter()
-                .chain([manifest])
-                .map(|file| self.shard_path(&file.digest))
+                .filter_map(|file| target(file).parent().map(Path::to_owned))
                 .collect();
-            for shard in &shards {
-                create_directory(shard)?;
+            folders.insert(shard.clone());
+            for folder in &folders {
+                create_directory(folder)?;
             }
             for file in files {
-                self.place(file)?;
+                self.place(file, &target(file))?;
             }
             // Also the directories of files that were there before: the commit that put them
             // there may still be waiting for the disk, and what names them must not be first.
-            self.sync(&self.inner.blobs)?;
-            for shard in &shards {
-                self.sync(shard)?;
+            for above in [&self.inner.blobs, &self.inner.apart] {
+                self.sync(above)?;
             }
-            self.place(manifest)?;
-            self.sync(&self.shard_path(&manifest.digest))
+            for folder in &folders {
+                self.sync(folder)?;
+            }
+            self.place(manifest, &self.blob_path(&manifest.digest))?;
+            self.sync(&shard)
         };
         place_all().map_err(BundleError::store("moving a bundle into place"))
     }
 
     /// Moves one file into place, unless it is there.
-    fn place(&self, file: &StagedFile) -> io::Result<()> {
-        let target = self.blob_path(&file.digest);
-        match fs::metadata(&target) {
+    fn place(&self, file: &StagedFile, target: &Path) -> io::Result<()> {
+        match fs::metadata(target) {
             // A file of that name and another size is damaged, and we hold a verified copy.
             Ok(found) if found.is_file() && found.len() == file.bytes => return Ok(()),
             Ok(_) => {}
@@ -313,7 +336,7 @@ impl Store {
             Err(error) => return Err(error),
         }
         self.sync(&file.path)?;
-        fs::rename(&file.path, &target)
+        fs::rename(&file.path, target)
     }
 
     /// Waits until a file or the names in a directory are on disk.
@@ -408,6 +431,7 @@ impl Drop for Lease {
 pub struct StoredBundle {
     manifest: Arc<Manifest>,
     files: Arc<[StoredFile]>,
+    placement: Placement,
     lease: Arc<Lease>,
 }
 
@@ -427,8 +451,9 @@ pub struct StoredFile {
 impl StoredBundle {
     pub(crate) fn new(manifest: Manifest, lease: Lease) -> Result<Self, BundleError> {
         let store = lease.store();
+        let placement = store.placement(&lease.digest())?;
         let file = |(name, digest): (&AssetName, Digest)| {
-            let path = store.blob_path(&digest);
+            let path = store.file_path(placement, &lease.digest(), &digest);
             match fs::metadata(&path) {
                 Ok(found) => Ok(StoredFile {
                     name: name.clone(),
@@ -447,6 +472,7 @@ impl StoredBundle {
         Ok(Self {
             manifest: Arc::new(manifest),
             files,
+            placement,
             lease: Arc::new(lease),
         })
     }
@@ -468,9 +494,19 @@ impl StoredBundle {
 
     /// Where the component is.
     pub fn component_path(&self) -> PathBuf {
-        self.lease
-            .store()
-            .blob_path(&self.manifest.component_digest())
+        let component = self.manifest.component_digest();
+        let store = self.lease.store();
+        store.file_path(self.placement, &self.digest(), &component)
+    }
+
+    /// Where the bundle's files are kept.
+    pub fn placement(&self) -> Placement {
+        self.placement
+    }
+
+    /// The identity of what is compiled of the bundle: equal ones may be compiled once.
+    pub fn build_digest(&self) -> Digest {
+        self.placement.build_digest(&self.manifest, self.digest())
     }
 
     /// All files but the manifest.

@@ -15,7 +15,7 @@ use crate::limits::ArchiveLimits;
 use crate::manifest::{MANIFEST_PATH, Manifest};
 use crate::path::{AssetName, shown};
 use crate::signature::SignaturePolicy;
-use crate::store::{Lease, StagedFile, Staging, Store, StoredBundle};
+use crate::store::{Lease, Placement, StagedFile, Staging, Store, StoredBundle};
 
 /// Content goes from the stream to the disk in pieces of this size.
 const COPY_BUFFER_BYTES: usize = 128 << 10;
@@ -74,9 +74,27 @@ impl CheckedBundle {
     /// # Errors
     /// A failure of the disk. The bundle is not visible then.
     pub fn commit(self) -> Result<StoredBundle, BundleError> {
+        let placement = if self.manifest.is_private() {
+            Placement::Apart
+        } else {
+            Placement::Shared
+        };
+        self.commit_to(placement)
+    }
+
+    /// [`commit`](Self::commit), with the files in a folder of the bundle's own, whatever its
+    /// manifest says.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit).
+    pub fn commit_apart(self) -> Result<StoredBundle, BundleError> {
+        self.commit_to(Placement::Apart)
+    }
+
+    fn commit_to(self, placement: Placement) -> Result<StoredBundle, BundleError> {
         self.lease
             .store()
-            .commit(&self.files, &self.staged_manifest)?;
+            .commit(&self.files, &self.staged_manifest, placement)?;
         drop(self.staging);
         StoredBundle::new(self.manifest, self.lease)
     }

@@ -23,6 +23,9 @@ use belljar_bundle::{
     SigningKey, Store, TrustedKey, check,
 };
 
+#[path = "store/apart.rs"]
+mod apart;
+
 const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0 a component";
 
 fn parts(assets: &[(&str, &[u8])]) -> Parts {

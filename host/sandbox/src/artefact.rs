@@ -124,6 +124,10 @@ impl Artefact {
         &self.inspection
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(crate) fn assets(&self) -> &[AssetFile] {
         &self.assets
     }

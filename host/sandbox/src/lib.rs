@@ -29,6 +29,7 @@ mod label;
 mod load_error;
 mod loaded;
 mod machine;
+mod mapped;
 mod memory_pool;
 mod model;
 mod pace;

@@ -3,6 +3,7 @@
 use crate::{
     Inspection, LoadError, RunError,
     capabilities::Functions,
+    mapped::Mapping,
     run_queue::RunQueue,
     shared::Shared,
     state::{GuestState, ModelFacts},
@@ -14,6 +15,9 @@ use wasmtime::component::InstancePre;
 pub(crate) struct Loaded {
     pub(crate) shared: Arc<Shared>,
     pub(crate) pre: InstancePre<GuestState>,
+    /// What the instances are made of, for as long as any is.
+    #[expect(dead_code, reason = "it acts when it is dropped")]
+    mapping: Arc<Mapping>,
     pub(crate) facts: Arc<ModelFacts>,
     pub(crate) inspection: Inspection,
     pub(crate) queue: RunQueue,
@@ -25,7 +29,7 @@ pub(crate) struct Loaded {
 impl Loaded {
     pub(crate) fn new(
         shared: Arc<Shared>,
-        pre: InstancePre<GuestState>,
+        (pre, mapping): (InstancePre<GuestState>, Arc<Mapping>),
         inspection: Inspection,
         facts: Arc<ModelFacts>,
         queue: RunQueue,
@@ -35,6 +39,7 @@ impl Loaded {
             functions: Functions::find(&pre, inspection.capabilities)?,
             shared,
             pre,
+            mapping,
             facts,
             inspection,
             queue,

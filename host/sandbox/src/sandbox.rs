@@ -2,13 +2,14 @@
 //! makes guests yield, and the queue in front of them all.
 
 use crate::{
-    Artefact, GuestEar, LoadError, ReadyModel, Scope, SlotReset, SlotResetChoice, artefact,
+    Artefact, GuestEar, LoadError, ReadyModel, Scope, SlotReset, SlotResetChoice,
     config::{SandboxConfig, StartError},
     engine,
     epoch::EpochTicker,
     guest_log::LogShare,
     imports,
     loaded::Loaded,
+    mapped::Mappings,
     memory_pool::MemoryPool,
     pace::Pace,
     run_queue::RunQueue,
@@ -40,6 +41,8 @@ pub struct SandboxStats {
     pub memory_bytes_max: u64,
     /// Since the start: runs that had to move to the guest threads.
     pub moved: u64,
+    /// Bytes of the compiled models that are mapped, each file once.
+    pub mapped_bytes: u64,
 }
 
 /// The sandbox. Cloning it is cheap and gives the same one.
@@ -52,6 +55,7 @@ struct Inner {
     linker: Linker<GuestState>,
     slot_reset: SlotReset,
     models: AtomicU64,
+    mappings: Mappings,
 }
 
 impl Sandbox {
@@ -109,6 +113,7 @@ impl Sandbox {
             linker,
             slot_reset,
             models: AtomicU64::new(0),
+            mappings: Mappings::default(),
         })))
     }
 
@@ -139,7 +144,12 @@ impl Sandbox {
     /// Numbers of this moment.
     #[must_use]
     pub fn stats(&self) -> SandboxStats {
-        let Inner { shared, config, .. } = &*self.0;
+        let Inner {
+            shared,
+            config,
+            mappings,
+            ..
+        } = &*self.0;
         SandboxStats {
             running: shared.queue.running(),
             waiting: shared.queue.waiting(),
@@ -147,6 +157,7 @@ impl Sandbox {
             memory_bytes: shared.memory_pool.taken(),
             memory_bytes_max: shared.memory_pool.limit(),
             moved: shared.moved.load(Ordering::Relaxed),
+            mapped_bytes: mappings.bytes(),
         }
     }
 
@@ -174,11 +185,12 @@ impl Sandbox {
             config,
             linker,
             models,
+            mappings,
             ..
         } = &*self.0;
-        let component = artefact::map(&shared.engine, artefact)?;
+        let mapping = mappings.map(&shared.engine, artefact)?;
         let pre = linker
-            .instantiate_pre(&component)
+            .instantiate_pre(mapping.component())
             .map_err(|error| LoadError::Link(format!("{error:#}")))?;
         let queue_id: ModelQueueId = models.fetch_add(1, Ordering::Relaxed);
         let queue = RunQueue::new(
@@ -195,7 +207,14 @@ impl Sandbox {
             ear,
         });
         let inspection = artefact.inspection().clone();
-        let loaded = Loaded::new(Arc::clone(shared), pre, inspection, facts, queue, queue_id)?;
+        let loaded = Loaded::new(
+            Arc::clone(shared),
+            (pre, mapping),
+            inspection,
+            facts,
+            queue,
+            queue_id,
+        )?;
         Ok(ReadyModel::new(loaded))
     }
 }

@@ -70,6 +70,11 @@ struct VersionView {
     embedded: bool,
     description: Option<String>,
     license: Option<String>,
+    /// Whether its files are kept apart from equal ones of other versions. Null where the manifest
+    /// could not be read.
+    private: Option<bool>,
+    /// Whether it is in memory. Null where it does not serve.
+    resident: Option<bool>,
     /// What it can do: `text`, `tensors`, `embeddings` and so on. Null until it is compiled.
     capabilities: Option<Vec<&'static str>>,
     limits: Option<LimitsView>,
@@ -111,6 +116,8 @@ impl From<VersionStatus> for VersionView {
             embedded: status.embedded,
             description: status.description,
             license: status.license,
+            private: status.is_private,
+            resident: status.is_resident,
             capabilities: status.capabilities.map(|capabilities| capabilities.names()),
             limits: status.limits.map(|limits| LimitsView {
                 fuel: limits.fuel,

@@ -18,7 +18,7 @@ use crate::http::json::{Json, OptionalJson};
 use crate::http::policy::{RoutePolicy, Routes};
 use crate::inference::RequestContext;
 use crate::limits::Admission;
-use crate::models::{LiveModel, ModelSummary, Readiness, VersionState, VersionStatus};
+use crate::models::{ModelSummary, Readiness, VersionState, VersionStatus};
 use axum::extract::{Request, State};
 use axum::response::Response;
 use belljar_bundle::{ModelId, ModelName};
@@ -26,7 +26,6 @@ use belljar_sandbox::tensor::datatype_name;
 use belljar_sandbox::wit::tensors::TensorInfo;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
@@ -182,9 +181,9 @@ pub(super) fn metadata(
     caller: &Caller,
     reference: &str,
 ) -> Result<ModelMetadata, ApiError> {
-    let live: Arc<LiveModel> = state.registry().ready(reference, caller)?;
+    let live = state.registry().ready(reference, caller)?;
     let summary = state.registry().model(&live.id.name, caller)?;
-    let tensors = live.model.inspection().tensors.as_ref();
+    let tensors = live.inspection.tensors.as_ref();
     let list = |infos: &[TensorInfo]| infos.iter().map(TensorMetadata::from).collect();
     Ok(ModelMetadata {
         name: summary.name.to_string(),

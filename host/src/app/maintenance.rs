@@ -146,6 +146,7 @@ async fn run(mut maintenance: Maintenance) {
         }
         maintenance.metrics.upkeep();
         maintenance.registry.sample_runs();
+        maintenance.registry.keep_to_memory_budget();
         maintenance.registry.expire_prefixes();
         maintenance.bans.upkeep().await;
         maintenance.anomalies.upkeep().await;

@@ -188,6 +188,7 @@ impl Reloader {
         state.limiter().rates().set_config(settings.limits.clone());
         state.limiter().quotas().set_config(settings.limits.quota);
         state.registry().set_aliases(&settings.models);
+        state.registry().set_memory_budget(&settings.models);
     }
 }
 

@@ -28,6 +28,8 @@ pub(super) const AUDIT_LOG: &str = "audit.log";
 pub(super) const BUNDLES: &str = "bundles";
 /// Where in it files are.
 const BLOBS: &str = "blobs/sha256";
+/// Where in it the folders of bundles are that are kept apart.
+const APART: &str = "blobs/apart";
 /// Digits of the number of an audit log put aside.
 const AUDIT_DIGITS: usize = 12;
 
@@ -40,6 +42,13 @@ pub(super) enum Place {
     AuditAside(String),
     /// A file of the store of bundles.
     Blob(Digest),
+    /// A file in it of a bundle that is kept apart, and which.
+    Apart {
+        /// The bundle.
+        bundle: Digest,
+        /// The file.
+        file: Digest,
+    },
 }
 
 impl Place {
@@ -56,10 +65,22 @@ impl Place {
             let is_number = is_number && number.bytes().all(|byte| byte.is_ascii_digit());
             return is_number.then(|| Self::AuditAside(number.to_owned()));
         }
-        let (_, hex) = path.rsplit_once('/')?;
-        let digest: Digest = format!("sha256:{hex}").parse().ok()?;
-        let place = Self::Blob(digest);
+        let (folder, hex) = path.rsplit_once('/')?;
+        let file: Digest = format!("sha256:{hex}").parse().ok()?;
+        let (_, folder) = folder.rsplit_once('/')?;
+        let place = match format!("sha256:{folder}").parse() {
+            Ok(bundle) => Self::Apart { bundle, file },
+            Err(_) => Self::Blob(file),
+        };
         (place.to_string() == path).then_some(place)
+    }
+
+    /// The digest that the content of a file with this place has; none where any has its place.
+    pub(super) fn content(&self) -> Option<Digest> {
+        match self {
+            Self::Own(_) | Self::AuditAside(_) => None,
+            Self::Blob(file) | Self::Apart { file, .. } => Some(*file),
+        }
     }
 
     /// The file in a data directory.
@@ -78,6 +99,9 @@ impl fmt::Display for Place {
                 let shard = hex.get(..2).unwrap_or_default();
                 write!(f, "{BUNDLES}/{BLOBS}/{shard}/{hex}")
             }
+            Self::Apart { bundle, file } => {
+                write!(f, "{BUNDLES}/{APART}/{}/{}", bundle.hex(), file.hex())
+            }
         }
     }
 }
@@ -90,12 +114,18 @@ mod tests {
     #[test]
     fn only_paths_that_a_server_makes_are_places() {
         let blob = Place::Blob(Digest::of(b"x")).to_string();
+        let apart = Place::Apart {
+            bundle: Digest::of(b"bundle"),
+            file: Digest::of(b"x"),
+        };
+        let apart = apart.to_string();
         for path in [
             "belljar.db",
             "signing.key",
             "audit.log",
             "audit.log.000000000012",
             &blob,
+            &apart,
         ] {
             let place = Place::parse(path).unwrap();
             assert_eq!(place.to_string(), path);
@@ -118,6 +148,9 @@ mod tests {
             "bundles/blobs/sha256/ab/cd",
             &other_shard,
             &blob.to_uppercase(),
+            &apart.to_uppercase(),
+            &format!("{apart}/x"),
+            &apart.replacen("apart", "sha256", 1),
             &format!("{blob}/x"),
             &format!("x/{blob}"),
         ] {

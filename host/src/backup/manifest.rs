@@ -126,9 +126,7 @@ impl Manifest {
             if !seen.insert(place.clone()) {
                 return Err(strange(format!("\"{}\" is in it twice", shown())));
             }
-            if let Place::Blob(digest) = &place
-                && *digest != row.sha256
-            {
+            if place.content().is_some_and(|digest| digest != row.sha256) {
                 return Err(strange(format!("\"{}\" has another digest", shown())));
             }
             members.push(Member {

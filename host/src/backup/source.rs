@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use belljar_bundle::{BundleError, Digest, Store, StoredBundle};
+use belljar_bundle::{BundleError, Digest, Placement, Store, StoredBundle};
 use jiff::Timestamp;
 
 use super::BackupError;
@@ -248,11 +248,11 @@ fn planned(
         };
         members.push((member, Content::Open(cut.file)));
     }
-    for (digest, (path, bytes)) in blobs(&bundles)? {
+    for (place, (path, bytes, sha256)) in blobs(&bundles)? {
         let member = Member {
-            place: Place::Blob(digest),
+            place,
             bytes,
-            sha256: digest,
+            sha256,
         };
         members.push((member, Content::Path(path)));
     }
@@ -261,14 +261,22 @@ fn planned(
 }
 
 /// The files of all bundles, each once.
-fn blobs(bundles: &[StoredBundle]) -> Result<BTreeMap<Digest, (PathBuf, u64)>, BackupError> {
+fn blobs(bundles: &[StoredBundle]) -> Result<BTreeMap<Place, (PathBuf, u64, Digest)>, BackupError> {
     let mut blobs = BTreeMap::new();
     for bundle in bundles {
         let manifest = bundle.manifest_path();
         let facts = fs::metadata(&manifest).map_err(BackupError::file(&manifest))?;
-        blobs.insert(bundle.digest(), (manifest, facts.len()));
+        let digest = bundle.digest();
+        blobs.insert(Place::Blob(digest), (manifest, facts.len(), digest));
         for file in bundle.files() {
-            blobs.insert(file.digest, (file.path.clone(), file.bytes));
+            let place = match bundle.placement() {
+                Placement::Shared => Place::Blob(file.digest),
+                Placement::Apart => Place::Apart {
+                    bundle: digest,
+                    file: file.digest,
+                },
+            };
+            blobs.insert(place, (file.path.clone(), file.bytes, file.digest));
         }
     }
     Ok(blobs)

@@ -167,7 +167,7 @@ fn report(status: &VersionStatus, server: &EphemeralServer, json: bool) -> Resul
         .app()
         .registry()
         .ready(&status.id.to_string(), &caller)?;
-    let inspection = live.model.inspection();
+    let inspection = &live.inspection;
     let names = inspection.capabilities.names();
     let budget = &live.budget;
     let load_fuel = status.limits.as_ref().map_or(0, |limits| limits.load_fuel);

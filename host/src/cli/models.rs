@@ -304,6 +304,12 @@ fn details(version: &Value) -> Result<()> {
             .and_then(Value::as_u64)
             .map_or_else(String::new, size),
     );
+    if version.get("private").and_then(Value::as_bool) == Some(true) {
+        add("private", "kept apart from other versions".to_owned());
+    }
+    if version.get("resident").and_then(Value::as_bool) == Some(false) {
+        add("in memory", "no, until somebody asks for it".to_owned());
+    }
     add("capabilities", names(version));
     let limits = version.get("limits").unwrap_or(&Value::Null);
     let limit = |name: &str| limits.get(name).and_then(Value::as_u64);

@@ -93,10 +93,23 @@ fn page(status: &Value, now: Timestamp) -> String {
             size(most)
         ),
     );
+    rows.row("models", &in_memory(memory));
     guards(part("guards"), &mut rows);
     rows.row("audit log", &recorded(part("audit")));
     rows.row("reload", &reloaded(part("reload"), now));
     rows.into_text()
+}
+
+/// What compiled models take of memory, and how many do.
+fn in_memory(memory: &Value) -> String {
+    let [bytes, resident, away] =
+        ["models_bytes", "models_resident", "models_away"].map(|field| number(memory, field));
+    let most = memory.get("models_bytes_max").and_then(Value::as_u64);
+    let most = most.map_or_else(String::new, |most| format!(" of {}", size(most)));
+    format!(
+        "{}{most} mapped, {resident} versions in memory, {away} away",
+        size(bytes)
+    )
 }
 
 fn listening(listeners: &[Value]) -> String {
@@ -315,7 +328,8 @@ mod tests {
             "data": {"directory": "/var/lib/belljar", "free_bytes": 1_u64 << 40, "total_bytes": 1_u64 << 41},
             "load": {"connections": 4096, "streams": 1024, "running": 512, "waiting": 1024, "slots": 512,
                 "last_minute": {"runs": 6_000_000, "errors": 12, "fuel": 123_456_789_012_345_u64}},
-            "memory": {"resident_bytes": 1_u64 << 34, "guest_bytes": 1_u64 << 33, "guest_bytes_max": 1_u64 << 35},
+            "memory": {"resident_bytes": 1_u64 << 34, "guest_bytes": 1_u64 << 33, "guest_bytes_max": 1_u64 << 35,
+                "models_bytes": 1_u64 << 29, "models_bytes_max": 1_u64 << 30, "models_resident": 9, "models_away": 91},
             "guards": {"keys_required": true, "rate_limits": true, "bans": true, "bans_in_force": 3,
                 "networks": false, "input_validation": true,
                 "screening": {"prompt": "block", "history": "report", "tensor": "report"}},
@@ -341,6 +355,7 @@ mod tests {
             "4096 connections, 1024 streams, 512 of 512 runs, 1024 waiting",
             "6000000 runs, 12 failed, 123.4 T fuel",
             "file, syslog, and CANNOT BE WRITTEN",
+            "512.00 MiB of 1.00 GiB mapped, 9 versions in memory, 91 away",
             "guards off networks",
             "block: prompt; report: history, tensor",
             "1 min 0 s ago by key_0123456789abcdef: REFUSED: /etc/belljar/belljar.toml:3",

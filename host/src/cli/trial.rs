@@ -89,7 +89,7 @@ pub(super) async fn limits(
         .app()
         .registry()
         .ready(&status.id.to_string(), &Caller::anonymous())?;
-    let load = live.model.inspection().load.unwrap_or_default();
+    let load = live.inspection.load.unwrap_or_default();
     let mut capped = Capped {
         notes: &mut bundle.notes,
     };
@@ -348,7 +348,7 @@ async fn long_or_short(
 /// What tensors of zeros take, in the declared shapes with 1 for each free axis.
 async fn tensors(server: &EphemeralServer, model: &str) -> Result<Need> {
     let live = server.app().registry().ready(model, &Caller::anonymous())?;
-    let tensors = live.model.inspection().tensors.as_ref();
+    let tensors = live.inspection.tensors.as_ref();
     let inputs = tensors.map(|tensors| tensors.inputs.as_slice());
     let inputs = inputs.unwrap_or_default();
     let made: Vec<Value> = inputs.iter().map(zeros).collect::<Result<_>>()?;

@@ -1,12 +1,12 @@
 //! Every file of the data directory: against its digest, its seal, the rows and its mode.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirEntry, File};
 use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use belljar_bundle::{Digest, Manifest};
+use belljar_bundle::{Digest, Manifest, Placement};
 use belljar_sandbox::{MacKey, is_sealed};
 
 use super::rows::SIGNING_ROOT;
@@ -16,6 +16,8 @@ use crate::db::is_open_to_others;
 
 /// Where stored files are.
 const BLOBS: &str = "bundles/blobs/sha256";
+/// Where those of bundles are that are kept apart, in a folder each.
+const APART: &str = "bundles/blobs/apart";
 /// Where uploads are unpacked.
 const STAGING: &str = "bundles/staging";
 /// Where compiled models are.
@@ -59,14 +61,18 @@ pub(super) fn examine(
         root,
         examined,
         blobs: BTreeMap::new(),
+        apart: BTreeMap::new(),
+        builds: BTreeSet::new(),
+        is_known: false,
     };
     files.half_done()?;
     files.blobs()?;
+    files.apart()?;
     if let Some(expected) = expected {
         files.versions(expected)?;
         files.signing_root(expected);
     }
-    files.artefacts(expected, mac_key)?;
+    files.artefacts(mac_key)?;
     for name in PRIVATE {
         files.modes(&root.join(name))?;
     }
@@ -78,6 +84,12 @@ struct Files<'a> {
     examined: &'a mut Examined,
     /// The stored files that are what they are called.
     blobs: BTreeMap<Digest, PathBuf>,
+    /// The same of each bundle that is kept apart.
+    apart: BTreeMap<Digest, BTreeMap<Digest, PathBuf>>,
+    /// The identities of what is compiled of the versions that there are.
+    builds: BTreeSet<Digest>,
+    /// Whether these and the stored files are all that versions have.
+    is_known: bool,
 }
 
 fn failed(path: &Path) -> impl FnOnce(io::Error) -> FsckError {
@@ -153,27 +165,53 @@ impl Files<'_> {
         Ok(())
     }
 
+    /// Reads every stored file of bundles that are kept apart.
+    fn apart(&mut self) -> Result<(), FsckError> {
+        for folder in entries(&self.root.join(APART))? {
+            let path = folder.path();
+            let is_folder = folder.file_type().map_err(failed(&path))?.is_dir();
+            let Some(bundle) = digest_of_name(&folder).filter(|_| is_folder) else {
+                self.strange(&path);
+                continue;
+            };
+            let mut files = BTreeMap::new();
+            for blob in entries(&path)? {
+                files.extend(self.sound("", &blob)?);
+            }
+            self.apart.insert(bundle, files);
+        }
+        Ok(())
+    }
+
     fn blob(&mut self, shard: &str, blob: &DirEntry) -> Result<(), FsckError> {
+        let sound = self.sound(shard, blob)?;
+        self.blobs.extend(sound);
+        Ok(())
+    }
+
+    /// A stored file whose name begins as it should, if its content is what it is called.
+    fn sound(
+        &mut self,
+        shard: &str,
+        blob: &DirEntry,
+    ) -> Result<Option<(Digest, PathBuf)>, FsckError> {
         let path = blob.path();
-        let name = blob.file_name();
-        let name = name.to_str().filter(|name| name.starts_with(shard));
-        let digest = name.and_then(|name| format!("sha256:{name}").parse::<Digest>().ok());
+        let digest = digest_of_name(blob).filter(|digest| digest.hex().starts_with(shard));
         let is_file = blob.file_type().map_err(failed(&path))?.is_file();
         let Some(digest) = digest.filter(|_| is_file) else {
             self.strange(&path);
-            return Ok(());
+            return Ok(None);
         };
         let found = File::open(&path).and_then(Digest::of_reader);
         let (found, bytes) = found.map_err(failed(&path))?;
         self.examined.files = self.examined.files.saturating_add(1);
         self.examined.bytes = self.examined.bytes.saturating_add(bytes);
         if found == digest {
-            self.blobs.insert(digest, path);
-        } else {
-            let told = format!("its content has the digest {found}");
-            self.add(Check::BlobDamaged, &path, told, Action::Set(path.clone()));
+            return Ok(Some((digest, path)));
         }
-        Ok(())
+        let told = format!("its content has the digest {found}");
+        self.add(Check::BlobDamaged, &path, told, Action::Set(path.clone()));
+        Ok(None)
     }
 
     fn strange(&mut self, path: &Path) {
@@ -184,6 +222,7 @@ impl Files<'_> {
     /// Holds versions and stored files against each other.
     fn versions(&mut self, expected: &Expected) -> Result<(), FsckError> {
         let mut unnamed = self.blobs.clone();
+        let mut unnamed_folders = self.apart.clone();
         // Where a manifest cannot be read, nobody can say what belongs to it.
         let mut is_known = expected.is_complete;
         for version in &expected.versions {
@@ -192,13 +231,22 @@ impl Files<'_> {
                 None => None,
             };
             unnamed.remove(&version.digest);
+            unnamed_folders.remove(&version.digest);
             let missing = match &manifest {
                 Some(manifest) => {
                     let files: Vec<_> = manifest.files().collect();
-                    for (_, digest) in &files {
-                        unnamed.remove(digest);
+                    let (placement, stored) = match self.apart.get(&version.digest) {
+                        Some(apart) => (Placement::Apart, apart),
+                        None => (Placement::Shared, &self.blobs),
+                    };
+                    if placement == Placement::Shared {
+                        for (_, digest) in &files {
+                            unnamed.remove(digest);
+                        }
                     }
-                    let missing = files.iter().find(|(_, it)| !self.blobs.contains_key(it));
+                    let build = placement.build_digest(manifest, version.digest);
+                    self.builds.insert(build);
+                    let missing = files.iter().find(|(_, it)| !stored.contains_key(it));
                     missing.map(|(name, digest)| format!("\"{name}\" ({digest})"))
                 }
                 None => Some(format!("its manifest ({})", version.digest)),
@@ -212,11 +260,13 @@ impl Files<'_> {
             }
         }
         if is_known {
-            for path in unnamed.values() {
+            let folders = unnamed_folders.values().flat_map(BTreeMap::values);
+            for path in unnamed.values().chain(folders) {
                 let action = Action::Set(path.clone());
                 self.add(Check::BlobUnreferenced, path, "no version names it", action);
             }
         }
+        self.is_known = is_known;
         Ok(())
     }
 
@@ -231,14 +281,7 @@ impl Files<'_> {
     }
 
     /// Looks at compiled models. All of them can be made anew.
-    fn artefacts(
-        &mut self,
-        expected: Option<&Expected>,
-        mac_key: Option<&MacKey>,
-    ) -> Result<(), FsckError> {
-        let digests = expected
-            .filter(|expected| expected.is_complete)
-            .map(Expected::digests);
+    fn artefacts(&mut self, mac_key: Option<&MacKey>) -> Result<(), FsckError> {
         for entry in entries(&self.root.join(ARTEFACTS))? {
             let path = entry.path();
             let name = entry.file_name().to_string_lossy().into_owned();
@@ -250,10 +293,9 @@ impl Files<'_> {
             let hex = name.split('.').next().unwrap_or_default();
             let content = format!("sha256:{hex}").parse::<Digest>().ok();
             let delete = Action::Delete(path.clone());
-            let is_of_none = match (&content, &digests) {
-                (None, _) => true,
-                (Some(content), Some(digests)) => !digests.contains(content),
-                (Some(_), None) => false,
+            let is_of_none = match &content {
+                None => true,
+                Some(content) => self.is_known && !self.builds.contains(content),
             };
             if is_of_none {
                 self.add(
@@ -313,6 +355,12 @@ impl Files<'_> {
 fn is_kept(path: &Path) -> bool {
     let folder = path.parent().and_then(|folder| folder.metadata().ok());
     folder.is_some_and(|folder| !is_open_to_others(folder.permissions().mode()))
+}
+
+/// The digest that a file or folder is named after.
+fn digest_of_name(entry: &DirEntry) -> Option<Digest> {
+    let name = entry.file_name();
+    format!("sha256:{}", name.to_str()?).parse().ok()
 }
 
 /// A manifest, where a stored file is one.

@@ -15,6 +15,7 @@ use belljar_sandbox::{RunCost, RunLabel};
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 /// Findings that one answer names.
 const REPORTS_MAX: usize = 8;
@@ -40,6 +41,8 @@ struct Notes {
     admitted: Mutex<Option<Admitted>>,
     /// Where the caller's conduct is counted, if it is watched.
     tally: OnceLock<Arc<Tally>>,
+    /// How long it waited for its model to come back into memory, where it did.
+    load: OnceLock<Duration>,
     /// What was found in the request and is only reported.
     reports: Mutex<Vec<String>>,
     /// Its trace; none where traces are off.
@@ -73,6 +76,7 @@ impl RequestContext {
             usage: OnceLock::new(),
             admitted: Mutex::new(None),
             tally: OnceLock::new(),
+            load: OnceLock::new(),
             reports: Mutex::default(),
             trace,
             _span: span,
@@ -251,6 +255,17 @@ impl RequestContext {
         if let Some(usage) = self.0.usage.get() {
             usage.runs_on(model.id.name.as_str());
         }
+    }
+
+    /// Notes how long the request waited for its model to come back into memory.
+    pub(super) fn note_load(&self, took: Duration) {
+        // Of several runs of one request the first one waits.
+        let _ = self.0.load.set(took);
+    }
+
+    /// How long it waited for that; none where the model was there.
+    pub(crate) fn load(&self) -> Option<Duration> {
+        self.0.load.get().copied()
     }
 
     /// Adds bytes of the body that were read.

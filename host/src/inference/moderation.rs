@@ -24,7 +24,7 @@ impl Inference {
         let Counted { call, tokens } = call;
         let call = call.into_inner();
         let tokens = tokens.map_or_else(|| call.tokens_estimate(), |tokens| tokens.counts);
-        let model = self.find(caller, &call.model, context)?;
+        let model = self.find(caller, &call.model, context).await?;
         let admission = admission.reserve(tokens)?;
         let mut settlement = UsageSettlement::new(admission, &caller.caller, tokens, context);
         let run = model

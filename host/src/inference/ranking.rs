@@ -38,7 +38,7 @@ impl Inference {
             (!counts.is_empty()).then(|| counts.iter().copied().fold(0, u32::saturating_add));
         let tokens_max = counted.unwrap_or_else(|| call.tokens_max());
         let tokens_estimate = counted.unwrap_or_else(|| call.tokens_estimate());
-        let model = self.find(caller, &call.model, context)?;
+        let model = self.find(caller, &call.model, context).await?;
         let admission = admission.reserve(tokens_estimate)?;
         let mut settlement =
             UsageSettlement::new(admission, &caller.caller, tokens_estimate, context);

@@ -142,6 +142,8 @@ impl Inference {
         context: &RequestContext,
         since: Instant,
     ) -> Result<Text, InferenceError> {
+        let name = &call.call.get().model;
+        let model = self.find(caller, name, context).await?;
         let Reserved {
             model,
             mut settlement,
@@ -149,7 +151,7 @@ impl Inference {
             choices,
             counted,
             requests,
-        } = self.reserve(caller, call, admission, context)?;
+        } = self.reserve(caller, model, call, admission, context)?;
         let one = async |(request, meter): (text::Request, TokenMeter)| {
             let sink = Collector::new(&limits, meter);
             let run = model
@@ -193,6 +195,8 @@ impl Inference {
         context: &RequestContext,
         since: Instant,
     ) -> Result<TextStream, InferenceError> {
+        let name = &call.call.get().model;
+        let model = self.find(caller, name, context).await?;
         let Reserved {
             model,
             settlement,
@@ -200,7 +204,7 @@ impl Inference {
             choices,
             counted,
             requests,
-        } = self.reserve(caller, call, admission, context)?;
+        } = self.reserve(caller, model, call, admission, context)?;
         let open = async |(request, meter): (text::Request, TokenMeter)| {
             let (sink, queue) = StreamSink::new(&limits, meter);
             let run = model
@@ -229,13 +233,13 @@ impl Inference {
     fn reserve(
         &self,
         caller: &Authorized<Infer>,
+        model: Arc<LiveModel>,
         call: Counted<TextCall>,
         admission: TokenAdmission,
         context: &RequestContext,
     ) -> Result<Reserved, InferenceError> {
         let Counted { call, mut tokens } = call;
         let mut call = call.into_inner();
-        let model = self.find(caller, &call.model, context)?;
         if let Some(trace) = context.trace() {
             trace.note_operation(match call.request.prompt {
                 text::Prompt::Messages(_) => "chat",
@@ -362,7 +366,7 @@ impl Inference {
             let text = self.generate(caller, call, admission, context, Instant::now());
             return Ok(text.await?.usage.prompt_tokens);
         };
-        let model = self.find(caller, &call.call.get().model, context)?;
+        let model = self.find(caller, &call.call.get().model, context).await?;
         if !model.capabilities().has(Capability::Text) {
             let interface = Capability::Text.name();
             return Err(RunError::NoCapability { interface }.into());

@@ -91,7 +91,7 @@ impl Inference {
     ) -> Result<Answered<Tokenized>, InferenceError> {
         let Counted { call, tokens } = call;
         let call = call.into_inner();
-        let model = self.find(caller, &call.model, context)?;
+        let model = self.find(caller, &call.model, context).await?;
         let admission = admission.reserve(0)?;
         // Nothing is generated, so nothing goes on the bill but fuel.
         let _settlement = UsageSettlement::new(admission, &caller.caller, 0, context);
@@ -143,7 +143,7 @@ impl Inference {
     ) -> Result<Vec<u8>, DetokenizeError> {
         let DetokenizeCall { model, tokens } = call;
         let rules = self.registry.token_rules(&model);
-        let model = self.find(caller, &model, context);
+        let model = self.find(caller, &model, context).await;
         let model = model.map_err(InferenceError::from)?;
         let admission = admission.reserve(0).map_err(InferenceError::from)?;
         let _settlement = UsageSettlement::new(admission, &caller.caller, 0, context);

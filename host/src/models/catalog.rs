@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::FailedVersion;
 use super::guest_logs::{GuestLog, LineOrder};
-use super::live::{LiveModel, Names};
+use super::live::{LiveModel, Names, Served, ServedModel};
 use super::records::{Pointers, Record, StoredState};
 use super::status::{Failure, Limits, ModelSummary, VersionState, VersionStatus};
 use crate::ids::KeyId;
@@ -58,7 +58,7 @@ pub(super) enum Stage {
     Checking,
     Compiling,
     Loading,
-    Live(Arc<LiveModel>),
+    Serves(Served),
     Failed(Failure),
 }
 
@@ -67,6 +67,7 @@ pub(super) enum Stage {
 pub(super) struct ManifestSummary {
     pub(super) description: Option<String>,
     pub(super) license: Option<String>,
+    pub(super) is_private: bool,
     pub(super) limits: Limits,
 }
 
@@ -122,17 +123,25 @@ impl Version {
         self.activation == activation.number
     }
 
-    /// The model that runs, if the version has one.
-    pub(super) fn live(&self) -> Option<&Arc<LiveModel>> {
+    /// The model that answers, if the version has one.
+    pub(super) fn served(&self) -> Option<&Served> {
         match &self.stage {
-            Stage::Live(live) => Some(live),
+            Stage::Serves(served) => Some(served),
             _ => None,
+        }
+    }
+
+    /// The same, if it is in memory.
+    pub(super) fn live(&self) -> Option<&Arc<LiveModel>> {
+        match self.served()? {
+            Served::Live(live) => Some(live),
+            Served::Away(_) => None,
         }
     }
 
     /// Whether the version's lifecycle is over, one way or the other.
     pub(super) fn is_settled(&self) -> bool {
-        matches!(self.stage, Stage::Live(_) | Stage::Failed(_))
+        matches!(self.stage, Stage::Serves(_) | Stage::Failed(_))
     }
 
     /// Wakes when anything about the version changes; ends with an error when it is removed.
@@ -147,8 +156,8 @@ impl Version {
             Stage::Checking => VersionState::Checking,
             Stage::Compiling => VersionState::Compiling,
             Stage::Loading => VersionState::Loading,
-            Stage::Live(_) if active => VersionState::Active,
-            Stage::Live(_) => VersionState::Ready,
+            Stage::Serves(_) if active => VersionState::Active,
+            Stage::Serves(_) => VersionState::Ready,
             Stage::Failed(_) => VersionState::Failed,
         }
     }
@@ -175,6 +184,10 @@ impl Version {
                 .manifest
                 .as_ref()
                 .and_then(|manifest| manifest.license.clone()),
+            is_private: self.manifest.as_ref().map(|manifest| manifest.is_private),
+            is_resident: self
+                .served()
+                .map(|served| matches!(served, Served::Live(_))),
             capabilities: self.capabilities,
             limits: self
                 .manifest
@@ -289,7 +302,7 @@ impl Catalog {
     pub(super) fn names(&self) -> Names {
         let mut names = Names::new();
         for (pointers, version) in self.versions() {
-            if let Stage::Live(live) = &version.stage {
+            if let Stage::Serves(live) = &version.stage {
                 names.insert(live.label.as_ref().into(), live.clone());
                 let by_digest = format!("{}@sha256:{}", live.id.name, live.digest.hex());
                 names.insert(by_digest.into(), live.clone());
@@ -301,11 +314,30 @@ impl Catalog {
         names
     }
 
-    /// The models that run.
-    pub(super) fn live(&self) -> Vec<Arc<LiveModel>> {
-        self.versions()
-            .filter_map(|(_, version)| version.live().cloned())
-            .collect()
+    /// The models that serve.
+    pub(super) fn served(&self) -> impl Iterator<Item = &Served> {
+        self.versions().filter_map(|(_, version)| version.served())
+    }
+
+    /// Those of them that are in memory.
+    pub(super) fn live(&self) -> impl Iterator<Item = &Arc<LiveModel>> {
+        self.versions().filter_map(|(_, version)| version.live())
+    }
+
+    /// Takes all versions of a content out of memory, and gives what whoever still runs them has.
+    pub(super) fn let_go(&mut self, content: [u8; 32]) -> Vec<Arc<LiveModel>> {
+        let mut left = Vec::new();
+        let models = self.models.values_mut();
+        for version in models.flat_map(|model| model.versions.values_mut()) {
+            if let Some(live) = version.live()
+                && live.mapped().0 == content
+            {
+                let live = live.clone();
+                version.stage = Stage::Serves(Served::Away(live.served().clone()));
+                left.push(live);
+            }
+        }
+        left
     }
 
     /// The versions that are active and do not run.
@@ -313,7 +345,7 @@ impl Catalog {
         self.versions()
             .filter(|(pointers, version)| {
                 pointers.active.as_ref() == Some(&version.record.id.version)
-                    && version.live().is_none()
+                    && version.served().is_none()
             })
             .map(|(_, version)| &version.record.id)
     }
@@ -420,11 +452,13 @@ impl Catalog {
             .then_some(version)
     }
 
-    /// Puts something else in the place of a model that runs, unless it has left that place.
-    pub(super) fn replace(&mut self, old: &Arc<LiveModel>, stage: Stage) {
+    /// Puts something else in the place of a model that serves, unless it has left that place.
+    pub(super) fn replace(&mut self, old: &Arc<ServedModel>, stage: Stage) {
         let model = self.models.get_mut(&old.id.name);
         if let Some(version) = model.and_then(|model| model.versions.get_mut(&old.id.version))
-            && version.live().is_some_and(|live| Arc::ptr_eq(live, old))
+            && version
+                .served()
+                .is_some_and(|served| Arc::ptr_eq(served.served(), old))
         {
             version.stage = stage;
             version.changed.send_replace(());

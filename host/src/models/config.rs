@@ -37,6 +37,12 @@ pub struct Config {
     pub failed_time: Duration,
     /// Bytes of all stored versions together, unpacked.
     pub stored_bytes_max: u64,
+    /// Whether equal files of bundles, and what is compiled of equal bundles, are kept once. Those
+    /// of bundles that say that they are private never are.
+    pub share_weights: bool,
+    /// Bytes of compiled models in memory; none is no bound. Those that nobody has asked for the
+    /// longest leave when there are more.
+    pub memory_budget_bytes: Option<u64>,
     /// What is kept of the lines that guests write.
     pub logs: GuestLogConfig,
     /// What is kept of prompts for the next.
@@ -68,6 +74,8 @@ impl Default for Config {
             failed_max: 100,
             failed_time: Duration::from_secs(7 * 24 * 3600),
             stored_bytes_max: ByteSize::mib(256 * 1024).as_u64(),
+            share_weights: true,
+            memory_budget_bytes: None,
             logs: GuestLogConfig::default(),
             prefixes: PrefixConfig::default(),
             aliases: Vec::new(),

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use belljar_bundle::{BundleError, ModelId, StoredBundle};
+use belljar_bundle::{BundleError, ModelId, Placement, StoredBundle};
 use belljar_sandbox::{
     Artefact, AssetFile, CompileError, CompileJob, GuestLine, LoadError, Phase, Progress, RunLabel,
     printable,
@@ -17,8 +17,9 @@ use belljar_sandbox::{
 
 use super::advice::advice;
 use super::catalog::{Activation, FILES_DAMAGED, ManifestSummary, Stage};
-use super::live::LiveModel;
+use super::live::{LiveModel, Served, ServedModel};
 use super::records::StoredState;
+use super::room::Room;
 use super::state::{Current, Inner, blocking};
 use super::status::Failure;
 use super::{ModelError, policy};
@@ -45,10 +46,12 @@ enum PrepareError {
     Stale,
 }
 
-/// A model that runs, and the sandbox in which it does.
+/// A model that serves, and the sandbox in which it does.
 struct Loaded {
-    live: LiveModel,
+    model: Served,
     generation: u64,
+    /// What it takes of memory, until it is seen there.
+    room: Option<Room>,
 }
 
 impl From<ModelError> for PrepareError {
@@ -152,7 +155,7 @@ async fn prepare(inner: &Arc<Inner>, activation: &Activation) -> Result<Loaded, 
     let job = Arc::new(describe(inner, activation, &bundle));
     let artefact = match cached(inner, &job).await? {
         Some(artefact) => artefact,
-        None => compile(inner, activation, &job, &bundle).await?,
+        None => build(inner, activation, &job, &bundle).await?,
     };
     inner.advance(activation, Stage::Loading);
     load(inner, activation, bundle, job, artefact).await
@@ -191,6 +194,7 @@ fn describe(inner: &Inner, activation: &Activation, bundle: &StoredBundle) -> Co
         version.manifest = Some(ManifestSummary {
             description: manifest.description().map(str::to_owned),
             license: manifest.license().map(str::to_owned),
+            is_private: bundle.placement() == Placement::Apart,
             limits,
         });
     }
@@ -203,7 +207,7 @@ fn describe(inner: &Inner, activation: &Activation, bundle: &StoredBundle) -> Co
         })
         .collect();
     CompileJob {
-        content: *activation.record.digest.as_bytes(),
+        content: *bundle.build_digest().as_bytes(),
         component: bundle.component_path(),
         assets,
         load,
@@ -220,6 +224,20 @@ async fn cached(
     let cached = blocking(move || compiler.cached(&job)).await?;
     drop(place);
     Ok(cached)
+}
+
+/// Compiles the version, unless another one with the same content does so first.
+async fn build(
+    inner: &Arc<Inner>,
+    activation: &Activation,
+    job: &Arc<CompileJob>,
+    bundle: &StoredBundle,
+) -> Result<Artefact, PrepareError> {
+    let _alone = inner.builds.alone(job.content).await;
+    match cached(inner, job).await? {
+        Some(artefact) => Ok(artefact),
+        None => compile(inner, activation, job, bundle).await,
+    }
 }
 
 async fn compile(
@@ -370,6 +388,27 @@ async fn load(
         generation,
         sandbox,
     } = inner.sandbox.lock().clone();
+    let record = &activation.record;
+    let origin = (record.created, record.embedded.is_some());
+    let kept = (activation.log.clone(), inner.prefixes.clone());
+    let inspection = artefact.inspection().clone();
+    let served = Arc::new(ServedModel::new(inspection, bundle, job, origin, kept));
+    // What is new is about to be asked for. What was there at the start waits until it is, where
+    // there is no room for all.
+    let room = if record.state == StoredState::Ready && record.embedded.is_none() {
+        let Some(room) = inner.room_left_for(&served) else {
+            return Ok(Loaded {
+                model: Served::Away(served),
+                generation,
+                room: None,
+            });
+        };
+        room
+    } else {
+        let room = inner.room_for(&served);
+        inner.make_room(false).await;
+        room
+    };
     let label = activation.id.to_string();
     let ear = inner.logs.ear(&activation.log);
     let model = blocking(move || sandbox.load_heard_by(&artefact, &label, ear))
@@ -382,11 +421,12 @@ async fn load(
             error => PrepareError::Host(error.to_string()),
         })?;
     drop(place);
-    let record = &activation.record;
-    let origin = (record.created, record.embedded.is_some());
-    let kept = (activation.log.clone(), inner.prefixes.clone());
-    let live = LiveModel::new(model, bundle, job, origin, kept);
-    Ok(Loaded { live, generation })
+    served.asked.note(inner.memory.eras.now());
+    Ok(Loaded {
+        model: Served::Live(Arc::new(LiveModel::new(served, model))),
+        generation,
+        room: Some(room),
+    })
 }
 
 /// Stores that the version is ready, where that is news, and lets requests see it.
@@ -395,7 +435,11 @@ async fn become_ready(
     activation: &Activation,
     loaded: Loaded,
 ) -> Result<(), PrepareError> {
-    let Loaded { live, generation } = loaded;
+    let Loaded {
+        model,
+        generation,
+        room,
+    } = loaded;
     let _turn = inner.writes.lock().await;
     if inner.sandbox.lock().generation != generation {
         return Err(PrepareError::Stale);
@@ -426,11 +470,12 @@ async fn become_ready(
     inner.change(|catalog| {
         if let Some(version) = catalog.moved_by(activation) {
             version.record = record;
-            version.capabilities = Some(live.model.inspection().capabilities);
+            version.capabilities = Some(model.inspection.capabilities);
             catalog.point(&activation.id.name, pointers);
-            catalog.advance(activation, Stage::Live(Arc::new(live)));
+            catalog.advance(activation, Stage::Serves(model));
         }
     });
+    drop(room);
     tracing::info!(model.id = %activation.id, "version ready");
     Ok(())
 }

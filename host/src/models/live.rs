@@ -1,4 +1,5 @@
-//! The models that can run right now: a map that requests read without a lock.
+//! The models that serve: a map that requests read without a lock. Most of them are in memory and
+//! can run at once; those that nobody has asked for may have left it (`room.rs`).
 //!
 //! The hot path of the server. Every change builds a new map and puts it in place of the old one
 //! in one step, so a request sees the registry as it was before a switch or after it, never
@@ -6,11 +7,12 @@
 //! runs in flight.
 
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use belljar_bundle::{Digest, ModelId, StoredBundle};
-use belljar_sandbox::{BlockStore, Budget, Capabilities, CompileJob, ReadyModel};
+use belljar_sandbox::{BlockStore, Budget, Capabilities, CompileJob, Inspection, ReadyModel};
 use jiff::Timestamp;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -18,20 +20,21 @@ use crate::ids::KeyId;
 
 use super::guest_logs::GuestLog;
 use super::prefixes::PrefixCache;
+use super::recency::Asked;
 use super::run_metrics::RunMetrics;
 
-/// A version that can run. Made by the registry only: who holds one knows that the bundle was
-/// checked, compiled within its caps and loaded.
+/// A version that serves: in memory, or out of it until somebody asks. Made by the registry only:
+/// who holds one knows that the bundle was checked and compiled within its caps.
 ///
 /// Hold it until the run has ended: the version's files stay on the disk for as long, even if it
 /// is removed meanwhile.
-pub struct LiveModel {
-    /// The version that runs.
+pub struct ServedModel {
+    /// The version that serves.
     pub id: ModelId,
     /// `name@version`, for logs and metrics.
     pub label: Arc<str>,
-    /// The sandbox's side of the version.
-    pub model: ReadyModel,
+    /// What was found out about the component.
+    pub inspection: Inspection,
     /// The budget of one request.
     pub budget: Budget,
     /// The time at which the version was acknowledged.
@@ -43,7 +46,9 @@ pub struct LiveModel {
     /// Whether the version came with the server. Such a model leaves it to the server to count
     /// tokens.
     pub is_embedded: bool,
-    /// The job that the version was compiled by, to map it again into another sandbox.
+    /// When it was last asked for.
+    pub(super) asked: Asked,
+    /// The job that the version was compiled by, to map it again.
     pub(super) job: Arc<CompileJob>,
     /// What its guests have written of late.
     pub(super) log: GuestLog,
@@ -51,18 +56,35 @@ pub struct LiveModel {
     prefixes: PrefixCache,
     /// The hold on the version's files, which keeps them on the disk: runs in flight read assets
     /// from them, also after the version was removed.
+    #[expect(dead_code, reason = "it acts as long as it lives")]
     files: StoredBundle,
-    /// Cancels [`LiveModel::released`] when the last run has let go of this value.
+    /// Cancels [`ServedModel::released`] when the last run has let go of this value.
     #[expect(dead_code, reason = "it acts when it is dropped")]
     in_use: DropGuard,
     /// The signal that no run holds the files any more, for who wants to delete them.
     pub(super) released: CancellationToken,
 }
 
-impl LiveModel {
-    /// A model that runs, of a version whose files are in `files`.
+/// A version in memory, which can run. It leaves memory with the last who holds this.
+pub struct LiveModel {
+    served: Arc<ServedModel>,
+    /// The sandbox's side of the version.
+    pub model: ReadyModel,
+}
+
+/// What answers to a name.
+#[derive(Clone, Debug)]
+pub enum Served {
+    /// A model that can run.
+    Live(Arc<LiveModel>),
+    /// One that has to come back into memory first.
+    Away(Arc<ServedModel>),
+}
+
+impl ServedModel {
+    /// A version whose files are in `files`.
     pub(super) fn new(
-        model: ReadyModel,
+        inspection: Inspection,
         files: StoredBundle,
         job: Arc<CompileJob>,
         (created, is_embedded): (Timestamp, bool),
@@ -75,31 +97,18 @@ impl LiveModel {
             metrics: Arc::default(),
             label,
             id,
-            model,
+            inspection,
             budget: job.budget,
             created,
             digest: files.digest(),
             is_embedded,
+            asked: Asked::default(),
             job,
             log,
             prefixes,
             files,
             in_use: released.clone().drop_guard(),
             released,
-        }
-    }
-
-    /// The same version in another sandbox.
-    pub(super) fn with_model(&self, model: ReadyModel) -> Self {
-        Self {
-            metrics: Arc::clone(&self.metrics),
-            ..Self::new(
-                model,
-                self.files.clone(),
-                self.job.clone(),
-                (self.created, self.is_embedded),
-                (self.log.clone(), self.prefixes.clone()),
-            )
         }
     }
 
@@ -112,7 +121,50 @@ impl LiveModel {
     /// The capabilities that the component was found to have.
     #[must_use]
     pub fn capabilities(&self) -> &Capabilities {
-        &self.model.inspection().capabilities
+        &self.inspection.capabilities
+    }
+
+    /// The file that it is mapped from, by its content, and how many bytes that has.
+    pub(super) fn mapped(&self) -> ([u8; 32], u64) {
+        (self.job.content, self.inspection.artefact_bytes)
+    }
+}
+
+impl LiveModel {
+    /// A version, in memory.
+    pub(super) fn new(served: Arc<ServedModel>, model: ReadyModel) -> Self {
+        Self { served, model }
+    }
+
+    /// What is known of the version wherever it is.
+    pub(super) fn served(&self) -> &Arc<ServedModel> {
+        &self.served
+    }
+}
+
+impl Deref for LiveModel {
+    type Target = ServedModel;
+
+    fn deref(&self) -> &ServedModel {
+        &self.served
+    }
+}
+
+impl Served {
+    /// What is known of the version wherever it is.
+    pub(super) fn served(&self) -> &Arc<ServedModel> {
+        match self {
+            Self::Live(live) => live.served(),
+            Self::Away(served) => served,
+        }
+    }
+}
+
+impl Deref for Served {
+    type Target = ServedModel;
+
+    fn deref(&self) -> &ServedModel {
+        self.served()
     }
 }
 
@@ -122,10 +174,16 @@ impl std::fmt::Debug for LiveModel {
     }
 }
 
+impl std::fmt::Debug for ServedModel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("ServedModel").field(&self.label).finish()
+    }
+}
+
 /// The names that requests may ask for: each version that can run under `name@version` and
 /// `name@sha256:…`, and the
 /// active ones under their bare `name` as well. No name has an `@` in it, so the two cannot meet.
-pub(super) type Names = HashMap<Box<str>, Arc<LiveModel>>;
+pub(super) type Names = HashMap<Box<str>, Served>;
 
 /// The current [`Names`].
 #[derive(Default)]
@@ -133,7 +191,7 @@ pub(super) struct LiveModels(ArcSwap<Names>);
 
 impl LiveModels {
     /// The model that answers to `reference`. No lock, no allocation.
-    pub(super) fn find(&self, reference: &str) -> Option<Arc<LiveModel>> {
+    pub(super) fn find(&self, reference: &str) -> Option<Served> {
         self.0.load().get(reference).cloned()
     }
 

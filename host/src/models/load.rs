@@ -5,6 +5,7 @@ use std::time::Duration;
 use belljar_bundle::{ModelName, ModelVersion};
 
 use super::catalog::Model;
+use super::live::Served;
 use super::registry::Registry;
 use super::run_window::RunCounts;
 use super::status::VersionState;
@@ -43,8 +44,8 @@ impl Registry {
     /// Takes note of what has been counted by now, which has to be done about once a second.
     pub fn sample_runs(&self) {
         let now = self.inner().clock.elapsed();
-        for live in self.live() {
-            live.metrics.sample(now);
+        for served in self.served() {
+            served.metrics.sample(now);
         }
     }
 
@@ -70,10 +71,16 @@ fn load(name: &ModelName, model: &Model, now: Duration) -> ModelLoad {
         waiting: 0,
         last_minute: RunCounts::default(),
     };
-    for live in model.versions.values().filter_map(|version| version.live()) {
-        load.running = load.running.saturating_add(live.model.running());
-        load.waiting = load.waiting.saturating_add(live.model.waiting());
-        let ended = live.metrics.last_minute(now);
+    for served in model
+        .versions
+        .values()
+        .filter_map(|version| version.served())
+    {
+        if let Served::Live(live) = served {
+            load.running = load.running.saturating_add(live.model.running());
+            load.waiting = load.waiting.saturating_add(live.model.waiting());
+        }
+        let ended = served.metrics.last_minute(now);
         load.last_minute = load.last_minute.plus(ended);
     }
     load

@@ -9,7 +9,7 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::catalog::Catalog;
 use super::config::Config;
-use super::live::LiveModel;
+use super::live::Served;
 use super::records::Pointers;
 use super::state::{Inner, aliases};
 use super::status::{ModelSummary, Readiness, VersionState, VersionStatus};
@@ -49,7 +49,8 @@ impl Registry {
 
     /// The model that answers to `reference`: `name` for its active version, `name@version` or
     /// `name@sha256:…` for that one, or an alias of one of these. A model's own name comes before
-    /// an alias. The hot path: no lock, no allocation, no database.
+    /// an alias. The hot path: no lock, no allocation, no database. One that is not in memory comes
+    /// back with [`Registry::in_memory`].
     ///
     /// Whether the caller may run models at all is the route's question; here only whether this
     /// one exists for it.
@@ -58,8 +59,8 @@ impl Registry {
     ///
     /// When there is no such model, when the caller may not know of it (which reads the same),
     /// and when it cannot serve now.
-    pub fn ready(&self, reference: &str, caller: &Caller) -> Result<Arc<LiveModel>, ModelError> {
-        let found = |live: Arc<LiveModel>| {
+    pub fn ready(&self, reference: &str, caller: &Caller) -> Result<Served, ModelError> {
+        let found = |live: Served| {
             if caller.may_use(live.id.name.as_str()) {
                 Ok(live)
             } else {
@@ -150,7 +151,7 @@ impl Registry {
     /// The aliases of models that run and that the caller may know of, by alias, each with what
     /// it stands for.
     #[must_use]
-    pub fn aliases(&self, caller: &Caller) -> Vec<(String, Arc<LiveModel>)> {
+    pub fn aliases(&self, caller: &Caller) -> Vec<(String, Served)> {
         let known = self.0.aliases.load();
         let mut aliases: Vec<_> = known
             .iter()
@@ -363,10 +364,10 @@ impl Registry {
         }
     }
 
-    /// All models that run.
+    /// All models that serve.
     #[must_use]
-    pub fn live(&self) -> Vec<Arc<LiveModel>> {
-        self.0.catalog.lock().live()
+    pub fn served(&self) -> Vec<Served> {
+        self.0.catalog.lock().served().cloned().collect()
     }
 
     /// The versions that are active and do not run.

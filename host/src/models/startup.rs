@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use super::ModelError;
 use super::catalog::Stage;
 use super::lifecycle;
-use super::live::LiveModel;
+use super::live::{LiveModel, Served};
 use super::records::{Pointers, Record, StoredState};
 use super::state::{Inner, blocking};
 use super::status::Failure;
@@ -228,7 +228,7 @@ pub(super) async fn reload_all(inner: &Arc<Inner>, sandbox: Sandbox) -> Result<(
     inner.change(|catalog| {
         for (old, fresh) in mapped {
             let stage = match fresh {
-                Ok(live) => Stage::Live(Arc::new(live)),
+                Ok(live) => Stage::Serves(Served::Live(Arc::new(live))),
                 Err(error) => {
                     tracing::error!(model.id = %old.label, ?error, "a model could not be mapped again");
                     Stage::Failed(Failure {
@@ -237,7 +237,7 @@ pub(super) async fn reload_all(inner: &Arc<Inner>, sandbox: Sandbox) -> Result<(
                     })
                 }
             };
-            catalog.replace(&old, stage);
+            catalog.replace(old.served(), stage);
         }
     });
     Ok(())
@@ -255,5 +255,5 @@ async fn remap(inner: &Inner, sandbox: &Sandbox, old: &LiveModel) -> Result<Live
         model.map_err(ModelError::host)
     })
     .await??;
-    Ok(old.with_model(model))
+    Ok(LiveModel::new(old.served().clone(), model))
 }

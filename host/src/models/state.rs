@@ -20,10 +20,12 @@ use tokio_util::task::TaskTracker;
 
 use super::ModelError;
 use super::alias::ModelAliases;
+use super::builds::Builds;
 use super::catalog::{Activation, Catalog, Stage};
 use super::config::Config;
 use super::guest_logs::GuestLogs;
 use super::live::LiveModels;
+use super::memory::Memory;
 use super::prefixes::PrefixCache;
 use super::records::{Pointers, Records};
 use crate::clock::Clock;
@@ -58,6 +60,10 @@ pub(super) struct Inner {
     pub(super) removals: Arc<tokio::sync::Mutex<()>>,
     /// Places for uploads.
     pub(super) uploads: Arc<Semaphore>,
+    /// What models take of memory.
+    pub(super) memory: Memory,
+    /// The contents that are being compiled.
+    pub(super) builds: Builds,
     /// Places for work that reads and maps artefacts, one a core.
     pub(super) loads: Semaphore,
     /// Set when every active version has been tried after the start.
@@ -107,6 +113,8 @@ impl Inner {
             blobs: RwLock::new(()),
             removals: Arc::default(),
             uploads: Arc::new(Semaphore::new(config.uploads_max)),
+            memory: Memory::new(&config, cores),
+            builds: Builds::default(),
             loads: Semaphore::new(cores),
             started: watch::Sender::new(false),
             active_down: AtomicUsize::new(0),
@@ -236,8 +244,10 @@ impl Inner {
             let blobs = store
                 .remove_unreferenced(&keep)
                 .map_err(ModelError::Bundle)?;
+            // One is wanted as long as any version is compiled to it.
+            let builds = store.build_digests(&keep).map_err(ModelError::Bundle)?;
             let artefacts = compiler
-                .retain(|content| keep.contains(&Digest::from_bytes(*content)))
+                .retain(|content| builds.contains(&Digest::from_bytes(*content)))
                 .map_err(ModelError::host)?;
             Ok::<_, ModelError>(blobs + artefacts)
         })
@@ -260,8 +270,8 @@ impl Inner {
         };
         let live = versions
             .iter()
-            .filter_map(|version| model.versions.get(version)?.live());
-        live.map(|live| live.released.clone()).collect()
+            .filter_map(|version| model.versions.get(version)?.served());
+        live.map(|served| served.released.clone()).collect()
     }
 }
 

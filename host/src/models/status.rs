@@ -122,6 +122,11 @@ pub struct VersionStatus {
     pub description: Option<String>,
     /// The license in its manifest.
     pub license: Option<String>,
+    /// Whether its files, and what is compiled of them, are kept apart from equal ones of other
+    /// versions. None where the manifest could not be read.
+    pub is_private: Option<bool>,
+    /// Whether it is in memory. None where it does not serve.
+    pub is_resident: Option<bool>,
     /// The capabilities that were found. None until the version has been compiled.
     pub capabilities: Option<Capabilities>,
     /// The most that one request may spend. None where the manifest could not be read.

@@ -190,7 +190,16 @@ async fn commit(
         // It was removed, or has failed, since the first look.
         drop(turn);
     }
-    blocking(move || bundle.commit()).await??;
+    let is_shared = inner.config.share_weights;
+    blocking(move || {
+        if is_shared {
+            // Unless its manifest wants otherwise.
+            bundle.commit()
+        } else {
+            bundle.commit_apart()
+        }
+    })
+    .await??;
     let turn = inner.writes.lock().await;
     let verdict = upload.judge(&inner.catalog.lock(), &inner.config);
     let stored = match verdict {
@@ -262,7 +271,7 @@ impl Upload {
         if self.activate {
             let runs = catalog
                 .version(&self.id)
-                .is_some_and(|version| version.live().is_some());
+                .is_some_and(|version| version.served().is_some());
             let version = Some(self.id.version.clone());
             // What does not run yet becomes active when it does; until then the old one serves.
             (pointers.active, pointers.pending) = if runs {

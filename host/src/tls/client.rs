@@ -4,13 +4,15 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
+use parking_lot::Mutex;
 use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
+use tokio_util::sync::CancellationToken;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
@@ -25,6 +27,9 @@ pub(super) struct Clients {
     pub(super) verifier: Arc<dyn ClientCertVerifier>,
     rules: Vec<ClientRule>,
     mode: ClientAuth,
+    /// Seconds from the Unix epoch to the first end of a list of revocations, from which on nobody
+    /// it is about is let in.
+    lists_end_s: i64,
 }
 
 impl Clients {
@@ -48,9 +53,12 @@ impl Clients {
             }
         }
         let mut revocations = Vec::new();
+        let mut lists_end_s = i64::MAX;
         for path in &config.client_revocations {
             let lists = read_revocations(path)?;
-            ends.push(End::of_lists(path, &lists));
+            let end = End::of_lists(path, &lists);
+            lists_end_s = lists_end_s.min(end.at_s().unwrap_or(i64::MAX));
+            ends.push(end);
             revocations.extend(lists);
         }
         let builder =
@@ -78,6 +86,7 @@ impl Clients {
             verifier,
             rules: config.client_rules.clone(),
             mode: config.client_auth,
+            lists_end_s,
         }))
     }
 
@@ -159,14 +168,29 @@ pub enum Verdict {
     Refused,
 }
 
+/// What a client is by its certificate, until that changes.
+#[derive(Debug)]
+pub struct Standing {
+    /// Who the client is.
+    pub verdict: Verdict,
+    /// Cancelled when the verdict is another one: what was let in by this one is over.
+    pub ended: CancellationToken,
+    /// The number of what it was judged by.
+    generation: u64,
+    /// Seconds from the Unix epoch to when it has to be judged anew.
+    until_s: i64,
+}
+
 /// A certificate that a client has shown, on one connection.
 #[derive(Debug)]
 pub(super) struct ClientCertificate {
     chain: Vec<CertificateDer<'static>>,
     /// Seconds from the Unix epoch to the first end of one in the chain.
     not_after_s: i64,
-    /// The last verdict, and by what it was given.
-    last: ArcSwap<(u64, Verdict)>,
+    /// None before it was judged for the first time.
+    last: ArcSwapOption<Standing>,
+    /// Held while it is judged, so that no signal is lost that somebody listens to.
+    judging: Mutex<()>,
 }
 
 impl ClientCertificate {
@@ -179,19 +203,45 @@ impl ClientCertificate {
         Some(Self {
             not_after_s: ends.min()?,
             chain: chain.iter().map(|der| der.clone().into_owned()).collect(),
-            last: ArcSwap::from_pointee((0, Verdict::Refused)),
+            last: ArcSwapOption::empty(),
+            judging: Mutex::new(()),
         })
     }
 
-    /// The verdict by what is loaded now, which has that number. Costs next to nothing as long as
+    /// Its standing by what is loaded now, which has that number. Costs next to nothing as long as
     /// that is the same: an open connection is held to what was read meanwhile.
-    pub(super) fn verdict(&self, clients: &Clients, generation: u64, now_s: i64) -> Verdict {
-        let last = self.last.load();
-        if last.0 == generation && now_s <= self.not_after_s {
-            return last.1.clone();
+    pub(super) fn standing(
+        &self,
+        clients: Option<&Clients>,
+        generation: u64,
+        now_s: i64,
+    ) -> Arc<Standing> {
+        let good = |last: &Arc<Standing>| last.generation == generation && now_s <= last.until_s;
+        if let Some(last) = self.last.load_full().filter(good) {
+            return last;
         }
-        let verdict = clients.judge(self);
-        self.last.store(Arc::new((generation, verdict.clone())));
-        verdict
+        let _judging = self.judging.lock();
+        let last = self.last.load_full();
+        if let Some(last) = last.clone().filter(good) {
+            return last;
+        }
+        let verdict = clients.map_or(Verdict::Nobody, |clients| clients.judge(self));
+        let lists_end_s = clients.map_or(i64::MAX, |clients| clients.lists_end_s);
+        let ended = match last {
+            Some(last) if last.verdict == verdict => last.ended.clone(),
+            Some(last) => {
+                last.ended.cancel();
+                CancellationToken::new()
+            }
+            None => CancellationToken::new(),
+        };
+        let standing = Arc::new(Standing {
+            verdict,
+            ended,
+            generation,
+            until_s: self.not_after_s.min(lists_end_s),
+        });
+        self.last.store(Some(Arc::clone(&standing)));
+        standing
     }
 }

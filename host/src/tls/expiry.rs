@@ -90,6 +90,11 @@ impl End {
         }
     }
 
+    /// Seconds from the Unix epoch to it; none where the file has no end.
+    pub(super) fn at_s(&self) -> Option<i64> {
+        self.at_s
+    }
+
     fn standing(&self, warning: Duration, now_s: i64) -> Standing {
         let Some(left_s) = self.at_s.map(|at| at.saturating_sub(now_s)) else {
             return Standing::Far;

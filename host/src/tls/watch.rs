@@ -27,6 +27,10 @@ pub(super) fn fingerprint(config: &Config) -> Fingerprint {
     config.files().map(of).collect()
 }
 
+/// The time between two looks at the certificates of clients on open connections. With the time
+/// that it takes to end a stream, well under the second in which that is promised.
+const CLIENTS_PERIOD: Duration = Duration::from_millis(250);
+
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY_HOURS: u64 = 24;
 
@@ -41,12 +45,33 @@ async fn tick(interval: Option<&mut Interval>) {
 }
 
 impl Tls {
-    /// Looks at the files until `stop`, and takes up what has changed. Tells once a day of those
-    /// that end soon.
+    /// Looks at the files until `stop`, and takes up what has changed; ends what was let in with
+    /// certificates of clients that do not hold any more. Tells once a day of files that end soon.
     ///
     /// A change is taken up once a second look finds nothing new: the key is written after the
     /// certificate, and the two belong together.
     pub async fn watch(&self, stop: CancellationToken) {
+        tokio::join!(self.watch_files(&stop), self.watch_clients(&stop));
+    }
+
+    async fn watch_clients(&self, stop: &CancellationToken) {
+        let mut looks = interval(CLIENTS_PERIOD);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = looks.tick() => {}
+            }
+            if self.0.open.is_empty() {
+                continue;
+            }
+            let tls = self.clone();
+            // A look that has panicked has ended nothing; the next one is due soon.
+            let _ = tokio::task::spawn_blocking(move || tls.0.open.judge()).await;
+        }
+    }
+
+    async fn watch_files(&self, stop: &CancellationToken) {
         let period = self.config().watch_period;
         let mut looks = (!period.is_zero()).then(|| {
             let mut looks = interval(period);

@@ -10,7 +10,7 @@ use belljar_bundle::Digest;
 use belljar_tests::command;
 use serde_json::{Value, json};
 
-use crate::kit::{Ground, infer, upload};
+use crate::kit::{Ground, infer, upload, upload_private};
 
 fn fsck(data: &Path, repair: &[&str]) -> Output {
     let mut command = command();
@@ -189,6 +189,46 @@ async fn a_damaged_bundle_is_set_aside_and_can_be_uploaded_again() {
     let shown = admin.get("/models/m/1.0.0").await.json();
     assert_eq!(shown["error"]["code"], "files_damaged", "{shown}");
     upload(&admin, "m", "1.0.0", b"an asset").await;
+    infer(&server.anonymous(), "m").await.expect_status(200);
+}
+
+#[tokio::test]
+async fn files_of_a_private_bundle_are_looked_at_like_all_others() {
+    let ground = Ground::new();
+    let server = ground.server("data").await;
+    let admin = server.admin();
+    upload(&admin, "m", "1.0.0", b"an asset").await;
+    upload_private(&admin, "private", "1.0.0", b"an asset").await;
+    let data = server.data_dir().to_owned();
+    assert!(server.terminate().await.success());
+    assert_eq!(found(&fsck(&data, &[])), [""; 0]);
+    let apart = data.join("bundles/blobs/apart");
+    let bundle = fs::read_dir(&apart)
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    let asset = bundle.join(Digest::of(b"an asset").hex());
+    // Another one's is none of it.
+    let other = blob(&data, b"an asset");
+    fs::write(&asset, b"an asseT").unwrap();
+    assert_eq!(found(&fsck(&data, &[])), ["blob_damaged", "bundle_missing"]);
+    fs::copy(&other, &asset).unwrap();
+    assert_eq!(found(&fsck(&data, &[])), [""; 0]);
+    fs::write(apart.join("notes"), b"x").unwrap();
+    assert_eq!(found(&fsck(&data, &["file_strange"])), [""; 0]);
+    let nobodys = apart.join("00".repeat(32));
+    fs::create_dir(&nobodys).unwrap();
+    fs::set_permissions(&nobodys, fs::Permissions::from_mode(0o700)).unwrap();
+    fs::write(nobodys.join(Digest::of(b"x").hex()), b"x").unwrap();
+    assert_eq!(found(&fsck(&data, &[])), ["blob_unreferenced"]);
+    assert_eq!(found(&fsck(&data, &["all"])), [""; 0]);
+    let server = ground.server("data").await;
+    infer(&server.anonymous(), "private")
+        .await
+        .expect_status(200);
+    // The next start has cleared what was left of nobody's.
     infer(&server.anonymous(), "m").await.expect_status(200);
 }
 

@@ -102,6 +102,18 @@ pub(crate) async fn upload(admin: &Client, name: &str, version: &str, asset: &[u
     admin.upload(bundle.tar()).await.expect_status(201)
 }
 
+/// Uploads a bundle whose files are kept apart.
+pub(crate) async fn upload_private(
+    admin: &Client,
+    name: &str,
+    version: &str,
+    asset: &[u8],
+) -> Answer {
+    let bundle = TestBundle::echo(name, version).with_line("private = true");
+    let bundle = bundle.with_asset("a", asset);
+    admin.upload(bundle.tar()).await.expect_status(201)
+}
+
 pub(crate) async fn make_key(admin: &Client, more: Value) -> (String, String) {
     let mut ask = json!({"name": "n", "scopes": ["infer"]});
     for (name, value) in more.as_object().unwrap() {

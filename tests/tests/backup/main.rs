@@ -19,3 +19,4 @@ mod restoring;
 #[allow(dead_code, reason = "what tests of signatures need besides")]
 #[path = "../edge/signer.rs"]
 mod signer;
+mod steps;

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::kit::{
     Ground, backup, done, infer, make_key, refused, restore, restore_command, run, upload,
+    upload_private,
 };
 use crate::signer::{Draft, Signer};
 
@@ -50,6 +51,7 @@ async fn a_restored_server_serves_the_same_within_a_minute() {
     let admin = server.admin();
     upload(&admin, "m", "1.0.0", b"one").await;
     upload(&admin, "m", "2.0.0", b"two").await;
+    upload_private(&admin, "private", "1.0.0", b"one").await;
     admin
         .post("/models/m/1.0.0/activate", &json!({}))
         .await
@@ -105,6 +107,8 @@ async fn a_restored_server_serves_the_same_within_a_minute() {
         infer(&caller, "m").await.expect_status(200).json(),
         answer.json()
     );
+    let private = shown(&admin, "/models/private/1.0.0").await;
+    assert_eq!(private["private"], true, "{private}");
     let spent = begun.elapsed();
     println!("restored and served in {spent:.1?}");
     assert!(spent < MINUTE, "{spent:?}");

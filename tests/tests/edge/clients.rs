@@ -5,10 +5,11 @@ use std::time::Instant;
 use belljar::auth::{Allowance, NewKey, Signing};
 use belljar::ids::KeyId;
 use belljar::net::NetworkList;
-use belljar_tests::TestHost;
+use belljar_tests::{TestBundle, TestHost, guests};
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, SanType, SerialNumber};
 use rustls::ClientConfig;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use serde_json::json;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use crate::kit::{Authority, Folder, Issued, PATIENCE, connect, has, run};
 use crate::signer::{Draft, signer_with};
@@ -291,38 +292,51 @@ async fn a_signature_stands_beside_a_certificate_and_not_above_it() {
     );
 }
 
-/// Acts: `tls.client_auth`, `tls.client_ca`, `tls.client_crl`.
-#[tokio::test]
-async fn a_revoked_certificate_is_refused_on_open_connections_too() {
-    let often = ("tls.watch_period", "20 ms");
+/// A server whose clients' certificates can be revoked, and the settings beside.
+async fn revoking(settings: &[(&str, &str)]) -> Asking {
     let folder = Folder::new();
     let clients = Authority::new("clients");
-    let none = folder.write("list.pem", &clients.revoking(&[]));
     let server = Authority::new("servers");
+    let none = folder.write("list.pem", &clients.revoking(&[]));
     let files = folder.certificate("server", &server.issue(&["localhost"]));
     let authorities = folder.write("clients.pem", &clients.pem());
-    let host = TestHost::start_with(&[
-        (files[0].0, &files[0].1),
+    let of_certificates = [
+        (files[0].0, files[0].1.as_str()),
         (files[1].0, &files[1].1),
         ("tls.client_ca", &authorities),
         ("tls.client_auth", "required"),
         ("tls.client_crl", &none),
-        often,
-    ])
-    .await;
-    let host = Asking {
+        ("tls.watch_period", "20 ms"),
+    ];
+    let host = TestHost::start_with(&[&of_certificates, settings].concat()).await;
+    Asking {
         host,
         server,
         clients,
         folder,
-    };
-    let numbered = |number: u8| {
-        host.clients.issue_with(&["a.example"], |params| {
+    }
+}
+
+impl Asking {
+    /// A certificate for a name, with its serial number.
+    fn numbered(&self, name: &str, number: u8) -> Issued {
+        self.clients.issue_with(&[name], |params| {
             as_client(params);
             params.serial_number = Some(SerialNumber::from_slice(&[number]));
         })
-    };
-    let (good, bad) = (numbered(1), numbered(2));
+    }
+
+    fn revoke(&self, number: u8) {
+        let list = self.clients.revoking(&[number]);
+        self.folder.write("list.pem", &list);
+    }
+}
+
+/// Acts: `tls.client_auth`, `tls.client_ca`, `tls.client_crl`.
+#[tokio::test]
+async fn a_revoked_certificate_is_refused_on_open_connections_too() {
+    let host = revoking(&[]).await;
+    let (good, bad) = (host.numbered("a.example", 1), host.numbered("a.example", 2));
     let mut open = connect(host.host.address(), "localhost", host.showing(&bad))
         .await
         .unwrap();
@@ -335,7 +349,7 @@ async fn a_revoked_certificate_is_refused_on_open_connections_too() {
         String::from_utf8_lossy(&answer[..read]).into_owned()
     };
     assert!(exchange().await.starts_with("HTTP/1.1 200"));
-    host.folder.write("list.pem", &host.clients.revoking(&[2]));
+    host.revoke(2);
     let deadline = Instant::now() + PATIENCE;
     while !host.status(host.showing(&bad)).await.is_empty() {
         assert!(
@@ -347,6 +361,75 @@ async fn a_revoked_certificate_is_refused_on_open_connections_too() {
     assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
     assert!(answer.contains("invalid_certificate"), "{answer}");
     assert_eq!(host.status(host.showing(&good)).await, "200");
+}
+
+/// A stream of a client with a certificate, as its bytes come.
+struct OpenStream<S>(S);
+
+impl<S: AsyncRead + AsyncWrite + Unpin> OpenStream<S> {
+    /// Sends a request and reads the first bytes of what comes.
+    async fn begin(mut stream: S, head: &str, body: &[u8]) -> (Self, String) {
+        let head = format!(
+            "POST {head} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(body).await.unwrap();
+        let mut open = Self(stream);
+        let first = open.more().await;
+        (open, first)
+    }
+
+    /// The next bytes; none at the end.
+    async fn more(&mut self) -> String {
+        let mut piece = vec![0; 64 << 10];
+        let read = tokio::time::timeout(PATIENCE, self.0.read(&mut piece)).await;
+        let read = read.unwrap().unwrap();
+        String::from_utf8_lossy(&piece[..read]).into_owned()
+    }
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_the_certificate_it_was_asked_for_with() {
+    let names = "dns:a.example=a,dns:b.example=b";
+    let host = revoking(&[KEYS, ("tls.client_keys", names)]).await;
+    for name in ["a", "b"] {
+        let all = |new: &mut NewKey| new.scopes = "infer,models:write".parse().unwrap();
+        let _ = host.key(name, all).await;
+    }
+    let (good, bad) = (host.numbered("a.example", 1), host.numbered("b.example", 2));
+    let connected = async |issued| {
+        let client = host.showing(issued);
+        connect(host.host.address(), "localhost", client)
+            .await
+            .unwrap()
+    };
+    let slow = TestBundle::new("slow", "1.0.0", &guests::bytes("slow_next"))
+        .with_limits("fuel = 1_000_000_000_000\ndeadline = \"50 s\"");
+    let (_, taken) =
+        OpenStream::begin(connected(&good).await, "/models?wait=true", &slow.tar()).await;
+    assert!(taken.starts_with("HTTP/1.1 201"), "{taken}");
+    let ask = json!({"model": "slow", "stream": true, "max_tokens": 100_000,
+        "parameters": {"turns": 20_000_000}, "messages": [{"role": "user", "content": "hi"}]});
+    let ask = ask.to_string();
+    let chat = "/v1/chat/completions";
+    let (mut kept, first) = OpenStream::begin(connected(&good).await, chat, ask.as_bytes()).await;
+    assert!(first.starts_with("HTTP/1.1 200"), "{first}");
+    let (mut cut, first) = OpenStream::begin(connected(&bad).await, chat, ask.as_bytes()).await;
+    assert!(first.starts_with("HTTP/1.1 200"), "{first}");
+    host.revoke(2);
+    let mut last = String::new();
+    while !last.contains("invalid_certificate") {
+        let more = cut.more().await;
+        assert!(!more.is_empty(), "ended without a reason: {last}");
+        last.push_str(&more);
+    }
+    assert!(last.contains("data: {\"error\":"), "{last}");
+    // The other's goes on.
+    for _ in 0..3 {
+        let more = kept.more().await;
+        assert!(!more.is_empty() && !more.contains("\"error\""), "{more}");
+    }
 }
 
 #[tokio::test]

@@ -32,6 +32,7 @@ mod infer;
 mod keys;
 mod leaving;
 mod logs;
+mod memory;
 mod messages;
 mod models;
 mod moderations;

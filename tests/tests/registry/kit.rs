@@ -9,7 +9,7 @@ use belljar::auth::{self, Caller, KeyStore, NewKey, PresentedKey};
 use belljar::clock::Clock;
 use belljar::db::{Db, DbError};
 use belljar::models::{
-    Config, LiveModel, ModelError, Registry, UploadRequest, VersionState, VersionStatus,
+    Config, LiveModel, ModelError, Registry, Served, UploadRequest, VersionState, VersionStatus,
 };
 use belljar_bundle::{ModelId, Store};
 use belljar_sandbox::wit::tensors::{Datatype, Request, Tensor};
@@ -92,8 +92,12 @@ impl Host {
         self.registry.settled(&status.id).await.unwrap()
     }
 
+    /// What answers to a name. None of these tests has a bound on memory.
     pub(crate) fn ready(&self, reference: &str) -> Result<Arc<LiveModel>, ModelError> {
-        self.registry.ready(reference, &self.admin)
+        match self.registry.ready(reference, &self.admin)? {
+            Served::Live(live) => Ok(live),
+            Served::Away(served) => panic!("{served:?} is out of memory"),
+        }
     }
 
     pub(crate) fn active(&self, name: &str) -> Option<String> {

@@ -13,3 +13,4 @@ mod kit;
 mod lifecycle;
 mod restarts;
 mod uploads;
+mod weights;

@@ -24,6 +24,11 @@ pub(super) fn write(manifest: &Manifest, with_signature: bool) -> String {
         manifest.description.as_deref().map(quoted),
     );
     optional(&mut out, "license", manifest.license.as_deref().map(quoted));
+    // Written where it is on alone: manifests without it keep the identity that they had before
+    // there was such a key.
+    if manifest.is_private {
+        pair(&mut out, "private", true);
+    }
     let limits = manifest.limits.written();
     if !limits.is_empty() {
         table(&mut out, "limits");
@@ -38,6 +43,26 @@ pub(super) fn write(manifest: &Manifest, with_signature: bool) -> String {
         pair(&mut out, "key", quoted(&signature.key.to_string()));
         pair(&mut out, "value", quoted(&signature.value.to_string()));
     }
+    out
+}
+
+/// Limits of one request, which nothing can notice that runs before the first one.
+const LIMITS_OF_REQUESTS: [&str; 2] = ["fuel", "deadline"];
+
+/// Writes what a compiled model depends on. The first line is that of no manifest.
+pub(super) fn write_build(manifest: &Manifest) -> String {
+    let mut out = String::from("build = 1\n");
+    pair(
+        &mut out,
+        "component",
+        quoted(&manifest.component_digest().to_string()),
+    );
+    for (name, amount) in manifest.limits.written() {
+        if !LIMITS_OF_REQUESTS.contains(&name) {
+            pair(&mut out, name, amount);
+        }
+    }
+    digests(&mut out, "assets", &manifest.assets);
     out
 }
 

@@ -25,6 +25,7 @@ pub(crate) struct Draft {
     pub(crate) component: String,
     pub(crate) description: Option<String>,
     pub(crate) license: Option<String>,
+    pub(crate) is_private: bool,
     pub(crate) limits: RequestedLimits,
     /// `None` where there is no such table; a file without a digest has an empty text.
     pub(crate) assets: Option<BTreeMap<AssetName, Option<Digest>>>,
@@ -58,6 +59,7 @@ impl Draft {
             component,
             description: prose(&table, "description", DESCRIPTION_BYTES_MAX)?,
             license: prose(&table, "license", LICENSE_BYTES_MAX)?,
+            is_private: switch(&table, "private")?,
             limits: match subtable(&table, "limits")? {
                 Some(limits) => RequestedLimits::read(limits)?,
                 None => RequestedLimits::default(),
@@ -103,6 +105,7 @@ impl Draft {
             component,
             description: self.description,
             license: self.license,
+            is_private: self.is_private,
             limits: self.limits,
             assets,
             digests,
@@ -148,6 +151,15 @@ fn read_signature(table: &Table) -> Result<Signature, BundleError> {
         key: in_value(&key_name, key.parse())?,
         value: in_value(&value_name, value.parse())?,
     })
+}
+
+/// A switch, which is off where there is none.
+fn switch(table: &Table, key: &str) -> Result<bool, BundleError> {
+    match table.get(key) {
+        None => Ok(false),
+        Some(Value::Boolean(is_on)) => Ok(*is_on),
+        Some(other) => Err(wrong_type(key, "`true` or `false`", other)),
+    }
 }
 
 /// Text for people: bounded, and without characters that could forge a line of a log.

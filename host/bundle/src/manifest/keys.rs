@@ -53,6 +53,7 @@ pub enum ManifestValue {
     Version,
     File,
     Prose { bytes_max: usize },
+    Switch,
     Amount(&'static str),
     Digest,
     PublicKey,
@@ -122,6 +123,7 @@ impl fmt::Display for ManifestValue {
             ),
             Self::File => f.write_str("a relative path, with `/` between its parts"),
             Self::Prose { bytes_max } => write!(f, "a text of up to {bytes_max} bytes"),
+            Self::Switch => f.write_str("`true` or `false`"),
             Self::Amount(expected) => f.write_str(&expected.replace('"', "`")),
             Self::Digest => f.write_str("`sha256:` and 64 hexadecimal digits in lower case"),
             Self::PublicKey => f.write_str("`ed25519:` and 32 bytes in base64"),
@@ -199,6 +201,15 @@ const TOP: &[ManifestKey] = &[
     )
     .presence(Presence::Optional)
     .example("\"Apache-2.0\""),
+    ManifestKey::top(
+        "private",
+        ManifestValue::Switch,
+        "Whether the bundle's files, and what is compiled of them, are kept apart from those of \
+         all other bundles, equal ones too, so that no uploader can tell by the time or the room \
+         that something takes that this server has the same file. `false` unless it is there.",
+    )
+    .presence(Presence::Optional)
+    .example("true"),
 ];
 
 const TABLES: &[ManifestKey] = &[

@@ -33,6 +33,7 @@ version = "1.0.0"
 component = "model.wasm"
 description = "a \"small\" one\nwith two lines"
 license = "Apache-2.0"
+private = true
 [limits]
 memory = "256 MiB"
 fuel = 20_000_000_000
@@ -57,6 +58,7 @@ LICENSE = "{ZERO}"
     assert_eq!(manifest.limits().output, Some(ByteSize::mib(4)));
     assert_eq!(manifest.files().count(), 3);
     assert_eq!(manifest.assets().len(), 1);
+    assert!(manifest.is_private());
 
     let canonical = manifest.to_canonical();
     assert_eq!(Manifest::parse(&canonical).unwrap(), manifest);
@@ -234,11 +236,52 @@ fn the_example_of_the_reference_has_every_key_that_authors_write() {
     let example = manifest_example();
     let draft = Draft::parse(&example).unwrap();
     assert_eq!(draft.limits.written().len(), RequestedLimits::KEYS.len());
-    assert!(draft.description.is_some() && draft.license.is_some());
+    assert!(draft.description.is_some() && draft.license.is_some() && draft.is_private);
     assert_eq!(draft.assets.unwrap().len(), 1);
     assert_eq!(draft.digests.len(), 1);
     for key in manifest_keys() {
         let packed = key.presence == Presence::Packed;
         assert_eq!(key.example.is_empty(), packed, "{}", key.full_name());
     }
+}
+
+#[test]
+fn a_build_is_what_is_compiled_and_nothing_that_only_people_or_requests_see() {
+    let with = |more: &str| Manifest::parse(&text(more)).unwrap();
+    let plain = with("");
+    for same in [
+        "description = \"another\"",
+        "license = \"MIT\"",
+        "[limits]\nfuel = 7\ndeadline = \"9 s\"",
+    ] {
+        let manifest = with(same);
+        assert_ne!(manifest.digest(), plain.digest(), "{same}");
+        assert_eq!(manifest.build_digest(), plain.build_digest(), "{same}");
+    }
+    let zero = Digest::from_bytes([0; 32]);
+    let other = Digest::from_bytes([1; 32]);
+    let builds = [
+        with("").build_digest(),
+        with("[limits]\nmemory = \"1 MiB\"").build_digest(),
+        with("[limits]\nload_fuel = 7").build_digest(),
+        with("[limits]\noutput = \"1 MiB\"").build_digest(),
+        with(&format!("[assets]\n\"a\" = \"{zero}\"")).build_digest(),
+        with(&format!("[assets]\n\"b\" = \"{zero}\"")).build_digest(),
+        with(&format!("[assets]\n\"a\" = \"{other}\"")).build_digest(),
+        plain.digest(),
+    ];
+    let distinct: std::collections::BTreeSet<_> = builds.iter().collect();
+    assert_eq!(distinct.len(), builds.len());
+}
+
+#[test]
+fn a_manifest_that_is_not_private_has_the_identity_that_it_always_had() {
+    let not = Manifest::parse(&text("private = false")).unwrap();
+    assert!(!not.is_private());
+    assert_eq!(not.digest(), Manifest::parse(&text("")).unwrap().digest());
+    assert_ne!(
+        not.digest(),
+        Manifest::parse(&text("private = true")).unwrap().digest()
+    );
+    assert_eq!(code(&text("private = \"yes\"")), "manifest_type");
 }

@@ -123,6 +123,14 @@ struct MemoryView {
     /// Linear memory of all runs.
     guest_bytes: u64,
     guest_bytes_max: u64,
+    /// Compiled models that are mapped.
+    models_bytes: u64,
+    /// What they may come to; null where nothing bounds them.
+    models_bytes_max: Option<u64>,
+    /// Versions in memory.
+    models_resident: usize,
+    /// Versions that are out of it until somebody asks for them.
+    models_away: usize,
 }
 
 /// What guards the server.
@@ -253,6 +261,7 @@ impl From<&ReloadOutcome> for LastReloadView {
 async fn status(_: Authorized<Administer>, State(state): State<HttpState>) -> Json<StatusView> {
     let models = state.registry().load();
     let stats = state.registry().sandbox().stats();
+    let (models_resident, models_away) = state.registry().residents();
     let now = state.clock().now();
     Json(StatusView {
         object: "server.status",
@@ -280,6 +289,10 @@ async fn status(_: Authorized<Administer>, State(state): State<HttpState>) -> Js
             resident_bytes: resident_bytes(),
             guest_bytes: stats.memory_bytes,
             guest_bytes_max: stats.memory_bytes_max,
+            models_bytes: stats.mapped_bytes,
+            models_bytes_max: state.registry().memory_budget(),
+            models_resident,
+            models_away,
         },
         guards: guards(&state),
         reload: state.reloads().last().map(|last| (&*last).into()),

@@ -18,9 +18,8 @@ use crate::http::HttpState;
 use crate::http::error::ApiError;
 use crate::http::grpc::Reply;
 use crate::inference::RequestContext;
-use crate::models::{LiveModel, RunTotals};
+use crate::models::{RunTotals, Served};
 use axum::extract::State;
-use std::sync::Arc;
 
 /// Whether a model can be run. One that cannot, or is not there, is no error here.
 pub(super) async fn ready(
@@ -114,8 +113,8 @@ pub(super) async fn statistics(
     State(state): State<HttpState>,
     Small(ModelStatisticsRequest { name, version }): Small<ModelStatisticsRequest>,
 ) -> Result<Reply<ModelStatisticsResponse>, ApiError> {
-    let models: Vec<Arc<LiveModel>> = if name.is_empty() {
-        let live = state.registry().live().into_iter();
+    let models: Vec<Served> = if name.is_empty() {
+        let live = state.registry().served().into_iter();
         live.filter(|live| caller.may_use(live.id.name.as_str()))
             .collect()
     } else {

@@ -15,7 +15,7 @@ use crate::generation::Event;
 use crate::http::Config;
 use crate::http::error::ApiError;
 use crate::inference::{Text, TextUsage};
-use crate::models::LiveModel;
+use crate::models::ServedModel;
 use belljar_sandbox::Capability;
 use belljar_sandbox::wit::tensors::{Datatype, Response, Tensor};
 use belljar_sandbox::wit::types::{Parameter, Value};
@@ -32,7 +32,7 @@ const STREAM: &str = "stream";
 const TEXT_OUTPUT: &str = "text_output";
 
 /// Whether a model gives texts and takes no tensors.
-pub(super) fn is_of_texts(live: &LiveModel) -> bool {
+pub(super) fn is_of_texts(live: &ServedModel) -> bool {
     let can = |capability| live.capabilities().has(capability);
     can(Capability::Text) && !can(Capability::Tensors)
 }

@@ -53,12 +53,16 @@ fn render(state: &HttpState) -> String {
         .handle()
         .set(f64::from(stats.waiting));
     metrics::SANDBOX_SLOTS.handle().set(f64::from(stats.slots));
+    metrics::MODELS_RESIDENT_BYTES
+        .handle()
+        .set(stats.mapped_bytes as f64);
     let (in_force, remembered) = state.bans().sizes();
     let set = |gauge: &Family<Gauge, 0>, value| {
         let value = u32::try_from(value).unwrap_or(u32::MAX);
         gauge.handle().set(f64::from(value));
     };
     set(&metrics::BANS_IN_FORCE, in_force);
+    set(&metrics::MODELS_AWAY, state.registry().residents().1);
     set(&metrics::ABUSE_TABLE, remembered);
     let (addresses, keys) = state.limiter().rates().table_sizes();
     set(&metrics::RATE_LIMIT_ADDRESSES, addresses);
@@ -68,8 +72,10 @@ fn render(state: &HttpState) -> String {
         .with([("sink", "file".into())])
         .increment(0);
     let mut text = state.metrics().render();
-    let live = state.registry().live();
-    let counts = live.iter().map(|live| (&*live.label, &*live.metrics));
+    let served = state.registry().served();
+    let counts = served
+        .iter()
+        .map(|served| (&*served.label, &*served.metrics));
     text.push_str(&RunMetrics::write_all(counts));
     write_keys(&mut text, state.keys());
     write_budgets(&mut text, state);

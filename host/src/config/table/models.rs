@@ -8,8 +8,8 @@ use belljar_sandbox::SlotResetChoice;
 
 use super::super::setting::{Setting, setting};
 use super::super::values::{
-    AutoBytes, Bytes, Count, FilePath, Files, FromText, FuelUnits, ListOf, Positive, PositiveTime,
-    Secret, Switch, TextOrNone, Time, TrustedKeys, ValueParser,
+    AutoBytes, Bytes, BytesOrNone, Count, FilePath, Files, FromText, FuelUnits, ListOf, Positive,
+    PositiveTime, Secret, Switch, TextOrNone, Time, TrustedKeys, ValueParser,
 };
 
 use crate::models::{LogReaders, ModelAlias};
@@ -46,6 +46,11 @@ pub(super) const ROWS: &[Setting] = &[
         "How long a version is kept that failed and never ran."),
     setting!("models.stored_max", models.stored_bytes_max: Bytes<u64>, "models",
         "Bytes of all stored versions together, unpacked."),
+    setting!("models.share_weights", models.share_weights: Switch<bool>, "models",
+        "Whether equal files of bundles that are uploaded from now on, and what is compiled of equal components with equal assets, are kept once, on the disk and in memory, whoever has uploaded them. Who sends a file can tell by the time that takes whether somebody else has sent it; bundles with `private = true` in their manifest are kept apart in any case."),
+    setting!("models.memory_budget", models.memory_budget_bytes: BytesOrNone<Option<u64>>, "models",
+        "Bytes of compiled models, their weights included, that are in memory; `none` is no bound. When there are more, those that nobody has asked for the longest leave, and come back at the next request, whose answer says in `Server-Timing` how long that took.")
+    .reloads(),
     setting!("model_logs.readers", models.logs.readers: FromText<LogReaders>, "models",
         "Who may read what models write (`belljar models logs`): `admin`, or the key that uploaded a version as well, whose author then learns what the model wrote of others' requests; `none` keeps nothing."),
     setting!("model_logs.lines_max", models.logs.lines_max: Positive<usize>, "models",

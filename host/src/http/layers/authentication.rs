@@ -4,7 +4,7 @@
 //! closed unless its policy opens it.
 
 use super::check::{Halt, Refusal};
-use super::revocation::Revocation;
+use super::revocation::{Ends, Revocation, certificate_refused};
 use crate::audit::EventKind;
 use crate::auth::{
     AuthError, Caller, Examined, KeyStore, MalformedAuthorization, MalformedKey, PresentedKey,
@@ -44,17 +44,23 @@ impl Authentication {
             keys: &self.keys,
             examined,
         };
-        let caller = identify(headers, client, signer, known).map_err(|refusal| match refusal {
-            AuthRefusal::Refused { reason, error } => {
-                Halt::from(refuse_as(context, reason, *error))
-            }
-            AuthRefusal::Unseen(examination) => Halt::UntilExamined(examination),
-        })?;
+        let standing = client.map(Client::standing);
+        let verdict = standing.as_ref().map(|standing| &standing.verdict);
+        let caller =
+            identify(headers, verdict, signer, known).map_err(|refusal| match refusal {
+                AuthRefusal::Refused { reason, error } => {
+                    Halt::from(refuse_as(context, reason, *error))
+                }
+                AuthRefusal::Unseen(examination) => Halt::UntilExamined(examination),
+            })?;
         forget_credentials(headers);
-        let ended = caller.ended().cloned();
+        let ends = Ends {
+            key: caller.ended().cloned(),
+            certificate: standing.map(|standing| standing.ended.clone()),
+        };
         context.set_caller(caller);
         self.note_request(context);
-        Ok(Revocation::at(ended))
+        Ok(Revocation::at(ends))
     }
 
     /// Counts a request among those of its key.
@@ -212,18 +218,15 @@ fn agreeing(signer: Caller, headers: &HeaderMap, keys: &KeyStore) -> Result<Call
 /// cannot know is what clients send which insist on sending some.
 fn identify(
     headers: &HeaderMap,
-    client: Option<&Client>,
+    verdict: Option<&Verdict>,
     signer: Option<Caller>,
     known: Known<'_>,
 ) -> Result<Caller, AuthRefusal> {
-    let named = match client.map(Client::verdict) {
+    let named = match verdict {
         None | Some(Verdict::Nobody) => None,
         Some(Verdict::Key(named)) => Some(named),
         Some(Verdict::Unmapped) => return Err(unmapped().into()),
-        Some(Verdict::Refused) => {
-            let message = "The client's certificate is not valid any more.";
-            return Err(unauthorized("invalid_certificate", message).into());
-        }
+        Some(Verdict::Refused) => return Err(certificate_refused().into()),
     };
     if let Some(signer) = signer {
         return agreeing(signer, headers, known.keys);
@@ -245,7 +248,7 @@ fn identify(
     {
         return authenticate(headers, known);
     }
-    Ok(match known.keys.authenticate_as(&named) {
+    Ok(match known.keys.authenticate_as(named) {
         // The rule is wrong, and not whoever it is for.
         Err(AuthError::Unknown | AuthError::Missing) => return Err(unmapped().into()),
         caller => caller?,

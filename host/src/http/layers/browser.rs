@@ -169,6 +169,7 @@ const EXPOSED: HeaderValue = HeaderValue::from_static(
      inference-header-content-length, x-ratelimit-limit-requests, \
      x-ratelimit-remaining-requests, x-ratelimit-reset-requests, x-ratelimit-limit-tokens, \
      x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens, openai-processing-ms, \
+     server-timing, \
      x-belljar-report, x-belljar-ignored",
 );
 

@@ -24,7 +24,7 @@ pub(crate) struct Exit {
     pub(crate) examined: Option<Examined>,
     /// The span of the authentication, while it is found out who calls.
     pub(crate) authentication: Option<Span>,
-    /// The end of the caller's key.
+    /// The end of what the caller was let in with.
     pub(crate) revocation: Revocation,
     /// Where the request is counted.
     pub(crate) permit: Option<RatePermit>,

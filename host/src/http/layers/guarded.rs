@@ -246,8 +246,8 @@ fn leave(
     if let Some(permit) = exit.permit.take() {
         checks.limit.tell(&permit, response.headers_mut());
     }
-    if let Some(ended) = exit.revocation.take() {
-        response = revocable(response, ended);
+    if let Some(ends) = exit.revocation.take() {
+        response = revocable(response, ends);
     }
     if let Some(address) = exit.watched {
         checks.bans.count(address, observation.context(), &response);

@@ -33,6 +33,9 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 /// How long the answer took to begin, in milliseconds, as clients of OpenAI read it.
 const OPENAI_PROCESSING_MS: HeaderName = HeaderName::from_static("openai-processing-ms");
 
+/// How long the request waited for its model to come into memory, in milliseconds, where it did.
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
 /// What is logged as the status where the caller left before there was one. Never sent.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
@@ -131,6 +134,12 @@ impl Observation {
                 response.headers_mut().insert(REQUEST_ID, id.clone());
             }
             response.headers_mut().insert(X_REQUEST_ID, id);
+        }
+        if let Some(took) = self.context.load() {
+            let took = format!("load;dur={:.1}", took.as_secs_f64() * 1000.0);
+            if let Ok(took) = HeaderValue::from_str(&took) {
+                response.headers_mut().insert(SERVER_TIMING, took);
+            }
         }
         if let Some(report) = self.context.reports()
             && let Ok(report) = HeaderValue::from_str(&report)

@@ -1,7 +1,8 @@
 //! Ends what was let in with a credential that does not hold any more.
 //!
-//! A key that is revoked, deleted or expired must not go on reading a stream that began before.
-//! So the future and the body of each request with a key listen to that key's end.
+//! Who has a key that is revoked, deleted or expired, or a client's certificate that is, must not go
+//! on reading a stream that began before. So the future and the body of each request with one listen
+//! to its end.
 
 use crate::http::error::{ApiError, ErrorType, Status};
 use crate::http::grpc;
@@ -9,6 +10,7 @@ use crate::telemetry::metrics;
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use http::{HeaderMap, header};
 use http_body::{Body as _, Frame, SizeHint};
 use parking_lot::Mutex;
@@ -18,64 +20,108 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use tokio::time::Sleep;
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-/// How long a request that has no answer yet may go on after its key has ended. Lets the very
+/// How long a request that has no answer yet may go on after what it came with has ended. Lets the very
 /// request that ended the key tell its caller so; with it, everything ends within a second.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// The end of the key that a request came with. By default a request ends by itself.
+/// What a request was let in with, as signals that it does not hold any more.
+#[derive(Clone, Default)]
+pub(crate) struct Ends {
+    /// Of its key or its token.
+    pub(super) key: Option<CancellationToken>,
+    /// Of the certificate that its client has shown.
+    pub(super) certificate: Option<CancellationToken>,
+}
+
+/// Which of them it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    Key,
+    Certificate,
+}
+
+impl Ends {
+    fn is_never(&self) -> bool {
+        self.key.is_none() && self.certificate.is_none()
+    }
+
+    /// Waits for the first.
+    async fn first(self) -> Ended {
+        let of = async |signal: Option<CancellationToken>| match signal {
+            Some(signal) => signal.cancelled_owned().await,
+            None => std::future::pending().await,
+        };
+        tokio::select! {
+            () = of(self.key) => Ended::Key,
+            () = of(self.certificate) => Ended::Certificate,
+        }
+    }
+}
+
+impl Ended {
+    fn error(self) -> ApiError {
+        match self {
+            Self::Key => no_longer_valid(),
+            Self::Certificate => certificate_refused(),
+        }
+    }
+}
+
+/// The end of what a request came with. By default a request ends by itself.
 #[derive(Default)]
 pub(crate) struct Revocation {
-    ended: Option<CancellationToken>,
+    ends: Ends,
     /// Made when the request has to wait: most never do.
     wait: Option<Wait>,
 }
 
 enum Wait {
-    ForEnd(Pin<Box<WaitForCancellationFutureOwned>>),
-    Grace(Pin<Box<Sleep>>),
+    ForEnd(BoxFuture<'static, Ended>),
+    Grace(Ended, Pin<Box<Sleep>>),
 }
 
 impl Revocation {
-    /// A request that ends when `ended` is cancelled; none: it ends by itself.
-    pub(super) const fn at(ended: Option<CancellationToken>) -> Self {
-        Self { ended, wait: None }
+    /// A request that ends with the first of them.
+    pub(super) const fn at(ends: Ends) -> Self {
+        Self { ends, wait: None }
     }
 
-    /// The key's end, for the body of an answer.
-    pub(super) fn take(&mut self) -> Option<CancellationToken> {
+    /// The ends, for the body of an answer; none where there are none.
+    pub(super) fn take(&mut self) -> Option<Ends> {
         self.wait = None;
-        self.ended.take()
+        Some(std::mem::take(&mut self.ends)).filter(|ends| !ends.is_never())
     }
 
     /// Ready when the time of a request without an answer is over.
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<ApiError> {
-        let Some(ended) = &self.ended else {
+        if self.ends.is_never() {
             return Poll::Pending;
-        };
+        }
         loop {
             let wait = self
                 .wait
-                .get_or_insert_with(|| Wait::ForEnd(Box::pin(ended.clone().cancelled_owned())));
+                .get_or_insert_with(|| Wait::ForEnd(Box::pin(self.ends.clone().first())));
             match wait {
                 Wait::ForEnd(end) => {
-                    ready!(end.as_mut().poll(context));
-                    *wait = Wait::Grace(Box::pin(tokio::time::sleep(GRACE)));
+                    let ended = ready!(end.as_mut().poll(context));
+                    *wait = Wait::Grace(ended, Box::pin(tokio::time::sleep(GRACE)));
                 }
-                Wait::Grace(grace) => {
+                Wait::Grace(ended, grace) => {
                     ready!(grace.as_mut().poll(context));
                     metrics::KEY_CUTS.handle().increment(1);
-                    return Poll::Ready(no_longer_valid());
+                    return Poll::Ready(ended.error());
                 }
             }
         }
     }
 }
 
-/// An answer whose body ends with the key. A body that is there already goes out as it is.
-pub(super) fn revocable(response: Response, ended: CancellationToken) -> Response {
+/// An answer whose body ends with what it was asked for with. A body that is there already goes out
+/// as it is.
+pub(super) fn revocable(response: Response, ends: Ends) -> Response {
     if response.body().size_hint().exact().is_some() {
         return response;
     }
@@ -86,7 +132,7 @@ pub(super) fn revocable(response: Response, ended: CancellationToken) -> Respons
     } else {
         LastWord::None
     };
-    response.map(|body| Body::new(RevocableBody::new(body, ended, way)))
+    response.map(|body| Body::new(RevocableBody::new(body, ends, way)))
 }
 
 /// How a body that is cut says why.
@@ -116,6 +162,16 @@ fn no_longer_valid() -> ApiError {
     )
 }
 
+/// The refusal of whose certificate was good when its connection was made.
+pub(super) fn certificate_refused() -> ApiError {
+    ApiError::new(
+        Status::Unauthorized,
+        ErrorType::Authentication,
+        "invalid_certificate",
+        "The client's certificate is not valid any more.",
+    )
+}
+
 /// The body of a stream.
 struct RevocableBody {
     stream: Arc<Mutex<Stream>>,
@@ -126,25 +182,27 @@ struct RevocableBody {
 
 /// What the body and its watch share.
 struct Stream {
-    /// None once it was cut.
-    body: Option<Body>,
+    body: Result<Body, Ended>,
     reader: Option<Waker>,
 }
 
 impl RevocableBody {
     /// The watch is a task of its own, because a body is not asked for more while its reader
     /// does not read: the run behind it ends all the same.
-    fn new(body: Body, ended: CancellationToken, way: LastWord) -> Self {
+    fn new(body: Body, ends: Ends, way: LastWord) -> Self {
         let stream = Arc::new(Mutex::new(Stream {
-            body: Some(body),
+            body: Ok(body),
             reader: None,
         }));
         let watched = Arc::clone(&stream);
         let watch = tokio::spawn(async move {
-            ended.cancelled().await;
+            let ended = ends.first().await;
             let (body, reader) = {
                 let mut stream = watched.lock();
-                (stream.body.take(), stream.reader.take())
+                (
+                    std::mem::replace(&mut stream.body, Err(ended)),
+                    stream.reader.take(),
+                )
             };
             metrics::KEY_CUTS.handle().increment(1);
             drop(body);
@@ -169,20 +227,23 @@ impl http_body::Body for RevocableBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        {
+        let ended = {
             let mut stream = self.stream.lock();
-            if let Some(body) = &mut stream.body {
-                let frame = Pin::new(body).poll_frame(context);
-                if frame.is_pending() {
-                    stream.reader = Some(context.waker().clone());
+            match &mut stream.body {
+                Ok(body) => {
+                    let frame = Pin::new(body).poll_frame(context);
+                    if frame.is_pending() {
+                        stream.reader = Some(context.waker().clone());
+                    }
+                    return frame;
                 }
-                return frame;
+                Err(ended) => *ended,
             }
-        }
+        };
         if std::mem::replace(&mut self.said_why, true) {
             return Poll::Ready(None);
         }
-        let error = no_longer_valid();
+        let error = ended.error();
         Poll::Ready(Some(match self.way {
             LastWord::Event => {
                 let mut event = b"data: ".to_vec();
@@ -197,8 +258,8 @@ impl http_body::Body for RevocableBody {
 
     fn is_end_stream(&self) -> bool {
         match &self.stream.lock().body {
-            Some(body) => body.is_end_stream(),
-            None => self.said_why,
+            Ok(body) => body.is_end_stream(),
+            Err(_) => self.said_why,
         }
     }
 
@@ -235,11 +296,18 @@ mod tests {
         (response, alive)
     }
 
+    fn of_key(ended: &CancellationToken) -> Ends {
+        Ends {
+            key: Some(ended.clone()),
+            certificate: None,
+        }
+    }
+
     #[tokio::test]
     async fn a_stream_ends_with_its_key_and_says_why() {
         let ended = CancellationToken::new();
         let (response, alive) = endless("text/event-stream; charset=utf-8");
-        let mut body = revocable(response, ended.clone()).into_body();
+        let mut body = revocable(response, of_key(&ended)).into_body();
         let first = body.frame().await.unwrap().unwrap();
         assert_eq!(first.into_data().unwrap(), "data: 1\n\n");
         let next = tokio::spawn(async move { (body.frame().await, body) });
@@ -256,7 +324,7 @@ mod tests {
     async fn a_stream_that_nobody_reads_ends_as_well() {
         let ended = CancellationToken::new();
         let (response, alive) = endless("application/x-ndjson");
-        let mut body = revocable(response, ended.clone()).into_body();
+        let mut body = revocable(response, of_key(&ended)).into_body();
         ended.cancel();
         tokio::time::timeout(Duration::from_secs(5), async {
             while Arc::strong_count(&alive) > 1 {
@@ -274,7 +342,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_request_without_an_answer_has_a_moment_to_give_one() {
         let ended = CancellationToken::new();
-        let mut revocation = Revocation::at(Some(ended.clone()));
+        let mut revocation = Revocation::at(of_key(&ended));
         let is_over = poll_fn(|context| Poll::Ready(revocation.poll(context).is_ready())).await;
         assert!(!is_over, "the key holds");
         ended.cancel();

@@ -192,7 +192,7 @@ metrics! {
     TRACE_SPANS_QUEUED: Gauge, "belljar_trace_spans_queued", Count,
         "Spans that wait for the collector, when the last message was made.", [];
     KEY_CUTS: Counter, "belljar_key_cuts_total", Count,
-        "Requests and streams ended because their key did.", [];
+        "Requests and streams ended because their key, token or client certificate did.", [];
     RUNS: Counter, "belljar_runs_total", Count,
         "Runs of models that ended.",
         [
@@ -225,6 +225,15 @@ metrics! {
     MODEL_VERSIONS: Gauge, "belljar_model_versions", Count,
         "Versions of models by state.",
         ["state": "the state"];
+    MODELS_RESIDENT_BYTES: Gauge, "belljar_models_resident_bytes", Bytes,
+        "Compiled models that are mapped, each file once.", [];
+    MODELS_AWAY: Gauge, "belljar_models_away", Count,
+        "Versions that are out of memory until somebody asks for them.", [];
+    MODEL_EVICTIONS: Counter, "belljar_model_evictions_total", Count,
+        "Versions that left memory because others needed the room.", [];
+    MODEL_LOAD_DURATION: Histogram in LONG_SECONDS, "belljar_model_load_duration_seconds", Seconds,
+        "From the first request for a version that is out of memory until it is back.",
+        ["outcome": "`ok`, or `failed` where it had to be prepared anew"];
     PREFIX_CACHE_BYTES: Gauge, "belljar_prefix_cache_bytes", Bytes,
         "What models have kept of the beginnings of prompts.", [];
     PREFIX_CACHE_BLOCKS: Counter, "belljar_prefix_cache_blocks_total", Count,
