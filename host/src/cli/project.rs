@@ -18,7 +18,7 @@ pub(super) enum Language {
     Rust,
     /// Python, by componentize-py
     Python,
-    /// JavaScript and TypeScript, by jco
+    /// JavaScript and TypeScript, by componentize-js
     Js,
     /// C, by clang
     C,
@@ -40,7 +40,7 @@ struct KindWords {
     /// The world of the contract.
     world: &'static str,
     description: &'static str,
-    /// What `belljar run` is told.
+    /// The command that asks the model once.
     run: &'static str,
     /// What the server is asked for, and how.
     path: &'static str,
@@ -124,21 +124,21 @@ impl Kind {
             Self::Tensors => KindWords {
                 world: "tensor-model",
                 description: "The probability that a logistic regression gives to each row.",
-                run: r#"--input '{"x":[[1,2,3],[0,0,0]]}'"#,
+                run: r#"belljar run . --input '{"x":[[1,2,3],[0,0,0]]}'"#,
                 path: "infer",
                 body: r#"{"model":"my-model","inputs":{"x":[[1,2,3],[0,0,0]]}}"#,
             },
             Self::Text => KindWords {
                 world: "text-model",
                 description: "Goes on with a text, word by word.",
-                run: "--prompt 'the bell'",
+                run: "belljar run . --prompt 'the bell'",
                 path: "v1/chat/completions",
                 body: r#"{"model":"my-model","stream":true,"messages":[{"role":"user","content":"the bell"}]}"#,
             },
             Self::Embeddings => KindWords {
                 world: "embedding-model",
                 description: "The mean of the vectors of a text's words.",
-                run: "--prompt 'the bell rings'",
+                run: "belljar run . --prompt 'the bell rings'",
                 path: "v1/embeddings",
                 body: r#"{"model":"my-model","input":"the bell rings"}"#,
             },
