@@ -1,0 +1,155 @@
+"""The SDK for Python as it is tested natively: what models and their tests stand on."""
+
+import math
+import pathlib
+import struct
+import sys
+import unittest
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "guest-models" / "sdk-python"))
+
+import belljar_guest as guest
+from belljar_guest.embeddings import EmbeddingModel
+from belljar_guest.tensors import DATATYPES, TensorModel
+from belljar_guest.text import TextModel
+
+
+class TensorTest(unittest.TestCase):
+    def test_each_datatype_comes_back(self):
+        for datatype in DATATYPES:
+            values = [1, 0, 1]
+            if datatype == "BYTES":
+                values = [b"cat", b"", b"\xff"]
+            tensor = guest.Tensor.of(datatype, [3], values)
+            self.assertEqual(list(tensor.values), values, datatype)
+
+    def test_halves_are_rounded_to_even(self):
+        for value, fp16, bf16 in [
+            (1.0, 0x3C00, 0x3F80),
+            (-2.5, 0xC100, 0xC020),
+            (1 + 2**-11, 0x3C00, 0x3F80),
+            (1 + 3 * 2**-11, 0x3C02, 0x3F80),
+            (1 + 3 * 2**-8, 0x3C0C, 0x3F82),
+            (2**-24, 0x0001, 0x3380),
+            (math.inf, 0x7C00, 0x7F80),
+        ]:
+            for datatype, half in [("FP16", fp16), ("BF16", bf16)]:
+                tensor = guest.Tensor.of(datatype, [1], [value])
+                self.assertEqual(struct.unpack("<H", tensor.data), (half,), (datatype, value))
+        self.assertTrue(math.isnan(guest.Tensor.of("BF16", [1], [math.nan]).values[0]))
+        self.assertEqual(guest.Tensor.of("BF16", [1], [1e39]).values, [math.inf])
+
+    def test_rows(self):
+        tensor = guest.Tensor.of("INT32", [2, 3], range(6))
+        self.assertEqual(list(tensor.row(1)), [3, 4, 5])
+        self.assertEqual(tensor.rows, 2)
+        self.assertEqual(list(tensor.like([0] * 6).values), [0] * 6)
+
+    def test_what_does_not_fit_is_the_models_fault(self):
+        with self.assertRaisesRegex(guest.Failed, "do not fit UINT8"):
+            guest.Tensor.of("UINT8", [1], [256])
+        with self.assertRaisesRegex(guest.Failed, "is no datatype"):
+            guest.Tensor.of("float32", [1], [1])
+
+    def test_byte_strings_that_lie_are_the_callers_fault(self):
+        for data in [b"\1", struct.pack("<I", 5) + b"four", struct.pack("<I", 2**32 - 1)]:
+            with self.assertRaises(guest.InvalidInput):
+                guest.Tensor("BYTES", [1], data).values
+
+    def test_inputs_and_outputs_by_name(self):
+        y = guest.Tensor.of("FP32", [1], [1])
+        request = guest.TensorRequest({"x": y})
+        with self.assertRaisesRegex(guest.InvalidInput, "no input `z`; the request has: `x`"):
+            request["z"]
+
+        def names(given, outputs=(), wanted=()):
+            model = TensorModel(lambda request: given, {}, dict.fromkeys(outputs, ("FP32", [1])))
+            made = model.infer(guest.TensorRequest({}, wanted))
+            return [tensor.name for tensor in made]
+
+        self.assertEqual(names({"a": y}), ["a"])
+        self.assertEqual(names([guest.Tensor.of("FP32", [1], [1], "b")]), ["b"])
+        self.assertEqual(names(guest.Tensor.of("FP32", [1], [1]), ["only"]), ["only"])
+        two = {"a": y, "b": guest.Tensor.of("FP32", [1], [1])}
+        self.assertEqual(names(two, wanted=["b"]), ["b"])
+        for given in [None, 3, [3], {"a": [1.0]}]:
+            with self.assertRaisesRegex(guest.Failed, "it gives a Tensor"):
+                names(given)
+
+
+class TextTest(unittest.TestCase):
+    def answer(self, write, max_tokens=10):
+        return TextModel(write).start(guest.TextRequest("one two", max_tokens=max_tokens))
+
+    def test_pieces_are_counted_and_the_end_is_told_once(self):
+        answer = self.answer(lambda request: iter(["a", guest.Reasoning("hm"), guest.Text("b", [1, 2])]))
+        self.assertEqual(len(answer.next(2)), 2)
+        last = answer.next(9)
+        self.assertEqual([type(piece).__name__ for piece in last], ["Text", "Finish"])
+        self.assertEqual(answer.next(9), [])
+        counts = answer.prompt_tokens, answer.completion_tokens, answer.reasoning_tokens
+        self.assertEqual(counts, (2, 4, 1))
+
+    def test_the_cap_ends_an_answer_that_does_not_end(self):
+        def forever(request):
+            while True:
+                yield "x"
+
+        pieces = self.answer(forever, 3).next(100)
+        self.assertEqual(len(pieces), 4)
+        self.assertEqual(pieces[-1].reason, "length")
+
+    def test_a_generator_makes_what_is_asked_for_and_no_more(self):
+        made = []
+
+        def write(request):
+            for number in range(5):
+                made.append(number)
+                yield str(number)
+
+        answer = self.answer(write)
+        self.assertEqual(made, [0])
+        answer.next(1)
+        self.assertEqual(made, [0])
+        answer.next(2)
+        self.assertEqual(made, [0, 1, 2])
+
+    def test_a_refusal_comes_before_the_answer(self):
+        def refuse(request):
+            raise guest.InvalidInput("no")
+            yield
+
+        with self.assertRaises(guest.InvalidInput):
+            self.answer(refuse)
+
+    def test_what_is_no_piece_is_told(self):
+        for write in [lambda request: 3, lambda request: iter([3]), lambda request: iter([None])]:
+            with self.assertRaises(guest.Failed):
+                self.answer(write)
+
+
+class EmbeddingTest(unittest.TestCase):
+    def test_a_vector_for_each_text(self):
+        made = EmbeddingModel(lambda texts, dimensions: [[1, 2]] * len(texts))
+        self.assertEqual(made.embed(["a b", "c"])[1], 3)
+        with self.assertRaisesRegex(guest.Failed, "1 vectors for 2 texts"):
+            EmbeddingModel(lambda texts, dimensions: [[1]]).embed(["a", "b"])
+        with self.assertRaisesRegex(guest.Failed, "list of vectors"):
+            EmbeddingModel(lambda texts, dimensions: 3).embed(["a"])
+
+
+class AssetTest(unittest.TestCase):
+    def test_an_asset_is_read_in_pieces_and_a_missing_one_is_named(self):
+        content = bytes(range(256)) * (3 << 12)
+        guest.assets.provide("big", content)
+        self.assertEqual(guest.assets.read("big"), content)
+        self.assertEqual(guest.assets.read("big", 10, 4), content[10:14])
+        with self.assertRaisesRegex(guest.Failed, "no asset `assets/x`.*`big`.*relative to the folder"):
+            guest.assets.read("assets/x")
+        guest.assets.provide("bad", b"\xff")
+        with self.assertRaisesRegex(guest.Failed, "not UTF-8"):
+            guest.assets.read_text("bad")
+
+
+unittest.main(verbosity=0)
