@@ -1,6 +1,7 @@
 """The component: what componentize-py is told to build. It takes the marked functions of `model.py`
 to the classes that the contract asks for."""
 
+import sys
 import traceback
 
 import wit_world.exports as exports
@@ -115,7 +116,8 @@ if hasattr(exports, "Tensors"):
 
 
 if hasattr(exports, "Text"):
-    from belljar_guest import text as pieces
+    # The package has a function of the module's name.
+    pieces = sys.modules["belljar_guest.text"]
     from wit_world.exports import text as texts
 
     def _message(message):
@@ -199,4 +201,4 @@ if hasattr(exports, "Embeddings"):
                 raise Err(Error_Unsupported("this model takes texts, not token ids"))
             texts = [one.value for one in inputs]
             made, tokens = _calling(MODEL.embeddings[0].embed, texts, dimensions)
-            return vectors.Response(made, tokens)
+            return vectors.Response([list(vector) for vector in made], tokens)
