@@ -10,6 +10,7 @@ mod bundles;
 mod chat;
 mod client;
 mod config_commands;
+mod determinism;
 mod ephemeral_server;
 mod failure;
 mod fsck;
