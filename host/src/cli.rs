@@ -11,6 +11,7 @@ mod chat;
 mod client;
 mod component;
 mod config_commands;
+mod determinism;
 mod doctor;
 mod ephemeral_server;
 mod failure;

@@ -6,6 +6,7 @@
 //! reserved however the run ends, and tells the log, the metrics and the audit log. It knows no
 //! wire format and no HTTP.
 
+mod asked_origin;
 mod calls;
 mod context;
 mod counting;
@@ -29,6 +30,7 @@ use crate::guard::{Screened, Screening};
 use crate::limits::{Admission, RateError, TokenAdmission};
 use crate::models::{LiveModel, ModelError, Registry, Served};
 use crate::traces::{Span, attributes, spans};
+pub use asked_origin::AskedOrigin;
 use belljar_sandbox::wit::{embeddings, tensors};
 use belljar_sandbox::{Completed, RunError};
 pub use calls::{

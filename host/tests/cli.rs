@@ -169,6 +169,41 @@ fn a_project_is_packed_checked_and_run_without_a_server() {
     assert_eq!(left, ["artefacts.key", "compiled"]);
 }
 
+/// What a run finds in place of time and chance is what it is told on the command line.
+#[test]
+fn a_run_is_the_same_with_the_same_seed_and_time() {
+    let home = Home::new();
+    let component = belljar_test_guests::bytes("time_and_chance");
+    let folder = home.project_of(&component, "dice", ECHO_PROJECT);
+    let folder = folder.to_str().unwrap();
+    let run = |seed: &str, time: &str| {
+        let input = r#"{"x":[1]}"#;
+        let answer = home.json(&[
+            "run", folder, "--input", input, "--seed", seed, "--time", time,
+        ]);
+        answer["outputs"].clone()
+    };
+    let (one, other) = ("1".repeat(64), "2".repeat(64));
+    let once = run(&one, "86400000");
+    assert_eq!(once["wall_ms"], 86_400_000);
+    assert_eq!(run(&one, "86400000"), once);
+    assert_eq!(run(&one, "1")["random"], once["random"]);
+    assert_ne!(run(&other, "86400000")["random"], once["random"]);
+    let told = home.fails(2, &["run", folder, "--input", "{}", "--seed", "1"]);
+    assert!(told.contains("64 hexadecimal digits"), "{told}");
+    let checked = home.json(&["check", folder, "--json"]);
+    assert_eq!(checked["determinism"]["class"], "strict", "{checked}");
+    assert_eq!(
+        checked["requires"]["snapshot_digest"]
+            .as_str()
+            .unwrap()
+            .len(),
+        64
+    );
+    let told = home.ok(&["check", folder]);
+    assert!(told.contains("\n  repeats       strict\n"), "{told}");
+}
+
 #[test]
 fn a_text_model_is_run_as_the_server_would() {
     let home = Home::new();

@@ -1,4 +1,4 @@
-//! Sleeps in `load` for an hour.
+//! Sleeps in `load` for an hour, again and again.
 
 use belljar_guest::tensors::{Request, Response};
 use belljar_guest::{Error, Lifecycle, Tensors};
@@ -7,8 +7,9 @@ struct Guest;
 
 impl Lifecycle for Guest {
     fn load() -> Result<(), Error> {
-        std::thread::sleep(std::time::Duration::from_secs(3600));
-        Ok(())
+        loop {
+            std::thread::sleep(std::time::Duration::from_secs(3600));
+        }
     }
 }
 

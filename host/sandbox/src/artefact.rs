@@ -18,7 +18,7 @@ use std::{
 use wasmtime::{Engine, component::Component};
 
 /// Raised when the form of the files or what goes into a snapshot changes.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 /// Bytes of the key.
 const KEY_BYTES: usize = 32;
 
@@ -373,6 +373,7 @@ mod tests {
     fn inspection() -> Inspection {
         Inspection {
             capabilities: [Capability::Tensors].into_iter().collect(),
+            determinism: crate::Determinism::default(),
             tensors: Some(tensors::MetadataInfo {
                 inputs: vec![tensors::TensorInfo {
                     name: "x".into(),
@@ -386,6 +387,7 @@ mod tests {
             tables: 1,
             table_elements_initial: 4,
             snapshot: false,
+            snapshot_digest: None,
             load: None,
             artefact_bytes: 8,
         }

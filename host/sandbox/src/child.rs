@@ -3,8 +3,9 @@
 
 use crate::{
     Budget, Cap, CapHit, Capabilities, Capability, CompileError, GuestLine, Inspection, LoadCost,
-    Loudness, RunError, RunLabel, SlotCaps,
+    Loudness, RunError, RunLabel, RunOrigin, SlotCaps,
     compiler::{CompileJob, CompileRequest, CompileResponse, Phase},
+    determinism::Determinism,
     engine,
     engine_text::EngineText,
     fault::{classify, short},
@@ -17,6 +18,7 @@ use crate::{
 };
 use belljar_wall::{Calls, Hardening, Reach, Wall};
 use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit};
+use sha2::{Digest as _, Sha256};
 use std::{
     fs,
     io::{self, Read as _, Write as _},
@@ -108,14 +110,19 @@ fn handle(request: &CompileRequest) -> Result<Inspection, CompileError> {
     let component = fs::read(&request.job.component).map_err(host("reading the component"))?;
     let capabilities = inspect::inspect(&component, engine::FEATURES)?;
     send(&CompileResponse::Phase(Phase::Compiling)).map_err(host("reporting"))?;
+    let determinism =
+        Determinism::find(&component, request.codegen).map_err(|error| CompileError::Invalid {
+            reason: short(&error.to_string()),
+        })?;
     let (component, load) = if capabilities.has(Capability::Lifecycle) {
         let (component, cost) = snapshot(request, component)?;
         (component, Some(cost))
     } else {
         (component, None)
     };
-    let engine = engine::compiling(request.deterministic_simd)
-        .map_err(|error| engine_error(request, &error))?;
+    let snapshot_digest = load.map(|_| hex::encode(Sha256::digest(&component)));
+    let engine =
+        engine::compiling(request.codegen).map_err(|error| engine_error(request, &error))?;
     let compiled = Component::from_binary(&engine, &component)
         .map_err(|error| engine_error(request, &error))?;
     // Each import's own items, and their types, against what is linked.
@@ -136,7 +143,9 @@ fn handle(request: &CompileRequest) -> Result<Inspection, CompileError> {
         .map_err(host("writing the compiled model"))?;
     Ok(Inspection {
         capabilities,
+        determinism,
         snapshot: load.is_some(),
+        snapshot_digest,
         load,
         artefact_bytes: bytes.len() as u64,
         ..inspection
@@ -238,12 +247,14 @@ fn fits(component: &Component, slot: SlotCaps) -> Result<Inspection, CompileErro
     }
     Ok(Inspection {
         capabilities: Capabilities::default(),
+        determinism: Determinism::default(),
         tensors: None,
         memories: needs.num_memories,
         memory_bytes_initial: memory,
         tables: needs.num_tables,
         table_elements_initial: table,
         snapshot: false,
+        snapshot_digest: None,
         load: None,
         artefact_bytes: 0,
     })
@@ -269,7 +280,7 @@ async fn loaded(
 ) -> Result<(Vec<u8>, LoadCost), CompileError> {
     let job = &request.job;
     let memory_bytes_max = job.budget.memory_bytes_max;
-    let engine = engine::loading(memory_bytes_max, request.deterministic_simd)
+    let engine = engine::loading(memory_bytes_max, request.codegen)
         .map_err(|error| engine_error(request, &error))?;
     let wizer = Wizer::new();
     let (context, instrumented) =
@@ -398,7 +409,8 @@ fn load_state(job: &CompileJob, budget: &Budget) -> GuestState {
     let memory_pool = MemoryPool::new(u64::MAX);
     GuestState::new(
         Arc::new(facts),
-        RunLabel::new("load"),
+        RunLabel::of_origin(RunOrigin::of_content(&job.content), "load"),
+        0,
         budget,
         memory_pool,
         Instant::now(),

@@ -7,9 +7,9 @@
 
 use crate::{
     Artefact, AssetFile, Budget, Cap, CapHit, Capabilities, Capability, CompileError, GuestLine,
-    Inspection, LoadBudget, LoadError, MacKey, RunError, RunLabel, Sandbox, SlotCaps,
-    artefact::Cache, engine, engine_text::EngineText, fault::short, inspect, machine,
-    state::asset_sizes_agree,
+    Inspection, LoadBudget, LoadError, MacKey, RunError, RunLabel, RunOrigin, Sandbox, SlotCaps,
+    artefact::Cache, config::Codegen, engine, engine_text::EngineText, fault::short, inspect,
+    machine, state::asset_sizes_agree,
 };
 use belljar_wall::Hardening;
 use serde::{Deserialize, Serialize};
@@ -158,7 +158,7 @@ pub(crate) struct CompileRequest {
     pub(crate) cpu_time_s: u64,
     /// What one slot of the serving pool holds.
     pub(crate) slot: SlotCaps,
-    pub(crate) deterministic_simd: bool,
+    pub(crate) codegen: Codegen,
     pub(crate) hardening: Hardening,
 }
 
@@ -319,7 +319,7 @@ impl Compiler {
             memory_bytes_max: self.memory_bytes_max(),
             cpu_time_s: self.config.cpu_time.as_secs().max(1),
             slot: config.slot,
-            deterministic_simd: config.deterministic_simd,
+            codegen: config.codegen,
             hardening: self.config.hardening,
         };
         let text = serde_json::to_vec(&request)
@@ -419,9 +419,9 @@ impl Compiler {
                     CompileError::host("the compiled model cannot be mapped", error)
                 }
             })?;
-        model.probe(&job.budget).await.map_err(trial)?;
+        let label = RunLabel::of_origin(RunOrigin::of_content(&job.content), "activation");
+        model.probe(&job.budget, &label).await.map_err(trial)?;
         if inspection.capabilities.has(Capability::Tensors) {
-            let label = RunLabel::new("activation");
             inspection.tensors = Some(
                 model
                     .metadata(&job.budget, &label)

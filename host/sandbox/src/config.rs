@@ -32,8 +32,18 @@ pub struct SandboxConfig {
     pub slot_reset: SlotResetChoice,
     /// Where it is read whether the process can be swapped.
     pub swap_evidence: SwapEvidence,
+    /// What compiled code leaves to the machine.
+    pub codegen: Codegen,
+}
+
+/// What compiled code leaves to the machine. Part of what identifies an engine: what was compiled
+/// otherwise is compiled again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Codegen {
     /// Whether relaxed SIMD gives the same bits on every machine, at the price of speed.
     pub deterministic_simd: bool,
+    /// Whether every NaN that arithmetic gives has the same bits, at the price of speed.
+    pub canonical_nan: bool,
 }
 
 impl Default for SandboxConfig {
@@ -53,7 +63,7 @@ impl Default for SandboxConfig {
             queue_wait: Duration::from_secs(5),
             slot_reset: SlotResetChoice::Auto,
             swap_evidence: SwapEvidence::default(),
-            deterministic_simd: false,
+            codegen: Codegen::default(),
         }
     }
 }

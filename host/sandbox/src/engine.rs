@@ -4,7 +4,7 @@
 //! what the compiling one writes the serving one maps.
 
 use crate::{
-    config::SandboxConfig,
+    config::{Codegen, SandboxConfig},
     slot_reset::{KEEP_RESIDENT_BYTES, SlotReset},
 };
 use wasmparser::WasmFeatures;
@@ -45,14 +45,15 @@ pub(crate) const FEATURES: WasmFeatures = WasmFeatures::WASM2
     .difference(WasmFeatures::GC_TYPES);
 
 /// What every engine has in common.
-fn common(deterministic_simd: bool) -> Config {
+fn common(codegen: Codegen) -> Config {
     let mut config = Config::new();
     config
         // Without the machinery for concurrent components a fresh instance costs half.
         .concurrency_support(false)
         .consume_fuel(true)
         .epoch_interruption(true)
-        .relaxed_simd_deterministic(deterministic_simd)
+        .relaxed_simd_deterministic(codegen.deterministic_simd)
+        .cranelift_nan_canonicalization(codegen.canonical_nan)
         .cranelift_opt_level(OptLevel::Speed)
         .max_wasm_stack(usize::try_from(STACK_BYTES).unwrap_or(FIBER_BYTES / 2))
         .async_stack_size(FIBER_BYTES)
@@ -106,22 +107,22 @@ pub(crate) fn serving(sandbox: &SandboxConfig, slot_reset: SlotReset) -> wasmtim
             SlotReset::PagemapScan => Enabled::Yes,
             SlotReset::KeepResident => Enabled::No,
         });
-    let mut config = common(sandbox.deterministic_simd);
+    let mut config = common(sandbox.codegen);
     serving_memories(&mut config).allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     Engine::new(&config)
 }
 
 /// The engine that compiles for the serving one and runs nothing.
-pub(crate) fn compiling(deterministic_simd: bool) -> wasmtime::Result<Engine> {
-    let mut config = common(deterministic_simd);
+pub(crate) fn compiling(codegen: Codegen) -> wasmtime::Result<Engine> {
+    let mut config = common(codegen);
     serving_memories(&mut config);
     Engine::new(&config)
 }
 
 /// The engine that runs `load` once, in a process whose address space has a cap: each memory
 /// reserves no more than it may use.
-pub(crate) fn loading(memory_bytes_max: u64, deterministic_simd: bool) -> wasmtime::Result<Engine> {
-    let mut config = common(deterministic_simd);
+pub(crate) fn loading(memory_bytes_max: u64, codegen: Codegen) -> wasmtime::Result<Engine> {
+    let mut config = common(codegen);
     config
         .memory_reservation(memory_bytes_max)
         .memory_guard_size(LOAD_GUARD_BYTES)

@@ -7,7 +7,7 @@ use crate::{
     run::{Call, RunContext},
     wit::text,
 };
-use std::{future::Future, ops::ControlFlow, time::Instant};
+use std::{future::Future, ops::ControlFlow};
 use wasmtime::component::Instance;
 
 /// Bytes that a token's id, its log-probability and the rest of a chunk count for.
@@ -73,9 +73,10 @@ impl<S: ChunkSink> Call for Generate<S> {
         drop(request);
         let generation = context.answer(started)?;
         let resource = guest.generation();
-        let mut size = PullSize::first(context.model.facts.pace.is_quick());
+        let is_given = context.label().origin().is_given();
+        let mut size = PullSize::first(!is_given && context.model.facts.pace.is_quick());
         loop {
-            let since = Instant::now();
+            let before = context.fuel_used();
             let chunks = resource
                 .call_next(
                     &mut context.store,
@@ -83,7 +84,7 @@ impl<S: ChunkSink> Call for Generate<S> {
                     size.chunks().min(sink.chunks_max()).max(1),
                 )
                 .await;
-            size.follow(since.elapsed());
+            size.follow(context.fuel_used().saturating_sub(before));
             let mut chunks = context.answer(chunks)?;
             // A few more than it was asked for do no harm.
             if chunks.len() > PullSize::MOST as usize {

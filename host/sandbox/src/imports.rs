@@ -1,18 +1,17 @@
 //! What a guest can reach: the `assets`, `log` and `state` interfaces of its own contract, and WASI
-//! 0.2 with nothing behind it. No preopened folder, no socket, no environment, no argument.
+//! 0.2 with nothing behind it. No preopened folder, no socket, no environment, no argument; its
+//! clocks and random numbers are those of `time_and_chance`.
 
-use crate::{bindings::belljar::model as contract, state::GuestState};
+use crate::{bindings::belljar::model as contract, state::GuestState, time_and_chance};
 use wasmtime::component::{HasData, HasSelf, Linker, Resource, ResourceTable};
 use wasmtime_wasi::{
     WasiView as _,
     cli::{WasiCli, WasiCliView as _},
-    clocks::{WasiClocks, WasiClocksView as _},
     filesystem::{WasiFilesystem, WasiFilesystemView as _},
     p2::{
         Network, SocketError, SocketResult, bindings as wasi,
         bindings::sockets::network::{ErrorCode, IpAddressFamily},
     },
-    random::WasiRandom,
     sockets::{WasiSockets, WasiSocketsView as _},
 };
 use wasmtime_wasi_io::bindings::wasi::io;
@@ -52,17 +51,8 @@ pub(crate) fn link(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
     contract::types::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
 
     io::error::add_to_linker::<_, Io>(linker, |state| state.ctx().table)?;
-    io::poll::add_to_linker::<_, Io>(linker, |state| state.ctx().table)?;
     io::streams::add_to_linker::<_, Io>(linker, |state| state.ctx().table)?;
-    wasi::clocks::wall_clock::add_to_linker::<_, WasiClocks>(linker, GuestState::clocks)?;
-    wasi::clocks::monotonic_clock::add_to_linker::<_, WasiClocks>(linker, GuestState::clocks)?;
-    wasi::random::random::add_to_linker::<_, WasiRandom>(linker, |state| state.ctx().ctx.random())?;
-    wasi::random::insecure::add_to_linker::<_, WasiRandom>(linker, |state| {
-        state.ctx().ctx.random()
-    })?;
-    wasi::random::insecure_seed::add_to_linker::<_, WasiRandom>(linker, |state| {
-        state.ctx().ctx.random()
-    })?;
+    time_and_chance::link(linker)?;
     wasi::cli::exit::add_to_linker::<_, WasiCli>(linker, GuestState::cli)?;
     wasi::cli::environment::add_to_linker::<_, WasiCli>(linker, GuestState::cli)?;
     wasi::cli::stdin::add_to_linker::<_, WasiCli>(linker, GuestState::cli)?;

@@ -1,6 +1,6 @@
 //! What is kept of a model beside its compiled code.
 
-use crate::{Capabilities, wit::tensors};
+use crate::{Capabilities, Determinism, wit::tensors};
 use serde::{Deserialize, Serialize};
 
 /// What was found out about a model when it was compiled.
@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub struct Inspection {
     /// What it exports.
     pub capabilities: Capabilities,
+    /// What its instructions leave to the machine.
+    pub determinism: Determinism,
     /// What tensors it takes and gives, where it exports `tensors`. Asked of its first instance,
     /// so that it is missing until there is one.
     pub tensors: Option<tensors::MetadataInfo>,
@@ -21,6 +23,9 @@ pub struct Inspection {
     pub table_elements_initial: u64,
     /// Whether `load` has run and its memory was kept.
     pub snapshot: bool,
+    /// SHA-256 of the component as it is after `load`, in hexadecimal digits, where it has run: the
+    /// same on every machine that gave `load` the same bundle and caps.
+    pub snapshot_digest: Option<String>,
     /// The use that `load` has made of its caps, where it has run.
     #[serde(default)]
     pub load: Option<LoadCost>,

@@ -1,6 +1,6 @@
 //! Who is running, and what it has cost.
 
-use crate::BlockStore;
+use crate::{BlockStore, RunOrigin, RunTime};
 use std::{
     error::Error,
     sync::{
@@ -17,6 +17,9 @@ pub struct RunLabel(Arc<Label>);
 #[derive(Debug)]
 struct Label {
     request_id: Arc<str>,
+    origin: RunOrigin,
+    /// Runs that have begun.
+    runs: AtomicU64,
     meter: Meter,
     report: Option<Arc<dyn RunReport>>,
 }
@@ -70,24 +73,47 @@ pub enum RunEnd<'a> {
 }
 
 impl RunLabel {
-    /// A label with a meter at zero.
+    /// A label with a meter at zero, for runs at this moment.
     #[must_use]
     pub fn new(request_id: impl Into<Arc<str>>) -> Self {
-        Self::with(request_id.into(), None)
+        Self::of_origin(RunOrigin::at(RunTime::now()), request_id)
+    }
+
+    /// A label with a meter at zero, for runs whose time and chance come from `origin`.
+    #[must_use]
+    pub fn of_origin(origin: RunOrigin, request_id: impl Into<Arc<str>>) -> Self {
+        Self::with(request_id.into(), origin, None)
     }
 
     /// A label with a meter at zero and somebody to tell of each run's end.
     #[must_use]
-    pub fn reporting_to(report: Arc<dyn RunReport>, request_id: impl Into<Arc<str>>) -> Self {
-        Self::with(request_id.into(), Some(report))
+    pub fn reporting_to(
+        report: Arc<dyn RunReport>,
+        origin: RunOrigin,
+        request_id: impl Into<Arc<str>>,
+    ) -> Self {
+        Self::with(request_id.into(), origin, Some(report))
     }
 
-    fn with(request_id: Arc<str>, report: Option<Arc<dyn RunReport>>) -> Self {
+    fn with(request_id: Arc<str>, origin: RunOrigin, report: Option<Arc<dyn RunReport>>) -> Self {
         Self(Arc::new(Label {
             request_id,
+            origin,
+            runs: AtomicU64::new(0),
             meter: Meter::default(),
             report,
         }))
+    }
+
+    /// Where the time and the chance of its runs come from.
+    #[must_use]
+    pub fn origin(&self) -> &RunOrigin {
+        &self.0.origin
+    }
+
+    /// The place of the next run among all.
+    pub(crate) fn next_run(&self) -> u64 {
+        self.0.runs.fetch_add(1, Ordering::Relaxed)
     }
 
     /// The id of the request.

@@ -6,6 +6,7 @@
 //! the artefact into a [`ReadyModel`], and each of the model's methods makes an instance, runs
 //! it and throws it away (`run`, with `state` for what the host keeps meanwhile).
 
+mod ambient;
 mod artefact;
 mod bindings;
 mod blocks;
@@ -16,6 +17,7 @@ mod child;
 mod compile_error;
 mod compiler;
 mod config;
+mod determinism;
 mod engine;
 mod engine_text;
 mod epoch;
@@ -32,6 +34,7 @@ mod machine;
 mod mapped;
 mod memory_pool;
 mod model;
+mod origin;
 mod pace;
 mod printable;
 mod pull;
@@ -44,6 +47,7 @@ mod slot_reset;
 mod state;
 pub mod tensor;
 mod threads;
+mod time_and_chance;
 
 pub use artefact::{Artefact, MacKey, is_sealed};
 pub use blocks::{BLOCKS_MAX, BlockName, BlockStore};
@@ -55,7 +59,8 @@ pub use compiler::{
     COMPILE_COMMAND, CompileJob, Compiler, CompilerConfig, Phase, Progress, SharedCache,
     inspect_component,
 };
-pub use config::{SandboxConfig, StartError};
+pub use config::{Codegen, SandboxConfig, StartError};
+pub use determinism::{Determinism, DeterminismClass, Freedom, OpenInstruction};
 pub use fault::{GuestError, RunError, Scope};
 pub use generation::{ChunkSink, Generated};
 pub use guest_log::{GuestEar, GuestLine, Loudness};
@@ -63,6 +68,7 @@ pub use inspection::{Inspection, LoadCost};
 pub use label::{RunCost, RunEnd, RunLabel, RunReport, RunWatch};
 pub use load_error::LoadError;
 pub use model::ReadyModel;
+pub use origin::{InvalidSeed, InvalidTime, RunOrigin, RunSeed, RunTime};
 pub use printable::{deceives, printable};
 pub use run::{Completed, RunHandle};
 pub use sandbox::{Sandbox, SandboxStats};

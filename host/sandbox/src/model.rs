@@ -147,8 +147,8 @@ impl ReadyModel {
     }
 
     /// Makes one instance and checks that each exported interface has the contract's types.
-    pub(crate) async fn probe(&self, budget: &Budget) -> Result<(), RunError> {
-        run::run(&self.0, Probe, budget, &RunLabel::new("activation")).await?;
+    pub(crate) async fn probe(&self, budget: &Budget, label: &RunLabel) -> Result<(), RunError> {
+        run::run(&self.0, Probe, budget, label).await?;
         Ok(())
     }
 }

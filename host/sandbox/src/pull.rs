@@ -1,16 +1,15 @@
 //! How many chunks one call of a guest's `next` is asked for: as many as are made in a moment, so
 //! that a model whose tokens are dear is heard word by word, and one whose tokens are cheap is
-//! not called for each.
-
-use std::time::Duration;
+//! not called for each. The moment is one of the guest's own clock, which goes with its fuel: what
+//! a guest is asked must not depend on how busy the machine is.
 
 /// By how much a call asks for more, or less, than the one before it.
 const STEP: u32 = 8;
 /// A call that took less asks for more the next time. Two steps are less than what a reader of a
 /// stream notices.
-const QUICK: Duration = Duration::from_micros(500);
+const QUICK_FUEL: u64 = 500_000;
 /// A call that took more asks for less the next time.
-const SLOW: Duration = Duration::from_millis(5);
+const SLOW_FUEL: u64 = 5_000_000;
 
 /// The size of the next call.
 #[derive(Debug)]
@@ -18,7 +17,7 @@ pub(crate) struct PullSize(u32);
 
 impl PullSize {
     /// The size of the first call. Of a model that is known to be quick, everything; of any
-    /// other the first word, as soon as there is one.
+    /// other, and where what is known must not matter, the first word, as soon as there is one.
     pub(crate) fn first(is_quick: bool) -> Self {
         Self(if is_quick { Self::MOST } else { 1 })
     }
@@ -32,10 +31,10 @@ impl PullSize {
     }
 
     /// Follows what the last call took.
-    pub(crate) fn follow(&mut self, took: Duration) {
-        if took < QUICK {
+    pub(crate) fn follow(&mut self, fuel: u64) {
+        if fuel < QUICK_FUEL {
             self.0 = self.0.saturating_mul(STEP).min(Self::MOST);
-        } else if took > SLOW {
+        } else if fuel > SLOW_FUEL {
             self.0 = (self.0 / STEP).max(1);
         }
     }
@@ -49,9 +48,9 @@ mod tests {
     fn a_quick_model_is_asked_for_more_and_a_slow_one_for_each() {
         let mut size = PullSize::first(false);
         let mut sizes = |took: &[u64]| -> Vec<u32> {
-            let follow = took.iter().map(|&us| {
+            let follow = took.iter().map(|&thousands| {
                 let asked = size.chunks();
-                size.follow(Duration::from_micros(us));
+                size.follow(thousands * 1_000);
                 asked
             });
             follow.collect()

@@ -53,20 +53,23 @@ pub(crate) struct RunContext {
 }
 
 impl RunContext {
+    /// Units of fuel that were used by now.
+    pub(crate) fn fuel_used(&self) -> u64 {
+        let left = self.store.get_fuel().unwrap_or(0);
+        self.store.data().budget().fuel.saturating_sub(left)
+    }
+
     pub(crate) fn cost(&self) -> RunCost {
         let state = self.store.data();
         RunCost {
-            fuel: state
-                .budget()
-                .fuel
-                .saturating_sub(self.store.get_fuel().unwrap_or(0)),
+            fuel: self.fuel_used(),
             memory_bytes: state.limiter.memory_bytes(),
             output_bytes: self.output_bytes,
             wall: self.start.elapsed(),
         }
     }
 
-    fn label(&self) -> &RunLabel {
+    pub(crate) fn label(&self) -> &RunLabel {
         self.store.data().label()
     }
 
@@ -292,6 +295,8 @@ pub(crate) async fn start<C: Call>(
     budget: &Budget,
     label: &RunLabel,
 ) -> Result<RunHandle<C::Output>, RunError> {
+    // Before anything is waited for, so that it does not depend on who waits how long.
+    let place = label.next_run();
     let mut watch = label.watch();
     let admitted = model.admit().await;
     if let Some(watch) = &mut watch {
@@ -300,7 +305,7 @@ pub(crate) async fn start<C: Call>(
             Err(error) => watch.refused(error),
         }
     }
-    let run = run_call(admitted?, call, *budget, label.clone(), watch);
+    let run = run_call(admitted?, call, *budget, (label.clone(), place), watch);
     let mut future = Box::pin(run);
     if model.facts.pace.may_be_quick() {
         let first = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await;
@@ -356,7 +361,7 @@ async fn run_call<C: Call>(
     model: Admitted,
     call: C,
     budget: Budget,
-    label: RunLabel,
+    (label, place): (RunLabel, u64),
     watch: Option<Box<dyn RunWatch>>,
 ) -> Result<Completed<C::Output>, RunError> {
     let start = Instant::now();
@@ -364,6 +369,7 @@ async fn run_call<C: Call>(
     let state = GuestState::new(
         Arc::clone(&model.facts),
         label,
+        place,
         &budget,
         Arc::clone(&shared.memory_pool),
         start,

@@ -2,23 +2,21 @@
 //! lines, and WASI, made only when a guest first asks for it.
 
 use crate::{
-    Budget, Cap, CapHit, GuestEar, GuestLine, Loudness, RunLabel,
-    bindings::belljar::model::log::Level, blocks::NamedBlocks, guest_log::LogShare,
-    memory_pool::MemoryPool, pace::Pace, slice::TimeSlices,
+    Budget, Cap, CapHit, GuestEar, GuestLine, Loudness, RunLabel, RunOrigin,
+    ambient::{Ambient, Chance, FuelClock},
+    bindings::belljar::model::log::Level,
+    blocks::NamedBlocks,
+    guest_log::LogShare,
+    memory_pool::MemoryPool,
+    pace::Pace,
+    slice::TimeSlices,
 };
 use bytes::Bytes;
 use parking_lot::Mutex;
-use std::{
-    fs::File,
-    io,
-    os::unix::fs::FileExt as _,
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, Instant, SystemTime},
-};
+use std::{fs::File, io, os::unix::fs::FileExt as _, path::PathBuf, sync::Arc, time::Instant};
 use wasmtime::{ResourceLimiter, component::ResourceTable};
 use wasmtime_wasi::{
-    HostWallClock, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView,
+    WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView,
     cli::{IsTerminal, StdoutStream},
     p2::{OutputStream, Pollable, StreamError, StreamResult},
 };
@@ -27,8 +25,6 @@ use wasmtime_wasi::{
 const ASSET_READ_BYTES_MAX: u64 = 16 << 20;
 /// Bytes that one write to stdout or stderr may hold.
 const STDIO_WRITE_BYTES_MAX: usize = 64 << 10;
-/// Random bytes that one call may ask for.
-const RANDOM_BYTES_MAX: u64 = 1 << 20;
 
 /// How a host function ends a run: carried through wasmtime as an error, and taken out of it
 /// again where faults are told apart.
@@ -72,6 +68,7 @@ pub(crate) struct GuestState {
     facts: Arc<ModelFacts>,
     label: RunLabel,
     pub(crate) limiter: RunLimiter,
+    ambient: Ambient,
     wasi: Option<Box<WasiCtx>>,
     table: ResourceTable,
     stdio: Option<Arc<Mutex<Captured>>>,
@@ -87,16 +84,20 @@ impl GuestState {
     pub(crate) fn new(
         facts: Arc<ModelFacts>,
         label: RunLabel,
+        run: u64,
         budget: &Budget,
         memory_pool: Arc<MemoryPool>,
         start: Instant,
     ) -> Self {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(budget.resources_max);
         Self {
             facts,
             label,
             limiter: RunLimiter::new(budget, memory_pool),
+            ambient: Ambient::new(run),
             wasi: None,
-            table: ResourceTable::new(),
+            table,
             stdio: None,
             log_lines: 0,
             hearing: None,
@@ -125,6 +126,28 @@ impl GuestState {
 
     pub(crate) fn label(&self) -> &RunLabel {
         &self.label
+    }
+
+    /// Where its time and its chance come from.
+    pub(crate) fn origin(&self) -> &RunOrigin {
+        self.label.origin()
+    }
+
+    pub(crate) fn clock(&mut self) -> &Arc<FuelClock> {
+        self.ambient.clock()
+    }
+
+    pub(crate) fn chance(&mut self) -> &mut Chance {
+        self.ambient.chance(self.label.origin())
+    }
+
+    pub(crate) fn insecure_random_seed(&self) -> (u64, u64) {
+        self.ambient.insecure_seed(self.label.origin())
+    }
+
+    /// The handles that the host keeps for the guest.
+    pub(crate) fn table(&mut self) -> &mut ResourceTable {
+        &mut self.table
     }
 
     pub(crate) fn request_id(&self) -> &str {
@@ -262,36 +285,18 @@ impl WasiView for GuestState {
                 bytes_max: budget.stdio_bytes_max,
             }));
             *stdio = Some(Arc::clone(&captured));
-            table.set_max_capacity(budget.resources_max);
             let mut builder = WasiCtxBuilder::new();
             builder
                 .stdout(Stdio(Arc::clone(&captured)))
                 .stderr(Stdio(captured))
-                .wall_clock(WallClock)
                 .allow_ip_name_lookup(false)
                 .allow_tcp(false)
                 .allow_udp(false)
                 // A guest that waits must give its thread back.
-                .allow_blocking_current_thread(false)
-                .max_random_size(RANDOM_BYTES_MAX);
+                .allow_blocking_current_thread(false);
             Box::new(builder.build())
         });
         WasiCtxView { ctx, table }
-    }
-}
-
-/// The time of day for guests. That of the library takes no time before 1970, which a machine can
-/// have; a guest sees 1970 there.
-struct WallClock;
-
-impl HostWallClock for WallClock {
-    fn resolution(&self) -> Duration {
-        Duration::from_nanos(1)
-    }
-
-    fn now(&self) -> Duration {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        now.unwrap_or_default()
     }
 }
 

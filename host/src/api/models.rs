@@ -21,6 +21,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use belljar_bundle::{ModelId, ModelName};
+use belljar_sandbox::Determinism;
 use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt as _};
 use http::{HeaderValue, StatusCode, header};
@@ -77,12 +78,51 @@ struct VersionView {
     resident: Option<bool>,
     /// What it can do: `text`, `tensors`, `embeddings` and so on. Null until it is compiled.
     capabilities: Option<Vec<&'static str>>,
+    /// On which machines its runs give the same bits again. Null until it is compiled.
+    determinism: Option<DeterminismView>,
     limits: Option<LimitsView>,
     /// Why it failed.
     error: Option<FailureView>,
     /// What the uploader should know about the archive; only in the answer to an upload.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<String>,
+}
+
+/// On which machines runs give the same bits again.
+#[derive(Serialize, ToSchema)]
+struct DeterminismView {
+    /// `strict`: on every machine. `same-cpu`: on every machine with the same kind of processor.
+    class: &'static str,
+    /// The instructions that leave something to the machine; none for `strict`.
+    reasons: Vec<OpenInstructionView>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct OpenInstructionView {
+    /// As in the text format of WebAssembly, for example `f32x4.relaxed_madd`.
+    instruction: String,
+    /// `relaxed-simd` or `nan-bits`.
+    leaves_open: &'static str,
+    /// The setting of the server that takes it away, at a price in speed.
+    setting: &'static str,
+    /// In how many places of the code it stands.
+    places: u64,
+}
+
+impl From<&Determinism> for DeterminismView {
+    fn from(determinism: &Determinism) -> Self {
+        let reasons = determinism.reasons().iter();
+        let reasons = reasons.map(|open| OpenInstructionView {
+            instruction: open.instruction.clone(),
+            leaves_open: open.freedom.name(),
+            setting: open.freedom.setting(),
+            places: open.places,
+        });
+        Self {
+            class: determinism.class().name(),
+            reasons: reasons.collect(),
+        }
+    }
 }
 
 /// What one request may spend.
@@ -119,6 +159,7 @@ impl From<VersionStatus> for VersionView {
             private: status.is_private,
             resident: status.is_resident,
             capabilities: status.capabilities.map(|capabilities| capabilities.names()),
+            determinism: status.determinism.as_deref().map(DeterminismView::from),
             limits: status.limits.map(|limits| LimitsView {
                 fuel: limits.fuel,
                 load_fuel: limits.load_fuel,

@@ -25,7 +25,7 @@ use crate::http::body;
 use crate::http::error::ApiError;
 use crate::http::json as wire_json;
 use crate::ids::{RequestId, sorted_uuid};
-use crate::inference::{RequestContext, TextStream, TextUsage};
+use crate::inference::{AskedOrigin, RequestContext, TextStream, TextUsage};
 use crate::limits::{Admission, Admitted, Counts, TokenAdmission};
 use crate::net::ClientAddress;
 
@@ -64,8 +64,8 @@ pub(super) struct TextTaken {
 }
 
 /// Asks the model as a request to the server would, and tells the answer.
-pub(super) async fn ask(app: &App, call: Call, told: &mut Told<'_>) -> Asked {
-    let run = match Run::new(app) {
+pub(super) async fn ask(app: &App, call: Call, origin: AskedOrigin, told: &mut Told<'_>) -> Asked {
+    let run = match Run::new(app, origin) {
         Ok(run) => run,
         Err(error) => {
             return Asked {
@@ -93,10 +93,13 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(app: &'a App) -> Result<Self> {
+    fn new(app: &'a App, origin: AskedOrigin) -> Result<Self> {
         let caller = app.keys().authenticate(None)?;
         let context = RequestContext::new(RequestId::random(), app.audit().clone());
         context.set_caller(caller.clone());
+        if origin.is_something() {
+            context.ask_for(origin);
+        }
         Ok(Self {
             app,
             caller: Authorized::check(caller)?,

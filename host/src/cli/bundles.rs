@@ -11,6 +11,7 @@ use belljar_bundle::{ByteSize, DurationText, SigningKey};
 use clap::Args;
 use serde_json::json;
 
+use super::determinism::determinism_words;
 use super::ephemeral_server::{self, EphemeralServer};
 use super::packing::pack_project;
 use super::weights::{ChosenWeights, Described, Weights};
@@ -171,12 +172,27 @@ fn report(status: &VersionStatus, server: &EphemeralServer, json: bool) -> Resul
     let names = inspection.capabilities.names();
     let budget = &live.budget;
     let load_fuel = status.limits.as_ref().map_or(0, |limits| limits.load_fuel);
+    let reasons = inspection.determinism.reasons().iter();
     if json {
+        let open: Vec<_> = reasons
+            .map(|open| {
+                json!({
+                    "instruction": open.instruction,
+                    "leaves_open": open.freedom.name(),
+                    "setting": open.freedom.setting(),
+                    "places": open.places,
+                })
+            })
+            .collect();
         return output::json(&json!({
             "id": status.id.to_string(),
             "digest": status.digest.to_string(),
             "bytes": status.bytes,
             "capabilities": names,
+            "determinism": {
+                "class": inspection.determinism.class().name(),
+                "reasons": open,
+            },
             "notes": status.notes,
             "requires": {
                 "memories": inspection.memories,
@@ -184,6 +200,7 @@ fn report(status: &VersionStatus, server: &EphemeralServer, json: bool) -> Resul
                 "tables": inspection.tables,
                 "artefact_bytes": inspection.artefact_bytes,
                 "snapshot": inspection.snapshot,
+                "snapshot_digest": inspection.snapshot_digest,
                 "load_fuel": inspection.load.map(|load| load.fuel),
                 "load_memory_bytes": inspection.load.map(|load| load.memory_bytes),
             },
@@ -200,9 +217,14 @@ fn report(status: &VersionStatus, server: &EphemeralServer, json: bool) -> Resul
         Some(load) => format!("yes, `load` took {} fuel, memory kept after it", load.fuel),
         None => "no".to_owned(),
     };
+    let repeats = determinism_words(
+        inspection.determinism.class().name(),
+        reasons.map(|open| (open.instruction.as_str(), open.freedom.name())),
+    )
+    .replace('\n', "\n                ");
     output::line(format!(
         "{id} is sound\n  digest        {digest}\n  size          {bytes}, compiled {compiled}\n  \
-         capabilities  {capabilities}\n  needs         {memory} at the start, \
+         capabilities  {capabilities}\n  repeats       {repeats}\n  needs         {memory} at the start, \
          {memories}, {tables}\n  snapshot      {loaded}\n  limits        \
          {cap} of memory, {output} of output, {deadline}\n  fuel          {fuel} a request, \
          {load_fuel} for load",

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::bundles::size;
 use super::client::{Client, ClientArgs};
+use super::determinism::determinism_words;
 use super::upload::{array, failed, settle, text, upload};
 use super::{Failure, block_on, output, pull};
 
@@ -311,6 +312,7 @@ fn details(version: &Value) -> Result<()> {
         add("in memory", "no, until somebody asks for it".to_owned());
     }
     add("capabilities", names(version));
+    add("repeats", repeats(version));
     let limits = version.get("limits").unwrap_or(&Value::Null);
     let limit = |name: &str| limits.get(name).and_then(Value::as_u64);
     add(
@@ -330,6 +332,14 @@ fn details(version: &Value) -> Result<()> {
         limit("fuel").map_or_else(String::new, |fuel| fuel.to_string()),
     );
     output::line(lines.join("\n"))
+}
+
+/// On which machines the runs of a version give the same again, and why not on all.
+fn repeats(version: &Value) -> String {
+    let determinism = version.get("determinism").unwrap_or(&Value::Null);
+    let reasons = array(determinism, "reasons").iter();
+    let reasons = reasons.map(|reason| (text(reason, "instruction"), text(reason, "leaves_open")));
+    determinism_words(text(determinism, "class"), reasons)
 }
 
 fn names(version: &Value) -> String {

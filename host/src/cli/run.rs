@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use belljar_sandbox::Capability;
+use belljar_sandbox::{Capability, RunSeed, RunTime};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -16,6 +16,7 @@ use super::bundles::size;
 use super::ephemeral_server::{self, EphemeralServer};
 use super::weights::{Described, Weights};
 use super::{Failure, SettingArgs, block_on, output};
+use crate::inference::AskedOrigin;
 use crate::models::VersionStatus;
 
 #[derive(Args, Debug)]
@@ -25,6 +26,12 @@ pub(super) struct RunArgs {
     bundle: PathBuf,
     #[command(flatten)]
     input: Input,
+    /// Seed of all that is random in the run: 64 hexadecimal digits; drawn if not given
+    #[arg(long, value_name = "HEX")]
+    seed: Option<RunSeed>,
+    /// Moment at which the run's clock stands, in milliseconds since 1970; now if not given
+    #[arg(long, value_name = "MS")]
+    time: Option<RunTime>,
     /// Print tokens and times to stderr, as where it is a terminal
     #[arg(long)]
     stats: bool,
@@ -64,7 +71,7 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
             None => server.admit(&args.bundle).await,
         };
         let outcome = match admitted {
-            Ok(status) => answer(&server, &status, input, args.stats).await,
+            Ok(status) => answer(&server, &status, input, args).await,
             Err(error) => Err(error),
         };
         server.close().await;
@@ -248,16 +255,20 @@ async fn answer(
     server: &EphemeralServer,
     status: &VersionStatus,
     question: Question,
-    stats: bool,
+    args: &RunArgs,
 ) -> Result<()> {
     let call = question.into_call(status)?;
+    let origin = AskedOrigin {
+        seed: args.seed,
+        time: args.time,
+    };
     let Asked {
         outcome,
         cost,
         text,
-    } = ask(server.app(), call, &mut output::text).await;
+    } = ask(server.app(), call, origin, &mut output::text).await;
     if let Some(taken) = text
-        && (stats || std::io::stderr().is_terminal())
+        && (args.stats || std::io::stderr().is_terminal())
     {
         output::note(&tokens(&taken));
     }

@@ -15,6 +15,7 @@ use super::ephemeral_server::EphemeralServer;
 use super::output;
 use super::weights::{Context, WeightsBundle};
 use crate::auth::Caller;
+use crate::inference::AskedOrigin;
 use crate::models::{Policy, VersionStatus};
 
 /// What `load` may take more than it took: it is the same each time, but for another version of
@@ -196,7 +197,8 @@ fn all_of(policy: &Policy) -> Need {
 
 /// The cost of a request that has to succeed.
 async fn cost(server: &EphemeralServer, call: Call) -> Result<RunCost> {
-    let Asked { outcome, cost, .. } = ask(server.app(), call, &mut |_| Ok(())).await;
+    let Asked { outcome, cost, .. } =
+        ask(server.app(), call, AskedOrigin::default(), &mut |_| Ok(())).await;
     outcome.context("the trial request failed")?;
     cost.context("the trial request ran nothing")
 }
@@ -212,7 +214,13 @@ async fn text(server: &EphemeralServer, model: &str, bundle: &mut WeightsBundle)
             "model": model, "prompt": "Hello", "max_tokens": tokens, "temperature": 0,
             "ignore_eos": true, "stream": true,
         });
-        let asked = ask(server.app(), Call::Completion(body), &mut |_| Ok(())).await;
+        let asked = ask(
+            server.app(),
+            Call::Completion(body),
+            AskedOrigin::default(),
+            &mut |_| Ok(()),
+        )
+        .await;
         asked.outcome.context("the trial request failed")?;
         let (Some(cost), Some(text)) = (asked.cost, asked.text) else {
             bail!("the trial request ran nothing");
@@ -254,7 +262,13 @@ async fn text(server: &EphemeralServer, model: &str, bundle: &mut WeightsBundle)
 async fn converse(server: &EphemeralServer, model: &str, bundle: &mut WeightsBundle) {
     let messages = json!([{"role": "user", "content": "Hello"}]);
     let body = json!({"model": model, "messages": messages, "max_tokens": 4});
-    let asked = ask(server.app(), Call::Chat(body), &mut |_| Ok(())).await;
+    let asked = ask(
+        server.app(),
+        Call::Chat(body),
+        AskedOrigin::default(),
+        &mut |_| Ok(()),
+    )
+    .await;
     if let Err(error) = asked.outcome {
         bundle.notes.push(format!(
             "it continues texts, and answers no messages: {error:#}"

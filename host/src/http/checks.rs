@@ -2,7 +2,7 @@
 
 use super::layers::{
     Address, Authentication, Authorize, BanCheck, Deadline, Exit, Halt, HostNames, KeyBanCheck,
-    Limit, Origins, Screen, SignatureCheck, Watch,
+    Limit, Origins, Screen, SignatureCheck, Watch, note_origin,
 };
 use super::policy::{RoutePolicies, RoutePolicy};
 use super::state::HttpState;
@@ -146,9 +146,10 @@ impl Checks {
         self.screen.check(policy, context, request)?;
         Span::pass_any(screening);
         let authorization = context.span(&spans::AUTHORIZATION);
-        // Last, so that a caller who may not do this has been counted for asking.
+        // So late that a caller who may not do this has been counted for asking.
         self.authorize.check(policy, context)?;
         Span::pass_any(authorization);
+        note_origin(policy, context, request.headers())?;
         Ok(())
     }
 }

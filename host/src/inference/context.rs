@@ -1,6 +1,7 @@
 //! What is known of one request while it is worked on: who asks from where, which model runs and
 //! what it has used, for the log, the metrics and the audit log.
 
+use super::asked_origin::AskedOrigin;
 use super::meter::FuelCount;
 use crate::audit::{Actor, AuditLog, Event, EventKind};
 use crate::auth::Caller;
@@ -11,7 +12,7 @@ use crate::limits::{Admitted, Slot};
 use crate::models::LiveModel;
 use crate::net::ClientAddress;
 use crate::traces::{Span, SpanRow, Trace, spans};
-use belljar_sandbox::{RunCost, RunLabel};
+use belljar_sandbox::{RunCost, RunLabel, RunSeed, RunTime};
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -30,6 +31,10 @@ struct Notes {
     address: OnceLock<ClientAddress>,
     caller: OnceLock<Caller>,
     model: OnceLock<Arc<LiveModel>>,
+    /// When it came.
+    came: RunTime,
+    /// The time and the seed that its runs are to have; none where nothing was asked for.
+    asked: OnceLock<AskedOrigin>,
     /// The label of the request's runs, which also meters them.
     runs: OnceLock<RunLabel>,
     bytes_in: AtomicU64,
@@ -70,6 +75,8 @@ impl RequestContext {
             address: OnceLock::new(),
             caller: OnceLock::new(),
             model: OnceLock::new(),
+            came: RunTime::now(),
+            asked: OnceLock::new(),
             runs: OnceLock::new(),
             bytes_in: AtomicU64::new(0),
             slot: OnceLock::new(),
@@ -98,6 +105,9 @@ impl RequestContext {
         }
         if let Some(caller) = self.caller() {
             one.set_caller(caller.clone());
+        }
+        if let Some(asked) = self.0.asked.get() {
+            one.ask_for(*asked);
         }
         one
     }
@@ -237,16 +247,33 @@ impl RequestContext {
         // Several runs of one request are of one model.
         let model = self.0.model.get_or_init(|| Arc::clone(model));
         self.0.runs.get_or_init(|| {
-            let caller = self.0.caller.get();
+            let (caller, asked) = (self.0.caller.get(), self.0.asked.get());
             let count = FuelCount {
                 model: Arc::clone(model),
                 usage: caller.and_then(Caller::usage).cloned(),
                 line: self.line(),
                 trace: self.0.trace.clone(),
-                key: self.key_id().cloned(),
+                // What was kept of earlier requests is no part of this one, and a run that is to
+                // be the same again is made of nothing else.
+                key: self.key_id().filter(|_| asked.is_none()).cloned(),
             };
-            RunLabel::reporting_to(Arc::new(count), self.0.id.shared())
+            let asked = asked.copied().unwrap_or_default();
+            let origin = asked.origin(self.0.came);
+            RunLabel::reporting_to(Arc::new(count), origin, self.0.id.shared())
         })
+    }
+
+    /// Notes the time and the seed that its runs are to have.
+    pub(crate) fn ask_for(&self, asked: AskedOrigin) {
+        // The head is read once.
+        let _ = self.0.asked.set(asked);
+    }
+
+    /// The seed and the time of its runs, where either was asked for; none where nothing ran.
+    pub(crate) fn asked_origin(&self) -> Option<(RunSeed, RunTime)> {
+        self.0.asked.get()?;
+        let origin = self.0.runs.get()?.origin();
+        Some((origin.seed(), origin.time()))
     }
 
     /// Notes the model that was found for the request.

@@ -23,7 +23,8 @@ pub(super) struct FuelCount {
     pub(super) usage: Option<Arc<KeyUsage>>,
     pub(super) line: Option<Line>,
     pub(super) trace: Option<Trace>,
-    /// Whose prompts are kept; none for callers without a key.
+    /// Whose prompts are kept; none for callers without a key, and where nothing that was kept
+    /// may be found.
     pub(super) key: Option<KeyId>,
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use belljar_bundle::{Digest, ModelId, ModelName, ModelVersion};
-use belljar_sandbox::Capabilities;
+use belljar_sandbox::{Capabilities, Determinism};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -41,6 +41,7 @@ pub(super) struct Version {
     pub(super) stage: Stage,
     pub(super) manifest: Option<ManifestSummary>,
     pub(super) capabilities: Option<Capabilities>,
+    pub(super) determinism: Option<Arc<Determinism>>,
     /// What its guests have written of late.
     pub(super) log: GuestLog,
     /// The activation that may move this version. One that was overtaken by a removal or another
@@ -111,6 +112,7 @@ impl Version {
             stage,
             manifest: None,
             capabilities: None,
+            determinism: None,
             log: GuestLog::new(order),
             activation: 0,
             cancel: CancellationToken::new(),
@@ -189,6 +191,7 @@ impl Version {
                 .served()
                 .map(|served| matches!(served, Served::Live(_))),
             capabilities: self.capabilities,
+            determinism: self.determinism.clone(),
             limits: self
                 .manifest
                 .as_ref()

@@ -471,6 +471,7 @@ async fn become_ready(
         if let Some(version) = catalog.moved_by(activation) {
             version.record = record;
             version.capabilities = Some(model.inspection.capabilities);
+            version.determinism = Some(Arc::new(model.inspection.determinism.clone()));
             catalog.point(&activation.id.name, pointers);
             catalog.advance(activation, Stage::Serves(model));
         }

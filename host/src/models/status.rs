@@ -1,10 +1,11 @@
 //! What the registry tells about a version: plain values, no behaviour.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use belljar_bundle::{Digest, ModelId, ModelName, ModelVersion};
-use belljar_sandbox::Capabilities;
+use belljar_sandbox::{Capabilities, Determinism};
 use jiff::Timestamp;
 
 use crate::ids::KeyId;
@@ -129,6 +130,8 @@ pub struct VersionStatus {
     pub is_resident: Option<bool>,
     /// The capabilities that were found. None until the version has been compiled.
     pub capabilities: Option<Capabilities>,
+    /// What its instructions leave to the machine. None until the version has been compiled.
+    pub determinism: Option<Arc<Determinism>>,
     /// The most that one request may spend. None where the manifest could not be read.
     pub limits: Option<Limits>,
     /// The reason of a failure. Some exactly when the state is [`VersionState::Failed`].

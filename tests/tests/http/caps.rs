@@ -87,8 +87,14 @@ async fn what_is_made_ready_has_caps() {
         ("policy.load_time_max", "299 ms"),
     ];
     let host = TestHost::start_with(&settings).await;
-    for (guest, limit) in [("burns_fuel_in_load", "1234567"), ("sleeps_in_load", "299")] {
-        let refused = upload(&host, guest).await.expect_status(422).text();
+    let sleeper = TestBundle::hostile("sleeps_in_load").with_limits("load_fuel = 100_000_000_000");
+    let guests = [
+        (TestBundle::hostile("burns_fuel_in_load"), "1234567"),
+        (sleeper, "299"),
+    ];
+    for (guest, limit) in guests {
+        let refused = host.admin().upload(guest.tar()).await;
+        let refused = refused.expect_status(422).text();
         assert!(
             refused.contains("load_budget_exceeded") && refused.contains(limit),
             "{refused}"

@@ -38,6 +38,7 @@ mod models;
 mod moderations;
 mod openai_models;
 mod openapi;
+mod origins;
 mod policies;
 mod queues;
 mod ranking;

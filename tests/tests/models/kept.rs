@@ -51,6 +51,27 @@ async fn a_key_finds_what_its_own_requests_have_left() {
     assert_eq!(found(&one, &[1, 2], 9).await, [0; 0], "another version");
 }
 
+/// A run that is to be the same again is made of its request and its seed, and of nothing else.
+#[tokio::test]
+async fn a_seeded_run_finds_nothing_and_leaves_nothing() {
+    let (server, _) = keeper(&[]).await;
+    let key = server.key("infer").await;
+    let seeded = async |write: u8| {
+        let tokens = json!({"datatype": "INT64", "shape": [2], "data": [1, 2]});
+        let body = json!({
+            "model": "keeper", "inputs": {"tokens": tokens}, "parameters": {"write": write},
+        });
+        let request = key.request(reqwest::Method::POST, "/infer").json(&body);
+        let request = request.header("x-belljar-seed", "1".repeat(64));
+        let answer = key.send(request).await.unwrap().expect_status(200).json();
+        answer["outputs"]["found"].clone()
+    };
+    let nothing = seeded(7).await;
+    assert_eq!(found(&key, &[1, 2], 8).await, [0; 0], "of the seeded run");
+    assert_eq!(seeded(9).await, nothing);
+    assert_eq!(found(&key, &[1, 2], 9).await, [8], "of the other");
+}
+
 /// Acts: `prefix_cache.time`.
 #[tokio::test]
 async fn what_is_kept_goes_when_its_time_is_over() {

@@ -131,7 +131,7 @@ async fn the_compiling_process_gives_way_and_is_the_first_to_go() {
     const NICE_MAX: i32 = 19;
     let kit = Kit::new();
     let mut sleeping = job("sleeps_in_load");
-    sleeping.load.wall_time = Duration::from_secs(30);
+    sleeping.load.fuel = 1_000_000_000_000;
     let compiler = kit.compiler();
     let sandbox = kit.sandbox.clone();
     let (loading, mut phases) = tokio::sync::mpsc::unbounded_channel();
@@ -211,21 +211,21 @@ async fn a_start_function_without_end_meets_the_fuel_of_a_run() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn load_has_fuel_time_and_memory_of_its_own() {
-    let tight = |guest: &str| CompileJob {
+    let tight = |guest: &str, fuel: u64| CompileJob {
         load: LoadBudget {
-            fuel: 10_000_000,
+            fuel,
             wall_time: Duration::from_millis(100),
         },
         ..job(guest)
     };
-    let fuel = refusal(&tight("burns_fuel_in_load")).await;
+    let fuel = refusal(&tight("burns_fuel_in_load", 10_000_000)).await;
     let expected = CapHit {
         cap: Cap::Fuel,
         limit: 10_000_000,
         used: 10_000_000,
     };
     assert_eq!(fuel, CompileError::Cap(expected));
-    let time = refusal(&tight("sleeps_in_load")).await;
+    let time = refusal(&tight("sleeps_in_load", 1_000_000_000_000)).await;
     assert!(
         matches!(&time, CompileError::Cap(hit) if hit.cap == Cap::WallTimeMs && hit.limit == 100),
         "{time:?}"

@@ -14,5 +14,6 @@ mod answers;
 mod caps;
 mod compile;
 mod kit;
+mod repeating;
 mod scheduling;
 mod slots;

@@ -1,6 +1,7 @@
 //! The outermost of all: gives each request its id, and writes its line in the log and its
 //! metrics when the last byte of the answer has gone, or when the caller has.
 
+use super::seed::tell_origin;
 use super::traced::{Ended, RequestSpan};
 use crate::audit::AuditLog;
 use crate::http::error::LogDetail;
@@ -146,6 +147,7 @@ impl Observation {
         {
             response.headers_mut().insert(X_BELLJAR_REPORT, report);
         }
+        tell_origin(&self.context, response.headers_mut());
         if let Some(span) = &mut self.span {
             span.note_end_of_call(response.headers());
         }
