@@ -265,8 +265,6 @@ mod tests {
             &["belljar:model/tensors@0.9.0#infer", "cabi_realloc"],
             "not in this version of the contract",
         );
-        // Its type is none of `infer`'s, and `metadata` is not there.
-        refused(&[], &[INFER, "cabi_realloc"], "tensors@0.1.0");
     }
 
     #[test]

@@ -263,7 +263,7 @@ mod tests {
     fn each_template_is_whole_and_has_the_models_name() {
         for &language in Language::value_variants() {
             for &kind in Kind::value_variants() {
-                let name = "my.scores-2".parse().unwrap();
+                let name = "2.scores".parse().unwrap();
                 let files = template(language, kind, &name);
                 let paths: BTreeSet<&str> = files.iter().map(|file| file.path.as_str()).collect();
                 assert_eq!(paths.len(), files.len(), "{language:?} {kind:?}");
@@ -279,7 +279,7 @@ mod tests {
                 }
                 let manifest = files.iter().find(|file| file.path == "model.toml").unwrap();
                 let manifest = String::from_utf8_lossy(&manifest.content);
-                assert!(manifest.contains("name = \"my.scores-2\""), "{manifest}");
+                assert!(manifest.contains("name = \"2.scores\""), "{manifest}");
             }
         }
     }
