@@ -20,6 +20,10 @@ use crate::signature::SigningKey;
 /// The folder of a project whose files become assets, where `model.toml` has no `[assets]`.
 const ASSETS_FOLDER: &str = "assets";
 
+/// The folder of a project, and of its bundle, whose `.toml` files are examples of what the model
+/// answers.
+pub(crate) const EXAMPLES_FOLDER: &str = "tests";
+
 /// Assets are looked for this many folders deep, so that a loop of links ends.
 const FOLDER_DEPTH_MAX: usize = AssetName::DEPTH_MAX;
 
@@ -131,13 +135,30 @@ pub fn pack_parts(
 /// are the files in `assets/`, named relative to it; or, where there is an `[assets]` table,
 /// the files it lists, which are looked for in the folder and then in `assets/`. A digest that
 /// is written down must fit; an empty text stands for one to compute. Files in `assets/` whose
-/// names begin with a dot are passed over. Links are followed as long as they stay in the folder:
+/// names begin with a dot are passed over. The files `tests/*.toml`, examples of what the model
+/// answers, are packed as well. Links are followed as long as they stay in the folder:
 /// a project that somebody else wrote must not pack the files of who packs it.
 ///
 /// # Errors
 /// As [`pack_parts`], and everything that [`Manifest::parse`] reports.
 pub fn pack_folder(
     folder: &Path,
+    key: Option<&SigningKey>,
+    out: impl Write,
+) -> Result<Manifest, BundleError> {
+    pack_folder_with(folder, None, key, out)
+}
+
+/// What a component is made into before it is packed; an error is a reason for people.
+pub type Remake<'a> = &'a dyn Fn(Vec<u8>) -> Result<Vec<u8>, String>;
+
+/// The same with another component made of the one that is there.
+///
+/// # Errors
+/// As [`pack_folder`], and [`BundleError::ProjectContent`] where no component can be made.
+pub fn pack_folder_with(
+    folder: &Path,
+    remake: Option<Remake<'_>>,
     key: Option<&SigningKey>,
     out: impl Write,
 ) -> Result<Manifest, BundleError> {
@@ -149,7 +170,10 @@ pub fn pack_folder(
             reason: "remove the table: packing signs the bundle if it is given a key".to_owned(),
         });
     }
-    let component = find_component(folder, &mut draft)?;
+    let mut component = find_component(folder, &mut draft)?;
+    if let Some(remake) = remake {
+        component.1 = component.1.remade(remake)?;
+    }
     let assets = match &draft.assets {
         Some(listed) => listed_assets(folder, listed.keys())?,
         None => folder_assets(folder)?,
@@ -163,6 +187,11 @@ pub fn pack_folder(
         let checked: AssetName = name.parse()?;
         let source = Source::file(folder, name);
         others.push((checked, source));
+    }
+    for (name, source) in folder_examples(folder)? {
+        if !others.iter().any(|(other, _)| *other == name) {
+            others.push((name, source));
+        }
     }
     write_bundle(
         draft,
@@ -290,6 +319,31 @@ fn listed_assets<'a>(
     Ok(listed.into_iter().collect())
 }
 
+/// The files `tests/*.toml`, but for those whose names begin with a dot.
+fn folder_examples(folder: &Path) -> Result<Vec<(AssetName, Source)>, BundleError> {
+    let failed = |source| BundleError::ProjectFile {
+        path: EXAMPLES_FOLDER.to_owned(),
+        source,
+        hint: "",
+    };
+    let entries = match fs::read_dir(folder.join(EXAMPLES_FOLDER)) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(failed)?.file_name();
+        let Some(name) = name.to_str() else { continue };
+        if !name.starts_with('.') && name.ends_with(".toml") {
+            let path = format!("{EXAMPLES_FOLDER}/{name}");
+            found.push((path.parse::<AssetName>()?, Source::file(folder, &path)));
+        }
+    }
+    found.sort_by(|(a, _), (b, _)| a.cmp(b));
+    Ok(found)
+}
+
 /// All files in `assets/`, but for those whose names begin with a dot, which file managers and
 /// version control leave behind.
 fn folder_assets(folder: &Path) -> Result<Vec<(AssetName, Source)>, BundleError> {
@@ -381,6 +435,22 @@ impl Source {
         };
         let bytes = file.metadata()?.len();
         Ok((Box::new(file), bytes))
+    }
+
+    /// What is made of the content.
+    fn remade(&self, remake: Remake<'_>) -> Result<Self, BundleError> {
+        let mut bytes = Vec::new();
+        self.open()
+            .and_then(|(mut reader, _)| reader.read_to_end(&mut bytes))
+            .map_err(|source| self.failed(source))?;
+        let made = remake(bytes).map_err(|reason| BundleError::ProjectContent {
+            path: self.shown.clone(),
+            reason,
+        })?;
+        Ok(Self {
+            shown: self.shown.clone(),
+            origin: Origin::Given(Content::Bytes(made)),
+        })
     }
 
     fn digest(&self) -> Result<Digest, BundleError> {
