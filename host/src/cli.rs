@@ -36,6 +36,7 @@ mod signing;
 mod status;
 mod table;
 mod temporary;
+mod test;
 mod tls;
 mod trial;
 mod upload;
@@ -88,6 +89,8 @@ enum Command {
     /// Run a bundle or weights once, without a server
     #[command(override_usage = "belljar run [OPTIONS] <FILE|DIR>")]
     Run(run::RunArgs),
+    /// Run the examples of a bundle, and say which are not answered as they say
+    Test(test::TestArgs),
     /// Talk to a model of a server
     Chat(chat::ChatArgs),
     /// Upload a bundle
@@ -242,6 +245,7 @@ fn dispatch(cli: Cli, started: Instant) -> Result<ExitCode, Failure> {
         Some(Command::Pack(args)) => bundles::pack(&args).map(done),
         Some(Command::Check(args)) => bundles::check(&args).map(done),
         Some(Command::Run(args)) => run::run(&args).map(done),
+        Some(Command::Test(args)) => test::test(&args).map(done),
         Some(Command::Chat(args)) => chat::chat(&args).map(done),
         Some(Command::Push(args)) => models::push(&args).map(done),
         Some(Command::Models(command)) => models::models(&command).map(done),

@@ -148,7 +148,7 @@ impl Inference {
         let request = call.fit(declared).await.map_err(InferenceError::Invalid)?;
         let run = model
             .model
-            .infer(request, &model.budget, context.run_label(&model))
+            .infer(request, &context.budget(&model), context.run_label(&model))
             .await;
         // The caller's place is held until the run is over.
         drop(admission);
@@ -189,7 +189,12 @@ impl Inference {
             UsageSettlement::new(admission, &caller.caller, prompt_tokens_estimate, context);
         let run = model
             .model
-            .embed(inputs, dimensions, &model.budget, context.run_label(&model))
+            .embed(
+                inputs,
+                dimensions,
+                &context.budget(&model),
+                context.run_label(&model),
+            )
             .await;
         let embeddings::Response {
             vectors,

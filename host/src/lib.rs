@@ -15,6 +15,8 @@ pub mod clock;
 pub mod config;
 pub mod db;
 pub mod embedded;
+pub mod examples;
+pub mod flame;
 pub mod fsck;
 pub mod generation;
 pub mod guard;

@@ -38,6 +38,9 @@ fn build() -> Result<(), String> {
             "--config=profile.release.lto=\"off\"",
             "--config=profile.release.opt-level=1",
             "--config=profile.release.codegen-units=16",
+            // Failures and profiles tell lines where a component has them.
+            "--config=profile.release.debug=\"line-tables-only\"",
+            "--config=profile.release.strip=\"none\"",
         ],
         watched: &["hostile"],
     })?;

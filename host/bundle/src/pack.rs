@@ -3,6 +3,7 @@
 //! The archive is reproducible: the same content gives the same bytes, whoever packs it, when
 //! and where. The manifest comes first, so that a server can refuse the rest early.
 
+mod component;
 mod within;
 
 use std::collections::BTreeMap;
@@ -16,9 +17,14 @@ use crate::manifest::{Draft, MANIFEST_PATH, Manifest, RequestedLimits};
 use crate::names::{ModelId, ModelName, ModelVersion};
 use crate::path::AssetName;
 use crate::signature::SigningKey;
+use component::find_component;
 
 /// The folder of a project whose files become assets, where `model.toml` has no `[assets]`.
 const ASSETS_FOLDER: &str = "assets";
+
+/// The folder of a project, and of its bundle, whose `.toml` files are examples of what the model
+/// answers.
+pub(crate) const EXAMPLES_FOLDER: &str = "tests";
 
 /// Assets are looked for this many folders deep, so that a loop of links ends.
 const FOLDER_DEPTH_MAX: usize = AssetName::DEPTH_MAX;
@@ -127,10 +133,11 @@ pub fn pack_parts(
 /// Makes a component of a core module, or says for a person why that cannot be done.
 pub type MakeComponent = fn(&[u8]) -> Result<Vec<u8>, String>;
 
-/// Bytes of a core module at most that a component is made of.
-const CORE_BYTES_MAX: u64 = 256 << 20;
+/// What a component is made into before it is packed; an error is a reason for people.
+pub type Remake<'a> = &'a dyn Fn(Vec<u8>) -> Result<Vec<u8>, String>;
 
-/// [`pack_folder_with`] nothing that makes components: a core module is refused.
+/// [`pack_folder_with`] nothing that makes components: a core module is refused, and a component
+/// stays as it is.
 ///
 /// # Errors
 /// As [`pack_folder_with`].
@@ -139,7 +146,7 @@ pub fn pack_folder(
     key: Option<&SigningKey>,
     out: impl Write,
 ) -> Result<Manifest, BundleError> {
-    pack_folder_with(folder, key, None, out)
+    pack_folder_with(folder, None, None, key, out)
 }
 
 /// Packs a project folder into a plain tar and returns the manifest that it has.
@@ -149,16 +156,18 @@ pub fn pack_folder(
 /// are the files in `assets/`, named relative to it; or, where there is an `[assets]` table,
 /// the files it lists, which are looked for in the folder and then in `assets/`. A digest that
 /// is written down must fit; an empty text stands for one to compute. Files in `assets/` whose
-/// names begin with a dot are passed over. Links are followed as long as they stay in the folder:
-/// a project that somebody else wrote must not pack the files of who packs it. A core module is
-/// packed as the component that `make` makes of it.
+/// names begin with a dot are passed over. The files `tests/*.toml`, examples of what the model
+/// answers, are packed as well. Links are followed as long as they stay in the folder:
+/// a project that somebody else wrote must not pack the files of who packs it. A core module
+/// becomes the component that `make` makes of it, and a component the one that `remake` does.
 ///
 /// # Errors
 /// As [`pack_parts`], and everything that [`Manifest::parse`] reports.
 pub fn pack_folder_with(
     folder: &Path,
-    key: Option<&SigningKey>,
     make: Option<MakeComponent>,
+    remake: Option<Remake<'_>>,
+    key: Option<&SigningKey>,
     out: impl Write,
 ) -> Result<Manifest, BundleError> {
     let text = read_project_manifest(folder)?;
@@ -169,7 +178,10 @@ pub fn pack_folder_with(
             reason: "remove the table: packing signs the bundle if it is given a key".to_owned(),
         });
     }
-    let component = find_component(folder, &mut draft, make)?;
+    let mut component = find_component(folder, &mut draft, make)?;
+    if let Some(remake) = remake {
+        component.1 = component.1.remade(remake)?;
+    }
     let assets = match &draft.assets {
         Some(listed) => listed_assets(folder, listed.keys())?,
         None => folder_assets(folder)?,
@@ -183,6 +195,11 @@ pub fn pack_folder_with(
         let checked: AssetName = name.parse()?;
         let source = Source::file(folder, name);
         others.push((checked, source));
+    }
+    for (name, source) in folder_examples(folder)? {
+        if !others.iter().any(|(other, _)| *other == name) {
+            others.push((name, source));
+        }
     }
     write_bundle(
         draft,
@@ -214,88 +231,6 @@ fn read_project_manifest(folder: &Path) -> Result<String, BundleError> {
             hint: "",
         },
     })
-}
-
-/// Finds the component's file and gives it the name that it has in the archive.
-fn find_component(
-    folder: &Path,
-    draft: &mut Draft,
-    make: Option<MakeComponent>,
-) -> Result<(AssetName, Source), BundleError> {
-    let written = draft.component.clone();
-    let mut source = Source::file(folder, &written);
-    let content = |reason: &str| BundleError::ProjectContent {
-        path: written.clone(),
-        reason: reason.to_owned(),
-    };
-    let mut magic = [0; 8];
-    source
-        .open()
-        .and_then(|(mut reader, _)| reader.read_exact(&mut magic))
-        .map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => content("it is too short to be a component"),
-            _ => BundleError::ProjectFile {
-                path: written.clone(),
-                source: error,
-                hint: build_hint(folder, &written),
-            },
-        })?;
-    match magic {
-        [0, b'a', b's', b'm', 0x0d, 0, 1, 0] => {}
-        [0, b'a', b's', b'm', 1, 0, 0, 0] => {
-            let Some(make) = make else {
-                return Err(content(
-                    "it is a core WebAssembly module, not a component: build it for \
-                     wasm32-wasip2, or make a component of it with: wasm-tools component new",
-                ));
-            };
-            let mut core = Vec::new();
-            let read = source
-                .open()
-                .and_then(|(reader, _)| reader.take(CORE_BYTES_MAX + 1).read_to_end(&mut core));
-            read.map_err(|error| source.failed(error))?;
-            if core.len() as u64 > CORE_BYTES_MAX {
-                return Err(content(
-                    "it is a core WebAssembly module of more than 256 MiB",
-                ));
-            }
-            let made = make(&core).map_err(|reason| {
-                content(&format!(
-                    "it is a core WebAssembly module, and no component can be made of it: {reason}"
-                ))
-            })?;
-            source.origin = Origin::Given(Content::Bytes(made));
-        }
-        _ => return Err(content("it is not a WebAssembly component")),
-    }
-    let name = Path::new(&written)
-        .file_name()
-        .and_then(|name| name.to_str())
-        .unwrap_or_default();
-    let name: AssetName = name.parse()?;
-    // The digest may be written under either name.
-    if let Some(digest) = draft.digests.remove(&written) {
-        draft.digests.insert(name.to_string(), digest);
-    }
-    draft.component = name.to_string();
-    Ok((name, source))
-}
-
-/// What makes a component that is not there, as far as the project shows what it is written in.
-fn build_hint(folder: &Path, component: &str) -> &'static str {
-    let has = |name: &str| folder.join(name).exists();
-    if has("Cargo.toml") || component.contains("wasm32-wasi") {
-        "; build the component first, for example with: \
-         cargo build --release --target wasm32-wasip2"
-    } else if has("Makefile") {
-        "; build the component first, for example with: make"
-    } else if has("package.json") {
-        "; build the component first, for example with: npm run build"
-    } else if has("pyproject.toml") || has("app.py") {
-        "; build the component first, for example with: componentize-py componentize"
-    } else {
-        "; build the component first"
-    }
 }
 
 fn listed_assets<'a>(
@@ -332,6 +267,31 @@ fn listed_assets<'a>(
         }
     }
     Ok(listed.into_iter().collect())
+}
+
+/// The files `tests/*.toml`, but for those whose names begin with a dot.
+fn folder_examples(folder: &Path) -> Result<Vec<(AssetName, Source)>, BundleError> {
+    let failed = |source| BundleError::ProjectFile {
+        path: EXAMPLES_FOLDER.to_owned(),
+        source,
+        hint: "",
+    };
+    let entries = match fs::read_dir(folder.join(EXAMPLES_FOLDER)) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(failed)?.file_name();
+        let Some(name) = name.to_str() else { continue };
+        if !name.starts_with('.') && name.ends_with(".toml") {
+            let path = format!("{EXAMPLES_FOLDER}/{name}");
+            found.push((path.parse::<AssetName>()?, Source::file(folder, &path)));
+        }
+    }
+    found.sort_by(|(a, _), (b, _)| a.cmp(b));
+    Ok(found)
 }
 
 /// All files in `assets/`, but for those whose names begin with a dot, which file managers and
@@ -425,6 +385,22 @@ impl Source {
         };
         let bytes = file.metadata()?.len();
         Ok((Box::new(file), bytes))
+    }
+
+    /// What is made of the content.
+    fn remade(&self, remake: Remake<'_>) -> Result<Self, BundleError> {
+        let mut bytes = Vec::new();
+        self.open()
+            .and_then(|(mut reader, _)| reader.read_to_end(&mut bytes))
+            .map_err(|source| self.failed(source))?;
+        let made = remake(bytes).map_err(|reason| BundleError::ProjectContent {
+            path: self.shown.clone(),
+            reason,
+        })?;
+        Ok(Self {
+            shown: self.shown.clone(),
+            origin: Origin::Given(Content::Bytes(made)),
+        })
     }
 
     fn digest(&self) -> Result<Digest, BundleError> {

@@ -26,6 +26,7 @@ use tempfile::TempDir;
 use crate::digest::Digest;
 use crate::error::BundleError;
 use crate::manifest::Manifest;
+use crate::pack::EXAMPLES_FOLDER;
 use crate::path::AssetName;
 
 mod apart;
@@ -485,6 +486,24 @@ impl StoredBundle {
     /// The identity of the bundle.
     pub fn digest(&self) -> Digest {
         self.lease.digest()
+    }
+
+    /// The files with examples of what the model answers: `tests/*.toml`, in the order of their
+    /// names.
+    pub fn examples(&self) -> Vec<&StoredFile> {
+        let is_example = |name: &str| {
+            let inside = name.strip_prefix(EXAMPLES_FOLDER).unwrap_or_default();
+            let inside = inside.strip_prefix('/').unwrap_or_default();
+            inside.ends_with(".toml") && !inside.contains('/')
+        };
+        let is_hidden = |name: &AssetName| !self.manifest.assets().contains_key(name);
+        let mut found: Vec<&StoredFile> = self
+            .files
+            .iter()
+            .filter(|file| is_example(file.name.as_str()) && is_hidden(&file.name))
+            .collect();
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+        found
     }
 
     /// Where the manifest is, in the text whose digest is the identity of the bundle.

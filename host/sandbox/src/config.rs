@@ -44,6 +44,9 @@ pub struct Codegen {
     pub deterministic_simd: bool,
     /// Whether every NaN that arithmetic gives has the same bits, at the price of speed.
     pub canonical_nan: bool,
+    /// Whether compiled models keep what their components say of source lines, so that failures and
+    /// profiles name them. Reading that is work that a guest can make large.
+    pub source_lines: bool,
 }
 
 impl Default for SandboxConfig {

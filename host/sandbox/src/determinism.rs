@@ -230,6 +230,7 @@ mod tests {
     const FAST: Codegen = Codegen {
         deterministic_simd: false,
         canonical_nan: false,
+        source_lines: false,
     };
 
     fn found(code: &str, codegen: Codegen) -> Determinism {
@@ -270,6 +271,7 @@ mod tests {
             let codegen = Codegen {
                 deterministic_simd,
                 canonical_nan,
+                source_lines: false,
             };
             let found = found(code, codegen);
             let reasons = found.reasons().iter();

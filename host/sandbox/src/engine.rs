@@ -25,8 +25,8 @@ const LOAD_GUARD_BYTES: u64 = 64 << 10;
 pub(crate) const STACK_BYTES: u64 = 512 << 10;
 /// The fiber that a run lives on: the guest's stack and room for host functions above it.
 const FIBER_BYTES: usize = 1 << 20;
-/// Frames of a backtrace that go to the log.
-const BACKTRACE_FRAMES: usize = 20;
+/// Frames of a backtrace that are read: those of a profile have to reach to its root.
+const BACKTRACE_FRAMES: usize = 128;
 /// Bytes of bookkeeping that one core instance may need; larger modules are refused.
 const CORE_INSTANCE_BYTES: usize = 4 << 20;
 /// The same for a component instance.
@@ -63,7 +63,11 @@ fn common(codegen: Codegen) -> Config {
         .async_stack_zeroing(false)
         .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(BACKTRACE_FRAMES))
         // Never by the environment: a variable must not change what the host does.
-        .wasm_backtrace_details(WasmBacktraceDetails::Disable)
+        .wasm_backtrace_details(if codegen.source_lines {
+            WasmBacktraceDetails::Enable
+        } else {
+            WasmBacktraceDetails::Disable
+        })
         .memory_init_cow(true)
         // A sparse snapshot must stay one copy-on-write image: copying it into each fresh
         // instance would cost milliseconds a request.

@@ -1,6 +1,6 @@
 //! Who is running, and what it has cost.
 
-use crate::{BlockStore, RunOrigin, RunTime};
+use crate::{BlockStore, Profiler, RunOrigin, RunTime};
 use std::{
     error::Error,
     sync::{
@@ -38,6 +38,11 @@ pub trait RunReport: std::fmt::Debug + Send + Sync {
 
     /// The id of the trace that the request is part of; none where there is none.
     fn trace_id(&self) -> Option<String> {
+        None
+    }
+
+    /// Where it is added up what the fuel of the run goes for; none where nobody asks.
+    fn profiler(&self) -> Option<Profiler> {
         None
     }
 
@@ -137,6 +142,11 @@ impl RunLabel {
     /// What follows the next run.
     pub(crate) fn watch(&self) -> Option<Box<dyn RunWatch>> {
         self.0.report.as_ref()?.watch()
+    }
+
+    /// Where the profile of the run goes.
+    pub(crate) fn profiler(&self) -> Option<Profiler> {
+        self.0.report.as_ref()?.profiler()
     }
 
     /// What is kept for the caller from one run to the next.

@@ -37,6 +37,7 @@ mod model;
 mod origin;
 mod pace;
 mod printable;
+mod profile;
 mod pull;
 mod run;
 mod run_queue;
@@ -45,6 +46,7 @@ mod shared;
 mod slice;
 mod slot_reset;
 mod state;
+mod strip;
 pub mod tensor;
 mod threads;
 mod time_and_chance;
@@ -70,10 +72,12 @@ pub use load_error::LoadError;
 pub use model::ReadyModel;
 pub use origin::{InvalidSeed, InvalidTime, RunOrigin, RunSeed, RunTime};
 pub use printable::{deceives, printable};
+pub use profile::{Profile, ProfileFrame, Profiler};
 pub use run::{Completed, RunHandle};
 pub use sandbox::{Sandbox, SandboxStats};
 pub use slot_reset::{SlotReset, SlotResetChoice, SwapEvidence};
 pub use state::AssetFile;
+pub use strip::{NotAComponent, strip_component};
 pub use tensor::{CheckedRequest, TENSOR_DIMENSIONS_MAX, TENSORS_MAX, TensorError, TensorFault};
 
 /// The plain types of the contract with guests, as generated from `wit/`.

@@ -5,7 +5,7 @@ use crate::{
     Budget, Cap, CapHit, GuestError, RunCost, RunEnd, RunError, RunLabel, RunWatch,
     fault::{classify, short},
     loaded::{Admitted, Loaded},
-    printable::printable,
+    profile::{Sampler, readable, source_line},
     state::{GuestState, HostStop},
     threads::GuestTask,
     wit::{embeddings, moderation, ranking, tensors, text, tokenizer, types},
@@ -17,10 +17,14 @@ use std::{
     task::{Context, Poll},
     time::Instant,
 };
-use wasmtime::{Store, UpdateDeadline, WasmBacktrace, component::Instance};
+use wasmtime::{Store, StoreContextMut, UpdateDeadline, WasmBacktrace, component::Instance};
 
 /// Ticks after which a run is looked at.
 const LOOK_TICKS: u64 = 1;
+/// The same for a run that is looked at wherever it can be.
+const EVERY_PLACE: u64 = 0;
+/// How many times as long such a run may take: being looked at costs more than running.
+const PROFILED_TIMES: u32 = 50;
 
 /// A result and what it cost.
 #[derive(Clone, Debug)]
@@ -198,8 +202,6 @@ impl RunContext {
 
 /// Functions of the guest that are named when a run has failed.
 const FUNCTIONS_MAX: usize = 32;
-/// Bytes of the name of one.
-const FUNCTION_BYTES_MAX: usize = 256;
 
 /// The functions of the guest that led to a failure, the innermost first, on one line. Their
 /// names are the guest's own, and no frame of the host is among them.
@@ -209,20 +211,48 @@ pub(crate) fn functions(error: &wasmtime::Error) -> String {
     };
     let frames = backtrace.frames().iter().take(FUNCTIONS_MAX).map(|frame| {
         let name = match frame.func_name() {
-            Some(name) => printable(name, FUNCTION_BYTES_MAX),
+            Some(name) => readable(name),
             None => format!("function {}", frame.func_index()),
         };
-        match frame.symbols().first().and_then(|symbol| symbol.line()) {
-            Some(line) => format!("{name}:{line}"),
+        match frame.symbols().first().and_then(source_line) {
+            Some(line) => format!("{name} ({line})"),
             None => name,
         }
     });
-    frames.collect::<Vec<_>>().join(" < ")
+    let way = frames.collect::<Vec<_>>().join(" < ");
+    let files = backtrace.frames().iter().flat_map(|frame| frame.symbols());
+    // The outermost: what a language's own library is written in is nobody's concern.
+    let language = files
+        .filter_map(|symbol| language(symbol.file()?))
+        .next_back();
+    match language {
+        Some(language) => format!("{way} ({language})"),
+        None => way,
+    }
+}
+
+/// The language of a source file, by what its name ends with.
+fn language(file: &str) -> Option<&'static str> {
+    let (_, ending) = file.rsplit_once('.')?;
+    Some(match ending {
+        "rs" => "Rust",
+        "c" | "h" => "C",
+        "cc" | "cpp" | "cxx" | "hpp" => "C++",
+        "py" => "Python",
+        "js" | "mjs" => "JavaScript",
+        "ts" => "TypeScript",
+        "go" => "Go",
+        "zig" => "Zig",
+        _ => return None,
+    })
 }
 
 impl Drop for RunContext {
     fn drop(&mut self) {
         self.store.data().flush_stdio();
+        if let Some(sampler) = self.store.data_mut().sampler.take() {
+            sampler.end(self.store.get_fuel().unwrap_or(0));
+        }
         let cost = self.cost();
         self.label().count_run(&cost);
         if let Some(mut watch) = self.watch.take() {
@@ -259,6 +289,12 @@ pub(crate) fn store(
         })?;
     store.set_hostcall_fuel(budget.hostcall_bytes_max);
     store.set_max_component_handles(budget.resources_max);
+    if let Some(profiler) = store.data().label().profiler() {
+        store.data_mut().sampler = Some(Box::new(Sampler::new(profiler, budget.fuel)));
+        store.set_epoch_deadline(EVERY_PLACE);
+        store.epoch_deadline_callback(sample);
+        return Ok(store);
+    }
     store.set_epoch_deadline(LOOK_TICKS);
     store.epoch_deadline_callback(|mut context| {
         let state = context.data_mut();
@@ -275,6 +311,27 @@ pub(crate) fn store(
         Ok(UpdateDeadline::Yield(LOOK_TICKS))
     });
     Ok(store)
+}
+
+/// Looks at a run that is profiled, wherever one of its functions begins or a loop turns.
+fn sample(mut context: StoreContextMut<'_, GuestState>) -> wasmtime::Result<UpdateDeadline> {
+    let Some(mut sampler) = context.data_mut().sampler.take() else {
+        return Ok(UpdateDeadline::Continue(LOOK_TICKS));
+    };
+    if sampler.is_due() {
+        let fuel_left = context.get_fuel()?;
+        sampler.look(&WasmBacktrace::force_capture(&context), fuel_left);
+    }
+    let state = context.data_mut();
+    let is_clock_due = sampler.is_clock_due();
+    state.sampler = Some(sampler);
+    if !is_clock_due {
+        return Ok(UpdateDeadline::Continue(EVERY_PLACE));
+    }
+    match state.deadline_hit(Instant::now()) {
+        Some(hit) => Err(HostStop::Cap(hit).into()),
+        None => Ok(UpdateDeadline::Yield(EVERY_PLACE)),
+    }
 }
 
 /// Waits for a slot, then runs.
@@ -295,6 +352,11 @@ pub(crate) async fn start<C: Call>(
     budget: &Budget,
     label: &RunLabel,
 ) -> Result<RunHandle<C::Output>, RunError> {
+    let mut budget = *budget;
+    if label.profiler().is_some() {
+        budget.wall_time = budget.wall_time.saturating_mul(PROFILED_TIMES);
+    }
+    let budget = &budget;
     // Before anything is waited for, so that it does not depend on who waits how long.
     let place = label.next_run();
     let mut watch = label.watch();

@@ -9,6 +9,7 @@ use crate::{
     guest_log::LogShare,
     memory_pool::MemoryPool,
     pace::Pace,
+    profile::Sampler,
     slice::TimeSlices,
 };
 use bytes::Bytes;
@@ -76,6 +77,8 @@ pub(crate) struct GuestState {
     hearing: Option<Hearing>,
     /// What is kept for its caller of earlier requests; none before the guest asks.
     blocks: Option<Box<NamedBlocks>>,
+    /// Where its fuel goes; none for a run that nobody looks into.
+    pub(crate) sampler: Option<Box<Sampler>>,
     pub(crate) deadline: Instant,
     pub(crate) slices: TimeSlices,
 }
@@ -102,6 +105,7 @@ impl GuestState {
             log_lines: 0,
             hearing: None,
             blocks: None,
+            sampler: None,
             deadline: start.checked_add(budget.wall_time).unwrap_or(start),
             slices: TimeSlices::default(),
         }

@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
-use belljar_sandbox::RunCost;
+use belljar_sandbox::{Budget, Profile, RunCost};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -30,6 +30,7 @@ use crate::limits::{Admission, Admitted, Counts, TokenAdmission};
 use crate::net::ClientAddress;
 
 /// A request to the model, as the body that one of the surfaces takes.
+#[derive(Clone)]
 pub(super) enum Call {
     Chat(Value),
     Completion(Value),
@@ -38,6 +39,25 @@ pub(super) enum Call {
     Rerank(Value),
     Score(Value),
     Tensors(Value),
+}
+
+/// How a request is run. By default as any other.
+#[derive(Default)]
+pub(super) struct Manner {
+    /// The seed and the time that its run is to have.
+    pub(super) origin: AskedOrigin,
+    /// What it may spend in place of what the model may.
+    pub(super) budget: Option<Budget>,
+    /// Whether it is looked at what its fuel goes for.
+    pub(super) is_profiled: bool,
+}
+
+/// A request that got no answer, with the code for programs.
+#[derive(Debug, thiserror::Error)]
+#[error("{message} ({code})")]
+pub(super) struct Refused {
+    pub(super) message: String,
+    pub(super) code: &'static str,
 }
 
 /// Who hears an answer, piece by piece.
@@ -51,6 +71,8 @@ pub(super) struct Asked {
     pub(super) cost: Option<RunCost>,
     /// What a text took, where it was told as it came and to its end.
     pub(super) text: Option<TextTaken>,
+    /// What its fuel went for, where that was looked at.
+    pub(super) profile: Option<Profile>,
 }
 
 /// What a text took.
@@ -64,23 +86,29 @@ pub(super) struct TextTaken {
 }
 
 /// Asks the model as a request to the server would, and tells the answer.
-pub(super) async fn ask(app: &App, call: Call, origin: AskedOrigin, told: &mut Told<'_>) -> Asked {
-    let run = match Run::new(app, origin) {
+pub(super) async fn ask(app: &App, call: Call, manner: Manner, told: &mut Told<'_>) -> Asked {
+    let run = match Run::new(app, manner.origin) {
         Ok(run) => run,
         Err(error) => {
             return Asked {
                 outcome: Err(error),
                 cost: None,
                 text: None,
+                profile: None,
             };
         }
     };
+    let profiler = manner.is_profiled.then(|| run.context.profile());
+    if let Some(budget) = manner.budget {
+        run.context.try_with(budget);
+    }
     let mut text = None;
     let outcome = run.ask(call, told, &mut text).await;
     Asked {
         outcome,
         cost: run.context.cost(),
         text,
+        profile: profiler.map(|profiler| profiler.profile()),
     }
 }
 
@@ -314,5 +342,6 @@ fn refusal(error: impl Into<ApiError>) -> anyhow::Error {
     if let Some(detail) = error.detail() {
         tracing::error!("the run failed: {detail}");
     }
-    anyhow!("{} ({})", error.message(), error.code())
+    let (message, code) = (error.message().to_owned(), error.code());
+    Refused { message, code }.into()
 }

@@ -6,8 +6,9 @@ use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow};
-use belljar_bundle::pack::{Parts, pack_parts};
+use belljar_bundle::pack::{Parts, Remake, pack_parts};
 use belljar_bundle::{ByteSize, DurationText, SigningKey};
+use belljar_sandbox::strip_component;
 use clap::Args;
 use serde_json::json;
 
@@ -34,6 +35,10 @@ pub(super) struct PackArgs {
     /// File to write (default: NAME-VERSION.tar)
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Leave out the names of functions and what else is for people, which failures and profiles
+    /// would tell
+    #[arg(long, conflicts_with = ChosenWeights::GROUP)]
+    strip: bool,
     /// Sign with this ed25519 private key (PEM)
     #[arg(long, value_name = "KEY")]
     sign: Option<PathBuf>,
@@ -42,6 +47,15 @@ pub(super) struct PackArgs {
     json: bool,
     #[command(flatten)]
     settings: SettingArgs,
+}
+
+impl PackArgs {
+    /// What is made of the component before it is packed.
+    fn remake(&self) -> Option<Remake<'static>> {
+        self.strip.then_some(&|component: Vec<u8>| {
+            strip_component(&component).map_err(|error| error.to_string())
+        })
+    }
 }
 
 #[derive(Args, Debug)]
@@ -78,7 +92,7 @@ pub(super) fn pack(args: &PackArgs) -> Result<(), Failure> {
             let parts = block_on(measured(weights, &args.described, &args.settings))?;
             pack_parts(&parts, key.as_ref(), &mut out).context("the weights cannot be packed")?
         }
-        (None, Some(folder)) => pack_project(folder, key.as_ref(), &mut out)?,
+        (None, Some(folder)) => pack_project(folder, args.remake(), key.as_ref(), &mut out)?,
         (None, None) => return Err(Failure::usage(anyhow!("a folder or weights are needed"))),
     };
     out.flush().context("the bundle cannot be written")?;

@@ -2,11 +2,12 @@
 //! through the code that a real server runs, under the settings of this machine.
 
 use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use belljar_bundle::pack::{Parts, pack_parts};
-use belljar_sandbox::SandboxConfig;
+use belljar_sandbox::{Codegen, SandboxConfig};
 
 use super::packing::pack_project;
 use super::{SettingArgs, output, temporary};
@@ -25,6 +26,19 @@ pub(super) struct EphemeralServer {
 
 impl EphemeralServer {
     pub(super) async fn open(settings: &SettingArgs) -> Result<Self, super::Failure> {
+        Self::opened(settings, false).await
+    }
+
+    /// One that names source lines where the bundle or the project at `path` has them. What is
+    /// compiled for it is of no use to a server, which keeps none.
+    pub(super) async fn open_for(
+        path: &Path,
+        settings: &SettingArgs,
+    ) -> Result<Self, super::Failure> {
+        Self::opened(settings, has_source_lines(path)).await
+    }
+
+    async fn opened(settings: &SettingArgs, source_lines: bool) -> Result<Self, super::Failure> {
         // One bundle and one run at a time.
         const RUNS: u32 = 4;
         let mut resolved = settings.resolve()?;
@@ -40,6 +54,10 @@ impl EphemeralServer {
         own.sandbox = SandboxConfig {
             runs_max: RUNS,
             model_runs_max: RUNS,
+            codegen: Codegen {
+                source_lines,
+                ..own.sandbox.codegen
+            },
             ..own.sandbox.clone()
         };
         let policy = own.models.policy.clone();
@@ -126,12 +144,49 @@ impl EphemeralServer {
         let packed = self.folder.path().join("project.tar");
         let out =
             File::create(&packed).with_context(|| format!("cannot write {}", packed.display()))?;
-        pack_project(path, None, out)?;
+        pack_project(path, None, None, out)?;
         Ok(packed)
     }
 
     pub(super) async fn close(self) {
         self.app.close().await;
+    }
+}
+
+/// Whether the component of a bundle or a project says what source lines it is made of.
+fn has_source_lines(path: &Path) -> bool {
+    let component = if path.is_dir() {
+        // Packing says what is wrong with a manifest that cannot be read.
+        let text = std::fs::read_to_string(path.join("model.toml")).unwrap_or_default();
+        let manifest: toml::Table = text.parse().unwrap_or_default();
+        let component = manifest.get("component").and_then(toml::Value::as_str);
+        match component {
+            Some(component) => path.join(component),
+            None => return false,
+        }
+    } else {
+        path.to_owned()
+    };
+    File::open(component).is_ok_and(|file| holds(file, SOURCE_LINES).unwrap_or(false))
+}
+
+/// The name of the section with source lines, in a component that is not compressed.
+const SOURCE_LINES: &[u8] = b".debug_line";
+
+/// Whether bytes are in a file.
+fn holds(mut file: impl Read, wanted: &[u8]) -> io::Result<bool> {
+    const PIECE: usize = 1 << 16;
+    let mut bytes = Vec::with_capacity(2 * PIECE);
+    loop {
+        let kept = bytes.len().saturating_sub(wanted.len().saturating_sub(1));
+        bytes.drain(..kept);
+        let more = file.by_ref().take(PIECE as u64).read_to_end(&mut bytes)?;
+        if bytes.windows(wanted.len()).any(|window| window == wanted) {
+            return Ok(true);
+        }
+        if more == 0 {
+            return Ok(false);
+        }
     }
 }
 
@@ -142,9 +197,29 @@ pub(super) fn log(
 ) -> Result<telemetry::LogGuard, super::Failure> {
     let mut config = settings.resolve()?.settings.log;
     config.access_log = false;
-    if !verbose {
-        // What a model says, and why its run failed, is what its author tries it for.
-        config.filter = "warn,guest=info,belljar_sandbox::run=info".parse()?;
-    }
+    // What a model says, and where its run failed, is what its author tries it for.
+    config.filter = if verbose {
+        format!("{},belljar_sandbox::run=debug", config.filter).parse()?
+    } else {
+        "warn,guest=info,belljar_sandbox::run=debug".parse()?
+    };
     Ok(telemetry::init(&config))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn bytes_are_found_wherever_they_lie() {
+        for before in [0, 1, (1 << 16) - 5, 1 << 16, 200_000] {
+            let mut file = vec![b'.'; before];
+            assert!(!holds(file.as_slice(), SOURCE_LINES).unwrap());
+            file.extend_from_slice(SOURCE_LINES);
+            assert!(holds(file.as_slice(), SOURCE_LINES).unwrap(), "{before}");
+            file.pop();
+            assert!(!holds(file.as_slice(), SOURCE_LINES).unwrap());
+        }
+    }
 }

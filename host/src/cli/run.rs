@@ -1,5 +1,8 @@
 //! `belljar run`: one inference on a bundle, or on weights alone, without a server.
 
+mod larger;
+mod profile;
+
 use std::fs::File;
 use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
@@ -11,11 +14,13 @@ use belljar_sandbox::{Capability, RunSeed, RunTime};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::asking::{Asked, Call, TextTaken, ask};
+use self::profile::{Before, ProfileArgs, Wanted};
+use super::asking::{Asked, Call, Manner, TextTaken, ask};
 use super::bundles::size;
 use super::ephemeral_server::{self, EphemeralServer};
 use super::weights::{Described, Weights};
 use super::{Failure, SettingArgs, block_on, output};
+use crate::flame::Folded;
 use crate::inference::AskedOrigin;
 use crate::models::VersionStatus;
 
@@ -26,6 +31,8 @@ pub(super) struct RunArgs {
     bundle: PathBuf,
     #[command(flatten)]
     input: Input,
+    #[command(flatten)]
+    profile: ProfileArgs,
     /// Seed of all that is random in the run: 64 hexadecimal digits; drawn if not given
     #[arg(long, value_name = "HEX")]
     seed: Option<RunSeed>,
@@ -62,16 +69,32 @@ struct Input {
 /// Runs a bundle once and prints the answer.
 pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let input = args.input.read().map_err(Failure::usage)?;
+    let wanted = args.profile.wanted().map_err(Failure::usage)?;
     let _log = ephemeral_server::log(args.verbose, &args.settings)?;
     let weights = Weights::found_at(&args.bundle)?;
     block_on(async {
-        let server = EphemeralServer::open(&args.settings).await?;
-        let admitted = match &weights {
-            Some(weights) => admit_untried(&server, weights).await,
-            None => server.admit(&args.bundle).await,
+        let server = EphemeralServer::open_for(&args.bundle, &args.settings).await?;
+        let mut way = Way {
+            server: &server,
+            input,
+            stats: args.stats,
+            origin: AskedOrigin {
+                seed: args.seed,
+                time: args.time,
+            },
+            wanted,
         };
-        let outcome = match admitted {
-            Ok(status) => answer(&server, &status, input, args).await,
+        let outcome = match way.before().await {
+            Ok(before) => {
+                let admitted = match &weights {
+                    Some(weights) => admit_untried(&server, weights).await,
+                    None => server.admit(&args.bundle).await,
+                };
+                match admitted {
+                    Ok(status) => way.answer(&status, before).await,
+                    Err(error) => Err(error),
+                }
+            }
             Err(error) => Err(error),
         };
         server.close().await;
@@ -87,7 +110,8 @@ async fn admit_untried(server: &EphemeralServer, weights: &Weights) -> Result<Ve
 }
 
 /// The question to the model.
-enum Question {
+#[derive(Clone)]
+pub(super) enum Question {
     /// A text, with pictures or without.
     Prompt {
         text: String,
@@ -130,8 +154,21 @@ impl Input {
 }
 
 impl Question {
+    /// A text alone.
+    pub(super) fn of_text(text: String) -> Self {
+        Self::Prompt {
+            text,
+            images: Vec::new(),
+        }
+    }
+
+    /// Tensors, or the whole body of a request.
+    pub(super) fn of_body(body: Value) -> Self {
+        Self::Json(body)
+    }
+
     /// The request that the question makes to this model.
-    fn into_call(self, status: &VersionStatus) -> Result<Call> {
+    pub(super) fn into_call(self, status: &VersionStatus) -> Result<Call> {
         let model = status.id.to_string();
         let can = status.capabilities.unwrap_or_default();
         Ok(match self {
@@ -250,38 +287,81 @@ fn data_url(path: &Path) -> Result<String> {
     ))
 }
 
-/// Asks the model as a request to the server would, and prints the answer.
-async fn answer(
-    server: &EphemeralServer,
-    status: &VersionStatus,
-    question: Question,
-    args: &RunArgs,
-) -> Result<()> {
-    let call = question.into_call(status)?;
-    let origin = AskedOrigin {
-        seed: args.seed,
-        time: args.time,
-    };
-    let Asked {
-        outcome,
-        cost,
-        text,
-    } = ask(server.app(), call, origin, &mut output::text).await;
-    if let Some(taken) = text
-        && (args.stats || std::io::stderr().is_terminal())
-    {
-        output::note(&tokens(&taken));
+/// The way of a question to its answer.
+struct Way<'a> {
+    server: &'a EphemeralServer,
+    input: Question,
+    stats: bool,
+    origin: AskedOrigin,
+    wanted: Option<Wanted>,
+}
+
+impl Way<'_> {
+    /// What the profile is held against; what has to run for that runs.
+    async fn before(&mut self) -> Result<Option<Folded>> {
+        let before = self.wanted.as_mut().and_then(|wanted| wanted.before.take());
+        let path = match before {
+            None => return Ok(None),
+            Some(Before::Stacks(stacks)) => return Ok(Some(stacks)),
+            Some(Before::Bundle(path)) => path,
+        };
+        let run = async {
+            let status = self.server.admit(&path).await?;
+            let call = self.input.clone().into_call(&status)?;
+            let asked = ask(self.server.app(), call, self.manner(true), &mut |_| Ok(())).await;
+            asked.outcome?;
+            let profile = asked.profile.unwrap_or_default();
+            Ok::<_, anyhow::Error>(Folded::of(&profile))
+        };
+        let run = run.await;
+        Ok(Some(run.with_context(|| path.display().to_string())?))
     }
-    if let Some(cost) = cost {
-        output::note(&format!(
-            "fuel {}, memory {}, output {}, time {:.1} ms",
-            cost.fuel,
-            size(cost.memory_bytes),
-            size(cost.output_bytes),
-            cost.wall.as_secs_f64() * 1e3
-        ));
+
+    fn manner(&self, is_profiled: bool) -> Manner {
+        Manner {
+            origin: self.origin,
+            budget: None,
+            is_profiled,
+        }
     }
-    outcome
+
+    /// Asks the model as a request to the server would, and prints the answer.
+    async fn answer(&self, status: &VersionStatus, before: Option<Folded>) -> Result<()> {
+        let call = self.input.clone().into_call(status)?;
+        let manner = self.manner(self.wanted.is_some());
+        let app = self.server.app();
+        let Asked {
+            outcome,
+            cost,
+            text,
+            profile,
+        } = ask(app, call.clone(), manner, &mut output::text).await;
+        if let Some(taken) = text
+            && (self.stats || std::io::stderr().is_terminal())
+        {
+            output::note(&tokens(&taken));
+        }
+        if let Some(cost) = cost {
+            output::note(&format!(
+                "fuel {}, memory {}, output {}, time {:.1} ms",
+                cost.fuel,
+                size(cost.memory_bytes),
+                size(cost.output_bytes),
+                cost.wall.as_secs_f64() * 1e3
+            ));
+        }
+        if let (Some(wanted), Some(profile)) = (&self.wanted, profile) {
+            let model = status.id.to_string();
+            wanted.write(&model, &Folded::of(&profile), before.as_ref())?;
+        }
+        if let Err(failure) = &outcome
+            && let Some(advice) =
+                larger::advice(self.server, status, call, self.origin, failure).await
+        {
+            output::note(&advice);
+        }
+        outcome
+    }
 }
 
 /// The tokens of a text and their speed.

@@ -10,12 +10,11 @@ use belljar_sandbox::wit::tensors::{Datatype, TensorInfo};
 use belljar_sandbox::{Capability, RunCost};
 use serde_json::{Value, json};
 
-use super::asking::{Asked, Call, ask};
+use super::asking::{Asked, Call, Manner, ask};
 use super::ephemeral_server::EphemeralServer;
 use super::output;
 use super::weights::{Context, WeightsBundle};
 use crate::auth::Caller;
-use crate::inference::AskedOrigin;
 use crate::models::{Policy, VersionStatus};
 
 /// What `load` may take more than it took: it is the same each time, but for another version of
@@ -198,7 +197,7 @@ fn all_of(policy: &Policy) -> Need {
 /// The cost of a request that has to succeed.
 async fn cost(server: &EphemeralServer, call: Call) -> Result<RunCost> {
     let Asked { outcome, cost, .. } =
-        ask(server.app(), call, AskedOrigin::default(), &mut |_| Ok(())).await;
+        ask(server.app(), call, Manner::default(), &mut |_| Ok(())).await;
     outcome.context("the trial request failed")?;
     cost.context("the trial request ran nothing")
 }
@@ -217,7 +216,7 @@ async fn text(server: &EphemeralServer, model: &str, bundle: &mut WeightsBundle)
         let asked = ask(
             server.app(),
             Call::Completion(body),
-            AskedOrigin::default(),
+            Manner::default(),
             &mut |_| Ok(()),
         )
         .await;
@@ -265,7 +264,7 @@ async fn converse(server: &EphemeralServer, model: &str, bundle: &mut WeightsBun
     let asked = ask(
         server.app(),
         Call::Chat(body),
-        AskedOrigin::default(),
+        Manner::default(),
         &mut |_| Ok(()),
     )
     .await;
@@ -421,7 +420,7 @@ fn zeros(info: &TensorInfo) -> Result<Value> {
 }
 
 /// A number of units that is easy to read: three digits and zeros.
-fn rounded(fuel: f64) -> u64 {
+pub(super) fn rounded(fuel: f64) -> u64 {
     const DIGITS: u64 = 1000;
     let fuel = fuel.max(0.0).ceil() as u64;
     let mut unit = 1;
@@ -435,7 +434,7 @@ fn seconds(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
 }
 
-fn deadline(time: Duration) -> Duration {
+pub(super) fn deadline(time: Duration) -> Duration {
     let mut steps = DEADLINES_S.map(Duration::from_secs).into_iter();
     steps.find(|step| *step >= time).unwrap_or(time)
 }

@@ -78,7 +78,7 @@ fn open(path: &Path) -> Result<File> {
         return File::open(path).with_context(|| format!("cannot read {}", path.display()));
     }
     let mut packed = temporary::file()?;
-    pack_project(path, None, &packed)?;
+    pack_project(path, None, None, &packed)?;
     packed.rewind()?;
     Ok(packed)
 }

@@ -14,6 +14,7 @@ mod guarded;
 mod host;
 mod limit;
 mod observe;
+mod profiled;
 mod revocation;
 mod screen;
 mod seed;

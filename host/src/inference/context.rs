@@ -12,7 +12,7 @@ use crate::limits::{Admitted, Slot};
 use crate::models::LiveModel;
 use crate::net::ClientAddress;
 use crate::traces::{Span, SpanRow, Trace, spans};
-use belljar_sandbox::{RunCost, RunLabel, RunSeed, RunTime};
+use belljar_sandbox::{Budget, Profiler, RunCost, RunLabel, RunSeed, RunTime};
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -48,6 +48,10 @@ struct Notes {
     tally: OnceLock<Arc<Tally>>,
     /// How long it waited for its model to come back into memory, where it did.
     load: OnceLock<Duration>,
+    /// Where it is added up what the fuel of its runs goes for; none where nobody asks.
+    profiler: OnceLock<Profiler>,
+    /// What its runs may spend in place of what their model may; none outside of trials.
+    budget: OnceLock<Budget>,
     /// What was found in the request and is only reported.
     reports: Mutex<Vec<String>>,
     /// Its trace; none where traces are off.
@@ -84,6 +88,8 @@ impl RequestContext {
             admitted: Mutex::new(None),
             tally: OnceLock::new(),
             load: OnceLock::new(),
+            profiler: OnceLock::new(),
+            budget: OnceLock::new(),
             reports: Mutex::default(),
             trace,
             _span: span,
@@ -256,11 +262,27 @@ impl RequestContext {
                 // What was kept of earlier requests is no part of this one, and a run that is to
                 // be the same again is made of nothing else.
                 key: self.key_id().filter(|_| asked.is_none()).cloned(),
+                profiler: self.0.profiler.get().cloned(),
             };
             let asked = asked.copied().unwrap_or_default();
             let origin = asked.origin(self.0.came);
             RunLabel::reporting_to(Arc::new(count), origin, self.0.id.shared())
         })
+    }
+
+    /// Has it added up what the fuel of the runs of this request goes for, from now on.
+    pub(crate) fn profile(&self) -> Profiler {
+        self.0.profiler.get_or_init(Profiler::default).clone()
+    }
+
+    /// Lets the runs of this request spend as much, whatever their model may.
+    pub(crate) fn try_with(&self, budget: Budget) {
+        let _ = self.0.budget.set(budget);
+    }
+
+    /// What a run of this request on a model may spend.
+    pub(super) fn budget(&self, model: &LiveModel) -> Budget {
+        self.0.budget.get().copied().unwrap_or(model.budget)
     }
 
     /// Notes the time and the seed that its runs are to have.

@@ -7,7 +7,7 @@ use crate::ids::KeyId;
 use crate::ledger::Line;
 use crate::models::LiveModel;
 use crate::traces::{Span, Trace, attributes, spans};
-use belljar_sandbox::{BlockStore, RunCost, RunEnd, RunError, RunReport, RunWatch};
+use belljar_sandbox::{BlockStore, Profiler, RunCost, RunEnd, RunError, RunReport, RunWatch};
 use std::error::Error;
 use std::sync::Arc;
 
@@ -26,6 +26,8 @@ pub(super) struct FuelCount {
     /// Whose prompts are kept; none for callers without a key, and where nothing that was kept
     /// may be found.
     pub(super) key: Option<KeyId>,
+    /// Where it is added up what the fuel goes for; none where nobody asks.
+    pub(super) profiler: Option<Profiler>,
 }
 
 impl RunReport for FuelCount {
@@ -42,6 +44,10 @@ impl RunReport for FuelCount {
     fn trace_id(&self) -> Option<String> {
         let trace = self.trace.as_ref()?;
         Some(trace.context().trace_id().to_string())
+    }
+
+    fn profiler(&self) -> Option<Profiler> {
+        self.profiler.clone()
     }
 
     fn blocks(&self) -> Option<Box<dyn BlockStore>> {

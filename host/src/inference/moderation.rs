@@ -29,7 +29,11 @@ impl Inference {
         let mut settlement = UsageSettlement::new(admission, &caller.caller, tokens, context);
         let run = model
             .model
-            .classify(call.inputs, &model.budget, context.run_label(&model))
+            .classify(
+                call.inputs,
+                &context.budget(&model),
+                context.run_label(&model),
+            )
             .await;
         let answer = ended(&model, context, run)?;
         settlement.settle(tokens.into(), 0);

@@ -48,7 +48,12 @@ impl Inference {
         for RankingQuery { query, documents } in call.queries {
             let run = model
                 .model
-                .rank(query, documents, &model.budget, context.run_label(&model))
+                .rank(
+                    query,
+                    documents,
+                    &context.budget(&model),
+                    context.run_label(&model),
+                )
                 .await;
             let Response {
                 scores,

@@ -156,7 +156,12 @@ impl Inference {
             let sink = Collector::new(&limits, meter);
             let run = model
                 .model
-                .generate(request, sink, &model.budget, context.run_label(&model))
+                .generate(
+                    request,
+                    sink,
+                    &context.budget(&model),
+                    context.run_label(&model),
+                )
                 .await?;
             Ok(Collector::whole(run.await?, since).await)
         };
@@ -209,7 +214,12 @@ impl Inference {
             let (sink, queue) = StreamSink::new(&limits, meter);
             let run = model
                 .model
-                .generate(request, sink, &model.budget, context.run_label(&model))
+                .generate(
+                    request,
+                    sink,
+                    &context.budget(&model),
+                    context.run_label(&model),
+                )
                 .await?;
             let events = GenerationStream::open(run, queue, since).await?;
             Ok(Answer {

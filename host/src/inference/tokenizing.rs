@@ -111,11 +111,11 @@ impl Inference {
             let message = "`messages`: this model cuts texts; send `prompt`".to_owned();
             return Err(RunError::Guest(GuestError::Unsupported(message)).into());
         };
-        let label = context.run_label(&model);
-        let run = model.model.encode(text, &model.budget, label).await;
+        let (label, budget) = (context.run_label(&model), context.budget(&model));
+        let run = model.model.encode(text, &budget, label).await;
         let tokens = ended(&model, context, run)?;
         let texts = if with_texts {
-            let run = model.model.decode(tokens.clone(), &model.budget, label);
+            let run = model.model.decode(tokens.clone(), &budget, label);
             Some(ended(&model, context, run.await)?)
         } else {
             None
@@ -159,8 +159,8 @@ impl Inference {
             })?;
             return Ok(bytes);
         }
-        let label = context.run_label(&model);
-        let run = model.model.decode(tokens, &model.budget, label).await;
+        let (label, budget) = (context.run_label(&model), context.budget(&model));
+        let run = model.model.decode(tokens, &budget, label).await;
         let bytes = ended(&model, context, run).map_err(InferenceError::from)?;
         Ok(bytes.concat())
     }

@@ -101,6 +101,21 @@ pub(super) fn budgets(limits: &Limits, policy: &Policy) -> (Budget, LoadBudget) 
     )
 }
 
+impl Policy {
+    /// The budget of a run that may have all there is.
+    #[must_use]
+    pub fn whole(&self) -> Budget {
+        let limits = Limits {
+            fuel: self.budget.fuel,
+            load_fuel: self.load_fuel,
+            memory_bytes: self.budget.memory_bytes_max,
+            output_bytes: self.budget.output_bytes_max,
+            deadline: self.budget.wall_time,
+        };
+        budgets(&limits, self).0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]

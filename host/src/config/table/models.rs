@@ -148,6 +148,10 @@ pub(super) const ROWS: &[Setting] = &[
         "Whether relaxed SIMD gives the same bits on every machine, at a price in speed."),
     setting!("sandbox.canonical_nan", sandbox.codegen.canonical_nan: Switch<bool>, "sandbox",
         "Whether every NaN that arithmetic gives has the same bits on every machine, at a price in speed. See docs/runs.md."),
+    setting!("sandbox.source_lines", sandbox.codegen.source_lines: Switch<bool>, "sandbox",
+        "Whether compiled models keep what their components say of source lines, so that the log of \
+         failures and profiles name them. Reading that is work that a model can make large. \
+         `belljar run` and `belljar test` do where the component has any."),
     setting!("compiler.concurrency", compiler.concurrency: Positive<usize>, "sandbox",
         "Compilations at once."),
     setting!("compiler.wall_time", compiler.wall_time: PositiveTime<Duration>, "sandbox",

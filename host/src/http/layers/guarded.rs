@@ -9,6 +9,7 @@ use super::catch_panic;
 use super::check::{Halt, Refusal};
 use super::exit::Exit;
 use super::observe::{Observation, Route};
+use super::profiled::Profiled;
 use super::revocation::revocable;
 use crate::auth::Examined;
 use crate::http::checks::Checks;
@@ -55,7 +56,7 @@ pub(crate) struct Guarded<S> {
 impl<S> Service<Request> for Guarded<S>
 where
     S: Service<Request, Response = Response, Error = Infallible> + Clone,
-    S::Future: Unpin,
+    S::Future: Unpin + Send + 'static,
 {
     type Response = Response;
     type Error = Infallible;
@@ -109,11 +110,16 @@ fn enter<S>(
 ) -> Stage<S>
 where
     S: Service<Request, Response = Response, Error = Infallible> + Clone,
+    S::Future: Send + 'static,
 {
     let (policy, context) = (observation.policy(), observation.context());
     // A panic costs its own request and no other, from the first check on.
     let entered = catch_panic::catch(|| match checks.enter(policy, context, &mut request, exit) {
-        Ok(()) => Stage::Going(inner.call(request)),
+        Ok(()) => match Profiled::asked(&mut request, policy, context) {
+            None => Stage::Going(inner.call(request)),
+            Some(Ok(profiled)) => Stage::Profiled(profiled.of(inner.call(request))),
+            Some(Err(refusal)) => Stage::Answered(Box::new(refusal.into_response())),
+        },
         Err(Halt::Refused(Refusal::Now(answer))) => Stage::Answered(answer),
         Err(Halt::Refused(Refusal::Later(answer))) => Stage::Refused(answer),
         Err(Halt::UntilExamined(examination)) => Stage::Examined(Box::new(Examination {
@@ -130,6 +136,8 @@ const ADDED_HEADERS: usize = 15;
 
 enum Stage<S: Service<Request>> {
     Going(S::Future),
+    /// The answer is what its run's fuel goes for.
+    Profiled(BoxFuture<'static, Result<Response, Infallible>>),
     /// It is found out who calls.
     Examined(Box<Examination<S>>),
     Refused(BoxFuture<'static, Response>),
@@ -156,7 +164,7 @@ pub(crate) struct GuardedFuture<S: Service<Request>> {
 impl<S> Future for GuardedFuture<S>
 where
     S: Service<Request, Response = Response, Error = Infallible> + Clone,
-    S::Future: Unpin,
+    S::Future: Unpin + Send + 'static,
 {
     type Output = Result<Response, Infallible>;
 
@@ -190,6 +198,10 @@ where
         }
         let response = match stage {
             Stage::Going(inner) => {
+                let has_run = || observation.context().model().is_some();
+                ready!(poll_handler(inner, exit, has_run, context))
+            }
+            Stage::Profiled(inner) => {
                 let has_run = || observation.context().model().is_some();
                 ready!(poll_handler(inner, exit, has_run, context))
             }
