@@ -27,8 +27,7 @@ const ASSET_READ_BYTES_MAX: u64 = 16 << 20;
 /// Bytes that one write to stdout or stderr may hold.
 const STDIO_WRITE_BYTES_MAX: usize = 64 << 10;
 
-/// How a host function ends a run: carried through wasmtime as an error, and taken out of it
-/// again where faults are told apart.
+/// How a host function ends a run: an error of wasmtime, found again where faults are told apart.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum HostStop {
     #[error("{0}")]
@@ -192,8 +191,7 @@ impl GuestState {
             .min(ASSET_READ_BYTES_MAX)
             .min(asset.size.saturating_sub(offset));
         let mut bytes = vec![0; usize::try_from(len)?];
-        // Opened anew for each read: a bundle may have thousands of assets, and none of them
-        // holds a file descriptor of the host for longer than this.
+        // Opened anew for each read: thousands of assets hold no file descriptors in between.
         File::open(&asset.path)
             .and_then(|file| file.read_exact_at(&mut bytes, offset))
             .map_err(|error| {
@@ -259,8 +257,7 @@ impl GuestState {
         }
     }
 
-    /// Writes what came over stdout and stderr to the log, a line each, within what is left of
-    /// the run's log lines.
+    /// Writes stdout and stderr to the log, a line each, within what is left of the log lines.
     pub(crate) fn flush_stdio(&self) {
         let Some(stdio) = &self.stdio else { return };
         let bytes = std::mem::take(&mut stdio.lock().bytes);
@@ -376,8 +373,7 @@ pub(crate) struct RunLimiter {
     memory_pool: Arc<MemoryPool>,
     /// Whether the host, and not the run's own cap, had no memory left.
     starved: bool,
-    /// The guest sees a refused growth as -1 and usually traps a moment later. This is how the
-    /// trap is told apart from any other.
+    /// The guest sees a refused growth as -1 and usually traps; this tells that trap apart.
     refused: Option<CapHit>,
 }
 
