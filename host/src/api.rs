@@ -13,6 +13,7 @@ mod oip;
 pub(crate) mod openai;
 mod operations;
 mod prompt;
+mod runs;
 mod schema;
 pub(crate) mod tensors;
 mod text_body;
@@ -35,6 +36,7 @@ pub fn routes() -> Routes {
         .merge(openai::routes())
         .merge(anthropic::routes())
         .merge(models::routes())
+        .merge(runs::routes())
         .merge(admin::routes())
         .merge(usage::routes())
 }

@@ -42,11 +42,13 @@ use crate::config::{Effective, Resolved, Settings};
 use crate::db::{Db, DbError};
 use crate::guard::{Anomalies, BanError, Bans, Screening};
 use crate::http::{self, HttpState, Parts, ReloadRequest, Reloads};
-use crate::inference::Inference;
+use crate::inference::{Inference, Recorder};
 use crate::ledger::{Ledger, LedgerError, LedgerStore};
 use crate::limits::{Limiter, Quotas, RateLimiter};
 use crate::models::{ModelError, Registry};
 use crate::outgoing::OutgoingError;
+use crate::receipts::{ReceiptKey, ReceiptKeyError};
+use crate::runs::{Runs, RunsError};
 use crate::stored::{StoredError, StoredObjects};
 use crate::telemetry::Metrics;
 use crate::tls::{Tls, TlsError};
@@ -135,6 +137,12 @@ pub enum AppError {
     /// The sandbox.
     #[error(transparent)]
     Sandbox(#[from] StartError),
+    /// The key of receipts.
+    #[error(transparent)]
+    ReceiptKey(#[from] ReceiptKeyError),
+    /// Runs on record.
+    #[error("the runs on record cannot be opened: {0}")]
+    Runs(#[from] RunsError),
     /// What callers have stored.
     #[error("what is stored cannot be opened: {0}")]
     Stored(#[from] StoredError),
@@ -218,6 +226,7 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
     .await?;
     let screening = Screening::new(&settings.injection, settings.http.input.text_controls());
     let stored = StoredObjects::open(db.clone(), clock.clone(), settings.stored).await?;
+    let runs = Runs::open(db.clone(), clock.clone(), settings.runs).await?;
     let (reloads, reload_requests) = Reloads::new();
     let rates = RateLimiter::new(settings.limits.clone(), clock.clone());
     let ledger = Ledger::new(settings.ledger, clock.clone());
@@ -231,7 +240,17 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
         anomalies,
         screening: screening.clone(),
         stored,
-        inference: Inference::new(registry.clone(), screening.clone()),
+        inference: Inference::new(
+            registry.clone(),
+            screening.clone(),
+            Recorder {
+                runs: runs.clone(),
+                audits: settings.audit.runs,
+                clock: clock.clone(),
+            },
+        ),
+        runs,
+        receipt_key: ReceiptKey::open(data_dir)?,
         limiter: Limiter::new(
             rates.clone(),
             Quotas::new(settings.limits.quota),
@@ -442,6 +461,12 @@ impl App {
         })
     }
 
+    /// Runs on record.
+    #[must_use]
+    pub fn runs(&self) -> &Runs {
+        self.state.runs()
+    }
+
     /// How slots are cleaned.
     #[must_use]
     pub fn slot_reset(&self) -> SlotReset {
@@ -467,6 +492,7 @@ impl App {
             bans: self.bans.clone(),
             anomalies: self.state.anomalies().clone(),
             stored: self.state.stored().clone(),
+            runs: self.state.runs().clone(),
             ledger: self.state.ledger().clone(),
             stop: stop.clone(),
         });
@@ -524,6 +550,9 @@ impl App {
         self.registry.close().await;
         if let Err(error) = self.keys.write_usage().await {
             tracing::error!("what keys have used could not be written: {error}");
+        }
+        if let Err(error) = self.state.runs().write().await {
+            tracing::error!("runs could not be kept: {error}");
         }
         if let Err(error) = self.state.ledger().write().await {
             tracing::error!("the ledger could not be written: {error}");

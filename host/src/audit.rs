@@ -63,6 +63,8 @@ pub struct AuditConfig {
     pub verify_period: Duration,
     /// Runs of one model that one cap ends within a minute and that are a storm.
     pub cap_storm_runs: u32,
+    /// Whether each run is recorded, with its seed and digests and without content.
+    pub runs: bool,
 }
 
 impl Default for AuditConfig {
@@ -79,6 +81,7 @@ impl Default for AuditConfig {
             on_failure: OnFailure::Continue,
             verify_period: Duration::from_hours(24),
             cap_storm_runs: 100,
+            runs: false,
         }
     }
 }

@@ -11,6 +11,7 @@ mod change;
 mod jwt;
 mod key;
 mod private_file;
+pub(crate) use private_file::write as write_private_file;
 mod scope;
 mod signing;
 mod store;

@@ -27,6 +27,7 @@ mod packing;
 mod project;
 mod pull;
 mod reload;
+mod replay;
 mod restore;
 mod rows;
 mod run;
@@ -41,6 +42,7 @@ mod tls;
 mod trial;
 mod upload;
 mod usage;
+mod verify;
 mod weights;
 
 use std::path::PathBuf;
@@ -89,6 +91,10 @@ enum Command {
     /// Run a bundle or weights once, without a server
     #[command(override_usage = "belljar run [OPTIONS] <FILE|DIR>")]
     Run(run::RunArgs),
+    /// Make a run on record of a server again, and compare
+    Replay(replay::ReplayArgs),
+    /// Run again what a receipt of a run is about, and compare
+    Verify(verify::VerifyArgs),
     /// Run the examples of a bundle, and say which are not answered as they say
     Test(test::TestArgs),
     /// Talk to a model of a server
@@ -245,6 +251,8 @@ fn dispatch(cli: Cli, started: Instant) -> Result<ExitCode, Failure> {
         Some(Command::Pack(args)) => bundles::pack(&args).map(done),
         Some(Command::Check(args)) => bundles::check(&args).map(done),
         Some(Command::Run(args)) => run::run(&args).map(done),
+        Some(Command::Replay(args)) => replay::replay(&args),
+        Some(Command::Verify(args)) => verify::verify(&args),
         Some(Command::Test(args)) => test::test(&args).map(done),
         Some(Command::Chat(args)) => chat::chat(&args).map(done),
         Some(Command::Push(args)) => models::push(&args).map(done),

@@ -19,6 +19,8 @@ mod prompt_cache;
 mod prompt_place;
 mod prompt_tokens;
 mod ranking;
+mod recording;
+mod replay;
 mod screen;
 mod settlement;
 mod text;
@@ -32,7 +34,7 @@ use crate::models::{LiveModel, ModelError, Registry, Served};
 use crate::traces::{Span, attributes, spans};
 pub use asked_origin::AskedOrigin;
 use belljar_sandbox::wit::{embeddings, tensors};
-use belljar_sandbox::{Completed, RunError};
+use belljar_sandbox::{Completed, RunError, RunLabel};
 pub use calls::{
     EmbeddingCall, Mark, ModerationCall, Places, RankingCall, RankingQuery, TensorCall, TextCall,
 };
@@ -45,6 +47,8 @@ use prompt_cache::PromptCache;
 pub use prompt_place::PromptPlace;
 pub use prompt_tokens::PromptTokens;
 pub use ranking::Ranked;
+pub use recording::Recorder;
+pub use replay::{ReplayError, Replayed};
 pub use screen::ScreenRefusal;
 use settlement::UsageSettlement;
 use std::convert::Infallible;
@@ -59,6 +63,7 @@ pub use tokenizing::{DetokenizeCall, DetokenizeError, TokenizeCall, Tokenized};
 pub struct Inference {
     registry: Registry,
     screening: Screening,
+    recorder: Recorder,
     cache: Arc<PromptCache>,
 }
 
@@ -99,12 +104,14 @@ pub struct Embedded {
 }
 
 impl Inference {
-    /// Runs the models of a registry, on calls that this screening has passed.
+    /// Runs the models of a registry, on calls that this screening has passed, and has the runs
+    /// taken down.
     #[must_use]
-    pub fn new(registry: Registry, screening: Screening) -> Self {
+    pub fn new(registry: Registry, screening: Screening, recorder: Recorder) -> Self {
         Self {
             registry,
             screening,
+            recorder,
             cache: Arc::new(PromptCache::new()),
         }
     }
@@ -148,7 +155,11 @@ impl Inference {
         let request = call.fit(declared).await.map_err(InferenceError::Invalid)?;
         let run = model
             .model
-            .infer(request, &context.budget(&model), context.run_label(&model))
+            .infer(
+                request,
+                &context.budget(&model),
+                self.label(context, &model),
+            )
             .await;
         // The caller's place is held until the run is over.
         drop(admission);
@@ -193,7 +204,7 @@ impl Inference {
                 inputs,
                 dimensions,
                 &context.budget(&model),
-                context.run_label(&model),
+                self.label(context, &model),
             )
             .await;
         let embeddings::Response {
@@ -207,6 +218,11 @@ impl Inference {
             prompt_tokens,
         };
         Ok(Answered { model, answer })
+    }
+
+    /// The label for the runs of a request.
+    fn label<'c>(&self, context: &'c RequestContext, model: &Arc<LiveModel>) -> &'c RunLabel {
+        context.run_label(model, &self.recorder)
     }
 
     /// The model that answers to a name, noted as the one that the request runs on.

@@ -28,6 +28,8 @@ pub mod limits;
 pub mod models;
 pub mod net;
 pub mod outgoing;
+pub mod receipts;
+pub mod runs;
 pub mod secrets;
 pub mod stored;
 pub mod telemetry;

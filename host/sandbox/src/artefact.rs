@@ -358,7 +358,7 @@ const STAGING_PREFIX: &str = "staging-";
 const SHARED_BYTES_MAX: u64 = 2 << 30;
 
 /// What tells the artefacts of one engine from those of another.
-fn engine_id(engine: &Engine) -> String {
+pub(crate) fn engine_id(engine: &Engine) -> String {
     let mut hasher = DefaultHasher::new();
     FORMAT.hash(&mut hasher);
     engine.precompile_compatibility_hash().hash(&mut hasher);

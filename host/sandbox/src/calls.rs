@@ -2,6 +2,7 @@
 
 use crate::{
     CheckedRequest, RunError,
+    exchange::{Asked, Given},
     fault::short,
     run::{Call, RunContext},
     tensor::{check_metadata, check_tensors, datatype_name},
@@ -18,6 +19,10 @@ pub(crate) struct Infer {
 
 impl Call for Infer {
     type Output = tensors::Response;
+
+    fn asked(&self) -> Option<Asked> {
+        Some(Asked::from(self.request.as_request()))
+    }
 
     async fn call(
         self,
@@ -38,6 +43,7 @@ impl Call for Infer {
             check_declared(&response.outputs, &declared.outputs)?;
         }
         context.add_output(response_bytes(&response))?;
+        context.gave(|| Given::from(&response));
         Ok(response)
     }
 }
@@ -102,6 +108,10 @@ pub(crate) struct Metadata;
 impl Call for Metadata {
     type Output = tensors::MetadataInfo;
 
+    fn asked(&self) -> Option<Asked> {
+        None
+    }
+
     async fn call(
         self,
         context: &mut RunContext,
@@ -132,6 +142,13 @@ pub(crate) struct Embed {
 impl Call for Embed {
     type Output = embeddings::Response;
 
+    fn asked(&self) -> Option<Asked> {
+        Some(Asked::Embed {
+            inputs: self.inputs.clone(),
+            dimensions: self.dimensions,
+        })
+    }
+
     async fn call(
         self,
         context: &mut RunContext,
@@ -149,6 +166,7 @@ impl Call for Embed {
             .map(|vector| vector.len() as u64)
             .sum::<u64>();
         context.add_output(floats.saturating_mul(4))?;
+        context.gave(|| Given::Vectors(response.clone()));
         Ok(response)
     }
 }
@@ -184,6 +202,12 @@ pub(crate) struct Classify {
 impl Call for Classify {
     type Output = Vec<moderation::Verdict>;
 
+    fn asked(&self) -> Option<Asked> {
+        Some(Asked::Classify {
+            inputs: self.inputs.clone(),
+        })
+    }
+
     async fn call(
         self,
         context: &mut RunContext,
@@ -196,6 +220,7 @@ impl Call for Classify {
         let categories = verdicts.iter().flat_map(|verdict| &verdict.categories);
         let bytes = categories.map(|category| category.name.len() as u64 + 5);
         context.add_output(bytes.sum())?;
+        context.gave(|| Given::Verdicts(verdicts.clone()));
         Ok(verdicts)
     }
 }
@@ -220,6 +245,13 @@ pub(crate) struct Rank {
 impl Call for Rank {
     type Output = ranking::Response;
 
+    fn asked(&self) -> Option<Asked> {
+        Some(Asked::Rank {
+            query: self.query.clone(),
+            documents: self.documents.clone(),
+        })
+    }
+
     async fn call(
         self,
         context: &mut RunContext,
@@ -236,6 +268,7 @@ impl Call for Rank {
             .scores
             .sort_by(|one, other| other.relevance.total_cmp(&one.relevance));
         context.add_output((response.scores.len() as u64).saturating_mul(8))?;
+        context.gave(|| Given::Scores(response.clone()));
         Ok(response)
     }
 }
@@ -271,6 +304,12 @@ pub(crate) struct Encode {
 impl Call for Encode {
     type Output = Vec<u32>;
 
+    fn asked(&self) -> Option<Asked> {
+        Some(Asked::Encode {
+            text: self.text.clone(),
+        })
+    }
+
     async fn call(
         self,
         context: &mut RunContext,
@@ -280,6 +319,7 @@ impl Call for Encode {
         let answer = guest.call_encode(&mut context.store, &self.text).await;
         let tokens = context.answer(answer)?;
         context.add_output((tokens.len() as u64).saturating_mul(4))?;
+        context.gave(|| Given::Tokens(tokens.clone()));
         Ok(tokens)
     }
 }
@@ -290,6 +330,12 @@ pub(crate) struct Decode {
 
 impl Call for Decode {
     type Output = Vec<Vec<u8>>;
+
+    fn asked(&self) -> Option<Asked> {
+        Some(Asked::Decode {
+            tokens: self.tokens.clone(),
+        })
+    }
 
     async fn call(
         self,
@@ -304,6 +350,7 @@ impl Call for Decode {
             return Err(RunError::InvalidOutput { reason });
         }
         context.add_output(bytes.iter().map(|token| token.len() as u64 + 4).sum())?;
+        context.gave(|| Given::Texts(bytes.clone()));
         Ok(bytes)
     }
 }
@@ -312,6 +359,10 @@ pub(crate) struct Probe;
 
 impl Call for Probe {
     type Output = ();
+
+    fn asked(&self) -> Option<Asked> {
+        None
+    }
 
     async fn call(self, context: &mut RunContext, instance: Instance) -> Result<(), RunError> {
         let RunContext { model, store, .. } = context;

@@ -3,6 +3,7 @@
 
 use crate::{
     RunError,
+    exchange::{Asked, Given},
     pull::PullSize,
     run::{Call, RunContext},
     wit::text,
@@ -34,6 +35,11 @@ pub trait ChunkSink: Send + 'static {
     fn chunks_max(&self) -> u32 {
         u32::MAX
     }
+
+    /// How many chunks the next call asks for, where `usual` would be usual.
+    fn pull(&mut self, usual: u32) -> u32 {
+        usual.min(self.chunks_max()).max(1)
+    }
 }
 
 /// A sink that keeps every chunk.
@@ -62,6 +68,10 @@ pub(crate) struct Generate<S> {
 impl<S: ChunkSink> Call for Generate<S> {
     type Output = Generated<S>;
 
+    fn asked(&self) -> Option<Asked> {
+        Some(Asked::Generate(Box::new(self.request.clone())))
+    }
+
     async fn call(
         self,
         context: &mut RunContext,
@@ -77,12 +87,10 @@ impl<S: ChunkSink> Call for Generate<S> {
         let mut size = PullSize::first(!is_given && context.model.facts.pace.is_quick());
         loop {
             let before = context.fuel_used();
+            let pull = sink.pull(size.chunks());
+            context.pulls(pull);
             let chunks = resource
-                .call_next(
-                    &mut context.store,
-                    generation,
-                    size.chunks().min(sink.chunks_max()).max(1),
-                )
+                .call_next(&mut context.store, generation, pull)
                 .await;
             size.follow(context.fuel_used().saturating_sub(before));
             let mut chunks = context.answer(chunks)?;
@@ -103,6 +111,7 @@ impl<S: ChunkSink> Call for Generate<S> {
             }
             let over = last.is_some() || chunks.is_empty();
             context.add_output(chunks.iter().map(chunk_bytes).sum())?;
+            context.gave(|| Given::Chunks(chunks.clone()));
             if !chunks.is_empty() && sink.take(chunks).await?.is_break() {
                 return Ok(Generated { sink, usage: None });
             }
@@ -113,8 +122,10 @@ impl<S: ChunkSink> Call for Generate<S> {
         if !sink.needs_usage() {
             return Ok(Generated { sink, usage: None });
         }
+        context.pulls(0);
         let usage = resource.call_usage(&mut context.store, generation).await;
         let usage = usage.map_err(|error| context.fault(&error))?;
+        context.gave(|| Given::Usage(usage));
         Ok(Generated {
             sink,
             usage: Some(usage),

@@ -1,6 +1,9 @@
 //! Who is running, and what it has cost.
 
-use crate::{BlockStore, Profiler, RunOrigin, RunTime};
+use crate::{
+    BlockStore, Profiler, RunOrigin, RunTime,
+    exchange::{Asked, Given},
+};
 use std::{
     error::Error,
     sync::{
@@ -17,7 +20,7 @@ pub struct RunLabel(Arc<Label>);
 #[derive(Debug)]
 struct Label {
     request_id: Arc<str>,
-    origin: RunOrigin,
+    origin: Arc<RunOrigin>,
     /// Runs that have begun.
     runs: AtomicU64,
     meter: Meter,
@@ -46,8 +49,10 @@ pub trait RunReport: std::fmt::Debug + Send + Sync {
         None
     }
 
-    /// Something that follows a run which is about to wait for its slot; none where nobody does.
-    fn watch(&self) -> Option<Box<dyn RunWatch>> {
+    /// Something that follows a run which is about to wait for its slot, by its place among those
+    /// of its label; none where nobody does.
+    fn watch(&self, place: u64) -> Option<Box<dyn RunWatch>> {
+        let _ = place;
         None
     }
 }
@@ -60,6 +65,26 @@ pub trait RunWatch: Send {
 
     /// Notes that it has its slot.
     fn admitted(&mut self);
+
+    /// Whether it wants to know what is said: that costs a copy.
+    fn wants_content(&self) -> bool {
+        false
+    }
+
+    /// Notes what the guest is about to be asked.
+    fn asked(&mut self, asked: &Asked) {
+        let _ = asked;
+    }
+
+    /// Notes that a call of `next` asks for so many chunks at most; 0 is the call for its usage.
+    fn pulls(&mut self, chunks: u32) {
+        let _ = chunks;
+    }
+
+    /// Notes what the guest has given, a part of it for a text.
+    fn gave(&mut self, given: &Given) {
+        let _ = given;
+    }
 
     /// Notes that it has ended, how, and what it has cost.
     fn ended(&mut self, cost: &RunCost, end: RunEnd<'_>);
@@ -87,20 +112,24 @@ impl RunLabel {
     /// A label with a meter at zero, for runs whose time and chance come from `origin`.
     #[must_use]
     pub fn of_origin(origin: RunOrigin, request_id: impl Into<Arc<str>>) -> Self {
-        Self::with(request_id.into(), origin, None)
+        Self::with(request_id.into(), Arc::new(origin), None)
     }
 
     /// A label with a meter at zero and somebody to tell of each run's end.
     #[must_use]
     pub fn reporting_to(
         report: Arc<dyn RunReport>,
-        origin: RunOrigin,
+        origin: Arc<RunOrigin>,
         request_id: impl Into<Arc<str>>,
     ) -> Self {
         Self::with(request_id.into(), origin, Some(report))
     }
 
-    fn with(request_id: Arc<str>, origin: RunOrigin, report: Option<Arc<dyn RunReport>>) -> Self {
+    fn with(
+        request_id: Arc<str>,
+        origin: Arc<RunOrigin>,
+        report: Option<Arc<dyn RunReport>>,
+    ) -> Self {
         Self(Arc::new(Label {
             request_id,
             origin,
@@ -114,6 +143,11 @@ impl RunLabel {
     #[must_use]
     pub fn origin(&self) -> &RunOrigin {
         &self.0.origin
+    }
+
+    /// Gives the next run this place among all.
+    pub fn go_on_at(&self, place: u64) {
+        self.0.runs.store(place, Ordering::Relaxed);
     }
 
     /// The place of the next run among all.
@@ -140,8 +174,8 @@ impl RunLabel {
     }
 
     /// What follows the next run.
-    pub(crate) fn watch(&self) -> Option<Box<dyn RunWatch>> {
-        self.0.report.as_ref()?.watch()
+    pub(crate) fn watch(&self, place: u64) -> Option<Box<dyn RunWatch>> {
+        self.0.report.as_ref()?.watch(place)
     }
 
     /// Where the profile of the run goes.

@@ -2,6 +2,7 @@
 
 use crate::{
     Inspection, LoadError, RunError,
+    artefact::engine_id,
     capabilities::Functions,
     mapped::Mapping,
     run_queue::RunQueue,
@@ -24,6 +25,8 @@ pub(crate) struct Loaded {
     /// Its queue on the guest threads.
     pub(crate) queue_id: ModelQueueId,
     pub(crate) functions: Functions,
+    /// What the compiled code depends on.
+    pub(crate) fingerprint: String,
 }
 
 impl Loaded {
@@ -37,6 +40,7 @@ impl Loaded {
     ) -> Result<Self, LoadError> {
         Ok(Self {
             functions: Functions::find(&pre, inspection.capabilities)?,
+            fingerprint: engine_id(&shared.engine),
             shared,
             pre,
             mapping,

@@ -25,6 +25,13 @@ impl ReadyModel {
         &self.0.inspection
     }
 
+    /// What its compiled code depends on besides its component: the engine with its settings, and
+    /// the processor.
+    #[must_use]
+    pub fn fingerprint(&self) -> &str {
+        &self.0.fingerprint
+    }
+
     /// Runs waiting for a slot of this model.
     #[must_use]
     pub fn waiting(&self) -> u32 {

@@ -155,7 +155,16 @@ impl RunOrigin {
         Self::seeded(RunTime(LOAD_UNIX_MS), RunSeed(seed))
     }
 
-    /// Whether the seed was given.
+    /// The same, to be made again: nothing that is known of the model matters to its runs.
+    #[must_use]
+    pub fn repeatable(self) -> Self {
+        Self {
+            is_given: true,
+            ..self
+        }
+    }
+
+    /// Whether runs of it are to be the same for everybody who makes them.
     pub(crate) const fn is_given(&self) -> bool {
         self.is_given
     }

@@ -3,6 +3,7 @@
 
 use crate::{
     Budget, Cap, CapHit, GuestError, RunCost, RunEnd, RunError, RunLabel, RunWatch,
+    exchange::{Asked, Given},
     fault::{classify, short},
     loaded::{Admitted, Loaded},
     profile::{Sampler, readable, source_line},
@@ -38,6 +39,10 @@ pub struct Completed<T> {
 /// What is done with a fresh instance.
 pub(crate) trait Call: Send + 'static {
     type Output: Send + 'static;
+
+    /// What the guest is asked; none for what is no request's.
+    fn asked(&self) -> Option<Asked>;
+
     fn call(
         self,
         context: &mut RunContext,
@@ -75,6 +80,25 @@ impl RunContext {
 
     pub(crate) fn label(&self) -> &RunLabel {
         self.store.data().label()
+    }
+
+    /// Whoever follows the run and wants to know what is said.
+    fn content_watch(&mut self) -> Option<&mut Box<dyn RunWatch>> {
+        self.watch.as_mut().filter(|watch| watch.wants_content())
+    }
+
+    /// Tells whoever wants to know what the guest has given.
+    pub(crate) fn gave(&mut self, given: impl FnOnce() -> Given) {
+        if let Some(watch) = self.content_watch() {
+            watch.gave(&given());
+        }
+    }
+
+    /// Tells whoever wants to know how many chunks a call of `next` asks for.
+    pub(crate) fn pulls(&mut self, chunks: u32) {
+        if let Some(watch) = self.content_watch() {
+            watch.pulls(chunks);
+        }
     }
 
     /// Adds to the answer's size.
@@ -359,7 +383,7 @@ pub(crate) async fn start<C: Call>(
     let budget = &budget;
     // Before anything is waited for, so that it does not depend on who waits how long.
     let place = label.next_run();
-    let mut watch = label.watch();
+    let mut watch = label.watch(place);
     let admitted = model.admit().await;
     if let Some(watch) = &mut watch {
         match &admitted {
@@ -465,6 +489,11 @@ async fn instantiate_and_call<C: Call>(
     call: C,
     context: &mut RunContext,
 ) -> Result<C::Output, RunError> {
+    if let Some(watch) = context.content_watch()
+        && let Some(asked) = call.asked()
+    {
+        watch.asked(&asked);
+    }
     let pre = &context.model.pre;
     let instance = pre.instantiate_async(&mut context.store).await;
     let instance = instance.map_err(|error| context.fault(&error))?;

@@ -3,7 +3,7 @@
 
 use crate::{
     Budget, Cap, CapHit, GuestEar, GuestLine, Loudness, RunLabel, RunOrigin,
-    ambient::{Ambient, Chance, FuelClock},
+    ambient::{Ambient, Chance},
     bindings::belljar::model::log::Level,
     blocks::NamedBlocks,
     guest_log::LogShare,
@@ -68,7 +68,7 @@ pub(crate) struct GuestState {
     facts: Arc<ModelFacts>,
     label: RunLabel,
     pub(crate) limiter: RunLimiter,
-    ambient: Ambient,
+    pub(crate) ambient: Ambient,
     wasi: Option<Box<WasiCtx>>,
     table: ResourceTable,
     stdio: Option<Arc<Mutex<Captured>>>,
@@ -134,10 +134,6 @@ impl GuestState {
     /// Where its time and its chance come from.
     pub(crate) fn origin(&self) -> &RunOrigin {
         self.label.origin()
-    }
-
-    pub(crate) fn clock(&mut self) -> &Arc<FuelClock> {
-        self.ambient.clock()
     }
 
     pub(crate) fn chance(&mut self) -> &mut Chance {

@@ -76,7 +76,7 @@ async fn wait<T>(clock: &FuelClock, waiting: impl Future<Output = T>) -> T {
 fn clock(store: &mut StoreContextMut<'_, GuestState>) -> wasmtime::Result<Arc<FuelClock>> {
     let left = store.get_fuel()?;
     let state = store.data_mut();
-    let clock = Arc::clone(state.clock());
+    let clock = Arc::clone(state.ambient.clock());
     clock.go_on(state.budget().fuel.saturating_sub(left));
     Ok(clock)
 }

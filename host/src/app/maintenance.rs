@@ -15,6 +15,7 @@ use crate::auth::{KeyError, KeyStore};
 use crate::guard::{Anomalies, Bans};
 use crate::ledger::LedgerStore;
 use crate::models::Registry;
+use crate::runs::Runs;
 use crate::stored::StoredObjects;
 use crate::telemetry::Metrics;
 
@@ -36,6 +37,7 @@ pub(super) struct Maintenance {
     pub(super) bans: Bans,
     pub(super) anomalies: Anomalies,
     pub(super) stored: StoredObjects,
+    pub(super) runs: Runs,
     pub(super) ledger: LedgerStore,
     pub(super) stop: CancellationToken,
 }
@@ -51,7 +53,7 @@ const USAGE_PERIOD: Duration = Duration::from_secs(5);
 /// Starts the maintenance; it ends with `stop`.
 pub(super) fn spawn(maintenance: Maintenance) -> JoinHandle<()> {
     let (keys, stored) = (maintenance.keys.clone(), maintenance.stored.clone());
-    let ledger = maintenance.ledger.clone();
+    let (ledger, runs) = (maintenance.ledger.clone(), maintenance.runs.clone());
     let (tokens, audit) = (maintenance.keys.clone(), maintenance.audit.clone());
     let (verify_period, stop) = (maintenance.verify_period, maintenance.stop.clone());
     tokio::spawn(async move {
@@ -61,6 +63,7 @@ pub(super) fn spawn(maintenance: Maintenance) -> JoinHandle<()> {
             tokens.keep_tokens(stop.clone()),
             keep_ledger(ledger, stop.clone()),
             keep_stored(stored, stop.clone()),
+            keep_runs(runs, stop.clone()),
             keep_record(audit, verify_period, stop)
         );
     })
@@ -99,6 +102,28 @@ async fn keep_ledger(ledger: LedgerStore, stop: CancellationToken) {
         }
         if let Err(error) = ledger.write().await {
             tracing::error!("the ledger could not be written: {error}");
+        }
+    }
+}
+
+/// The time between two writings of runs that are to be kept, where there are few: as much of them a
+/// kill can lose.
+const RUNS_PERIOD: Duration = Duration::from_secs(1);
+
+async fn keep_runs(runs: Runs, stop: CancellationToken) {
+    let mut write = interval(RUNS_PERIOD);
+    let mut look = interval(STORED_PERIOD);
+    write.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let done = tokio::select! {
+            () = stop.cancelled() => return,
+            _ = write.tick() => runs.write().await,
+            () = runs.due() => runs.write().await,
+            _ = look.tick() => runs.remove_expired().await,
+        };
+        if let Err(error) = done {
+            tracing::error!("runs could not be kept: {error}");
         }
     }
 }

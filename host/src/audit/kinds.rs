@@ -99,6 +99,19 @@ event_kinds! {
             field("limit", "its value"),
             field("used", "what the run had used or asked for"),
         ];
+    Run: "run", from_strangers: false,
+        "A request has run a model, where `audit.runs` asks for it; nothing of what was said.",
+        [
+            field("run", "its id"),
+            field("model", "the version that ran, as `name@version`"),
+            field("digest", "what stands for the whole content of its bundle"),
+            field("seed", "the seed"),
+            field("time_ms", "the moment that it was given, in milliseconds since 1970"),
+            field("fuel", "the fuel of all its calls"),
+            field("outcome", "`done`, `left`, or the code of the error"),
+            field("input_digest", "what stands for all that was asked"),
+            field("output_digest", "what stands for all that was given"),
+        ];
     CapStorm: "cap_storm", from_strangers: false,
         "Many runs of one model were ended by one cap within a minute; at most once in 15 minutes.",
         [

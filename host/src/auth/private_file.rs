@@ -11,7 +11,7 @@ use std::path::Path;
 /// # Errors
 ///
 /// When the file cannot be written. What was there before is there still.
-pub(super) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let staging = path.with_added_extension("new");
     match fs::remove_file(&staging) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

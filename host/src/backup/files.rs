@@ -7,15 +7,17 @@ use belljar_bundle::Digest;
 
 use crate::auth::{ADMIN_KEY_FILE, SIGNING_ROOT_FILE};
 use crate::db::{DATABASE_FILE, MARK_FILE};
+use crate::receipts::RECEIPT_KEY_FILE;
 
 /// Files of their own, in the order in which they stand in a backup, and whether each is in every
 /// one.
-pub(super) const FILES: [(&str, bool); 7] = [
+pub(super) const FILES: [(&str, bool); 8] = [
     (MARK_FILE, true),
     // The settings, where they are in the data directory.
     (SETTINGS_FILE, false),
     (ADMIN_KEY_FILE, false),
     (SIGNING_ROOT_FILE, false),
+    (RECEIPT_KEY_FILE, false),
     (DATABASE_FILE, true),
     (AUDIT_HEAD, false),
     (AUDIT_LOG, false),

@@ -26,7 +26,7 @@ pub(super) struct EphemeralServer {
 
 impl EphemeralServer {
     pub(super) async fn open(settings: &SettingArgs) -> Result<Self, super::Failure> {
-        Self::opened(settings, false).await
+        Self::opened(settings, false, 0).await
     }
 
     /// One that names source lines where the bundle or the project at `path` has them. What is
@@ -35,10 +35,22 @@ impl EphemeralServer {
         path: &Path,
         settings: &SettingArgs,
     ) -> Result<Self, super::Failure> {
-        Self::opened(settings, has_source_lines(path)).await
+        Self::opened(settings, has_source_lines(path), 0).await
     }
 
-    async fn opened(settings: &SettingArgs, source_lines: bool) -> Result<Self, super::Failure> {
+    /// A server that keeps so many of its last runs.
+    pub(super) async fn keeping_runs(
+        settings: &SettingArgs,
+        runs: u32,
+    ) -> Result<Self, super::Failure> {
+        Self::opened(settings, false, runs).await
+    }
+
+    async fn opened(
+        settings: &SettingArgs,
+        source_lines: bool,
+        runs: u32,
+    ) -> Result<Self, super::Failure> {
         // One bundle and one run at a time.
         const RUNS: u32 = 4;
         let mut resolved = settings.resolve()?;
@@ -49,6 +61,7 @@ impl EphemeralServer {
             .map(|()| own.data_dir.clone());
         own.data_dir = folder.path().to_owned();
         own.auth.require_key = false;
+        own.runs.keep = runs;
         own.models.fake = false;
         own.models.echo = false;
         own.sandbox = SandboxConfig {

@@ -153,6 +153,11 @@ impl Input {
     }
 }
 
+/// The request that a body makes to a model.
+pub(super) fn question_of(body: Value, status: &VersionStatus) -> Result<Call> {
+    Question::Json(body).into_call(status)
+}
+
 impl Question {
     /// A text alone.
     pub(super) fn of_text(text: String) -> Self {

@@ -15,7 +15,9 @@ use crate::guard::{AbuseConfig, AnomalyAction, AnomalyConfig, InjectionConfig, W
 use crate::http::{AllowedOrigin, PARSER_DEPTH_MAX, ProxyProtocol};
 use crate::net::{ForwardedHeader, NetworkAcl};
 use crate::secrets::{SecretText, VaultConfig};
-use crate::{auth, backup, http, ledger, limits, models, stored, telemetry, tls, traces, webhook};
+use crate::{
+    auth, backup, http, ledger, limits, models, runs, stored, telemetry, tls, traces, webhook,
+};
 
 /// The values that a server is built from. Each module's part is that module's own type.
 #[derive(Clone, Debug)]
@@ -74,6 +76,8 @@ pub struct Settings {
     pub backup: backup::Config,
     /// What callers store.
     pub stored: stored::Config,
+    /// Runs on record.
+    pub runs: runs::Config,
     /// Where values of settings may stand.
     pub vault: VaultConfig,
 }
@@ -168,6 +172,7 @@ impl Default for Settings {
             compiler: CompilerSettings::default(),
             backup: backup::Config::default(),
             stored: stored::Config::default(),
+            runs: runs::Config::default(),
             vault: VaultConfig::default(),
         }
     }

@@ -23,13 +23,14 @@ const STAGING: &str = "bundles/staging";
 /// Where compiled models are.
 const ARTEFACTS: &str = "artefacts";
 /// Files and folders that only the server's user has a use for.
-const PRIVATE: [&str; 12] = [
+const PRIVATE: [&str; 13] = [
     "belljar.db",
     "belljar.db-wal",
     "belljar.db-shm",
     "directory.json",
     "admin.key",
     "signing.key",
+    "receipts.key",
     "artefacts.key",
     "audit.head",
     "audit.log",
@@ -38,9 +39,10 @@ const PRIVATE: [&str; 12] = [
     ARTEFACTS,
 ];
 /// What is written under another name first, or put aside for a moment.
-const HALF_DONE: [&str; 7] = [
+const HALF_DONE: [&str; 8] = [
     "admin.key.new",
     "signing.key.new",
+    "receipts.key.new",
     "backup.db.new",
     "backup.db.new-journal",
     "directory.json.new",

@@ -13,6 +13,7 @@ use crate::ids::KeyId;
 use crate::ledger::Day;
 use crate::models::version_row;
 use crate::net::Network;
+use crate::runs;
 use belljar_bundle::{ModelName, ModelVersion};
 use std::net::IpAddr;
 
@@ -31,7 +32,7 @@ struct Table {
     check: fn(&SqliteRow) -> Result<(), String>,
 }
 
-const TABLES: [Table; 12] = [
+const TABLES: [Table; 13] = [
     table("keys", &["id"], |row| check_key_row(row).map_err(told)),
     table("key_old_secrets", &["digest"], |row| {
         parsed::<KeyId>(row, "key_id")?;
@@ -90,6 +91,13 @@ const TABLES: [Table; 12] = [
         json(row, "input", serde_json::Value::is_array)?;
         counts(row, &["bytes"])?;
         time(row, "created_ms")?;
+        time(row, "expires_ms")
+    }),
+    table("runs", &["id"], |row| {
+        runs::run(row).map_err(told)?;
+        let calls: Vec<u8> = row.try_get("calls").map_err(told)?;
+        runs::Transcript::decoded(&calls).map_err(told)?;
+        counts(row, &["bytes"])?;
         time(row, "expires_ms")
     }),
     table("revoked_tokens", &["jti"], |row| {
@@ -249,7 +257,7 @@ struct Dangling {
     sql: &'static str,
 }
 
-const DANGLING: [Dangling; 7] = [
+const DANGLING: [Dangling; 8] = [
     Dangling {
         check: Check::RowDangling,
         detail: "its key is not there",
@@ -308,6 +316,13 @@ const DANGLING: [Dangling; 7] = [
               WHERE id IS ' || quote(id) FROM stored WHERE bytes >= 0 AND bytes <> \
               octet_length(id) + octet_length(body) + octet_length(input) + \
               coalesce(octet_length(previous), 0)",
+    },
+    Dangling {
+        check: Check::SizeWrong,
+        detail: "its size is another one",
+        table: "runs",
+        sql: "SELECT 'id IS ' || quote(id), 'UPDATE runs SET bytes = octet_length(calls) WHERE id IS ' \
+              || quote(id) FROM runs WHERE bytes >= 0 AND bytes <> octet_length(calls)",
     },
 ];
 

@@ -102,6 +102,12 @@ async fn rows_that_make_no_sense_are_found_and_set_aside() {
             "stored",
         ),
         (
+            "INSERT INTO runs VALUES ('run_00000000000000000000000000000000', '', 'r', 1, 1, 'm', \
+             '1.0.0', zeroblob(32), zeroblob(32), 1, 1, 'done', 0, zeroblob(32), zeroblob(32), '{}', \
+             x'90', 1)",
+            "runs",
+        ),
+        (
             "INSERT INTO revoked_tokens VALUES ('j', 1, 9223372036854775807)",
             "revoked_tokens",
         ),
@@ -163,6 +169,12 @@ async fn rows_that_refer_to_nothing_are_found_and_put_right() {
         ),
         (
             "INSERT INTO stored VALUES ('r', 'response', '', 1, 1, '{}', '[]', 'q', 7)",
+            &["size_wrong"],
+        ),
+        (
+            "INSERT INTO runs VALUES ('run_00000000000000000000000000000000', '', 'r', 1, 1, 'm', \
+             '1.0.0', zeroblob(32), zeroblob(32), 1, 1, 'done', 0, zeroblob(32), zeroblob(32), \
+             '{\"version\":\"1\",\"fingerprint\":\"f\",\"caps\":\"c\"}', x'90', 7)",
             &["size_wrong"],
         ),
     ] {

@@ -17,6 +17,7 @@
 
 mod backups;
 mod conversions;
+mod runs;
 mod status;
 
 use super::json::write_string;

@@ -15,6 +15,8 @@ use crate::ledger::LedgerStore;
 use crate::limits::Limiter;
 use crate::models::{Readiness, Registry};
 use crate::net::{NetworkAcl, OriginRule};
+use crate::receipts::ReceiptKey;
+use crate::runs::Runs;
 use crate::stored::StoredObjects;
 use crate::telemetry::Metrics;
 use crate::tls::Tls;
@@ -176,6 +178,10 @@ pub struct Parts {
     pub inference: Inference,
     /// What callers have stored.
     pub stored: StoredObjects,
+    /// Runs on record.
+    pub runs: Runs,
+    /// What receipts of them are signed with.
+    pub receipt_key: ReceiptKey,
     /// What makes backups.
     pub backups: Backups,
     /// Rates and quotas.
@@ -314,6 +320,14 @@ impl HttpState {
 
     pub(crate) fn inference(&self) -> &Inference {
         &self.0.inference
+    }
+
+    pub(crate) fn receipt_key(&self) -> &ReceiptKey {
+        &self.0.receipt_key
+    }
+
+    pub(crate) fn runs(&self) -> &Runs {
+        &self.0.runs
     }
 
     pub(crate) fn stored(&self) -> &StoredObjects {

@@ -3,6 +3,7 @@
 
 use super::asked_origin::AskedOrigin;
 use super::meter::FuelCount;
+use super::recording::{Notebook, Recorder, RequestRecord};
 use crate::audit::{Actor, AuditLog, Event, EventKind};
 use crate::auth::Caller;
 use crate::guard::Tally;
@@ -11,8 +12,9 @@ use crate::ledger::{Line, RequestUse};
 use crate::limits::{Admitted, Slot};
 use crate::models::LiveModel;
 use crate::net::ClientAddress;
+use crate::runs::RunId;
 use crate::traces::{Span, SpanRow, Trace, spans};
-use belljar_sandbox::{Budget, Profiler, RunCost, RunLabel, RunSeed, RunTime};
+use belljar_sandbox::{Budget, Profiler, RunCost, RunLabel, RunOrigin, RunSeed, RunTime};
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -35,6 +37,8 @@ struct Notes {
     came: RunTime,
     /// The time and the seed that its runs are to have; none where nothing was asked for.
     asked: OnceLock<AskedOrigin>,
+    /// The id under which its runs are kept; none where they are not.
+    run: OnceLock<RunId>,
     /// The label of the request's runs, which also meters them.
     runs: OnceLock<RunLabel>,
     bytes_in: AtomicU64,
@@ -81,6 +85,7 @@ impl RequestContext {
             model: OnceLock::new(),
             came: RunTime::now(),
             asked: OnceLock::new(),
+            run: OnceLock::new(),
             runs: OnceLock::new(),
             bytes_in: AtomicU64::new(0),
             slot: OnceLock::new(),
@@ -249,25 +254,78 @@ impl RequestContext {
 
     /// The label for the runs of this request on a model: what they use is counted for the model
     /// and the key, however they end and also when the caller is gone by then.
-    pub(super) fn run_label(&self, model: &Arc<LiveModel>) -> &RunLabel {
+    pub(super) fn run_label(&self, model: &Arc<LiveModel>, recorder: &Recorder) -> &RunLabel {
         // Several runs of one request are of one model.
         let model = self.0.model.get_or_init(|| Arc::clone(model));
         self.0.runs.get_or_init(|| {
-            let (caller, asked) = (self.0.caller.get(), self.0.asked.get());
-            let count = FuelCount {
+            let asked = self.0.asked.get();
+            let origin = asked.copied().unwrap_or_default().origin(self.0.came);
+            let origin = Arc::new(match recorder.is_on() {
+                true => origin.repeatable(),
+                false => origin,
+            });
+            let record = recorder.is_on().then(|| RequestRecord {
+                id: RunId::new(),
+                notebook: Notebook::default(),
+                recorder: recorder.clone(),
+                audit: self.0.audit.clone(),
+                actor: self.actor(),
+                owner: self.key_id().cloned(),
+                request_id: self.0.id.shared(),
                 model: Arc::clone(model),
-                usage: caller.and_then(Caller::usage).cloned(),
-                line: self.line(),
-                trace: self.0.trace.clone(),
-                // What was kept of earlier requests is no part of this one, and a run that is to
-                // be the same again is made of nothing else.
-                key: self.key_id().filter(|_| asked.is_none()).cloned(),
-                profiler: self.0.profiler.get().cloned(),
+                origin: Arc::clone(&origin),
+            });
+            if let Some(record) = record.as_ref().filter(|_| recorder.runs.is_on()) {
+                let _ = self.0.run.set(record.id.clone());
+            }
+            let notebook = record.as_ref().map(|record| record.notebook.clone());
+            // What was kept of earlier requests is no part of this one, and a run that is to be the
+            // same again is made of nothing else.
+            let key = self.key_id().filter(|_| asked.is_none()).cloned();
+            let count = FuelCount {
+                notebook,
+                record,
+                key,
+                ..self.count_for(model)
             };
-            let asked = asked.copied().unwrap_or_default();
-            let origin = asked.origin(self.0.came);
             RunLabel::reporting_to(Arc::new(count), origin, self.0.id.shared())
         })
+    }
+
+    /// The label for runs that are made again, which `notebook` takes down and nobody keeps.
+    pub(super) fn replay_label(
+        &self,
+        model: &Arc<LiveModel>,
+        origin: RunOrigin,
+        notebook: &Notebook,
+    ) -> &RunLabel {
+        self.0.runs.get_or_init(|| {
+            let count = FuelCount {
+                notebook: Some(notebook.clone()),
+                ..self.count_for(model)
+            };
+            RunLabel::reporting_to(Arc::new(count), Arc::new(origin), self.0.id.shared())
+        })
+    }
+
+    /// What counts the runs of this request, and does nothing else.
+    fn count_for(&self, model: &Arc<LiveModel>) -> FuelCount {
+        let caller = self.0.caller.get();
+        FuelCount {
+            model: Arc::clone(model),
+            usage: caller.and_then(Caller::usage).cloned(),
+            line: self.line(),
+            trace: self.0.trace.clone(),
+            key: None,
+            profiler: self.0.profiler.get().cloned(),
+            notebook: None,
+            record: None,
+        }
+    }
+
+    /// The id under which its runs are kept; none where they are not.
+    pub(crate) fn run_id(&self) -> Option<&RunId> {
+        self.0.run.get()
     }
 
     /// Has it added up what the fuel of the runs of this request goes for, from now on.

@@ -2,12 +2,15 @@
 //! the ledger.
 
 use super::outcome;
+use super::recording::{Notebook, Page, RequestRecord};
 use crate::auth::KeyUsage;
 use crate::ids::KeyId;
 use crate::ledger::Line;
 use crate::models::LiveModel;
 use crate::traces::{Span, Trace, attributes, spans};
-use belljar_sandbox::{BlockStore, Profiler, RunCost, RunEnd, RunError, RunReport, RunWatch};
+use belljar_sandbox::{
+    Asked, BlockStore, Given, Profiler, RunCost, RunEnd, RunError, RunReport, RunWatch,
+};
 use std::error::Error;
 use std::sync::Arc;
 
@@ -28,6 +31,11 @@ pub(super) struct FuelCount {
     pub(super) key: Option<KeyId>,
     /// Where it is added up what the fuel goes for; none where nobody asks.
     pub(super) profiler: Option<Profiler>,
+    /// What takes its runs down; none where nobody does.
+    pub(super) notebook: Option<Notebook>,
+    /// What becomes of that when the last run is over, which is when this goes.
+    #[expect(dead_code, reason = "it acts when it is dropped")]
+    pub(super) record: Option<RequestRecord>,
 }
 
 impl RunReport for FuelCount {
@@ -51,17 +59,70 @@ impl RunReport for FuelCount {
     }
 
     fn blocks(&self) -> Option<Box<dyn BlockStore>> {
-        self.model.prefixes(self.key.as_ref()?)
+        let store = self.model.prefixes(self.key.as_ref()?)?;
+        Some(match &self.notebook {
+            Some(notebook) => notebook.watch_blocks(store),
+            None => store,
+        })
     }
 
-    fn watch(&self) -> Option<Box<dyn RunWatch>> {
+    fn watch(&self, place: u64) -> Option<Box<dyn RunWatch>> {
+        let page = self.notebook.as_ref().map(|notebook| notebook.page(place));
+        match (self.spans(), page) {
+            (Some(spans), Some(page)) => Some(Box::new(Both(spans, page))),
+            (Some(spans), None) => Some(Box::new(spans)),
+            (None, Some(page)) => Some(Box::new(page)),
+            (None, None) => None,
+        }
+    }
+}
+
+impl FuelCount {
+    /// The spans of a run that is about to wait. None where nothing is kept of them.
+    fn spans(&self) -> Option<RunSpans> {
         let trace = self.trace.clone()?;
-        Some(Box::new(RunSpans {
+        Some(RunSpans {
             queue: Some(trace.begin(&spans::QUEUE)?),
             run: None,
             model: Arc::clone(&self.model),
             trace,
-        }))
+        })
+    }
+}
+
+/// Both follow the run; the page hears what is said.
+struct Both(RunSpans, Page);
+
+impl RunWatch for Both {
+    fn refused(&mut self, error: &(dyn Error + 'static)) {
+        self.0.refused(error);
+        self.1.refused(error);
+    }
+
+    fn admitted(&mut self) {
+        self.0.admitted();
+        self.1.admitted();
+    }
+
+    fn wants_content(&self) -> bool {
+        self.1.wants_content()
+    }
+
+    fn asked(&mut self, asked: &Asked) {
+        self.1.asked(asked);
+    }
+
+    fn pulls(&mut self, chunks: u32) {
+        self.1.pulls(chunks);
+    }
+
+    fn gave(&mut self, given: &Given) {
+        self.1.gave(given);
+    }
+
+    fn ended(&mut self, cost: &RunCost, end: RunEnd<'_>) {
+        self.0.ended(cost, end);
+        self.1.ended(cost, end);
     }
 }
 

@@ -32,7 +32,7 @@ impl Inference {
             .classify(
                 call.inputs,
                 &context.budget(&model),
-                context.run_label(&model),
+                self.label(context, &model),
             )
             .await;
         let answer = ended(&model, context, run)?;

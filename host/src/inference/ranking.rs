@@ -52,7 +52,7 @@ impl Inference {
                     query,
                     documents,
                     &context.budget(&model),
-                    context.run_label(&model),
+                    self.label(context, &model),
                 )
                 .await;
             let Response {

@@ -160,7 +160,7 @@ impl Inference {
                     request,
                     sink,
                     &context.budget(&model),
-                    context.run_label(&model),
+                    self.label(context, &model),
                 )
                 .await?;
             Ok(Collector::whole(run.await?, since).await)
@@ -218,7 +218,7 @@ impl Inference {
                     request,
                     sink,
                     &context.budget(&model),
-                    context.run_label(&model),
+                    self.label(context, &model),
                 )
                 .await?;
             let events = GenerationStream::open(run, queue, since).await?;

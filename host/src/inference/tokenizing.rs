@@ -111,7 +111,7 @@ impl Inference {
             let message = "`messages`: this model cuts texts; send `prompt`".to_owned();
             return Err(RunError::Guest(GuestError::Unsupported(message)).into());
         };
-        let (label, budget) = (context.run_label(&model), context.budget(&model));
+        let (label, budget) = (self.label(context, &model), context.budget(&model));
         let run = model.model.encode(text, &budget, label).await;
         let tokens = ended(&model, context, run)?;
         let texts = if with_texts {
@@ -159,7 +159,7 @@ impl Inference {
             })?;
             return Ok(bytes);
         }
-        let (label, budget) = (context.run_label(&model), context.budget(&model));
+        let (label, budget) = (self.label(context, &model), context.budget(&model));
         let run = model.model.decode(tokens, &budget, label).await;
         let bytes = ended(&model, context, run).map_err(InferenceError::from)?;
         Ok(bytes.concat())

@@ -181,6 +181,8 @@ pub(super) const ROWS: &[Setting] = &[
         "Audit files kept beside the current one; older ones are removed."),
     setting!("audit.syslog", audit.syslog: FromText<SyslogTarget>, "audit",
         "Where syslog listens."),
+    setting!("audit.runs", audit.runs: Switch<bool>, "audit",
+        "Whether each run is recorded: its version, seed, fuel and outcome, and digests of what was said. See docs/runs.md."),
     setting!("audit.on_failure", audit.on_failure: FromText<OnFailure>, "audit",
         "Whether requests are served while the audit file cannot be written."),
     setting!("audit.verify_period", audit.verify_period: Time<Duration>, "audit",

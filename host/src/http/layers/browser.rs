@@ -170,7 +170,8 @@ const EXPOSED: HeaderValue = HeaderValue::from_static(
      x-ratelimit-remaining-requests, x-ratelimit-reset-requests, x-ratelimit-limit-tokens, \
      x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens, openai-processing-ms, \
      server-timing, \
-     x-belljar-report, x-belljar-ignored, x-belljar-seed, x-belljar-time",
+     x-belljar-report, x-belljar-ignored, x-belljar-seed, x-belljar-time, \
+     x-belljar-run",
 );
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE");

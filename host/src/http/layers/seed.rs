@@ -16,6 +16,9 @@ const X_BELLJAR_SEED: HeaderName = HeaderName::from_static("x-belljar-seed");
 /// The moment of a run, in milliseconds since 1970.
 const X_BELLJAR_TIME: HeaderName = HeaderName::from_static("x-belljar-time");
 
+/// The id under which a run is kept.
+const X_BELLJAR_RUN: HeaderName = HeaderName::from_static("x-belljar-run");
+
 /// Takes note of what a request to run a model asks for.
 pub(crate) fn note_origin(
     policy: RoutePolicy,
@@ -62,8 +65,14 @@ where
     text.parse().map(Some).map_err(|why| refused(&why))
 }
 
-/// Puts the seed and the time of the runs of a request on its answer, where it asked for either.
+/// Puts the seed and the time of the runs of a request on its answer, where it asked for either, and
+/// the id under which they are kept, where they are.
 pub(super) fn tell_origin(context: &RequestContext, headers: &mut HeaderMap) {
+    if let Some(id) = context.run_id()
+        && let Ok(id) = HeaderValue::from_str(id.as_str())
+    {
+        headers.insert(X_BELLJAR_RUN, id);
+    }
     let Some((seed, time)) = context.asked_origin() else {
         return;
     };

@@ -43,6 +43,9 @@ const SHORT_SECONDS: [f64; 16] = [
 const LONG_SECONDS: [f64; 9] = [0.05, 0.25, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
 
 metrics! {
+    RUNS_NOT_KEPT: Counter, "belljar_runs_not_kept_total", Count,
+        "Runs that were to be kept and are not: too many at once, too large, or not to be written.",
+        [];
     HTTP_REQUESTS: Counter, "belljar_http_requests_total", Count,
         "Requests answered.",
         [
