@@ -1,0 +1,7 @@
+//! What testers control: how long answers take, what goes wrong with them, what they say, and what
+//! is remembered of them; apart for each test that gives itself a name.
+//!
+//! Plain data and plain functions: time and chance are arguments, and nothing here waits, listens
+//! or runs a model. The server asks, and does what it is told.
+
+#![forbid(unsafe_code)]
