@@ -5,3 +5,6 @@
 //! or runs a model. The server asks, and does what it is told.
 
 #![forbid(unsafe_code)]
+
+pub mod difference;
+pub mod words;
