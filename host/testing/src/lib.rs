@@ -5,3 +5,9 @@
 //! or runs a model. The server asks, and does what it is told.
 
 #![forbid(unsafe_code)]
+
+pub mod fault;
+pub mod journal;
+pub mod matching;
+pub mod quantity;
+pub mod world;
