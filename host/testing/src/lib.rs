@@ -6,8 +6,10 @@
 
 #![forbid(unsafe_code)]
 
+pub mod difference;
 pub mod fault;
 pub mod journal;
 pub mod matching;
 pub mod quantity;
+pub mod words;
 pub mod world;
