@@ -1,7 +1,9 @@
 //! A data set: requests and their answers, one pair a line, found by what the request says.
 
-use crate::difference::{Likeness, first_lack, likeness, likeness_of_texts, text_difference};
-use crate::rules::{AnswerSpec, RuleMessage, RuleRequest, Unmet};
+use crate::difference::{
+    Likeness, first_lack, likeness_of_texts, likeness_within, text_difference, work_for_each,
+};
+use crate::rules::{RuleMessage, RuleRequest, Unmet};
 use serde_json::Value;
 use std::collections::HashMap;
 
@@ -11,10 +13,10 @@ pub const DATA_SET_LINES_MAX: usize = 20_000;
 /// The longest data set, in bytes.
 pub const DATA_SET_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// A data set.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct DataSet {
-    lines: Vec<Line>,
+/// A data set, with answers of a kind.
+#[derive(Clone, Debug)]
+pub(crate) struct DataSet<A> {
+    lines: Vec<Line<A>>,
     /// The first line of each text that the user can have said last.
     by_text: HashMap<String, usize>,
     /// The lines that are found in no other way than by looking at each.
@@ -23,11 +25,11 @@ pub(crate) struct DataSet {
 
 /// One line.
 #[derive(Clone, Debug)]
-struct Line {
+struct Line<A> {
     /// Its number in the file.
     number: usize,
     request: LineRequest,
-    answer: AnswerSpec,
+    answer: A,
 }
 
 /// What a request has to be for a line to answer it.
@@ -41,8 +43,16 @@ pub(crate) enum LineRequest {
     Messages(Vec<(String, String)>),
 }
 
-impl DataSet {
-    pub(crate) fn add(&mut self, number: usize, request: LineRequest, answer: AnswerSpec) {
+impl<A> DataSet<A> {
+    pub(crate) fn new() -> Self {
+        Self {
+            lines: Vec::new(),
+            by_text: HashMap::new(),
+            others: Vec::new(),
+        }
+    }
+
+    pub(crate) fn add(&mut self, number: usize, request: LineRequest, answer: A) {
         let place = self.lines.len();
         match &request {
             LineRequest::Text(text) => drop(self.by_text.entry(text.clone()).or_insert(place)),
@@ -56,28 +66,29 @@ impl DataSet {
     }
 
     /// The answer of the first line that a request fits.
-    pub(crate) fn answer(&self, request: &RuleRequest<'_>) -> Option<&AnswerSpec> {
+    pub(crate) fn answer(&self, request: &RuleRequest<'_>) -> Option<&A> {
         let by_text = request.last_user().and_then(|text| self.by_text.get(text));
         let by_text = by_text.copied();
         let mut others = self.others.iter().copied();
         let before = |place: &usize| by_text.is_none_or(|by_text| *place < by_text);
-        let other = others
-            .by_ref()
-            .take_while(before)
-            .find(|place| self.line(*place).is_some_and(|line| line.request.fits(request)));
+        let other = others.by_ref().take_while(before).find(|place| {
+            self.line(*place)
+                .is_some_and(|line| line.request.fits(request))
+        });
         let place = other.or(by_text)?;
         self.line(place).map(|line| &line.answer)
     }
 
-    fn line(&self, place: usize) -> Option<&Line> {
+    fn line(&self, place: usize) -> Option<&Line<A>> {
         self.lines.get(place)
     }
 
     /// How a request differs from the line that is the nearest to it.
     pub(crate) fn unmet(&self, request: &RuleRequest<'_>) -> Unmet {
-        let mut best: Option<(Likeness, &Line)> = None;
+        let mut best: Option<(Likeness, &Line<A>)> = None;
+        let work = work_for_each(self.lines.len());
         for line in &self.lines {
-            let likeness = line.request.likeness(request);
+            let likeness = line.request.likeness(request, work);
             if best.is_none_or(|(most, _)| likeness > most) {
                 best = Some((likeness, line));
             }
@@ -105,12 +116,12 @@ impl LineRequest {
         }
     }
 
-    fn likeness(&self, request: &RuleRequest<'_>) -> Likeness {
+    fn likeness(&self, request: &RuleRequest<'_>, work: usize) -> Likeness {
         match self {
-            Self::Text(text) => {
-                request.last_user().map_or(Likeness::NONE, |found| likeness_of_texts(text, found))
-            }
-            Self::Body(body) => likeness(body, request.body),
+            Self::Text(text) => request
+                .last_user()
+                .map_or(Likeness::NONE, |found| likeness_of_texts(text, found)),
+            Self::Body(body) => likeness_within(body, request.body, work),
             Self::Messages(messages) => {
                 let said = messages.iter().rev().find(|(role, _)| role == "user");
                 match (said, request.last_user()) {
@@ -133,11 +144,14 @@ impl LineRequest {
                 first_lack(body, request.body).map_or_else(nothing, |it| it.to_string())
             }
             Self::Messages(messages) => {
-                for (index, (expected, found)) in messages.iter().zip(request.messages).enumerate() {
+                for (index, (expected, found)) in messages.iter().zip(request.messages).enumerate()
+                {
                     let number = index + 1;
                     if expected.0 != found.role {
                         let (expected, found) = (&expected.0, found.role);
-                        return format!("message {number}: expected \"{expected}\", found \"{found}\"");
+                        return format!(
+                            "message {number}: expected \"{expected}\", found \"{found}\""
+                        );
                     }
                     if let Some(words) = text_difference(&expected.1, &found.text) {
                         return format!("message {number}: {words}");

@@ -8,6 +8,7 @@
 mod nearest;
 
 pub use nearest::{Likeness, Nearest, likeness, likeness_of_texts, nearest};
+pub(crate) use nearest::{likeness_within, work_for_each};
 
 use crate::words::{article, cut_name, quoted};
 use serde_json::{Map, Number, Value};

@@ -6,5 +6,13 @@
 
 #![forbid(unsafe_code)]
 
+mod data_set;
 pub mod difference;
+pub mod fault;
+pub mod journal;
+pub mod matching;
+pub mod quantity;
+pub mod rules;
+pub mod template;
 pub mod words;
+pub mod world;

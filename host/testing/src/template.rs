@@ -1,6 +1,7 @@
 //! Texts with values of the request in them, in the language of Jinja: no files, no clock, no
 //! chance, and a bounded amount of work and of text.
 
+use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value};
 
 /// The longest template, in bytes.
@@ -76,7 +77,10 @@ impl Templates {
         // What is not there is an error and not an empty text; asking whether it is there is none.
         environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
         environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
-        environment.set_keep_trailing_newline(true);
+        // A rule says what is said, to its last line end.
+        if let Ok(syntax) = SyntaxConfig::builder().keep_trailing_newline(true).build() {
+            environment.set_syntax(syntax);
+        }
         let count = 0;
         Self { environment, count }
     }
@@ -139,7 +143,9 @@ fn filters() -> [(&'static str, AddFilter); 16] {
         ("upper", |to, name| to.add_filter(name, made::upper)),
         ("lower", |to, name| to.add_filter(name, made::lower)),
         ("title", |to, name| to.add_filter(name, made::title)),
-        ("capitalize", |to, name| to.add_filter(name, made::capitalize)),
+        ("capitalize", |to, name| {
+            to.add_filter(name, made::capitalize)
+        }),
         ("trim", |to, name| to.add_filter(name, made::trim)),
         ("replace", |to, name| to.add_filter(name, made::replace)),
         ("default", |to, name| to.add_filter(name, made::default)),
@@ -179,7 +185,10 @@ mod tests {
     fn made(source: &str) -> Result<String, TemplateError> {
         let mut templates = Templates::new();
         let template = templates.add(source)?;
-        templates.render(&template, |_| context! { name => "World", list => [1, 2, 3] })
+        templates.render(
+            &template,
+            |_| context! { name => "World", list => [1, 2, 3] },
+        )
     }
 
     #[test]
@@ -187,9 +196,16 @@ mod tests {
         assert_eq!(made("Hello, {{ name }}!").unwrap(), "Hello, World!");
         assert_eq!(made("no braces: { }").unwrap(), "no braces: { }");
         assert_eq!(made("{{ name|upper }}\n").unwrap(), "WORLD\n");
-        assert_eq!(made("<{{ '<&>' }}>").unwrap(), "<<&>>", "nothing is escaped");
-        assert_eq!(made("{% for n in list %}{{ n }},{% endfor %}").unwrap(), "1,2,3,");
-        assert_eq!(made("{{ list|tojson }}").unwrap(), "[1,2,3]");
+        assert_eq!(
+            made("<{{ '<&>' }}>").unwrap(),
+            "<<&>>",
+            "nothing is escaped"
+        );
+        assert_eq!(
+            made("{% for n in list %}{{ n }},{% endfor %}").unwrap(),
+            "1,2,3,"
+        );
+        assert_eq!(made("{{ list|tojson }}").unwrap(), "[1, 2, 3]");
         assert_eq!(made("{% if other %}a{% else %}b{% endif %}").unwrap(), "b");
         assert_eq!(made("{{ other|default('none') }}").unwrap(), "none");
     }
@@ -224,12 +240,21 @@ mod tests {
         ] {
             let error = made(&source).unwrap_err();
             assert!(
-                matches!(error, TemplateError::OutOfFuel | TemplateError::Failed { .. }),
+                matches!(
+                    error,
+                    TemplateError::OutOfFuel | TemplateError::Failed { .. }
+                ),
                 "{source}: {error}"
             );
         }
-        let error = made(&format!("{{{{ 'a' * {} }}}}", TEMPLATE_OUTPUT_BYTES_MAX + 1));
-        assert!(matches!(error, Err(TemplateError::TooMuch { .. })), "{error:?}");
+        let error = made(&format!(
+            "{{{{ 'a' * {} }}}}",
+            TEMPLATE_OUTPUT_BYTES_MAX + 1
+        ));
+        assert!(
+            matches!(error, Err(TemplateError::TooMuch { .. })),
+            "{error:?}"
+        );
         // Reading is bounded, too.
         let deep = format!("{{{{ {}1{} }}}}", "(".repeat(20_000), ")".repeat(20_000));
         assert!(matches!(made(&deep), Err(TemplateError::Invalid { .. })));

@@ -71,7 +71,7 @@ where
     I::IntoIter: ExactSizeIterator,
 {
     let candidates = candidates.into_iter();
-    let work = (WORK_MAX / candidates.len().max(1)).clamp(CANDIDATE_WORK_MIN, CANDIDATE_WORK_MAX);
+    let work = work_for_each(candidates.len());
     let mut best: Option<(usize, Likeness, &Value)> = None;
     for (index, candidate) in candidates.enumerate() {
         let likeness = likeness_within(candidate, found, work);
@@ -93,6 +93,11 @@ where
     })
 }
 
+/// The work that there is for each of so many candidates.
+pub(crate) fn work_for_each(candidates: usize) -> usize {
+    (WORK_MAX / candidates.max(1)).clamp(CANDIDATE_WORK_MIN, CANDIDATE_WORK_MAX)
+}
+
 /// How much of two values is the same.
 #[must_use]
 pub fn likeness(expected: &Value, found: &Value) -> Likeness {
@@ -102,7 +107,7 @@ pub fn likeness(expected: &Value, found: &Value) -> Likeness {
 /// As [`likeness`], of as much as an amount of work allows. Each scalar counts once, texts with
 /// the number of binary digits of their length besides: what was asked counts more than a flag,
 /// and a long text not more than everything else together.
-fn likeness_within(expected: &Value, found: &Value, mut work: usize) -> Likeness {
+pub(crate) fn likeness_within(expected: &Value, found: &Value, mut work: usize) -> Likeness {
     let (mut same, mut whole) = (0_u64, 0_u64);
     let mut open: Vec<Open<'_>> = Vec::new();
     let mut next = Some(Pair::Both(expected, found));

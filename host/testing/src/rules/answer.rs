@@ -1,10 +1,12 @@
 //! What a rule answers with: as it was written, and as it is for one request.
 
-use super::request::{RuleRequest, is_secret};
+use super::request::RuleRequest;
 use super::text::Captured;
 use crate::data_set::DataSet;
+use crate::fault::Fault;
 use crate::template::{Template, TemplateError, Templates};
 use minijinja::Value as TemplateValue;
+use minijinja::value::Serde;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -17,8 +19,8 @@ pub struct ScriptedAnswer {
     pub rule: String,
     /// Who says what.
     pub content: ScriptedContent,
-    /// What goes wrong with it, in the syntax of faults.
-    pub fault: Option<String>,
+    /// What goes wrong with it.
+    pub fault: Option<Fault>,
     /// Its pace, in the syntax of latencies.
     pub latency: Option<String>,
     /// How long after the request it begins.
@@ -109,7 +111,7 @@ pub(crate) struct AnswerSpec {
     pub(crate) reasoning: Option<Template>,
     pub(crate) refusal: Option<Template>,
     pub(crate) tool_calls: Vec<CallSpec>,
-    pub(crate) fault: Option<String>,
+    pub(crate) fault: Option<Fault>,
     pub(crate) latency: Option<String>,
     pub(crate) delay: Duration,
     pub(crate) finish: Option<SaidFinish>,
@@ -129,7 +131,7 @@ pub(crate) enum AnswerKind {
         answers: Vec<AnswerSpec>,
         repeat: Repeat,
     },
-    DataSet(Box<DataSet>),
+    DataSet(Box<DataSet<AnswerSpec>>),
 }
 
 /// What comes after the end of a sequence.
@@ -193,10 +195,9 @@ impl Matched<'_> {
     fn values(&self, names_body: bool) -> TemplateValue {
         let request = &self.request;
         let text = |text: Option<&str>| TemplateValue::from(text.unwrap_or_default());
-        let headers: BTreeMap<&str, &str> =
-            request.headers().filter(|(name, _)| !is_secret(name)).collect();
+        let headers: BTreeMap<&str, &str> = request.headers().collect();
         let body = match names_body {
-            true => TemplateValue::from_serialize(request.body),
+            true => TemplateValue::from(Serde(request.body)),
             false => TemplateValue::UNDEFINED,
         };
         let last = request.messages.last().map(|message| message.text.as_str());
@@ -211,10 +212,10 @@ impl Matched<'_> {
             path => request.path,
             world => request.world,
             rule => self.rule,
-            captured => self.captured,
-            tools => request.tools,
-            messages => TemplateValue::from_serialize(request.messages),
-            headers => headers,
+            captured => TemplateValue::from(Serde(self.captured)),
+            tools => TemplateValue::from(Serde(request.tools)),
+            messages => TemplateValue::from(Serde(request.messages)),
+            headers => TemplateValue::from(Serde(headers)),
             body => body,
         }
     }
@@ -227,19 +228,46 @@ pub const TEMPLATE_NAMES: &[(&str, &str)] = &[
     ("system", "what system and developer say"),
     ("tool_result", "the result of a tool that came last"),
     ("turn", "which turn of the assistant's this is, from 1"),
-    ("count", "which request this is of those that the rule has matched, from 1, in each world"),
+    (
+        "count",
+        "which request this is of those that the rule has matched, from 1, in each world",
+    ),
     ("model", "the model that was asked for"),
     ("path", "the path of the request"),
     ("world", "the world of the request"),
     ("rule", "the name of the rule"),
-    ("captured", "what named groups of expressions have found: `captured.city`"),
+    (
+        "captured",
+        "what named groups of expressions have found: `captured.city`",
+    ),
     ("tools", "names of the tools that are offered"),
-    ("messages", "the conversation, a list of `role` and `text`, and `name`, `tool_calls` and `tool_call_id` where there are such"),
-    ("headers", "headers by name, but for those that hold secrets"),
+    (
+        "messages",
+        "the conversation, a list of `role` and `text`, and `name`, `tool_calls` and `tool_call_id` where there are such",
+    ),
+    (
+        "headers",
+        "headers by name, but for those that hold secrets",
+    ),
     ("body", "the body as the client sent it"),
 ];
 
 impl AnswerSpec {
+    /// An answer that is nothing else than this.
+    pub(crate) fn saying(kind: AnswerKind) -> Self {
+        Self {
+            kind,
+            reasoning: None,
+            refusal: None,
+            tool_calls: Vec::new(),
+            fault: None,
+            latency: None,
+            delay: Duration::ZERO,
+            finish: None,
+            usage: SaidUsage::default(),
+        }
+    }
+
     /// The answer to one request.
     pub(crate) fn to(
         &self,
@@ -330,6 +358,10 @@ fn call_id(matched: &Matched<'_>, index: usize) -> String {
 }
 
 impl JsonSpec {
+    pub(super) fn is_plain(&self) -> bool {
+        matches!(self, Self::Plain(_))
+    }
+
     fn render(
         &self,
         make: &impl Fn(&Template) -> Result<String, TemplateError>,

@@ -73,7 +73,9 @@ impl Condition {
             // What is found by what must not be so is of no use to an answer.
             Self::Not(conditions) => {
                 let mut dropped = Captured::new();
-                !conditions.iter().all(|one| one.holds(request, &mut dropped))
+                !conditions
+                    .iter()
+                    .all(|one| one.holds(request, &mut dropped))
             }
         }
     }
@@ -96,10 +98,17 @@ impl Condition {
                 [] => "none".to_owned(),
                 [first] => quoted(first, VALUE_CHARS_MAX),
                 [first, others @ ..] => {
-                    format!("{} and {} more", quoted(first, VALUE_CHARS_MAX), others.len())
+                    format!(
+                        "{} and {} more",
+                        quoted(first, VALUE_CHARS_MAX),
+                        others.len()
+                    )
                 }
             };
-            Unmet::new(place, format!("expected {}, found {found}", patterns.words()))
+            Unmet::new(
+                place,
+                format!("expected {}, found {found}", patterns.words()),
+            )
         };
         match self {
             Self::Model(patterns) => named("model", patterns, request.model),
@@ -108,9 +117,7 @@ impl Condition {
                 "stream",
                 format!("expected {wanted}, found {}", request.is_stream),
             ),
-            Self::Header(name, text) => {
-                text.unmet(format!("header.{name}"), request.header(name))
-            }
+            Self::Header(name, text) => text.unmet(format!("header.{name}"), request.header(name)),
             Self::LastUser(text) => text.unmet("last_user".to_owned(), request.last_user()),
             Self::System(text) => text.unmet("system".to_owned(), request.system().as_deref()),
             Self::Last(message) => message.unmet("last", request.messages.last(), request),
@@ -196,7 +203,10 @@ impl MessageCondition {
             let patterns = self.tool.as_ref().map_or_else(String::new, Patterns::words);
             let tool = message.name.as_deref().or_else(|| request.tool_of(message));
             let tool = tool.map_or_else(|| "none".to_owned(), |it| quoted(it, VALUE_CHARS_MAX));
-            return Unmet::new(format!("{place}.tool"), format!("expected {patterns}, found {tool}"));
+            return Unmet::new(
+                format!("{place}.tool"),
+                format!("expected {patterns}, found {tool}"),
+            );
         }
         self.text.unmet(place.to_owned(), Some(&message.text))
     }
@@ -218,7 +228,9 @@ impl BodyCondition {
             // Having none can be what was wanted.
             (true, Some(_)) => true,
             (true, None) => !found.is_empty(),
-            (false, _) => found.into_iter().any(|value| self.value_holds(value, captured)),
+            (false, _) => found
+                .into_iter()
+                .any(|value| self.value_holds(value, captured)),
         }
     }
 
@@ -242,7 +254,10 @@ impl BodyCondition {
             return Unmet::new(place, format!("expected {count}, found {}", found.len()));
         }
         let unmet = found.into_iter().map(|value| {
-            let difference = self.equals.as_ref().and_then(|it| first_difference(it, value));
+            let difference = self
+                .equals
+                .as_ref()
+                .and_then(|it| first_difference(it, value));
             match (difference, &self.equals, value) {
                 (Some(difference), Some(equals), value) => {
                     let words = match difference.path() {

@@ -29,8 +29,8 @@ impl BodyPath {
     /// Reads a path. The error says what is wrong with it.
     pub(super) fn new(text: &str) -> Result<Self, String> {
         bounded(text)?;
-        let path = JsonPath::parse(text)
-            .map_err(|error| format!("this is no JSONPath: {error}"))?;
+        let path =
+            JsonPath::parse(text).map_err(|error| format!("this is no JSONPath: {error}"))?;
         let text = text.to_owned();
         Ok(Self { text, path })
     }
@@ -102,12 +102,21 @@ mod tests {
             let found = BodyPath::new(path).unwrap().find(&body);
             found.into_iter().cloned().collect::<Value>()
         };
-        assert_eq!(found("$.messages[?@.role=='tool'].content"), json!(["a, $..b"]));
+        assert_eq!(
+            found("$.messages[?@.role=='tool'].content"),
+            json!(["a, $..b"])
+        );
         assert_eq!(found("$..content"), json!(["hi", "a, $..b"]));
         assert_eq!(found("$.messages[-1].role"), json!(["tool"]));
-        assert_eq!(found("$.messages[?length(@.content) > 3].role"), json!(["tool"]));
+        assert_eq!(
+            found("$.messages[?length(@.content) > 3].role"),
+            json!(["tool"])
+        );
         assert_eq!(found("$.nothing"), json!([]));
-        assert_eq!(found("$.messages[?@.content == 'a, $..b'].role"), json!(["tool"]));
+        assert_eq!(
+            found("$.messages[?@.content == 'a, $..b'].role"),
+            json!(["tool"])
+        );
     }
 
     #[test]

@@ -75,7 +75,9 @@ pub struct RulesError {
 
 impl RulesError {
     pub(super) fn new(mut problems: Vec<Problem>) -> Self {
-        problems.sort_by(|one, other| (&one.file, one.at).cmp(&(&other.file, other.at)));
+        problems.sort_by(|one, other| {
+            (&one.file, one.at, &one.words).cmp(&(&other.file, other.at, &other.words))
+        });
         problems.dedup();
         let more = problems.len().saturating_sub(PROBLEMS_MAX);
         problems.truncate(PROBLEMS_MAX);

@@ -104,7 +104,9 @@ impl<'r> RuleRequest<'r> {
     /// Which turn of the assistant's this is, from 1.
     pub(crate) fn turn(&self) -> usize {
         let messages = self.messages.iter();
-        1 + messages.filter(|message| message.role == "assistant").count()
+        1 + messages
+            .filter(|message| message.role == "assistant")
+            .count()
     }
 
     /// The tool whose result a message is, by the call that it answers.

@@ -57,9 +57,15 @@ impl TextCondition {
     fn parts(&self) -> impl Iterator<Item = Part<'_>> {
         let parts: [Option<Part<'_>>; 4] = [
             self.equals.as_deref().map(|text| ("", text, equals as _)),
-            self.contains.as_deref().map(|text| ("with ", text, contains as _)),
-            self.starts_with.as_deref().map(|text| ("that begins with ", text, starts_with as _)),
-            self.ends_with.as_deref().map(|text| ("that ends with ", text, ends_with as _)),
+            self.contains
+                .as_deref()
+                .map(|text| ("with ", text, contains as _)),
+            self.starts_with
+                .as_deref()
+                .map(|text| ("that begins with ", text, starts_with as _)),
+            self.ends_with
+                .as_deref()
+                .map(|text| ("that ends with ", text, ends_with as _)),
         ];
         parts.into_iter().flatten()
     }
@@ -103,10 +109,17 @@ impl TextCondition {
     /// What is not so of a text for which the condition does not hold.
     pub(super) fn unmet(&self, place: String, text: Option<&str>) -> Unmet {
         let (words, likeness) = match text {
-            None => (format!("is missing; expected {}", self.words()), Likeness::NONE),
+            None => (
+                format!("is missing; expected {}", self.words()),
+                Likeness::NONE,
+            ),
             Some(text) => {
                 let shown = quoted(text, VALUE_CHARS_MAX);
-                match self.equals.as_deref().filter(|_| self.present != Some(false)) {
+                match self
+                    .equals
+                    .as_deref()
+                    .filter(|_| self.present != Some(false))
+                {
                     Some(equals) => {
                         let folded;
                         let text = match self.ignores_case {
@@ -121,7 +134,10 @@ impl TextCondition {
                             .unwrap_or_else(|| format!("expected {}, found {shown}", self.words()));
                         (words, likeness_of_texts(equals, text))
                     }
-                    None => (format!("expected {}, found {shown}", self.words()), Likeness::NONE),
+                    None => (
+                        format!("expected {}, found {shown}", self.words()),
+                        Likeness::NONE,
+                    ),
                 }
             }
         };

@@ -89,7 +89,11 @@ pub(super) fn of_toml(text: &str) -> Result<Node, Vec<Problem>> {
     Ok(Node { value, at })
 }
 
-fn members_of(table: &DeTable<'_>, places: &Places<'_>, problems: &mut Vec<Problem>) -> Vec<Member> {
+fn members_of(
+    table: &DeTable<'_>,
+    places: &Places<'_>,
+    problems: &mut Vec<Problem>,
+) -> Vec<Member> {
     let members = table.iter().map(|(key, value)| Member {
         key: key.get_ref().to_string(),
         at: places.of(key.span().start),
@@ -208,7 +212,7 @@ mod tests {
     fn all_that_is_no_toml_is_told() {
         let problems = of_toml("a = \nb = 1\nc = [1,\n").unwrap_err();
         assert!(problems.len() >= 2, "{problems:?}");
-        assert_eq!(problems.first().unwrap().place().line, 1);
+        assert!(problems.iter().any(|problem| problem.place().line == 1));
         let problems = of_toml("a = 99999999999999999999\nb = inf").unwrap_err();
         let words: Vec<_> = problems.iter().map(ToString::to_string).collect();
         assert_eq!(

@@ -22,6 +22,17 @@ impl Unmet {
             likeness: Likeness::NONE,
         }
     }
+
+    pub(crate) fn of(
+        place: impl Into<String>,
+        words: impl Into<String>,
+        likeness: Likeness,
+    ) -> Self {
+        Self {
+            likeness,
+            ..Self::new(place, words)
+        }
+    }
 }
 
 impl fmt::Display for Unmet {
