@@ -5,3 +5,8 @@
 //! or runs a model. The server asks, and does what it is told.
 
 #![forbid(unsafe_code)]
+
+pub mod distribution;
+pub mod latency;
+pub mod quantity;
+pub mod scheduler;
