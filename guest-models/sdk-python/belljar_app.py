@@ -55,7 +55,6 @@ def _calling(function, *arguments):
 
 
 def _told(error):
-    lines = traceback.format_exception(error)
     # The frames of this file say nothing to who wrote the model.
     frames = [
         frame

@@ -155,11 +155,7 @@ impl Inference {
         let request = call.fit(declared).await.map_err(InferenceError::Invalid)?;
         let run = model
             .model
-            .infer(
-                request,
-                &context.budget(&model),
-                self.label(context, &model),
-            )
+            .infer(request, context.budget(&model), self.label(context, &model))
             .await;
         // The caller's place is held until the run is over.
         drop(admission);
@@ -203,7 +199,7 @@ impl Inference {
             .embed(
                 inputs,
                 dimensions,
-                &context.budget(&model),
+                context.budget(&model),
                 self.label(context, &model),
             )
             .await;

@@ -31,6 +31,7 @@ use tokio::sync::Notify;
 const PENDING_DUE: usize = 64;
 /// Bytes of runs that wait to be written; what comes beyond them is not kept.
 const PENDING_BYTES_MAX: u64 = 64 << 20;
+
 /// How many runs, how much of them, and how long they are kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {

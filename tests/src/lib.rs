@@ -39,7 +39,7 @@ mod warm;
 pub use belljar_test_guests as guests;
 pub use bundle::TestBundle;
 pub use client::{Answer, Client};
-pub use files::files_in;
+pub use files::{files_in, noise};
 pub use host::TestHost;
 pub use process::{ServerProcess, command, program};
 pub use raw::RawConnection;

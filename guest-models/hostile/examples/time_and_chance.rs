@@ -58,12 +58,12 @@ mod bindings {
     });
 }
 
+use belljar_guest::tensors::{Request, Response, Tensor};
+use belljar_guest::{Error, Lifecycle, Tensors};
 use bindings::wasi::clocks::monotonic_clock::{now, subscribe_duration, subscribe_instant};
 use bindings::wasi::clocks::wall_clock;
 use bindings::wasi::io::poll::poll;
 use bindings::wasi::random::{insecure, insecure_seed, random};
-use belljar_guest::tensors::{Request, Response, Tensor};
-use belljar_guest::{Error, Lifecycle, Tensors};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 static LOAD_WALL_MS: AtomicU64 = AtomicU64::new(0);

@@ -30,7 +30,11 @@ fuzz_target!(|value: &[u8]| {
         && key.is_token()
     {
         let printed = format!("{key:?}");
-        assert!(value.len() < 16 || !value.is_ascii() || !printed.contains(&*String::from_utf8_lossy(value)));
+        assert!(
+            value.len() < 16
+                || !value.is_ascii()
+                || !printed.contains(&*String::from_utf8_lossy(value))
+        );
     }
     // A key has no spaces, so no value is both.
     assert!(plain.is_err() || bearer.is_err());

@@ -29,7 +29,7 @@ const START: &str = "(start)";
 const OTHERS: &str = "(others)";
 
 /// A place in the guest's code.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProfileFrame {
     /// The function, by its source's name where the component has names.
     pub function: String,
@@ -52,7 +52,7 @@ impl Profile {
             .iter()
             .map(|(frames, fuel)| (frames.as_slice(), *fuel))
             .collect();
-        stacks.sort_by(|(a, _), (b, _)| key(a).cmp(&key(b)));
+        stacks.sort_unstable();
         stacks
     }
 
@@ -86,13 +86,6 @@ impl Profile {
             self.add(stack, *fuel);
         }
     }
-}
-
-fn key(frames: &[ProfileFrame]) -> Vec<(&str, Option<&str>)> {
-    frames
-        .iter()
-        .map(|frame| (frame.function.as_str(), frame.line.as_deref()))
-        .collect()
 }
 
 /// What the profiles of a request's runs add up in. Clones share it.

@@ -380,7 +380,6 @@ pub(crate) async fn start<C: Call>(
     if label.profiler().is_some() {
         budget.wall_time = budget.wall_time.saturating_mul(PROFILED_TIMES);
     }
-    let budget = &budget;
     // Before anything is waited for, so that it does not depend on who waits how long.
     let place = label.next_run();
     let mut watch = label.watch(place);
@@ -391,7 +390,7 @@ pub(crate) async fn start<C: Call>(
             Err(error) => watch.refused(error),
         }
     }
-    let run = run_call(admitted?, call, *budget, (label.clone(), place), watch);
+    let run = run_call(admitted?, call, budget, (label.clone(), place), watch);
     let mut future = Box::pin(run);
     if model.facts.pace.may_be_quick() {
         let first = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await;

@@ -180,8 +180,15 @@ fn has_source_lines(path: &Path) -> bool {
     } else {
         path.to_owned()
     };
-    File::open(component).is_ok_and(|file| holds(file, SOURCE_LINES).unwrap_or(false))
+    // In a bundle it comes first, and what weights there are come after it.
+    File::open(component).is_ok_and(|file| {
+        let beginning = file.take(SEARCHED_BYTES_MAX);
+        holds(beginning, SOURCE_LINES).unwrap_or(false)
+    })
 }
+
+/// Bytes of a component, or of the beginning of a bundle, in which source lines are looked for.
+const SEARCHED_BYTES_MAX: u64 = 64 << 20;
 
 /// The name of the section with source lines, in a component that is not compressed.
 const SOURCE_LINES: &[u8] = b".debug_line";

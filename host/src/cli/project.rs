@@ -48,8 +48,7 @@ struct KindWords {
 }
 
 impl Language {
-    /// Where the template and the SDK of a language are in the binary: the folder, and where its
-    /// files are in a project.
+    /// Where the SDK of a language is in the binary, and where in a project.
     const fn sdk(self) -> (&'static str, &'static str) {
         match self {
             Self::Rust => ("sdk-rust/src", "sdk/belljar-guest/src"),

@@ -10,11 +10,12 @@ use serde_json::Value;
 use super::client::{Client, ClientArgs};
 use super::upload::{array, text};
 use super::{Failure, block_on, output};
+use crate::runs::Verdict;
 
 /// The exit code where nobody can tell whether two runs are the same.
-pub(super) const CANNOT_TELL: u8 = 3;
+const CANNOT_TELL: u8 = 3;
 /// The exit code where they are not.
-pub(super) const MISMATCH: u8 = 4;
+const MISMATCH: u8 = 4;
 
 #[derive(Args, Debug)]
 #[command(
@@ -49,11 +50,18 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<ExitCode, Failure> {
     } else {
         output::line(told(&replayed))?;
     }
-    Ok(match text(&replayed, "verdict") {
-        "match" => ExitCode::SUCCESS,
-        "mismatch" => ExitCode::from(MISMATCH),
-        _ => ExitCode::from(CANNOT_TELL),
-    })
+    Ok(exit_code(text(&replayed, "verdict")))
+}
+
+/// The exit code of a comparison, by the name of its verdict.
+pub(super) fn exit_code(verdict: &str) -> ExitCode {
+    if verdict == Verdict::Match.name() {
+        ExitCode::SUCCESS
+    } else if verdict == Verdict::Mismatch.name() {
+        ExitCode::from(MISMATCH)
+    } else {
+        ExitCode::from(CANNOT_TELL)
+    }
 }
 
 /// The comparison for a person.

@@ -73,7 +73,11 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let _log = ephemeral_server::log(args.verbose, &args.settings)?;
     let weights = Weights::found_at(&args.bundle)?;
     block_on(async {
-        let server = EphemeralServer::open_for(&args.bundle, &args.settings).await?;
+        let server = match &weights {
+            // Runtimes are built without.
+            Some(_) => EphemeralServer::open(&args.settings).await?,
+            None => EphemeralServer::open_for(&args.bundle, &args.settings).await?,
+        };
         let mut way = Way {
             server: &server,
             input,

@@ -13,12 +13,12 @@ use serde_json::{Value, json};
 
 use super::asking::{Asked, Manner, ask};
 use super::ephemeral_server::{self, EphemeralServer};
-use super::replay::{CANNOT_TELL, MISMATCH};
+use super::replay::exit_code;
 use super::run::question_of;
 use super::{Failure, SettingArgs, block_on, output};
 use crate::inference::AskedOrigin;
 use crate::receipts::{Envelope, PublicKeys, Statement};
-use crate::runs::{Page, Run};
+use crate::runs::{Page, Run, Verdict};
 
 /// Bytes of a receipt and of a list of keys.
 const SMALL_FILE_BYTES_MAX: u64 = 64 << 10;
@@ -53,11 +53,31 @@ pub(super) struct VerifyArgs {
     settings: SettingArgs,
 }
 
-/// What can be said of a receipt.
-enum Finding {
-    Match,
-    Mismatch(String),
-    CannotTell(String),
+/// What can be said of a receipt, and why; no reason where it is right.
+struct Finding {
+    verdict: Verdict,
+    reason: Option<String>,
+}
+
+impl Finding {
+    const MATCH: Self = Self {
+        verdict: Verdict::Match,
+        reason: None,
+    };
+
+    fn mismatch(reason: impl Into<String>) -> Self {
+        Self {
+            verdict: Verdict::Mismatch,
+            reason: Some(reason.into()),
+        }
+    }
+
+    fn cannot_tell(reason: impl Into<String>) -> Self {
+        Self {
+            verdict: Verdict::CannotTell,
+            reason: Some(reason.into()),
+        }
+    }
 }
 
 pub(super) fn verify(args: &VerifyArgs) -> Result<ExitCode, Failure> {
@@ -77,14 +97,10 @@ pub(super) fn verify(args: &VerifyArgs) -> Result<ExitCode, Failure> {
                 Ok(found?)
             })?
         }
-        Err(error) => Finding::Mismatch(error.to_string()),
+        Err(error) => Finding::mismatch(error.to_string()),
     };
     tell(&finding, args.json)?;
-    Ok(match finding {
-        Finding::Match => ExitCode::SUCCESS,
-        Finding::Mismatch(_) => ExitCode::from(MISMATCH),
-        Finding::CannotTell(_) => ExitCode::from(CANNOT_TELL),
-    })
+    Ok(exit_code(finding.verdict.name()))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
@@ -96,11 +112,8 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 }
 
 fn tell(finding: &Finding, json: bool) -> Result<()> {
-    let (verdict, reason) = match finding {
-        Finding::Match => ("match", None),
-        Finding::Mismatch(reason) => ("mismatch", Some(reason)),
-        Finding::CannotTell(reason) => ("cannot-tell", Some(reason)),
-    };
+    let Finding { verdict, reason } = finding;
+    let verdict = verdict.name();
     if json {
         return output::json(&json!({"verdict": verdict, "reason": reason}));
     }
@@ -120,14 +133,14 @@ async fn made_again(
 ) -> Result<Finding> {
     let status = server.admit(&args.bundle).await?;
     if hex::encode(status.digest.as_bytes()) != statement.bundle_digest() {
-        return Ok(Finding::Mismatch(format!(
+        return Ok(Finding::mismatch(format!(
             "the receipt is about another bundle than {}",
             status.id
         )));
     }
     let Some(openings) = envelope.openings() else {
         let reason = "whoever handed the receipt on has kept the salts of its commitments";
-        return Ok(Finding::CannotTell(reason.to_owned()));
+        return Ok(Finding::cannot_tell(reason));
     };
     let invalid = || anyhow!("the receipt states a seed or a moment that is none");
     let seed: RunSeed = statement.seed().parse().map_err(|_| invalid())?;
@@ -147,18 +160,18 @@ async fn made_again(
         let reason = outcome
             .err()
             .map_or_else(String::new, |error| error.to_string());
-        return Ok(Finding::Mismatch(format!(
+        return Ok(Finding::mismatch(format!(
             "the model was not asked: {reason}"
         )));
     };
     let differences = statement.differences(&run, openings);
     if differences.is_empty() {
-        return Ok(Finding::Match);
+        return Ok(Finding::MATCH);
     }
     let told = format!("another {} than stated", differences.join(", "));
     Ok(match why_not_comparable(statement, &run) {
-        Some(why) => Finding::CannotTell(format!("{told}, and {why}")),
-        None => Finding::Mismatch(told),
+        Some(why) => Finding::cannot_tell(format!("{told}, and {why}")),
+        None => Finding::mismatch(told),
     })
 }
 

@@ -107,6 +107,11 @@ impl RoutePolicy {
         Self::new(Access::Scope(scope))
     }
 
+    /// Whether it is for those who may run models: there a run can be given a seed, or be profiled.
+    pub(crate) fn is_for_runs(self) -> bool {
+        self.access == Access::Scope(Scope::Infer)
+    }
+
     /// A route for callers with either of two scopes.
     pub(crate) const fn either_scope(scope: Scope, or: Scope) -> Self {
         Self::new(Access::EitherScope(scope, or))

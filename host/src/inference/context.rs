@@ -339,8 +339,8 @@ impl RequestContext {
     }
 
     /// What a run of this request on a model may spend.
-    pub(super) fn budget(&self, model: &LiveModel) -> Budget {
-        self.0.budget.get().copied().unwrap_or(model.budget)
+    pub(super) fn budget<'a>(&'a self, model: &'a LiveModel) -> &'a Budget {
+        self.0.budget.get().unwrap_or(&model.budget)
     }
 
     /// Notes the time and the seed that its runs are to have.

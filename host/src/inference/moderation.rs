@@ -31,7 +31,7 @@ impl Inference {
             .model
             .classify(
                 call.inputs,
-                &context.budget(&model),
+                context.budget(&model),
                 self.label(context, &model),
             )
             .await;

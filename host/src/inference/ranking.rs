@@ -51,7 +51,7 @@ impl Inference {
                 .rank(
                     query,
                     documents,
-                    &context.budget(&model),
+                    context.budget(&model),
                     self.label(context, &model),
                 )
                 .await;

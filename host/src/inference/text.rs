@@ -159,7 +159,7 @@ impl Inference {
                 .generate(
                     request,
                     sink,
-                    &context.budget(&model),
+                    context.budget(&model),
                     self.label(context, &model),
                 )
                 .await?;
@@ -217,7 +217,7 @@ impl Inference {
                 .generate(
                     request,
                     sink,
-                    &context.budget(&model),
+                    context.budget(&model),
                     self.label(context, &model),
                 )
                 .await?;

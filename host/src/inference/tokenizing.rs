@@ -112,10 +112,10 @@ impl Inference {
             return Err(RunError::Guest(GuestError::Unsupported(message)).into());
         };
         let (label, budget) = (self.label(context, &model), context.budget(&model));
-        let run = model.model.encode(text, &budget, label).await;
+        let run = model.model.encode(text, budget, label).await;
         let tokens = ended(&model, context, run)?;
         let texts = if with_texts {
-            let run = model.model.decode(tokens.clone(), &budget, label);
+            let run = model.model.decode(tokens.clone(), budget, label);
             Some(ended(&model, context, run.await)?)
         } else {
             None
@@ -160,7 +160,7 @@ impl Inference {
             return Ok(bytes);
         }
         let (label, budget) = (self.label(context, &model), context.budget(&model));
-        let run = model.model.decode(tokens, &budget, label).await;
+        let run = model.model.decode(tokens, budget, label).await;
         let bytes = ended(&model, context, run).map_err(InferenceError::from)?;
         Ok(bytes.concat())
     }

@@ -6,6 +6,7 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use belljar_sandbox::{ReadyModel, Sandbox};
 use tokio::sync::{oneshot, watch};
 
 use super::ModelError;
@@ -177,20 +178,7 @@ async fn mapped_again(
             generation,
             sandbox,
         } = inner.sandbox.lock().clone();
-        let (compiler, job, label) = (
-            inner.compiler.clone(),
-            served.job.clone(),
-            served.label.clone(),
-        );
-        let ear = inner.logs.ear(&served.log);
-        let model = standing_back(move || {
-            let artefact = compiler
-                .cached(&job)
-                .ok_or_else(|| ModelError::host("no artefact"))?;
-            let model = sandbox.load_heard_by(&artefact, &label, ear);
-            model.map_err(ModelError::host)
-        })
-        .await??;
+        let model = standing_back(remapping(inner, sandbox, served)).await??;
         let live = Arc::new(LiveModel::new(served.clone(), model));
         live.asked.note(inner.memory.eras.now());
         let mut is_stale = false;
@@ -207,6 +195,24 @@ async fn mapped_again(
             drop(room);
             return Ok(live);
         }
+    }
+}
+
+/// The work of mapping a model again from what is compiled of it, for a thread that may wait.
+pub(super) fn remapping(
+    inner: &Inner,
+    sandbox: Sandbox,
+    served: &ServedModel,
+) -> impl FnOnce() -> Result<ReadyModel, ModelError> + Send + use<> {
+    let compiler = inner.compiler.clone();
+    let (job, label) = (served.job.clone(), served.label.clone());
+    let ear = inner.logs.ear(&served.log);
+    move || {
+        let artefact = compiler
+            .cached(&job)
+            .ok_or_else(|| ModelError::host("no artefact"))?;
+        let model = sandbox.load_heard_by(&artefact, &label, ear);
+        model.map_err(ModelError::host)
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 
 use super::ModelError;
 use super::catalog::Stage;
+use super::comeback::remapping;
 use super::lifecycle;
 use super::live::{LiveModel, Served};
 use super::records::{Pointers, Record, StoredState};
@@ -244,16 +245,6 @@ pub(super) async fn reload_all(inner: &Arc<Inner>, sandbox: Sandbox) -> Result<(
 }
 
 async fn remap(inner: &Inner, sandbox: &Sandbox, old: &LiveModel) -> Result<LiveModel, ModelError> {
-    let (compiler, sandbox) = (inner.compiler.clone(), sandbox.clone());
-    let (job, label) = (old.job.clone(), old.label.clone());
-    let ear = inner.logs.ear(&old.log);
-    let model = blocking(move || {
-        let artefact = compiler
-            .cached(&job)
-            .ok_or_else(|| ModelError::host("no artefact"))?;
-        let model = sandbox.load_heard_by(&artefact, &label, ear);
-        model.map_err(ModelError::host)
-    })
-    .await??;
+    let model = blocking(remapping(inner, sandbox.clone(), old.served())).await??;
     Ok(LiveModel::new(old.served().clone(), model))
 }

@@ -1,3 +1,5 @@
+//! What is kept, for whom and how long, on a database of its own.
+
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 use super::*;
 use crate::clock::ManualClock;

@@ -6,7 +6,13 @@
 
 #![forbid(unsafe_code)]
 
+pub mod difference;
 pub mod distribution;
+pub mod fault;
+pub mod journal;
 pub mod latency;
+pub mod matching;
 pub mod quantity;
 pub mod scheduler;
+pub mod words;
+pub mod world;

@@ -13,7 +13,8 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
 use crate::kit::{
-    Ground, backup, backup_command, done, infer, refused, restore, restore_command, run, upload,
+    Ground, backup, backup_after_others, backup_command, done, infer, refused, restore,
+    restore_command, run, upload,
 };
 
 const ROUNDS: u32 = 40;
@@ -72,17 +73,7 @@ async fn a_backup_that_is_killed_leaves_no_file_that_is_not_whole() {
     }
     assert!(kills > ROUNDS / 4, "{kills} kills");
     let _ = fs::remove_file(&file);
-    // One that was left a moment ago may still be noticing it.
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !backup_command(server.data_dir(), &file)
-        .output()
-        .unwrap()
-        .status
-        .success()
-    {
-        assert!(Instant::now() < deadline);
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    backup_after_others(server.data_dir(), &file).await;
     restore(&file, &ground.path("there"));
 }
 

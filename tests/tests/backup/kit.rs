@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use belljar_tests::{Answer, Client, ServerProcess, TestBundle, command};
 use reqwest::Method;
@@ -61,6 +62,20 @@ pub(crate) fn backup_command(data: &Path, file: &Path) -> Command {
 
 pub(crate) fn backup(data: &Path, file: &Path) {
     done(backup_command(data, file).output().unwrap());
+}
+
+/// Makes a backup as soon as the server has noticed that who asked for the one before has left.
+pub(crate) async fn backup_after_others(data: &Path, file: &Path) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !backup_command(data, file)
+        .output()
+        .unwrap()
+        .status
+        .success()
+    {
+        assert!(Instant::now() < deadline);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 pub(crate) fn restore_command(file: &Path, data: &Path) -> Command {

@@ -10,7 +10,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::kit::{
-    Ground, backup, backup_command, done, infer, refused, restore, restore_command, run, upload,
+    Ground, backup, backup_after_others, backup_command, done, infer, refused, restore,
+    restore_command, run, upload,
 };
 
 /// Calls that change what is on the disk, or say that it has to be there.
@@ -79,19 +80,26 @@ fn traced(command: &Command, log: &Path) -> Command {
 
 /// The command, killed at a step.
 fn killed_at(command: &Command, step: &Step) -> Command {
+    with(at(quiet(), step), command)
+}
+
+/// strace of a process and what it starts, telling nobody.
+fn quiet() -> Command {
     let mut strace = Command::new("strace");
     strace.args(["-f", "-qq", "-o", "/dev/null"]);
-    with(at(strace, step), command)
+    strace
 }
 
 /// strace, told to kill at a step.
 fn at(mut strace: Command, step: &Step) -> Command {
-    let call = &step.call;
     strace.arg("-P").arg(&step.file);
-    strace.arg("-e").arg(format!("trace={call}"));
-    strace
-        .arg("-e")
-        .arg(format!("inject={call}:signal=KILL:when=1"));
+    kill_at(strace, &step.call, 1)
+}
+
+/// strace, told to kill at the call of that name that is the nth of those it sees.
+fn kill_at(mut strace: Command, call: &str, nth: u32) -> Command {
+    strace.arg("-e").arg(format!("trace={call}")).arg("-e");
+    strace.arg(format!("inject={call}:signal=KILL:when={nth}"));
     strace
 }
 
@@ -197,11 +205,9 @@ async fn a_backup_that_is_killed_at_any_step_leaves_no_file_that_is_not_whole() 
         // those that come often each hundredth.
         for nth in [1, 2, 3, 5, 8, 13, 100, 200, 400] {
             let _ = fs::remove_file(&file);
-            let mut strace = Command::new("strace");
-            strace.args(["-f", "-qq", "-o", "/dev/null", "-e"]);
-            strace.arg(format!("trace={call}")).arg("-e");
-            strace.arg(format!("inject={call}:signal=KILL:when={nth}"));
-            let output = with(strace, &command()).output().unwrap();
+            let output = with(kill_at(quiet(), call, nth), &command())
+                .output()
+                .unwrap();
             if !was_killed(&output) {
                 break;
             }
@@ -214,12 +220,7 @@ async fn a_backup_that_is_killed_at_any_step_leaves_no_file_that_is_not_whole() 
         assert!(killed > 0, "{call}");
     }
     let _ = fs::remove_file(&file);
-    // One that was left a moment ago may still be noticing it.
-    let deadline = Instant::now() + PATIENCE;
-    while !command().output().unwrap().status.success() {
-        assert!(Instant::now() < deadline);
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    backup_after_others(server.data_dir(), &file).await;
     restore(&file, &ground.path("there"));
 }
 

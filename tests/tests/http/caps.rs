@@ -183,6 +183,14 @@ async fn all_runs_together_have_a_bound_on_memory() {
 /// A component that shuffles a vector by an index beyond it: relaxed, each machine has a way of its
 /// own to do that.
 fn relaxed() -> Vec<u8> {
+    answering(
+        "i64.extend_i32_u (i8x16.extract_lane_u 0 (i8x16.relaxed_swizzle
+           (i8x16.splat (i32.const 7)) (i8x16.splat (i32.add (memory.size) (i32.const 15)))))",
+    )
+}
+
+/// A component that answers a number, by the instructions that make it.
+pub(crate) fn answering(number: &str) -> Vec<u8> {
     let part = |name: &str| {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../guest-models/hostile/wat/");
         std::fs::read_to_string(format!("{folder}{name}.part")).unwrap()
@@ -190,8 +198,7 @@ fn relaxed() -> Vec<u8> {
     let text = format!(
         "(component (core module $m (memory (export \"memory\") 1) {} {}
            (func (export \"infer\") (param i32 i32 i32 i32 i32 i32) (result i32)
-             (call $answer (i64.extend_i32_u (i8x16.extract_lane_u 0 (i8x16.relaxed_swizzle
-               (i8x16.splat (i32.const 7)) (i8x16.splat (i32.add (memory.size) (i32.const 15)))))))))
+             (call $answer ({number}))))
          (core instance $main (instantiate $m)) {})",
         part("base"),
         part("answer"),

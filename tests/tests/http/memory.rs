@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use belljar_tests::{Answer, Client, ServerProcess, TestBundle, TestHost};
+use belljar_tests::{Answer, Client, ServerProcess, TestBundle, TestHost, noise};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -19,17 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What distinguishes a model from all others: bytes that follow from its number.
 fn weights(number: u64) -> Vec<u8> {
-    let mut state = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()
-    };
-    std::iter::repeat_with(next)
-        .take(WEIGHTS_BYTES / 8)
-        .flatten()
-        .collect()
+    noise(number.wrapping_mul(0x9e37_79b9_7f4a_7c15), WEIGHTS_BYTES)
 }
 
 fn bundle(number: u64, version: &str) -> TestBundle {

@@ -4,6 +4,7 @@ use belljar_tests::{Answer, Client, TestBundle, TestHost};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::caps::answering;
 use crate::host::SHARED;
 
 const SEED: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
@@ -195,20 +196,9 @@ async fn every_nan_has_the_same_bits_where_that_is_asked_for() {
 
 /// A component that adds to a NaN with bits of its own, and answers the bits of the sum.
 fn nan() -> Vec<u8> {
-    let part = |name: &str| {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../guest-models/hostile/wat/");
-        std::fs::read_to_string(format!("{folder}{name}.part")).unwrap()
-    };
-    let text = format!(
-        "(component (core module $m (memory (export \"memory\") 1) {} {}
-           (func (export \"infer\") (param i32 i32 i32 i32 i32 i32) (result i32)
-             (call $answer (i64.extend_i32_u (i32.reinterpret_f32 (f32.add
-               (f32.reinterpret_i32 (i32.add (memory.size) (i32.const 0x7fc01233)))
-               (f32.convert_i32_u (memory.size))))))))
-         (core instance $main (instantiate $m)) {})",
-        part("base"),
-        part("answer"),
-        part("tensors"),
-    );
-    wat::parse_str(text).unwrap()
+    answering(
+        "i64.extend_i32_u (i32.reinterpret_f32 (f32.add
+           (f32.reinterpret_i32 (i32.add (memory.size) (i32.const 0x7fc01233)))
+           (f32.convert_i32_u (memory.size))))",
+    )
 }

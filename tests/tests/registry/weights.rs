@@ -7,7 +7,7 @@ use std::path::Path;
 use belljar::models::VersionState;
 use belljar_sandbox::wit::tensors::Request;
 use belljar_sandbox::{CheckedRequest, RunLabel};
-use belljar_tests::TestBundle;
+use belljar_tests::{TestBundle, noise};
 use tempfile::TempDir;
 
 use crate::kit::{Host, config, id, wait_for};
@@ -19,17 +19,7 @@ const VERSIONS: usize = 20;
 
 /// Bytes that do not compress, and of which no page is another's.
 pub(crate) fn weights(seed: u64) -> Vec<u8> {
-    let mut state = seed | 1;
-    let next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()
-    };
-    std::iter::repeat_with(next)
-        .take(WEIGHTS_BYTES / 8)
-        .flatten()
-        .collect()
+    noise(seed, WEIGHTS_BYTES)
 }
 
 pub(crate) fn bundle(name: &str, version: &str, weights: &[u8]) -> TestBundle {

@@ -4,7 +4,7 @@
 use crate::auth::{Caller, Denied, Scope};
 use crate::flame::Folded;
 use crate::http::error::ApiError;
-use crate::http::policy::{Access, RoutePolicy};
+use crate::http::policy::RoutePolicy;
 use crate::inference::RequestContext;
 use axum::body::Body;
 use axum::extract::Request;
@@ -60,16 +60,12 @@ impl Profiled {
         policy: RoutePolicy,
         context: &RequestContext,
     ) -> Option<Result<Self, ApiError>> {
-        let is_run = matches!(
-            policy.access,
-            Access::Scope(Scope::Infer) | Access::ScopeOfKeys(Scope::Infer)
-        );
         let value = request
             .uri()
             .query()?
             .split('&')
             .find_map(|pair| pair.strip_prefix(QUERY))
-            .filter(|_| is_run)?;
+            .filter(|_| policy.is_for_runs())?;
         let profiled = Self::permitted(value, context);
         *request.uri_mut() = without_question(request.uri());
         Some(profiled)

@@ -2,9 +2,8 @@
 //! caller may give them: they decide what its own runs find in place of chance, and nothing else.
 
 use super::check::Refusal;
-use crate::auth::Scope;
 use crate::http::error::ApiError;
-use crate::http::policy::{Access, RoutePolicy};
+use crate::http::policy::RoutePolicy;
 use crate::inference::{AskedOrigin, RequestContext};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::fmt::Display;
@@ -25,7 +24,7 @@ pub(crate) fn note_origin(
     context: &RequestContext,
     headers: &HeaderMap,
 ) -> Result<(), Refusal> {
-    if policy.access != Access::Scope(Scope::Infer) {
+    if !policy.is_for_runs() {
         return Ok(());
     }
     let read = || {
