@@ -92,7 +92,10 @@ impl Engine {
     ///
     /// What is wrong with it first.
     pub fn checked(self) -> Result<Self, EngineError> {
-        if self.block_size == 0 || self.block_size > 1_024 || !self.block_size.is_multiple_of(BLOCK_STEP) {
+        if self.block_size == 0
+            || self.block_size > 1_024
+            || !self.block_size.is_multiple_of(BLOCK_STEP)
+        {
             return Err(EngineError::BlockSize(self.block_size));
         }
         if self.num_gpu_blocks.get() > BLOCKS_MAX {
