@@ -66,6 +66,24 @@ struct Rule {
     answer: AnswerSpec,
 }
 
+/// What a rule file names that is not in it.
+#[derive(Clone, Copy)]
+pub struct Surroundings<'s> {
+    /// The text of a data set by the name that the file has for it, or why there is none.
+    pub data_set: &'s dyn Fn(&str) -> Result<String, String>,
+    /// Whether a text is a latency, or what is wrong with it.
+    pub latency: &'s dyn Fn(&str) -> Result<(), String>,
+}
+
+/// The refusal of a data set that is named where there are no files.
+///
+/// # Errors
+///
+/// Always.
+pub fn no_data_sets(_name: &str) -> Result<String, String> {
+    Err("only a rule file of the server's can name a data set; write it in `data`".to_owned())
+}
+
 /// A rule that has no answer for a request that it matches.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the rule `{rule}`: {error}")]
@@ -93,26 +111,12 @@ impl fmt::Display for NearestRule {
 }
 
 impl Rules {
-    /// The rules of a file that may name no data sets of their own.
-    ///
-    /// # Errors
-    ///
-    /// Everything that is wrong in it.
-    pub fn parse(text: &str) -> Result<Self, RulesError> {
-        let words = "a data set beside a rule file can be named by a file alone; use `data`";
-        Self::parse_with(text, &mut |_| Err(words.to_owned()))
-    }
-
-    /// The rules of a file; `load` gives the text of a data set by the name that the file has for
-    /// it, or says why there is none.
+    /// The rules of a file.
     ///
     /// # Errors
     ///
     /// Everything that is wrong in the file and in its data sets.
-    pub fn parse_with(
-        text: &str,
-        load: &mut dyn FnMut(&str) -> Result<String, String>,
-    ) -> Result<Self, RulesError> {
+    pub fn parse(text: &str, around: &Surroundings<'_>) -> Result<Self, RulesError> {
         if text.len() > FILE_BYTES_MAX {
             let at = Place {
                 line: 1,
@@ -123,7 +127,7 @@ impl Rules {
             return Err(RulesError::new(vec![Problem::new(at, words)]));
         }
         let tree = tree::of_toml(text).map_err(RulesError::new)?;
-        let mut reader = Reader::new(load);
+        let mut reader = Reader::new(around);
         let (rules, is_strict) = reader.file(&tree);
         if !reader.problems.is_empty() {
             return Err(RulesError::new(reader.problems));

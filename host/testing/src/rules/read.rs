@@ -8,7 +8,7 @@ use super::pattern::Patterns;
 use super::problems::Problem;
 use super::text::{TextCondition, expression};
 use super::tree::{Member, Node, NodeValue};
-use super::{NAME_BYTES_MAX, RULES_MAX, Rule};
+use super::{NAME_BYTES_MAX, RULES_MAX, Rule, Surroundings};
 use crate::template::{Template, Templates};
 use crate::words::{article, cut_name};
 
@@ -31,8 +31,7 @@ const ROLES: &[(&str, &str)] = &[
 pub(super) struct Reader<'f> {
     pub(super) problems: Vec<Problem>,
     pub(super) templates: Templates,
-    /// The text of a data set beside the rule file.
-    pub(super) load: &'f mut dyn FnMut(&str) -> Result<String, String>,
+    pub(super) around: &'f Surroundings<'f>,
     expressions: usize,
     /// The data set that is read, if it is one and is a file of its own.
     pub(super) file: Option<String>,
@@ -67,11 +66,11 @@ impl<'n> Fields<'n> {
 }
 
 impl<'f> Reader<'f> {
-    pub(super) fn new(load: &'f mut dyn FnMut(&str) -> Result<String, String>) -> Self {
+    pub(super) fn new(around: &'f Surroundings<'f>) -> Self {
         Self {
             problems: Vec::new(),
             templates: Templates::new(),
-            load,
+            around,
             expressions: 0,
             file: None,
             is_literal: false,

@@ -155,7 +155,7 @@ impl Reader<'_> {
             }
             _ => {
                 let name = self.text(node)?;
-                let text = match (self.load)(&name) {
+                let text = match (self.around.data_set)(&name) {
                     Ok(text) => text,
                     Err(words) => return self.problem(node, words),
                 };
@@ -255,7 +255,11 @@ impl Reader<'_> {
     }
 
     fn latency(&mut self, node: &Node) -> Option<String> {
-        self.text(node)
+        let text = self.text(node)?;
+        match (self.around.latency)(&text) {
+            Ok(()) => Some(text),
+            Err(words) => self.problem(node, words),
+        }
     }
 
     fn time(&mut self, node: &Node) -> Option<Duration> {

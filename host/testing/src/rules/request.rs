@@ -111,10 +111,10 @@ impl<'r> RuleRequest<'r> {
 
     /// The tool whose result a message is, by the call that it answers.
     pub(crate) fn tool_of(&self, message: &RuleMessage) -> Option<&'r str> {
-        let id = message.tool_call_id.as_deref();
-        let Some(id) = id.filter(|id| !id.is_empty()) else {
-            return None;
-        };
+        let id = message
+            .tool_call_id
+            .as_deref()
+            .filter(|id| !id.is_empty())?;
         let calls = self.messages.iter().flat_map(|message| &message.tool_calls);
         let call = calls.into_iter().find(|call| call.id == id);
         call.map(|call| call.name.as_str())
