@@ -4,6 +4,7 @@
 use crate::{
     Budget, Cap, CapHit, Capabilities, Capability, CompileError, GuestLine, Inspection, LoadCost,
     Loudness, RunError, RunLabel, RunOrigin, SlotCaps,
+    after_load::{AfterLoad, ROOM_BYTES},
     compiler::{CompileJob, CompileRequest, CompileResponse, Phase},
     determinism::Determinism,
     engine,
@@ -31,10 +32,10 @@ use std::{
     time::{Duration, Instant},
 };
 use wasmtime::{
-    Engine,
+    Engine, Store,
     component::{Component, Linker},
 };
-use wasmtime_wizer::{WasmtimeWizerComponent, Wizer};
+use wasmtime_wizer::Wizer;
 
 /// Bytes of a request.
 const REQUEST_BYTES_MAX: u64 = 64 << 20;
@@ -280,7 +281,7 @@ async fn loaded(
 ) -> Result<(Vec<u8>, LoadCost), CompileError> {
     let job = &request.job;
     let memory_bytes_max = job.budget.memory_bytes_max;
-    let engine = engine::loading(memory_bytes_max, request.codegen)
+    let engine = engine::loading(memory_bytes_max.saturating_add(ROOM_BYTES), request.codegen)
         .map_err(|error| engine_error(request, &error))?;
     let wizer = Wizer::new();
     let (context, instrumented) =
@@ -373,16 +374,40 @@ async fn loaded(
         detail: error.to_string(),
     })?;
     store.data_mut().deadline = Instant::now() + UNBOUNDED;
+    store.data_mut().limiter.lift();
     store.set_hostcall_fuel(usize::MAX);
-    let mut live = WasmtimeWizerComponent {
-        store: &mut store,
-        instance,
+    let (mut after_load, failure) = AfterLoad::new(&mut store, instance);
+    let captured = tokio::select! {
+        captured = wizer.snapshot_component(&context, &mut after_load) => captured,
+        Ok(error) = failure => Err(error),
     };
-    let component = wizer
-        .snapshot_component(&context, &mut live)
-        .await
-        .map_err(|error| engine_error(request, &error))?;
-    Ok((component, cost))
+    drop(after_load);
+    match captured {
+        Ok(component) => Ok((component, cost)),
+        Err(error) => Err(not_captured(request, &store, &error)),
+    }
+}
+
+/// Why the memory of a component cannot be kept after `load`.
+fn not_captured(
+    request: &CompileRequest,
+    store: &Store<GuestState>,
+    error: &wasmtime::Error,
+) -> CompileError {
+    let Some(bytes) = store.data().limiter.declared_max() else {
+        return engine_error(request, error);
+    };
+    let pages = bytes / WASM_PAGE_BYTES;
+    let room = ROOM_BYTES / WASM_PAGE_BYTES;
+    CompileError::Unsupported {
+        reason: format!(
+            "the component cannot be captured after `load`: its memory is of {bytes} bytes ({pages} \
+             pages), and the component itself declares that it never gets larger; taking the snapshot \
+             needs room for {room} more pages: let it declare more (clang: \
+             -Wl,--max-memory={}), or no maximum",
+            bytes.saturating_add(ROOM_BYTES)
+        ),
+    }
 }
 
 /// Longer than any compilation may take.

@@ -22,7 +22,8 @@ pub(crate) fn inspect(
 ) -> Result<Capabilities, CompileError> {
     if !Parser::is_component(component) {
         let what = if Parser::is_core_wasm(component) {
-            "a core WebAssembly module; build a component (target wasm32-wasip2)"
+            "a core WebAssembly module and no component: `belljar pack` of its project folder makes one \
+             of it, or build one (in Rust, target wasm32-wasip2)"
         } else {
             "not WebAssembly"
         };

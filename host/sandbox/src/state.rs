@@ -371,6 +371,8 @@ pub(crate) struct RunLimiter {
     starved: bool,
     /// The guest sees a refused growth as -1 and usually traps; this tells that trap apart.
     refused: Option<CapHit>,
+    /// The size that a memory was not to outgrow by its own declaration, where it wanted to.
+    declared_max: Option<u64>,
 }
 
 impl RunLimiter {
@@ -382,6 +384,7 @@ impl RunLimiter {
             memory_pool,
             starved: false,
             refused: None,
+            declared_max: None,
         }
     }
 
@@ -399,6 +402,17 @@ impl RunLimiter {
     /// The growth that was refused, if any was.
     pub(crate) fn refused(&self) -> Option<&CapHit> {
         self.refused.as_ref()
+    }
+
+    /// The size in bytes that a memory has declared to be its largest, where it wanted to outgrow
+    /// that.
+    pub(crate) fn declared_max(&self) -> Option<u64> {
+        self.declared_max
+    }
+
+    /// Bounds memory no more: what grows from now on is not the guest's.
+    pub(crate) fn lift(&mut self) {
+        self.budget.memory_bytes_max = u64::MAX;
     }
 
     fn grow(
@@ -440,6 +454,7 @@ impl ResourceLimiter for RunLimiter {
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         if is_beyond(desired, maximum) {
+            self.declared_max = maximum.map(|bytes| bytes as u64);
             return Ok(false);
         }
         let growth = desired.saturating_sub(current) as u64;

@@ -232,6 +232,44 @@ async fn load_has_fuel_time_and_memory_of_its_own() {
     );
 }
 
+/// What takes the snapshot needs two pages beside each memory, and a guest that has all that it may
+/// have leaves none.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_that_takes_all_that_it_may_is_captured_all_the_same() {
+    let kit = Kit::new();
+    let compile = async |memory_bytes_max: u64| {
+        let job = CompileJob {
+            budget: Budget {
+                memory_bytes_max,
+                ..budget()
+            },
+            ..job("grows_in_load")
+        };
+        let compiled = kit.compiler().compile(&job, &kit.sandbox, |_| {}).await;
+        compiled.unwrap().inspection().memory_bytes_initial
+    };
+    let grown = compile(8 << 20).await;
+    assert!(grown > 4 << 20);
+    assert_eq!(compile(grown).await, grown, "with no byte to spare");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_memory_that_declares_too_little_to_be_captured_is_told_what_to_declare() {
+    let error = refusal(&job("full_memory")).await;
+    assert_eq!(error.code(), "unsupported_feature");
+    let told = error.to_string();
+    for words in ["131072 bytes", "after `load`", "--max-memory=262144"] {
+        assert!(told.contains(words), "{told}");
+    }
+}
+
+#[test]
+fn a_core_module_is_told_what_makes_a_component_of_it() {
+    let module = wat::parse_str("(module)").unwrap();
+    let error = belljar_sandbox::inspect_component(&module).unwrap_err();
+    assert!(error.to_string().contains("`belljar pack`"), "{error}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn load_that_fails_says_why() {
     let CompileError::LoadFailed { reason } = refusal(&job("fails_in_load")).await else {
