@@ -1,7 +1,7 @@
 //! Who is running, and what it has cost.
 
 use crate::{
-    BlockStore, Profiler, RunOrigin, RunTime,
+    BlockStore, Profiler, RunOrigin, RunTime, StackCatcher,
     exchange::{Asked, Given},
 };
 use std::{
@@ -46,6 +46,11 @@ pub trait RunReport: std::fmt::Debug + Send + Sync {
 
     /// Where it is added up what the fuel of the run goes for; none where nobody asks.
     fn profiler(&self) -> Option<Profiler> {
+        None
+    }
+
+    /// Where the stack is kept at which a run fails; none where nobody asks.
+    fn stack_catcher(&self) -> Option<StackCatcher> {
         None
     }
 
@@ -181,6 +186,11 @@ impl RunLabel {
     /// Where the profile of the run goes.
     pub(crate) fn profiler(&self) -> Option<Profiler> {
         self.0.report.as_ref()?.profiler()
+    }
+
+    /// Where the stack is kept at which a run fails.
+    pub(crate) fn stack_catcher(&self) -> Option<StackCatcher> {
+        self.0.report.as_ref()?.stack_catcher()
     }
 
     /// What is kept for the caller from one run to the next.

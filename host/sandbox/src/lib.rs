@@ -6,6 +6,7 @@
 //! the artefact into a [`ReadyModel`], and each of the model's methods makes an instance, runs
 //! it and throws it away (`run`, with `state` for what the host keeps meanwhile).
 
+mod after_load;
 mod ambient;
 mod artefact;
 mod bindings;
@@ -47,6 +48,7 @@ mod sandbox;
 mod shared;
 mod slice;
 mod slot_reset;
+mod stack;
 mod state;
 mod strip;
 pub mod tensor;
@@ -80,6 +82,7 @@ pub use replay::Pulls;
 pub use run::{Completed, RunHandle};
 pub use sandbox::{Sandbox, SandboxStats};
 pub use slot_reset::{SlotReset, SlotResetChoice, SwapEvidence};
+pub use stack::StackCatcher;
 pub use state::AssetFile;
 pub use strip::{NotAComponent, strip_component};
 pub use tensor::{CheckedRequest, TENSOR_DIMENSIONS_MAX, TENSORS_MAX, TensorError, TensorFault};

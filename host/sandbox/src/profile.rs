@@ -203,7 +203,7 @@ fn frames(backtrace: &WasmBacktrace) -> Vec<ProfileFrame> {
 }
 
 /// The places that one frame stands for, the innermost first.
-fn places(frame: &FrameInfo) -> Vec<ProfileFrame> {
+pub(crate) fn places(frame: &FrameInfo) -> Vec<ProfileFrame> {
     let own = || match frame.func_name() {
         Some(name) => readable(name),
         None => format!("function {}", frame.func_index()),

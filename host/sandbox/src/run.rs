@@ -204,6 +204,11 @@ impl RunContext {
         let fault = classify(error, state);
         // A panic's message comes over stderr, and before what it led to.
         state.flush_stdio();
+        if let Some(catcher) = state.label().stack_catcher() {
+            // Whoever stops a run to look at it has not seen it fail.
+            catcher.catch(error);
+            return fault;
+        }
         if fault.is_of_guest() {
             state.tell_failure(|| format!("{fault}; it failed in {}", functions(error)));
         }

@@ -7,7 +7,7 @@ use crate::http::error::ApiError;
 use crate::http::extract::{Path, Query};
 use crate::http::json::Json;
 use crate::http::policy::{RoutePolicy, Routes};
-use crate::inference::RequestContext;
+use crate::inference::{RequestContext, StoppedRun};
 use crate::limits::Admission;
 use crate::receipts::{Envelope, PublicKeys, Statement};
 use crate::runs::{Difference, KeptCall, Page, Run, Transcript, Verdict, differences};
@@ -27,6 +27,7 @@ pub(super) fn routes() -> Routes {
         .add(policy, routes!(list))
         .add(policy, routes!(show, delete))
         .add(policy, routes!(replay))
+        .add(policy, routes!(stack))
         .add(policy, routes!(receipt))
         .add(RoutePolicy::open(), routes!(well_known))
 }
@@ -376,4 +377,96 @@ async fn replay(
         output_digest: sides(&before, &after, |it| it.output_digest().to_string()),
         differences: differences.into_iter().map(DifferenceView::from).collect(),
     }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StackQuery {
+    fuel: u64,
+    model: Option<String>,
+}
+
+/// Where a run is once it has used so much fuel.
+#[derive(Serialize, ToSchema)]
+struct StackView {
+    /// `run.stack`.
+    object: &'static str,
+    /// The run on record.
+    id: String,
+    /// The version that it was made on now.
+    model: String,
+    /// Units of fuel that it had used, over all its calls.
+    fuel: u64,
+    /// `stopped` at the fuel that was asked for; `done` where the run was over before, or the code of
+    /// the error that it failed with before.
+    outcome: String,
+    /// The place among the run's calls of the one that the stack is of; null where all were over.
+    call: Option<u64>,
+    /// The functions that were being run, the innermost first; none where all calls were over.
+    frames: Vec<FrameView>,
+}
+
+/// A function that is being run.
+#[derive(Serialize, ToSchema)]
+struct FrameView {
+    /// Its name where the component has names, else `function` and its number.
+    function: String,
+    /// The source line, as `file:line`, where the component says it and the server keeps it
+    /// (`sandbox.source_lines`).
+    line: Option<String>,
+}
+
+impl StackView {
+    fn of(id: String, stopped: StoppedRun) -> Self {
+        let outcome = match stopped.is_at_fuel {
+            true => "stopped".to_owned(),
+            false => stopped.transcript.outcome().name().to_owned(),
+        };
+        let frames = stopped.frames.into_iter().map(|frame| FrameView {
+            function: frame.function,
+            line: frame.line,
+        });
+        Self {
+            object: "run.stack",
+            id,
+            model: stopped.model.id.to_string(),
+            fuel: stopped.transcript.fuel(),
+            outcome,
+            call: stopped.call,
+            frames: frames.collect(),
+        }
+    }
+}
+
+/// Makes a run again until it has used so much fuel, and shows the functions that it is in then. The
+/// same fuel shows the same each time. It needs the scope `models:write` as well: functions are its
+/// author's. It counts as a request, and its fuel is on the bill.
+#[utoipa::path(
+    post,
+    path = "/runs/{id}/stack",
+    tag = "Runs",
+    params(
+        ("id" = String, Path),
+        ("fuel" = u64, Query, description = "Units of fuel, over all calls of the run, from 1."),
+        ("model" = Option<String>, Query, description = "Another version, as `name@version`, to make it on."),
+    ),
+    responses((status = 200, body = StackView), Failures)
+)]
+async fn stack(
+    caller: Authorized<Infer>,
+    context: RequestContext,
+    admission: Admission,
+    State(state): State<HttpState>,
+    Path(id): Path<String>,
+    Query(query): Query<StackQuery>,
+) -> Result<Json<StackView>, ApiError> {
+    caller.caller.require(Scope::ModelsWrite)?;
+    if query.fuel == 0 {
+        return Err(ApiError::invalid_argument("fuel", "a number from 1"));
+    }
+    let (run, before) = state.runs().get(caller.caller.key_id(), &id).await?;
+    let stop = (query.model.as_deref(), query.fuel);
+    let inference = state.inference();
+    let stopped = inference.stop_at(&caller, (&run, &before), stop, admission, &context);
+    Ok(Json(StackView::of(id, stopped.await?)))
 }

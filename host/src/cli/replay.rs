@@ -1,4 +1,5 @@
-//! `belljar replay`: makes a run on record again, and says whether it is the same.
+//! `belljar replay`: makes a run on record again, and says whether it is the same, or where it is at
+//! a point on the way.
 
 use std::process::ExitCode;
 
@@ -28,6 +29,9 @@ pub(super) struct ReplayArgs {
     /// Another version to compare with the one that ran
     #[arg(long, value_name = "NAME@VERSION")]
     model: Option<String>,
+    /// Stop there, and print the functions that the model is in
+    #[arg(long, value_name = "FUEL", value_parser = clap::value_parser!(u64).range(1..))]
+    until_fuel: Option<u64>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -36,19 +40,30 @@ pub(super) struct ReplayArgs {
 }
 
 pub(super) fn replay(args: &ReplayArgs) -> Result<ExitCode, Failure> {
+    let what = match args.until_fuel {
+        Some(_) => "stack",
+        None => "replay",
+    };
     let replayed = block_on(async {
         let client = Client::new(&args.client)?;
-        let request = client.request(Method::POST, &["runs", &args.id, "replay"]);
-        let request = match &args.model {
-            Some(model) => request.query(&[("model", model)]),
-            None => request,
-        };
+        let mut request = client.request(Method::POST, &["runs", &args.id, what]);
+        if let Some(model) = &args.model {
+            request = request.query(&[("model", model)]);
+        }
+        if let Some(fuel) = args.until_fuel {
+            request = request.query(&[("fuel", fuel)]);
+        }
         Ok(client.send(request).await?)
     })?;
     if args.json {
         output::json(&replayed)?;
+    } else if args.until_fuel.is_some() {
+        output::line(stack(&replayed))?;
     } else {
         output::line(told(&replayed))?;
+    }
+    if args.until_fuel.is_some() {
+        return Ok(ExitCode::SUCCESS);
     }
     Ok(exit_code(text(&replayed, "verdict")))
 }
@@ -101,6 +116,26 @@ fn told(replayed: &Value) -> String {
             of("before"),
             of("after")
         ));
+    }
+    lines.join("\n")
+}
+
+/// The stack for a person, the innermost function first.
+fn stack(stopped: &Value) -> String {
+    let number = |field: &str| stopped.get(field).map_or_else(String::new, plain);
+    let (id, model, fuel) = (text(stopped, "id"), text(stopped, "model"), number("fuel"));
+    let how = match text(stopped, "outcome") {
+        "stopped" => format!("stopped after {fuel} fuel, in call {}", number("call")),
+        "done" => format!("was over after {fuel} fuel"),
+        code => format!("failed after {fuel} fuel ({code})"),
+    };
+    let mut lines = vec![format!("{id} on {model} {how}")];
+    for frame in array(stopped, "frames") {
+        lines.push(format!("  {}", text(frame, "function")));
+        let line = text(frame, "line");
+        if !line.is_empty() {
+            lines.push(format!("    {line}"));
+        }
     }
     lines.join("\n")
 }

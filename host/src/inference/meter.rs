@@ -10,6 +10,7 @@ use crate::models::LiveModel;
 use crate::traces::{Span, Trace, attributes, spans};
 use belljar_sandbox::{
     Asked, BlockStore, Given, Profiler, RunCost, RunEnd, RunError, RunReport, RunWatch,
+    StackCatcher,
 };
 use std::error::Error;
 use std::sync::Arc;
@@ -31,6 +32,8 @@ pub(super) struct FuelCount {
     pub(super) key: Option<KeyId>,
     /// Where it is added up what the fuel goes for; none where nobody asks.
     pub(super) profiler: Option<Profiler>,
+    /// Where the stack is kept at which a run fails; none where nobody asks.
+    pub(super) catcher: Option<StackCatcher>,
     /// What takes its runs down; none where nobody does.
     pub(super) notebook: Option<Notebook>,
     /// What becomes of that when the last run is over, which is when this goes.
@@ -56,6 +59,10 @@ impl RunReport for FuelCount {
 
     fn profiler(&self) -> Option<Profiler> {
         self.profiler.clone()
+    }
+
+    fn stack_catcher(&self) -> Option<StackCatcher> {
+        self.catcher.clone()
     }
 
     fn blocks(&self) -> Option<Box<dyn BlockStore>> {
