@@ -14,6 +14,7 @@ mod reload;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use axum::Router;
 use belljar_bundle::{BundleError, Store};
@@ -33,6 +34,7 @@ pub use pulse::Pulse;
 pub use reload::{ReloadError, Reloader};
 
 use crate::api;
+use crate::asking::{Asker, ExampleExaminer};
 use crate::audit::{Actor, AuditError, AuditLog, Event, EventKind};
 pub use crate::auth::ADMIN_KEY_FILE;
 use crate::auth::{AdminKey, KeyError, KeyStore};
@@ -227,6 +229,22 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
     let screening = Screening::new(&settings.injection, settings.http.input.text_controls());
     let stored = StoredObjects::open(db.clone(), clock.clone(), settings.stored).await?;
     let runs = Runs::open(db.clone(), clock.clone(), settings.runs).await?;
+    let inference = Inference::new(
+        registry.clone(),
+        screening.clone(),
+        Recorder {
+            runs: runs.clone(),
+            audits: settings.audit.runs,
+            clock: clock.clone(),
+        },
+    );
+    registry.examine_with(Arc::new(ExampleExaminer::new(Asker {
+        inference: inference.clone(),
+        config: settings.http.clone(),
+        limiter: Limiter::unbounded(clock.clone()),
+        audit: audit.clone(),
+        clock: clock.clone(),
+    })));
     let (reloads, reload_requests) = Reloads::new();
     let rates = RateLimiter::new(settings.limits.clone(), clock.clone());
     let ledger = Ledger::new(settings.ledger, clock.clone());
@@ -240,15 +258,7 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
         anomalies,
         screening: screening.clone(),
         stored,
-        inference: Inference::new(
-            registry.clone(),
-            screening.clone(),
-            Recorder {
-                runs: runs.clone(),
-                audits: settings.audit.runs,
-                clock: clock.clone(),
-            },
-        ),
+        inference,
         runs,
         receipt_key: ReceiptKey::open(data_dir)?,
         limiter: Limiter::new(
@@ -427,6 +437,17 @@ impl App {
     #[must_use]
     pub fn inference(&self) -> &Inference {
         self.state.inference()
+    }
+
+    /// What answers requests that come over no connection.
+    pub(crate) fn asker(&self) -> Asker {
+        Asker {
+            inference: self.state.inference().clone(),
+            config: self.state.config().clone(),
+            limiter: self.state.limiter().clone(),
+            audit: self.audit.clone(),
+            clock: self.state.clock().clone(),
+        }
     }
 
     /// The limiter, which admits requests.

@@ -48,7 +48,7 @@ pub use prompt_place::PromptPlace;
 pub use prompt_tokens::PromptTokens;
 pub use ranking::Ranked;
 pub use recording::Recorder;
-pub use replay::{ReplayError, Replayed};
+pub use replay::{ReplayError, Replayed, StoppedRun};
 pub use screen::ScreenRefusal;
 use settlement::UsageSettlement;
 use std::convert::Infallible;
@@ -228,6 +228,10 @@ impl Inference {
         name: &str,
         context: &RequestContext,
     ) -> Result<Arc<LiveModel>, ModelError> {
+        if let Some(candidate) = context.candidate(name) {
+            context.set_model(candidate);
+            return Ok(Arc::clone(candidate));
+        }
         let model = match self.registry.ready(name, &caller.caller)? {
             Served::Live(model) => {
                 self.registry.note_asked(&model);
@@ -242,6 +246,9 @@ impl Inference {
             }
         };
         context.set_model(&model);
+        if let Some(line) = self.registry.dev_error(&model) {
+            context.note_dev_error(line);
+        }
         Ok(model)
     }
 }

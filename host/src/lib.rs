@@ -7,6 +7,7 @@
 
 pub mod api;
 pub mod app;
+mod asking;
 pub mod audit;
 pub mod auth;
 pub mod backup;

@@ -161,7 +161,7 @@ fn read_signing_key(path: &Path) -> Result<SigningKey> {
 pub(super) fn check(args: &CheckArgs) -> Result<(), Failure> {
     let _log = ephemeral_server::log(args.verbose, &args.settings)?;
     block_on(async {
-        let server = EphemeralServer::open(&args.settings).await?;
+        let server = EphemeralServer::strict(&args.settings).await?;
         let outcome = match server.admit(&args.bundle).await {
             Ok(status) => {
                 for note in &status.notes {

@@ -24,9 +24,29 @@ pub(super) struct EphemeralServer {
     folder: tempfile::TempDir,
 }
 
+/// What one of these servers has beyond what all have.
+#[derive(Default)]
+struct Beyond {
+    /// Source lines in what it compiles.
+    source_lines: bool,
+    /// So many of its last runs on record.
+    runs: u32,
+    /// Versions held to their examples, as a server does.
+    examines: bool,
+}
+
 impl EphemeralServer {
     pub(super) async fn open(settings: &SettingArgs) -> Result<Self, super::Failure> {
-        Self::opened(settings, false, 0).await
+        Self::opened(settings, Beyond::default()).await
+    }
+
+    /// One that takes no version which a server would not have serve.
+    pub(super) async fn strict(settings: &SettingArgs) -> Result<Self, super::Failure> {
+        let beyond = Beyond {
+            examines: true,
+            ..Beyond::default()
+        };
+        Self::opened(settings, beyond).await
     }
 
     /// One that names source lines where the bundle or the project at `path` has them. What is
@@ -35,7 +55,11 @@ impl EphemeralServer {
         path: &Path,
         settings: &SettingArgs,
     ) -> Result<Self, super::Failure> {
-        Self::opened(settings, has_source_lines(path), 0).await
+        let beyond = Beyond {
+            source_lines: has_source_lines(path),
+            ..Beyond::default()
+        };
+        Self::opened(settings, beyond).await
     }
 
     /// A server that keeps so many of its last runs.
@@ -43,14 +67,14 @@ impl EphemeralServer {
         settings: &SettingArgs,
         runs: u32,
     ) -> Result<Self, super::Failure> {
-        Self::opened(settings, false, runs).await
+        let beyond = Beyond {
+            runs,
+            ..Beyond::default()
+        };
+        Self::opened(settings, beyond).await
     }
 
-    async fn opened(
-        settings: &SettingArgs,
-        source_lines: bool,
-        runs: u32,
-    ) -> Result<Self, super::Failure> {
+    async fn opened(settings: &SettingArgs, beyond: Beyond) -> Result<Self, super::Failure> {
         // One bundle and one run at a time.
         const RUNS: u32 = 4;
         let mut resolved = settings.resolve()?;
@@ -61,14 +85,15 @@ impl EphemeralServer {
             .map(|()| own.data_dir.clone());
         own.data_dir = folder.path().to_owned();
         own.auth.require_key = false;
-        own.runs.keep = runs;
+        own.runs.keep = beyond.runs;
         own.models.fake = false;
+        own.models.examines = beyond.examines;
         own.models.echo = false;
         own.sandbox = SandboxConfig {
             runs_max: RUNS,
             model_runs_max: RUNS,
             codegen: Codegen {
-                source_lines,
+                source_lines: beyond.source_lines,
                 ..own.sandbox.codegen
             },
             ..own.sandbox.clone()

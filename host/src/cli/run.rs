@@ -10,16 +10,16 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use belljar_sandbox::{Capability, RunSeed, RunTime};
+use belljar_sandbox::{RunSeed, RunTime};
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use self::profile::{Before, ProfileArgs, Wanted};
-use super::asking::{Asked, Call, Manner, TextTaken, ask};
 use super::bundles::size;
 use super::ephemeral_server::{self, EphemeralServer};
 use super::weights::{Described, Weights};
 use super::{Failure, SettingArgs, block_on, output};
+use crate::asking::{Asked, Call, Manner, Question, TextTaken};
 use crate::flame::Folded;
 use crate::inference::AskedOrigin;
 use crate::models::VersionStatus;
@@ -113,17 +113,6 @@ async fn admit_untried(server: &EphemeralServer, weights: &Weights) -> Result<Ve
     server.admit_parts(&bundle.untried(server.policy())?).await
 }
 
-/// The question to the model.
-#[derive(Clone)]
-pub(super) enum Question {
-    /// A text, with pictures or without.
-    Prompt {
-        text: String,
-        images: Vec<String>,
-    },
-    Json(Value),
-}
-
 impl Input {
     fn read(&self) -> Result<Question> {
         if self.prompt.is_some() || !self.images.is_empty() {
@@ -155,106 +144,6 @@ impl Input {
         }
         Ok(Question::Json(json))
     }
-}
-
-/// The request that a body makes to a model.
-pub(super) fn question_of(body: Value, status: &VersionStatus) -> Result<Call> {
-    Question::Json(body).into_call(status)
-}
-
-impl Question {
-    /// A text alone.
-    pub(super) fn of_text(text: String) -> Self {
-        Self::Prompt {
-            text,
-            images: Vec::new(),
-        }
-    }
-
-    /// Tensors, or the whole body of a request.
-    pub(super) fn of_body(body: Value) -> Self {
-        Self::Json(body)
-    }
-
-    /// The request that the question makes to this model.
-    pub(super) fn into_call(self, status: &VersionStatus) -> Result<Call> {
-        let model = status.id.to_string();
-        let can = status.capabilities.unwrap_or_default();
-        Ok(match self {
-            Self::Prompt { text, images } if can.has(Capability::Text) => {
-                let messages = json!([{"role": "user", "content": parts(text, images)}]);
-                Call::Chat(json!({"model": model, "stream": true, "messages": messages}))
-            }
-            Self::Prompt { text, images }
-                if images.is_empty() && can.has(Capability::Embeddings) =>
-            {
-                Call::Embeddings(json!({"model": model, "input": text}))
-            }
-            Self::Prompt { text, images } if can.has(Capability::Moderation) => {
-                Call::Moderation(json!({"model": model, "input": parts(text, images)}))
-            }
-            Self::Prompt { images, .. } if !images.is_empty() => {
-                bail!(
-                    "{model} takes no pictures: it has {}",
-                    can.names().join(", ")
-                )
-            }
-            Self::Prompt { .. } => {
-                bail!(
-                    "{model} takes no text: it has {}; use --input",
-                    can.names().join(", ")
-                )
-            }
-            Self::Json(json) if json.get("messages").is_some() => Call::Chat(naming(json, model)),
-            Self::Json(json) if json.get("prompt").is_some() && can.has(Capability::Text) => {
-                Call::Completion(naming(json, model))
-            }
-            Self::Json(json) if json.get("input").is_some() && can.has(Capability::Embeddings) => {
-                Call::Embeddings(naming(json, model))
-            }
-            Self::Json(json) if json.get("input").is_some() && can.has(Capability::Moderation) => {
-                Call::Moderation(naming(json, model))
-            }
-            Self::Json(json) if json.get("query").is_some() && can.has(Capability::Ranking) => {
-                Call::Rerank(naming(json, model))
-            }
-            Self::Json(json) if json.get("text_1").is_some() && can.has(Capability::Ranking) => {
-                Call::Score(naming(json, model))
-            }
-            Self::Json(json) if can.has(Capability::Tensors) && json.get("inputs").is_some() => {
-                Call::Tensors(naming(json, model))
-            }
-            Self::Json(json) if can.has(Capability::Tensors) => {
-                Call::Tensors(json!({"inputs": json, "model": model}))
-            }
-            Self::Json(_) => {
-                bail!(
-                    "{model} takes no tensors: it has {}; use --prompt",
-                    can.names().join(", ")
-                )
-            }
-        })
-    }
-}
-
-/// The body of a request, with the model named in it.
-fn naming(mut json: Value, model: String) -> Value {
-    if let Some(object) = json.as_object_mut() {
-        object.insert("model".to_owned(), model.into());
-    }
-    json
-}
-
-/// The content of a message: the text alone, or parts where there are pictures.
-fn parts(text: String, images: Vec<String>) -> Value {
-    if images.is_empty() {
-        return text.into();
-    }
-    let text = (!text.is_empty()).then(|| json!({"type": "text", "text": text}));
-    let images = images
-        .into_iter()
-        .map(|url| json!({"type": "image_url", "image_url": {"url": url}}));
-    text.into_iter().chain(images).collect()
 }
 
 /// Bytes of a picture.
@@ -316,8 +205,9 @@ impl Way<'_> {
         };
         let run = async {
             let status = self.server.admit(&path).await?;
-            let call = self.input.clone().into_call(&status)?;
-            let asked = ask(self.server.app(), call, self.manner(true), &mut |_| Ok(())).await;
+            let call = self.call(&status)?;
+            let asker = self.server.app().asker();
+            let asked = asker.ask(call, self.manner(true), &mut |_| Ok(())).await;
             asked.outcome?;
             let profile = asked.profile.unwrap_or_default();
             Ok::<_, anyhow::Error>(Folded::of(&profile))
@@ -326,25 +216,32 @@ impl Way<'_> {
         Ok(Some(run.with_context(|| path.display().to_string())?))
     }
 
+    /// The request to a version.
+    fn call(&self, status: &VersionStatus) -> Result<Call> {
+        let can = status.capabilities.unwrap_or_default();
+        Ok(self.input.clone().into_call(status.id.to_string(), can)?)
+    }
+
     fn manner(&self, is_profiled: bool) -> Manner {
         Manner {
             origin: self.origin,
-            budget: None,
             is_profiled,
+            ..Manner::default()
         }
     }
 
     /// Asks the model as a request to the server would, and prints the answer.
     async fn answer(&self, status: &VersionStatus, before: Option<Folded>) -> Result<()> {
-        let call = self.input.clone().into_call(status)?;
+        let call = self.call(status)?;
         let manner = self.manner(self.wanted.is_some());
-        let app = self.server.app();
+        let asker = self.server.app().asker();
+        let mut told = |text: &str| output::text(text).map_err(std::io::Error::other);
         let Asked {
             outcome,
             cost,
             text,
             profile,
-        } = ask(app, call.clone(), manner, &mut output::text).await;
+        } = asker.ask(call.clone(), manner, &mut told).await;
         if let Some(taken) = text
             && (self.stats || std::io::stderr().is_terminal())
         {
@@ -369,7 +266,7 @@ impl Way<'_> {
         {
             output::note(&advice);
         }
-        outcome
+        Ok(outcome?)
     }
 }
 

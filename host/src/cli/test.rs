@@ -2,25 +2,14 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, bail};
-use belljar_sandbox::RunTime;
+use anyhow::{Result, bail};
 use clap::Args;
 use serde_json::json;
 
-use super::asking::{Asked, Manner, Refused, ask};
 use super::bundles::size;
 use super::ephemeral_server::{self, EphemeralServer};
-use super::run::Question;
 use super::{Failure, SettingArgs, block_on, output};
-use crate::examples::{self, Answered, Example};
-use crate::inference::AskedOrigin;
-use crate::models::VersionStatus;
-
-/// Bytes of a file with examples.
-const FILE_BYTES_MAX: u64 = 4 << 20;
-
-/// The moment at which examples run, in milliseconds since 1970: the beginning of 2026.
-const UNIX_MS: u64 = 1_767_225_600_000;
+use crate::asking::{Manner, Placed, answered, placed};
 
 #[derive(Args, Debug)]
 #[command(
@@ -49,12 +38,6 @@ pub(super) struct TestArgs {
     settings: SettingArgs,
 }
 
-/// An example with where it is from.
-struct Placed {
-    name: String,
-    example: Example,
-}
-
 /// Runs the examples of a bundle.
 pub(super) fn test(args: &TestArgs) -> Result<(), Failure> {
     let _log = ephemeral_server::log(args.verbose, &args.settings)?;
@@ -68,7 +51,8 @@ pub(super) fn test(args: &TestArgs) -> Result<(), Failure> {
 
 async fn run(server: &EphemeralServer, args: &TestArgs) -> Result<()> {
     let status = server.admit(&args.bundle).await?;
-    let all = placed(server, &status)?;
+    let store = server.app().registry().store();
+    let all = placed(&store.open_bundle(&status.digest)?)?;
     if all.is_empty() {
         bail!(
             "{} has no examples: they are in tests/*.toml (`belljar test --help`)",
@@ -84,8 +68,13 @@ async fn run(server: &EphemeralServer, args: &TestArgs) -> Result<()> {
         bail!("no example has that in its name");
     }
     let (count, mut failed) = (chosen.len(), 0);
+    let asker = server.app().asker();
     for Placed { name, example } in chosen {
-        let answered = answered(server, &status, &example).await?;
+        let model = (
+            status.id.to_string(),
+            status.capabilities.unwrap_or_default(),
+        );
+        let answered = answered(&asker, model, Manner::default(), &example).await?;
         let differences = example.differences(&answered);
         failed += usize::from(!differences.is_empty());
         let differences: Vec<String> = differences.iter().map(ToString::to_string).collect();
@@ -115,72 +104,4 @@ async fn run(server: &EphemeralServer, args: &TestArgs) -> Result<()> {
     }
     output::note(&format!("{count} examples passed"));
     Ok(())
-}
-
-/// The examples of a bundle, by their files.
-fn placed(server: &EphemeralServer, status: &VersionStatus) -> Result<Vec<Placed>> {
-    let bundle = server
-        .app()
-        .registry()
-        .store()
-        .open_bundle(&status.digest)?;
-    let mut placed = Vec::new();
-    for file in bundle.examples() {
-        let name = file.name.as_str();
-        if file.bytes > FILE_BYTES_MAX {
-            bail!("{name} has more than {}", size(FILE_BYTES_MAX));
-        }
-        let text = std::fs::read_to_string(&file.path).with_context(|| name.to_owned())?;
-        for (index, example) in examples::read(name, &text)?.into_iter().enumerate() {
-            let called = example.name.clone();
-            let called = called.unwrap_or_else(|| format!("example {}", index + 1));
-            placed.push(Placed {
-                name: format!("{name}: {called}"),
-                example,
-            });
-        }
-    }
-    Ok(placed)
-}
-
-/// What a model answers to an example.
-async fn answered(
-    server: &EphemeralServer,
-    status: &VersionStatus,
-    example: &Example,
-) -> Result<Answered> {
-    let question = match example.question() {
-        examples::Question::Prompt(text) => Question::of_text(text),
-        examples::Question::Body(body) => Question::of_body(body),
-    };
-    let call = question.into_call(status)?;
-    // The same chance and the same moment each time.
-    let origin = AskedOrigin {
-        seed: Some([0; 32].into()),
-        time: RunTime::try_from(UNIX_MS).ok(),
-    };
-    let manner = Manner {
-        origin,
-        ..Manner::default()
-    };
-    let mut text = String::new();
-    let mut told = |piece: &str| {
-        text.push_str(piece);
-        Ok(())
-    };
-    let Asked { outcome, cost, .. } = ask(server.app(), call, manner, &mut told).await;
-    let error = match outcome {
-        Ok(()) => None,
-        Err(error) => match error.downcast_ref::<Refused>() {
-            Some(refused) => Some((refused.code.to_owned(), refused.message.clone())),
-            None => return Err(error),
-        },
-    };
-    let cost = cost.unwrap_or_default();
-    Ok(Answered {
-        text,
-        error,
-        fuel: cost.fuel,
-        memory_bytes: cost.memory_bytes,
-    })
 }

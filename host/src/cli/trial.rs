@@ -10,10 +10,10 @@ use belljar_sandbox::wit::tensors::{Datatype, TensorInfo};
 use belljar_sandbox::{Capability, RunCost};
 use serde_json::{Value, json};
 
-use super::asking::{Asked, Call, Manner, ask};
 use super::ephemeral_server::EphemeralServer;
 use super::output;
 use super::weights::{Context, WeightsBundle};
+use crate::asking::{Asked, Call, Manner};
 use crate::auth::Caller;
 use crate::models::{Policy, VersionStatus};
 
@@ -196,8 +196,9 @@ fn all_of(policy: &Policy) -> Need {
 
 /// The cost of a request that has to succeed.
 async fn cost(server: &EphemeralServer, call: Call) -> Result<RunCost> {
-    let Asked { outcome, cost, .. } =
-        ask(server.app(), call, Manner::default(), &mut |_| Ok(())).await;
+    let asker = server.app().asker();
+    let asked = asker.ask(call, Manner::default(), &mut |_| Ok(())).await;
+    let Asked { outcome, cost, .. } = asked;
     outcome.context("the trial request failed")?;
     cost.context("the trial request ran nothing")
 }
@@ -213,13 +214,9 @@ async fn text(server: &EphemeralServer, model: &str, bundle: &mut WeightsBundle)
             "model": model, "prompt": "Hello", "max_tokens": tokens, "temperature": 0,
             "ignore_eos": true, "stream": true,
         });
-        let asked = ask(
-            server.app(),
-            Call::Completion(body),
-            Manner::default(),
-            &mut |_| Ok(()),
-        )
-        .await;
+        let asker = server.app().asker();
+        let call = Call::Completion(body);
+        let asked = asker.ask(call, Manner::default(), &mut |_| Ok(())).await;
         asked.outcome.context("the trial request failed")?;
         let (Some(cost), Some(text)) = (asked.cost, asked.text) else {
             bail!("the trial request ran nothing");
@@ -261,16 +258,12 @@ async fn text(server: &EphemeralServer, model: &str, bundle: &mut WeightsBundle)
 async fn converse(server: &EphemeralServer, model: &str, bundle: &mut WeightsBundle) {
     let messages = json!([{"role": "user", "content": "Hello"}]);
     let body = json!({"model": model, "messages": messages, "max_tokens": 4});
-    let asked = ask(
-        server.app(),
-        Call::Chat(body),
-        Manner::default(),
-        &mut |_| Ok(()),
-    )
-    .await;
+    let asker = server.app().asker();
+    let call = Call::Chat(body);
+    let asked = asker.ask(call, Manner::default(), &mut |_| Ok(())).await;
     if let Err(error) = asked.outcome {
         bundle.notes.push(format!(
-            "it continues texts, and answers no messages: {error:#}"
+            "it continues texts, and answers no messages: {error}"
         ));
     }
 }

@@ -11,11 +11,10 @@ use belljar_sandbox::{RunSeed, RunTime};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::asking::{Asked, Manner, ask};
 use super::ephemeral_server::{self, EphemeralServer};
 use super::replay::exit_code;
-use super::run::question_of;
 use super::{Failure, SettingArgs, block_on, output};
+use crate::asking::{Asked, Manner, Question};
 use crate::inference::AskedOrigin;
 use crate::receipts::{Envelope, PublicKeys, Statement};
 use crate::runs::{Page, Run, Verdict};
@@ -149,13 +148,15 @@ async fn made_again(
         seed: Some(seed),
         time: Some(time),
     };
-    let call = question_of(input, &status)?;
+    let can = status.capabilities.unwrap_or_default();
+    let call = Question::Json(input).into_call(status.id.to_string(), can)?;
     // How it ends is part of what is compared.
     let manner = Manner {
         origin,
         ..Manner::default()
     };
-    let Asked { outcome, .. } = ask(server.app(), call, manner, &mut |_| Ok(())).await;
+    let asker = server.app().asker();
+    let Asked { outcome, .. } = asker.ask(call, manner, &mut |_| Ok(())).await;
     let Some(run) = kept(server).await? else {
         let reason = outcome
             .err()

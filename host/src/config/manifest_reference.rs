@@ -101,6 +101,7 @@ fn grouped(value: &str) -> String {
 fn introduction(table: &str) -> &'static str {
     match table {
         "limits" => LIMITS,
+        "examples" => EXAMPLES,
         "assets" => ASSETS,
         "digests" => DIGESTS,
         "signature" => SIGNATURE,
@@ -135,6 +136,12 @@ more than its policy allows. Every value is above zero. When a limit is reached,
 which one and what was used; `belljar run` prints what a request used, so that these need no
 guessing, and [authors.md](authors.md) says how much to ask for. How long `load` may take is not
 asked for: `policy.load_time_max` decides.
+
+";
+
+const EXAMPLES: &str = "\
+What the model answers to requests in `tests/*.toml` ([inside.md](inside.md)), which
+`belljar test` runs.
 
 ";
 

@@ -14,7 +14,9 @@ use crate::models::LiveModel;
 use crate::net::ClientAddress;
 use crate::runs::RunId;
 use crate::traces::{Span, SpanRow, Trace, spans};
-use belljar_sandbox::{Budget, Profiler, RunCost, RunLabel, RunOrigin, RunSeed, RunTime};
+use belljar_sandbox::{
+    Budget, Profiler, RunCost, RunLabel, RunOrigin, RunSeed, RunTime, StackCatcher,
+};
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -56,6 +58,10 @@ struct Notes {
     profiler: OnceLock<Profiler>,
     /// What its runs may spend in place of what their model may; none outside of trials.
     budget: OnceLock<Budget>,
+    /// The version that it runs on where no other request finds it yet; none outside of trials.
+    candidate: OnceLock<Arc<LiveModel>>,
+    /// Why the next version of its model is not there, where its author says so.
+    dev_error: OnceLock<Arc<str>>,
     /// What was found in the request and is only reported.
     reports: Mutex<Vec<String>>,
     /// Its trace; none where traces are off.
@@ -95,6 +101,8 @@ impl RequestContext {
             load: OnceLock::new(),
             profiler: OnceLock::new(),
             budget: OnceLock::new(),
+            candidate: OnceLock::new(),
+            dev_error: OnceLock::new(),
             reports: Mutex::default(),
             trace,
             _span: span,
@@ -260,11 +268,12 @@ impl RequestContext {
         self.0.runs.get_or_init(|| {
             let asked = self.0.asked.get();
             let origin = asked.copied().unwrap_or_default().origin(self.0.came);
-            let origin = Arc::new(match recorder.is_on() {
+            let is_recorded = recorder.is_on() && self.0.candidate.get().is_none();
+            let origin = Arc::new(match is_recorded {
                 true => origin.repeatable(),
                 false => origin,
             });
-            let record = recorder.is_on().then(|| RequestRecord {
+            let record = is_recorded.then(|| RequestRecord {
                 id: RunId::new(),
                 notebook: Notebook::default(),
                 recorder: recorder.clone(),
@@ -292,16 +301,19 @@ impl RequestContext {
         })
     }
 
-    /// The label for runs that are made again, which `notebook` takes down and nobody keeps.
+    /// The label for runs that are made again, which `notebook` takes down and nobody keeps. The
+    /// stack of one that fails is for `catcher`.
     pub(super) fn replay_label(
         &self,
         model: &Arc<LiveModel>,
         origin: RunOrigin,
         notebook: &Notebook,
+        catcher: Option<StackCatcher>,
     ) -> &RunLabel {
         self.0.runs.get_or_init(|| {
             let count = FuelCount {
                 notebook: Some(notebook.clone()),
+                catcher,
                 ..self.count_for(model)
             };
             RunLabel::reporting_to(Arc::new(count), Arc::new(origin), self.0.id.shared())
@@ -318,6 +330,7 @@ impl RequestContext {
             trace: self.0.trace.clone(),
             key: None,
             profiler: self.0.profiler.get().cloned(),
+            catcher: None,
             notebook: None,
             record: None,
         }
@@ -336,6 +349,17 @@ impl RequestContext {
     /// Lets the runs of this request spend as much, whatever their model may.
     pub(crate) fn try_with(&self, budget: Budget) {
         let _ = self.0.budget.set(budget);
+    }
+
+    /// Runs this request on a version that no other finds yet. Its runs are not taken down.
+    pub(crate) fn try_on(&self, candidate: Arc<LiveModel>) {
+        let _ = self.0.candidate.set(candidate);
+    }
+
+    /// The version of that id that the request is a trial of.
+    pub(super) fn candidate(&self, reference: &str) -> Option<&Arc<LiveModel>> {
+        let candidate = self.0.candidate.get();
+        candidate.filter(|model| *model.label == *reference)
     }
 
     /// What a run of this request on a model may spend.
@@ -373,6 +397,16 @@ impl RequestContext {
     /// How long it waited for that; none where the model was there.
     pub(crate) fn load(&self) -> Option<Duration> {
         self.0.load.get().copied()
+    }
+
+    /// Notes why the next version of its model is not there.
+    pub(super) fn note_dev_error(&self, line: Arc<str>) {
+        let _ = self.0.dev_error.set(line);
+    }
+
+    /// Why the next version of its model is not there, where its author says so.
+    pub(crate) fn dev_error(&self) -> Option<&Arc<str>> {
+        self.0.dev_error.get()
     }
 
     /// Adds bytes of the body that were read.

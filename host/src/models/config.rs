@@ -54,6 +54,9 @@ pub struct Config {
     pub well_known_aliases: bool,
     /// Whether every other name stands for `fake`, too.
     pub any_model: bool,
+    /// Whether versions are held to their examples where their manifests say so. No setting:
+    /// commands that run the examples themselves, or look for what is wrong, do without.
+    pub examines: bool,
     /// Whether the embedded generator `fake` is served.
     pub fake: bool,
     /// Whether the embedded tensor model `echo` is served.
@@ -81,6 +84,7 @@ impl Default for Config {
             aliases: Vec::new(),
             well_known_aliases: true,
             any_model: false,
+            examines: true,
             fake: true,
             echo: true,
         }

@@ -17,6 +17,7 @@ use belljar_sandbox::{
 
 use super::advice::advice;
 use super::catalog::{Activation, FILES_DAMAGED, ManifestSummary, Stage};
+use super::examine::{ExamineError, Examiner};
 use super::live::{LiveModel, Served, ServedModel};
 use super::records::StoredState;
 use super::room::Room;
@@ -52,6 +53,15 @@ struct Loaded {
     generation: u64,
     /// What it takes of memory, until it is seen there.
     room: Option<Room>,
+}
+
+impl From<ExamineError> for PrepareError {
+    fn from(error: ExamineError) -> Self {
+        match error {
+            ExamineError::Failed(failure) => Self::Model(failure),
+            ExamineError::Host(detail) => Self::Host(detail),
+        }
+    }
 }
 
 impl From<ModelError> for PrepareError {
@@ -392,6 +402,11 @@ async fn load(
     let origin = (record.created, record.embedded.is_some());
     let kept = (activation.log.clone(), inner.prefixes.clone());
     let inspection = artefact.inspection().clone();
+    // What was ready before has been examined then.
+    let is_examined = inner.config.examines
+        && bundle.manifest().requires_examples()
+        && record.state != StoredState::Ready;
+    let examined = is_examined.then(|| bundle.clone());
     let served = Arc::new(ServedModel::new(inspection, bundle, job, origin, kept));
     // What is new is about to be asked for. What was there at the start waits until it is, where
     // there is no room for all.
@@ -422,11 +437,23 @@ async fn load(
         })?;
     drop(place);
     served.asked.note(inner.memory.eras.now());
+    let live = Arc::new(LiveModel::new(served, model));
+    if let Some(bundle) = examined {
+        examiner(inner).await?.examine(live.clone(), bundle).await?;
+    }
     Ok(Loaded {
-        model: Served::Live(Arc::new(LiveModel::new(served, model))),
+        model: Served::Live(live),
         generation,
         room: Some(room),
     })
+}
+
+/// What holds versions to their examples. At a start it comes a moment after the models.
+async fn examiner(inner: &Inner) -> Result<Arc<dyn Examiner>, PrepareError> {
+    let mut examiner = inner.examiner.subscribe();
+    let there = examiner.wait_for(Option::is_some).await;
+    let examiner = there.ok().and_then(|examiner| examiner.clone());
+    examiner.ok_or(PrepareError::Overtaken)
 }
 
 /// Stores that the version is ready, where that is news, and lets requests see it.

@@ -9,7 +9,8 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::catalog::Catalog;
 use super::config::Config;
-use super::live::Served;
+use super::examine::Examiner;
+use super::live::{Served, ServedModel};
 use super::records::Pointers;
 use super::state::{Inner, aliases};
 use super::status::{ModelSummary, Readiness, VersionState, VersionStatus};
@@ -45,6 +46,11 @@ impl Registry {
         startup::install_embedded(&inner).await?;
         inner.tasks.spawn(startup::load_all(inner.clone()));
         Ok(Self(inner))
+    }
+
+    /// Has new versions examined that say so in their manifests. Until then they wait.
+    pub fn examine_with(&self, examiner: Arc<dyn Examiner>) {
+        self.0.examiner.send_replace(Some(examiner));
     }
 
     /// The model that answers to `reference`: `name` for its active version, `name@version` or
@@ -306,6 +312,52 @@ impl Registry {
         self.remove(name.clone(), None).await
     }
 
+    /// Notes why the next version of a model is not there, for the answers of the active one. Gives
+    /// back that version, and the line as it is kept.
+    ///
+    /// # Errors
+    ///
+    /// When the caller may not, there is no such model, or none of its versions is active.
+    pub fn note_dev_error(
+        &self,
+        name: &ModelName,
+        message: &str,
+        caller: &Caller,
+    ) -> Result<(ModelId, Arc<str>), ModelError> {
+        caller.require(Scope::ModelsWrite)?;
+        let summary = self.model(name, caller)?;
+        let Some(version) = summary.active else {
+            return Err(ModelError::NoActiveVersion {
+                name: name.clone(),
+                failed: None,
+            });
+        };
+        let id = ModelId {
+            name: name.clone(),
+            version,
+        };
+        let line = self.0.dev_errors.note(id.clone(), message);
+        Ok((id, line))
+    }
+
+    /// Forgets it.
+    ///
+    /// # Errors
+    ///
+    /// When the caller may not, or there is no such model.
+    pub fn forget_dev_error(&self, name: &ModelName, caller: &Caller) -> Result<(), ModelError> {
+        caller.require(Scope::ModelsWrite)?;
+        self.model(name, caller)?;
+        self.0.dev_errors.forget(name);
+        Ok(())
+    }
+
+    /// What is noted for the answers of a version.
+    #[must_use]
+    pub fn dev_error(&self, model: &ServedModel) -> Option<Arc<str>> {
+        self.0.dev_errors.of(model)
+    }
+
     /// The state that the parts of this module work on.
     pub(super) fn inner(&self) -> &Arc<Inner> {
         &self.0
@@ -403,6 +455,8 @@ impl Registry {
         self.0.closing.cancel();
         self.0.tasks.close();
         self.0.tasks.wait().await;
+        // It holds what holds this.
+        self.0.examiner.send_replace(None);
     }
 }
 

@@ -23,6 +23,8 @@ use super::alias::ModelAliases;
 use super::builds::Builds;
 use super::catalog::{Activation, Catalog, Stage};
 use super::config::Config;
+use super::dev_errors::DevErrors;
+use super::examine::Examiner;
 use super::guest_logs::GuestLogs;
 use super::live::LiveModels;
 use super::memory::Memory;
@@ -45,6 +47,8 @@ pub(super) struct Inner {
     pub(super) aliases: ArcSwap<ModelAliases>,
     /// The models as requests see them.
     pub(super) live: LiveModels,
+    /// Why next versions are not there.
+    pub(super) dev_errors: DevErrors,
     /// The facts about every version. Held for moments, never across an await.
     pub(super) catalog: Mutex<Catalog>,
     /// What the logs of all versions have in common.
@@ -64,6 +68,8 @@ pub(super) struct Inner {
     pub(super) memory: Memory,
     /// The contents that are being compiled.
     pub(super) builds: Builds,
+    /// What holds versions to their examples, once it is there.
+    pub(super) examiner: watch::Sender<Option<Arc<dyn Examiner>>>,
     /// Places for work that reads and maps artefacts, one a core.
     pub(super) loads: Semaphore,
     /// Set when every active version has been tried after the start.
@@ -106,6 +112,7 @@ impl Inner {
             }),
             aliases: ArcSwap::from_pointee(aliases(&config)),
             live: LiveModels::default(),
+            dev_errors: DevErrors::default(),
             catalog: Mutex::new(Catalog::from_rows(models, versions)),
             logs: GuestLogs::new(config.logs.clone(), clock.clone()),
             prefixes: PrefixCache::new(config.prefixes.clone(), clock.clone()),
@@ -115,6 +122,7 @@ impl Inner {
             uploads: Arc::new(Semaphore::new(config.uploads_max)),
             memory: Memory::new(&config, cores),
             builds: Builds::default(),
+            examiner: watch::Sender::new(None),
             loads: Semaphore::new(cores),
             started: watch::Sender::new(false),
             active_down: AtomicUsize::new(0),
@@ -158,6 +166,8 @@ impl Inner {
         change(&mut catalog);
         // Under the lock, so that maps are published in the order of the changes.
         self.live.publish(catalog.names());
+        self.dev_errors
+            .retain(|name, version| catalog.pointers(name).active.as_ref() == Some(version));
         self.count(&catalog);
     }
 

@@ -36,6 +36,11 @@ pub(super) fn write(manifest: &Manifest, with_signature: bool) -> String {
             pair(&mut out, name, amount);
         }
     }
+    // Likewise.
+    if manifest.requires_examples {
+        table(&mut out, "examples");
+        pair(&mut out, "required", true);
+    }
     digests(&mut out, "assets", &manifest.assets);
     digests(&mut out, "digests", &manifest.digests);
     if let Some(signature) = manifest.signature.as_ref().filter(|_| with_signature) {

@@ -27,6 +27,7 @@ pub(crate) struct Draft {
     pub(crate) license: Option<String>,
     pub(crate) is_private: bool,
     pub(crate) limits: RequestedLimits,
+    pub(crate) requires_examples: bool,
     /// `None` where there is no such table; a file without a digest has an empty text.
     pub(crate) assets: Option<BTreeMap<AssetName, Option<Digest>>>,
     /// The same. The component's name in a project need not be one of an archive, so these
@@ -63,6 +64,13 @@ impl Draft {
             limits: match subtable(&table, "limits")? {
                 Some(limits) => RequestedLimits::read(limits)?,
                 None => RequestedLimits::default(),
+            },
+            requires_examples: match subtable(&table, "examples")? {
+                Some(examples) => {
+                    refuse_unknown(examples, "examples", &known_in("examples"))?;
+                    switch(examples, "required")?
+                }
+                None => false,
             },
             assets: match subtable(&table, "assets")? {
                 Some(assets) => Some(
@@ -107,6 +115,7 @@ impl Draft {
             license: self.license,
             is_private: self.is_private,
             limits: self.limits,
+            requires_examples: self.requires_examples,
             assets,
             digests,
             signature: self.signature,

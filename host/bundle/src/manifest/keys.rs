@@ -214,6 +214,15 @@ const TOP: &[ManifestKey] = &[
 
 const TABLES: &[ManifestKey] = &[
     ManifestKey::top(
+        "required",
+        ManifestValue::Switch,
+        "Whether the version serves only if all examples in its bundle hold. `false` unless it is \
+         there.",
+    )
+    .in_table("examples")
+    .presence(Presence::Optional)
+    .example("true"),
+    ManifestKey::top(
         ManifestKey::ANY_FILE,
         ManifestValue::Digest,
         "A file that the model can read through its `assets` import, under this name.",

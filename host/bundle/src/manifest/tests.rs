@@ -40,6 +40,8 @@ fuel = 20_000_000_000
 load_fuel = 5_000_000_000
 deadline = "10 s"
 output = 4194304
+[examples]
+required = true
 [assets]
 "weights.gguf" = "{ZERO}"
 [digests]
@@ -58,7 +60,7 @@ LICENSE = "{ZERO}"
     assert_eq!(manifest.limits().output, Some(ByteSize::mib(4)));
     assert_eq!(manifest.files().count(), 3);
     assert_eq!(manifest.assets().len(), 1);
-    assert!(manifest.is_private());
+    assert!(manifest.is_private() && manifest.requires_examples());
 
     let canonical = manifest.to_canonical();
     assert_eq!(Manifest::parse(&canonical).unwrap(), manifest);
@@ -237,6 +239,7 @@ fn the_example_of_the_reference_has_every_key_that_authors_write() {
     let draft = Draft::parse(&example).unwrap();
     assert_eq!(draft.limits.written().len(), RequestedLimits::KEYS.len());
     assert!(draft.description.is_some() && draft.license.is_some() && draft.is_private);
+    assert!(draft.requires_examples);
     assert_eq!(draft.assets.unwrap().len(), 1);
     assert_eq!(draft.digests.len(), 1);
     for key in manifest_keys() {
@@ -252,6 +255,7 @@ fn a_build_is_what_is_compiled_and_nothing_that_only_people_or_requests_see() {
     for same in [
         "description = \"another\"",
         "license = \"MIT\"",
+        "[examples]\nrequired = true",
         "[limits]\nfuel = 7\ndeadline = \"9 s\"",
     ] {
         let manifest = with(same);
@@ -284,4 +288,22 @@ fn a_manifest_that_is_not_private_has_the_identity_that_it_always_had() {
         Manifest::parse(&text("private = true")).unwrap().digest()
     );
     assert_eq!(code(&text("private = \"yes\"")), "manifest_type");
+}
+
+#[test]
+fn examples_that_are_not_required_change_no_identity_and_other_values_are_refused() {
+    let plain = Manifest::parse(&text("")).unwrap();
+    for same in ["[examples]\n", "[examples]\nrequired = false\n"] {
+        let manifest = Manifest::parse(&text(same)).unwrap();
+        assert_eq!(manifest.digest(), plain.digest(), "{same}");
+        assert!(!manifest.requires_examples());
+    }
+    for wrong in ["required = 1", "needed = true"] {
+        let text = text(&format!("[examples]\n{wrong}"));
+        let told = Manifest::parse(&text).unwrap_err().to_string();
+        assert!(
+            told.contains("examples.required") || told.contains("examples.needed"),
+            "{told}"
+        );
+    }
 }

@@ -4,7 +4,7 @@
 use belljar_bundle::{ByteSize, Fuel};
 use belljar_sandbox::RunCost;
 
-use crate::cli::asking::{Asked, Call, Manner, Refused, ask};
+use crate::asking::{AskError, Asked, Call, Manner};
 use crate::cli::ephemeral_server::EphemeralServer;
 use crate::cli::trial;
 use crate::inference::AskedOrigin;
@@ -24,9 +24,12 @@ pub(super) async fn advice(
     status: &VersionStatus,
     call: Call,
     origin: AskedOrigin,
-    failure: &anyhow::Error,
+    failure: &AskError,
 ) -> Option<String> {
-    let code = failure.downcast_ref::<Refused>()?.code;
+    let AskError::Refused(refused) = failure else {
+        return None;
+    };
+    let code = refused.code;
     if !CODES.contains(&code) {
         return None;
     }
@@ -34,16 +37,17 @@ pub(super) async fn advice(
     let manner = Manner {
         origin,
         budget: Some(server.policy().whole()),
-        is_profiled: false,
+        ..Manner::default()
     };
-    let Asked { outcome, cost, .. } = ask(server.app(), call, manner, &mut |_| Ok(())).await;
+    let asker = server.app().asker();
+    let Asked { outcome, cost, .. } = asker.ask(call, manner, &mut |_| Ok(())).await;
     Some(match (outcome, cost) {
         (Ok(()), Some(cost)) => {
             let changes = changes(&limits, &cost);
             format!("it passes with {} in model.toml", changes.join(" and "))
         }
         (Err(error), _) => format!(
-            "with all that the settings allow (`policy.*`) it fails as well: {error:#}{}",
+            "with all that the settings allow (`policy.*`) it fails as well: {error}{}",
             if code == "memory_exceeded" {
                 ""
             } else {
