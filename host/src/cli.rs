@@ -2,7 +2,6 @@
 //! 0 it worked, 1 it failed, 2 the arguments or the configuration cannot be used. `belljar status`
 //! has one more.
 
-mod asking;
 mod audit;
 mod backup;
 mod bans;
@@ -12,6 +11,7 @@ mod client;
 mod component;
 mod config_commands;
 mod determinism;
+mod dev;
 mod doctor;
 mod ephemeral_server;
 mod failure;
@@ -84,6 +84,8 @@ enum Command {
     New(new::NewArgs),
     /// Look whether this machine has what a project is built with
     Doctor(doctor::DoctorArgs),
+    /// Serve a project while it is worked on: built and pushed at each save
+    Dev(dev::DevArgs),
     /// Make a bundle from a project folder, or from weights alone
     Pack(bundles::PackArgs),
     /// Check a bundle as the server would, without a server
@@ -171,6 +173,11 @@ struct SettingArgs {
 }
 
 impl PlaceArgs {
+    /// The configuration file, where one is named.
+    fn config(&self) -> Option<&PathBuf> {
+        self.config.as_ref()
+    }
+
     fn overrides(&self) -> Result<Overrides, Failure> {
         let mut overrides = Overrides {
             file: self.config.clone(),
@@ -248,6 +255,7 @@ fn dispatch(cli: Cli, started: Instant) -> Result<ExitCode, Failure> {
         Some(Command::Man(args)) => manual::man(&args).map(done),
         Some(Command::New(args)) => new::new(&args).map(done),
         Some(Command::Doctor(args)) => doctor::doctor(&args),
+        Some(Command::Dev(args)) => dev::dev(&args).map(done),
         Some(Command::Pack(args)) => bundles::pack(&args).map(done),
         Some(Command::Check(args)) => bundles::check(&args).map(done),
         Some(Command::Run(args)) => run::run(&args).map(done),

@@ -38,6 +38,7 @@ pub struct Manifest {
     license: Option<String>,
     is_private: bool,
     limits: RequestedLimits,
+    requires_examples: bool,
     assets: BTreeMap<AssetName, Digest>,
     digests: BTreeMap<AssetName, Digest>,
     signature: Option<Signature>,
@@ -111,6 +112,11 @@ impl Manifest {
         &self.limits
     }
 
+    /// Whether it serves only if the examples in its bundle hold.
+    pub fn requires_examples(&self) -> bool {
+        self.requires_examples
+    }
+
     /// The files that the model can read through its `assets` import.
     pub fn assets(&self) -> &BTreeMap<AssetName, Digest> {
         &self.assets
@@ -164,6 +170,17 @@ impl Manifest {
     /// signature, what is said for people, and what one request may spend have the same.
     pub fn build_digest(&self) -> Digest {
         Digest::of(canonical::write_build(self).as_bytes())
+    }
+
+    /// The identity of all but the version and the signature: two states of a project with the same
+    /// are the same model.
+    pub fn digest_without_version(&self) -> Digest {
+        let version = "0.0.0".parse();
+        let mut plain = self.clone().with_signature(None);
+        if let Ok(version) = version {
+            plain.id.version = version;
+        }
+        Digest::of(plain.to_signable().as_bytes())
     }
 
     /// The same manifest with another signature.

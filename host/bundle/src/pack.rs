@@ -104,6 +104,7 @@ pub fn pack_parts(
         license: parts.license.clone(),
         is_private: parts.is_private,
         limits: parts.limits,
+        requires_examples: false,
         assets: None,
         digests: BTreeMap::new(),
         signature: None,
@@ -136,6 +137,19 @@ pub type MakeComponent = fn(&[u8]) -> Result<Vec<u8>, String>;
 /// What a component is made into before it is packed; an error is a reason for people.
 pub type Remake<'a> = &'a dyn Fn(Vec<u8>) -> Result<Vec<u8>, String>;
 
+/// How a project folder is packed.
+#[derive(Clone, Copy, Default)]
+pub struct Packing<'a> {
+    /// What makes a component of a core module; without it one is refused.
+    pub make: Option<MakeComponent>,
+    /// What becomes of the component.
+    pub remake: Option<Remake<'a>>,
+    /// Who signs the bundle.
+    pub key: Option<&'a SigningKey>,
+    /// The version that the bundle has in place of its project's.
+    pub version: Option<&'a ModelVersion>,
+}
+
 /// [`pack_folder_with`] nothing that makes components: a core module is refused, and a component
 /// stays as it is.
 ///
@@ -146,7 +160,11 @@ pub fn pack_folder(
     key: Option<&SigningKey>,
     out: impl Write,
 ) -> Result<Manifest, BundleError> {
-    pack_folder_with(folder, None, None, key, out)
+    let packing = Packing {
+        key,
+        ..Packing::default()
+    };
+    pack_folder_with(folder, &packing, out)
 }
 
 /// Packs a project folder into a plain tar and returns the manifest that it has.
@@ -165,9 +183,7 @@ pub fn pack_folder(
 /// As [`pack_parts`], and everything that [`Manifest::parse`] reports.
 pub fn pack_folder_with(
     folder: &Path,
-    make: Option<MakeComponent>,
-    remake: Option<Remake<'_>>,
-    key: Option<&SigningKey>,
+    packing: &Packing<'_>,
     out: impl Write,
 ) -> Result<Manifest, BundleError> {
     let text = read_project_manifest(folder)?;
@@ -178,8 +194,11 @@ pub fn pack_folder_with(
             reason: "remove the table: packing signs the bundle if it is given a key".to_owned(),
         });
     }
-    let mut component = find_component(folder, &mut draft, make)?;
-    if let Some(remake) = remake {
+    if let Some(version) = packing.version {
+        draft.id.version = version.clone();
+    }
+    let mut component = find_component(folder, &mut draft, packing.make)?;
+    if let Some(remake) = packing.remake {
         component.1 = component.1.remade(remake)?;
     }
     let assets = match &draft.assets {
@@ -208,9 +227,17 @@ pub fn pack_folder_with(
             assets,
             others,
         },
-        key,
+        packing.key,
         out,
     )
+}
+
+/// The name and the version that a project folder has.
+///
+/// # Errors
+/// As [`Manifest::parse`], and where the file cannot be read.
+pub fn project_id(folder: &Path) -> Result<ModelId, BundleError> {
+    Ok(Draft::parse(&read_project_manifest(folder)?)?.id)
 }
 
 fn read_project_manifest(folder: &Path) -> Result<String, BundleError> {

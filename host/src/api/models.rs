@@ -1,5 +1,6 @@
 //! `/models`: uploads bundles, and lists, activates and removes what became of them.
 
+mod dev_error;
 mod form;
 mod logs;
 
@@ -47,6 +48,7 @@ pub(super) fn routes() -> Routes {
         .add(write, routes!(activate))
         .add(write, routes!(deactivate))
         .merge(logs::routes())
+        .merge(dev_error::routes())
 }
 
 /// One version of a model.

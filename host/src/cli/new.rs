@@ -51,8 +51,9 @@ pub(super) fn new(args: &NewArgs) -> Result<(), Failure> {
     let [build, test, pack] = args.lang.commands();
     Ok(output::line(format!(
         "{} is written into {}/; README.md says what is there\n  tools  belljar doctor {}\n  \
-         build  {build}\n  test   {test}\n  pack   {pack}",
+         build  {build}\n  test   {test}\n  pack   {pack}\n  dev    belljar dev {}",
         args.name,
+        folder.display(),
         folder.display(),
         folder.display(),
     ))?)

@@ -4,8 +4,8 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use belljar_bundle::pack::{Remake, pack_folder_with};
-use belljar_bundle::{Manifest, SigningKey};
+use belljar_bundle::pack::{Packing, Remake, pack_folder_with};
+use belljar_bundle::{Manifest, ModelVersion, SigningKey};
 
 use super::component::make_component;
 
@@ -17,6 +17,32 @@ pub(super) fn pack_project(
     key: Option<&SigningKey>,
     out: impl Write,
 ) -> Result<Manifest> {
-    pack_folder_with(folder, Some(make_component), remake, key, out)
+    let packing = Packing {
+        remake,
+        key,
+        ..Packing::default()
+    };
+    packed(folder, packing, out)
+}
+
+/// Packs a project folder as another version than it says.
+pub(super) fn pack_project_as(
+    folder: &Path,
+    version: &ModelVersion,
+    out: impl Write,
+) -> Result<Manifest> {
+    let packing = Packing {
+        version: Some(version),
+        ..Packing::default()
+    };
+    packed(folder, packing, out)
+}
+
+fn packed(folder: &Path, packing: Packing<'_>, out: impl Write) -> Result<Manifest> {
+    let packing = Packing {
+        make: Some(make_component),
+        ..packing
+    };
+    pack_folder_with(folder, &packing, out)
         .with_context(|| format!("{} cannot be packed", folder.display()))
 }

@@ -8,7 +8,10 @@
     reason = "a test fails by panicking"
 )]
 
+mod dev;
 mod examples;
 mod failures;
 mod kit;
 mod profiles;
+mod required;
+mod stacks;

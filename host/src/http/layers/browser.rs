@@ -171,7 +171,7 @@ const EXPOSED: HeaderValue = HeaderValue::from_static(
      x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens, openai-processing-ms, \
      server-timing, \
      x-belljar-report, x-belljar-ignored, x-belljar-seed, x-belljar-time, \
-     x-belljar-run",
+     x-belljar-run, x-belljar-dev-error",
 );
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE");

@@ -28,6 +28,9 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// What was found in the request and let through all the same.
 const X_BELLJAR_REPORT: HeaderName = HeaderName::from_static("x-belljar-report");
 
+/// Why the next version of the model is not there, for whoever works on it.
+const X_BELLJAR_DEV_ERROR: HeaderName = HeaderName::from_static("x-belljar-dev-error");
+
 /// The name that Anthropic has for the id of a request.
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
@@ -146,6 +149,11 @@ impl Observation {
             && let Ok(report) = HeaderValue::from_str(&report)
         {
             response.headers_mut().insert(X_BELLJAR_REPORT, report);
+        }
+        if let Some(line) = self.context.dev_error()
+            && let Ok(line) = HeaderValue::from_str(line)
+        {
+            response.headers_mut().insert(X_BELLJAR_DEV_ERROR, line);
         }
         tell_origin(&self.context, response.headers_mut());
         if let Some(span) = &mut self.span {
