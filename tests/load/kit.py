@@ -6,10 +6,12 @@ import os
 import pathlib
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 
 # Every policy but screening, with limits far above what is sent.
 POLICY = {
@@ -122,3 +124,93 @@ def percentile_ms(out, percent):
 
 def p99_ms(out):
     return percentile_ms(out, 99)
+
+
+class Server:
+    """The release server in a folder of its own with settings such as `RUNS_KEEP="7"`, without a log
+    of requests, on the cores that `before` says (a command to start it with)."""
+
+    def __init__(self, folder, program, before=(), **settings):
+        self.data = pathlib.Path(folder, "data")
+        environment = {key: value for key, value in os.environ.items() if "BELLJAR" not in key}
+        settings = {"LOG_ACCESS": "false", "EMBEDDED_FAKE": "false", **settings}
+        environment |= {"BELLJAR_" + key: value for key, value in settings.items()}
+        self.process = subprocess.Popen(
+            [*before, program, "serve", "--listen", "127.0.0.1:0", "--data-dir", self.data],
+            env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            try:
+                self.url = json.loads((self.data / "server.json").read_text())["url"]
+                with urllib.request.urlopen(self.url + "/health/ready", timeout=5):
+                    break
+            except (OSError, ValueError):
+                if self.process.poll() is not None:
+                    sys.exit("the server did not start; try it by hand")
+                time.sleep(0.05)
+        else:
+            self.end()
+            sys.exit("the server was not ready within a minute")
+        self.authority = self.url.removeprefix("http://")
+        self.key = (self.data / "admin.key").read_text().strip()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.end()
+
+    def end(self):
+        self.process.terminate()
+        self.process.wait(timeout=STOP_S)
+
+    def connection(self):
+        host, port = self.authority.split(":")
+        connection = socket.create_connection((host, int(port)))
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connection
+
+    def drive(self, requests, then=None):
+        """Microseconds of the server's processor for each request, one after the other on one
+        connection. `then` makes the next one of the head of an answer, where there is one."""
+        with self.connection() as connection:
+            before = sum(processor_seconds(self.process.pid))
+            for request in requests:
+                connection.sendall(request)
+                head, _ = read_answer(connection)
+                if then:
+                    connection.sendall(then(head))
+                    read_answer(connection)
+            used = sum(processor_seconds(self.process.pid)) - before
+        return 1e6 * used / len(requests)
+
+
+def raw(authority, path, body, headers, method="POST"):
+    """A request as its bytes."""
+    lines = [f"host: {authority}", "content-type: application/json", f"content-length: {len(body)}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return (f"{method} {path} HTTP/1.1\r\n" + "\r\n".join(lines) + "\r\n\r\n").encode() + body
+
+
+def read_answer(connection):
+    """The head and the body of an answer that has a length."""
+    answer = b""
+    while b"\r\n\r\n" not in answer:
+        answer += read_some(connection)
+    head, body = answer.split(b"\r\n\r\n", 1)
+    if b" 200 " not in head.split(b"\r\n")[0]:
+        sys.exit(f"refused: {answer.decode(errors='replace')}")
+    length = next(
+        int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")
+    )
+    while len(body) < length:
+        body += read_some(connection)
+    return head, body
+
+
+def read_some(connection):
+    some = connection.recv(1 << 16)
+    if not some:
+        sys.exit("the server has closed the connection in the midst of an answer")
+    return some
