@@ -6,10 +6,16 @@
 
 #![forbid(unsafe_code)]
 
+mod data_set;
 pub mod difference;
+pub mod distribution;
 pub mod fault;
 pub mod journal;
+pub mod latency;
 pub mod matching;
 pub mod quantity;
+pub mod rules;
+pub mod scheduler;
+pub mod template;
 pub mod words;
 pub mod world;
