@@ -413,6 +413,12 @@ impl App {
         http::router(api::routes(), self.state.clone())
     }
 
+    /// Whether testers may do something.
+    #[must_use]
+    pub fn is_for_tests(&self) -> bool {
+        self.state.testing().is_some()
+    }
+
     /// The limits of requests and tokens a minute.
     #[must_use]
     pub fn rates(&self) -> &RateLimiter {

@@ -4,12 +4,14 @@
 //! What there is to ask for, and what it means, is in `belljar-testing`; the layer `tested` does it.
 
 mod line;
+mod page;
 
 use belljar_testing::journal::JournalLimits;
 use belljar_testing::world::{
     Beginning, TooManyWorlds, World, WorldClock, WorldLimits, WorldName, Worlds,
 };
 pub use line::FaultLine;
+pub use page::faults_page;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,6 @@
 //! Worlds: tests that run at once and do not meet; and what was asked in them.
 
-use belljar_tests::{Answer, Client, TestHost};
+use belljar_tests::{Answer, Client, TestBundle, TestHost};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -53,30 +53,31 @@ async fn tests_at_once_do_not_meet() {
 }
 
 #[tokio::test]
-async fn the_same_world_on_two_servers_says_the_same() {
+async fn the_same_world_on_two_servers_has_the_same_chance() {
     let (host, other) = (TestHost::start().await, TestHost::start().await);
-    let say = async |host: &TestHost, world: &str| {
-        let answer = within(&host.anonymous(), world, CHAT, &chat("the sea")).await;
-        answer.expect_status(200).json()["choices"][0]["message"]["content"].to_string()
+    for host in [&host, &other] {
+        let bundle = TestBundle::hostile("time_and_chance").tar();
+        let _ = host.admin().upload(bundle).await.expect_status(201);
+    }
+    let chance = async |host: &TestHost, world: &str| {
+        let body = json!({"model": "time_and_chance", "inputs": {"x": [1]}});
+        let answer = within(&host.anonymous(), world, "/infer", &body).await;
+        answer.expect_status(200).json()["outputs"]["random"].to_string()
     };
-    let (first, second) = (say(&host, "a").await, say(&host, "a").await);
-    assert_ne!(first, second, "chance goes on in a world");
-    assert_eq!(
-        (say(&other, "a").await, say(&other, "a").await),
-        (first.clone(), second)
-    );
-    assert_ne!(say(&host, "b").await, first);
-    let seeded = host
-        .admin()
-        .request(Method::PUT, "/admin/worlds/b")
-        .json(&json!({"seed": 7}));
-    let _ = host.admin().send(seeded).await.unwrap().expect_status(200);
-    let seeded = other
-        .admin()
-        .request(Method::PUT, "/admin/worlds/c")
-        .json(&json!({"seed": 7}));
-    let _ = other.admin().send(seeded).await.unwrap().expect_status(200);
-    assert_eq!(say(&host, "b").await, say(&other, "c").await);
+    let seed = async |host: &TestHost, world: &str| {
+        let path = format!("/admin/worlds/{world}");
+        let request = host.admin().request(Method::PUT, &path);
+        let answer = host.admin().send(request.json(&json!({"seed": 7}))).await;
+        let _ = answer.unwrap().expect_status(200);
+    };
+    let (first, second) = (chance(&host, "a").await, chance(&host, "a").await);
+    assert_ne!(first, second, "it goes on in a world");
+    let again = (chance(&other, "a").await, chance(&other, "a").await);
+    assert_eq!(again, (first.clone(), second));
+    assert_ne!(chance(&host, "b").await, first);
+    seed(&host, "b").await;
+    seed(&other, "c").await;
+    assert_eq!(chance(&host, "b").await, chance(&other, "c").await);
 }
 
 /// Acts: `test.worlds_max`.
