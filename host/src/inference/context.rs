@@ -359,7 +359,7 @@ impl RequestContext {
     }
 
     /// What a tester asks for besides the answer; none for most requests.
-    pub(crate) fn tested(&self) -> Option<&TestedRequest> {
+    pub fn tested(&self) -> Option<&TestedRequest> {
         self.0.tested.get()
     }
 
