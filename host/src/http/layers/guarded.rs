@@ -11,6 +11,7 @@ use super::exit::Exit;
 use super::observe::{Observation, Route};
 use super::profiled::Profiled;
 use super::revocation::revocable;
+use super::tested::ToldRate;
 use crate::auth::Examined;
 use crate::http::checks::Checks;
 use crate::http::error::ApiError;
@@ -55,7 +56,7 @@ pub(crate) struct Guarded<S> {
 
 impl<S> Service<Request> for Guarded<S>
 where
-    S: Service<Request, Response = Response, Error = Infallible> + Clone,
+    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
     S::Future: Unpin + Send + 'static,
 {
     type Response = Response;
@@ -109,15 +110,19 @@ fn enter<S>(
     exit: &mut Exit,
 ) -> Stage<S>
 where
-    S: Service<Request, Response = Response, Error = Infallible> + Clone,
+    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send + 'static,
 {
     let (policy, context) = (observation.policy(), observation.context());
     // A panic costs its own request and no other, from the first check on.
     let entered = catch_panic::catch(|| match checks.enter(policy, context, &mut request, exit) {
         Ok(()) => match Profiled::asked(&mut request, policy, context) {
-            None => Stage::Going(inner.call(request)),
-            Some(Ok(profiled)) => Stage::Profiled(profiled.of(inner.call(request))),
+            None => match checks.tests.asked(&request, policy, context) {
+                None => Stage::Going(inner.call(request)),
+                Some(Ok(tested)) => Stage::Apart(tested.of(inner.clone(), request)),
+                Some(Err(refusal)) => Stage::Answered(Box::new(refusal.into_response())),
+            },
+            Some(Ok(profiled)) => Stage::Apart(profiled.of(inner.call(request))),
             Some(Err(refusal)) => Stage::Answered(Box::new(refusal.into_response())),
         },
         Err(Halt::Refused(Refusal::Now(answer))) => Stage::Answered(answer),
@@ -136,8 +141,9 @@ const ADDED_HEADERS: usize = 15;
 
 enum Stage<S: Service<Request>> {
     Going(S::Future),
-    /// The answer is what its run's fuel goes for.
-    Profiled(BoxFuture<'static, Result<Response, Infallible>>),
+    /// More than the handler is at work: the answer is what its run's fuel goes for, or has what a
+    /// tester has asked for.
+    Apart(BoxFuture<'static, Result<Response, Infallible>>),
     /// It is found out who calls.
     Examined(Box<Examination<S>>),
     Refused(BoxFuture<'static, Response>),
@@ -163,7 +169,7 @@ pub(crate) struct GuardedFuture<S: Service<Request>> {
 
 impl<S> Future for GuardedFuture<S>
 where
-    S: Service<Request, Response = Response, Error = Infallible> + Clone,
+    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
     S::Future: Unpin + Send + 'static,
 {
     type Output = Result<Response, Infallible>;
@@ -201,7 +207,7 @@ where
                 let has_run = || observation.context().model().is_some();
                 ready!(poll_handler(inner, exit, has_run, context))
             }
-            Stage::Profiled(inner) => {
+            Stage::Apart(inner) => {
                 let has_run = || observation.context().model().is_some();
                 ready!(poll_handler(inner, exit, has_run, context))
             }
@@ -255,7 +261,10 @@ fn leave(
 ) -> Response {
     // Once for all that is added here and above: it would grow three times else.
     response.headers_mut().reserve(ADDED_HEADERS);
-    if let Some(permit) = exit.permit.take() {
+    let has_told_rate = response.extensions_mut().remove::<ToldRate>().is_some();
+    if let Some(permit) = exit.permit.take()
+        && !has_told_rate
+    {
         checks.limit.tell(&permit, response.headers_mut());
     }
     if let Some(ends) = exit.revocation.take() {
