@@ -14,9 +14,9 @@ use crate::audit::{Event, EventKind};
 use crate::auth::KeyError;
 use crate::config::{Change, ConfigError, Reread, Resolved, Settings};
 use crate::http::{HttpState, ReloadOutcome, ReloadRequest, SettingChange};
-use crate::testing::RuleFileError;
 use crate::telemetry;
 use crate::telemetry::metrics;
+use crate::testing::RuleFileError;
 use crate::tls::{Tls, TlsError};
 use crate::webhook::{PreparedWebhook, WebhookError, WebhookSettings};
 
@@ -152,7 +152,8 @@ impl Reloader {
         let token_files = self.state.keys().read_files(&settings.auth.jwt).await?;
         let webhook = PreparedWebhook::of(&settings.webhook)?;
         let testing = self.state.testing();
-        let rules = testing.map(|testing| testing.read_rule_file(settings.testing.rules.as_deref()));
+        let rules =
+            testing.map(|testing| testing.read_rule_file(settings.testing.rules.as_deref()));
         let rules = rules.transpose()?;
         match &self.tls {
             Some(tls) if settings.tls.is_on() => tls.reload(&settings.tls)?,

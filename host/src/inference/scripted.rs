@@ -41,11 +41,7 @@ impl<S> Future for TextRun<S> {
 }
 
 /// A run that gives what is said, which begins after a delay.
-pub(super) fn play<S: ChunkSink>(
-    said: &Said,
-    delay: Duration,
-    mut sink: S,
-) -> TextRun<S> {
+pub(super) fn play<S: ChunkSink>(said: &Said, delay: Duration, mut sink: S) -> TextRun<S> {
     let mut chunks = chunks(said);
     if let Some(first) = chunks.first_mut() {
         first.delay_us = u64::try_from(delay.as_micros()).unwrap_or(u64::MAX);
@@ -118,7 +114,9 @@ fn chunks(said: &Said) -> Vec<Chunk> {
 fn words(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
-        let word = rest.find(|c: char| !c.is_whitespace()).unwrap_or(rest.len());
+        let word = rest
+            .find(|c: char| !c.is_whitespace())
+            .unwrap_or(rest.len());
         let (space, behind) = rest.split_at_checked(word)?;
         let length = behind.find(char::is_whitespace).unwrap_or(behind.len());
         let (word, behind) = rest.split_at_checked(space.len() + length)?;
@@ -147,7 +145,11 @@ mod tests {
 
     fn given(said: &Said) -> Vec<Chunk> {
         let run = play(said, Duration::from_millis(5), Vec::new());
-        futures_util::FutureExt::now_or_never(run).unwrap().unwrap().value.sink
+        futures_util::FutureExt::now_or_never(run)
+            .unwrap()
+            .unwrap()
+            .value
+            .sink
     }
 
     #[test]
@@ -202,7 +204,9 @@ mod tests {
                 finish,
                 ..Said::default()
             });
-            assert!(matches!(&chunks[..], [end] if matches!(&end.content, Content::Finish(it) if *it == reason)));
+            assert!(
+                matches!(&chunks[..], [end] if matches!(&end.content, Content::Finish(it) if *it == reason))
+            );
         }
     }
 

@@ -54,7 +54,8 @@ pub(super) fn read(
 /// A data set in the folder of a file: a name and no path, so that a rule file says nothing of
 /// files elsewhere.
 fn beside(path: &Path, name: &str) -> Result<String, String> {
-    let is_name = !name.is_empty() && !name.contains(['/', '\\', '\0']) && name != ".." && name != ".";
+    let is_name =
+        !name.is_empty() && !name.contains(['/', '\\', '\0']) && name != ".." && name != ".";
     if !is_name {
         return Err("a data set is a file beside the rule file, by its name alone".to_owned());
     }
@@ -64,7 +65,9 @@ fn beside(path: &Path, name: &str) -> Result<String, String> {
 /// A file as text. Of one that is too large a little more is read than there may be, which is told
 /// like any other that is.
 fn text_of(path: &Path, bytes_max: usize) -> io::Result<String> {
-    let most = u64::try_from(bytes_max).unwrap_or(u64::MAX).saturating_add(1);
+    let most = u64::try_from(bytes_max)
+        .unwrap_or(u64::MAX)
+        .saturating_add(1);
     let mut text = String::new();
     File::open(path)?.take(most).read_to_string(&mut text)?;
     Ok(text)
@@ -94,7 +97,10 @@ mod tests {
             assert!(error.contains("by its name alone"), "{name}: {error}");
         }
         let error = read_with("none").unwrap_err();
-        assert!(error.contains("rules.toml: line 3, column 19: No such file"), "{error}");
+        assert!(
+            error.contains("rules.toml: line 3, column 19: No such file"),
+            "{error}"
+        );
         let error = read(&at("in/nothing"), &|_| Ok(())).unwrap_err();
         assert!(matches!(error, RuleFileError::Unreadable { .. }), "{error}");
     }

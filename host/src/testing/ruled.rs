@@ -171,6 +171,8 @@ impl RuledRequest {
     /// How long after the request the rule's answer begins.
     #[must_use]
     pub fn delay(&self) -> Duration {
-        self.answer.get().map_or(Duration::ZERO, |answer| answer.delay)
+        self.answer
+            .get()
+            .map_or(Duration::ZERO, |answer| answer.delay)
     }
 }

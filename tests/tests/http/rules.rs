@@ -1,5 +1,7 @@
 //! Answers by rules: each kind of them on each API, apart by world, checked before they are used.
 
+mod kinds;
+
 use belljar_tests::{Answer, Client, TestHost};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -39,7 +41,9 @@ impl<'h> World<'h> {
     /// None where the connection ends without an answer.
     async fn try_post(&self, path: &str, body: &Value) -> Option<Answer> {
         let request = self.client.request(Method::POST, path).json(body);
-        self.client.send(request.header("x-belljar-run", self.name)).await
+        self.client
+            .send(request.header("x-belljar-run", self.name))
+            .await
     }
 
     async fn say(&self, text: &str) -> Answer {
@@ -66,197 +70,6 @@ fn joined(events: &[Value], pointer: &str) -> String {
     texts.filter_map(Value::as_str).collect()
 }
 
-const KINDS: &str = r#"
-[[rule]]
-name = "text"
-match.last_user = "text"
-answer = { text = "Two words and {{ last_user }}.", reasoning = "Hm." }
-
-[[rule]]
-name = "call"
-match.last_user = "call"
-[rule.answer]
-text = "Let me look."
-tool_calls = [
-    { name = "get_weather", arguments = { city = "Paris", days = 3 }, id = "call_a" },
-    { name = "get_time" },
-]
-
-[[rule]]
-name = "json"
-match.last_user = "json"
-answer.json = { city = "Paris", list = [1, 2] }
-
-[[rule]]
-name = "refusal"
-match.last_user = "refusal"
-answer.refusal = "I will not."
-
-[[rule]]
-name = "cut"
-match.last_user = "cut"
-answer = { text = "one two three", finish_reason = "content_filter" }
-
-[[rule]]
-name = "usage"
-match.last_user = "usage"
-answer = { text = "a", usage = { prompt_tokens = 1000, completion_tokens = 500, cached_tokens = 800 } }
-
-[[rule]]
-name = "echo"
-match.last_user.starts_with = "echo"
-answer.echo = true
-
-[[rule]]
-name = "model"
-match.last_user = "model"
-answer.generated = true
-"#;
-
-#[tokio::test]
-async fn each_kind_of_answer_is_a_chat_completion() {
-    let host = TestHost::start().await;
-    let world = World::new(&host, "chat", KINDS).await;
-    let first = async |text: &str| {
-        let answer = world.say(text).await.expect_status(200);
-        assert_eq!(answer.header("x-belljar-rule"), text.split(' ').next().unwrap());
-        answer.json()
-    };
-    let text = first("text").await;
-    let choice = &text["choices"][0];
-    assert_eq!(choice["message"]["content"], "Two words and text.");
-    assert_eq!(choice["message"]["reasoning_content"], "Hm.");
-    assert_eq!((&text["object"], &choice["finish_reason"]), (&json!("chat.completion"), &json!("stop")));
-    let usage = &text["usage"];
-    assert_eq!(usage["completion_tokens_details"]["reasoning_tokens"], 2);
-    assert_eq!(usage["total_tokens"].as_u64(), Some(usage["prompt_tokens"].as_u64().unwrap() + usage["completion_tokens"].as_u64().unwrap()));
-
-    let call = first("call").await;
-    let choice = &call["choices"][0];
-    assert_eq!((&choice["message"]["content"], &choice["finish_reason"]), (&json!("Let me look."), &json!("tool_calls")));
-    let calls = choice["message"]["tool_calls"].as_array().unwrap();
-    assert_eq!(calls[0], json!({"id": "call_a", "type": "function", "function": {"name": "get_weather", "arguments": "{\"city\":\"Paris\",\"days\":3}"}}));
-    assert_eq!((&calls[1]["function"]["name"], &calls[1]["function"]["arguments"]), (&json!("get_time"), &json!("{}")));
-
-    let content = first("json").await["choices"][0]["message"]["content"].clone();
-    assert_eq!(content, r#"{"city":"Paris","list":[1,2]}"#);
-    let message = first("refusal").await["choices"][0]["message"].clone();
-    assert_eq!(message["refusal"], "I will not.");
-    assert_eq!(first("cut").await["choices"][0]["finish_reason"], "content_filter");
-    let usage = first("usage").await["usage"].clone();
-    assert_eq!((&usage["prompt_tokens"], &usage["completion_tokens"]), (&json!(1000), &json!(500)));
-    assert_eq!(usage["prompt_tokens_details"]["cached_tokens"], 800);
-    assert_eq!(first("echo this").await["choices"][0]["message"]["content"], "echo this");
-    let model = first("model").await;
-    assert!(!model["choices"][0]["message"]["content"].as_str().unwrap().is_empty());
-    // Where no rule matches, the model answers, and no rule is named.
-    let other = world.say("something else").await.expect_status(200);
-    assert!(other.headers.get("x-belljar-rule").is_none());
-}
-
-#[tokio::test]
-async fn a_scripted_stream_says_the_same_and_is_held_to_the_same() {
-    let host = TestHost::start().await;
-    let world = World::new(&host, "stream", KINDS).await;
-    let ask = async |text: &str, more: Value| {
-        let mut body = chat(text);
-        body["stream"] = json!(true);
-        body["stream_options"] = json!({"include_usage": true});
-        for (name, value) in more.as_object().unwrap() {
-            body[name] = value.clone();
-        }
-        let answer = world.post(CHAT, &body).await.expect_status(200);
-        assert_eq!(answer.header("x-belljar-rule"), text);
-        assert!(answer.text().ends_with("data: [DONE]\n\n"));
-        events(&answer)
-    };
-    let text = ask("text", json!({})).await;
-    assert_eq!(joined(&text, "/choices/0/delta/content"), "Two words and text.");
-    assert_eq!(joined(&text, "/choices/0/delta/reasoning_content"), "Hm.");
-    assert_eq!(joined(&text, "/choices/0/finish_reason"), "stop");
-    let parts = text.iter().filter(|event| event.pointer("/choices/0/delta/content").is_some());
-    assert!(parts.count() > 3, "it comes token by token");
-    let call = ask("call", json!({})).await;
-    let deltas = |index: u64, member: &str| {
-        let calls = call.iter().filter_map(|event| event.pointer("/choices/0/delta/tool_calls/0"));
-        let calls = calls.filter(|delta| delta["index"] == index);
-        calls.filter_map(|delta| delta["function"][member].as_str()).collect::<String>()
-    };
-    assert_eq!((deltas(0, "name"), deltas(0, "arguments")), ("get_weather".to_owned(), "{\"city\":\"Paris\",\"days\":3}".to_owned()));
-    assert_eq!((deltas(1, "name"), deltas(1, "arguments")), ("get_time".to_owned(), "{}".to_owned()));
-    // Stop strings and caps are the host's, whoever says what.
-    let stopped = ask("text", json!({"stop": [" and"]})).await;
-    assert_eq!(joined(&stopped, "/choices/0/delta/content"), "Two words");
-    let cut = ask("text", json!({"max_completion_tokens": 4})).await;
-    assert_eq!(joined(&cut, "/choices/0/finish_reason"), "length");
-    let usage = &cut.last().unwrap()["usage"];
-    assert_eq!(usage["completion_tokens"], 4);
-    let usage = ask("usage", json!({})).await.last().unwrap()["usage"].clone();
-    assert_eq!((&usage["prompt_tokens"], &usage["completion_tokens"]), (&json!(1000), &json!(500)));
-}
-
-#[tokio::test]
-async fn every_api_says_what_a_rule_says_in_its_own_shape() {
-    let host = TestHost::start().await;
-    let world = World::new(&host, "apis", KINDS).await;
-    // Completions.
-    let body = json!({"model": "gpt-3.5-turbo-instruct", "prompt": "text"});
-    let answer = world.post("/v1/completions", &body).await.expect_status(200).json();
-    assert_eq!(answer["choices"][0]["text"], "Two words and text.");
-    // Responses.
-    let body = json!({"model": "gpt-4o", "input": "call"});
-    let answer = world.post("/v1/responses", &body).await.expect_status(200);
-    assert_eq!(answer.header("x-belljar-rule"), "call");
-    let output = answer.json()["output"].clone();
-    let calls: Vec<&Value> = output.as_array().unwrap().iter().filter(|it| it["type"] == "function_call").collect();
-    assert_eq!((&calls[0]["name"], &calls[0]["call_id"], &calls[0]["arguments"]), (&json!("get_weather"), &json!("call_a"), &json!("{\"city\":\"Paris\",\"days\":3}")));
-    let body = json!({"model": "gpt-4o", "input": "text", "stream": true});
-    let answer = world.post("/v1/responses", &body).await.expect_status(200);
-    let all = events(&answer);
-    let deltas: Vec<Value> = all.iter().filter(|it| it["type"] == "response.output_text.delta").cloned().collect();
-    assert_eq!(joined(&deltas, "/delta"), "Two words and text.");
-    assert_eq!(all.last().unwrap()["type"], "response.completed");
-    // Anthropic's.
-    let body = json!({"model": "claude-sonnet-4-5", "max_tokens": 100, "messages": [{"role": "user", "content": "call"}]});
-    let answer = world.post("/v1/messages", &body).await.expect_status(200).json();
-    assert_eq!((&answer["type"], &answer["stop_reason"]), (&json!("message"), &json!("tool_use")));
-    assert_eq!(answer["content"][0], json!({"type": "text", "text": "Let me look.", "citations": null}));
-    assert_eq!(answer["content"][1]["input"], json!({"city": "Paris", "days": 3}));
-    // Triton's.
-    let body = json!({"text_input": "text"});
-    let answer = world.post("/v2/models/fake/generate", &body).await.expect_status(200);
-    assert_eq!(answer.json()["text_output"], "Two words and text.");
-    let answer = world.post("/v2/models/fake/generate_stream", &body).await.expect_status(200);
-    assert_eq!(joined(&events(&answer), "/text_output"), "Two words and text.");
-}
-
-#[tokio::test]
-async fn vectors_are_scripted_as_well() {
-    let host = TestHost::start().await;
-    let rules = r#"
-        [[rule]]
-        name = "vector"
-        match = { path = "/v1/embeddings", last_user = "b" }
-        answer.embedding = [0.5, -0.25, 1]
-        [[rule]]
-        name = "rest"
-        answer.echo = true
-    "#;
-    let world = World::new(&host, "vectors", rules).await;
-    let body = json!({"model": "text-embedding-3-small", "input": ["a", "b"]});
-    let answer = world.post("/v1/embeddings", &body).await.expect_status(200);
-    assert_eq!(answer.header("x-belljar-rule"), "vector");
-    let answer = answer.json();
-    for index in 0..2 {
-        assert_eq!(answer["data"][index]["embedding"], json!([0.5, -0.25, 1.0]));
-    }
-    assert!(answer["usage"]["prompt_tokens"].as_u64().unwrap() > 0);
-    // A rule that has no vector leaves it to the model.
-    let body = json!({"model": "text-embedding-3-small", "input": "a"});
-    let answer = world.post("/v1/embeddings", &body).await.expect_status(200).json();
-    assert!(answer["data"][0]["embedding"].as_array().unwrap().len() > 3);
-}
-
 #[tokio::test]
 async fn a_conversation_is_told_by_what_is_in_it() {
     let host = TestHost::start().await;
@@ -278,26 +91,39 @@ async fn a_conversation_is_told_by_what_is_in_it() {
     let tools = json!([{"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}}]);
     let mut body = chat("What is the weather in Oslo?");
     let answer = world.post(CHAT, &body).await.expect_status(200).json();
-    assert_eq!(answer["choices"][0]["message"]["content"], "gpt-4o has no tools");
+    assert_eq!(
+        answer["choices"][0]["message"]["content"],
+        "gpt-4o has no tools"
+    );
     body["tools"] = tools;
     let answer = world.post(CHAT, &body).await.expect_status(200).json();
     let message = answer["choices"][0]["message"].clone();
-    assert_eq!(message["tool_calls"][0]["function"]["arguments"], r#"{"city":"Oslo"}"#);
+    assert_eq!(
+        message["tool_calls"][0]["function"]["arguments"],
+        r#"{"city":"Oslo"}"#
+    );
     let id = message["tool_calls"][0]["id"].clone();
     let messages = body["messages"].as_array_mut().unwrap();
     messages.push(message);
     messages.push(json!({"role": "tool", "tool_call_id": id, "content": "sunny"}));
     let answer = world.post(CHAT, &body).await.expect_status(200).json();
-    assert_eq!(answer["choices"][0]["message"]["content"], "It is sunny in turn 2.");
+    assert_eq!(
+        answer["choices"][0]["message"]["content"],
+        "It is sunny in turn 2."
+    );
     // The same conversation by Anthropic's API.
     let body = json!({"model": "claude-sonnet-4-5", "max_tokens": 50,
-        "tools": [{"name": "get_weather", "input_schema": {"type": "object"}}],
-        "messages": [
-            {"role": "user", "content": "What is the weather in Oslo?"},
-            {"role": "assistant", "content": [{"type": "tool_use", "id": "toolu_1", "name": "get_weather", "input": {}}]},
-            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "sunny"}]},
-        ]});
-    let answer = world.post("/v1/messages", &body).await.expect_status(200).json();
+    "tools": [{"name": "get_weather", "input_schema": {"type": "object"}}],
+    "messages": [
+        {"role": "user", "content": "What is the weather in Oslo?"},
+        {"role": "assistant", "content": [{"type": "tool_use", "id": "toolu_1", "name": "get_weather", "input": {}}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "sunny"}]},
+    ]});
+    let answer = world
+        .post("/v1/messages", &body)
+        .await
+        .expect_status(200)
+        .json();
     assert_eq!(answer["content"][0]["text"], "It is sunny in turn 2.");
 }
 
@@ -315,7 +141,10 @@ sequence = [
 #[tokio::test]
 async fn sequences_go_on_in_each_world_for_itself() {
     let host = TestHost::start().await;
-    let (one, two) = (World::new(&host, "one", SEQUENCE).await, World::new(&host, "two", SEQUENCE).await);
+    let (one, two) = (
+        World::new(&host, "one", SEQUENCE).await,
+        World::new(&host, "two", SEQUENCE).await,
+    );
     let status = async |world: &World<'_>| {
         let answer = world.say("hi").await;
         assert_eq!(answer.header("x-belljar-rule"), "flaky");
@@ -325,7 +154,10 @@ async fn sequences_go_on_in_each_world_for_itself() {
     assert_eq!(status(&two).await, 503);
     let limited = one.say("hi").await.expect_status(429);
     assert_eq!(limited.header("retry-after"), "2");
-    assert_eq!(limited.header("x-belljar-fault"), "status=429;retry-after=2");
+    assert_eq!(
+        limited.header("x-belljar-fault"),
+        "status=429;retry-after=2"
+    );
     assert_eq!(limited.json()["error"]["code"], "rate_limit_exceeded");
     let said = async |world: &World<'_>| {
         let answer = world.say("hi").await.expect_status(200).json();
@@ -338,9 +170,16 @@ async fn sequences_go_on_in_each_world_for_itself() {
     // Putting rules begins anew, and so does a world that was freed.
     let _ = one.put(SEQUENCE).await.expect_status(200);
     assert_eq!(status(&one).await, 503);
-    let _ = host.admin().delete("/admin/worlds/two").await.expect_status(204);
+    let _ = host
+        .admin()
+        .delete("/admin/worlds/two")
+        .await
+        .expect_status(204);
     let answer = two.say("hi").await.expect_status(200);
-    assert!(answer.headers.get("x-belljar-rule").is_none(), "its rules are gone with it");
+    assert!(
+        answer.headers.get("x-belljar-rule").is_none(),
+        "its rules are gone with it"
+    );
 }
 
 #[tokio::test]
@@ -370,7 +209,10 @@ async fn faults_of_rules_spoil_what_they_go_with() {
     assert_eq!(cut.header("x-belljar-fault"), "cut-after=2");
     let whole = world.post(CHAT, &stream("model")).await.expect_status(200);
     assert!(!whole.text().contains("[DONE]"));
-    assert!(joined(&events(&whole), "/choices/0/delta/content").len() > 3, "the model has answered");
+    assert!(
+        joined(&events(&whole), "/choices/0/delta/content").len() > 3,
+        "the model has answered"
+    );
     assert!(world.try_post(CHAT, &chat("anything")).await.is_none());
 }
 
@@ -389,16 +231,27 @@ async fn a_miss_is_loud_where_that_is_asked() {
         answer.text = "..."
     "#;
     let world = World::new(&host, "strict", rules).await;
-    let _ = world.say("What is the capital of France?").await.expect_status(200);
-    let missed = world.say("What is the capital of Italy?").await.expect_status(404);
+    let _ = world
+        .say("What is the capital of France?")
+        .await
+        .expect_status(200);
+    let missed = world
+        .say("What is the capital of Italy?")
+        .await
+        .expect_status(404);
     assert_eq!(missed.code(), "no_rule");
     assert_eq!(
         missed.json()["error"]["message"],
         "no rule matches this request: the nearest is `paris`, whose `last_user`: expected …\" the capital of France?\", found …\" the capital of Italy?\", from character 24 on."
     );
     let ask = async |world: &World<'_>, strict: &str| {
-        let request = host.anonymous().request(Method::POST, CHAT).json(&chat("hi"));
-        let request = request.header("x-belljar-run", world.name).header("x-belljar-strict", strict);
+        let request = host
+            .anonymous()
+            .request(Method::POST, CHAT)
+            .json(&chat("hi"));
+        let request = request
+            .header("x-belljar-run", world.name)
+            .header("x-belljar-strict", strict);
         host.anonymous().send(request).await.unwrap()
     };
     // One request may want it otherwise than the file.
@@ -409,9 +262,16 @@ async fn a_miss_is_loud_where_that_is_asked() {
     let wrong = ask(&lenient, "maybe").await.expect_status(400);
     assert_eq!(wrong.code(), "invalid_strict");
     // Also where there are no rules at all.
-    let none = World { host: &host, client: host.anonymous(), name: "none" };
+    let none = World {
+        host: &host,
+        client: host.anonymous(),
+        name: "none",
+    };
     let missed = ask(&none, "true").await.expect_status(404);
-    assert_eq!(missed.json()["error"]["message"], "no rule matches this request: there are none.");
+    assert_eq!(
+        missed.json()["error"]["message"],
+        "no rule matches this request: there are none."
+    );
 }
 
 #[tokio::test]
@@ -421,7 +281,10 @@ async fn rules_are_checked_whole_before_they_are_used() {
     let wrong = "[[rule]]\nname = 'b'\nmach = {}\nanswer = { text = '{{ x', delay = '2' }";
     let answer = world.put(wrong).await.expect_status(422);
     assert_eq!(answer.code(), "invalid_rules");
-    let message = answer.json()["error"]["message"].as_str().unwrap().to_owned();
+    let message = answer.json()["error"]["message"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     for problem in [
         "line 3, column 1: unknown key `mach` in `[[rule]]`; did you mean `match`?",
         "line 4, column 19: this is no template",
@@ -430,16 +293,38 @@ async fn rules_are_checked_whole_before_they_are_used() {
         assert!(message.contains(problem), "{message}");
     }
     let said = world.say("hi").await.expect_status(200).json();
-    assert_eq!(said["choices"][0]["message"]["content"], "A", "what cannot be used changes nothing");
+    assert_eq!(
+        said["choices"][0]["message"]["content"], "A",
+        "what cannot be used changes nothing"
+    );
     let path = "/admin/worlds/checked/rules";
     let admin = host.admin();
-    assert_eq!(admin.get(path).await.expect_status(200).text(), "[[rule]]\nname = 'a'\nanswer.text = 'A'");
+    assert_eq!(
+        admin.get(path).await.expect_status(200).text(),
+        "[[rule]]\nname = 'a'\nanswer.text = 'A'"
+    );
     let _ = admin.delete(path).await.expect_status(204);
-    assert_eq!(admin.get(path).await.expect_status(404).code(), "rules_not_found");
-    assert!(world.say("hi").await.expect_status(200).headers.get("x-belljar-rule").is_none());
+    assert_eq!(
+        admin.get(path).await.expect_status(404).code(),
+        "rules_not_found"
+    );
+    assert!(
+        world
+            .say("hi")
+            .await
+            .expect_status(200)
+            .headers
+            .get("x-belljar-rule")
+            .is_none()
+    );
     // Nothing but an administrator's business.
     let request = host.anonymous().request(Method::PUT, path).body("");
-    let _ = host.anonymous().send(request).await.unwrap().expect_status(401);
+    let _ = host
+        .anonymous()
+        .send(request)
+        .await
+        .unwrap()
+        .expect_status(401);
 }
 
 /// Each would take the server down, or hold it up, if it were taken at its word.
@@ -449,36 +334,66 @@ async fn hostile_rules_are_refused_and_hostile_templates_end() {
     let world = World::new(&host, "hostile", "").await;
     let rule = |more: &str| format!("[[rule]]\nname = 'a'\nanswer.text = ''\n{more}");
     for (rules, problem) in [
-        (rule(r"match.last_user.matches = '(\w{100}){100}'"), "too large"),
+        (
+            rule(r"match.last_user.matches = '(\w{100}){100}'"),
+            "too large",
+        ),
         (rule(r"match.body = '$..*..*'"), "one `..`"),
         (format!("a = {}", "[".repeat(10_000)), "this is no TOML"),
-        (rule(&format!("match.last_user.matches = '{}'", "(".repeat(2_000))), "no regular expression"),
+        (
+            rule(&format!(
+                "match.last_user.matches = '{}'",
+                "(".repeat(2_000)
+            )),
+            "no regular expression",
+        ),
         ("x".repeat((1 << 20) + 1), "a rule file of 1048577 bytes"),
     ] {
         let answer = world.put(&rules).await.expect_status(422);
-        assert!(answer.text().contains(problem), "{problem}: {}", answer.text());
+        assert!(
+            answer.text().contains(problem),
+            "{problem}: {}",
+            answer.text()
+        );
     }
     let loops = "{% for a in range(10000) %}".repeat(4);
     let ends = "{% endfor %}".repeat(4);
     for template in [
         format!("{loops}x{ends}"),
         "{{ 'a' * 100000000000 }}".to_owned(),
-        format!("{{% set a = 'aaaaaaaa' %}}{}{{{{ a }}}}", "{% set a = a ~ a %}".repeat(40)),
+        format!(
+            "{{% set a = 'aaaaaaaa' %}}{}{{{{ a }}}}",
+            "{% set a = a ~ a %}".repeat(40)
+        ),
     ] {
         let rules = format!("[[rule]]\nname = 'endless'\nanswer.text = '''{template}'''");
         let _ = world.put(&rules).await.expect_status(200);
         let answer = world.say("hi").await.expect_status(500);
         assert_eq!(answer.code(), "rule_failed");
-        assert!(answer.text().contains("the rule `endless`"), "{}", answer.text());
+        assert!(
+            answer.text().contains("the rule `endless`"),
+            "{}",
+            answer.text()
+        );
     }
     // A path over a deep body, and one over a large one.
-    let _ = world.put(&rule("match.body = '$..needle'")).await.expect_status(200);
+    let _ = world
+        .put(&rule("match.body = '$..needle'"))
+        .await
+        .expect_status(200);
     let mut body = chat("hi");
     body["metadata"] = json!({"a": "b"});
-    body["messages"] = json!(vec![json!({"role": "user", "content": "hay ".repeat(50)}); 400]);
+    body["messages"] = json!(vec![
+        json!({"role": "user", "content": "hay ".repeat(50)});
+        400
+    ]);
     let answer = world.post(CHAT, &body).await.expect_status(200);
     assert!(answer.headers.get("x-belljar-rule").is_none());
-    let _ = host.anonymous().get("/health/live").await.expect_status(200);
+    let _ = host
+        .anonymous()
+        .get("/health/live")
+        .await
+        .expect_status(200);
 }
 
 /// Acts: `test.rules`.
@@ -487,18 +402,38 @@ async fn the_file_of_the_server_answers_where_a_world_has_no_rules() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("rules.toml");
     let write = |text: &str| std::fs::write(&file, text).unwrap();
-    std::fs::write(folder.path().join("pairs.jsonl"), r#"{"request": "2 + 2?", "answer": "4"}"#).unwrap();
-    write("[[rule]]\nname = 'pairs'\nanswer.data_set = 'pairs.jsonl'\n[[rule]]\nname = 'rest'\nanswer.text = 'one'");
+    std::fs::write(
+        folder.path().join("pairs.jsonl"),
+        r#"{"request": "2 + 2?", "answer": "4"}"#,
+    )
+    .unwrap();
+    write(
+        "[[rule]]\nname = 'pairs'\nanswer.data_set = 'pairs.jsonl'\n[[rule]]\nname = 'rest'\nanswer.text = 'one'",
+    );
     let host = TestHost::start_with(&[("test.rules", file.to_str().unwrap())]).await;
     let say = async |text: &str| {
-        let answer = host.anonymous().post(CHAT, &chat(text)).await.expect_status(200);
+        let answer = host
+            .anonymous()
+            .post(CHAT, &chat(text))
+            .await
+            .expect_status(200);
         let rule = answer.header("x-belljar-rule").to_owned();
-        (rule, answer.json()["choices"][0]["message"]["content"].as_str().unwrap().to_owned())
+        (
+            rule,
+            answer.json()["choices"][0]["message"]["content"]
+                .as_str()
+                .unwrap()
+                .to_owned(),
+        )
     };
     assert_eq!(say("2 + 2?").await, ("pairs".to_owned(), "4".to_owned()));
     assert_eq!(say("hi").await, ("rest".to_owned(), "one".to_owned()));
     let world = World::new(&host, "own", "[[rule]]\nname = 'own'\nanswer.text = 'own'").await;
     assert_eq!(world.say("hi").await.header("x-belljar-rule"), "own");
-    let _ = host.admin().delete("/admin/worlds/own/rules").await.expect_status(204);
+    let _ = host
+        .admin()
+        .delete("/admin/worlds/own/rules")
+        .await
+        .expect_status(204);
     assert_eq!(world.say("hi").await.header("x-belljar-rule"), "rest");
 }

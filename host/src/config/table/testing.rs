@@ -6,7 +6,9 @@ use std::time::Duration;
 use belljar_testing::world::WorldClock;
 
 use super::super::setting::{Setting, setting};
-use super::super::values::{Bytes, Count, FromText, ListOf, PathOrNone, PositiveTime, Switch, ValueParser};
+use super::super::values::{
+    Bytes, Count, FromText, ListOf, PathOrNone, PositiveTime, Switch, ValueParser,
+};
 
 use crate::testing::FaultLine;
 
