@@ -191,7 +191,10 @@ fn fill(folder: &Path) {
         ("keys.json", keys.to_owned()),
         ("again.json", keys.to_owned()),
         ("ids", "one\n".to_owned()),
-        ("rules.toml", "[[rule]]\nname = 'seven'\nanswer.text = '7'\n".to_owned()),
+        (
+            "rules.toml",
+            "[[rule]]\nname = 'seven'\nanswer.text = '7'\n".to_owned(),
+        ),
         ("hook", HOOK.to_owned()),
     ] {
         fs::write(folder.join(name), text).unwrap();
