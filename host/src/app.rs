@@ -3,6 +3,7 @@
 //! [`build`] makes everything that can fail before anybody is served; [`App::serve`] takes
 //! listeners and a future that ends it, so that a test picks its port and its own end.
 
+mod asker;
 mod beside;
 mod discovery_file;
 mod listeners;
@@ -14,7 +15,6 @@ mod reload;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use axum::Router;
 use belljar_bundle::{BundleError, Store};
@@ -34,7 +34,6 @@ pub use pulse::Pulse;
 pub use reload::{ReloadError, Reloader};
 
 use crate::api;
-use crate::asking::{Asker, ExampleExaminer};
 use crate::audit::{Actor, AuditError, AuditLog, Event, EventKind};
 pub use crate::auth::ADMIN_KEY_FILE;
 use crate::auth::{AdminKey, KeyError, KeyStore};
@@ -53,7 +52,7 @@ use crate::receipts::{ReceiptKey, ReceiptKeyError};
 use crate::runs::{Runs, RunsError};
 use crate::stored::{StoredError, StoredObjects};
 use crate::telemetry::Metrics;
-use crate::testing::Testing;
+use crate::testing::{RuleFileError, Testing};
 use crate::tls::{Tls, TlsError};
 use crate::traces::{self, Exporter, Traces};
 use crate::webhook::{Webhook, WebhookError, WebhookSettings};
@@ -149,6 +148,9 @@ pub enum AppError {
     /// What callers have stored.
     #[error("what is stored cannot be opened: {0}")]
     Stored(#[from] StoredError),
+    /// The rules of testers.
+    #[error(transparent)]
+    Rules(#[from] RuleFileError),
     /// What was used.
     #[error("what was used cannot be opened: {0}")]
     Ledger(#[from] LedgerError),
@@ -239,13 +241,11 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
             clock: clock.clone(),
         },
     );
-    registry.examine_with(Arc::new(ExampleExaminer::new(Asker {
-        inference: inference.clone(),
-        config: settings.http.clone(),
-        limiter: Limiter::unbounded(clock.clone()),
-        audit: audit.clone(),
-        clock: clock.clone(),
-    })));
+    registry.examine_with(asker::examiner(settings, &inference, &audit, &clock));
+    let testing = Testing::new(&settings.testing);
+    if let Some(testing) = &testing {
+        testing.set_rules(testing.read_rule_file(settings.testing.rules.as_deref())?);
+    }
     let (reloads, reload_requests) = Reloads::new();
     let rates = RateLimiter::new(settings.limits.clone(), clock.clone());
     let ledger = Ledger::new(settings.ledger, clock.clone());
@@ -280,7 +280,7 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
             clock.clone(),
             settings.backup,
         ),
-        testing: Testing::new(&settings.testing),
+        testing,
         traces,
         tls: tls.clone(),
         data_dir: settings.data_dir.clone(),
@@ -445,17 +445,6 @@ impl App {
     #[must_use]
     pub fn inference(&self) -> &Inference {
         self.state.inference()
-    }
-
-    /// What answers requests that come over no connection.
-    pub(crate) fn asker(&self) -> Asker {
-        Asker {
-            inference: self.state.inference().clone(),
-            config: self.state.config().clone(),
-            limiter: self.state.limiter().clone(),
-            audit: self.audit.clone(),
-            clock: self.state.clock().clone(),
-        }
     }
 
     /// The limiter, which admits requests.

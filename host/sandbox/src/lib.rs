@@ -30,6 +30,7 @@ mod imports;
 mod inspect;
 mod inspection;
 mod label;
+mod limiter;
 mod load_error;
 mod loaded;
 mod machine;
