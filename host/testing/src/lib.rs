@@ -7,4 +7,10 @@
 #![forbid(unsafe_code)]
 
 pub mod difference;
+pub mod json_path;
+mod json_text;
+mod marks;
+pub mod recording;
+pub mod scrub;
+pub mod secrets;
 pub mod words;
