@@ -334,8 +334,8 @@ pub enum BundleError {
         /// Separated by commas.
         known: &'static str,
     },
-    /// The component has no digest.
-    #[error("model.toml: [digests] does not name the component \"{path}\"")]
+    /// What answers has no digest.
+    #[error("model.toml: [digests] does not name \"{path}\", which is what answers")]
     ComponentDigestMissing {
         /// The component.
         path: String,

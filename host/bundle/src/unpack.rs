@@ -12,7 +12,7 @@ use crate::archive::{Archive, Entry, is_companion};
 use crate::digest::{Digest, Hasher};
 use crate::error::BundleError;
 use crate::limits::ArchiveLimits;
-use crate::manifest::{MANIFEST_PATH, Manifest};
+use crate::manifest::{MANIFEST_PATH, Manifest, Payload};
 use crate::path::{AssetName, shown};
 use crate::signature::SignaturePolicy;
 use crate::store::{Lease, Placement, StagedFile, Staging, Store, StoredBundle};
@@ -329,7 +329,7 @@ fn check_component_size(
     limits: &ArchiveLimits,
 ) -> Result<(), BundleError> {
     let limit = limits.component_bytes_max;
-    if name == manifest.component() && bytes > limit {
+    if matches!(manifest.payload(), Payload::Component(file) if file == name) && bytes > limit {
         return Err(BundleError::ComponentTooLarge {
             path: shown(name),
             bytes,

@@ -208,7 +208,7 @@ fn describe(inner: &Inner, activation: &Activation, bundle: &StoredBundle) -> Co
         .collect();
     CompileJob {
         content: *bundle.build_digest().as_bytes(),
-        component: bundle.component_path(),
+        component: bundle.payload_path(),
         assets,
         load,
         budget,

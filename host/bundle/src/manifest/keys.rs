@@ -42,6 +42,8 @@ pub enum Presence {
     Optional,
     /// `belljar pack` writes it, and no project has it.
     Packed,
+    /// A manifest may have it in place of the key before it.
+    Instead,
 }
 
 /// What may stand behind a key. `Display` says it to an author.
@@ -184,6 +186,13 @@ const TOP: &[ManifestKey] = &[
     .example("\"target/wasm32-wasip2/release/smollm2.wasm\"")
     .bound_by(&["archive.component_max"]),
     ManifestKey::top(
+        "recording",
+        ManifestValue::File,
+        "What a service has answered, as `belljar record` writes it, in place of a component: such \
+         a bundle is not run, and answers what was recorded.",
+    )
+    .presence(Presence::Instead),
+    ManifestKey::top(
         "description",
         ManifestValue::Prose {
             bytes_max: DESCRIPTION_BYTES_MAX,
@@ -225,7 +234,7 @@ const TABLES: &[ManifestKey] = &[
     ManifestKey::top(
         ManifestKey::ANY_FILE,
         ManifestValue::Digest,
-        "The component, and each file that the model cannot read, such as a licence.",
+        "The component or recording, and each file that the model cannot read, such as a licence.",
     )
     .in_table("digests")
     .presence(Presence::Optional)
