@@ -7,10 +7,18 @@
 #![forbid(unsafe_code)]
 
 pub mod difference;
+pub mod distribution;
+pub mod fault;
+pub mod journal;
 pub mod json_path;
 mod json_text;
+pub mod latency;
 mod marks;
+pub mod matching;
+pub mod quantity;
 pub mod recording;
+pub mod scheduler;
 pub mod scrub;
 pub mod secrets;
 pub mod words;
+pub mod world;

@@ -1,0 +1,514 @@
+//! Worlds: what one test has to itself, so that tests that run at once do not meet. Made at first
+//! use, gone when nobody has used them for a while, and bounded in number.
+
+use crate::fault::{Fault, FaultRule};
+use crate::journal::{Journal, JournalLimits};
+use crate::matching::Facts;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Bytes of a world's name.
+pub const NAME_BYTES_MAX: usize = 64;
+
+/// Rules of faults in one world.
+pub const FAULTS_MAX: usize = 100;
+
+/// The name of a world.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct WorldName(Arc<str>);
+
+/// A text that is no name of a world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the name of a world has 1 to {NAME_BYTES_MAX} letters, digits, `-`, `_`, `.` or `:`")]
+pub struct InvalidWorldName;
+
+impl WorldName {
+    /// The world of requests that name none.
+    #[must_use]
+    pub fn shared() -> Self {
+        Self("default".into())
+    }
+
+    /// The name as a text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for WorldName {
+    type Err = InvalidWorldName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidWorldName> {
+        let is_of_names = |c: char| c.is_ascii_alphanumeric() || "-_.:".contains(c);
+        let is_name = (1..=NAME_BYTES_MAX).contains(&text.len()) && text.chars().all(is_of_names);
+        is_name.then(|| Self(text.into())).ok_or(InvalidWorldName)
+    }
+}
+
+impl fmt::Display for WorldName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How time passes for a test.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WorldClock {
+    /// As it does.
+    #[default]
+    Real,
+    /// Answers come at once, and say when they would have come.
+    Virtual,
+}
+
+/// A text that is no clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected `real` or `virtual`")]
+pub struct InvalidClock;
+
+impl FromStr for WorldClock {
+    type Err = InvalidClock;
+
+    fn from_str(text: &str) -> Result<Self, InvalidClock> {
+        match text {
+            "real" => Ok(Self::Real),
+            "virtual" => Ok(Self::Virtual),
+            _ => Err(InvalidClock),
+        }
+    }
+}
+
+impl WorldClock {
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Real => "real",
+            Self::Virtual => "virtual",
+        }
+    }
+}
+
+/// What every world begins with.
+#[derive(Clone, Debug)]
+pub struct Beginning {
+    /// Its faults.
+    pub faults: Vec<FaultRule>,
+    /// How much its journal holds.
+    pub journal: JournalLimits,
+    /// How time passes.
+    pub clock: WorldClock,
+}
+
+/// How many worlds there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WorldLimits {
+    /// Worlds at once, the one of requests that name none not counted.
+    pub worlds_max: usize,
+    /// How long one is kept that nobody uses.
+    pub idle: Duration,
+}
+
+/// There is room for no more worlds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there are {0} worlds, which is the most that there may be")]
+pub struct TooManyWorlds(pub usize);
+
+/// There is room for no more rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there are {FAULTS_MAX} faults in this world, which is the most that there may be")]
+pub struct TooManyFaults;
+
+/// A rule of faults, and its number in its world.
+#[derive(Clone, Debug)]
+pub struct NumberedFault {
+    /// The number, from 1.
+    pub number: u64,
+    /// The rule.
+    pub rule: FaultRule,
+}
+
+/// What one test has to itself.
+#[derive(Debug)]
+pub struct World {
+    name: WorldName,
+    beginning: Arc<Beginning>,
+    /// Requests that have come.
+    requests: AtomicU64,
+    /// When it was last used, in milliseconds of its server's time.
+    used_ms: AtomicU64,
+    state: Mutex<State>,
+    journal: Mutex<Journal>,
+}
+
+#[derive(Debug)]
+struct State {
+    seed: u64,
+    clock: WorldClock,
+    faults: Vec<NumberedFault>,
+    /// Rules that there have been.
+    numbered: u64,
+}
+
+impl State {
+    fn new(name: &WorldName, beginning: &Beginning) -> Self {
+        let faults = (1..).zip(beginning.faults.iter().cloned());
+        Self {
+            seed: seed_of(name),
+            clock: beginning.clock,
+            faults: faults
+                .map(|(number, rule)| NumberedFault { number, rule })
+                .collect(),
+            numbered: u64::try_from(beginning.faults.len()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+/// The seed of a world that is given none: the FNV-1a hash of its name, which is the same on every
+/// machine.
+fn seed_of(name: &WorldName) -> u64 {
+    let bytes = name.as_str().bytes();
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+impl World {
+    fn new(name: WorldName, beginning: Arc<Beginning>, now_ms: u64) -> Self {
+        Self {
+            state: Mutex::new(State::new(&name, &beginning)),
+            journal: Mutex::new(Journal::new(beginning.journal)),
+            requests: AtomicU64::new(0),
+            used_ms: AtomicU64::new(now_ms),
+            beginning,
+            name,
+        }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &WorldName {
+        &self.name
+    }
+
+    /// Its seed.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.state.lock().seed
+    }
+
+    /// Begins its chance anew, from this seed.
+    pub fn set_seed(&self, seed: u64) {
+        self.state.lock().seed = seed;
+        self.requests.store(0, Ordering::Relaxed);
+    }
+
+    /// How time passes in it.
+    #[must_use]
+    pub fn clock(&self) -> WorldClock {
+        self.state.lock().clock
+    }
+
+    /// Has time pass in another way.
+    pub fn set_clock(&self, clock: WorldClock) {
+        self.state.lock().clock = clock;
+    }
+
+    /// The number of a request that has come, from 0.
+    pub fn note_request(&self) -> u64 {
+        self.requests.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Requests that have come.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// How much of bodies its journal keeps; none where it keeps nothing.
+    #[must_use]
+    pub fn journal_limits(&self) -> Option<JournalLimits> {
+        let limits = self.beginning.journal;
+        (limits.entries_max > 0).then_some(limits)
+    }
+
+    /// Its journal.
+    pub fn journal<T>(&self, work: impl FnOnce(&mut Journal) -> T) -> T {
+        work(&mut self.journal.lock())
+    }
+
+    /// Whether any request may have a fault.
+    #[must_use]
+    pub fn has_faults(&self) -> bool {
+        !self.state.lock().faults.is_empty()
+    }
+
+    /// Whether what is in the body matters for that.
+    #[must_use]
+    pub fn asks_for_body(&self) -> bool {
+        self.state.lock().faults.iter().any(|fault| {
+            let pattern = &fault.rule.pattern;
+            pattern.content().is_some() || pattern.asks_for_model()
+        })
+    }
+
+    /// The fault of a request: that of the first rule that has one for it.
+    #[must_use]
+    pub fn fault(&self, facts: &Facts<'_>) -> Option<Fault> {
+        let mut state = self.state.lock();
+        state
+            .faults
+            .iter_mut()
+            .find_map(|fault| fault.rule.of(facts))
+    }
+
+    /// The rules of its faults.
+    #[must_use]
+    pub fn faults(&self) -> Vec<NumberedFault> {
+        self.state.lock().faults.clone()
+    }
+
+    /// Adds a rule, whose number it gives. Rules that are used up make room.
+    ///
+    /// # Errors
+    ///
+    /// When there are too many.
+    pub fn add_fault(&self, rule: FaultRule) -> Result<u64, TooManyFaults> {
+        let mut state = self.state.lock();
+        if state.faults.len() >= FAULTS_MAX {
+            state.faults.retain(|fault| !fault.rule.is_used_up());
+        }
+        if state.faults.len() >= FAULTS_MAX {
+            return Err(TooManyFaults);
+        }
+        state.numbered += 1;
+        let number = state.numbered;
+        state.faults.push(NumberedFault { number, rule });
+        Ok(number)
+    }
+
+    /// Takes a rule away; says whether there was one.
+    pub fn remove_fault(&self, number: u64) -> bool {
+        let mut state = self.state.lock();
+        let before = state.faults.len();
+        state.faults.retain(|fault| fault.number != number);
+        state.faults.len() < before
+    }
+
+    /// Takes all rules away.
+    pub fn clear_faults(&self) {
+        self.state.lock().faults.clear();
+    }
+
+    fn is_idle(&self, now_ms: u64, idle: Duration) -> bool {
+        let unused = now_ms.saturating_sub(self.used_ms.load(Ordering::Relaxed));
+        u128::from(unused) >= idle.as_millis()
+    }
+}
+
+/// All worlds of a server.
+#[derive(Debug)]
+pub struct Worlds {
+    limits: WorldLimits,
+    beginning: Arc<Beginning>,
+    shared: Arc<World>,
+    named: Mutex<HashMap<WorldName, Arc<World>>>,
+}
+
+impl Worlds {
+    /// No worlds but the one of requests that name none.
+    #[must_use]
+    pub fn new(limits: WorldLimits, beginning: Beginning) -> Self {
+        let beginning = Arc::new(beginning);
+        Self {
+            limits,
+            shared: Arc::new(World::new(WorldName::shared(), Arc::clone(&beginning), 0)),
+            beginning,
+            named: Mutex::default(),
+        }
+    }
+
+    /// The world of requests that name none.
+    #[must_use]
+    pub fn shared(&self) -> &Arc<World> {
+        &self.shared
+    }
+
+    /// The world of this name, made where there is none. `now_ms` is the server's time.
+    ///
+    /// # Errors
+    ///
+    /// When there are too many, none of which is idle.
+    pub fn enter(&self, name: &WorldName, now_ms: u64) -> Result<Arc<World>, TooManyWorlds> {
+        if *name == *self.shared.name() {
+            return Ok(Arc::clone(&self.shared));
+        }
+        let mut named = self.named.lock();
+        if let Some(world) = named.get(name) {
+            world.used_ms.store(now_ms, Ordering::Relaxed);
+            return Ok(Arc::clone(world));
+        }
+        if named.len() >= self.limits.worlds_max {
+            named.retain(|_, world| !world.is_idle(now_ms, self.limits.idle));
+        }
+        if named.len() >= self.limits.worlds_max {
+            return Err(TooManyWorlds(self.limits.worlds_max));
+        }
+        let world = World::new(name.clone(), Arc::clone(&self.beginning), now_ms);
+        let world = Arc::new(world);
+        named.insert(name.clone(), Arc::clone(&world));
+        Ok(world)
+    }
+
+    /// The world of this name, where there is one.
+    #[must_use]
+    pub fn find(&self, name: &WorldName) -> Option<Arc<World>> {
+        if *name == *self.shared.name() {
+            return Some(Arc::clone(&self.shared));
+        }
+        self.named.lock().get(name).map(Arc::clone)
+    }
+
+    /// Frees a world; says whether there was one. The one of requests that name none begins anew.
+    pub fn remove(&self, name: &WorldName) -> bool {
+        if *name == *self.shared.name() {
+            *self.shared.state.lock() = State::new(name, &self.beginning);
+            self.shared.requests.store(0, Ordering::Relaxed);
+            self.shared.journal(Journal::clear);
+            return true;
+        }
+        self.named.lock().remove(name).is_some()
+    }
+
+    /// Frees what nobody has used for a while.
+    pub fn expire(&self, now_ms: u64) {
+        let mut named = self.named.lock();
+        named.retain(|_, world| !world.is_idle(now_ms, self.limits.idle));
+    }
+
+    /// All of them by name, the one of requests that name none first.
+    #[must_use]
+    pub fn list(&self) -> Vec<Arc<World>> {
+        let mut named: Vec<_> = self.named.lock().values().map(Arc::clone).collect();
+        named.sort_by(|one, other| one.name.cmp(&other.name));
+        std::iter::once(Arc::clone(&self.shared))
+            .chain(named)
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn worlds(worlds_max: usize, faults: &[&str]) -> Worlds {
+        let limits = WorldLimits {
+            worlds_max,
+            idle: Duration::from_secs(60),
+        };
+        let beginning = Beginning {
+            faults: faults.iter().map(|text| text.parse().unwrap()).collect(),
+            journal: JournalLimits {
+                entries_max: 10,
+                bytes_max: 1 << 20,
+                body_bytes_max: 1 << 10,
+            },
+            clock: WorldClock::Real,
+        };
+        Worlds::new(limits, beginning)
+    }
+
+    fn name(text: &str) -> WorldName {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn each_world_counts_for_itself() {
+        let worlds = worlds(10, &["status=500 next=1"]);
+        let [one, two] = ["one", "two"].map(|text| worlds.enter(&name(text), 0).unwrap());
+        let facts = Facts::default();
+        assert!(one.fault(&facts).is_some());
+        assert!(one.fault(&facts).is_none());
+        assert!(two.fault(&facts).is_some(), "not used up by the other");
+        assert_ne!(one.seed(), two.seed());
+        assert_eq!(
+            (one.note_request(), one.note_request(), two.note_request()),
+            (0, 1, 0)
+        );
+        let number = one.add_fault("reset next=1".parse().unwrap()).unwrap();
+        assert_eq!((number, one.faults().len(), two.faults().len()), (2, 2, 1));
+        assert!(one.remove_fault(number) && !one.remove_fault(number));
+        one.clear_faults();
+        assert!(!one.has_faults() && two.has_faults());
+    }
+
+    #[test]
+    fn the_idle_make_room_and_the_used_do_not() {
+        let worlds = worlds(2, &[]);
+        worlds.enter(&name("a"), 0).unwrap();
+        worlds.enter(&name("b"), 59_000).unwrap();
+        assert_eq!(
+            worlds.enter(&name("c"), 59_999).unwrap_err(),
+            TooManyWorlds(2)
+        );
+        worlds.enter(&name("c"), 60_000).unwrap();
+        let names = |worlds: &Worlds| {
+            worlds
+                .list()
+                .iter()
+                .map(|world| world.name().to_string())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(names(&worlds), ["default", "b", "c"]);
+        worlds.expire(119_000);
+        assert_eq!(names(&worlds), ["default", "c"]);
+        assert!(worlds.remove(&name("c")) && !worlds.remove(&name("c")));
+        assert!(worlds.find(&name("c")).is_none());
+    }
+
+    #[test]
+    fn the_shared_world_begins_anew_and_is_never_gone() {
+        let worlds = worlds(0, &["reset next=1"]);
+        let shared = worlds.enter(&WorldName::shared(), 0).unwrap();
+        assert!(shared.fault(&Facts::default()).is_some());
+        shared.set_clock(WorldClock::Virtual);
+        shared.set_seed(7);
+        assert!(worlds.remove(&WorldName::shared()));
+        assert!(shared.fault(&Facts::default()).is_some());
+        assert_eq!(shared.clock(), WorldClock::Real);
+        assert_ne!(shared.seed(), 7);
+    }
+
+    #[test]
+    fn faults_are_bounded_and_those_used_up_make_room() {
+        let worlds = worlds(1, &[]);
+        let world = worlds.shared();
+        world.add_fault("reset next=1".parse().unwrap()).unwrap();
+        for _ in 1..FAULTS_MAX {
+            world.add_fault("reset".parse().unwrap()).unwrap();
+        }
+        assert_eq!(
+            world.add_fault("reset".parse().unwrap()),
+            Err(TooManyFaults)
+        );
+        assert!(world.fault(&Facts::default()).is_some());
+        world.add_fault("reset".parse().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_name_is_one_word() {
+        for text in ["a", "test_1.2-x:y", &"a".repeat(64)] {
+            assert_eq!(name(text).as_str(), text);
+        }
+        for text in ["", "a b", "ä", "a/b", &"a".repeat(65)] {
+            assert_eq!(text.parse::<WorldName>(), Err(InvalidWorldName), "{text}");
+        }
+    }
+}
