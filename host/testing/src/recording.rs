@@ -263,13 +263,24 @@ impl Recording {
     ///
     /// # Errors
     /// When it was not recorded: with the recorded request that is the nearest.
-    pub fn find(&self, request: &Request, cursors: &mut Cursors) -> Result<&Answer, Box<Miss>> {
-        let number = self.asked.find(request, cursors)?;
-        let exchange = self.exchanges.get(number);
-        exchange
-            .map(|exchange| &exchange.answer)
-            .ok_or_else(|| Box::new(Miss::default()))
+    pub fn find(&self, request: &Request, cursors: &mut Cursors) -> Result<Found<'_>, Box<Miss>> {
+        let at = self.asked.find(request, cursors)?;
+        let exchange = self.exchanges.get(at);
+        let found = exchange.map(|exchange| Found {
+            number: at + 1,
+            answer: &exchange.answer,
+        });
+        found.ok_or_else(|| Box::new(Miss::default()))
     }
+}
+
+/// What was answered to a request.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Found<'a> {
+    /// Which exchange it is of, counted from 1.
+    pub number: usize,
+    /// The answer.
+    pub answer: &'a Answer,
 }
 
 /// The lines of a file that may be anything, each within its bound.

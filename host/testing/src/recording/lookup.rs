@@ -1,10 +1,10 @@
 //! Finds the recorded request that one is like, and of others the nearest.
 
+use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::hash::BuildHasher as _;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::Request;
@@ -81,7 +81,9 @@ impl std::error::Error for Miss {}
 pub(super) struct Index {
     ignored: Vec<JsonPath>,
     groups: Vec<Group>,
-    by_text: HashMap<String, usize>,
+    /// Groups by the hash of what is compared, by a secret of this process.
+    by_hash: HashMap<u64, Vec<usize>>,
+    hasher: RandomState,
 }
 
 /// Requests that are equal, and the numbers of their exchanges.
@@ -93,7 +95,7 @@ struct Group {
 }
 
 /// What of a request is compared.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 struct Asked {
     method: String,
     path: String,
@@ -101,9 +103,10 @@ struct Asked {
     body: AskedBody,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 enum AskedBody {
-    Json(Value),
+    /// As text with the members of objects in order, which takes a tenth of what values may take.
+    Json(String),
     Bytes(Vec<u8>),
 }
 
@@ -115,29 +118,37 @@ impl Index {
         let mut index = Self {
             ignored,
             groups: Vec::new(),
-            by_text: HashMap::new(),
+            by_hash: HashMap::new(),
+            hasher: RandomState::new(),
         };
         for (number, request) in requests.enumerate() {
             let asked = Asked::of(request, &index.ignored);
-            let text = asked.text();
-            match index
-                .by_text
-                .get(&text)
-                .and_then(|at| index.groups.get_mut(*at))
-            {
+            let same = index.equal(&asked);
+            match same.and_then(|at| index.groups.get_mut(at)) {
                 Some(group) => group.answers.push(number),
                 None => {
-                    let is_scrubbed = is_scrubbed(&text);
-                    index.by_text.insert(text, index.groups.len());
+                    let hash = index.hasher.hash_one(&asked);
+                    let at = index.groups.len();
+                    index.by_hash.entry(hash).or_default().push(at);
                     index.groups.push(Group {
+                        is_scrubbed: asked.is_scrubbed(),
                         asked,
                         answers: vec![number],
-                        is_scrubbed,
                     });
                 }
             }
         }
         index
+    }
+
+    /// The recorded request that is equal.
+    fn equal(&self, asked: &Asked) -> Option<usize> {
+        let same = self.by_hash.get(&self.hasher.hash_one(asked))?;
+        let is_equal = |at: &usize| {
+            let group = self.groups.get(*at);
+            group.is_some_and(|group| group.asked == *asked)
+        };
+        same.iter().copied().find(is_equal)
     }
 
     /// The number of the exchange that answers.
@@ -147,10 +158,7 @@ impl Index {
         cursors: &mut Cursors,
     ) -> Result<usize, Box<Miss>> {
         let asked = Asked::of(request, &self.ignored);
-        let found = match self.by_text.get(&asked.text()) {
-            Some(at) => Some(*at),
-            None => self.could_be(&asked),
-        };
+        let found = self.equal(&asked).or_else(|| self.could_be(&asked));
         let group = found.and_then(|at| Some((at, self.groups.get(at)?)));
         group
             .and_then(|(at, group)| cursors.advance(at, &group.answers))
@@ -243,7 +251,7 @@ impl AskedBody {
     /// As far as it can be shown.
     fn shown(&self) -> Value {
         match self {
-            Self::Json(value) => value.clone(),
+            Self::Json(text) => serde_json::from_str(text).unwrap_or_default(),
             Self::Bytes(bytes) => Value::String(String::from_utf8_lossy(bytes).into_owned()),
         }
     }
@@ -255,7 +263,7 @@ impl Asked {
             Some(mut value) => {
                 ignored.iter().for_each(|path| path.take_out(&mut value));
                 even_numbers(&mut value);
-                AskedBody::Json(value)
+                AskedBody::Json(value.to_string())
             }
             None => AskedBody::Bytes(steady(request)),
         };
@@ -267,30 +275,21 @@ impl Asked {
         }
     }
 
-    /// All of it as one text: equal texts, equal requests. Objects have their members in order.
-    fn text(&self) -> String {
-        let Self {
-            method,
-            path,
-            query,
-            body,
-        } = self;
-        let body = match body {
-            AskedBody::Json(value) => value.to_string(),
-            // Told from JSON by what JSON never begins with.
-            AskedBody::Bytes(bytes) => match str::from_utf8(bytes) {
-                Ok(text) => format!("*{text}"),
-                Err(_) => format!("={}", STANDARD.encode(bytes)),
-            },
+    /// Whether something was taken out of it.
+    fn is_scrubbed(&self) -> bool {
+        let body = match &self.body {
+            AskedBody::Json(text) => is_scrubbed(text),
+            AskedBody::Bytes(bytes) => is_scrubbed(&String::from_utf8_lossy(bytes)),
         };
-        format!("{method} {path}?{query}\n{body}")
+        body || is_scrubbed(&self.path) || is_scrubbed(&self.query)
     }
 
     /// Whether it could have been the recorded one before that was scrubbed.
     fn could_be(&self, recorded: &Self) -> bool {
         let body = match (&recorded.body, &self.body) {
-            (AskedBody::Json(recorded), AskedBody::Json(asked)) => {
-                filled(recorded, asked) == *asked
+            (AskedBody::Json(_), AskedBody::Json(_)) => {
+                let asked = self.body.shown();
+                filled(&recorded.body.shown(), &asked) == asked
             }
             (AskedBody::Bytes(recorded), AskedBody::Bytes(asked)) => {
                 recorded == asked

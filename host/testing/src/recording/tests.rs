@@ -34,7 +34,7 @@ fn recording(exchanges: Vec<Exchange>, names: ModelNames) -> Recording {
 /// What a recording answers, or why it does not.
 fn answered(recording: &Recording, request: &Request, cursors: &mut Cursors) -> String {
     match recording.find(request, cursors) {
-        Ok(answer) => match &answer.content {
+        Ok(found) => match &found.answer.content {
             Content::Whole(body) => body.text().unwrap().to_owned(),
             Content::Stream(_) => "a stream".to_owned(),
         },
