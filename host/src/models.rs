@@ -46,7 +46,7 @@ pub use alias::{AliasError, ModelAlias};
 pub use config::{Config, Defaults, Policy};
 pub use error::{FailedVersion, ModelError};
 pub use guest_logs::{GuestLogConfig, InvalidLogReaders, LogLine, LogPage, LogQuery, LogReaders};
-pub use live::{LiveModel, Served, ServedModel};
+pub use live::{LiveModel, RecordedModel, Served, ServedModel};
 pub use load::ModelLoad;
 pub use prefixes::PrefixConfig;
 pub use records::{VersionRow, version_row, version_rows};

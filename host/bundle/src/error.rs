@@ -249,9 +249,11 @@ pub enum BundleError {
         /// In bytes.
         limit: u64,
     },
-    /// The component is too large.
-    #[error("the component \"{path}\" is {bytes} bytes: at most {limit} are allowed")]
+    /// What answers is too large.
+    #[error("the {payload} \"{path}\" is {bytes} bytes: at most {limit} are allowed")]
     ComponentTooLarge {
+        /// `component` or `recording`.
+        payload: &'static str,
         /// The file.
         path: String,
         /// Its size.

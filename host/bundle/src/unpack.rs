@@ -12,7 +12,7 @@ use crate::archive::{Archive, Entry, is_companion};
 use crate::digest::{Digest, Hasher};
 use crate::error::BundleError;
 use crate::limits::ArchiveLimits;
-use crate::manifest::{MANIFEST_PATH, Manifest, Payload};
+use crate::manifest::{MANIFEST_PATH, Manifest};
 use crate::path::{AssetName, shown};
 use crate::signature::SignaturePolicy;
 use crate::store::{Lease, Placement, StagedFile, Staging, Store, StoredBundle};
@@ -329,8 +329,9 @@ fn check_component_size(
     limits: &ArchiveLimits,
 ) -> Result<(), BundleError> {
     let limit = limits.component_bytes_max;
-    if matches!(manifest.payload(), Payload::Component(file) if file == name) && bytes > limit {
+    if name == manifest.payload().file() && bytes > limit {
         return Err(BundleError::ComponentTooLarge {
+            payload: manifest.payload().key(),
             path: shown(name),
             bytes,
             limit,

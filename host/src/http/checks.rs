@@ -2,7 +2,7 @@
 
 use super::layers::{
     Address, Authentication, Authorize, BanCheck, Deadline, Exit, Halt, HostNames, KeyBanCheck,
-    Limit, Origins, Screen, SignatureCheck, Watch, note_origin,
+    Limit, Origins, Recordings, Screen, SignatureCheck, Watch, note_origin,
 };
 use super::policy::{RoutePolicies, RoutePolicy};
 use super::state::HttpState;
@@ -30,6 +30,7 @@ pub(crate) struct Checks {
     pub(super) limit: Limit,
     screen: Screen,
     authorize: Authorize,
+    pub(super) recordings: Recordings,
 }
 
 impl Checks {
@@ -69,6 +70,7 @@ impl Checks {
                 screening: state.screening().clone(),
             },
             authorize: Authorize { keys: keys.clone() },
+            recordings: Recordings::new(state),
         }
     }
 

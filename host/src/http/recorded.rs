@@ -47,6 +47,15 @@ pub(crate) fn is_of_connection(name: &HeaderName) -> bool {
     OF_CONNECTION.contains(&name.as_str())
 }
 
+/// The header in which a test says its name.
+const RUN: HeaderName = HeaderName::from_static("x-belljar-run");
+
+/// The test that a request is of; all that say none are of one.
+pub(crate) fn run_of(headers: &HeaderMap) -> &str {
+    let name = headers.get(RUN).and_then(|name| name.to_str().ok());
+    name.unwrap_or_default()
+}
+
 /// A request as recordings have it.
 pub(crate) fn asked(parts: &Parts, body: Bytes) -> Request {
     Request {

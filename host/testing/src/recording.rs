@@ -9,6 +9,7 @@ mod cutter;
 mod drift;
 mod exchange;
 mod lookup;
+mod replay;
 mod shape;
 
 use std::io::{BufRead, Read as _};
@@ -23,6 +24,7 @@ pub use exchange::{
     HEADERS_MAX, Headers, Request,
 };
 pub use lookup::{Cursors, Miss};
+pub use replay::{RUN_BYTES_MAX, RUNS_MAX, Replay};
 
 /// The name that the file has in a bundle.
 pub const EXCHANGES_FILE: &str = "exchanges.jsonl";

@@ -43,6 +43,7 @@ mod policies;
 mod queues;
 mod ranking;
 mod receipts;
+mod recordings;
 mod responses;
 mod runs;
 mod status;

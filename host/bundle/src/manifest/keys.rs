@@ -188,9 +188,11 @@ const TOP: &[ManifestKey] = &[
     ManifestKey::top(
         "recording",
         ManifestValue::File,
-        "What a service has answered, as `belljar record` writes it, in place of a component: such \
-         a bundle is not run, and answers what was recorded.",
+        "What a service has answered, as `belljar record` writes it. It stands in place of \
+         `component`, which is not there then: such a bundle is not run, and answers what was \
+         recorded.",
     )
+    .bound_by(&["archive.component_max"])
     .presence(Presence::Instead),
     ManifestKey::top(
         "description",

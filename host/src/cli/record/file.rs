@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, anyhow};
 use belljar_bundle::pack::{Content, pack_recording};
 use belljar_bundle::{ArchiveLimits, ModelId, Payload, SignaturePolicy, Store};
-use belljar_testing::recording::{EXCHANGES_FILE, ModelNames, Recording};
+use belljar_testing::recording::{EXCHANGES_FILE, FILE_BYTES_MAX, ModelNames, Recording};
 
 use super::part::{Part, sync_folder};
 use super::{Failure, exchanges};
@@ -20,7 +20,11 @@ use super::{Failure, exchanges};
 pub(in crate::cli) fn open(path: &Path) -> Result<(ModelId, Recording), Failure> {
     let read = || -> Result<(ModelId, Recording)> {
         let file = File::open(path)?;
-        let (limits, policy) = (ArchiveLimits::default(), SignaturePolicy::default());
+        let limits = ArchiveLimits {
+            component_bytes_max: FILE_BYTES_MAX,
+            ..ArchiveLimits::default()
+        };
+        let policy = SignaturePolicy::default();
         let checked = Store::temporary()?.unpack(BufReader::new(file), &limits, &policy)?;
         let stored = checked.commit()?;
         let manifest = stored.manifest();

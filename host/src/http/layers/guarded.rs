@@ -116,8 +116,12 @@ where
     // A panic costs its own request and no other, from the first check on.
     let entered = catch_panic::catch(|| match checks.enter(policy, context, &mut request, exit) {
         Ok(()) => match Profiled::asked(&mut request, policy, context) {
+            None if checks.recordings.may_be_asked(&request, policy) => {
+                let inner = inner.clone();
+                Stage::Boxed(checks.recordings.answer(request, context, inner))
+            }
             None => Stage::Going(inner.call(request)),
-            Some(Ok(profiled)) => Stage::Profiled(profiled.of(inner.call(request))),
+            Some(Ok(profiled)) => Stage::Boxed(profiled.of(inner.call(request))),
             Some(Err(refusal)) => Stage::Answered(Box::new(refusal.into_response())),
         },
         Err(Halt::Refused(Refusal::Now(answer))) => Stage::Answered(answer),
@@ -136,8 +140,8 @@ const ADDED_HEADERS: usize = 15;
 
 enum Stage<S: Service<Request>> {
     Going(S::Future),
-    /// The answer is what its run's fuel goes for.
-    Profiled(BoxFuture<'static, Result<Response, Infallible>>),
+    /// The answer is what its run's fuel goes for, or may be a recording's.
+    Boxed(BoxFuture<'static, Result<Response, Infallible>>),
     /// It is found out who calls.
     Examined(Box<Examination<S>>),
     Refused(BoxFuture<'static, Response>),
@@ -201,7 +205,7 @@ where
                 let has_run = || observation.context().model().is_some();
                 ready!(poll_handler(inner, exit, has_run, context))
             }
-            Stage::Profiled(inner) => {
+            Stage::Boxed(inner) => {
                 let has_run = || observation.context().model().is_some();
                 ready!(poll_handler(inner, exit, has_run, context))
             }

@@ -19,6 +19,8 @@ pub const EVENTS_MAX: usize = 100_000;
 pub const HEADERS_MAX: usize = 64;
 /// Bytes of a path, of a query, and of a header with its name.
 pub const HEAD_BYTES_MAX: usize = 8 << 10;
+/// Objects and arrays inside of one another in the JSON of a body: as deep as it is read.
+pub const DEPTH_MAX: usize = 127;
 /// The longest time before an answer or between two of its events, in milliseconds.
 pub const GAP_MS_MAX: f64 = 600_000.0;
 
@@ -379,9 +381,10 @@ fn body(of: &str, forms: Forms) -> Result<Body, RecordingError> {
     match forms {
         (None, None, None) => Ok(Body::default()),
         (Some(json), None, None) => {
-            // Kept as it is written, and looked into all the same: deep values are refused here.
-            serde_json::from_str::<Value>(json.get())
-                .map_err(|error| refuse(&format!("its JSON cannot be used: {error}")))?;
+            // Kept as it is written. Values that nothing here reads are refused.
+            if depth(json.get()) > DEPTH_MAX {
+                return Err(refuse(&format!("its JSON is more than {DEPTH_MAX} deep")));
+            }
             Ok(Body(json.get().as_bytes().to_vec()))
         }
         (None, Some(text), None) => Ok(Body(text.into_bytes())),
@@ -391,6 +394,32 @@ fn body(of: &str, forms: Forms) -> Result<Body, RecordingError> {
             .map_err(|_| refuse("its base64 is none")),
         _ => Err(refuse("more than one of json, text and base64")),
     }
+}
+
+/// How many objects and arrays are inside of one another in what is JSON.
+fn depth(json: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let mut bytes = json.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'{' | b'[' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b'"' => {
+                while let Some(byte) = bytes.next() {
+                    match byte {
+                        b'"' => break,
+                        b'\\' => drop(bytes.next()),
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    deepest
 }
 
 /// Milliseconds, to the microsecond.

@@ -14,6 +14,9 @@ use crate::json_path::JsonPath;
 use crate::marks::{could_be, filled, is_scrubbed};
 use crate::secrets;
 
+/// Bytes of JSON up to which requests are equal by their values; larger ones are by their bytes,
+/// because values take up to sixteen times as much memory.
+const JSON_BYTES_MAX: usize = 4 << 20;
 /// Paths that are named to who asks for another one.
 const PATHS_NAMED_MAX: usize = 8;
 /// Recorded requests that are looked through, one by one, for one with something scrubbed out of
@@ -259,7 +262,13 @@ impl AskedBody {
 
 impl Asked {
     fn of(request: &Request, ignored: &[JsonPath]) -> Self {
-        let body = match request.body.json() {
+        let is_compared = request.body.bytes().len() <= JSON_BYTES_MAX;
+        let json = if is_compared {
+            request.body.json()
+        } else {
+            None
+        };
+        let body = match json {
             Some(mut value) => {
                 ignored.iter().for_each(|path| path.take_out(&mut value));
                 even_numbers(&mut value);

@@ -70,7 +70,7 @@ fn what_is_no_exchange_is_refused_with_the_reason() {
         (
             "\"json\":{}",
             &format!("\"json\":{deep}"),
-            "its JSON cannot be used: recursion limit",
+            "its JSON is more than 127 deep",
         ),
         ("content-type", "Content-Type", "a name is none of a header"),
         (
@@ -93,6 +93,17 @@ fn what_is_no_exchange_is_refused_with_the_reason() {
     for wrong in ["", "{}", "null", &deep] {
         assert!(Exchange::from_line(wrong).is_err(), "{wrong}");
     }
+}
+
+/// What is read here is what lookups read.
+#[test]
+fn depth_is_that_of_what_is_read() {
+    for depth in [1, 126, 127, 128, 129] {
+        let json = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        let is_read = serde_json::from_str::<Value>(&json).is_ok();
+        assert_eq!(super::depth(&json) <= DEPTH_MAX, is_read, "{depth}");
+    }
+    assert_eq!(super::depth(r#"{"a[\"[":[1,"]{"]}"#), 2);
 }
 
 #[test]

@@ -1,0 +1,135 @@
+//! A request for a recording, which is answered from it in place of a route: where it names the
+//! recording as its model. The caller has met all checks, and no model runs.
+//!
+//! Where no recording answers to any name, this is one look at a flag.
+
+use crate::auth::Caller;
+use crate::http::body::{self, Limits, WholeBody};
+use crate::http::error::ApiError;
+use crate::http::json::is_json;
+use crate::http::policy::RoutePolicy;
+use crate::http::recorded::{Gaps, answer, asked, run_of};
+use crate::http::state::HttpState;
+use crate::http::surface::Surface;
+use crate::inference::RequestContext;
+use crate::models::{RecordedModel, Registry, Served};
+use axum::body::Body;
+use axum::extract::{FromRef as _, Request};
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http::request::Parts;
+use http::{HeaderMap, Method, header};
+use serde::Deserialize;
+use std::borrow::Cow;
+use std::convert::Infallible;
+use std::sync::Arc;
+use tower::Service;
+
+/// How the path of a request begins that names its model in the path.
+const DEPLOYMENTS: &str = "/openai/deployments/";
+
+/// Finds recordings that are asked for.
+pub(crate) struct Recordings {
+    registry: Registry,
+    limits: Limits,
+}
+
+/// The one member of a body that says which model is meant.
+#[derive(Deserialize)]
+struct Named<'a> {
+    #[serde(borrow)]
+    model: Option<Cow<'a, str>>,
+}
+
+impl Recordings {
+    pub(crate) fn new(state: &HttpState) -> Self {
+        Self {
+            registry: state.registry().clone(),
+            limits: Limits::from_ref(state),
+        }
+    }
+
+    /// Whether the request may be for a recording, which only its body tells.
+    pub(super) fn may_be_asked(&self, request: &Request, policy: RoutePolicy) -> bool {
+        self.registry.has_recordings()
+            && policy.is_for_runs()
+            && request.method() == Method::POST
+            && matches!(
+                Surface::of_request(request),
+                Surface::OpenAi | Surface::Anthropic
+            )
+            && is_of_json(request.headers())
+    }
+
+    /// The answer of the recording, or of the route where the request is for none.
+    pub(super) fn answer<S>(
+        &self,
+        request: Request,
+        context: &RequestContext,
+        mut inner: S,
+    ) -> BoxFuture<'static, Result<Response, Infallible>>
+    where
+        S: Service<Request, Response = Response, Error = Infallible> + Send + 'static,
+        S::Future: Send + 'static,
+    {
+        let (registry, limits) = (self.registry.clone(), self.limits);
+        let context = context.clone();
+        Box::pin(async move {
+            let (mut parts, body) = request.into_parts();
+            let body = match body::whole(&parts.headers, body, limits, &context).await {
+                Ok(body) => body,
+                Err(error) => return Ok(error.into_response()),
+            };
+            let caller = context.caller();
+            let recorded = caller.and_then(|caller| named(&registry, &parts, &body, caller));
+            match recorded {
+                Some(model) => Ok(said_again(&model, &parts, body).await),
+                None => {
+                    parts.extensions.insert(WholeBody(body));
+                    inner.call(Request::from_parts(parts, Body::empty())).await
+                }
+            }
+        })
+    }
+}
+
+fn is_of_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE);
+    kind.is_none_or(|kind| is_json(kind.as_bytes()))
+}
+
+/// The recording that a request names, if it names one that its caller may use.
+fn named(
+    registry: &Registry,
+    parts: &Parts,
+    body: &Bytes,
+    caller: &Caller,
+) -> Option<Arc<RecordedModel>> {
+    let in_path = parts.uri.path().strip_prefix(DEPLOYMENTS);
+    let in_path = in_path.and_then(|rest| rest.split('/').next());
+    let in_body = || serde_json::from_slice::<Named<'_>>(body).ok()?.model;
+    let name = in_path.map(Cow::Borrowed).or_else(in_body)?;
+    match registry.ready(&name, caller) {
+        Ok(Served::Recorded(model)) => Some(model),
+        // What is wrong with the name is the route's to say.
+        _ => None,
+    }
+}
+
+async fn said_again(model: &RecordedModel, parts: &Parts, body: Bytes) -> Response {
+    let asked = asked(parts, body);
+    match model.replay.find(run_of(&parts.headers), &asked) {
+        Ok(found) => answer(found, gaps_of(&parts.headers)).await,
+        Err(miss) => ApiError::from(&*miss).into_response(),
+    }
+}
+
+/// As long as they were, unless the caller's time is not that of a clock.
+fn gaps_of(headers: &HeaderMap) -> Gaps {
+    let clock = headers.get("x-belljar-clock");
+    match clock.is_some_and(|clock| clock == "virtual") {
+        true => Gaps::None,
+        false => Gaps::Recorded,
+    }
+}
