@@ -130,10 +130,7 @@ fn record_into(file: &Path, args: &RecordArgs, upstream: Upstream) -> Result<(),
     }
     let proxy = proxy::Proxy::new(upstream, scrubber, part);
     let recorded = block_on(proxy::run(proxy, args.listen))?;
-    let told = file::finish(recorded.part, id, file)?;
-    if let Some(told) = told {
-        output::line(told)?;
-    }
+    output::line(file::finish(recorded.part, id, file)?)?;
     match recorded.not_kept {
         0 => Ok(()),
         count => Err(anyhow!("{} not recorded, for the reasons above", are(count)).into()),

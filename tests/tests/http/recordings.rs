@@ -2,7 +2,7 @@
 //! answered.
 
 use crate::host::{LOCKED, SHARED, serial};
-use belljar_tests::TestBundle;
+use belljar_tests::{Client, TestBundle};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -201,15 +201,16 @@ async fn a_recording_is_for_the_callers_of_a_model() {
         .upload(recording(&name, "1.0.0").tar())
         .await
         .expect_status(201);
-    let ask = async |client: belljar_tests::Client| client.post(CHAT, &chat(&name, "Hi")).await;
+    let ask = async |client: Client| client.post(CHAT, &chat(&name, "Hi")).await;
     assert_eq!(ask(LOCKED.anonymous()).await.status, 401);
-    assert_eq!(ask(LOCKED.key("metrics:read").await).await.status, 403);
-    let other = LOCKED.key_for("infer", Some(&["echo"])).await;
+    assert_eq!(ask(LOCKED.key("models:read", &[]).await).await.status, 403);
+    let other = LOCKED.key("infer", &["echo"]).await;
     assert_eq!(
         ask(other).await.expect_status(404).code(),
         "model_not_found"
     );
-    let same = LOCKED.key_for("infer", Some(&[&name])).await;
+    let named: &'static str = name.clone().leak();
+    let same = LOCKED.key("infer", vec![named].leak()).await;
     let _ = ask(same).await.expect_status(200);
 }
 

@@ -181,7 +181,7 @@ const TOP: &[ManifestKey] = &[
         "component",
         ManifestValue::File,
         "The WebAssembly component. In a project folder it may lie anywhere below the folder, and \
-         is packed under its file name.",
+         is packed under its file name. A bundle with a `recording` has none.",
     )
     .example("\"target/wasm32-wasip2/release/smollm2.wasm\"")
     .bound_by(&["archive.component_max"]),

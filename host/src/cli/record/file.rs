@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow};
 use belljar_bundle::pack::{Content, pack_recording};
-use belljar_bundle::{ArchiveLimits, ModelId, Payload, SignaturePolicy, Store};
+use belljar_bundle::{ArchiveLimits, Manifest, ModelId, Payload, SignaturePolicy, Store};
 use belljar_testing::recording::{EXCHANGES_FILE, FILE_BYTES_MAX, ModelNames, Recording};
 
 use super::part::{Part, sync_folder};
@@ -39,38 +39,17 @@ pub(in crate::cli) fn open(path: &Path) -> Result<(ModelId, Recording), Failure>
     read.map_err(Failure::usage)
 }
 
-/// Makes the recording of what was recorded, which appears under its name when it is whole. Says
-/// for people what it is, or nothing where nothing was recorded.
-pub(super) fn finish(part: Part, id: ModelId, path: &Path) -> Result<Option<String>> {
+/// Makes the recording of what was recorded, which appears under its name when it is whole, and says
+/// for people what it is.
+pub(super) fn finish(part: Part, id: ModelId, path: &Path) -> Result<String> {
     if part.exchanges() == 0 {
         part.remove()?;
         return Err(anyhow!("nothing was recorded"));
     }
-    let folder = path.parent().filter(|dir| !dir.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
-    let staging = tempfile::Builder::new()
-        .prefix(".belljar-record-")
-        .tempfile_in(folder)
-        .with_context(|| format!("cannot write to {}", folder.display()))?;
     let count = exchanges(part.exchanges());
-    let mut out = BufWriter::new(staging.as_file());
-    let content = Content::File(part.path().to_owned());
-    let description = Some(format!("A recording of {count}."));
-    let packed = pack_recording(id, (EXCHANGES_FILE, &content), description, None, &mut out);
-    let manifest = packed.context("the recording cannot be packed")?;
-    out.flush().context("the recording cannot be written")?;
-    drop(out);
-    // Temporary files are private; a recording is made to be given away.
-    let file = staging.as_file();
-    file.set_permissions(fs::Permissions::from_mode(0o644))?;
-    file.sync_all().context("the disk failed")?;
-    let written = staging
-        .persist_noclobber(path)
-        .map_err(|error| error.error)
-        .and_then(|_| sync_folder(path));
-    written.with_context(|| {
+    let manifest = write(&part, id, path, &count).with_context(|| {
         format!(
-            "{} cannot be written; what was recorded is in {}",
+            "{} cannot be written; what was recorded is in {}, and --resume goes on with it",
             path.display(),
             part.path().display()
         )
@@ -81,10 +60,33 @@ pub(super) fn finish(part: Part, id: ModelId, path: &Path) -> Result<Option<Stri
         places => format!(", {places} places scrubbed"),
     };
     part.remove()?;
-    Ok(Some(format!(
+    Ok(format!(
         "{} recorded into {} ({count}{places})\ndigest  {}",
         manifest.id(),
         path.display(),
         manifest.digest()
-    )))
+    ))
+}
+
+fn write(part: &Part, id: ModelId, path: &Path, count: &str) -> Result<Manifest> {
+    let folder = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+    let staging = tempfile::Builder::new()
+        .prefix(".belljar-record-")
+        .tempfile_in(folder.unwrap_or(Path::new(".")))?;
+    let mut out = BufWriter::new(staging.as_file());
+    let content = Content::File(part.path().to_owned());
+    let description = Some(format!("A recording of {count}."));
+    let file = (EXCHANGES_FILE, &content);
+    let manifest = pack_recording(id, file, description, None, &mut out)?;
+    out.flush()?;
+    drop(out);
+    // Temporary files are private; a recording is made to be given away.
+    let file = staging.as_file();
+    file.set_permissions(fs::Permissions::from_mode(0o644))?;
+    file.sync_all()?;
+    staging
+        .persist_noclobber(path)
+        .map_err(|error| error.error)?;
+    sync_folder(path)?;
+    Ok(manifest)
 }

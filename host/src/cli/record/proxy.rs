@@ -18,7 +18,7 @@ use belljar_testing::secrets::secrets_of;
 use bytes::Bytes;
 use futures_core::Stream;
 use futures_util::{StreamExt as _, stream};
-use http::{HeaderMap, Uri, header};
+use http::{HeaderMap, HeaderName, Uri, header};
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -201,7 +201,7 @@ async fn take(proxy: Arc<Proxy>, request: Request) -> Result<Response, ApiError>
 /// Whether a request is from a program, or a page of this machine: a page of anybody's could have
 /// a browser here use the key, and read the answer by a name that leads here.
 fn is_from_here(headers: &HeaderMap) -> bool {
-    let is_ok = |name, number_is_ok: fn(IpAddr) -> bool| {
+    let is_ok = |name: HeaderName, number_is_ok: fn(IpAddr) -> bool| {
         let Some(value) = headers.get(name) else {
             return true;
         };

@@ -55,7 +55,7 @@ pub(crate) struct Guarded<S> {
 
 impl<S> Service<Request> for Guarded<S>
 where
-    S: Service<Request, Response = Response, Error = Infallible> + Clone,
+    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
     S::Future: Unpin + Send + 'static,
 {
     type Response = Response;
@@ -109,7 +109,7 @@ fn enter<S>(
     exit: &mut Exit,
 ) -> Stage<S>
 where
-    S: Service<Request, Response = Response, Error = Infallible> + Clone,
+    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send + 'static,
 {
     let (policy, context) = (observation.policy(), observation.context());
@@ -167,7 +167,7 @@ pub(crate) struct GuardedFuture<S: Service<Request>> {
 
 impl<S> Future for GuardedFuture<S>
 where
-    S: Service<Request, Response = Response, Error = Infallible> + Clone,
+    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
     S::Future: Unpin + Send + 'static,
 {
     type Output = Result<Response, Infallible>;
