@@ -106,11 +106,14 @@ pub(crate) async fn answer(found: Found<'_>, gaps: Gaps) -> Response {
                     (begun + due, Bytes::copy_from_slice(event.body.bytes()))
                 })
                 .collect();
-            Body::from_stream(stream::unfold(events.into_iter(), |mut events| async move {
-                let (due, bytes) = events.next()?;
-                wait_until(due).await;
-                Some((Ok::<_, Infallible>(bytes), events))
-            }))
+            Body::from_stream(stream::unfold(
+                events.into_iter(),
+                |mut events| async move {
+                    let (due, bytes) = events.next()?;
+                    wait_until(due).await;
+                    Some((Ok::<_, Infallible>(bytes), events))
+                },
+            ))
         }
     };
     let mut response = Response::new(body);

@@ -117,8 +117,8 @@ where
     let entered = catch_panic::catch(|| match checks.enter(policy, context, &mut request, exit) {
         Ok(()) => match Profiled::asked(&mut request, policy, context) {
             None if checks.recordings.may_be_asked(&request, policy) => {
-                let inner = inner.clone();
-                Stage::Boxed(checks.recordings.answer(request, context, inner))
+                let mut service = checks.recordings.before(inner.clone(), context);
+                Stage::Boxed(service.call(request))
             }
             None => Stage::Going(inner.call(request)),
             Some(Ok(profiled)) => Stage::Boxed(profiled.of(inner.call(request))),

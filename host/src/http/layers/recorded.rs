@@ -24,6 +24,7 @@ use serde::Deserialize;
 use std::borrow::Cow;
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use tower::Service;
 
 /// How the path of a request begins that names its model in the path.
@@ -62,19 +63,41 @@ impl Recordings {
             && is_of_json(request.headers())
     }
 
-    /// The answer of the recording, or of the route where the request is for none.
-    pub(super) fn answer<S>(
-        &self,
-        request: Request,
-        context: &RequestContext,
-        mut inner: S,
-    ) -> BoxFuture<'static, Result<Response, Infallible>>
-    where
-        S: Service<Request, Response = Response, Error = Infallible> + Send + 'static,
-        S::Future: Send + 'static,
-    {
+    /// What answers from a recording, and asks the route where the request is for none.
+    pub(super) fn before<S>(&self, inner: S, context: &RequestContext) -> SaidAgain<S> {
+        SaidAgain {
+            inner,
+            registry: self.registry.clone(),
+            limits: self.limits,
+            context: context.clone(),
+        }
+    }
+}
+
+/// A route with the recordings in front of it, for one request.
+pub(super) struct SaidAgain<S> {
+    inner: S,
+    registry: Registry,
+    limits: Limits,
+    context: RequestContext,
+}
+
+impl<S> Service<Request> for SaidAgain<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
         let (registry, limits) = (self.registry.clone(), self.limits);
-        let context = context.clone();
+        let (context, mut inner) = (self.context.clone(), self.inner.clone());
         Box::pin(async move {
             let (mut parts, body) = request.into_parts();
             let body = match body::whole(&parts.headers, body, limits, &context).await {

@@ -20,7 +20,7 @@ pub const HEADERS_MAX: usize = 64;
 /// Bytes of a path, of a query, and of a header with its name.
 pub const HEAD_BYTES_MAX: usize = 8 << 10;
 /// Objects and arrays inside of one another in the JSON of a body: as deep as it is read.
-pub const DEPTH_MAX: usize = 127;
+const DEPTH_MAX: usize = 127;
 /// The longest time before an answer or between two of its events, in milliseconds.
 pub const GAP_MS_MAX: f64 = 600_000.0;
 
