@@ -5,6 +5,7 @@ use std::path::Path;
 fn main() -> std::io::Result<()> {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
     std::fs::write(docs.join("audit-events.md"), belljar::audit::reference())?;
+    std::fs::write(docs.join("faults.md"), belljar::testing::faults_page())?;
     std::fs::write(docs.join("fsck.md"), belljar::fsck::reference())?;
     std::fs::write(
         docs.join("model-toml.md"),

@@ -51,6 +51,7 @@ use crate::receipts::{ReceiptKey, ReceiptKeyError};
 use crate::runs::{Runs, RunsError};
 use crate::stored::{StoredError, StoredObjects};
 use crate::telemetry::Metrics;
+use crate::testing::Testing;
 use crate::tls::{Tls, TlsError};
 use crate::traces::{self, Exporter, Traces};
 use crate::webhook::{Webhook, WebhookError, WebhookSettings};
@@ -269,6 +270,7 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
             clock.clone(),
             settings.backup,
         ),
+        testing: Testing::new(&settings.testing),
         traces,
         tls: tls.clone(),
         data_dir: settings.data_dir.clone(),
@@ -411,6 +413,12 @@ impl App {
         http::router(api::routes(), self.state.clone())
     }
 
+    /// Whether testers may do something.
+    #[must_use]
+    pub fn is_for_tests(&self) -> bool {
+        self.state.testing().is_some()
+    }
+
     /// The limits of requests and tokens a minute.
     #[must_use]
     pub fn rates(&self) -> &RateLimiter {
@@ -494,6 +502,7 @@ impl App {
             stored: self.state.stored().clone(),
             runs: self.state.runs().clone(),
             ledger: self.state.ledger().clone(),
+            testing: self.state.testing().cloned(),
             stop: stop.clone(),
         });
         let untold = CancellationToken::new();

@@ -20,6 +20,7 @@ mod redirect;
 mod reloads;
 mod router;
 mod serve;
+pub(crate) mod severance;
 pub(crate) mod signature;
 mod state;
 pub(crate) mod stream_gate;

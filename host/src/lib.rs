@@ -33,6 +33,7 @@ pub mod runs;
 pub mod secrets;
 pub mod stored;
 pub mod telemetry;
+pub mod testing;
 pub mod tls;
 pub mod traces;
 pub mod webhook;

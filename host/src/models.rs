@@ -32,6 +32,7 @@ mod prefixes;
 mod recency;
 mod records;
 mod registry;
+mod remap;
 mod room;
 mod run_metrics;
 mod run_window;

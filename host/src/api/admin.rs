@@ -1,16 +1,18 @@
 //! What administrators ask: keys, tokens, bans, anomalies, backups, the configuration that is in
-//! force and that it is read again, and how the server is.
+//! force and that it is read again, how the server is, and the worlds of testers.
 
 mod anomalies;
 mod backup;
 mod bans;
 mod config;
+mod journal;
 mod jwt;
 mod key_change;
 mod key_lookup;
 mod keys;
 mod reload;
 mod status;
+mod worlds;
 
 use super::Failures;
 use crate::http::policy::Routes;
@@ -20,6 +22,7 @@ pub(super) fn routes() -> Routes {
         .merge(keys::routes())
         .merge(anomalies::routes())
         .merge(backup::routes())
+        .merge(journal::routes())
         .merge(jwt::routes())
         .merge(key_change::routes())
         .merge(key_lookup::routes())
@@ -27,4 +30,5 @@ pub(super) fn routes() -> Routes {
         .merge(config::routes())
         .merge(reload::routes())
         .merge(status::routes())
+        .merge(worlds::routes())
 }

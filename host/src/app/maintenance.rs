@@ -18,6 +18,8 @@ use crate::models::Registry;
 use crate::runs::Runs;
 use crate::stored::StoredObjects;
 use crate::telemetry::Metrics;
+use crate::telemetry::metrics::WORLDS;
+use crate::testing::Testing;
 
 /// The time between two rounds. A histogram keeps each of its samples until then: at 100 000
 /// requests a second a second's worth is under a megabyte.
@@ -39,6 +41,7 @@ pub(super) struct Maintenance {
     pub(super) stored: StoredObjects,
     pub(super) runs: Runs,
     pub(super) ledger: LedgerStore,
+    pub(super) testing: Option<Testing>,
     pub(super) stop: CancellationToken,
 }
 
@@ -173,6 +176,7 @@ async fn run(mut maintenance: Maintenance) {
         maintenance.registry.sample_runs();
         maintenance.registry.keep_to_memory_budget();
         maintenance.registry.expire_prefixes();
+        maintenance.expire_worlds();
         maintenance.bans.upkeep().await;
         maintenance.anomalies.upkeep().await;
         if maintenance.sandbox.slot_reset_has_become_unsafe() {
@@ -182,6 +186,15 @@ async fn run(mut maintenance: Maintenance) {
 }
 
 impl Maintenance {
+    /// Frees the worlds of testers that nobody has used for a while, and counts the others.
+    fn expire_worlds(&self) {
+        if let Some(testing) = &self.testing {
+            testing.expire();
+            let worlds = u32::try_from(testing.worlds().count()).unwrap_or(u32::MAX);
+            WORLDS.handle().set(worlds);
+        }
+    }
+
     /// Moves all models into a sandbox that cleans its slots without the page-map scan: with
     /// swap, the scan could leave one tenant's bytes to the next.
     async fn replace_sandbox(&mut self) {

@@ -16,7 +16,8 @@ use crate::http::{AllowedOrigin, PARSER_DEPTH_MAX, ProxyProtocol};
 use crate::net::{ForwardedHeader, NetworkAcl};
 use crate::secrets::{SecretText, VaultConfig};
 use crate::{
-    auth, backup, http, ledger, limits, models, runs, stored, telemetry, tls, traces, webhook,
+    auth, backup, http, ledger, limits, models, runs, stored, telemetry, testing, tls, traces,
+    webhook,
 };
 
 /// The values that a server is built from. Each module's part is that module's own type.
@@ -78,6 +79,11 @@ pub struct Settings {
     pub stored: stored::Config,
     /// Runs on record.
     pub runs: runs::Config,
+    /// Whether testers may do something; none for the default, which depends on `listen`. What
+    /// holds is in `testing.is_on`.
+    pub testing_on: Option<bool>,
+    /// What testers may do.
+    pub testing: testing::Config,
     /// Where values of settings may stand.
     pub vault: VaultConfig,
 }
@@ -173,6 +179,8 @@ impl Default for Settings {
             backup: backup::Config::default(),
             stored: stored::Config::default(),
             runs: runs::Config::default(),
+            testing_on: None,
+            testing: testing::Config::default(),
             vault: VaultConfig::default(),
         }
     }
@@ -204,6 +212,8 @@ impl Settings {
         let others_reach_it = !self.listen.ip().is_loopback();
         self.auth.require_key = self.require_api_key.unwrap_or(others_reach_it);
         self.limits.enabled = self.limit_rates.unwrap_or(others_reach_it);
+        self.testing.is_on = self.testing_on.unwrap_or(!others_reach_it);
+        self.http.severs = self.testing.is_on;
         self.http.browser.listens_on = Some(self.listen.ip());
         // Both read the bundle: one by its announced length, one byte for byte.
         self.http.upload_bytes_max = self.models.archive.compressed_bytes_max;

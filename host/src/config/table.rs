@@ -4,6 +4,7 @@
 mod access;
 mod models;
 mod serving;
+mod testing;
 
 use super::setting::Setting;
 
@@ -12,9 +13,10 @@ pub static SETTINGS: &[Setting] = &ALL;
 
 static ALL: [Setting; COUNT] = all();
 
-const PARTS: [&[Setting]; 3] = [access::ROWS, serving::ROWS, models::ROWS];
+const PARTS: [&[Setting]; 4] = [access::ROWS, serving::ROWS, models::ROWS, testing::ROWS];
 
-const COUNT: usize = access::ROWS.len() + serving::ROWS.len() + models::ROWS.len();
+const COUNT: usize =
+    access::ROWS.len() + serving::ROWS.len() + models::ROWS.len() + testing::ROWS.len();
 
 /// The rows of all parts, one after the other.
 #[expect(

@@ -16,6 +16,7 @@ use std::time::Duration;
 use belljar_bundle::{ByteSize, DurationText, Fuel};
 use belljar_sandbox::SlotResetChoice;
 use belljar_screen::{Mode, Threshold};
+use belljar_testing::world::WorldClock;
 use belljar_wall::Hardening;
 use secrecy::zeroize::Zeroize as _;
 
@@ -26,6 +27,7 @@ use crate::http::{AllowedHost, AllowedOrigin, UnknownMembers};
 use crate::limits::{ResetFormat, RouteRate};
 use crate::models::{LogReaders, ModelAlias};
 use crate::telemetry::{LogFilter, LogFormat};
+use crate::testing::FaultLine;
 use crate::tls::{ClientAuth, ClientRule, TlsVersion};
 use crate::traces::ResourceAttribute;
 use crate::webhook::WebhookEvent;
@@ -397,6 +399,7 @@ macro_rules! plain {
     )*};
 }
 plain!(
+    WorldClock: "real or virtual",
     LogFilter: "off, error, warn, info, debug or trace; by module as in `info,belljar=debug`",
     ControlCharacters: "remove, refuse or keep",
     Mode: "block, report or off",
@@ -476,6 +479,7 @@ lists!(
     JwtText: "a list of texts, separated by commas or as JSON, or `none`",
     JwtAlgorithm: "a list of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384 and EdDSA",
     ScopeRule: "rules such as `ml-users=infer+models:read`, separated by commas or as JSON, or `none`",
+    FaultLine: "faults, each a line such as `status=500 next=2`, separated by commas or as JSON, or `none`",
     ClientRule: "rules such as `dns:robot.example=KEY`, separated by commas or as JSON, or `none`",
 );
 

@@ -94,6 +94,19 @@ pub(crate) async fn whole(
     Ok(body)
 }
 
+/// Reads a body as it comes, packed or not, for whoever looks at it before its handler.
+pub(crate) async fn untouched(
+    headers: &HeaderMap,
+    body: Body,
+    limits: Limits,
+    context: &RequestContext,
+) -> Result<Bytes, ApiError> {
+    check_length(headers, limits.bytes_max, SETTING)?;
+    let read = read(body, limits.bytes_max, context);
+    let body = tokio::time::timeout(limits.read_timeout, read).await;
+    body.map_err(|_| ApiError::body_timeout())?
+}
+
 /// Refuses a body whose announced length is over the limit.
 pub(crate) fn check_length(
     headers: &HeaderMap,

@@ -1,8 +1,9 @@
 //! What each request meets on its way to a route, in one place.
 
+use super::body::Limits;
 use super::layers::{
     Address, Authentication, Authorize, BanCheck, Deadline, Exit, Halt, HostNames, KeyBanCheck,
-    Limit, Origins, Recordings, Screen, SignatureCheck, Watch, note_origin,
+    Limit, Origins, Recordings, Screen, SignatureCheck, Tests, Watch, note_origin,
 };
 use super::policy::{RoutePolicies, RoutePolicy};
 use super::state::HttpState;
@@ -10,7 +11,7 @@ use crate::audit::AuditLog;
 use crate::inference::RequestContext;
 use crate::tls::Client;
 use crate::traces::{Span, Traces, attributes, spans};
-use axum::extract::Request;
+use axum::extract::{FromRef as _, Request};
 use std::time::Duration;
 
 /// What every request meets on its way to a route.
@@ -30,6 +31,7 @@ pub(crate) struct Checks {
     pub(super) limit: Limit,
     screen: Screen,
     authorize: Authorize,
+    pub(super) tests: Tests,
     pub(super) recordings: Recordings,
 }
 
@@ -70,6 +72,10 @@ impl Checks {
                 screening: state.screening().clone(),
             },
             authorize: Authorize { keys: keys.clone() },
+            tests: Tests {
+                testing: state.testing().cloned(),
+                limits: Limits::from_ref(state),
+            },
             recordings: Recordings::new(state),
         }
     }

@@ -19,6 +19,7 @@ mod backups;
 mod conversions;
 mod runs;
 mod status;
+mod worlds;
 
 use super::json::write_string;
 use crate::guard::Violation;
@@ -29,6 +30,7 @@ use jiff::Timestamp;
 pub(crate) use status::Status;
 use std::borrow::Cow;
 use tonic::Code;
+pub(crate) use worlds::too_many_worlds;
 
 /// The `type` of an error in the envelope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 //! makes them all.
 
 mod address;
+mod asked_header;
 mod authentication;
 mod authorize;
 mod bans;
@@ -20,6 +21,7 @@ mod revocation;
 mod screen;
 mod seed;
 mod signature;
+mod tested;
 mod traced;
 mod watch;
 
@@ -40,4 +42,5 @@ pub(crate) use revocation::is_of_events;
 pub(crate) use screen::Screen;
 pub(crate) use seed::note_origin;
 pub(crate) use signature::SignatureCheck;
+pub(crate) use tested::Tests;
 pub(crate) use watch::Watch;

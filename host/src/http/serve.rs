@@ -16,6 +16,7 @@ mod unread;
 mod watchdog;
 mod wire;
 
+use super::severance::{Severance, Severed};
 use super::signature::{AskedUri, Encrypted};
 use super::state::Config;
 use super::surface::{self, Surface};
@@ -225,7 +226,7 @@ async fn serve_connection(socket: Socket, peer: IpAddr, endpoint: Arc<Endpoint>)
             serve_http1(&socket, carrier, whose, &endpoint).await
         }
         Opened::Http(Protocol::Http2, whose, carrier) => {
-            Box::pin(serve_http2(carrier, whose, &endpoint)).await;
+            Box::pin(serve_http2(&socket, carrier, whose, &endpoint)).await;
             false
         }
         Opened::Refused => true,
@@ -251,6 +252,12 @@ async fn serve_http1(
             Some(early_error::malformed(status, &error.to_string()))
         }
         (Ended::ByItself(Err(_)), None) | (Ended::Lost, _) => return false,
+        (Ended::Severed(Severed::Closed), _) => return false,
+        (Ended::Severed(Severed::HalfClosed), _) => return true,
+        (Ended::Severed(Severed::Reset), _) => {
+            socket.reset();
+            return false;
+        }
         (Ended::TimedOut(kind), _) => {
             metrics::CONNECTIONS_CUT
                 .with([("reason", kind.name().into())])
@@ -293,7 +300,9 @@ async fn drive_http1<'a>(
         config, stopping, ..
     } = endpoint;
     let watchdog = Arc::new(ConnectionWatchdog::new(config, false));
-    let service = service_fn(|request| answer(endpoint, request, &whose, &watchdog));
+    let severance = severance(config);
+    let severed = severance.as_ref();
+    let service = service_fn(|request| answer(endpoint, request, &whose, &watchdog, severed));
     let mut builder = http1::Builder::new();
     builder
         // The watchdog keeps the time of heads, which it can tell from the time without any.
@@ -324,6 +333,9 @@ async fn drive_http1<'a>(
         if let Poll::Ready(ended) = connection.poll_without_shutdown(context) {
             return Poll::Ready(Ended::ByItself(ended));
         }
+        if let Some(how) = severed.and_then(|severance| severance.asked(context)) {
+            return Poll::Ready(Ended::Severed(how));
+        }
         if !watchdog.is_quiet() {
             let lost = lost.get_or_insert_with(|| {
                 Box::pin(presence::lost(socket, &watchdog.presence, half_close))
@@ -338,12 +350,14 @@ async fn drive_http1<'a>(
     (ended, connection.into_parts().io.into_inner())
 }
 
-async fn serve_http2(carrier: Carrier<'_>, whose: Whose, endpoint: &Endpoint) {
+async fn serve_http2(socket: &Socket, carrier: Carrier<'_>, whose: Whose, endpoint: &Endpoint) {
     let Endpoint {
         config, stopping, ..
     } = endpoint;
     let watchdog = Arc::new(ConnectionWatchdog::new(config, true));
-    let service = service_fn(|request| answer(endpoint, request, &whose, &watchdog));
+    let severance = severance(config);
+    let severed = severance.as_ref();
+    let service = service_fn(|request| answer(endpoint, request, &whose, &watchdog, severed));
     let header_bytes_max = u32::try_from(config.header_bytes_max).unwrap_or(u32::MAX);
     let wire = TokioIo::new(Wire::new(carrier, Arc::clone(&watchdog)));
     let connection = http2::Builder::new(TokioExecutor::new())
@@ -367,6 +381,11 @@ async fn serve_http2(carrier: Carrier<'_>, whose: Whose, endpoint: &Endpoint) {
         if connection.as_mut().poll(context).is_ready() {
             return Poll::Ready(None);
         }
+        if severed.is_some_and(|severance| severance.asked(context).is_some()) {
+            // All streams of it end with it, which is what a server that breaks looks like.
+            socket.reset();
+            return Poll::Ready(None);
+        }
         timer.poll(&watchdog, context).map(Some)
     })
     .await;
@@ -379,12 +398,18 @@ async fn serve_http2(carrier: Carrier<'_>, whose: Whose, endpoint: &Endpoint) {
     }
 }
 
+/// The way to end a connection for its requests, where they may.
+fn severance(config: &Config) -> Option<Arc<Severance>> {
+    config.severs.then(Arc::default)
+}
+
 /// Has a request answered, and keeps it counted as open until its answer has ended.
 fn answer(
     endpoint: &Endpoint,
     mut request: Request<Incoming>,
     whose: &Whose,
     watchdog: &Arc<ConnectionWatchdog>,
+    severance: Option<&Arc<Severance>>,
 ) -> TrackedAnswer {
     let (mut router, hsts) = (endpoint.router.clone(), endpoint.hsts.clone());
     request.extensions_mut().insert(whose.peer);
@@ -393,6 +418,9 @@ fn answer(
     }
     if endpoint.tls.is_some() {
         request.extensions_mut().insert(Encrypted);
+    }
+    if let Some(severance) = severance {
+        request.extensions_mut().insert(Arc::clone(severance));
     }
     if let Some(uri) = surface::respelled(request.uri()) {
         let asked = std::mem::replace(request.uri_mut(), uri);
@@ -471,5 +499,7 @@ enum Ended {
     ByItself(hyper::Result<()>),
     /// Its peer has gone in the middle of an answer.
     Lost,
+    /// One of its requests has asked for that.
+    Severed(Severed),
     TimedOut(TimeoutKind),
 }

@@ -19,6 +19,7 @@ use crate::receipts::ReceiptKey;
 use crate::runs::Runs;
 use crate::stored::StoredObjects;
 use crate::telemetry::Metrics;
+use crate::testing::Testing;
 use crate::tls::Tls;
 use crate::traces::Traces;
 use arc_swap::ArcSwap;
@@ -87,6 +88,8 @@ pub struct Config {
     pub metrics_acl: NetworkAcl,
     /// What JSON may be like.
     pub input: InputConfig,
+    /// Whether requests of testers may have their connection ended.
+    pub severs: bool,
 }
 
 impl Default for Config {
@@ -118,6 +121,7 @@ impl Default for Config {
             acl: NetworkAcl::EVERYWHERE,
             metrics_acl: NetworkAcl::EVERYWHERE,
             input: InputConfig::default(),
+            severs: false,
         }
     }
 }
@@ -190,6 +194,8 @@ pub struct Parts {
     pub ledger: LedgerStore,
     /// The record of security events.
     pub audit: AuditLog,
+    /// What testers may do; none where they may do nothing.
+    pub testing: Option<Testing>,
     /// What begins the traces of requests.
     pub traces: Traces,
     /// The certificates, where TLS is spoken.
@@ -328,6 +334,10 @@ impl HttpState {
 
     pub(crate) fn runs(&self) -> &Runs {
         &self.0.runs
+    }
+
+    pub(crate) fn testing(&self) -> Option<&Testing> {
+        self.0.testing.as_ref()
     }
 
     pub(crate) fn stored(&self) -> &StoredObjects {

@@ -13,6 +13,7 @@ use crate::limits::{Admitted, Slot};
 use crate::models::LiveModel;
 use crate::net::ClientAddress;
 use crate::runs::RunId;
+use crate::testing::TestedRequest;
 use crate::traces::{Span, SpanRow, Trace, spans};
 use belljar_sandbox::{Budget, Profiler, RunCost, RunLabel, RunOrigin, RunSeed, RunTime};
 use parking_lot::Mutex;
@@ -58,6 +59,8 @@ struct Notes {
     budget: OnceLock<Budget>,
     /// What was found in the request and is only reported.
     reports: Mutex<Vec<String>>,
+    /// What a tester asks for besides the answer; none for most requests.
+    tested: OnceLock<TestedRequest>,
     /// Its trace; none where traces are off.
     trace: Option<Trace>,
     /// Its own span, where it came within another request.
@@ -96,6 +99,7 @@ impl RequestContext {
             profiler: OnceLock::new(),
             budget: OnceLock::new(),
             reports: Mutex::default(),
+            tested: OnceLock::new(),
             trace,
             _span: span,
         }))
@@ -341,6 +345,22 @@ impl RequestContext {
     /// What a run of this request on a model may spend.
     pub(super) fn budget<'a>(&'a self, model: &'a LiveModel) -> &'a Budget {
         self.0.budget.get().unwrap_or(&model.budget)
+    }
+
+    /// When it came.
+    pub(crate) fn came(&self) -> RunTime {
+        self.0.came
+    }
+
+    /// Notes what a tester asks for.
+    pub(crate) fn set_tested(&self, tested: TestedRequest) {
+        // The head is read once.
+        let _ = self.0.tested.set(tested);
+    }
+
+    /// What a tester asks for besides the answer; none for most requests.
+    pub fn tested(&self) -> Option<&TestedRequest> {
+        self.0.tested.get()
     }
 
     /// Notes the time and the seed that its runs are to have.

@@ -6,7 +6,6 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use belljar_sandbox::{ReadyModel, Sandbox};
 use tokio::sync::{oneshot, watch};
 
 use super::ModelError;
@@ -16,6 +15,7 @@ use super::lifecycle;
 use super::live::{LiveModel, Served, ServedModel};
 use super::memory::Awaited;
 use super::registry::Registry;
+use super::remap::remapping;
 use super::state::{Current, Inner};
 use super::status::VersionState;
 use crate::telemetry::metrics;
@@ -199,24 +199,6 @@ async fn mapped_again(
             drop(room);
             return Ok(live);
         }
-    }
-}
-
-/// The work of mapping a model again from what is compiled of it, for a thread that may wait.
-pub(super) fn remapping(
-    inner: &Inner,
-    sandbox: Sandbox,
-    served: &ServedModel,
-) -> impl FnOnce() -> Result<ReadyModel, ModelError> + Send + use<> {
-    let compiler = inner.compiler.clone();
-    let (job, label) = (served.job.clone(), served.label.clone());
-    let ear = inner.logs.ear(&served.log);
-    move || {
-        let artefact = compiler
-            .cached(&job)
-            .ok_or_else(|| ModelError::host("no artefact"))?;
-        let model = sandbox.load_heard_by(&artefact, &label, ear);
-        model.map_err(ModelError::host)
     }
 }
 

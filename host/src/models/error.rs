@@ -134,8 +134,8 @@ pub enum ModelError {
     },
     /// The version is a recording, which is not run. The caller's fault.
     #[error(
-        "{id} is a recording: it answers to requests in JSON on the paths that were recorded, and \
-         to no others"
+        "{id} is a recording: it answers where `testing` is on, to requests in JSON on the paths \
+         that were recorded"
     )]
     Recording {
         /// The version.

@@ -14,10 +14,10 @@ use tokio::task::JoinSet;
 
 use super::ModelError;
 use super::catalog::Stage;
-use super::comeback::remapping;
 use super::lifecycle;
 use super::live::{LiveModel, Served};
 use super::records::{Pointers, Record, StoredState};
+use super::remap::remapping;
 use super::state::{Inner, blocking};
 use super::status::Failure;
 use crate::embedded::{self, EmbeddedLimits, EmbeddedModel};

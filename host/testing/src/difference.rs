@@ -7,7 +7,8 @@
 
 mod nearest;
 
-pub use nearest::{Likeness, Nearest, likeness, nearest};
+pub use nearest::{Likeness, Nearest, likeness, likeness_of_texts, nearest};
+pub(crate) use nearest::{likeness_within, work_for_each};
 
 use crate::words::{article, cut_name, quoted};
 use serde_json::{Map, Number, Value};
@@ -83,7 +84,19 @@ pub fn differences<'a>(expected: &'a Value, found: &'a Value) -> Differences<'a>
     Differences {
         root: Some((expected, found)),
         open: Vec::new(),
+        may_have_more: false,
     }
+}
+
+/// As [`first_difference`], where objects may have members that were not expected.
+#[must_use]
+pub fn first_lack(expected: &Value, found: &Value) -> Option<Difference> {
+    let may_have_more = true;
+    Differences {
+        may_have_more,
+        ..differences(expected, found)
+    }
+    .next()
 }
 
 /// An iterator over the differences of two values.
@@ -91,6 +104,8 @@ pub struct Differences<'a> {
     root: Option<(&'a Value, &'a Value)>,
     /// The arrays and objects that the walk is inside of, the outermost first.
     open: Vec<Open<'a>>,
+    /// Whether objects may have members that were not expected.
+    may_have_more: bool,
 }
 
 /// A pair of arrays or objects, and what of them has not been looked at.
@@ -206,6 +221,10 @@ fn member(path: &mut String, name: &str) {
 }
 
 impl Differences<'_> {
+    fn is_in_object(&self) -> bool {
+        matches!(self.open.last(), Some(Open::Object { .. }))
+    }
+
     fn path(&self) -> String {
         let mut path = String::from("$");
         for open in &self.open {
@@ -244,6 +263,10 @@ impl Iterator for Differences<'_> {
                 },
             };
             match pair {
+                Pair::Added(_) if self.may_have_more && self.is_in_object() => {
+                    // Whatever else there is of this object is not expected either.
+                    self.open.pop();
+                }
                 Pair::Missing(expected) => {
                     let words = format!("is missing; expected {}", shown(expected));
                     return Some(self.difference(DifferenceKind::Missing, words));
@@ -479,6 +502,24 @@ mod tests {
             ("$.b.e", DifferenceKind::Added),
         ];
         assert_eq!(all, expected.map(|(path, kind)| (path.to_owned(), kind)));
+    }
+
+    #[test]
+    fn objects_may_have_more_where_that_is_asked() {
+        let lack = |expected: Value, found: Value| {
+            first_lack(&expected, &found).map_or_else(String::new, |it| it.to_string())
+        };
+        let found = json!({"a": {"b": 1, "c": 2}, "d": [1, 2], "e": null});
+        assert_eq!(lack(json!({"a": {"b": 1}, "d": [1, 2]}), found.clone()), "");
+        assert_eq!(lack(json!({}), found.clone()), "");
+        assert_eq!(
+            lack(json!({"a": {"b": 1}, "d": [1]}), found.clone()),
+            "`$.d[1]`: was not expected; found 2"
+        );
+        assert_eq!(
+            lack(json!({"a": {"b": 1, "x": 1}}), found),
+            "`$.a.x`: is missing; expected 1"
+        );
     }
 
     /// Such a value comes from no parser here, which stop at 128; a caller may still build one.

@@ -377,6 +377,19 @@ impl Fault {
         Ok(())
     }
 
+    /// The name of what it begins with, of those that there are.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        let first = self
+            .text
+            .split(['=', ';'])
+            .next()
+            .unwrap_or_default()
+            .trim();
+        let row = FAULTS.iter().find(|row| row.name == first);
+        row.map_or("", |row| row.name)
+    }
+
     /// Whether no model runs.
     #[must_use]
     pub fn is_in_place_of_an_answer(&self) -> bool {

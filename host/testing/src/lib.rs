@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod data_set;
 pub mod difference;
 pub mod distribution;
 pub mod fault;
@@ -17,8 +18,10 @@ mod marks;
 pub mod matching;
 pub mod quantity;
 pub mod recording;
+pub mod rules;
 pub mod scheduler;
 pub mod scrub;
 pub mod secrets;
+pub mod template;
 pub mod words;
 pub mod world;

@@ -84,6 +84,12 @@ impl FromStr for WorldClock {
     }
 }
 
+impl fmt::Display for WorldClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 impl WorldClock {
     /// Its name.
     #[must_use]
@@ -243,10 +249,12 @@ impl World {
         work(&mut self.journal.lock())
     }
 
-    /// Whether any request may have a fault.
+    /// Whether anything is done to requests that ask for nothing themselves.
     #[must_use]
-    pub fn has_faults(&self) -> bool {
-        !self.state.lock().faults.is_empty()
+    pub fn has_something(&self) -> bool {
+        let state = self.state.lock();
+        let is_virtual = state.clock == WorldClock::Virtual;
+        !state.faults.is_empty() || is_virtual || self.beginning.journal.entries_max > 0
     }
 
     /// Whether what is in the body matters for that.
@@ -392,6 +400,12 @@ impl Worlds {
         named.retain(|_, world| !world.is_idle(now_ms, self.limits.idle));
     }
 
+    /// How many there are, besides the one of requests that name none.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.named.lock().len()
+    }
+
     /// All of them by name, the one of requests that name none first.
     #[must_use]
     pub fn list(&self) -> Vec<Arc<World>> {
@@ -446,7 +460,7 @@ mod tests {
         assert_eq!((number, one.faults().len(), two.faults().len()), (2, 2, 1));
         assert!(one.remove_fault(number) && !one.remove_fault(number));
         one.clear_faults();
-        assert!(!one.has_faults() && two.has_faults());
+        assert_eq!((one.faults().len(), two.faults().len()), (0, 1));
     }
 
     #[test]

@@ -9,6 +9,7 @@
 )]
 
 mod aliases;
+mod asked_faults;
 mod audio;
 mod auth;
 mod azure;
@@ -55,3 +56,4 @@ mod upload_bounds;
 mod v2;
 mod wire;
 mod words;
+mod worlds;

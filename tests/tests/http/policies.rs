@@ -55,7 +55,8 @@ fn filled(route: &str) -> (Method, String) {
         .replace("{version}", "9.9.9")
         .replace("{id}", "nothing")
         .replace("{address}", "192.0.2.1")
-        .replace("{network}", "192.0.2.1");
+        .replace("{network}", "192.0.2.1")
+        .replace("{number}", "1");
     (method.parse().unwrap(), path)
 }
 

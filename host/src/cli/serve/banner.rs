@@ -183,6 +183,11 @@ fn guards(app: &App, banner: &mut Rows) {
         audit.join(", ")
     };
     banner.row("audit log", &audit);
+    let testing = match app.is_for_tests() {
+        true => "ON: requests may ask for faults and worlds of their own (docs/testing.md)",
+        false => "off",
+    };
+    banner.row("testing", testing);
     let http = app.http_config();
     let proxies = &http.origin.trusted_proxies;
     let mut proxies = if proxies.is_empty() {

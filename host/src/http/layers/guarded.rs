@@ -11,6 +11,7 @@ use super::exit::Exit;
 use super::observe::{Observation, Route};
 use super::profiled::Profiled;
 use super::revocation::revocable;
+use super::tested::ToldRate;
 use crate::auth::Examined;
 use crate::http::checks::Checks;
 use crate::http::error::ApiError;
@@ -116,12 +117,19 @@ where
     // A panic costs its own request and no other, from the first check on.
     let entered = catch_panic::catch(|| match checks.enter(policy, context, &mut request, exit) {
         Ok(()) => match Profiled::asked(&mut request, policy, context) {
-            None if checks.recordings.may_be_asked(&request, policy) => {
-                let mut service = checks.recordings.before(inner.clone(), context);
-                Stage::Boxed(service.call(request))
-            }
-            None => Stage::Going(inner.call(request)),
-            Some(Ok(profiled)) => Stage::Boxed(profiled.of(inner.call(request))),
+            None => match checks.tests.asked(&request, policy, context) {
+                Some(Err(refusal)) => Stage::Answered(Box::new(refusal.into_response())),
+                asked if checks.recordings.may_be_asked(&request, policy) => {
+                    let mut service = checks.recordings.before(inner.clone(), context);
+                    Stage::Apart(match asked {
+                        Some(Ok(tested)) => tested.of(service, request),
+                        _ => service.call(request),
+                    })
+                }
+                None => Stage::Going(inner.call(request)),
+                Some(Ok(tested)) => Stage::Apart(tested.of(inner.clone(), request)),
+            },
+            Some(Ok(profiled)) => Stage::Apart(profiled.of(inner.call(request))),
             Some(Err(refusal)) => Stage::Answered(Box::new(refusal.into_response())),
         },
         Err(Halt::Refused(Refusal::Now(answer))) => Stage::Answered(answer),
@@ -140,8 +148,9 @@ const ADDED_HEADERS: usize = 15;
 
 enum Stage<S: Service<Request>> {
     Going(S::Future),
-    /// The answer is what its run's fuel goes for, or may be a recording's.
-    Boxed(BoxFuture<'static, Result<Response, Infallible>>),
+    /// More than the handler is at work: the answer is what its run's fuel goes for, or has what a
+    /// tester has asked for, or may be a recording's.
+    Apart(BoxFuture<'static, Result<Response, Infallible>>),
     /// It is found out who calls.
     Examined(Box<Examination<S>>),
     Refused(BoxFuture<'static, Response>),
@@ -205,7 +214,7 @@ where
                 let has_run = || observation.context().model().is_some();
                 ready!(poll_handler(inner, exit, has_run, context))
             }
-            Stage::Boxed(inner) => {
+            Stage::Apart(inner) => {
                 let has_run = || observation.context().model().is_some();
                 ready!(poll_handler(inner, exit, has_run, context))
             }
@@ -259,7 +268,10 @@ fn leave(
 ) -> Response {
     // Once for all that is added here and above: it would grow three times else.
     response.headers_mut().reserve(ADDED_HEADERS);
-    if let Some(permit) = exit.permit.take() {
+    let has_told_rate = response.extensions_mut().remove::<ToldRate>().is_some();
+    if let Some(permit) = exit.permit.take()
+        && !has_told_rate
+    {
         checks.limit.tell(&permit, response.headers_mut());
     }
     if let Some(ends) = exit.revocation.take() {

@@ -1,14 +1,15 @@
 //! A request for a recording, which is answered from it in place of a route: where it names the
 //! recording as its model. The caller has met all checks, and no model runs.
 //!
-//! Where no recording answers to any name, this is one look at a flag.
+//! Where no recording answers to any name, this is one look at a flag; where `testing` is off, none
+//! answers.
 
 use crate::auth::Caller;
 use crate::http::body::{self, Limits, WholeBody};
 use crate::http::error::ApiError;
 use crate::http::json::is_json;
 use crate::http::policy::RoutePolicy;
-use crate::http::recorded::{Gaps, answer, asked, run_of};
+use crate::http::recorded::{Gaps, answer, asked};
 use crate::http::state::HttpState;
 use crate::http::surface::Surface;
 use crate::inference::RequestContext;
@@ -16,6 +17,7 @@ use crate::models::{RecordedModel, Registry, Served};
 use axum::body::Body;
 use axum::extract::{FromRef as _, Request};
 use axum::response::{IntoResponse as _, Response};
+use belljar_testing::world::WorldClock;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::request::Parts;
@@ -34,6 +36,8 @@ const DEPLOYMENTS: &str = "/openai/deployments/";
 pub(crate) struct Recordings {
     registry: Registry,
     limits: Limits,
+    /// Whether testers may do anything here.
+    is_on: bool,
 }
 
 /// The one member of a body that says which model is meant.
@@ -48,12 +52,14 @@ impl Recordings {
         Self {
             registry: state.registry().clone(),
             limits: Limits::from_ref(state),
+            is_on: state.testing().is_some(),
         }
     }
 
     /// Whether the request may be for a recording, which only its body tells.
     pub(super) fn may_be_asked(&self, request: &Request, policy: RoutePolicy) -> bool {
-        self.registry.has_recordings()
+        self.is_on
+            && self.registry.has_recordings()
             && policy.is_for_runs()
             && request.method() == Method::POST
             && matches!(
@@ -107,7 +113,7 @@ where
             let caller = context.caller();
             let recorded = caller.and_then(|caller| named(&registry, &parts, &body, caller));
             match recorded {
-                Some(model) => Ok(said_again(&model, &parts, body).await),
+                Some(model) => Ok(said_again(&model, &parts, body, &context).await),
                 None => {
                     parts.extensions.insert(WholeBody(body));
                     inner.call(Request::from_parts(parts, Body::empty())).await
@@ -140,19 +146,24 @@ fn named(
     }
 }
 
-async fn said_again(model: &RecordedModel, parts: &Parts, body: Bytes) -> Response {
+/// The recorded answer: for the world that the request is in, with pauses that are as long as they
+/// were where time passes there as it does.
+async fn said_again(
+    model: &RecordedModel,
+    parts: &Parts,
+    body: Bytes,
+    context: &RequestContext,
+) -> Response {
     let asked = asked(parts, body);
-    match model.replay.find(run_of(&parts.headers), &asked) {
-        Ok(found) => answer(found, gaps_of(&parts.headers)).await,
+    let (run, gaps) = match context.tested() {
+        Some(tested) => match tested.clock {
+            WorldClock::Real => (tested.world.name().as_str(), Gaps::Recorded),
+            WorldClock::Virtual => (tested.world.name().as_str(), Gaps::None),
+        },
+        None => ("", Gaps::Recorded),
+    };
+    match model.replay.find(run, &asked) {
+        Ok(found) => answer(found, gaps).await,
         Err(miss) => ApiError::from(&*miss).into_response(),
-    }
-}
-
-/// As long as they were, unless the caller's time is not that of a clock.
-fn gaps_of(headers: &HeaderMap) -> Gaps {
-    let clock = headers.get("x-belljar-clock");
-    match clock.is_some_and(|clock| clock == "virtual") {
-        true => Gaps::None,
-        false => Gaps::Recorded,
     }
 }

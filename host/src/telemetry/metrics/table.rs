@@ -46,6 +46,11 @@ metrics! {
     RUNS_NOT_KEPT: Counter, "belljar_runs_not_kept_total", Count,
         "Runs that were to be kept and are not: too many at once, too large, or not to be written.",
         [];
+    FAULTS: Counter, "belljar_faults_total", Count,
+        "Answers that went wrong because a tester had asked for it.",
+        ["fault": "the name that the fault begins with"];
+    WORLDS: Gauge, "belljar_worlds", Count,
+        "Worlds of testers, besides the one of requests that name none.", [];
     HTTP_REQUESTS: Counter, "belljar_http_requests_total", Count,
         "Requests answered.",
         [

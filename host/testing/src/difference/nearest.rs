@@ -71,7 +71,7 @@ where
     I::IntoIter: ExactSizeIterator,
 {
     let candidates = candidates.into_iter();
-    let work = (WORK_MAX / candidates.len().max(1)).clamp(CANDIDATE_WORK_MIN, CANDIDATE_WORK_MAX);
+    let work = work_for_each(candidates.len());
     let mut best: Option<(usize, Likeness, &Value)> = None;
     for (index, candidate) in candidates.enumerate() {
         let likeness = likeness_within(candidate, found, work);
@@ -93,6 +93,11 @@ where
     })
 }
 
+/// The work that there is for each of so many candidates.
+pub(crate) fn work_for_each(candidates: usize) -> usize {
+    (WORK_MAX / candidates.max(1)).clamp(CANDIDATE_WORK_MIN, CANDIDATE_WORK_MAX)
+}
+
 /// How much of two values is the same.
 #[must_use]
 pub fn likeness(expected: &Value, found: &Value) -> Likeness {
@@ -102,7 +107,7 @@ pub fn likeness(expected: &Value, found: &Value) -> Likeness {
 /// As [`likeness`], of as much as an amount of work allows. Each scalar counts once, texts with
 /// the number of binary digits of their length besides: what was asked counts more than a flag,
 /// and a long text not more than everything else together.
-fn likeness_within(expected: &Value, found: &Value, mut work: usize) -> Likeness {
+pub(crate) fn likeness_within(expected: &Value, found: &Value, mut work: usize) -> Likeness {
     let (mut same, mut whole) = (0_u64, 0_u64);
     let mut open: Vec<Open<'_>> = Vec::new();
     let mut next = Some(Pair::Both(expected, found));
@@ -140,29 +145,9 @@ fn compared(pair: &Pair<'_>) -> (u64, u64, usize) {
     match *pair {
         Pair::Missing(value) | Pair::Added(value) => (0, weight(value), 0),
         Pair::Both(Value::String(expected), Value::String(found)) => {
-            let (expected_part, found_part) = (
-                expected
-                    .as_bytes()
-                    .get(..TEXT_BYTES_MAX)
-                    .unwrap_or(expected.as_bytes()),
-                found
-                    .as_bytes()
-                    .get(..TEXT_BYTES_MAX)
-                    .unwrap_or(found.as_bytes()),
-            );
             let weight = weight_of_text(expected.len().max(found.len()));
-            let cost = expected_part.len() + found_part.len();
-            if expected_part == found_part && expected.len() == found.len() {
-                return (weight, weight, cost);
-            }
-            let before = common(expected_part.iter(), found_part.iter());
-            let rest = expected_part.len().min(found_part.len()) - before;
-            let after = common(
-                expected_part.iter().rev().take(rest),
-                found_part.iter().rev().take(rest),
-            );
-            let longer = expected_part.len().max(found_part.len()).max(1) as u64;
-            ((before + after) as u64 * weight / longer, weight, cost)
+            let (same, whole, cost) = compared_texts(expected, found);
+            (same * weight / whole, weight, cost)
         }
         Pair::Both(expected, found) if Open::new(expected, found).is_some() => (0, 0, 0),
         Pair::Both(expected, found) => {
@@ -173,6 +158,36 @@ fn compared(pair: &Pair<'_>) -> (u64, u64, usize) {
             }
         }
     }
+}
+
+/// How much of two texts is the same: what they have in common at their beginnings and ends.
+#[must_use]
+pub fn likeness_of_texts(one: &str, other: &str) -> Likeness {
+    let (same, whole, _) = compared_texts(one, other);
+    match Likeness::of(same, whole) {
+        Likeness::ALL if one != other => Likeness(Likeness::ALL.0 - 1),
+        likeness => likeness,
+    }
+}
+
+/// How many bytes of two texts are the same, of how many, and what it cost to say so.
+fn compared_texts(one: &str, other: &str) -> (u64, u64, usize) {
+    let part = |text: &str| text.len().min(TEXT_BYTES_MAX);
+    let one_part = one.as_bytes().get(..part(one)).unwrap_or_default();
+    let other_part = other.as_bytes().get(..part(other)).unwrap_or_default();
+    let cost = one_part.len() + other_part.len();
+    if one_part == other_part && one.len() == other.len() {
+        return (1, 1, cost);
+    }
+    let before = common(one_part.iter(), other_part.iter());
+    let rest = one_part.len().min(other_part.len()) - before;
+    let after = common(
+        one_part.iter().rev().take(rest),
+        other_part.iter().rev().take(rest),
+    );
+    // A text that goes on where the other ends is not all the same.
+    let longer = one_part.len().max(other_part.len()) + 1;
+    ((before + after) as u64, longer as u64, cost)
 }
 
 /// How much of a text counts for its likeness, in bytes.

@@ -1,0 +1,29 @@
+//! What testers may do.
+
+use std::time::Duration;
+
+use belljar_testing::world::WorldClock;
+
+use super::super::setting::{Setting, setting};
+use super::super::values::{Bytes, Count, FromText, ListOf, PositiveTime, Switch, ValueParser};
+
+use crate::testing::FaultLine;
+
+pub(super) const ROWS: &[Setting] = &[
+    setting!("testing", testing_on: Switch<Option<bool>>, "testing",
+        "Whether requests may ask for faults, times and worlds of their own by header. `auto`: on a loopback address, else not. See docs/testing.md."),
+    setting!("test.faults", testing.faults: ListOf<Vec<FaultLine>>, "testing",
+        "Faults that each world begins with, such as `status=503 rate=0.1 seed=7 path=/v1/*`."),
+    setting!("test.clock", testing.clock: FromText<WorldClock>, "testing",
+        "How time passes for requests that do not say: `virtual` answers at once and says when it would have."),
+    setting!("test.worlds_max", testing.worlds_max: Count<usize>, "testing",
+        "Worlds at once, besides the one of requests that name none."),
+    setting!("test.world_idle", testing.world_idle: PositiveTime<Duration>, "testing",
+        "How long a world is kept that nobody uses."),
+    setting!("test.journal_max", testing.journal_max: Count<usize>, "testing",
+        "Requests in the journal of each world, with their bodies and answers; 0 for no journal."),
+    setting!("test.journal_bytes_max", testing.journal_bytes_max: Bytes<usize>, "testing",
+        "Bytes of the journal of each world; the oldest requests go first."),
+    setting!("test.journal_body_max", testing.journal_body_bytes_max: Bytes<usize>, "testing",
+        "Bytes of a body, or of an answer, in a journal; what is longer is cut."),
+];

@@ -1,0 +1,124 @@
+//! What testers control, as the running server has it: the worlds of their tests, and what a
+//! request asks for besides its answer.
+//!
+//! What there is to ask for, and what it means, is in `belljar-testing`; the layer `tested` does it.
+
+mod line;
+mod page;
+
+use belljar_testing::journal::JournalLimits;
+use belljar_testing::world::{
+    Beginning, TooManyWorlds, World, WorldClock, WorldLimits, WorldName, Worlds,
+};
+pub use line::FaultLine;
+pub use page::faults_page;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// What testers may do.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Whether they may do anything.
+    pub is_on: bool,
+    /// Worlds at once, besides the one of requests that name none.
+    pub worlds_max: usize,
+    /// How long a world is kept that nobody uses.
+    pub world_idle: Duration,
+    /// The faults that each world begins with.
+    pub faults: Vec<FaultLine>,
+    /// How time passes where a request does not say.
+    pub clock: WorldClock,
+    /// Requests in the journal of each world; 0 for no journal.
+    pub journal_max: usize,
+    /// Bytes of each journal.
+    pub journal_bytes_max: usize,
+    /// Bytes of a body in a journal.
+    pub journal_body_bytes_max: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            is_on: false,
+            worlds_max: 1_000,
+            world_idle: Duration::from_secs(600),
+            faults: Vec::new(),
+            clock: WorldClock::Real,
+            journal_max: 0,
+            journal_bytes_max: 4 << 20,
+            journal_body_bytes_max: 16 << 10,
+        }
+    }
+}
+
+/// The worlds of a server whose testers may do something. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Testing(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    worlds: Worlds,
+    started: Instant,
+}
+
+/// What a request asks for besides its answer.
+#[derive(Debug)]
+pub struct TestedRequest {
+    /// The world that it is in.
+    pub world: Arc<World>,
+    /// Its number there, from 0.
+    pub number: u64,
+    /// How time passes for it.
+    pub clock: WorldClock,
+}
+
+impl Testing {
+    /// The worlds that this asks for; none where testers may do nothing.
+    #[must_use]
+    pub fn new(config: &Config) -> Option<Self> {
+        if !config.is_on {
+            return None;
+        }
+        let limits = WorldLimits {
+            worlds_max: config.worlds_max,
+            idle: config.world_idle,
+        };
+        let beginning = Beginning {
+            faults: config.faults.iter().map(FaultLine::rule).collect(),
+            journal: JournalLimits {
+                entries_max: config.journal_max,
+                bytes_max: config.journal_bytes_max,
+                body_bytes_max: config.journal_body_bytes_max,
+            },
+            clock: config.clock,
+        };
+        Some(Self(Arc::new(Shared {
+            worlds: Worlds::new(limits, beginning),
+            started: Instant::now(),
+        })))
+    }
+
+    /// All worlds.
+    #[must_use]
+    pub fn worlds(&self) -> &Worlds {
+        &self.0.worlds
+    }
+
+    /// The world of this name, made where there is none.
+    ///
+    /// # Errors
+    ///
+    /// When there are too many.
+    pub fn enter(&self, name: &WorldName) -> Result<Arc<World>, TooManyWorlds> {
+        self.0.worlds.enter(name, self.now_ms())
+    }
+
+    /// Frees the worlds that nobody has used for a while.
+    pub fn expire(&self) {
+        self.0.worlds.expire(self.now_ms());
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.0.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
