@@ -17,7 +17,7 @@ use crate::models::{RecordedModel, Registry, Served};
 use axum::body::Body;
 use axum::extract::{FromRef as _, Request};
 use axum::response::{IntoResponse as _, Response};
-use belljar_testing::world::WorldClock;
+use belljar_testing::world::{WorldClock, WorldName};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::request::Parts;
@@ -155,12 +155,13 @@ async fn said_again(
     context: &RequestContext,
 ) -> Response {
     let asked = asked(parts, body);
+    let shared = WorldName::shared();
     let (run, gaps) = match context.tested() {
         Some(tested) => match tested.clock {
             WorldClock::Real => (tested.world.name().as_str(), Gaps::Recorded),
             WorldClock::Virtual => (tested.world.name().as_str(), Gaps::None),
         },
-        None => ("", Gaps::Recorded),
+        None => (shared.as_str(), Gaps::Recorded),
     };
     match model.replay.find(run, &asked) {
         Ok(found) => answer(found, gaps).await,
