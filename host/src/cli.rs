@@ -26,8 +26,10 @@ mod output;
 mod packing;
 mod project;
 mod pull;
+mod record;
 mod reload;
 mod replay;
+mod replay_server;
 mod restore;
 mod rows;
 mod run;
@@ -95,6 +97,10 @@ enum Command {
     Run(run::RunArgs),
     /// Make a run on record of a server again, and compare
     Replay(replay::ReplayArgs),
+    /// Stand in front of a service, and keep what it answers as a recording
+    Record(record::RecordArgs),
+    /// Answer from a recording, without the service
+    ReplayServer(replay_server::ReplayServerArgs),
     /// Run again what a receipt of a run is about, and compare
     Verify(verify::VerifyArgs),
     /// Run the examples of a bundle, and say which are not answered as they say
@@ -260,6 +266,8 @@ fn dispatch(cli: Cli, started: Instant) -> Result<ExitCode, Failure> {
         Some(Command::Check(args)) => bundles::check(&args).map(done),
         Some(Command::Run(args)) => run::run(&args).map(done),
         Some(Command::Replay(args)) => replay::replay(&args),
+        Some(Command::Record(args)) => record::record(&args),
+        Some(Command::ReplayServer(args)) => replay_server::replay_server(&args).map(done),
         Some(Command::Verify(args)) => verify::verify(&args),
         Some(Command::Test(args)) => test::test(&args).map(done),
         Some(Command::Chat(args)) => chat::chat(&args).map(done),

@@ -15,6 +15,7 @@ pub(crate) mod json;
 pub(crate) mod layers;
 pub(crate) mod policy;
 mod proxy_protocol;
+pub(crate) mod recorded;
 mod redirect;
 mod reloads;
 mod router;

@@ -252,7 +252,7 @@ impl Inference {
                 self.registry.note_asked(&model);
                 model
             }
-            away @ Served::Away(_) => {
+            away @ (Served::Away(_) | Served::Recorded(_)) => {
                 let asked = Instant::now();
                 // In a box: few requests wait, and each would carry the room for it.
                 let model = Box::pin(self.registry.in_memory(away)).await?;

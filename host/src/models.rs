@@ -50,7 +50,7 @@ pub use config::{Config, Defaults, Policy};
 pub use error::{FailedVersion, ModelError};
 pub use examine::{ExamineError, Examiner};
 pub use guest_logs::{GuestLogConfig, InvalidLogReaders, LogLine, LogPage, LogQuery, LogReaders};
-pub use live::{LiveModel, Served, ServedModel};
+pub use live::{LiveModel, RecordedModel, Served, ServedModel};
 pub use load::ModelLoad;
 pub use prefixes::PrefixConfig;
 pub use records::{VersionRow, version_row, version_rows};

@@ -182,6 +182,24 @@ impl Outgoing {
         )
     }
 
+    /// A client that passes on what others ask, for commands: it waits for `stall` at most until
+    /// something comes, and as long as something comes for any time. Where it talks to nobody but
+    /// over plain HTTP, a machine without authorities will do.
+    ///
+    /// # Errors
+    ///
+    /// When the client cannot be set up.
+    pub fn for_services(stall: Duration, is_plain: bool) -> Result<Self, OutgoingError> {
+        let client = unbounded()
+            .connect_timeout(FILE_STALL_TIME)
+            .read_timeout(stall);
+        Self::built(if is_plain {
+            client.tls_certs_only([])
+        } else {
+            client
+        })
+    }
+
     fn built(client: ClientBuilder) -> Result<Self, OutgoingError> {
         let client = client.build();
         let client = client.map_err(|error| OutgoingError::Client(reason(&error)))?;

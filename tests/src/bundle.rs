@@ -33,6 +33,24 @@ impl TestBundle {
         Self::new(name, version, belljar::embedded::ECHO_COMPONENT)
     }
 
+    /// A bundle of a recording, whose file has these lines behind its first.
+    #[must_use]
+    pub fn recording(name: &str, version: &str, exchanges: &[serde_json::Value]) -> Self {
+        let mut text = String::from("{\"recording\":1,\"ignored\":[\"$.user\"]}\n");
+        for exchange in exchanges {
+            text.push_str(&format!("{exchange}\n"));
+        }
+        Self {
+            id: format!("{name}@{version}"),
+            manifest: format!(
+                "schema = 1\nname = \"{name}\"\nversion = \"{version}\"\nrecording = \
+                 \"exchanges.jsonl\"\n"
+            ),
+            files: vec![("exchanges.jsonl".to_owned(), text.into_bytes())],
+            assets: String::new(),
+        }
+    }
+
     /// A bundle of a guest that misbehaves (see `guest-models/hostile`), version 1.0.0, under
     /// the guest's own name.
     ///
@@ -84,14 +102,14 @@ impl TestBundle {
     /// When a name does not fit into a tar header.
     #[must_use]
     pub fn tar(&self) -> Vec<u8> {
-        let component = self.files.first().map(|(_, content)| Digest::of(content));
-        let component = component
-            .map(|digest| digest.to_string())
+        let payload = self.files.first();
+        let payload = payload
+            .map(|(name, content)| format!("\"{name}\" = \"{}\"", Digest::of(content)))
             .unwrap_or_default();
         let Self {
             manifest, assets, ..
         } = self;
-        let manifest = format!("{manifest}{assets}[digests]\n\"model.wasm\" = \"{component}\"\n");
+        let manifest = format!("{manifest}{assets}[digests]\n{payload}\n");
         let mut archive = tar::Builder::new(Vec::new());
         let first = ("model.toml".to_owned(), manifest.into_bytes());
         for (name, content) in std::iter::once(&first).chain(&self.files) {

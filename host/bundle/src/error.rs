@@ -249,9 +249,11 @@ pub enum BundleError {
         /// In bytes.
         limit: u64,
     },
-    /// The component is too large.
-    #[error("the component \"{path}\" is {bytes} bytes: at most {limit} are allowed")]
+    /// What answers is too large.
+    #[error("the {payload} \"{path}\" is {bytes} bytes: at most {limit} are allowed")]
     ComponentTooLarge {
+        /// `component` or `recording`.
+        payload: &'static str,
         /// The file.
         path: String,
         /// Its size.
@@ -334,8 +336,8 @@ pub enum BundleError {
         /// Separated by commas.
         known: &'static str,
     },
-    /// The component has no digest.
-    #[error("model.toml: [digests] does not name the component \"{path}\"")]
+    /// What answers has no digest.
+    #[error("model.toml: [digests] does not name \"{path}\", which is what answers")]
     ComponentDigestMissing {
         /// The component.
         path: String,

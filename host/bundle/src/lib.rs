@@ -1,7 +1,7 @@
 //! A hostile archive in, a checked bundle out.
 //!
 //! A bundle is a tar (plain, gzip or zstd) with a `model.toml`, a WebAssembly component and the
-//! model's files. [`Store::unpack`] streams one through every check into a content-addressed
+//! model's files, or a recording of what a service answered. [`Store::unpack`] streams one through every check into a content-addressed
 //! store; what comes out is a [`CheckedBundle`], which no other code can make, and which
 //! becomes visible with [`CheckedBundle::commit`]. [`pack`] makes bundles, and [`check`] runs
 //! the same code without a store.
@@ -50,7 +50,7 @@ pub use digest::{Digest, DigestError, Hasher};
 pub use error::{BundleError, Place};
 pub use limits::ArchiveLimits;
 pub use manifest::{
-    MANIFEST_PATH, Manifest, ManifestKey, ManifestValue, Presence, RequestedLimits,
+    MANIFEST_PATH, Manifest, ManifestKey, ManifestValue, Payload, Presence, RequestedLimits,
     manifest_example, manifest_keys,
 };
 pub use names::{ModelId, ModelName, ModelVersion, NameError};

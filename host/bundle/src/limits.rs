@@ -17,7 +17,7 @@ pub struct ArchiveLimits {
     pub entries_max: u32,
     /// Bytes of one file.
     pub entry_bytes_max: u64,
-    /// Bytes of the component.
+    /// Bytes of the component, or of the recording.
     pub component_bytes_max: u64,
     /// Bytes of `model.toml`. It is the one file that is held in memory, and while it is parsed
     /// it takes up to some fifty times its size there (measured: 13 MiB for 256 KiB of keys).

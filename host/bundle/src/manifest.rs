@@ -26,14 +26,14 @@ const MANIFEST_SCHEMA: i64 = 1;
 const SCHEMAS_KNOWN: &str = "1";
 
 /// What a bundle says about itself, checked: names and digests are well formed, no name is there
-/// twice in any spelling, and the component has a digest.
+/// twice in any spelling, and what answers has a digest.
 ///
 /// Whether the files are there and have these digests is known once a
 /// [`CheckedBundle`](crate::CheckedBundle) exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
     id: ModelId,
-    component: AssetName,
+    payload: Payload,
     description: Option<String>,
     license: Option<String>,
     is_private: bool,
@@ -43,6 +43,35 @@ pub struct Manifest {
     digests: BTreeMap<AssetName, Digest>,
     signature: Option<Signature>,
 }
+
+/// What of a bundle answers requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// A WebAssembly component, which is run.
+    Component(AssetName),
+    /// What a service has answered, which is said again.
+    Recording(AssetName),
+}
+
+impl Payload {
+    /// Its file in the archive.
+    pub fn file(&self) -> &AssetName {
+        match self {
+            Self::Component(file) | Self::Recording(file) => file,
+        }
+    }
+
+    /// The key of `model.toml` that names it.
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::Component(_) => COMPONENT_KEY,
+            Self::Recording(_) => RECORDING_KEY,
+        }
+    }
+}
+
+pub(crate) const COMPONENT_KEY: &str = "component";
+pub(crate) const RECORDING_KEY: &str = "recording";
 
 impl Manifest {
     /// Reads a complete manifest.
@@ -78,16 +107,16 @@ impl Manifest {
         &self.id.version
     }
 
-    /// The file that is the WebAssembly component.
-    pub fn component(&self) -> &AssetName {
-        &self.component
+    /// What answers requests.
+    pub fn payload(&self) -> &Payload {
+        &self.payload
     }
 
-    /// The digest of the component.
-    pub fn component_digest(&self) -> Digest {
+    /// The digest of what answers requests.
+    pub fn payload_digest(&self) -> Digest {
         // Checked when the manifest was made; an empty digest fits no file.
         self.digests
-            .get(&self.component)
+            .get(self.payload.file())
             .copied()
             .unwrap_or(Digest::from_bytes([0; 32]))
     }
@@ -122,7 +151,7 @@ impl Manifest {
         &self.assets
     }
 
-    /// The component and the files that the model cannot read, such as a licence.
+    /// What answers, and the files that the model cannot read, such as a licence.
     pub fn digests(&self) -> &BTreeMap<AssetName, Digest> {
         &self.digests
     }
@@ -191,8 +220,8 @@ impl Manifest {
 
     /// What has to hold between the parts.
     fn check(self) -> Result<Self, BundleError> {
-        if !self.digests.contains_key(&self.component) {
-            let path = self.component.to_string();
+        if !self.digests.contains_key(self.payload.file()) {
+            let path = self.payload.file().to_string();
             return Err(BundleError::ComponentDigestMissing { path });
         }
         // The names are checked here as well as in the archive, so that a manifest alone (in

@@ -13,11 +13,13 @@ use std::path::{Path, PathBuf};
 
 use crate::digest::{Digest, Hasher};
 use crate::error::BundleError;
-use crate::manifest::{Draft, MANIFEST_PATH, Manifest, RequestedLimits};
+use crate::manifest::{
+    COMPONENT_KEY, Draft, MANIFEST_PATH, Manifest, RECORDING_KEY, RequestedLimits,
+};
 use crate::names::{ModelId, ModelName, ModelVersion};
 use crate::path::AssetName;
 use crate::signature::SigningKey;
-use component::find_component;
+use component::{find_component, find_recording};
 
 /// The folder of a project whose files become assets, where `model.toml` has no `[assets]`.
 const ASSETS_FOLDER: &str = "assets";
@@ -99,7 +101,8 @@ pub fn pack_parts(
             name: parts.name.clone(),
             version: parts.version.clone(),
         },
-        component: component.to_owned(),
+        payload: COMPONENT_KEY,
+        payload_file: component.to_owned(),
         description: parts.description.clone(),
         license: parts.license.clone(),
         is_private: parts.is_private,
@@ -109,23 +112,46 @@ pub fn pack_parts(
         digests: BTreeMap::new(),
         signature: None,
     };
-    let source = |content: &Content| match content {
-        Content::File(path) => Source {
-            shown: path.display().to_string(),
-            origin: Origin::Given(content.clone()),
-        },
-        Content::Bytes(_) => Source {
-            shown: "a part".to_owned(),
-            origin: Origin::Given(content.clone()),
-        },
-    };
+    let source = Source::given;
     let files = Files {
-        component: (component.parse()?, source(&parts.component)),
+        payload: (component.parse()?, source(&parts.component)),
         assets: parts
             .assets
             .iter()
             .map(|(name, asset)| (name.clone(), source(asset)))
             .collect(),
+        others: Vec::new(),
+    };
+    write_bundle(draft, files, key, out)
+}
+
+/// Packs what a service has answered into a plain tar and returns the manifest that it has. `file`
+/// is the name that the content has in the archive.
+///
+/// # Errors
+/// As [`pack_parts`].
+pub fn pack_recording(
+    id: ModelId,
+    (file, content): (&str, &Content),
+    description: Option<String>,
+    key: Option<&SigningKey>,
+    out: impl Write,
+) -> Result<Manifest, BundleError> {
+    let draft = Draft {
+        id,
+        payload: RECORDING_KEY,
+        payload_file: file.to_owned(),
+        description,
+        license: None,
+        is_private: false,
+        limits: RequestedLimits::default(),
+        assets: None,
+        digests: BTreeMap::new(),
+        signature: None,
+    };
+    let files = Files {
+        payload: (file.parse()?, Source::given(content)),
+        assets: Vec::new(),
         others: Vec::new(),
     };
     write_bundle(draft, files, key, out)
@@ -197,10 +223,16 @@ pub fn pack_folder_with(
     if let Some(version) = packing.version {
         draft.id.version = version.clone();
     }
-    let mut component = find_component(folder, &mut draft, packing.make)?;
-    if let Some(remake) = packing.remake {
-        component.1 = component.1.remade(remake)?;
-    }
+    let payload = match draft.payload {
+        RECORDING_KEY => find_recording(folder, &mut draft)?,
+        _ => {
+            let mut component = find_component(folder, &mut draft, packing.make)?;
+            if let Some(remake) = packing.remake {
+                component.1 = component.1.remade(remake)?;
+            }
+            component
+        }
+    };
     let assets = match &draft.assets {
         Some(listed) => listed_assets(folder, listed.keys())?,
         None => folder_assets(folder)?,
@@ -209,7 +241,7 @@ pub fn pack_folder_with(
     for name in draft
         .digests
         .keys()
-        .filter(|name| **name != draft.component)
+        .filter(|name| **name != draft.payload_file)
     {
         let checked: AssetName = name.parse()?;
         let source = Source::file(folder, name);
@@ -223,7 +255,7 @@ pub fn pack_folder_with(
     write_bundle(
         draft,
         Files {
-            component,
+            payload,
             assets,
             others,
         },
@@ -378,7 +410,7 @@ fn folder_assets(folder: &Path) -> Result<Vec<(AssetName, Source)>, BundleError>
 
 /// The files of a bundle, with their names in it.
 struct Files {
-    component: (AssetName, Source),
+    payload: (AssetName, Source),
     assets: Vec<(AssetName, Source)>,
     /// Those that the model cannot read.
     others: Vec<(AssetName, Source)>,
@@ -391,6 +423,17 @@ struct Source {
 }
 
 impl Source {
+    fn given(content: &Content) -> Self {
+        let shown = match content {
+            Content::File(path) => path.display().to_string(),
+            Content::Bytes(_) => "a part".to_owned(),
+        };
+        Self {
+            shown,
+            origin: Origin::Given(content.clone()),
+        }
+    }
+
     fn file(folder: &Path, relative: &str) -> Self {
         Self {
             shown: relative.to_owned(),
@@ -463,7 +506,7 @@ fn write_bundle(
         );
     }
     draft.assets = Some(assets);
-    for (name, source) in files.others.iter().chain([&files.component]) {
+    for (name, source) in files.others.iter().chain([&files.payload]) {
         let written = draft.digests.get(name.as_str()).copied().flatten();
         let digest = fitting_digest("digests", name, source, written)?;
         draft.digests.insert(name.to_string(), Some(digest));
@@ -481,7 +524,7 @@ fn write_bundle(
         &mut text.as_bytes(),
     )
     .map_err(|source| BundleError::OutputFailed { source })?;
-    for (name, source) in [&files.component]
+    for (name, source) in [&files.payload]
         .into_iter()
         .chain(&files.others)
         .chain(&files.assets)

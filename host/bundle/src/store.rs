@@ -511,11 +511,11 @@ impl StoredBundle {
         self.lease.store().blob_path(&self.digest())
     }
 
-    /// Where the component is.
-    pub fn component_path(&self) -> PathBuf {
-        let component = self.manifest.component_digest();
+    /// Where the file is that answers requests: the component or the recording.
+    pub fn payload_path(&self) -> PathBuf {
+        let payload = self.manifest.payload_digest();
         let store = self.lease.store();
-        store.file_path(self.placement, &self.digest(), &component)
+        store.file_path(self.placement, &self.digest(), &payload)
     }
 
     /// Where the bundle's files are kept.

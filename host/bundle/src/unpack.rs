@@ -329,8 +329,9 @@ fn check_component_size(
     limits: &ArchiveLimits,
 ) -> Result<(), BundleError> {
     let limit = limits.component_bytes_max;
-    if name == manifest.component() && bytes > limit {
+    if name == manifest.payload().file() && bytes > limit {
         return Err(BundleError::ComponentTooLarge {
+            payload: manifest.payload().key(),
             path: shown(name),
             bytes,
             limit,

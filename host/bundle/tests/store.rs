@@ -95,7 +95,7 @@ fn what_is_packed_comes_out() {
     ));
 
     let stored = checked.commit().unwrap();
-    assert_eq!(fs::read(stored.component_path()).unwrap(), COMPONENT);
+    assert_eq!(fs::read(stored.payload_path()).unwrap(), COMPONENT);
     let names: Vec<&str> = stored.assets().map(|file| file.name.as_str()).collect();
     assert_eq!(names, ["a.bin", long.as_str(), "empty"]);
     for file in stored.assets() {
@@ -377,7 +377,7 @@ fn a_project_folder_becomes_a_bundle() {
     );
     let mut bytes = Vec::new();
     let manifest = pack_folder(folder.path(), None, &mut bytes).unwrap();
-    assert_eq!(manifest.component().as_str(), "x.wasm");
+    assert_eq!(manifest.payload().file().as_str(), "x.wasm");
     assert_eq!(
         manifest.limits(),
         &RequestedLimits {
@@ -396,9 +396,9 @@ fn a_project_folder_becomes_a_bundle() {
     let names: Vec<&str> = stored.assets().map(|file| file.name.as_str()).collect();
     assert_eq!(names, ["deep/table.bin", "weights.bin"]);
     assert_eq!(stored.files().len(), 4);
-    assert_eq!(fs::read(stored.component_path()).unwrap(), COMPONENT);
+    assert_eq!(fs::read(stored.payload_path()).unwrap(), COMPONENT);
     // A temporary store goes with the last value that needs it.
-    let path = stored.component_path();
+    let path = stored.payload_path();
     drop(stored);
     assert!(!path.exists());
 }

@@ -4,7 +4,7 @@ use crate::{Capabilities, Determinism, wit::tensors};
 use serde::{Deserialize, Serialize};
 
 /// What was found out about a model when it was compiled.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Inspection {
     /// What it exports.
     pub capabilities: Capabilities,

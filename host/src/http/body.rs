@@ -34,6 +34,10 @@ pub(crate) struct Limits {
 /// A whole body.
 pub(crate) struct RequestBody(pub(crate) Bytes);
 
+/// A body that was read on the way to its route, in the extensions of its request.
+#[derive(Clone)]
+pub(crate) struct WholeBody(pub(crate) Bytes);
+
 impl<S> FromRequest<S> for RequestBody
 where
     S: Send + Sync,
@@ -42,7 +46,10 @@ where
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
+        if let Some(WholeBody(body)) = parts.extensions.remove() {
+            return Ok(Self(body));
+        }
         let context = context_of(&parts.extensions);
         whole(&parts.headers, body, Limits::from_ref(state), &context)
             .await

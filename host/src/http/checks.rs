@@ -3,7 +3,7 @@
 use super::body::Limits;
 use super::layers::{
     Address, Authentication, Authorize, BanCheck, Deadline, Exit, Halt, HostNames, KeyBanCheck,
-    Limit, Origins, Screen, SignatureCheck, Tests, Watch, note_origin,
+    Limit, Origins, Recordings, Screen, SignatureCheck, Tests, Watch, note_origin,
 };
 use super::policy::{RoutePolicies, RoutePolicy};
 use super::state::HttpState;
@@ -32,6 +32,7 @@ pub(crate) struct Checks {
     screen: Screen,
     authorize: Authorize,
     pub(super) tests: Tests,
+    pub(super) recordings: Recordings,
 }
 
 impl Checks {
@@ -75,6 +76,7 @@ impl Checks {
                 testing: state.testing().cloned(),
                 limits: Limits::from_ref(state),
             },
+            recordings: Recordings::new(state),
         }
     }
 

@@ -9,8 +9,7 @@ mod write;
 pub use input::{InputConfig, InvalidUnknownMembers, PARSER_DEPTH_MAX, UnknownMembers};
 use objects::Objects;
 use words::{Field, reword};
-use write::is_json;
-pub(crate) use write::{APPLICATION_JSON, write_string};
+pub(crate) use write::{APPLICATION_JSON, is_json, write_string};
 
 use super::body::{self, RequestBody};
 use super::error::ApiError;

@@ -137,7 +137,7 @@ impl Version {
     pub(super) fn live(&self) -> Option<&Arc<LiveModel>> {
         match self.served()? {
             Served::Live(live) => Some(live),
-            Served::Away(_) => None,
+            Served::Away(_) | Served::Recorded(_) => None,
         }
     }
 
@@ -189,7 +189,7 @@ impl Version {
             is_private: self.manifest.as_ref().map(|manifest| manifest.is_private),
             is_resident: self
                 .served()
-                .map(|served| matches!(served, Served::Live(_))),
+                .map(|served| !matches!(served, Served::Away(_))),
             capabilities: self.capabilities,
             determinism: self.determinism.clone(),
             limits: self

@@ -44,6 +44,10 @@ impl Registry {
         let served = match served {
             Served::Live(live) => return Ok(live),
             Served::Away(served) => served,
+            Served::Recorded(recorded) => {
+                let id = Served::Recorded(recorded).id.clone();
+                return Err(ModelError::Recording { id });
+            }
         };
         let inner = self.inner();
         let missing = || ModelError::NotReady {
@@ -81,7 +85,7 @@ impl Registry {
             .versions()
             .filter_map(|(_, version)| version.served());
         served.fold((0, 0), |(live, away), served| match served {
-            Served::Live(_) => (live + 1, away),
+            Served::Live(_) | Served::Recorded(_) => (live + 1, away),
             Served::Away(_) => (live, away + 1),
         })
     }
@@ -209,6 +213,7 @@ async fn prepared_anew(inner: &Arc<Inner>, served: &ServedModel) -> Option<Arc<L
         Served::Live(live) => Some(live),
         // As at a start, it waits to be asked for where there is no room. It has been.
         Served::Away(served) => mapped_again(inner, &served).await.ok(),
+        Served::Recorded(_) => None,
     }
 }
 

@@ -132,6 +132,15 @@ pub enum ModelError {
         /// The version.
         id: ModelId,
     },
+    /// The version is a recording, which is not run. The caller's fault.
+    #[error(
+        "{id} is a recording: it answers where `testing` is on, to requests in JSON on the paths \
+         that were recorded"
+    )]
+    Recording {
+        /// The version.
+        id: ModelId,
+    },
     /// Nothing is kept of what models write. The operator's choice.
     #[error("what models write is not kept here (`model_logs.readers` is `none`)")]
     LogsOff,
@@ -213,6 +222,7 @@ impl ModelError {
             Self::StoreFull { .. } => "store_full",
             Self::OverQuota(_) => "storage_quota_exceeded",
             Self::Embedded { .. } => "model_is_embedded",
+            Self::Recording { .. } => "model_is_recording",
             Self::LogsOff => "model_logs_off",
             Self::LogsDenied { .. } => "model_logs_denied",
             Self::Closing => "shutting_down",

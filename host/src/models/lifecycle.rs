@@ -6,19 +6,22 @@
 //! is not, so the next start tries again.
 
 use std::collections::VecDeque;
+use std::fs::File;
+use std::io::BufReader;
 use std::sync::Arc;
 use std::time::Instant;
 
-use belljar_bundle::{BundleError, ModelId, Placement, StoredBundle};
+use belljar_bundle::{BundleError, ModelId, Payload, Placement, StoredBundle};
 use belljar_sandbox::{
-    Artefact, AssetFile, CompileError, CompileJob, GuestLine, LoadError, Phase, Progress, RunLabel,
-    printable,
+    Artefact, AssetFile, CompileError, CompileJob, GuestLine, Inspection, LoadError, Phase,
+    Progress, RunLabel, printable,
 };
+use belljar_testing::recording::{ModelNames, Recording, RecordingError, Replay};
 
 use super::advice::advice;
 use super::catalog::{Activation, FILES_DAMAGED, ManifestSummary, Stage};
 use super::examine::{ExamineError, Examiner};
-use super::live::{LiveModel, Served, ServedModel};
+use super::live::{LiveModel, RecordedModel, Served, ServedModel};
 use super::records::StoredState;
 use super::room::Room;
 use super::state::{Current, Inner, blocking};
@@ -163,6 +166,9 @@ async fn prepare(inner: &Arc<Inner>, activation: &Activation) -> Result<Loaded, 
     inner.advance(activation, Stage::Checking);
     let bundle = open(inner, activation).await?;
     let job = Arc::new(describe(inner, activation, &bundle));
+    if let Payload::Recording(_) = bundle.manifest().payload() {
+        return recording(inner, activation, bundle, job).await;
+    }
     let artefact = match cached(inner, &job).await? {
         Some(artefact) => artefact,
         None => build(inner, activation, &job, &bundle).await?,
@@ -218,11 +224,49 @@ fn describe(inner: &Inner, activation: &Activation, bundle: &StoredBundle) -> Co
         .collect();
     CompileJob {
         content: *bundle.build_digest().as_bytes(),
-        component: bundle.component_path(),
+        component: bundle.payload_path(),
         assets,
         load,
         budget,
     }
+}
+
+/// Reads a recording, of which nothing is compiled and which is in memory as long as it serves.
+async fn recording(
+    inner: &Arc<Inner>,
+    activation: &Activation,
+    bundle: StoredBundle,
+    job: Arc<CompileJob>,
+) -> Result<Loaded, PrepareError> {
+    let place = inner.loads.acquire().await.map_err(ModelError::host)?;
+    inner.advance(activation, Stage::Loading);
+    let verified = bundle.clone();
+    blocking(move || verified.verify())
+        .await?
+        .map_err(|error| damaged(activation, error))?;
+    let path = bundle.payload_path();
+    let read = blocking(move || {
+        let file = File::open(path)?;
+        Recording::read(BufReader::new(file), ModelNames::Any)
+    });
+    let recording = read.await?.map_err(|error| match error {
+        RecordingError::Io(error) => PrepareError::Host(error.to_string()),
+        error => PrepareError::Model(Failure {
+            code: "invalid_recording".to_owned(),
+            message: format!("its recording cannot be used: {error}"),
+        }),
+    })?;
+    drop(place);
+    let record = &activation.record;
+    let origin = (record.created, record.embedded.is_some());
+    let kept = (activation.log.clone(), inner.prefixes.clone());
+    let served = ServedModel::new(Inspection::default(), bundle, job, origin, kept);
+    let recorded = RecordedModel::new(Arc::new(served), Replay::new(recording));
+    Ok(Loaded {
+        model: Served::Recorded(Arc::new(recorded)),
+        generation: inner.sandbox.lock().generation,
+        room: None,
+    })
 }
 
 async fn cached(

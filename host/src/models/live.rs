@@ -9,10 +9,12 @@
 use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use belljar_bundle::{Digest, ModelId, StoredBundle};
 use belljar_sandbox::{BlockStore, Budget, Capabilities, CompileJob, Inspection, ReadyModel};
+use belljar_testing::recording::Replay;
 use jiff::Timestamp;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -72,6 +74,13 @@ pub struct LiveModel {
     pub model: ReadyModel,
 }
 
+/// A version that is a recording: nothing runs, and what a service has answered is said again.
+pub struct RecordedModel {
+    served: Arc<ServedModel>,
+    /// What it answers from.
+    pub replay: Replay,
+}
+
 /// What answers to a name.
 #[derive(Clone, Debug)]
 pub enum Served {
@@ -79,6 +88,8 @@ pub enum Served {
     Live(Arc<LiveModel>),
     /// One that has to come back into memory first.
     Away(Arc<ServedModel>),
+    /// A recording, which is always in memory.
+    Recorded(Arc<RecordedModel>),
 }
 
 impl ServedModel {
@@ -156,6 +167,7 @@ impl Served {
         match self {
             Self::Live(live) => live.served(),
             Self::Away(served) => served,
+            Self::Recorded(recorded) => &recorded.served,
         }
     }
 }
@@ -165,6 +177,21 @@ impl Deref for Served {
 
     fn deref(&self) -> &ServedModel {
         self.served()
+    }
+}
+
+impl RecordedModel {
+    /// A version that answers from a recording.
+    pub(super) fn new(served: Arc<ServedModel>, replay: Replay) -> Self {
+        Self { served, replay }
+    }
+}
+
+impl std::fmt::Debug for RecordedModel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("RecordedModel")
+            .field(&self.served.label)
+            .finish()
     }
 }
 
@@ -187,16 +214,27 @@ pub(super) type Names = HashMap<Box<str>, Served>;
 
 /// The current [`Names`].
 #[derive(Default)]
-pub(super) struct LiveModels(ArcSwap<Names>);
+pub(super) struct LiveModels {
+    names: ArcSwap<Names>,
+    has_recordings: AtomicBool,
+}
 
 impl LiveModels {
     /// The model that answers to `reference`. No lock, no allocation.
     pub(super) fn find(&self, reference: &str) -> Option<Served> {
-        self.0.load().get(reference).cloned()
+        self.names.load().get(reference).cloned()
     }
 
     /// Puts another map in place, for every request from now on.
     pub(super) fn publish(&self, names: Names) {
-        self.0.store(Arc::new(names));
+        let mut all = names.values();
+        let has_recordings = all.any(|served| matches!(served, Served::Recorded(_)));
+        self.names.store(Arc::new(names));
+        self.has_recordings.store(has_recordings, Ordering::Release);
+    }
+
+    /// Whether a recording answers to any name.
+    pub(super) fn has_recordings(&self) -> bool {
+        self.has_recordings.load(Ordering::Acquire)
     }
 }

@@ -90,6 +90,12 @@ impl Registry {
         }
     }
 
+    /// Whether a recording answers to any name: where none does, no request need be looked at for it.
+    #[must_use]
+    pub fn has_recordings(&self) -> bool {
+        self.0.live.has_recordings()
+    }
+
     /// How tokens are counted for the model that answers to `reference`, and how many there may
     /// be; none where that is the model's own to say. The same for every caller.
     #[must_use]

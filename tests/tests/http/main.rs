@@ -44,6 +44,7 @@ mod policies;
 mod queues;
 mod ranking;
 mod receipts;
+mod recordings;
 mod responses;
 mod rules;
 mod runs;

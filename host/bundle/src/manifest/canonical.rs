@@ -17,7 +17,8 @@ pub(super) fn write(manifest: &Manifest, with_signature: bool) -> String {
         "version",
         quoted(&manifest.id.version.to_string()),
     );
-    pair(&mut out, "component", quoted(manifest.component.as_str()));
+    let payload = &manifest.payload;
+    pair(&mut out, payload.key(), quoted(payload.file().as_str()));
     optional(
         &mut out,
         "description",
@@ -59,8 +60,8 @@ pub(super) fn write_build(manifest: &Manifest) -> String {
     let mut out = String::from("build = 1\n");
     pair(
         &mut out,
-        "component",
-        quoted(&manifest.component_digest().to_string()),
+        manifest.payload.key(),
+        quoted(&manifest.payload_digest().to_string()),
     );
     for (name, amount) in manifest.limits.written() {
         if !LIMITS_OF_REQUESTS.contains(&name) {

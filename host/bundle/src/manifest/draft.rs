@@ -9,7 +9,10 @@ use super::fields::{
     in_value, parse_text, refuse_unknown, require, subtable, text_of, under, wrong_type,
 };
 use super::keys::{DESCRIPTION_BYTES_MAX, LICENSE_BYTES_MAX, known_in};
-use super::{MANIFEST_SCHEMA, Manifest, RequestedLimits, SCHEMAS_KNOWN};
+use super::{
+    COMPONENT_KEY, MANIFEST_SCHEMA, Manifest, Payload, RECORDING_KEY, RequestedLimits,
+    SCHEMAS_KNOWN,
+};
 use crate::digest::Digest;
 use crate::error::BundleError;
 use crate::names::{ModelId, ModelName, ModelVersion};
@@ -21,8 +24,10 @@ use crate::text::quotable;
 #[derive(Debug)]
 pub(crate) struct Draft {
     pub(crate) id: ModelId,
+    /// The key of what answers: `component` or `recording`.
+    pub(crate) payload: &'static str,
     /// A path in the archive, or, in a project, any path relative to the project's folder.
-    pub(crate) component: String,
+    pub(crate) payload_file: String,
     pub(crate) description: Option<String>,
     pub(crate) license: Option<String>,
     pub(crate) is_private: bool,
@@ -30,7 +35,7 @@ pub(crate) struct Draft {
     pub(crate) requires_examples: bool,
     /// `None` where there is no such table; a file without a digest has an empty text.
     pub(crate) assets: Option<BTreeMap<AssetName, Option<Digest>>>,
-    /// The same. The component's name in a project need not be one of an archive, so these
+    /// The same. The name of what answers in a project need not be one of an archive, so these
     /// are checked by `complete`.
     pub(crate) digests: BTreeMap<String, Option<Digest>>,
     pub(crate) signature: Option<Signature>,
@@ -54,10 +59,21 @@ impl Draft {
         refuse_unknown(&table, "", &known_in(""))?;
         let name: ModelName = parse_text("name", require(&table, "name")?)?;
         let version: ModelVersion = parse_text("version", require(&table, "version")?)?;
-        let component = text_of("component", require(&table, "component")?)?.to_owned();
-        Ok(Self {
+        let payload = match table.get(RECORDING_KEY) {
+            None => COMPONENT_KEY,
+            Some(_) if table.contains_key(COMPONENT_KEY) => {
+                return Err(BundleError::ManifestValue {
+                    key: RECORDING_KEY.to_owned(),
+                    reason: "a bundle has a `component` or a `recording`, not both".to_owned(),
+                });
+            }
+            Some(_) => RECORDING_KEY,
+        };
+        let payload_file = text_of(payload, require(&table, payload)?)?.to_owned();
+        let draft = Self {
             id: ModelId { name, version },
-            component,
+            payload,
+            payload_file,
             description: prose(&table, "description", DESCRIPTION_BYTES_MAX)?,
             license: prose(&table, "license", LICENSE_BYTES_MAX)?,
             is_private: switch(&table, "private")?,
@@ -92,12 +108,40 @@ impl Draft {
                 Some(signature) => Some(read_signature(signature)?),
                 None => None,
             },
+        };
+        draft.check_payload()?;
+        Ok(draft)
+    }
+
+    /// A recording is not run: nothing limits it, and nothing reads files beside it.
+    fn check_payload(&self) -> Result<(), BundleError> {
+        let has_assets = self
+            .assets
+            .as_ref()
+            .is_some_and(|assets| !assets.is_empty());
+        let key = if has_assets {
+            "assets"
+        } else if self.limits != RequestedLimits::default() {
+            "limits"
+        } else {
+            return Ok(());
+        };
+        if self.payload == COMPONENT_KEY {
+            return Ok(());
+        }
+        Err(BundleError::ManifestValue {
+            key: key.to_owned(),
+            reason: "a recording is not run, and has none".to_owned(),
         })
     }
 
     /// A manifest, if every digest is there.
     pub(crate) fn complete(self) -> Result<Manifest, BundleError> {
-        let component: AssetName = in_value("component", self.component.parse())?;
+        let file: AssetName = in_value(self.payload, self.payload_file.parse())?;
+        let payload = match self.payload {
+            RECORDING_KEY => Payload::Recording(file),
+            _ => Payload::Component(file),
+        };
         let mut assets = BTreeMap::new();
         for (name, digest) in self.assets.unwrap_or_default() {
             let digest = digest.ok_or_else(|| open_digest("assets", name.as_str()))?;
@@ -110,7 +154,7 @@ impl Draft {
         }
         Manifest {
             id: self.id,
-            component,
+            payload,
             description: self.description,
             license: self.license,
             is_private: self.is_private,

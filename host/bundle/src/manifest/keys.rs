@@ -42,6 +42,8 @@ pub enum Presence {
     Optional,
     /// `belljar pack` writes it, and no project has it.
     Packed,
+    /// A manifest may have it in place of the key before it.
+    Instead,
 }
 
 /// What may stand behind a key. `Display` says it to an author.
@@ -179,10 +181,19 @@ const TOP: &[ManifestKey] = &[
         "component",
         ManifestValue::File,
         "The WebAssembly component. In a project folder it may lie anywhere below the folder, and \
-         is packed under its file name.",
+         is packed under its file name. A bundle with a `recording` has none.",
     )
     .example("\"target/wasm32-wasip2/release/smollm2.wasm\"")
     .bound_by(&["archive.component_max"]),
+    ManifestKey::top(
+        "recording",
+        ManifestValue::File,
+        "What a service has answered, as `belljar record` writes it. It stands in place of \
+         `component`, which is not there then: such a bundle is not run, and answers what was \
+         recorded.",
+    )
+    .bound_by(&["archive.component_max"])
+    .presence(Presence::Instead),
     ManifestKey::top(
         "description",
         ManifestValue::Prose {
@@ -234,7 +245,7 @@ const TABLES: &[ManifestKey] = &[
     ManifestKey::top(
         ManifestKey::ANY_FILE,
         ManifestValue::Digest,
-        "The component, and each file that the model cannot read, such as a licence.",
+        "The component or recording, and each file that the model cannot read, such as a licence.",
     )
     .in_table("digests")
     .presence(Presence::Optional)

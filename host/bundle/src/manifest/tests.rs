@@ -209,7 +209,13 @@ fn every_key_of_the_list_is_read() {
         let sound = text("");
         let others = sound.lines().take(4).map(|line| format!("{line}\n"));
         let text: String = if key.table.is_empty() {
-            let others = others.filter(|line| !line.starts_with(&format!("{name} =")));
+            let instead = match key.presence {
+                Presence::Instead => "component =",
+                _ => "no key",
+            };
+            let others = others.filter(|line| {
+                !line.starts_with(&format!("{name} =")) && !line.starts_with(instead)
+            });
             others.chain([wrong]).collect()
         } else {
             // Where one key asks for another, that one is there.
@@ -243,7 +249,7 @@ fn the_example_of_the_reference_has_every_key_that_authors_write() {
     assert_eq!(draft.assets.unwrap().len(), 1);
     assert_eq!(draft.digests.len(), 1);
     for key in manifest_keys() {
-        let packed = key.presence == Presence::Packed;
+        let packed = matches!(key.presence, Presence::Packed | Presence::Instead);
         assert_eq!(key.example.is_empty(), packed, "{}", key.full_name());
     }
 }
@@ -305,5 +311,41 @@ fn examples_that_are_not_required_change_no_identity_and_other_values_are_refuse
             told.contains("examples.required") || told.contains("examples.needed"),
             "{told}"
         );
+    }
+}
+
+#[test]
+fn a_recording_stands_in_place_of_a_component() {
+    let of = |main: &str, more: &str| {
+        format!(
+            "schema = 1\nname = \"m\"\nversion = \"1.0.0\"\n{main}\n{more}\n[digests]\n\"x\" = \
+             \"{ZERO}\"\n"
+        )
+    };
+    let recording = Manifest::parse(&of("recording = \"x\"", "")).unwrap();
+    assert!(matches!(recording.payload(), Payload::Recording(file) if file.as_str() == "x"));
+    let again = Manifest::parse(&recording.to_canonical()).unwrap();
+    assert_eq!(again, recording);
+    let component = Manifest::parse(&of("component = \"x\"", "")).unwrap();
+    assert_ne!(component.digest(), recording.digest());
+    assert_ne!(component.build_digest(), recording.build_digest());
+    for (main, more, reason) in [
+        ("recording = \"x\"\ncomponent = \"x\"", "", "not both"),
+        (
+            "recording = \"x\"",
+            "[limits]\noutput = 1",
+            "a recording is not run",
+        ),
+        (
+            "recording = \"x\"",
+            &format!("[assets]\n\"y\" = \"{ZERO}\""),
+            "a recording is not run",
+        ),
+        ("recording = 1", "", "recording"),
+        ("recording = \"y\"", "", "[digests] does not name \"y\""),
+        ("", "", "component"),
+    ] {
+        let error = Manifest::parse(&of(main, more)).unwrap_err().to_string();
+        assert!(error.contains(reason), "{main} {more}: {error}");
     }
 }

@@ -1,5 +1,5 @@
-//! The component of a project folder: where it is, what it is called in a bundle, and what is told
-//! where there is none.
+//! The component or recording of a project folder: where it is, what it is called in a bundle, and
+//! what is told where there is none.
 
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -15,7 +15,7 @@ pub(super) fn find_component(
     draft: &mut Draft,
     make: Option<MakeComponent>,
 ) -> Result<(AssetName, Source), BundleError> {
-    let written = draft.component.clone();
+    let written = draft.payload_file.clone();
     let mut source = Source::file(folder, &written);
     let content = |reason: &str| BundleError::ProjectContent {
         path: written.clone(),
@@ -53,6 +53,22 @@ pub(super) fn find_component(
         }
         _ => return Err(content("it is not a WebAssembly component")),
     }
+    Ok((packed_name(draft)?, source))
+}
+
+/// Finds the file of a recording and gives it the name that it has in the archive. What is in it
+/// is read by who answers from it.
+pub(super) fn find_recording(
+    folder: &Path,
+    draft: &mut Draft,
+) -> Result<(AssetName, Source), BundleError> {
+    let source = Source::file(folder, &draft.payload_file);
+    Ok((packed_name(draft)?, source))
+}
+
+/// The name of a project's file without its folders, under which it is packed.
+fn packed_name(draft: &mut Draft) -> Result<AssetName, BundleError> {
+    let written = draft.payload_file.clone();
     let name = Path::new(&written)
         .file_name()
         .and_then(|name| name.to_str())
@@ -62,8 +78,8 @@ pub(super) fn find_component(
     if let Some(digest) = draft.digests.remove(&written) {
         draft.digests.insert(name.to_string(), digest);
     }
-    draft.component = name.to_string();
-    Ok((name, source))
+    draft.payload_file = name.to_string();
+    Ok(name)
 }
 
 /// What makes a component that is not there, as far as the project shows what it is written in.

@@ -19,7 +19,7 @@ fn a_private_bundle_shares_no_file_and_goes_with_all_of_them() {
     assert_eq!(private.placement(), Placement::Apart);
     assert_eq!(private.build_digest(), private.digest());
     private.verify().unwrap();
-    assert_eq!(fs::read(private.component_path()).unwrap(), COMPONENT);
+    assert_eq!(fs::read(private.payload_path()).unwrap(), COMPONENT);
 
     let mut open_one = parts(&[("a", b"weights")]);
     open_one.version = "2.0.0".parse().unwrap();

@@ -119,7 +119,7 @@ pub(super) const ROWS: &[Setting] = &[
     setting!("archive.entry_max", models.archive.entry_bytes_max: Bytes<u64>, "bundle",
         "The largest file in a bundle."),
     setting!("archive.component_max", models.archive.component_bytes_max: Bytes<u64>, "bundle",
-        "The largest component."),
+        "The largest component, and the largest recording."),
     setting!("archive.manifest_max", models.archive.manifest_bytes_max: Bytes<u64>, "bundle",
         "The largest `model.toml`."),
     setting!("archive.path_max", models.archive.path_bytes_max: Bytes<usize>, "bundle",

@@ -529,6 +529,7 @@ impl From<ModelError> for ApiError {
             ModelError::NameNotAllowed { .. } | ModelError::LogsDenied { .. } => {
                 Self::new(Status::Forbidden, ErrorType::Permission, code, text)
             }
+            ModelError::Recording { .. } => Self::not_found(code, text).at("model".to_owned()),
             ModelError::LogsOff => Self::not_found(code, text),
             ModelError::Conflict { .. } | ModelError::Embedded { .. } => refusal(Status::Conflict),
             ModelError::Bundle(error) if error.is_too_large() => {

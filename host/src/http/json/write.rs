@@ -5,7 +5,7 @@ pub(crate) const APPLICATION_JSON: http::HeaderValue =
     http::HeaderValue::from_static("application/json");
 
 /// Whether a `Content-Type` says JSON, in any spelling.
-pub(super) fn is_json(content_type: &[u8]) -> bool {
+pub(crate) fn is_json(content_type: &[u8]) -> bool {
     let end = content_type
         .iter()
         .position(|byte| *byte == b';')

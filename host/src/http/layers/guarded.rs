@@ -118,9 +118,16 @@ where
     let entered = catch_panic::catch(|| match checks.enter(policy, context, &mut request, exit) {
         Ok(()) => match Profiled::asked(&mut request, policy, context) {
             None => match checks.tests.asked(&request, policy, context) {
+                Some(Err(refusal)) => Stage::Answered(Box::new(refusal.into_response())),
+                asked if checks.recordings.may_be_asked(&request, policy) => {
+                    let mut service = checks.recordings.before(inner.clone(), context);
+                    Stage::Apart(match asked {
+                        Some(Ok(tested)) => tested.of(service, request),
+                        _ => service.call(request),
+                    })
+                }
                 None => Stage::Going(inner.call(request)),
                 Some(Ok(tested)) => Stage::Apart(tested.of(inner.clone(), request)),
-                Some(Err(refusal)) => Stage::Answered(Box::new(refusal.into_response())),
             },
             Some(Ok(profiled)) => Stage::Apart(profiled.of(inner.call(request))),
             Some(Err(refusal)) => Stage::Answered(Box::new(refusal.into_response())),
@@ -142,7 +149,7 @@ const ADDED_HEADERS: usize = 15;
 enum Stage<S: Service<Request>> {
     Going(S::Future),
     /// More than the handler is at work: the answer is what its run's fuel goes for, or has what a
-    /// tester has asked for.
+    /// tester has asked for, or may be a recording's.
     Apart(BoxFuture<'static, Result<Response, Infallible>>),
     /// It is found out who calls.
     Examined(Box<Examination<S>>),
