@@ -1,5 +1,6 @@
 //! Texts: a run for each answer to one prompt, in one piece or as a stream.
 
+use super::pacing::{self, Observed};
 use super::prompt_tokens::PromptTokens;
 use super::{
     Counted, Inference, InferenceError, RequestContext, TextCall, Tokens, UsageSettlement, failure,
@@ -7,7 +8,8 @@ use super::{
 };
 use crate::auth::{Authorized, Infer};
 use crate::generation::{
-    Bias, Collector, End, Event, GenerationStream, OutputLimits, StreamSink, TokenMeter,
+    Bias, Collector, End, Event, GenerationStream, OutputLimits, StreamSink, Timing, TokenMeter,
+    Whole, tokens_of,
 };
 use crate::limits::TokenAdmission;
 use crate::models::LiveModel;
@@ -19,6 +21,7 @@ use futures_util::future::try_join_all;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// Answers of one request in one piece that are made at once.
@@ -32,6 +35,17 @@ pub struct Text {
     pub answers: Vec<Vec<Event>>,
     /// What all of them have used.
     pub usage: TextUsage,
+    /// When they would have come, where nobody waited for them.
+    pub simulated: Option<SimulatedTimes>,
+}
+
+/// Times after a request, of answers that came at once because time was virtual.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SimulatedTimes {
+    /// Of the first token of all answers.
+    pub first: Duration,
+    /// Of the last event of all answers; none while there are more.
+    pub last: Option<Duration>,
 }
 
 /// Tokens of the prompts of one call and of all answers to them.
@@ -112,6 +126,18 @@ pub struct TextStream {
 struct Answer {
     events: GenerationStream,
     is_over: bool,
+    /// None where testers may do nothing.
+    observed: Option<Observed>,
+    /// Why it has ended.
+    reason: text::FinishReason,
+}
+
+/// One answer that is to be made.
+struct Asked {
+    request: text::Request,
+    meter: TokenMeter,
+    timing: Timing,
+    observed: Option<Observed>,
 }
 
 /// A call whose model has been found and whose tokens have been reserved.
@@ -122,8 +148,8 @@ struct Reserved {
     choices: u32,
     /// The prompts, where they have been counted.
     counted: Option<TextUsage>,
-    /// What each answer's sandbox is asked, and what counts its tokens.
-    requests: Vec<(text::Request, TokenMeter)>,
+    /// What each answer's sandbox is asked, what counts its tokens, and when they are due.
+    requests: Vec<Asked>,
 }
 
 impl Inference {
@@ -151,8 +177,14 @@ impl Inference {
             choices,
             counted,
             requests,
-        } = self.reserve(caller, model, call, admission, context)?;
-        let one = async |(request, meter): (text::Request, TokenMeter)| {
+        } = self.reserve(caller, model, call, (admission, since), context)?;
+        let one = async |asked: Asked| {
+            let Asked {
+                request,
+                meter,
+                timing,
+                observed,
+            } = asked;
             let sink = Collector::new(&limits, meter);
             let run = model
                 .model
@@ -163,7 +195,7 @@ impl Inference {
                     self.label(context, &model),
                 )
                 .await?;
-            Ok(Collector::whole(run.await?, since).await)
+            Ok((Collector::whole(run.await?, timing).await, observed))
         };
         // In the order of the prompts, and never so many that a batch fills a queue by itself.
         let texts = stream::iter(requests.into_iter().map(one)).buffered(ANSWERS_AT_ONCE);
@@ -171,9 +203,24 @@ impl Inference {
         let texts = texts.inspect_err(|error| failure::note(&model, context, error))?;
         let mut usage = UsageSum::new(choices, texts.len(), counted);
         let mut answers = Vec::with_capacity(texts.len());
-        for (index, (events, end)) in texts.into_iter().enumerate() {
+        let mut simulated: Option<SimulatedTimes> = None;
+        for (index, (whole, observed)) in texts.into_iter().enumerate() {
+            let Whole {
+                events,
+                end,
+                timing,
+                token_times,
+            } = whole;
             meter::note_end(&model, &end.cost);
             usage.add(index, &end);
+            if timing.is_virtual() {
+                let first = token_times.first().copied().unwrap_or(timing.due());
+                simulated = Some(SimulatedTimes::with(simulated, first, timing.due()));
+            }
+            if let Some(mut observed) = observed {
+                token_times.iter().for_each(|at| observed.tokens(1, *at));
+                observed.end(&end, pacing::reason(&events), timing.came());
+            }
             answers.push(events);
         }
         let usage = usage.total;
@@ -182,6 +229,7 @@ impl Inference {
             model,
             answers,
             usage,
+            simulated,
         })
     }
 
@@ -209,8 +257,14 @@ impl Inference {
             choices,
             counted,
             requests,
-        } = self.reserve(caller, model, call, admission, context)?;
-        let open = async |(request, meter): (text::Request, TokenMeter)| {
+        } = self.reserve(caller, model, call, (admission, since), context)?;
+        let open = async |asked: Asked| {
+            let Asked {
+                request,
+                meter,
+                timing,
+                observed,
+            } = asked;
             let (sink, queue) = StreamSink::new(&limits, meter);
             let run = model
                 .model
@@ -221,10 +275,12 @@ impl Inference {
                     self.label(context, &model),
                 )
                 .await?;
-            let events = GenerationStream::open(run, queue, since).await?;
+            let events = GenerationStream::open(run, queue, timing).await?;
             Ok(Answer {
                 events,
                 is_over: false,
+                observed,
+                reason: text::FinishReason::Stop,
             })
         };
         let answers = try_join_all(requests.into_iter().map(open)).await;
@@ -245,7 +301,7 @@ impl Inference {
         caller: &Authorized<Infer>,
         model: Arc<LiveModel>,
         call: Counted<TextCall>,
-        admission: TokenAdmission,
+        (admission, since): (TokenAdmission, Instant),
         context: &RequestContext,
     ) -> Result<Reserved, InferenceError> {
         let Counted { call, mut tokens } = call;
@@ -267,7 +323,38 @@ impl Inference {
             call.prompt_tokens_estimate,
             context,
         );
-        let counted = tokens.map(|tokens| self.prompt_usage(caller, &call, &tokens, context));
+        let mut cached = Vec::new();
+        let usage_of = |tokens| self.prompt_usage(caller, &call, tokens, context, &mut cached);
+        let counted = tokens.as_ref().map(usage_of);
+        let mut paced = self.pacing.as_ref().map(|pacing| {
+            let paced = pacing.of(pacing::Request {
+                context,
+                caller: &caller.caller,
+                model: &model,
+                asked: &call.model,
+                since,
+            });
+            let prompts = match &tokens {
+                Some(tokens) => {
+                    let counts = tokens.counts.iter().zip(cached);
+                    counts.map(|prompt| paced.prompt(Ok(prompt))).collect()
+                }
+                None => vec![paced.prompt(Err(call.prompt_tokens_estimate))],
+            };
+            (paced, prompts)
+        });
+        let mut asked = |prompt: usize, request| {
+            let (timing, observed) = match &mut paced {
+                Some((paced, prompts)) => paced.answer_to(prompts, prompt),
+                None => (Timing::of_model(since), None),
+            };
+            Asked {
+                request,
+                meter: TokenMeter::default(),
+                timing,
+                observed,
+            }
+        };
         let TextCall {
             request,
             further_prompts,
@@ -308,7 +395,7 @@ impl Inference {
             ..without_prompt(&request)
         });
         let more: Vec<_> = more.collect();
-        for request in std::iter::once(request).chain(more) {
+        for (prompt, request) in std::iter::once(request).chain(more).enumerate() {
             let request = text::Request {
                 max_tokens: limits.max_tokens,
                 ..request
@@ -319,14 +406,14 @@ impl Inference {
                 choice,
                 ..request.clone()
             });
-            requests.extend(copies.map(|request| (request, TokenMeter::default())));
+            requests.extend(copies.map(|request| asked(prompt, request)));
             let request = text::Request {
                 choice: last,
                 ..request
             };
-            requests.push((request, TokenMeter::default()));
+            requests.push(asked(prompt, request));
         }
-        settlement.watch(requests.iter().map(|(_, meter)| meter.clone()).collect());
+        settlement.watch(requests.iter().map(|asked| asked.meter.clone()).collect());
         Ok(Reserved {
             model,
             settlement,
@@ -337,13 +424,14 @@ impl Inference {
         })
     }
 
-    /// What the prompts of a call have used, and what of them was in the cache.
+    /// What the prompts of a call have used. Adds how many tokens of each were in the cache.
     fn prompt_usage(
         &self,
         caller: &Authorized<Infer>,
         call: &TextCall,
         tokens: &Tokens<Vec<PromptTokens>>,
         context: &RequestContext,
+        cached_tokens: &mut Vec<u32>,
     ) -> TextUsage {
         let now = std::time::Instant::now();
         let mut usage = TextUsage::default();
@@ -352,6 +440,7 @@ impl Inference {
             let cached = self.cache.note(owner, prompt, call.cache, now);
             usage.prompt_tokens += u64::from(prompt.count);
             usage.audio_tokens += u64::from(prompt.audio);
+            cached_tokens.push(cached.read.min(prompt.count));
             usage.cached_tokens += u64::from(cached.read.min(prompt.count));
             usage.cache_written_tokens += u64::from(cached.written);
         }
@@ -417,6 +506,29 @@ fn without_prompt(request: &text::Request) -> text::Request {
     }
 }
 
+impl Answer {
+    /// Takes note of an event that a caller gets now.
+    fn note(&mut self, event: &Event) {
+        if let Event::Finish(reason) = event {
+            self.reason = *reason;
+        }
+        if let Some(observed) = &mut self.observed {
+            observed.tokens(tokens_of(event, &[]), self.events.timing().came());
+        }
+    }
+}
+
+impl SimulatedTimes {
+    /// The times of so many answers and one more.
+    fn with(others: Option<Self>, first: Duration, last: Duration) -> Self {
+        let last_of = |times: Self| times.last.map_or(last, |other| other.max(last));
+        Self {
+            first: others.map_or(first, |others| others.first.min(first)),
+            last: Some(others.map_or(last, last_of)),
+        }
+    }
+}
+
 impl TextStream {
     /// The model that makes the texts.
     #[must_use]
@@ -428,6 +540,29 @@ impl TextStream {
     #[must_use]
     pub fn usage(&self) -> &TextUsage {
         &self.usage.total
+    }
+
+    /// When the first event is due, where nobody waits for it.
+    #[must_use]
+    pub fn simulated(&self) -> Option<SimulatedTimes> {
+        let timings = self.answers.iter().map(|answer| answer.events.timing());
+        let due = timings.filter(|timing| timing.is_virtual()).map(Timing::due);
+        due.min().map(|first| SimulatedTimes { first, last: None })
+    }
+
+    /// Whether testers say when events are due: nothing comes before the first is.
+    #[must_use]
+    pub fn is_tested(&self) -> bool {
+        let mut timings = self.answers.iter().map(|answer| answer.events.timing());
+        timings.any(Timing::is_tested)
+    }
+
+    /// When the event that came last from one answer was due, after the request, where nobody
+    /// waited for it.
+    #[must_use]
+    pub fn simulated_at(&self, answer: usize) -> Option<Duration> {
+        let timing = self.answers.get(answer)?.events.timing();
+        timing.is_virtual().then(|| timing.due())
     }
 
     /// The next event that is due, and the answer it belongs to; none after the last.
@@ -449,6 +584,7 @@ impl TextStream {
             match answer.events.poll_next(context) {
                 Poll::Pending => {}
                 Poll::Ready(Some(Ok(event))) => {
+                    answer.note(&event);
                     self.next = index.wrapping_add(1);
                     return Poll::Ready(Some(Ok((index, event))));
                 }
@@ -462,6 +598,10 @@ impl TextStream {
                     if let Some(end) = answer.events.end() {
                         meter::note_end(&self.model, &end.cost);
                         self.usage.add(index, end);
+                        if let Some(mut observed) = answer.observed.take() {
+                            let at = answer.events.timing().came();
+                            observed.end(end, answer.reason, at);
+                        }
                     }
                 }
             }
