@@ -51,7 +51,7 @@ use crate::receipts::{ReceiptKey, ReceiptKeyError};
 use crate::runs::{Runs, RunsError};
 use crate::stored::{StoredError, StoredObjects};
 use crate::telemetry::Metrics;
-use crate::testing::Testing;
+use crate::testing::{LatencyConfigError, Testing};
 use crate::tls::{Tls, TlsError};
 use crate::traces::{self, Exporter, Traces};
 use crate::webhook::{Webhook, WebhookError, WebhookSettings};
@@ -153,6 +153,9 @@ pub enum AppError {
     /// The registry.
     #[error("the models cannot be opened: {0}")]
     Models(#[from] ModelError),
+    /// What testers have set.
+    #[error("what is set for tests means nothing: {0}")]
+    Testing(#[from] LatencyConfigError),
     /// The recorder of metrics.
     #[error("the metrics cannot be recorded: {0}")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
@@ -230,6 +233,7 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
     let runs = Runs::open(db.clone(), clock.clone(), settings.runs).await?;
     let (reloads, reload_requests) = Reloads::new();
     let rates = RateLimiter::new(settings.limits.clone(), clock.clone());
+    let testing = Testing::new(&settings.testing)?;
     let ledger = Ledger::new(settings.ledger, clock.clone());
     let ledger_store = LedgerStore::open(ledger.clone(), db.clone()).await?;
     let state = HttpState::new(Parts {
@@ -249,7 +253,8 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
                 audits: settings.audit.runs,
                 clock: clock.clone(),
             },
-        ),
+        )
+        .paced_by(testing.as_ref().map(Testing::latencies)),
         runs,
         receipt_key: ReceiptKey::open(data_dir)?,
         limiter: Limiter::new(
@@ -270,7 +275,7 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
             clock.clone(),
             settings.backup,
         ),
-        testing: Testing::new(&settings.testing),
+        testing,
         traces,
         tls: tls.clone(),
         data_dir: settings.data_dir.clone(),

@@ -122,10 +122,10 @@ impl Inference {
         }
     }
 
-    /// The same, whose texts take as long as testers say.
+    /// The same, whose texts take as long as testers say, where they say anything.
     #[must_use]
-    pub fn paced_by(self, latencies: Arc<Latencies>) -> Self {
-        let pacing = Some(Pacing::new(latencies));
+    pub fn paced_by(self, latencies: Option<&Arc<Latencies>>) -> Self {
+        let pacing = latencies.map(|latencies| Pacing::new(Arc::clone(latencies)));
         Self { pacing, ..self }
     }
 

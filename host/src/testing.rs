@@ -3,13 +3,15 @@
 //!
 //! What there is to ask for, and what it means, is in `belljar-testing`; the layer `tested` does it.
 
+mod latency;
 mod line;
 mod page;
 
 use belljar_testing::journal::JournalLimits;
 use belljar_testing::world::{
-    Beginning, TooManyWorlds, World, WorldClock, WorldLimits, WorldName, Worlds,
+    AskedLatency, Beginning, TooManyWorlds, World, WorldClock, WorldLimits, WorldName, Worlds,
 };
+pub use latency::{AdapterName, Latencies, LatencyConfig, LatencyConfigError, LatencyText};
 pub use line::FaultLine;
 pub use page::faults_page;
 use std::sync::Arc;
@@ -26,6 +28,8 @@ pub struct Config {
     pub world_idle: Duration,
     /// The faults that each world begins with.
     pub faults: Vec<FaultLine>,
+    /// How long texts take where a request does not say.
+    pub latency: LatencyConfig,
     /// How time passes where a request does not say.
     pub clock: WorldClock,
     /// Requests in the journal of each world; 0 for no journal.
@@ -43,6 +47,7 @@ impl Default for Config {
             worlds_max: 1_000,
             world_idle: Duration::from_secs(600),
             faults: Vec::new(),
+            latency: LatencyConfig::default(),
             clock: WorldClock::Real,
             journal_max: 0,
             journal_bytes_max: 4 << 20,
@@ -58,6 +63,7 @@ pub struct Testing(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     worlds: Worlds,
+    latencies: Arc<Latencies>,
     started: Instant,
 }
 
@@ -70,15 +76,21 @@ pub struct TestedRequest {
     pub number: u64,
     /// How time passes for it.
     pub clock: WorldClock,
+    /// How long its texts take; nothing where it does not say.
+    pub latency: Option<AskedLatency>,
 }
 
 impl Testing {
     /// The worlds that this asks for; none where testers may do nothing.
-    #[must_use]
-    pub fn new(config: &Config) -> Option<Self> {
+    ///
+    /// # Errors
+    ///
+    /// When what is set of how long texts take means nothing.
+    pub fn new(config: &Config) -> Result<Option<Self>, LatencyConfigError> {
         if !config.is_on {
-            return None;
+            return Ok(None);
         }
+        let latencies = Arc::new(Latencies::load(&config.latency)?);
         let limits = WorldLimits {
             worlds_max: config.worlds_max,
             idle: config.world_idle,
@@ -92,10 +104,17 @@ impl Testing {
             },
             clock: config.clock,
         };
-        Some(Self(Arc::new(Shared {
+        Ok(Some(Self(Arc::new(Shared {
             worlds: Worlds::new(limits, beginning),
+            latencies,
             started: Instant::now(),
-        })))
+        }))))
+    }
+
+    /// What is set of how long texts take.
+    #[must_use]
+    pub fn latencies(&self) -> &Arc<Latencies> {
+        &self.0.latencies
     }
 
     /// All worlds.

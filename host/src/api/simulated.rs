@@ -59,7 +59,9 @@ mod tests {
     fn each_event_says_when_it_would_have_come() {
         let mut out = b"data: {\"first\":1}\n\n".to_vec();
         let from = out.len();
-        out.extend_from_slice(b"event: x\ndata: {\"a\":\"data: {\"}\n\ndata: {}\n\ndata: [DONE]\n\n");
+        out.extend_from_slice(
+            b"event: x\ndata: {\"a\":\"data: {\"}\n\ndata: {}\n\ndata: [DONE]\n\n",
+        );
         tell_in_events(&mut out, from, Duration::from_micros(220_500));
         let expected = "data: {\"first\":1}\n\nevent: x\n\
             data: {\"belljar\":{\"at_ms\":220.500},\"a\":\"data: {\"}\n\n\

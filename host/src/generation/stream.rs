@@ -211,11 +211,13 @@ where
                     return Poll::Ready(Ok(Some(due)));
                 }
                 let tokens = tokens_of(&next.event, &[]);
-                let due = self.timing.poll_next(next.delay_us, tokens, context);
-                if due.is_pending() {
-                    self.look_through(context);
+                match self.timing.poll_next(next.delay_us, tokens, context) {
+                    Poll::Ready(due) => next.due = Some(due),
+                    Poll::Pending => {
+                        self.look_through(context);
+                        return Poll::Pending;
+                    }
                 }
-                next.due = Some(ready!(due));
                 continue;
             }
             match self.batch.next() {

@@ -168,6 +168,9 @@ async fn a_simulated_server_in_virtual_time_answers_at_once() {
     let (run, _) = run(sink, words(4), Then::End);
     let whole = Collector::whole(run.await.unwrap(), seated(&server, true)).await;
     assert_eq!(whole.timing.due(), ms(40));
-    assert_eq!(whole.events.last(), Some(&Event::Finish(FinishReason::Stop)));
+    assert_eq!(
+        whole.events.last(),
+        Some(&Event::Finish(FinishReason::Stop))
+    );
     assert_eq!(start.elapsed(), Duration::ZERO);
 }

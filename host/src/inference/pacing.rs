@@ -9,8 +9,8 @@ use super::prompt_tokens::PromptTokens;
 use crate::auth::Caller;
 use crate::generation::{End, Event, Pace, Timing};
 use crate::models::LiveModel;
-use crate::telemetry::metrics::AdapterUse;
-use crate::testing::{Latencies, TestedRequest};
+use crate::telemetry::metrics::{AdapterUse, set_adapters};
+use crate::testing::Latencies;
 use belljar_sandbox::wit::text::FinishReason;
 use belljar_testing::latency::{Latency, Pacer, PromptSize, Turn};
 use belljar_testing::scheduler::Prompt;
@@ -80,6 +80,7 @@ pub(super) struct Observed {
 
 impl Pacing {
     pub(super) fn new(latencies: Arc<Latencies>) -> Self {
+        set_adapters(latencies.adapters());
         Self(Arc::new(Shared {
             latencies,
             servers: Servers::default(),
@@ -94,7 +95,7 @@ impl Pacing {
         let key = request.caller.key_id();
         let key = key.map(|key| key.as_str());
         let name = request.model.id.name.as_ref();
-        let latency = match tested.and_then(TestedRequest::latency) {
+        let latency = match tested.and_then(|tested| tested.latency.clone()) {
             Some(asked) => asked,
             None => self.0.latencies.of(&[request.asked, name], key),
         };
@@ -203,6 +204,7 @@ impl Paced<'_> {
             return (Pace::Model, false);
         };
         let world = self.request.context.tested().map(|tested| &tested.world);
+        let world = world.filter(|world| !world.is_shared());
         let name: &str = self.request.model.id.name.as_ref();
         let servers = &self.pacing.0.servers;
         let server = servers.server(world, name, engine, self.is_virtual);
@@ -257,7 +259,8 @@ impl Observed {
             && self.tokens > 1
         {
             let rest = self.last.saturating_sub(first);
-            self.load.note_mean_gap(rest / self.tokens.saturating_sub(1));
+            self.load
+                .note_mean_gap(rest / self.tokens.saturating_sub(1));
         }
     }
 }

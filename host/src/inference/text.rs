@@ -326,12 +326,13 @@ impl Inference {
         let mut cached = Vec::new();
         let usage_of = |tokens| self.prompt_usage(caller, &call, tokens, context, &mut cached);
         let counted = tokens.as_ref().map(usage_of);
+        let name = self.pacing.as_ref().map(|_| call.model.clone());
         let mut paced = self.pacing.as_ref().map(|pacing| {
             let paced = pacing.of(pacing::Request {
                 context,
                 caller: &caller.caller,
                 model: &model,
-                asked: &call.model,
+                asked: name.as_deref().unwrap_or_default(),
                 since,
             });
             let prompts = match &tokens {
@@ -546,7 +547,9 @@ impl TextStream {
     #[must_use]
     pub fn simulated(&self) -> Option<SimulatedTimes> {
         let timings = self.answers.iter().map(|answer| answer.events.timing());
-        let due = timings.filter(|timing| timing.is_virtual()).map(Timing::due);
+        let due = timings
+            .filter(|timing| timing.is_virtual())
+            .map(Timing::due);
         due.min().map(|first| SimulatedTimes { first, last: None })
     }
 

@@ -29,7 +29,35 @@ pub struct LatencyConfig {
     /// CSV files of recorded values.
     pub recorded: Vec<PathBuf>,
     /// Names of models that stand for adapters.
-    pub adapters: Vec<String>,
+    pub adapters: Vec<AdapterName>,
+}
+
+/// A name of a model that stands for an adapter (LoRA).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdapterName(String);
+
+/// A text that is no name of an adapter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected letters, digits and `-_.:/@`, which names of models have")]
+pub struct InvalidAdapterName;
+
+impl FromStr for AdapterName {
+    type Err = InvalidAdapterName;
+
+    /// Names with other characters could not stand in a label of a metric as they are.
+    fn from_str(text: &str) -> Result<Self, InvalidAdapterName> {
+        let is_of_names = |c: char| c.is_ascii_alphanumeric() || "-_.:/@".contains(c);
+        let is_name = !text.is_empty() && text.chars().all(is_of_names);
+        is_name
+            .then(|| Self(text.to_owned()))
+            .ok_or(InvalidAdapterName)
+    }
+}
+
+impl fmt::Display for AdapterName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 /// A latency or a rule, as it is written. What it means depends on files that are read at the
@@ -100,9 +128,6 @@ pub enum LatencyConfigError {
         /// What is wrong.
         source: LatencyRuleError,
     },
-    /// A name that no model can have.
-    #[error("`test.adapters`: `{0}` is no name of a model")]
-    Adapter(String),
 }
 
 /// What is set of how long texts take.
@@ -112,7 +137,7 @@ pub struct Latencies {
     recorded: Recorded,
     default: Option<Arc<Latency>>,
     rules: Vec<LatencyRule>,
-    adapters: Vec<String>,
+    adapters: Vec<AdapterName>,
 }
 
 impl Latencies {
@@ -153,12 +178,6 @@ impl Latencies {
             })
         });
         let rules = rules.collect::<Result<_, _>>()?;
-        let is_of_names = |c: char| c.is_ascii_alphanumeric() || "-_.:/@".contains(c);
-        for name in &config.adapters {
-            if name.is_empty() || !name.chars().all(is_of_names) {
-                return Err(LatencyConfigError::Adapter(name.clone()));
-            }
-        }
         Ok(Self {
             profiles,
             recorded,
@@ -191,7 +210,7 @@ impl Latencies {
     /// The adapter that a name of a model stands for.
     #[must_use]
     pub fn adapter(&self, name: &str) -> Option<&str> {
-        let mut adapters = self.adapters.iter().map(String::as_str);
+        let mut adapters = self.adapters.iter().map(|adapter| adapter.0.as_str());
         adapters.find(|adapter| *adapter == name)
     }
 
@@ -205,7 +224,8 @@ impl Latencies {
 fn file(setting: &'static str, path: &Path, bytes_max: u64) -> Result<Vec<u8>, LatencyConfigError> {
     let read = File::open(path).and_then(|file| {
         let mut bytes = Vec::new();
-        file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;
+        file.take(bytes_max.saturating_add(1))
+            .read_to_end(&mut bytes)?;
         if bytes.len() as u64 > bytes_max {
             let message = format!("more than {bytes_max} bytes");
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));

@@ -40,7 +40,9 @@ fn times(answer: &Answer) -> Vec<f64> {
     let text = answer.text();
     let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
     let events = data.filter_map(|data| serde_json::from_str::<Value>(data).ok());
-    events.filter_map(|event| event["belljar"]["at_ms"].as_f64()).collect()
+    events
+        .filter_map(|event| event["belljar"]["at_ms"].as_f64())
+        .collect()
 }
 
 fn number(answer: &Answer, header: &str) -> f64 {
@@ -55,18 +57,35 @@ async fn a_header_sets_the_times_of_one_request_and_virtual_time_tells_them() {
     let caller = host.anonymous();
     let slow = [(LATENCY, "ttft=2s,itl=500ms"), VIRTUAL];
     let begun = Instant::now();
-    let whole = ask(&caller, CHAT, &chat(8, false), &slow).await.expect_status(200);
-    assert_eq!((number(&whole, TTFT), number(&whole, E2E)), (2_000.0, 5_500.0));
-    let stream = ask(&caller, CHAT, &chat(8, true), &slow).await.expect_status(200);
+    let whole = ask(&caller, CHAT, &chat(8, false), &slow)
+        .await
+        .expect_status(200);
+    assert_eq!(
+        (number(&whole, TTFT), number(&whole, E2E)),
+        (2_000.0, 5_500.0)
+    );
+    let stream = ask(&caller, CHAT, &chat(8, true), &slow)
+        .await
+        .expect_status(200);
     assert_eq!(number(&stream, TTFT), 2_000.0);
     let times = times(&stream);
     assert_eq!(times.first(), Some(&2_000.0));
     // The time of the stream is that of the answer in one piece.
     assert_eq!(times.last(), Some(&5_500.0));
-    assert!(times.windows(2).all(|pair| [0.0, 500.0].contains(&(pair[1] - pair[0]))), "{times:?}");
-    assert!(begun.elapsed() < Duration::from_secs(5), "nobody has waited");
+    assert!(
+        times
+            .windows(2)
+            .all(|pair| [0.0, 500.0].contains(&(pair[1] - pair[0]))),
+        "{times:?}"
+    );
+    assert!(
+        begun.elapsed() < Duration::from_secs(5),
+        "nobody has waited"
+    );
     // The next request asks for nothing, and has no times.
-    let plain = ask(&caller, CHAT, &chat(8, true), &[]).await.expect_status(200);
+    let plain = ask(&caller, CHAT, &chat(8, true), &[])
+        .await
+        .expect_status(200);
     assert!(self::times(&plain).is_empty());
 }
 
@@ -94,8 +113,14 @@ async fn every_api_tells_its_simulated_times() {
     let messages = json!({"model": "fake", "max_tokens": 4, "messages": message, "stream": true});
     for (path, body) in [
         ("/v1/messages", messages),
-        ("/v1/completions", json!({"model": "fake", "prompt": "The sea", "max_tokens": 4, "stream": true})),
-        ("/v1/responses", json!({"model": "fake", "input": "The sea", "stream": true})),
+        (
+            "/v1/completions",
+            json!({"model": "fake", "prompt": "The sea", "max_tokens": 4, "stream": true}),
+        ),
+        (
+            "/v1/responses",
+            json!({"model": "fake", "input": "The sea", "stream": true}),
+        ),
     ] {
         let answer = ask(&caller, path, &body, &headers).await.expect_status(200);
         let times = times(&answer);
@@ -104,7 +129,9 @@ async fn every_api_tells_its_simulated_times() {
         assert_eq!(number(&answer, TTFT), 1_000.0);
         let mut whole = body;
         whole["stream"] = json!(false);
-        let answer = ask(&caller, path, &whole, &headers).await.expect_status(200);
+        let answer = ask(&caller, path, &whole, &headers)
+            .await
+            .expect_status(200);
         assert_eq!(Some(&number(&answer, E2E)), times.last(), "{path}");
     }
 }
@@ -131,7 +158,11 @@ async fn a_world_has_the_same_times_again_and_another_world_has_others() {
     assert_ne!(first[0], first[1], "each request has its own");
     let admin = host.admin();
     drop(admin.delete("/admin/worlds/one").await.expect_success());
-    assert_eq!(times_in("one").await, first, "the same again, from its beginning");
+    assert_eq!(
+        times_in("one").await,
+        first,
+        "the same again, from its beginning"
+    );
     assert_ne!(times_in("two").await, first);
 }
 
@@ -146,7 +177,10 @@ async fn latencies_are_set_by_model_and_by_key_with_profiles_and_recorded_values
     std::fs::write(&recorded, "ttft_ms\n700\n").unwrap();
     let host = tested(&[
         ("test.latency", "ttft=100ms"),
-        ("test.latency_rules", r#"["gpt-4o* profile=mine", "fake@key_* ttft=900ms,prefill=10/s"]"#),
+        (
+            "test.latency_rules",
+            r#"["gpt-4o* profile=mine", "fake@key_* ttft=900ms,prefill=10/s"]"#,
+        ),
         ("test.latency_profiles", profiles.to_str().unwrap()),
         ("test.latency_recorded", recorded.to_str().unwrap()),
     ])
@@ -155,7 +189,9 @@ async fn latencies_are_set_by_model_and_by_key_with_profiles_and_recorded_values
     let first = async |caller: &Client, model: &str| {
         let mut body = chat(4, false);
         body["model"] = json!(model);
-        let answer = ask(caller, CHAT, &body, &[VIRTUAL]).await.expect_status(200);
+        let answer = ask(caller, CHAT, &body, &[VIRTUAL])
+            .await
+            .expect_status(200);
         number(&answer, TTFT)
     };
     assert_eq!(first(&caller, "fake").await, 100.0);
@@ -164,7 +200,9 @@ async fn latencies_are_set_by_model_and_by_key_with_profiles_and_recorded_values
     // A prompt of 13 tokens at 10 tokens a second.
     assert_eq!(first(&with_key, "fake").await, 2_200.0);
     let none = [(LATENCY, "none"), VIRTUAL];
-    let answer = ask(&caller, CHAT, &chat(4, false), &none).await.expect_status(200);
+    let answer = ask(&caller, CHAT, &chat(4, false), &none)
+        .await
+        .expect_status(200);
     assert_eq!(number(&answer, TTFT), 0.0);
 }
 
@@ -190,7 +228,9 @@ async fn a_server_that_does_not_test_takes_as_long_as_its_model() {
     let host = TestHost::start_with(&[("testing", "false")]).await;
     let caller = host.anonymous();
     let headers = [(LATENCY, "ttft=1h"), VIRTUAL];
-    let answer = ask(&caller, CHAT, &chat(4, true), &headers).await.expect_status(200);
+    let answer = ask(&caller, CHAT, &chat(4, true), &headers)
+        .await
+        .expect_status(200);
     assert!(times(&answer).is_empty());
 }
 
@@ -220,7 +260,10 @@ fn small() -> (tempfile::TempDir, String) {
 #[tokio::test]
 async fn prompts_that_begin_alike_are_read_once_in_a_world_and_by_a_key() {
     let (_folder, profiles) = small();
-    let settings = [("test.latency", "profile=small"), ("test.latency_profiles", &profiles)];
+    let settings = [
+        ("test.latency", "profile=small"),
+        ("test.latency_profiles", &profiles),
+    ];
     let host = tested(&settings).await;
     let caller = host.anonymous();
     let long = "The sea is wide and deep and old. ".repeat(12);
@@ -266,7 +309,11 @@ async fn streams_share_a_simulated_server_and_the_metrics_move_with_it() {
     };
     let value = async |name: &str| {
         let line = metric(name).await;
-        line.rsplit(' ').next().unwrap_or_default().parse::<f64>().unwrap_or(-1.0)
+        line.rsplit(' ')
+            .next()
+            .unwrap_or_default()
+            .parse::<f64>()
+            .unwrap_or(-1.0)
     };
     let running = r#"vllm:num_requests_running{model_name="fake",engine="0"}"#;
     let waiting = r#"vllm:num_requests_waiting{model_name="fake",engine="0"}"#;
@@ -315,10 +362,17 @@ async fn streams_share_a_simulated_server_and_the_metrics_move_with_it() {
         ("num_preemptions_total", 0.0),
     ] {
         let line = format!("vllm:{name}{labels}");
-        assert!(value(&line).await >= least, "{name}: {}", metric(&line).await);
+        assert!(
+            value(&line).await >= least,
+            "{name}: {}",
+            metric(&line).await
+        );
     }
     let config = metric("vllm:cache_config_info").await;
-    assert!(config.contains(r#"block_size="16",num_gpu_blocks="60""#), "{config}");
+    assert!(
+        config.contains(r#"block_size="16",num_gpu_blocks="60""#),
+        "{config}"
+    );
     let success = metric("vllm:request_success_total").await;
     assert!(success.contains(r#"finished_reason="length""#), "{success}");
 }
@@ -344,5 +398,9 @@ async fn a_thousand_slow_answers_in_virtual_time_take_seconds() {
         worker.await.unwrap();
     }
     // Eight hours of them, one after the other.
-    assert!(begun.elapsed() < Duration::from_secs(300), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(300),
+        "{:?}",
+        begun.elapsed()
+    );
 }

@@ -156,7 +156,11 @@ impl ModelLoad {
     }
 
     fn show_usage(&self, (used, all): (u64, u64)) {
-        let usage = if all == 0 { 0.0 } else { used as f64 / all as f64 };
+        let usage = if all == 0 {
+            0.0
+        } else {
+            used as f64 / all as f64
+        };
         self.kv_usage.set(usage);
         self.gpu_usage.set(usage);
     }

@@ -407,6 +407,7 @@ fn a_profile_that_was_fitted_to_a_table_gives_its_figures() {
         (150, 5_000, 500, 34_794.22, 92.86, 0.15),
     ] {
         let (got_ttft, got_gap) = closed_loop(engine, callers, tokens_in, tokens_out);
+        println!("FIT {callers} {tokens_in} {got_ttft} {got_gap}");
         let off = |got: f64, wanted: f64| (got / wanted - 1.0).abs();
         assert!(
             off(got_gap, gap) < 0.05,
