@@ -23,8 +23,11 @@ mod ranking;
 mod recording;
 mod replay;
 mod screen;
+mod scripted;
 mod settlement;
 mod text;
+mod text_stream;
+mod text_usage;
 mod token_limits;
 mod tokenizing;
 
@@ -32,7 +35,7 @@ use crate::auth::{Authorized, Infer};
 use crate::guard::{Screened, Screening};
 use crate::limits::{Admission, RateError, TokenAdmission};
 use crate::models::{LiveModel, ModelError, Registry, Served};
-use crate::testing::Latencies;
+use crate::testing::{Latencies, ScriptRefusal};
 use crate::traces::{Span, attributes, spans};
 pub use asked_origin::AskedOrigin;
 use belljar_sandbox::wit::{embeddings, tensors};
@@ -53,11 +56,14 @@ pub use ranking::Ranked;
 pub use recording::Recorder;
 pub use replay::{ReplayError, Replayed};
 pub use screen::ScreenRefusal;
+use scripted::Script;
 use settlement::UsageSettlement;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Instant;
-pub use text::{SimulatedTimes, Text, TextStream, TextUsage};
+pub use text::Text;
+pub use text_stream::{SimulatedTimes, TextStream};
+pub use text_usage::TextUsage;
 pub use token_limits::TooManyTokens;
 pub use tokenizing::{DetokenizeCall, DetokenizeError, TokenizeCall, Tokenized};
 
@@ -87,6 +93,9 @@ pub enum InferenceError<I = Infallible> {
     /// The model takes other inputs than these.
     #[error("the model takes other inputs")]
     Invalid(I),
+    /// A rule of a tester's refuses it.
+    #[error(transparent)]
+    Script(#[from] ScriptRefusal),
     /// The run failed.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -190,6 +199,7 @@ impl Inference {
         context: &RequestContext,
     ) -> Result<Answered<Embedded>, InferenceError> {
         let Counted { call, tokens } = call;
+        let script = scripted::script(context, || scripted::asking_of_inputs(call.get())).await?;
         let EmbeddingCall {
             model,
             inputs,
@@ -207,19 +217,27 @@ impl Inference {
         let admission = admission.reserve(prompt_tokens_estimate)?;
         let mut settlement =
             UsageSettlement::new(admission, &caller.caller, prompt_tokens_estimate, context);
-        let run = model
-            .model
-            .embed(
-                inputs,
-                dimensions,
-                context.budget(&model),
-                self.label(context, &model),
-            )
-            .await;
         let embeddings::Response {
             vectors,
             prompt_tokens,
-        } = ended(&model, context, run)?;
+        } = match script {
+            Some(Script::Vector(vector)) => embeddings::Response {
+                vectors: vec![vector; inputs.len()],
+                prompt_tokens: prompt_tokens_estimate,
+            },
+            _ => {
+                let run = model
+                    .model
+                    .embed(
+                        inputs,
+                        dimensions,
+                        context.budget(&model),
+                        self.label(context, &model),
+                    )
+                    .await;
+                ended(&model, context, run)?
+            }
+        };
         let prompt_tokens = counted.unwrap_or(prompt_tokens.min(prompt_tokens_max));
         settlement.settle(prompt_tokens.into(), 0);
         let answer = Embedded {

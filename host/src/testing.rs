@@ -6,14 +6,21 @@
 mod latency;
 mod line;
 mod page;
+mod rule_file;
+mod ruled;
 
+use arc_swap::ArcSwapOption;
 use belljar_testing::journal::JournalLimits;
+use belljar_testing::rules::{Rules, RulesError, Surroundings, no_data_sets};
 use belljar_testing::world::{
     AskedLatency, Beginning, TooManyWorlds, World, WorldClock, WorldLimits, WorldName, Worlds,
 };
 pub use latency::{AdapterName, Latencies, LatencyConfig, LatencyConfigError, LatencyText};
 pub use line::FaultLine;
 pub use page::faults_page;
+pub use rule_file::RuleFileError;
+pub use ruled::{Asking, RuledRequest, ScriptRefusal};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -30,6 +37,8 @@ pub struct Config {
     pub faults: Vec<FaultLine>,
     /// How long texts take where a request does not say.
     pub latency: LatencyConfig,
+    /// The file of the rules that answer where a world has none; none for no such file.
+    pub rules: Option<PathBuf>,
     /// How time passes where a request does not say.
     pub clock: WorldClock,
     /// Requests in the journal of each world; 0 for no journal.
@@ -48,6 +57,7 @@ impl Default for Config {
             world_idle: Duration::from_secs(600),
             faults: Vec::new(),
             latency: LatencyConfig::default(),
+            rules: None,
             clock: WorldClock::Real,
             journal_max: 0,
             journal_bytes_max: 4 << 20,
@@ -64,6 +74,8 @@ pub struct Testing(Arc<Shared>);
 struct Shared {
     worlds: Worlds,
     latencies: Arc<Latencies>,
+    /// What answers in worlds without rules of their own.
+    rules: ArcSwapOption<Rules>,
     started: Instant,
 }
 
@@ -78,6 +90,8 @@ pub struct TestedRequest {
     pub clock: WorldClock,
     /// How long its texts take; nothing where it does not say.
     pub latency: Option<AskedLatency>,
+    /// What rules see of it; none where there are none to ask.
+    pub ruled: Option<RuledRequest>,
 }
 
 impl Testing {
@@ -107,6 +121,7 @@ impl Testing {
         Ok(Some(Self(Arc::new(Shared {
             worlds: Worlds::new(limits, beginning),
             latencies,
+            rules: ArcSwapOption::empty(),
             started: Instant::now(),
         }))))
     }
@@ -130,6 +145,45 @@ impl Testing {
     /// When there are too many.
     pub fn enter(&self, name: &WorldName) -> Result<Arc<World>, TooManyWorlds> {
         self.0.worlds.enter(name, self.now_ms())
+    }
+
+    /// Reads the file of rules that answer where a world has none.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, and everything that is wrong in it.
+    pub fn read_rule_file(&self, path: Option<&Path>) -> Result<Option<Rules>, RuleFileError> {
+        path.map(|path| rule_file::read(path, &|text| self.check_latency(text)))
+            .transpose()
+    }
+
+    /// Has these rules answer where a world has none.
+    pub fn set_rules(&self, rules: Option<Rules>) {
+        self.0.rules.store(rules.map(Arc::new));
+    }
+
+    /// Reads rules that are no file's.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong in them.
+    pub fn read_rules(&self, text: &str) -> Result<Rules, RulesError> {
+        let around = Surroundings {
+            data_set: &no_data_sets,
+            latency: &|text| self.check_latency(text),
+        };
+        Rules::parse(text, &around)
+    }
+
+    /// The rules that answer in a world.
+    #[must_use]
+    pub fn rules_in(&self, world: &World) -> Option<Arc<Rules>> {
+        world.rules().or_else(|| self.0.rules.load_full())
+    }
+
+    fn check_latency(&self, text: &str) -> Result<(), String> {
+        let read = self.0.latencies.read(text);
+        read.map(drop).map_err(|error| error.to_string())
     }
 
     /// Frees the worlds that nobody has used for a while.

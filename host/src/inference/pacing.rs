@@ -10,11 +10,11 @@ use crate::auth::Caller;
 use crate::generation::{End, Event, Pace, Timing};
 use crate::models::LiveModel;
 use crate::telemetry::metrics::{AdapterUse, set_adapters};
-use crate::testing::Latencies;
+use crate::testing::{Latencies, TestedRequest};
 use belljar_sandbox::wit::text::FinishReason;
 use belljar_testing::latency::{Latency, Pacer, PromptSize, Turn};
 use belljar_testing::scheduler::Prompt;
-use belljar_testing::world::WorldClock;
+use belljar_testing::world::{AskedLatency, WorldClock};
 use load::{ModelLoad, Running};
 use servers::Servers;
 use std::hash::{BuildHasher as _, RandomState};
@@ -95,7 +95,7 @@ impl Pacing {
         let key = request.caller.key_id();
         let key = key.map(|key| key.as_str());
         let name = request.model.id.name.as_ref();
-        let latency = match tested.and_then(|tested| tested.latency.clone()) {
+        let latency = match tested.and_then(|tested| self.asked(tested)) {
             Some(asked) => asked,
             None => self.0.latencies.of(&[request.asked, name], key),
         };
@@ -115,6 +115,17 @@ impl Pacing {
             load,
             answers: 0,
         }
+    }
+
+    /// What a tester asks for: by header, by the rule that answers, or for all of a world.
+    fn asked(&self, tested: &TestedRequest) -> Option<AskedLatency> {
+        let of_rule = || {
+            let text = tested.ruled.as_ref()?.latency()?;
+            // It was read when the rules were, against what the settings say now as well.
+            self.0.latencies.read(text).ok()
+        };
+        let asked = tested.latency.clone();
+        asked.or_else(of_rule).or_else(|| tested.world.latency())
     }
 }
 

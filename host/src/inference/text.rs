@@ -2,6 +2,9 @@
 
 use super::pacing::{self, Observed};
 use super::prompt_tokens::PromptTokens;
+use super::scripted::{self, Script, TextRun};
+use super::text_stream::{Answer, SimulatedTimes, TextStream};
+use super::text_usage::{TextUsage, UsageSum};
 use super::{
     Counted, Inference, InferenceError, RequestContext, TextCall, Tokens, UsageSettlement, failure,
     meter,
@@ -9,19 +12,17 @@ use super::{
 use crate::auth::{Authorized, Infer};
 use crate::generation::{
     Bias, Collector, End, Event, GenerationStream, OutputLimits, StreamSink, Timing, TokenMeter,
-    Whole, tokens_of,
+    Whole,
 };
 use crate::limits::TokenAdmission;
 use crate::models::LiveModel;
-use crate::telemetry::metrics::{OPEN_STREAMS, Present};
+use crate::telemetry::metrics::OPEN_STREAMS;
 use belljar_sandbox::wit::text;
 use belljar_sandbox::wit::types::{Parameter, Value};
-use belljar_sandbox::{Capability, RunError};
+use belljar_sandbox::{Capability, ChunkSink, RunError};
 use futures_util::future::try_join_all;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Duration;
 use tokio::time::Instant;
 
 /// Answers of one request in one piece that are made at once.
@@ -37,99 +38,6 @@ pub struct Text {
     pub usage: TextUsage,
     /// When they would have come, where nobody waited for them.
     pub simulated: Option<SimulatedTimes>,
-}
-
-/// Times after a request, of answers that came at once because time was virtual.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SimulatedTimes {
-    /// Of the first token of all answers.
-    pub first: Duration,
-    /// Of the last event of all answers; none while there are more.
-    pub last: Option<Duration>,
-}
-
-/// Tokens of the prompts of one call and of all answers to them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TextUsage {
-    /// Tokens of the prompts, each of which is paid for once.
-    pub prompt_tokens: u64,
-    /// Of those, tokens of sound, where the server counts them.
-    pub audio_tokens: u64,
-    /// Of those, tokens that were in the cache.
-    pub cached_tokens: u64,
-    /// Of those, tokens that are in the cache from now on because the caller asked for it.
-    pub cache_written_tokens: u64,
-    /// Tokens of all answers.
-    pub completion_tokens: u64,
-    /// Of those, tokens of reasoning.
-    pub reasoning_tokens: u64,
-}
-
-/// The sum of what the answers have used, each prompt counted once.
-#[derive(Debug)]
-struct UsageSum {
-    total: TextUsage,
-    /// How many answers each prompt gets.
-    choices: usize,
-    /// Tokens of each prompt, and those of them that were cached, as the model says. None where
-    /// they have been counted.
-    prompts: Vec<(u64, u64)>,
-}
-
-impl UsageSum {
-    /// A sum of nothing but the prompts, where those have been counted.
-    fn new(choices: u32, answers: usize, counted: Option<TextUsage>) -> Self {
-        let choices = usize::try_from(choices).unwrap_or(usize::MAX).max(1);
-        let prompts = match counted {
-            Some(_) => Vec::new(),
-            None => vec![(0, 0); answers.div_ceil(choices)],
-        };
-        Self {
-            total: counted.unwrap_or_default(),
-            choices,
-            prompts,
-        }
-    }
-
-    /// Adds an answer, by its place among all.
-    fn add(&mut self, answer: usize, end: &End) {
-        let text::Usage {
-            prompt_tokens,
-            completion_tokens,
-            reasoning_tokens,
-            cached_tokens,
-        } = end.usage;
-        if let Some((prompt, cached)) = self.prompts.get_mut(answer / self.choices) {
-            *prompt = u64::from(prompt_tokens).max(*prompt);
-            *cached = u64::from(cached_tokens).max(*cached);
-            self.total.prompt_tokens = self.prompts.iter().map(|(prompt, _)| prompt).sum();
-            self.total.cached_tokens = self.prompts.iter().map(|(_, cached)| cached).sum();
-        }
-        self.total.completion_tokens += u64::from(completion_tokens);
-        self.total.reasoning_tokens += u64::from(reasoning_tokens);
-    }
-}
-
-/// Texts in the making. The stream is the runs: dropping it ends them, and settles what they
-/// have used by then.
-pub struct TextStream {
-    model: Arc<LiveModel>,
-    context: RequestContext,
-    settlement: UsageSettlement,
-    answers: Vec<Answer>,
-    usage: UsageSum,
-    /// The answer to look at first, so that none is starved by another that is always ready.
-    next: usize,
-    _open: Present,
-}
-
-struct Answer {
-    events: GenerationStream,
-    is_over: bool,
-    /// None where testers may do nothing.
-    observed: Option<Observed>,
-    /// Why it has ended.
-    reason: text::FinishReason,
 }
 
 /// One answer that is to be made.
@@ -168,6 +76,21 @@ impl Inference {
         context: &RequestContext,
         since: Instant,
     ) -> Result<Text, InferenceError> {
+        let asking = || scripted::asking_of_text(call.call.get(), false);
+        let script = scripted::script(context, asking).await?;
+        self.generate_by(script, (caller, call), admission, context, since)
+            .await
+    }
+
+    /// The texts of a script, or of the model.
+    async fn generate_by(
+        &self,
+        script: Option<Script>,
+        (caller, call): (&Authorized<Infer>, Counted<TextCall>),
+        admission: TokenAdmission,
+        context: &RequestContext,
+        since: Instant,
+    ) -> Result<Text, InferenceError> {
         let name = &call.call.get().model;
         let model = self.find(caller, name, context).await?;
         let Reserved {
@@ -186,22 +109,14 @@ impl Inference {
                 observed,
             } = asked;
             let sink = Collector::new(&limits, meter);
-            let run = model
-                .model
-                .generate(
-                    request,
-                    sink,
-                    context.budget(&model),
-                    self.label(context, &model),
-                )
-                .await?;
-            Ok((Collector::whole(run.await?, timing).await, observed))
+            let run = self.run(script.as_ref(), (&model, request), sink, context);
+            Ok((Collector::whole(run.await?.await?, timing).await, observed))
         };
         // In the order of the prompts, and never so many that a batch fills a queue by itself.
         let texts = stream::iter(requests.into_iter().map(one)).buffered(ANSWERS_AT_ONCE);
         let texts: Result<Vec<_>, _> = texts.try_collect().await;
         let texts = texts.inspect_err(|error| failure::note(&model, context, error))?;
-        let mut usage = UsageSum::new(choices, texts.len(), counted);
+        let mut usage = UsageSum::new(choices, texts.len(), counted, script.as_ref());
         let mut answers = Vec::with_capacity(texts.len());
         let mut simulated: Option<SimulatedTimes> = None;
         for (index, (whole, observed)) in texts.into_iter().enumerate() {
@@ -248,6 +163,8 @@ impl Inference {
         context: &RequestContext,
         since: Instant,
     ) -> Result<TextStream, InferenceError> {
+        let asking = || scripted::asking_of_text(call.call.get(), true);
+        let script = scripted::script(context, asking).await?;
         let name = &call.call.get().model;
         let model = self.find(caller, name, context).await?;
         let Reserved {
@@ -266,16 +183,8 @@ impl Inference {
                 observed,
             } = asked;
             let (sink, queue) = StreamSink::new(&limits, meter);
-            let run = model
-                .model
-                .generate(
-                    request,
-                    sink,
-                    context.budget(&model),
-                    self.label(context, &model),
-                )
-                .await?;
-            let events = GenerationStream::open(run, queue, timing).await?;
+            let run = self.run(script.as_ref(), (&model, request), sink, context);
+            let events = GenerationStream::open(run.await?, queue, timing).await?;
             Ok(Answer {
                 events,
                 is_over: false,
@@ -289,11 +198,28 @@ impl Inference {
             model,
             context: context.clone(),
             settlement,
-            usage: UsageSum::new(choices, answers.len(), counted),
+            usage: UsageSum::new(choices, answers.len(), counted, script.as_ref()),
             answers,
             next: 0,
             _open: OPEN_STREAMS.enter(),
         })
+    }
+
+    /// Begins one text: a script's, where there is one, or else the model's.
+    async fn run<S: ChunkSink>(
+        &self,
+        script: Option<&Script>,
+        (model, request): (&Arc<LiveModel>, text::Request),
+        sink: S,
+        context: &RequestContext,
+    ) -> Result<TextRun<S>, RunError> {
+        if let Some(Script::Said(said, delay)) = script {
+            return Ok(scripted::play(said, *delay, sink));
+        }
+        let budget = context.budget(model);
+        let label = self.label(context, model);
+        let run = model.model.generate(request, sink, budget, label).await?;
+        Ok(TextRun::Model(run))
     }
 
     fn reserve(
@@ -463,7 +389,8 @@ impl Inference {
         context: &RequestContext,
     ) -> Result<u64, InferenceError> {
         let Some(tokens) = &call.tokens else {
-            let text = self.generate(caller, call, admission, context, Instant::now());
+            let now = Instant::now();
+            let text = self.generate_by(None, (caller, call), admission, context, now);
             return Ok(text.await?.usage.prompt_tokens);
         };
         let model = self.find(caller, &call.call.get().model, context).await?;
@@ -504,123 +431,5 @@ fn without_prompt(request: &text::Request) -> text::Request {
         reasoning_effort: *reasoning_effort,
         choice: *choice,
         parameters: parameters.clone(),
-    }
-}
-
-impl Answer {
-    /// Takes note of an event that a caller gets now.
-    fn note(&mut self, event: &Event) {
-        if let Event::Finish(reason) = event {
-            self.reason = *reason;
-        }
-        if let Some(observed) = &mut self.observed {
-            observed.tokens(tokens_of(event, &[]), self.events.timing().came());
-        }
-    }
-}
-
-impl SimulatedTimes {
-    /// The times of so many answers and one more.
-    fn with(others: Option<Self>, first: Duration, last: Duration) -> Self {
-        let last_of = |times: Self| times.last.map_or(last, |other| other.max(last));
-        Self {
-            first: others.map_or(first, |others| others.first.min(first)),
-            last: Some(others.map_or(last, last_of)),
-        }
-    }
-}
-
-impl TextStream {
-    /// The model that makes the texts.
-    #[must_use]
-    pub fn model(&self) -> &Arc<LiveModel> {
-        &self.model
-    }
-
-    /// What all answers have used. The whole of it once there are no more events.
-    #[must_use]
-    pub fn usage(&self) -> &TextUsage {
-        &self.usage.total
-    }
-
-    /// When the first event is due, where nobody waits for it.
-    #[must_use]
-    pub fn simulated(&self) -> Option<SimulatedTimes> {
-        let timings = self.answers.iter().map(|answer| answer.events.timing());
-        let due = timings
-            .filter(|timing| timing.is_virtual())
-            .map(Timing::due);
-        due.min().map(|first| SimulatedTimes { first, last: None })
-    }
-
-    /// Whether testers say when events are due: nothing comes before the first is.
-    #[must_use]
-    pub fn is_tested(&self) -> bool {
-        let mut timings = self.answers.iter().map(|answer| answer.events.timing());
-        timings.any(Timing::is_tested)
-    }
-
-    /// When the event that came last from one answer was due, after the request, where nobody
-    /// waited for it.
-    #[must_use]
-    pub fn simulated_at(&self, answer: usize) -> Option<Duration> {
-        let timing = self.answers.get(answer)?.events.timing();
-        timing.is_virtual().then(|| timing.due())
-    }
-
-    /// The next event that is due, and the answer it belongs to; none after the last.
-    ///
-    /// # Errors
-    ///
-    /// When a run failed; nothing comes after it, and the others end.
-    pub fn poll_next(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<(usize, Event), RunError>>> {
-        let count = self.answers.len();
-        for offset in 0..count {
-            let index = self.next.wrapping_add(offset) % count;
-            let answer = self.answers.get_mut(index);
-            let Some(answer) = answer.filter(|answer| !answer.is_over) else {
-                continue;
-            };
-            match answer.events.poll_next(context) {
-                Poll::Pending => {}
-                Poll::Ready(Some(Ok(event))) => {
-                    answer.note(&event);
-                    self.next = index.wrapping_add(1);
-                    return Poll::Ready(Some(Ok((index, event))));
-                }
-                Poll::Ready(Some(Err(error))) => {
-                    failure::note(&self.model, &self.context, &error);
-                    self.answers.clear();
-                    return Poll::Ready(Some(Err(error)));
-                }
-                Poll::Ready(None) => {
-                    answer.is_over = true;
-                    if let Some(end) = answer.events.end() {
-                        meter::note_end(&self.model, &end.cost);
-                        self.usage.add(index, end);
-                        if let Some(mut observed) = answer.observed.take() {
-                            let at = answer.events.timing().came();
-                            observed.end(end, answer.reason, at);
-                        }
-                    }
-                }
-            }
-        }
-        if self.answers.iter().any(|answer| !answer.is_over) {
-            return Poll::Pending;
-        }
-        // None are left after a failure, which settles by what was made until then.
-        if !self.answers.is_empty() {
-            let TextUsage {
-                prompt_tokens,
-                completion_tokens,
-                ..
-            } = self.usage.total;
-            self.settlement.settle(prompt_tokens, completion_tokens);
-        }
-        Poll::Ready(None)
     }
 }

@@ -46,6 +46,7 @@ mod queues;
 mod ranking;
 mod receipts;
 mod responses;
+mod rules;
 mod runs;
 mod status;
 mod stored_chats;

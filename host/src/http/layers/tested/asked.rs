@@ -17,6 +17,8 @@ const X_BELLJAR_RUN: HeaderName = HeaderName::from_static("x-belljar-run");
 const X_BELLJAR_FAULT: HeaderName = HeaderName::from_static("x-belljar-fault");
 /// How long its texts take.
 const X_BELLJAR_LATENCY: HeaderName = HeaderName::from_static("x-belljar-latency");
+/// Whether a rule has to match it.
+const X_BELLJAR_STRICT: HeaderName = HeaderName::from_static("x-belljar-strict");
 /// How time passes for it.
 const X_BELLJAR_CLOCK: HeaderName = HeaderName::from_static("x-belljar-clock");
 
@@ -27,6 +29,7 @@ pub(super) struct Asked {
     pub(super) fault: Option<Fault>,
     pub(super) clock: Option<WorldClock>,
     pub(super) latency: Option<AskedLatency>,
+    pub(super) is_strict: Option<bool>,
 }
 
 impl Asked {
@@ -53,6 +56,7 @@ pub(super) fn read(headers: &HeaderMap, testing: &Testing) -> Result<Asked, ApiE
         latency: one_by(headers, &X_BELLJAR_LATENCY, "invalid_latency", |text| {
             testing.latencies().read(text)
         })?,
+        is_strict: one(headers, &X_BELLJAR_STRICT, "invalid_strict")?,
     })
 }
 
