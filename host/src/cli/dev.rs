@@ -86,7 +86,7 @@ async fn serve(
         build,
         client,
         name: project.name,
-        last_number: 0,
+        last: None,
         pushed: None,
         has_told: false,
     };
@@ -114,8 +114,8 @@ struct Session<'a> {
     client: Client,
     /// The name that the project has had last.
     name: ModelName,
-    /// The number of the version that was pushed last.
-    last_number: u64,
+    /// The number that was given last, and the version that it is of.
+    last: Option<(ModelVersion, u64)>,
     /// The version that serves, and what it was made of.
     pushed: Option<(ModelId, State)>,
     /// Whether the answers of the model tell of a failure.
@@ -192,13 +192,18 @@ impl Session<'_> {
         {
             return Ok(Done::Same);
         }
-        self.last_number = number;
+        self.last = Some((project.version.clone(), number));
         let began = Instant::now();
         let pushed = push_file(&self.client, packed).await;
         if pushed.is_ok() {
-            self.pushed = Some((manifest.id().clone(), state));
+            let before = self.pushed.replace((manifest.id().clone(), state));
             // The server has forgotten it with the activation.
             self.has_told = false;
+            // It may be of another version of the project, whose numbers are not looked for below.
+            if let Some((before, _)) = before.filter(|(before, _)| before.name == project.name) {
+                self.remove(&before.name, &before.version.to_string())
+                    .await?;
+            }
         }
         self.sweep(&project).await?;
         pushed?;
@@ -214,11 +219,10 @@ impl Session<'_> {
         let versions = self.versions(&project.name).await?;
         let taken = versions.iter();
         let taken = taken.filter_map(|version| versions::number(&project.version, &version.number));
-        Ok(taken
-            .max()
-            .unwrap_or(0)
-            .max(self.last_number)
-            .saturating_add(1))
+        let given = self.last.iter();
+        let given = given.filter(|(version, _)| *version == project.version);
+        let given = given.map(|(_, number)| *number);
+        Ok(taken.chain(given).max().unwrap_or(0).saturating_add(1))
     }
 
     /// Removes what was pushed before the version that serves, and what has failed.
@@ -226,12 +230,16 @@ impl Session<'_> {
         for version in self.versions(&project.name).await? {
             let is_dev = versions::number(&project.version, &version.number).is_some();
             if is_dev && !version.is_active {
-                let path = ["models", project.name.as_str(), &version.number];
-                let request = self.client.request(Method::DELETE, &path);
-                self.client.send(request).await?;
+                self.remove(&project.name, &version.number).await?;
             }
         }
         Ok(())
+    }
+
+    async fn remove(&self, name: &ModelName, number: &str) -> Result<()> {
+        let path = ["models", name.as_str(), number];
+        let request = self.client.request(Method::DELETE, &path);
+        self.client.send(request).await.map(drop)
     }
 
     /// The versions of a model; none where there is no such model.

@@ -185,16 +185,22 @@ async fn saves_become_versions_and_what_fails_is_told_while_the_last_good_one_se
     .await;
     assert_eq!(ask(&client).await.json()["outputs"]["count"], json!([1]));
     // What is built and cannot be served is told as well, and is not kept.
-    desk.write("mine/src/model", "no component");
-    told(&client, "not WebAssembly").await;
+    desk.write("mine/src/model", guests::bytes("forbidden_import"));
+    told(&client, "evil:host/backdoor").await;
     until("one version", async || {
         (active(&client, "0.1.0-dev.2").await == ["0.1.0-dev.2"]).then_some(())
     })
     .await;
-    // A release that is there stays, and the next version of the project gets numbers of its own.
+    // What can not even be packed is told, too.
+    desk.write("mine/src/model", "no component");
+    told(&client, "not a WebAssembly component").await;
+    // The next version of the project gets numbers of its own, and what was before it goes.
     desk.write("mine/src/model", ECHO_COMPONENT);
     desk.write("mine/model.toml", MANIFEST.replace("0.1.0", "0.2.0"));
-    active(&client, "0.2.0-dev.1").await;
+    until("one version", async || {
+        (active(&client, "0.2.0-dev.1").await == ["0.2.0-dev.1"]).then_some(())
+    })
+    .await;
     assert_eq!(ask(&client).await.header("x-belljar-dev-error"), "");
     let printed = dev.end();
     for line in printed.lines() {
