@@ -12,6 +12,10 @@ fn main() -> std::io::Result<()> {
         belljar::config::manifest_reference(),
     )?;
     std::fs::write(
+        docs.join("rules.md"),
+        belljar_testing::rules::rules_reference(),
+    )?;
+    std::fs::write(
         docs.join("metrics.md"),
         belljar::telemetry::metrics::reference(),
     )

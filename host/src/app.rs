@@ -51,7 +51,7 @@ use crate::receipts::{ReceiptKey, ReceiptKeyError};
 use crate::runs::{Runs, RunsError};
 use crate::stored::{StoredError, StoredObjects};
 use crate::telemetry::Metrics;
-use crate::testing::Testing;
+use crate::testing::{RuleFileError, Testing};
 use crate::tls::{Tls, TlsError};
 use crate::traces::{self, Exporter, Traces};
 use crate::webhook::{Webhook, WebhookError, WebhookSettings};
@@ -147,6 +147,9 @@ pub enum AppError {
     /// What callers have stored.
     #[error("what is stored cannot be opened: {0}")]
     Stored(#[from] StoredError),
+    /// The rules of testers.
+    #[error(transparent)]
+    Rules(#[from] RuleFileError),
     /// What was used.
     #[error("what was used cannot be opened: {0}")]
     Ledger(#[from] LedgerError),
@@ -228,6 +231,10 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
     let screening = Screening::new(&settings.injection, settings.http.input.text_controls());
     let stored = StoredObjects::open(db.clone(), clock.clone(), settings.stored).await?;
     let runs = Runs::open(db.clone(), clock.clone(), settings.runs).await?;
+    let testing = Testing::new(&settings.testing);
+    if let Some(testing) = &testing {
+        testing.set_rules(testing.read_rule_file(settings.testing.rules.as_deref())?);
+    }
     let (reloads, reload_requests) = Reloads::new();
     let rates = RateLimiter::new(settings.limits.clone(), clock.clone());
     let ledger = Ledger::new(settings.ledger, clock.clone());
@@ -270,7 +277,7 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
             clock.clone(),
             settings.backup,
         ),
-        testing: Testing::new(&settings.testing),
+        testing,
         traces,
         tls: tls.clone(),
         data_dir: settings.data_dir.clone(),

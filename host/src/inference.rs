@@ -22,6 +22,7 @@ mod ranking;
 mod recording;
 mod replay;
 mod screen;
+mod scripted;
 mod settlement;
 mod text;
 mod token_limits;
@@ -31,6 +32,7 @@ use crate::auth::{Authorized, Infer};
 use crate::guard::{Screened, Screening};
 use crate::limits::{Admission, RateError, TokenAdmission};
 use crate::models::{LiveModel, ModelError, Registry, Served};
+use crate::testing::ScriptRefusal;
 use crate::traces::{Span, attributes, spans};
 pub use asked_origin::AskedOrigin;
 use belljar_sandbox::wit::{embeddings, tensors};
@@ -50,6 +52,7 @@ pub use ranking::Ranked;
 pub use recording::Recorder;
 pub use replay::{ReplayError, Replayed};
 pub use screen::ScreenRefusal;
+use scripted::Script;
 use settlement::UsageSettlement;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -82,6 +85,9 @@ pub enum InferenceError<I = Infallible> {
     /// The model takes other inputs than these.
     #[error("the model takes other inputs")]
     Invalid(I),
+    /// A rule of a tester's refuses it.
+    #[error(transparent)]
+    Script(#[from] ScriptRefusal),
     /// The run failed.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -177,6 +183,7 @@ impl Inference {
         context: &RequestContext,
     ) -> Result<Answered<Embedded>, InferenceError> {
         let Counted { call, tokens } = call;
+        let script = scripted::script(context, || scripted::asking_of_inputs(call.get())).await?;
         let EmbeddingCall {
             model,
             inputs,
@@ -194,19 +201,27 @@ impl Inference {
         let admission = admission.reserve(prompt_tokens_estimate)?;
         let mut settlement =
             UsageSettlement::new(admission, &caller.caller, prompt_tokens_estimate, context);
-        let run = model
-            .model
-            .embed(
-                inputs,
-                dimensions,
-                context.budget(&model),
-                self.label(context, &model),
-            )
-            .await;
         let embeddings::Response {
             vectors,
             prompt_tokens,
-        } = ended(&model, context, run)?;
+        } = match script {
+            Some(Script::Vector(vector)) => embeddings::Response {
+                vectors: vec![vector; inputs.len()],
+                prompt_tokens: prompt_tokens_estimate,
+            },
+            _ => {
+                let run = model
+                    .model
+                    .embed(
+                        inputs,
+                        dimensions,
+                        context.budget(&model),
+                        self.label(context, &model),
+                    )
+                    .await;
+                ended(&model, context, run)?
+            }
+        };
         let prompt_tokens = counted.unwrap_or(prompt_tokens.min(prompt_tokens_max));
         settlement.settle(prompt_tokens.into(), 0);
         let answer = Embedded {

@@ -5,13 +5,22 @@
 
 mod line;
 mod page;
+mod rule_file;
+mod ruled;
 
+use arc_swap::ArcSwapOption;
+use belljar_testing::distribution::Recorded;
 use belljar_testing::journal::JournalLimits;
+use belljar_testing::latency::{Latency, Profiles};
+use belljar_testing::rules::{Rules, RulesError, Surroundings, no_data_sets};
 use belljar_testing::world::{
     Beginning, TooManyWorlds, World, WorldClock, WorldLimits, WorldName, Worlds,
 };
 pub use line::FaultLine;
 pub use page::faults_page;
+pub use rule_file::RuleFileError;
+pub use ruled::{Asking, RuledRequest, ScriptRefusal};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -26,6 +35,8 @@ pub struct Config {
     pub world_idle: Duration,
     /// The faults that each world begins with.
     pub faults: Vec<FaultLine>,
+    /// The file of the rules that answer where a world has none; none for no such file.
+    pub rules: Option<PathBuf>,
     /// How time passes where a request does not say.
     pub clock: WorldClock,
     /// Requests in the journal of each world; 0 for no journal.
@@ -43,6 +54,7 @@ impl Default for Config {
             worlds_max: 1_000,
             world_idle: Duration::from_secs(600),
             faults: Vec::new(),
+            rules: None,
             clock: WorldClock::Real,
             journal_max: 0,
             journal_bytes_max: 4 << 20,
@@ -58,6 +70,8 @@ pub struct Testing(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     worlds: Worlds,
+    /// What answers in worlds without rules of their own.
+    rules: ArcSwapOption<Rules>,
     started: Instant,
 }
 
@@ -70,6 +84,8 @@ pub struct TestedRequest {
     pub number: u64,
     /// How time passes for it.
     pub clock: WorldClock,
+    /// What rules see of it; none where there are none to ask.
+    pub ruled: Option<RuledRequest>,
 }
 
 impl Testing {
@@ -94,6 +110,7 @@ impl Testing {
         };
         Some(Self(Arc::new(Shared {
             worlds: Worlds::new(limits, beginning),
+            rules: ArcSwapOption::empty(),
             started: Instant::now(),
         })))
     }
@@ -111,6 +128,45 @@ impl Testing {
     /// When there are too many.
     pub fn enter(&self, name: &WorldName) -> Result<Arc<World>, TooManyWorlds> {
         self.0.worlds.enter(name, self.now_ms())
+    }
+
+    /// Reads the file of rules that answer where a world has none.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, and everything that is wrong in it.
+    pub fn read_rule_file(&self, path: Option<&Path>) -> Result<Option<Rules>, RuleFileError> {
+        path.map(|path| rule_file::read(path, &|text| self.check_latency(text)))
+            .transpose()
+    }
+
+    /// Has these rules answer where a world has none.
+    pub fn set_rules(&self, rules: Option<Rules>) {
+        self.0.rules.store(rules.map(Arc::new));
+    }
+
+    /// Reads rules that are no file's.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong in them.
+    pub fn read_rules(&self, text: &str) -> Result<Rules, RulesError> {
+        let around = Surroundings {
+            data_set: &no_data_sets,
+            latency: &|text| self.check_latency(text),
+        };
+        Rules::parse(text, &around)
+    }
+
+    /// The rules that answer in a world.
+    #[must_use]
+    pub fn rules_in(&self, world: &World) -> Option<Arc<Rules>> {
+        world.rules().or_else(|| self.0.rules.load_full())
+    }
+
+    fn check_latency(&self, text: &str) -> Result<(), String> {
+        let read = Latency::read(text, &Profiles::shipped(), &Recorded::default());
+        read.map(drop).map_err(|error| error.to_string())
     }
 
     /// Frees the worlds that nobody has used for a while.

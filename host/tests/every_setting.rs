@@ -97,6 +97,7 @@ const OWN_SAMPLES: &[(&str, &str)] = &[
     ("tls.key", "FOLDER/again.key"),
     ("tls.client_crl", "FOLDER/list.pem"),
     ("jwt.revoked", "FOLDER/ids"),
+    ("test.rules", "FOLDER/rules.toml"),
     ("jwt.jwks", "FOLDER/again.json"),
     ("audit.path", "FOLDER/elsewhere.log"),
     ("hardening_read_paths", "FOLDER"),
@@ -190,6 +191,10 @@ fn fill(folder: &Path) {
         ("keys.json", keys.to_owned()),
         ("again.json", keys.to_owned()),
         ("ids", "one\n".to_owned()),
+        (
+            "rules.toml",
+            "[[rule]]\nname = 'seven'\nanswer.text = '7'\n".to_owned(),
+        ),
         ("hook", HOOK.to_owned()),
     ] {
         fs::write(folder.join(name), text).unwrap();

@@ -12,6 +12,7 @@ mod key_lookup;
 mod keys;
 mod reload;
 mod status;
+mod world_rules;
 mod worlds;
 
 use super::Failures;
@@ -30,5 +31,6 @@ pub(super) fn routes() -> Routes {
         .merge(config::routes())
         .merge(reload::routes())
         .merge(status::routes())
+        .merge(world_rules::routes())
         .merge(worlds::routes())
 }

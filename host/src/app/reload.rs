@@ -16,6 +16,7 @@ use crate::config::{Change, ConfigError, Reread, Resolved, Settings};
 use crate::http::{HttpState, ReloadOutcome, ReloadRequest, SettingChange};
 use crate::telemetry;
 use crate::telemetry::metrics;
+use crate::testing::RuleFileError;
 use crate::tls::{Tls, TlsError};
 use crate::webhook::{PreparedWebhook, WebhookError, WebhookSettings};
 
@@ -46,6 +47,9 @@ pub enum ReloadError {
     /// The certificates cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The rules of testers cannot be used.
+    #[error(transparent)]
+    Rules(#[from] RuleFileError),
     /// The secret of the webhook cannot be used.
     #[error(transparent)]
     Webhook(#[from] WebhookError),
@@ -147,6 +151,10 @@ impl Reloader {
         // All first, because nothing else can fail. Files may have changed where no setting has.
         let token_files = self.state.keys().read_files(&settings.auth.jwt).await?;
         let webhook = PreparedWebhook::of(&settings.webhook)?;
+        let testing = self.state.testing();
+        let rules =
+            testing.map(|testing| testing.read_rule_file(settings.testing.rules.as_deref()));
+        let rules = rules.transpose()?;
         match &self.tls {
             Some(tls) if settings.tls.is_on() => tls.reload(&settings.tls)?,
             None if !settings.tls.is_on() => {}
@@ -158,6 +166,9 @@ impl Reloader {
             keys.set_configured(&settings.auth.keys).await?;
         }
         self.webhook.take_up(webhook);
+        if let (Some(testing), Some(rules)) = (self.state.testing(), rules) {
+            testing.set_rules(rules);
+        }
         let anomalies = self.state.anomalies();
         anomalies.set_config(settings.anomaly.clone()).await;
         self.apply(settings);

@@ -91,6 +91,9 @@ pub(crate) async fn whole(
         span.set(&attributes::HTTP_REQUEST_SIZE, received);
         span.pass();
     }
+    if let Some(ruled) = context.tested().and_then(|tested| tested.ruled.as_ref()) {
+        ruled.note_body(&body);
+    }
     Ok(body)
 }
 

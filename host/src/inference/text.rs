@@ -1,6 +1,7 @@
 //! Texts: a run for each answer to one prompt, in one piece or as a stream.
 
 use super::prompt_tokens::PromptTokens;
+use super::scripted::{self, Script, TextRun};
 use super::{
     Counted, Inference, InferenceError, RequestContext, TextCall, Tokens, UsageSettlement, failure,
     meter,
@@ -14,7 +15,8 @@ use crate::models::LiveModel;
 use crate::telemetry::metrics::{OPEN_STREAMS, Present};
 use belljar_sandbox::wit::text;
 use belljar_sandbox::wit::types::{Parameter, Value};
-use belljar_sandbox::{Capability, RunError};
+use belljar_sandbox::{Capability, ChunkSink, RunError};
+use belljar_testing::rules::SaidUsage;
 use futures_util::future::try_join_all;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use std::sync::Arc;
@@ -60,20 +62,54 @@ struct UsageSum {
     /// Tokens of each prompt, and those of them that were cached, as the model says. None where
     /// they have been counted.
     prompts: Vec<(u64, u64)>,
+    /// What a rule has the answers say that they used.
+    said: SaidUsage,
 }
 
 impl UsageSum {
     /// A sum of nothing but the prompts, where those have been counted.
-    fn new(choices: u32, answers: usize, counted: Option<TextUsage>) -> Self {
+    fn new(
+        choices: u32,
+        answers: usize,
+        counted: Option<TextUsage>,
+        script: Option<&Script>,
+    ) -> Self {
         let choices = usize::try_from(choices).unwrap_or(usize::MAX).max(1);
         let prompts = match counted {
             Some(_) => Vec::new(),
             None => vec![(0, 0); answers.div_ceil(choices)],
         };
-        Self {
+        let mut sum = Self {
             total: counted.unwrap_or_default(),
             choices,
             prompts,
+            said: match script {
+                Some(Script::Said(said, _)) => said.usage,
+                Some(Script::Vector(_)) | None => SaidUsage::default(),
+            },
+        };
+        sum.say();
+        sum
+    }
+
+    /// Puts what a rule says in the place of what is counted, as far as it says anything.
+    fn say(&mut self) {
+        let SaidUsage {
+            prompt_tokens,
+            completion_tokens,
+            reasoning_tokens,
+            cached_tokens,
+        } = self.said;
+        let total = &mut self.total;
+        for (tokens, said) in [
+            (&mut total.prompt_tokens, prompt_tokens),
+            (&mut total.completion_tokens, completion_tokens),
+            (&mut total.reasoning_tokens, reasoning_tokens),
+            (&mut total.cached_tokens, cached_tokens),
+        ] {
+            if let Some(said) = said {
+                *tokens = said.into();
+            }
         }
     }
 
@@ -93,6 +129,7 @@ impl UsageSum {
         }
         self.total.completion_tokens += u64::from(completion_tokens);
         self.total.reasoning_tokens += u64::from(reasoning_tokens);
+        self.say();
     }
 }
 
@@ -110,7 +147,7 @@ pub struct TextStream {
 }
 
 struct Answer {
-    events: GenerationStream,
+    events: GenerationStream<TextRun<StreamSink>>,
     is_over: bool,
 }
 
@@ -142,6 +179,21 @@ impl Inference {
         context: &RequestContext,
         since: Instant,
     ) -> Result<Text, InferenceError> {
+        let asking = || scripted::asking_of_text(call.call.get(), false);
+        let script = scripted::script(context, asking).await?;
+        self.generate_by(script, (caller, call), admission, context, since)
+            .await
+    }
+
+    /// The texts of a script, or of the model.
+    async fn generate_by(
+        &self,
+        script: Option<Script>,
+        (caller, call): (&Authorized<Infer>, Counted<TextCall>),
+        admission: TokenAdmission,
+        context: &RequestContext,
+        since: Instant,
+    ) -> Result<Text, InferenceError> {
         let name = &call.call.get().model;
         let model = self.find(caller, name, context).await?;
         let Reserved {
@@ -154,22 +206,14 @@ impl Inference {
         } = self.reserve(caller, model, call, admission, context)?;
         let one = async |(request, meter): (text::Request, TokenMeter)| {
             let sink = Collector::new(&limits, meter);
-            let run = model
-                .model
-                .generate(
-                    request,
-                    sink,
-                    context.budget(&model),
-                    self.label(context, &model),
-                )
-                .await?;
-            Ok(Collector::whole(run.await?, since).await)
+            let run = self.run(script.as_ref(), (&model, request), sink, context);
+            Ok(Collector::whole(run.await?.await?, since).await)
         };
         // In the order of the prompts, and never so many that a batch fills a queue by itself.
         let texts = stream::iter(requests.into_iter().map(one)).buffered(ANSWERS_AT_ONCE);
         let texts: Result<Vec<_>, _> = texts.try_collect().await;
         let texts = texts.inspect_err(|error| failure::note(&model, context, error))?;
-        let mut usage = UsageSum::new(choices, texts.len(), counted);
+        let mut usage = UsageSum::new(choices, texts.len(), counted, script.as_ref());
         let mut answers = Vec::with_capacity(texts.len());
         for (index, (events, end)) in texts.into_iter().enumerate() {
             meter::note_end(&model, &end.cost);
@@ -200,6 +244,8 @@ impl Inference {
         context: &RequestContext,
         since: Instant,
     ) -> Result<TextStream, InferenceError> {
+        let asking = || scripted::asking_of_text(call.call.get(), true);
+        let script = scripted::script(context, asking).await?;
         let name = &call.call.get().model;
         let model = self.find(caller, name, context).await?;
         let Reserved {
@@ -212,16 +258,8 @@ impl Inference {
         } = self.reserve(caller, model, call, admission, context)?;
         let open = async |(request, meter): (text::Request, TokenMeter)| {
             let (sink, queue) = StreamSink::new(&limits, meter);
-            let run = model
-                .model
-                .generate(
-                    request,
-                    sink,
-                    context.budget(&model),
-                    self.label(context, &model),
-                )
-                .await?;
-            let events = GenerationStream::open(run, queue, since).await?;
+            let run = self.run(script.as_ref(), (&model, request), sink, context);
+            let events = GenerationStream::open(run.await?, queue, since).await?;
             Ok(Answer {
                 events,
                 is_over: false,
@@ -233,11 +271,28 @@ impl Inference {
             model,
             context: context.clone(),
             settlement,
-            usage: UsageSum::new(choices, answers.len(), counted),
+            usage: UsageSum::new(choices, answers.len(), counted, script.as_ref()),
             answers,
             next: 0,
             _open: OPEN_STREAMS.enter(),
         })
+    }
+
+    /// Begins one text: a script's, where there is one, or else the model's.
+    async fn run<S: ChunkSink>(
+        &self,
+        script: Option<&Script>,
+        (model, request): (&Arc<LiveModel>, text::Request),
+        sink: S,
+        context: &RequestContext,
+    ) -> Result<TextRun<S>, RunError> {
+        if let Some(Script::Said(said, delay)) = script {
+            return Ok(scripted::play(said, *delay, sink));
+        }
+        let budget = context.budget(model);
+        let label = self.label(context, model);
+        let run = model.model.generate(request, sink, budget, label).await?;
+        Ok(TextRun::Model(run))
     }
 
     fn reserve(
@@ -373,7 +428,8 @@ impl Inference {
         context: &RequestContext,
     ) -> Result<u64, InferenceError> {
         let Some(tokens) = &call.tokens else {
-            let text = self.generate(caller, call, admission, context, Instant::now());
+            let now = Instant::now();
+            let text = self.generate_by(None, (caller, call), admission, context, now);
             return Ok(text.await?.usage.prompt_tokens);
         };
         let model = self.find(caller, &call.call.get().model, context).await?;

@@ -13,6 +13,7 @@ mod pattern;
 mod problems;
 mod read;
 mod read_answer;
+mod reference;
 mod request;
 mod text;
 mod tree;
@@ -21,11 +22,12 @@ mod unmet;
 pub use answer::{
     Said, SaidCall, SaidFinish, SaidUsage, ScriptedAnswer, ScriptedContent, TEMPLATE_NAMES,
 };
-pub use keys::{RuleKey, RuleTable, rule_tables, rules_reference};
+pub use keys::{RuleKey, RuleTable, rule_tables};
 pub use path::{PATH_BYTES_MAX, PATH_COMMAS_MAX, PATH_DEPTH_MAX};
 pub use problems::{PROBLEMS_MAX, Place, Problem, RulesError};
 pub use read::{CONDITIONS_MAX, EXPRESSIONS_MAX};
 pub use read_answer::{EMBEDDING_MAX, SEQUENCE_MAX, TOOL_CALLS_MAX};
+pub use reference::rules_reference;
 pub use request::{RuleMessage, RuleRequest, RuleToolCall};
 pub use text::{EXPRESSION_BYTES_MAX, EXPRESSION_COMPILED_BYTES_MAX};
 pub use unmet::Unmet;

@@ -4,6 +4,7 @@
 use crate::fault::{Fault, FaultRule};
 use crate::journal::{Journal, JournalLimits};
 use crate::matching::Facts;
+use crate::rules::{RULES_MAX, Rules};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::fmt;
@@ -160,6 +161,10 @@ struct State {
     faults: Vec<NumberedFault>,
     /// Rules that there have been.
     numbered: u64,
+    /// What answers, where it is not what answers everywhere.
+    rules: Option<Arc<Rules>>,
+    /// How many requests each rule of answers has matched.
+    matched: HashMap<String, u64>,
 }
 
 impl State {
@@ -172,6 +177,8 @@ impl State {
                 .map(|(number, rule)| NumberedFault { number, rule })
                 .collect(),
             numbered: u64::try_from(beginning.faults.len()).unwrap_or(u64::MAX),
+            rules: None,
+            matched: HashMap::new(),
         }
     }
 }
@@ -312,6 +319,34 @@ impl World {
     /// Takes all rules away.
     pub fn clear_faults(&self) {
         self.state.lock().faults.clear();
+    }
+
+    /// The rules of answers that are its own; none where those of the server answer.
+    #[must_use]
+    pub fn rules(&self) -> Option<Arc<Rules>> {
+        self.state.lock().rules.clone()
+    }
+
+    /// Gives it rules of answers of its own, or takes them away. What was counted begins anew.
+    pub fn set_rules(&self, rules: Option<Arc<Rules>>) {
+        let mut state = self.state.lock();
+        state.rules = rules;
+        state.matched.clear();
+    }
+
+    /// Counts a request that a rule of answers matches, and says how many there were before it.
+    pub fn note_match(&self, rule: &str) -> u64 {
+        let mut state = self.state.lock();
+        if let Some(count) = state.matched.get_mut(rule) {
+            *count += 1;
+            return *count - 1;
+        }
+        // Rules of the server's file can change under a world, and leave names behind.
+        if state.matched.len() >= 2 * RULES_MAX {
+            state.matched.clear();
+        }
+        state.matched.insert(rule.to_owned(), 1);
+        0
     }
 
     fn is_idle(&self, now_ms: u64, idle: Duration) -> bool {

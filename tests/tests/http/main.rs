@@ -46,6 +46,7 @@ mod ranking;
 mod receipts;
 mod recordings;
 mod responses;
+mod rules;
 mod runs;
 mod status;
 mod stored_chats;

@@ -55,7 +55,7 @@ pub(super) fn found(state: &HttpState, text: &str) -> Result<Arc<World>, ApiErro
 }
 
 /// A world, made where there is none.
-fn entered(state: &HttpState, text: &str) -> Result<Arc<World>, ApiError> {
+pub(super) fn entered(state: &HttpState, text: &str) -> Result<Arc<World>, ApiError> {
     let entered = testing(state)?.enter(&name(text)?);
     entered.map_err(too_many_worlds)
 }

@@ -1,11 +1,14 @@
 //! What testers may do.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use belljar_testing::world::WorldClock;
 
 use super::super::setting::{Setting, setting};
-use super::super::values::{Bytes, Count, FromText, ListOf, PositiveTime, Switch, ValueParser};
+use super::super::values::{
+    Bytes, Count, FromText, ListOf, PathOrNone, PositiveTime, Switch, ValueParser,
+};
 
 use crate::testing::FaultLine;
 
@@ -14,6 +17,9 @@ pub(super) const ROWS: &[Setting] = &[
         "Whether requests may ask for faults, times and worlds of their own by header. `auto`: on a loopback address, else not. See docs/testing.md."),
     setting!("test.faults", testing.faults: ListOf<Vec<FaultLine>>, "testing",
         "Faults that each world begins with, such as `status=503 rate=0.1 seed=7 path=/v1/*`."),
+    setting!("test.rules", testing.rules: PathOrNone<Option<PathBuf>>, "testing",
+        "A file of rules that answer in place of models, in worlds without rules of their own. See docs/rules.md.")
+    .reloads(),
     setting!("test.clock", testing.clock: FromText<WorldClock>, "testing",
         "How time passes for requests that do not say: `virtual` answers at once and says when it would have."),
     setting!("test.worlds_max", testing.worlds_max: Count<usize>, "testing",

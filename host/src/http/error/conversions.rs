@@ -11,6 +11,7 @@ use crate::ledger::LedgerError;
 use crate::limits::{LimitError, OverQuota, RateError};
 use crate::models::{ModelError, VersionState};
 use crate::stored::{StoredError, TooManyRuns};
+use crate::testing::ScriptRefusal;
 use belljar_sandbox::{CapHit, GuestError, RunError, Scope, Unit};
 use std::convert::Infallible;
 use std::fmt::Display;
@@ -185,6 +186,28 @@ impl From<TooManyTokens> for ApiError {
     }
 }
 
+impl From<ScriptRefusal> for ApiError {
+    fn from(error: ScriptRefusal) -> Self {
+        let message = format!("{error}.");
+        match error {
+            ScriptRefusal::NoRule(_) => Self::not_found("no_rule", message),
+            ScriptRefusal::Failed(_) => Self::new(
+                Status::InternalServerError,
+                ErrorType::Server,
+                "rule_failed",
+                message,
+            ),
+            // What is seen of it is the fault, which the layer `tested` puts in its place.
+            ScriptRefusal::Fault => Self::new(
+                Status::ServiceUnavailable,
+                ErrorType::Server,
+                "fault",
+                message,
+            ),
+        }
+    }
+}
+
 impl<I: Into<Self>> From<InferenceError<I>> for ApiError {
     fn from(error: InferenceError<I>) -> Self {
         match error {
@@ -192,6 +215,7 @@ impl<I: Into<Self>> From<InferenceError<I>> for ApiError {
             InferenceError::Rate(error) => error.into(),
             InferenceError::TooManyTokens(error) => error.into(),
             InferenceError::Invalid(error) => error.into(),
+            InferenceError::Script(error) => error.into(),
             InferenceError::Run(error) => error.into(),
         }
     }

@@ -13,7 +13,7 @@ use crate::http::severance::{Severance, Severed};
 use crate::http::surface::Surface;
 use crate::inference::RequestContext;
 use crate::telemetry::metrics::FAULTS;
-use crate::testing::{TestedRequest, Testing};
+use crate::testing::{RuledRequest, TestedRequest, Testing};
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
@@ -36,6 +36,9 @@ use tower::Service;
 
 /// The fault that a request has had, on its answer.
 const X_BELLJAR_FAULT: HeaderName = HeaderName::from_static("x-belljar-fault");
+
+/// The rule that has answered a request.
+const X_BELLJAR_RULE: HeaderName = HeaderName::from_static("x-belljar-rule");
 
 /// What the layer does to requests of testers.
 pub(crate) struct Tests {
@@ -90,7 +93,13 @@ impl Tests {
             Some(name) => testing.enter(name).map_err(too_many_worlds)?,
             None => Arc::clone(testing.worlds().shared()),
         };
-        if !asked.is_something() && !world.has_something() {
+        let ruled = RuledRequest::new(
+            testing.rules_in(&world),
+            asked.is_strict,
+            request.uri().path(),
+            || asked::headers_of(request.headers()),
+        );
+        if !asked.is_something() && !world.has_something() && ruled.is_none() {
             return Ok(None);
         }
         let number = world.note_request();
@@ -102,6 +111,7 @@ impl Tests {
             world: Arc::clone(&world),
             number,
             clock,
+            ruled,
         });
         Ok(Some(Tested {
             fault: asked.fault,
@@ -165,23 +175,69 @@ impl Tested {
             });
         }
         let Some(fault) = self.fault.take() else {
-            return line.end(called(&mut service, parts, body).await);
+            let response = called(&mut service, parts, body).await;
+            return self.ruled(response, line).await;
         };
-        line.note_fault(&fault);
+        self.begin(&fault, &mut line).await;
+        let response = match fault.before {
+            None => {
+                let mut response = called(&mut service, parts, body).await;
+                self.name_rule(&mut response, &mut line);
+                response
+            }
+            Some(before) => self.instead(before, &fault).await,
+        };
+        line.end(self.faulted(response, &fault))
+    }
+
+    /// Tells of a fault, and waits as long as it says.
+    async fn begin(&self, fault: &Fault, line: &mut Line) {
+        line.note_fault(fault);
         FAULTS.with([("fault", fault.kind().into())]).increment(1);
         if let Some(delay) = fault.delay {
             self.wait(delay).await;
         }
-        let response = match fault.before {
-            None => called(&mut service, parts, body).await,
-            Some(Before::Status(status)) => self.provider.error(status, &fault, self.context.id()),
-            Some(Before::Reset) => self.severed(Severed::Reset).await,
-            Some(Before::Timeout(time)) => {
+    }
+
+    /// What comes in place of an answer.
+    async fn instead(&self, before: Before, fault: &Fault) -> Response {
+        match before {
+            Before::Status(status) => self.provider.error(status, fault, self.context.id()),
+            Before::Reset => self.severed(Severed::Reset).await,
+            Before::Timeout(time) => {
                 self.wait(time).await;
                 self.severed(Severed::Closed).await
             }
+        }
+    }
+
+    /// What rules see of the request, where there are any to ask.
+    fn rules(&self) -> Option<&RuledRequest> {
+        self.context.tested()?.ruled.as_ref()
+    }
+
+    /// Names the rule that has answered.
+    fn name_rule(&self, response: &mut Response, line: &mut Line) {
+        let Some(rule) = self.rules().and_then(RuledRequest::rule) else {
+            return;
         };
-        line.end(self.faulted(response, &fault))
+        line.note_rule(rule);
+        if let Ok(name) = HeaderValue::from_str(rule) {
+            response.headers_mut().insert(X_BELLJAR_RULE, name);
+        }
+    }
+
+    /// An answer with the fault of the rule that has given it, or that has refused to.
+    async fn ruled(&self, mut response: Response, mut line: Line) -> Response {
+        if let Some(fault) = self.rules().and_then(RuledRequest::fault) {
+            self.begin(fault, &mut line).await;
+            if let Some(before) = fault.before {
+                response = self.instead(before, fault).await;
+            }
+            response = self.faulted(response, fault);
+        }
+        self.name_rule(&mut response, &mut line);
+        line.end(response)
     }
 
     /// Whether what the body says matters before the handler reads it.

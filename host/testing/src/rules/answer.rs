@@ -36,7 +36,7 @@ pub enum ScriptedContent {
     Embedding(Vec<f32>),
     /// The model.
     Generated,
-    /// Nobody: there is a fault and nothing else.
+    /// Nobody: there is a fault in place of an answer.
     Nothing,
 }
 
@@ -325,9 +325,12 @@ impl AnswerSpec {
             usage: SaidUsage::default(),
             ..said.clone()
         } == Said::default();
-        let content = match says_nothing {
-            true => ScriptedContent::Nothing,
-            false => ScriptedContent::Said(said),
+        // What is only cut or slowed has to be there first: the model makes it.
+        let is_instead = |fault: &Fault| fault.before.is_some();
+        let content = match (says_nothing, &self.fault) {
+            (false, _) => ScriptedContent::Said(said),
+            (true, Some(fault)) if is_instead(fault) => ScriptedContent::Nothing,
+            (true, _) => ScriptedContent::Generated,
         };
         Ok(self.with(content, matched))
     }

@@ -1,8 +1,6 @@
 //! The one list of the keys of a rule file. The reader refuses by it what it does not know, and
 //! the reference page is written from it.
 
-use std::fmt::Write as _;
-
 /// A table of a rule file and what may stand in it.
 #[derive(Debug)]
 pub struct RuleTable {
@@ -356,23 +354,4 @@ pub fn rule_tables() -> [&'static RuleTable; 10] {
     [
         &FILE, &RULE, &MATCH, &TEXT, &MESSAGE, &BODY, &ANSWER, &TOOL_CALL, &USAGE, &LINE,
     ]
-}
-
-/// The reference of rule files, as tables of Markdown.
-#[must_use]
-pub fn rules_reference() -> String {
-    let mut page = String::new();
-    for RuleTable { name, doc, keys } in rule_tables() {
-        let _ = write!(
-            page,
-            "### `{name}`\n\n{doc}\n\n| key | value | |\n| --- | --- | --- |\n"
-        );
-        for RuleKey { name, value, doc } in *keys {
-            let _ = writeln!(page, "| `{name}` | {value} | {doc} |");
-        }
-        page.push('\n');
-    }
-    page.truncate(page.trim_end().len());
-    page.push('\n');
-    page
 }

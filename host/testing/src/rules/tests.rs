@@ -315,6 +315,11 @@ fn answers_are_of_every_kind() {
         answer.fault = "status=429;retry-after=2"
 
         [[rule]]
+        name = "slow"
+        match.last_user = "slow"
+        answer.fault = "slow=100B/s"
+
+        [[rule]]
         name = "cut"
         match.last_user = "cut"
         answer = { text = "one two three", fault = "cut-after=2" }
@@ -380,6 +385,11 @@ fn answers_are_of_every_kind() {
     let fault = get("fault");
     assert_eq!(fault.content, ScriptedContent::Nothing);
     assert_eq!(fault.fault.unwrap().to_string(), "status=429;retry-after=2");
+    let slow = get("slow");
+    assert!(
+        slow.content == ScriptedContent::Generated && slow.fault.is_some(),
+        "{slow:?}"
+    );
     let cut = get("cut");
     assert!(matches!(cut.content, ScriptedContent::Said(_)) && cut.fault.is_some());
     let model = get("model");

@@ -14,6 +14,8 @@ use sha2::{Digest as _, Sha256};
 const X_BELLJAR_RUN: HeaderName = HeaderName::from_static("x-belljar-run");
 /// The fault that it is to have.
 const X_BELLJAR_FAULT: HeaderName = HeaderName::from_static("x-belljar-fault");
+/// Whether a rule has to match it.
+const X_BELLJAR_STRICT: HeaderName = HeaderName::from_static("x-belljar-strict");
 /// How time passes for it.
 const X_BELLJAR_CLOCK: HeaderName = HeaderName::from_static("x-belljar-clock");
 
@@ -23,6 +25,7 @@ pub(super) struct Asked {
     pub(super) world: Option<WorldName>,
     pub(super) fault: Option<Fault>,
     pub(super) clock: Option<WorldClock>,
+    pub(super) is_strict: Option<bool>,
 }
 
 impl Asked {
@@ -43,6 +46,7 @@ pub(super) fn read(headers: &HeaderMap) -> Result<Asked, ApiError> {
         world: one(headers, &X_BELLJAR_RUN, "invalid_world")?,
         fault: one(headers, &X_BELLJAR_FAULT, "invalid_fault")?,
         clock: one(headers, &X_BELLJAR_CLOCK, "invalid_clock")?,
+        is_strict: one(headers, &X_BELLJAR_STRICT, "invalid_strict")?,
     })
 }
 

@@ -81,6 +81,13 @@ impl Line {
         }
     }
 
+    /// Notes the rule that has answered it.
+    pub(super) fn note_rule(&mut self, rule: &str) {
+        if let Some(open) = &mut self.0 {
+            open.entry.rule = Some(rule.to_owned());
+        }
+    }
+
     /// The answer, with whose end the line is written.
     pub(super) fn end(mut self, response: Response) -> Response {
         let Some(mut open) = self.0.take() else {
