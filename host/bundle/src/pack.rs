@@ -4,6 +4,7 @@
 //! and where. The manifest comes first, so that a server can refuse the rest early.
 
 mod component;
+mod recording;
 mod within;
 
 use std::collections::BTreeMap;
@@ -19,7 +20,9 @@ use crate::manifest::{
 use crate::names::{ModelId, ModelName, ModelVersion};
 use crate::path::AssetName;
 use crate::signature::SigningKey;
-use component::{find_component, find_recording};
+use component::find_component;
+use recording::find_recording;
+pub use recording::pack_recording;
 
 /// The folder of a project whose files become assets, where `model.toml` has no `[assets]`.
 const ASSETS_FOLDER: &str = "assets";
@@ -120,38 +123,6 @@ pub fn pack_parts(
             .iter()
             .map(|(name, asset)| (name.clone(), source(asset)))
             .collect(),
-        others: Vec::new(),
-    };
-    write_bundle(draft, files, key, out)
-}
-
-/// Packs what a service has answered into a plain tar and returns the manifest that it has. `file`
-/// is the name that the content has in the archive.
-///
-/// # Errors
-/// As [`pack_parts`].
-pub fn pack_recording(
-    id: ModelId,
-    (file, content): (&str, &Content),
-    description: Option<String>,
-    key: Option<&SigningKey>,
-    out: impl Write,
-) -> Result<Manifest, BundleError> {
-    let draft = Draft {
-        id,
-        payload: RECORDING_KEY,
-        payload_file: file.to_owned(),
-        description,
-        license: None,
-        is_private: false,
-        limits: RequestedLimits::default(),
-        assets: None,
-        digests: BTreeMap::new(),
-        signature: None,
-    };
-    let files = Files {
-        payload: (file.parse()?, Source::given(content)),
-        assets: Vec::new(),
         others: Vec::new(),
     };
     write_bundle(draft, files, key, out)

@@ -1,5 +1,5 @@
-//! The component or recording of a project folder: where it is, what it is called in a bundle, and
-//! what is told where there is none.
+//! The component of a project folder: where it is, what it is called in a bundle, and what is told
+//! where there is none.
 
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -56,18 +56,8 @@ pub(super) fn find_component(
     Ok((packed_name(draft)?, source))
 }
 
-/// Finds the file of a recording and gives it the name that it has in the archive. What is in it
-/// is read by who answers from it.
-pub(super) fn find_recording(
-    folder: &Path,
-    draft: &mut Draft,
-) -> Result<(AssetName, Source), BundleError> {
-    let source = Source::file(folder, &draft.payload_file);
-    Ok((packed_name(draft)?, source))
-}
-
 /// The name of a project's file without its folders, under which it is packed.
-fn packed_name(draft: &mut Draft) -> Result<AssetName, BundleError> {
+pub(super) fn packed_name(draft: &mut Draft) -> Result<AssetName, BundleError> {
     let written = draft.payload_file.clone();
     let name = Path::new(&written)
         .file_name()
