@@ -15,6 +15,7 @@ mod operations;
 mod prompt;
 mod runs;
 mod schema;
+mod simulated;
 pub(crate) mod tensors;
 mod text_body;
 pub(crate) mod texts;

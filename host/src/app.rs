@@ -51,7 +51,7 @@ use crate::receipts::{ReceiptKey, ReceiptKeyError};
 use crate::runs::{Runs, RunsError};
 use crate::stored::{StoredError, StoredObjects};
 use crate::telemetry::Metrics;
-use crate::testing::{RuleFileError, Testing};
+use crate::testing::{LatencyConfigError, RuleFileError, Testing};
 use crate::tls::{Tls, TlsError};
 use crate::traces::{self, Exporter, Traces};
 use crate::webhook::{Webhook, WebhookError, WebhookSettings};
@@ -156,6 +156,9 @@ pub enum AppError {
     /// The registry.
     #[error("the models cannot be opened: {0}")]
     Models(#[from] ModelError),
+    /// What testers have set.
+    #[error("what is set for tests means nothing: {0}")]
+    Testing(#[from] LatencyConfigError),
     /// The recorder of metrics.
     #[error("the metrics cannot be recorded: {0}")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
@@ -231,7 +234,7 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
     let screening = Screening::new(&settings.injection, settings.http.input.text_controls());
     let stored = StoredObjects::open(db.clone(), clock.clone(), settings.stored).await?;
     let runs = Runs::open(db.clone(), clock.clone(), settings.runs).await?;
-    let testing = Testing::new(&settings.testing);
+    let testing = Testing::new(&settings.testing)?;
     if let Some(testing) = &testing {
         testing.set_rules(testing.read_rule_file(settings.testing.rules.as_deref())?);
     }
@@ -256,7 +259,8 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
                 audits: settings.audit.runs,
                 clock: clock.clone(),
             },
-        ),
+        )
+        .paced_by(testing.as_ref().map(Testing::latencies)),
         runs,
         receipt_key: ReceiptKey::open(data_dir)?,
         limiter: Limiter::new(

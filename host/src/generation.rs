@@ -14,15 +14,20 @@ mod bias;
 mod collect;
 mod filter;
 mod meter;
+mod pace;
 mod recut;
+mod simulated;
 mod stop;
 mod stream;
 mod tokens;
 
+pub use batch::tokens_of;
 pub use bias::Bias;
-pub use collect::Collector;
+pub use collect::{Collector, Whole};
 pub use filter::{Event, OutputFilter, OutputLimits, TimedEvent};
 pub use meter::TokenMeter;
+pub use pace::{Pace, Timing};
+pub use simulated::{Begun, Observer, Seat, SimulatedServer};
 pub use stop::{Filtered, StopFilter};
 pub use stream::{GenerationStream, READ_AHEAD_EVENTS, StreamQueue, StreamSink};
 pub use tokens::TokenCap;
@@ -37,3 +42,6 @@ pub struct End {
     /// Of the sandbox.
     pub cost: RunCost,
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,7 @@ mod media_tokens;
 mod meter;
 mod moderation;
 mod outcome;
+mod pacing;
 mod prompt_cache;
 mod prompt_place;
 mod prompt_tokens;
@@ -25,6 +26,8 @@ mod screen;
 mod scripted;
 mod settlement;
 mod text;
+mod text_stream;
+mod text_usage;
 mod token_limits;
 mod tokenizing;
 
@@ -32,7 +35,7 @@ use crate::auth::{Authorized, Infer};
 use crate::guard::{Screened, Screening};
 use crate::limits::{Admission, RateError, TokenAdmission};
 use crate::models::{LiveModel, ModelError, Registry, Served};
-use crate::testing::ScriptRefusal;
+use crate::testing::{Latencies, ScriptRefusal};
 use crate::traces::{Span, attributes, spans};
 pub use asked_origin::AskedOrigin;
 use belljar_sandbox::wit::{embeddings, tensors};
@@ -44,6 +47,7 @@ pub use context::RequestContext;
 use counting::Tokens;
 pub use counting::{CallRefusal, Countable, Counted};
 pub use outcome::code;
+use pacing::Pacing;
 pub use prompt_cache::CacheUse;
 use prompt_cache::PromptCache;
 pub use prompt_place::PromptPlace;
@@ -57,7 +61,9 @@ use settlement::UsageSettlement;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Instant;
-pub use text::{Text, TextStream, TextUsage};
+pub use text::Text;
+pub use text_stream::{SimulatedTimes, TextStream};
+pub use text_usage::TextUsage;
 pub use token_limits::TooManyTokens;
 pub use tokenizing::{DetokenizeCall, DetokenizeError, TokenizeCall, Tokenized};
 
@@ -68,6 +74,8 @@ pub struct Inference {
     screening: Screening,
     recorder: Recorder,
     cache: Arc<PromptCache>,
+    /// None where testers may do nothing.
+    pacing: Option<Pacing>,
 }
 
 /// Why a model gave no answer.
@@ -119,7 +127,15 @@ impl Inference {
             screening,
             recorder,
             cache: Arc::new(PromptCache::new()),
+            pacing: None,
         }
+    }
+
+    /// The same, whose texts take as long as testers say, where they say anything.
+    #[must_use]
+    pub fn paced_by(self, latencies: Option<&Arc<Latencies>>) -> Self {
+        let pacing = latencies.map(|latencies| Pacing::new(Arc::clone(latencies)));
+        Self { pacing, ..self }
     }
 
     /// Shows every text of a call to the screening. What is only to be reported is noted in the

@@ -3,19 +3,19 @@
 //!
 //! What there is to ask for, and what it means, is in `belljar-testing`; the layer `tested` does it.
 
+mod latency;
 mod line;
 mod page;
 mod rule_file;
 mod ruled;
 
 use arc_swap::ArcSwapOption;
-use belljar_testing::distribution::Recorded;
 use belljar_testing::journal::JournalLimits;
-use belljar_testing::latency::{Latency, Profiles};
 use belljar_testing::rules::{Rules, RulesError, Surroundings, no_data_sets};
 use belljar_testing::world::{
-    Beginning, TooManyWorlds, World, WorldClock, WorldLimits, WorldName, Worlds,
+    AskedLatency, Beginning, TooManyWorlds, World, WorldClock, WorldLimits, WorldName, Worlds,
 };
+pub use latency::{AdapterName, Latencies, LatencyConfig, LatencyConfigError, LatencyText};
 pub use line::FaultLine;
 pub use page::faults_page;
 pub use rule_file::RuleFileError;
@@ -35,6 +35,8 @@ pub struct Config {
     pub world_idle: Duration,
     /// The faults that each world begins with.
     pub faults: Vec<FaultLine>,
+    /// How long texts take where a request does not say.
+    pub latency: LatencyConfig,
     /// The file of the rules that answer where a world has none; none for no such file.
     pub rules: Option<PathBuf>,
     /// How time passes where a request does not say.
@@ -54,6 +56,7 @@ impl Default for Config {
             worlds_max: 1_000,
             world_idle: Duration::from_secs(600),
             faults: Vec::new(),
+            latency: LatencyConfig::default(),
             rules: None,
             clock: WorldClock::Real,
             journal_max: 0,
@@ -70,6 +73,7 @@ pub struct Testing(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     worlds: Worlds,
+    latencies: Arc<Latencies>,
     /// What answers in worlds without rules of their own.
     rules: ArcSwapOption<Rules>,
     started: Instant,
@@ -84,17 +88,23 @@ pub struct TestedRequest {
     pub number: u64,
     /// How time passes for it.
     pub clock: WorldClock,
+    /// How long its texts take; nothing where it does not say.
+    pub latency: Option<AskedLatency>,
     /// What rules see of it; none where there are none to ask.
     pub ruled: Option<RuledRequest>,
 }
 
 impl Testing {
     /// The worlds that this asks for; none where testers may do nothing.
-    #[must_use]
-    pub fn new(config: &Config) -> Option<Self> {
+    ///
+    /// # Errors
+    ///
+    /// When what is set of how long texts take means nothing.
+    pub fn new(config: &Config) -> Result<Option<Self>, LatencyConfigError> {
         if !config.is_on {
-            return None;
+            return Ok(None);
         }
+        let latencies = Arc::new(Latencies::load(&config.latency)?);
         let limits = WorldLimits {
             worlds_max: config.worlds_max,
             idle: config.world_idle,
@@ -108,11 +118,18 @@ impl Testing {
             },
             clock: config.clock,
         };
-        Some(Self(Arc::new(Shared {
+        Ok(Some(Self(Arc::new(Shared {
             worlds: Worlds::new(limits, beginning),
+            latencies,
             rules: ArcSwapOption::empty(),
             started: Instant::now(),
-        })))
+        }))))
+    }
+
+    /// What is set of how long texts take.
+    #[must_use]
+    pub fn latencies(&self) -> &Arc<Latencies> {
+        &self.0.latencies
     }
 
     /// All worlds.
@@ -165,7 +182,7 @@ impl Testing {
     }
 
     fn check_latency(&self, text: &str) -> Result<(), String> {
-        let read = Latency::read(text, &Profiles::shipped(), &Recorded::default());
+        let read = self.0.latencies.read(text);
         read.map(drop).map_err(|error| error.to_string())
     }
 

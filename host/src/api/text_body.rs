@@ -4,6 +4,7 @@
 //! The body *is* the runs: it holds the texts in the making, and dropping it, as the server does
 //! when the caller goes away, ends them.
 
+use super::simulated;
 use crate::generation::Event;
 use crate::http::error::ApiError;
 use crate::inference::{RequestContext, TextStream, TextUsage};
@@ -119,8 +120,9 @@ impl<E: TextEvents> TextBody<E> {
 
     /// Writes what is due, up to a frame; pending where there is more to wait for.
     fn fill(&mut self, context: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<()> {
-        if !std::mem::replace(&mut self.has_started, true) {
-            self.events.start(out);
+        // Where testers say when the first event is due, nothing comes before it.
+        if !self.has_started && !self.texts.is_tested() {
+            self.start(out);
         }
         while out.len() < FRAME_BYTES {
             if self.is_ended {
@@ -131,10 +133,18 @@ impl<E: TextEvents> TextBody<E> {
                 self.is_over = true;
                 break;
             }
-            match ready!(self.texts.poll_next(context)) {
+            let next = ready!(self.texts.poll_next(context));
+            let from = out.len();
+            if !self.has_started {
+                self.start(out);
+            }
+            match next {
                 Some(Ok((answer, event))) => {
                     self.keeping.note(answer, &event);
                     self.events.event(out, answer, event);
+                    if let Some(at) = self.texts.simulated_at(answer) {
+                        simulated::tell_in_events(out, from, at);
+                    }
                 }
                 Some(Err(error)) => {
                     self.fail(out, &ApiError::from(error));
@@ -145,6 +155,11 @@ impl<E: TextEvents> TextBody<E> {
             }
         }
         Poll::Ready(())
+    }
+
+    fn start(&mut self, out: &mut Vec<u8>) {
+        self.has_started = true;
+        self.events.start(out);
     }
 
     fn fail(&mut self, out: &mut Vec<u8>, error: &ApiError) {
@@ -158,8 +173,10 @@ impl<E: TextEvents> TextBody<E> {
 
 impl<E: TextEvents> IntoResponse for TextBody<E> {
     fn into_response(self) -> Response {
+        let simulated = self.texts.simulated();
         let mut response = Response::new(Body::new(self));
         let headers = response.headers_mut();
+        simulated::tell(headers, simulated);
         headers.insert(
             header::CONTENT_TYPE,
             HeaderValue::from_static("text/event-stream; charset=utf-8"),

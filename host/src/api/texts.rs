@@ -1,6 +1,7 @@
 //! The way of a request for texts, which all APIs share: read, screened, run, answered in one piece
 //! or as a stream. An API says how its requests read and how its answers are written.
 
+use super::simulated;
 use super::text_body::{Keep, TextBody, TextEvents};
 use crate::auth::{Authorized, Infer};
 use crate::http::HttpState;
@@ -196,6 +197,7 @@ pub(crate) async fn create<A: TextApi>(
                     model: Arc::clone(&model),
                     answers,
                     usage,
+                    simulated: None,
                 };
                 let answer = A::answer(answerer, text, style);
                 Box::pin(async move { keeper.keep(&answer).await })
@@ -216,6 +218,7 @@ pub(crate) async fn create<A: TextApi>(
     } else {
         let text = inference.generate(&caller, call, admission, &context, since);
         let text = text.await.map_err(named)?;
+        let times = text.simulated;
         let write = move || {
             let model = text.model.clone();
             let answerer = Answerer {
@@ -231,7 +234,9 @@ pub(crate) async fn create<A: TextApi>(
         if let Some(keeper) = keeper {
             keeper.keep(&answer).await?;
         }
-        Json(answer).into_response()
+        let mut response = Json(answer).into_response();
+        simulated::tell(response.headers_mut(), times);
+        response
     };
     if let Some(note) = note {
         response.headers_mut().insert(X_BELLJAR_IGNORED, note);

@@ -4,6 +4,7 @@ mod conduct;
 mod files;
 mod jwt;
 mod keys;
+mod latency;
 mod named;
 mod secrets;
 mod traces;
@@ -27,7 +28,7 @@ use crate::http::{AllowedHost, AllowedOrigin, UnknownMembers};
 use crate::limits::{ResetFormat, RouteRate};
 use crate::models::{LogReaders, ModelAlias};
 use crate::telemetry::{LogFilter, LogFormat};
-use crate::testing::FaultLine;
+use crate::testing::{AdapterName, FaultLine};
 use crate::tls::{ClientAuth, ClientRule, TlsVersion};
 use crate::traces::ResourceAttribute;
 use crate::webhook::WebhookEvent;
@@ -470,6 +471,7 @@ macro_rules! lists {
     )*};
 }
 lists!(
+    AdapterName: "names of models, separated by commas or as JSON, or `none`",
     AllowedOrigin: "a list of origins such as `https://app.example`, separated by commas or as JSON; `*`; or `none`",
     AllowedHost: "a list of names without ports, separated by commas or as JSON; `*`; or `none`",
     ModelAlias: "a list of `ALIAS=MODEL`, separated by commas or as JSON; or `none`",

@@ -51,6 +51,15 @@ impl EventBatch {
         self.events.len()
     }
 
+    /// How many tokens there are still, as far as due times go.
+    pub(super) fn tokens(&self) -> u32 {
+        let tokens = self.events.as_slice().iter().map(|packed| match packed {
+            Packed::Text { .. } | Packed::Reasoning { .. } => 1,
+            Packed::Other(other) => tokens_of(&other.1, &[]),
+        });
+        tokens.fold(0, u32::saturating_add)
+    }
+
     /// The next event, and its delay in microseconds.
     pub(super) fn next(&mut self) -> Option<(u64, Event)> {
         match self.events.next()? {
@@ -72,6 +81,23 @@ impl EventBatch {
             .unwrap_or_default()
             .to_owned()
     }
+}
+
+/// Tokens of an event, as far as its due time goes: one for each part of it that a reader of a
+/// stream gets, or as many as it lists.
+#[must_use]
+pub fn tokens_of(event: &Event, cuts: &[Cut]) -> u32 {
+    let length = match event {
+        Event::Text(TextFragment { text, tokens }) if tokens.is_empty() => text.len(),
+        Event::Text(TextFragment { tokens, .. }) => {
+            return u32::try_from(tokens.len()).unwrap_or(u32::MAX);
+        }
+        Event::Reasoning(text) | Event::Refusal(text) => text.len(),
+        Event::ToolCall(call) => call.arguments.len(),
+        Event::Stopped(_) | Event::Finish(_) => return 0,
+    };
+    let inside = cuts.iter().filter(|cut| cut.text < length).count();
+    u32::try_from(inside.saturating_add(1)).unwrap_or(u32::MAX)
 }
 
 /// Adds an event, parted where its tokens end.

@@ -1,11 +1,12 @@
 //! An answer in one piece: it stays with the run until the run is over.
 
-use super::{End, Event, OutputFilter, OutputLimits, TimedEvent, TokenMeter};
+use super::batch::tokens_of;
+use super::{End, Event, OutputFilter, OutputLimits, TimedEvent, Timing, TokenMeter};
 use belljar_sandbox::wit::text;
 use belljar_sandbox::{ChunkSink, Completed, Generated, RunError};
+use std::future::poll_fn;
 use std::ops::ControlFlow;
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// A sink that keeps what a caller sees of one answer.
 #[derive(Debug)]
@@ -13,10 +14,25 @@ pub struct Collector {
     filter: OutputFilter,
     meter: TokenMeter,
     events: Vec<Event>,
-    /// How long after the request the last of them is due.
+    /// How long after the request the last of them is due, as the model has it.
     delay_us: u64,
+    /// Tokens of all of them, as far as due times go.
+    tokens: u32,
     /// The events of one batch.
     batch: Vec<TimedEvent>,
+}
+
+/// An answer in one piece.
+#[derive(Debug)]
+pub struct Whole {
+    /// Its events.
+    pub events: Vec<Event>,
+    /// What it has used.
+    pub end: End,
+    /// When it was due.
+    pub timing: Timing,
+    /// When each of its tokens was, after the request; none where its model says.
+    pub token_times: Vec<Duration>,
 }
 
 impl Collector {
@@ -28,13 +44,14 @@ impl Collector {
             meter,
             events: Vec::new(),
             delay_us: 0,
+            tokens: 0,
             batch: Vec::new(),
         }
     }
 
-    /// The events of a run that is over and what it has used, when the last event is due. Delays
-    /// count from `since`, the moment when the request came.
-    pub async fn whole(run: Completed<Generated<Self>>, since: Instant) -> (Vec<Event>, End) {
+    /// The events of a run that is over and what it has used, when the last event is due: at the
+    /// end of the time that a stream of them would take.
+    pub async fn whole(run: Completed<Generated<Self>>, mut timing: Timing) -> Whole {
         let Completed {
             value: Generated { mut sink, usage },
             cost,
@@ -42,21 +59,40 @@ impl Collector {
         sink.filter.finish(&mut sink.batch);
         sink.keep_batch();
         let usage = sink.filter.usage(usage);
-        if sink.delay_us > 0 {
-            // Where the clock cannot say when, the answer is due at once.
-            let due = since.checked_add(Duration::from_micros(sink.delay_us));
-            tokio::time::sleep_until(due.unwrap_or(since)).await;
+        let mut token_times = Vec::new();
+        timing.tell_length(sink.tokens);
+        if timing.is_paced() {
+            token_times.reserve_exact(sink.tokens as usize);
+            for _ in 0..sink.tokens {
+                let next = poll_fn(|context| timing.poll_next(0, 1, context));
+                token_times.push(next.await);
+            }
+        } else {
+            poll_fn(|context| timing.poll_next(sink.delay_us, sink.tokens, context)).await;
         }
-        (sink.events, End { usage, cost })
+        if let Some(due) = timing.due_at()
+            && !timing.due().is_zero()
+        {
+            tokio::time::sleep_until(due).await;
+        }
+        Whole {
+            events: sink.events,
+            end: End { usage, cost },
+            timing,
+            token_times,
+        }
     }
 
     /// Adds a batch to what there is. Pieces of text become one, unless their tokens are listed.
     fn keep_batch(&mut self) {
         for TimedEvent {
-            delay_us, event, ..
+            delay_us,
+            event,
+            cuts,
         } in self.batch.drain(..)
         {
             self.delay_us = self.delay_us.saturating_add(delay_us);
+            self.tokens = self.tokens.saturating_add(tokens_of(&event, &cuts));
             match (self.events.last_mut(), event) {
                 (Some(Event::Text(last)), Event::Text(next))
                     if last.tokens.is_empty() && next.tokens.is_empty() =>
@@ -92,6 +128,7 @@ mod tests {
     use super::super::stream::script::{self, Then, limits, word};
     use super::*;
     use text::{FinishReason, TextFragment};
+    use tokio::time::Instant;
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_in_one_piece_takes_as_long() {
@@ -99,7 +136,8 @@ mod tests {
         let chunks = (0..4).map(|_| word("a", 250_000));
         let (run, _) = script::run(sink, chunks, Then::End);
         let start = Instant::now();
-        let (events, end) = Collector::whole(run.await.unwrap(), start).await;
+        let timing = Timing::of_model(start);
+        let Whole { events, end, .. } = Collector::whole(run.await.unwrap(), timing).await;
         let whole = TextFragment {
             text: "aaaa".to_owned(),
             tokens: Vec::new(),
@@ -122,7 +160,8 @@ mod tests {
         let sink = Collector::new(&limits, meter.clone());
         let chunks = ["a", "b", "c"].map(|text| word(text, 0));
         let (run, taken) = script::run(sink, chunks, Then::Silence);
-        let (events, end) = Collector::whole(run.await.unwrap(), Instant::now()).await;
+        let timing = Timing::of_model(Instant::now());
+        let Whole { events, end, .. } = Collector::whole(run.await.unwrap(), timing).await;
         assert_eq!(events.len(), 3, "a word, what it was cut at, and the end");
         assert_eq!(taken.chunks(), 2, "the guest is not asked again");
         assert_eq!((end.usage.completion_tokens, end.cost.fuel), (2, 7));

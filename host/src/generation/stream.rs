@@ -1,10 +1,11 @@
 //! An answer as a stream: the run passes it on as fast as the guest gives it, and the reader
 //! gets each event when it is due.
 
-use super::batch::EventBatch;
-use super::{End, Event, OutputFilter, OutputLimits, TokenMeter};
+use super::batch::{EventBatch, tokens_of};
+use super::{End, Event, OutputFilter, OutputLimits, Timing, TokenMeter};
 use belljar_sandbox::wit::text;
 use belljar_sandbox::{ChunkSink, Completed, Generated, RunCost, RunError, RunHandle};
+use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::ops::ControlFlow;
 use std::pin::Pin;
@@ -44,10 +45,22 @@ pub struct GenerationStream<R = RunHandle<Generated<StreamSink>>> {
     /// The batch that is being given, and the room that it takes until it has been.
     batch: EventBatch,
     batch_room: u32,
-    /// When the event before was due.
-    due: Instant,
-    waiting: Option<(Event, Pin<Box<Sleep>>)>,
+    /// What the run gave besides, where it was looked through to its end.
+    rest: VecDeque<EventBatch>,
+    timing: Timing,
+    /// The next event, until it is due.
+    next: Option<Next>,
     end: Option<End>,
+}
+
+/// An event that is not due yet, or of which that is not known.
+#[derive(Debug)]
+struct Next {
+    event: Event,
+    delay_us: u64,
+    /// When it is due, after the request, where that is known.
+    due: Option<Duration>,
+    waiting: Option<Pin<Box<Sleep>>>,
 }
 
 /// The run behind a stream.
@@ -65,6 +78,19 @@ enum Run<R> {
     Failed(RunError),
     /// Nothing more is to be told.
     Told,
+}
+
+impl<R> Run<R> {
+    fn over(over: Result<Completed<Generated<StreamSink>>, RunError>) -> Self {
+        match over {
+            Ok(Completed { value, cost }) => Self::Ended {
+                filter: Box::new(value.sink.filter),
+                usage: value.usage,
+                cost,
+            },
+            Err(error) => Self::Failed(error),
+        }
+    }
 }
 
 impl StreamSink {
@@ -122,24 +148,29 @@ impl<R> GenerationStream<R>
 where
     R: Future<Output = Result<Completed<Generated<StreamSink>>, RunError>> + Unpin,
 {
-    /// Waits until there is something to read. Delays count from `since`, the moment when the
-    /// request came.
+    /// Waits until there is something to read and, where time is virtual, until it is known when
+    /// that is due.
     ///
     /// # Errors
     ///
     /// When the run fails before it has given anything, while there is still a choice of how to
     /// tell the caller.
-    pub async fn open(run: R, queue: StreamQueue, since: Instant) -> Result<Self, RunError> {
+    pub async fn open(run: R, queue: StreamQueue, timing: Timing) -> Result<Self, RunError> {
         let mut stream = Self {
             run: Run::Going(run),
             queue,
             batch: EventBatch::default(),
             batch_room: 0,
-            due: since,
-            waiting: None,
+            rest: VecDeque::new(),
+            timing,
+            next: None,
             end: None,
         };
-        poll_fn(|context| stream.poll_batch(context)).await?;
+        if stream.timing.is_virtual() {
+            poll_fn(|context| stream.poll_due(context)).await?;
+        } else {
+            poll_fn(|context| stream.poll_batch(context)).await?;
+        }
         Ok(stream)
     }
 
@@ -152,38 +183,76 @@ where
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Event, RunError>>> {
-        loop {
-            if let Some((_, sleep)) = &mut self.waiting {
+        let due = match ready!(self.poll_due(context)) {
+            Ok(Some(due)) => due,
+            Ok(None) => return Poll::Ready(None),
+            Err(error) => return Poll::Ready(Some(Err(error))),
+        };
+        if let Some(next) = &mut self.next {
+            if let Some(at) = self.timing.due_at()
+                && !due.is_zero()
+                && next.waiting.is_none()
+                && at > Instant::now()
+            {
+                next.waiting = Some(Box::pin(tokio::time::sleep_until(at)));
+            }
+            if let Some(sleep) = &mut next.waiting {
                 ready!(sleep.as_mut().poll(context));
             }
-            if let Some((event, _)) = self.waiting.take() {
-                return Poll::Ready(Some(Ok(event)));
-            }
-            let Some((delay_us, event)) = self.batch.next() else {
-                match ready!(self.poll_batch(context)) {
-                    Ok(true) => continue,
-                    Ok(false) => return Poll::Ready(None),
-                    Err(error) => return Poll::Ready(Some(Err(error))),
-                }
-            };
-            if delay_us > 0 {
-                // Due times add up from the start: a timer that is late once makes no later
-                // event late, so the pace is exact on average whatever the timer's grain is.
-                self.due += Duration::from_micros(delay_us);
-                if self.due > Instant::now() {
-                    let sleep = Box::pin(tokio::time::sleep_until(self.due));
-                    self.waiting = Some((event, sleep));
-                    continue;
-                }
-            }
-            return Poll::Ready(Some(Ok(event)));
         }
+        Poll::Ready(self.next.take().map(|next| Ok(next.event)))
+    }
+
+    /// When the next event is due, after the request; none after the last.
+    fn poll_due(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Duration>, RunError>> {
+        loop {
+            if let Some(next) = &mut self.next {
+                if let Some(due) = next.due {
+                    return Poll::Ready(Ok(Some(due)));
+                }
+                let tokens = tokens_of(&next.event, &[]);
+                match self.timing.poll_next(next.delay_us, tokens, context) {
+                    Poll::Ready(due) => next.due = Some(due),
+                    Poll::Pending => {
+                        self.look_through(context);
+                        return Poll::Pending;
+                    }
+                }
+                continue;
+            }
+            match self.batch.next() {
+                Some((delay_us, event)) => {
+                    self.next = Some(Next {
+                        event,
+                        delay_us,
+                        due: None,
+                        waiting: None,
+                    });
+                }
+                None => match ready!(self.poll_batch(context)) {
+                    Ok(true) => {}
+                    Ok(false) => return Poll::Ready(Ok(None)),
+                    Err(error) => return Poll::Ready(Err(error)),
+                },
+            }
+        }
+    }
+
+    /// The times of its events.
+    #[must_use]
+    pub fn timing(&self) -> &Timing {
+        &self.timing
     }
 
     /// Takes the next batch; says whether there was one.
     fn poll_batch(&mut self, context: &mut Context<'_>) -> Poll<Result<bool, RunError>> {
         let given = std::mem::take(&mut self.batch_room);
         self.queue.room.add_permits(given as usize);
+        if let Some(batch) = self.rest.pop_front() {
+            self.batch_room = room_of(&batch);
+            self.batch = batch;
+            return Poll::Ready(Ok(true));
+        }
         loop {
             let is_empty = match self.queue.batches.poll_recv(context) {
                 Poll::Ready(Some(batch)) => {
@@ -198,14 +267,7 @@ where
                 // What it gave between the look at the queue and this one is still there, so
                 // the queue is looked at again. The end comes with the sink, which is dropped
                 // here: the queue is closed then.
-                self.run = match ready!(Pin::new(run).poll(context)) {
-                    Ok(Completed { value, cost }) => Run::Ended {
-                        filter: Box::new(value.sink.filter),
-                        usage: value.usage,
-                        cost,
-                    },
-                    Err(error) => Run::Failed(error),
-                };
+                self.run = Run::over(ready!(Pin::new(run).poll(context)));
                 continue;
             }
             if !is_empty {
@@ -213,21 +275,65 @@ where
             }
             return Poll::Ready(match std::mem::replace(&mut self.run, Run::Told) {
                 Run::Ended {
-                    mut filter,
+                    filter,
                     usage,
                     cost,
                 } => {
-                    let mut events = Vec::new();
-                    filter.finish(&mut events);
-                    let usage = filter.usage(usage);
-                    self.end = Some(End { usage, cost });
-                    self.batch = EventBatch::new(events);
+                    self.batch = self.finish(*filter, usage, cost);
                     Ok(self.batch.len() > 0)
                 }
                 Run::Failed(error) => Err(error),
                 Run::Going(_) | Run::Told => Ok(false),
             });
         }
+    }
+
+    /// Notes what a run has used that is over. Gives what its filter still holds.
+    fn finish(
+        &mut self,
+        mut filter: OutputFilter,
+        usage: Option<text::Usage>,
+        cost: RunCost,
+    ) -> EventBatch {
+        let mut events = Vec::new();
+        filter.finish(&mut events);
+        let usage = filter.usage(usage);
+        self.end = Some(End { usage, cost });
+        EventBatch::new(events)
+    }
+
+    /// Looks through to the end of a run that is over: how many tokens it has given is to be known
+    /// to a simulated server before that has come so far.
+    fn look_through(&mut self, context: &mut Context<'_>) {
+        if !self.timing.asks_for_length() {
+            return;
+        }
+        if let Run::Going(run) = &mut self.run {
+            match Pin::new(run).poll(context) {
+                Poll::Ready(over) => self.run = Run::over(over),
+                Poll::Pending => return,
+            }
+        }
+        // All that it gave is there: the queue ends with the sink.
+        while let Poll::Ready(Some(batch)) = self.queue.batches.poll_recv(context) {
+            self.rest.push_back(batch);
+        }
+        match std::mem::replace(&mut self.run, Run::Told) {
+            Run::Ended {
+                filter,
+                usage,
+                cost,
+            } => {
+                let last = self.finish(*filter, usage, cost);
+                if last.len() > 0 {
+                    self.rest.push_back(last);
+                }
+            }
+            other => self.run = other,
+        }
+        let rest = self.rest.iter().map(EventBatch::tokens);
+        let tokens = rest.fold(self.batch.tokens(), u32::saturating_add);
+        self.timing.tell_length(tokens);
     }
 
     /// What the run has used. Some once there are no more events.
@@ -382,9 +488,17 @@ mod tests {
         then: Then,
         since: Instant,
     ) -> (Result<Stream, RunError>, Taken) {
+        open_timed(chunks, then, Timing::of_model(since)).await
+    }
+
+    async fn open_timed(
+        chunks: impl IntoIterator<Item = text::Chunk>,
+        then: Then,
+        timing: Timing,
+    ) -> (Result<Stream, RunError>, Taken) {
         let (sink, queue) = StreamSink::new(&limits(), TokenMeter::default());
         let (run, taken) = run(sink, chunks, then);
-        (GenerationStream::open(run, queue, since).await, taken)
+        (GenerationStream::open(run, queue, timing).await, taken)
     }
 
     async fn next(stream: &mut Stream) -> Option<Result<Event, RunError>> {

@@ -120,6 +120,7 @@ mod tests {
             audio: 0,
             count: CACHED_MIN + steps * CACHED_STEP,
             beginnings: beginnings.to_vec(),
+            blocks: Vec::new(),
             ends: ends.to_vec(),
         }
     }

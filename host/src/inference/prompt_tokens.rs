@@ -6,6 +6,7 @@ use super::media_tokens::{area_tokens, audio_tokens, file_tokens, image_tokens};
 use belljar_sandbox::wit::text::{
     Message, Part, Prompt, RawPrompt, Request, ResponseFormat, Role, Tool,
 };
+use belljar_testing::scheduler::BLOCK_STEP;
 use belljar_tokens::Encoding;
 use serde_json::Value;
 use std::hash::{BuildHasher as _, RandomState};
@@ -23,6 +24,9 @@ const CHOICE: u32 = 3;
 pub(super) const CACHED_MIN: u32 = 1_024;
 pub(super) const CACHED_STEP: u32 = 128;
 
+// What is a step of the cache is one of blocks, too.
+const _: () = assert!(CACHED_STEP.is_multiple_of(BLOCK_STEP));
+
 /// What hashes of prompts begin with: nobody can make two prompts that have one.
 static SEED: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(0_u8));
 
@@ -38,6 +42,8 @@ pub struct PromptTokens {
     /// How many tokens there are up to the end of the tools and of each message, and the hash of
     /// those.
     pub(super) ends: Vec<(u32, u64)>,
+    /// Hashes of its beginnings, of each [`BLOCK_STEP`] tokens more, as a KV cache has them.
+    pub(super) blocks: Vec<u64>,
 }
 
 /// The numbers of the tokens of a prompt, as chat models read it. What is no text (the form of
@@ -148,8 +154,11 @@ impl Counter {
         self.hash = mixed.wrapping_mul(0x517c_c1b7_2722_0a95);
         let count = self.tokens.count.saturating_add(1);
         self.tokens.count = count;
-        if count >= CACHED_MIN && count.is_multiple_of(CACHED_STEP) {
-            self.tokens.beginnings.push(self.hash);
+        if count.is_multiple_of(BLOCK_STEP) {
+            self.tokens.blocks.push(self.hash);
+            if count >= CACHED_MIN && count.is_multiple_of(CACHED_STEP) {
+                self.tokens.beginnings.push(self.hash);
+            }
         }
         if let Some(ids) = &mut self.ids {
             ids.push(token);

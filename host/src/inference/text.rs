@@ -1,26 +1,27 @@
 //! Texts: a run for each answer to one prompt, in one piece or as a stream.
 
+use super::pacing::{self, Observed};
 use super::prompt_tokens::PromptTokens;
 use super::scripted::{self, Script, TextRun};
+use super::text_stream::{Answer, SimulatedTimes, TextStream};
+use super::text_usage::{TextUsage, UsageSum};
 use super::{
     Counted, Inference, InferenceError, RequestContext, TextCall, Tokens, UsageSettlement, failure,
     meter,
 };
 use crate::auth::{Authorized, Infer};
 use crate::generation::{
-    Bias, Collector, End, Event, GenerationStream, OutputLimits, StreamSink, TokenMeter,
+    Bias, Collector, Event, GenerationStream, OutputLimits, StreamSink, Timing, TokenMeter, Whole,
 };
 use crate::limits::TokenAdmission;
 use crate::models::LiveModel;
-use crate::telemetry::metrics::{OPEN_STREAMS, Present};
+use crate::telemetry::metrics::OPEN_STREAMS;
 use belljar_sandbox::wit::text;
 use belljar_sandbox::wit::types::{Parameter, Value};
 use belljar_sandbox::{Capability, ChunkSink, RunError};
-use belljar_testing::rules::SaidUsage;
 use futures_util::future::try_join_all;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use tokio::time::Instant;
 
 /// Answers of one request in one piece that are made at once.
@@ -34,121 +35,16 @@ pub struct Text {
     pub answers: Vec<Vec<Event>>,
     /// What all of them have used.
     pub usage: TextUsage,
+    /// When they would have come, where nobody waited for them.
+    pub simulated: Option<SimulatedTimes>,
 }
 
-/// Tokens of the prompts of one call and of all answers to them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TextUsage {
-    /// Tokens of the prompts, each of which is paid for once.
-    pub prompt_tokens: u64,
-    /// Of those, tokens of sound, where the server counts them.
-    pub audio_tokens: u64,
-    /// Of those, tokens that were in the cache.
-    pub cached_tokens: u64,
-    /// Of those, tokens that are in the cache from now on because the caller asked for it.
-    pub cache_written_tokens: u64,
-    /// Tokens of all answers.
-    pub completion_tokens: u64,
-    /// Of those, tokens of reasoning.
-    pub reasoning_tokens: u64,
-}
-
-/// The sum of what the answers have used, each prompt counted once.
-#[derive(Debug)]
-struct UsageSum {
-    total: TextUsage,
-    /// How many answers each prompt gets.
-    choices: usize,
-    /// Tokens of each prompt, and those of them that were cached, as the model says. None where
-    /// they have been counted.
-    prompts: Vec<(u64, u64)>,
-    /// What a rule has the answers say that they used.
-    said: SaidUsage,
-}
-
-impl UsageSum {
-    /// A sum of nothing but the prompts, where those have been counted.
-    fn new(
-        choices: u32,
-        answers: usize,
-        counted: Option<TextUsage>,
-        script: Option<&Script>,
-    ) -> Self {
-        let choices = usize::try_from(choices).unwrap_or(usize::MAX).max(1);
-        let prompts = match counted {
-            Some(_) => Vec::new(),
-            None => vec![(0, 0); answers.div_ceil(choices)],
-        };
-        let mut sum = Self {
-            total: counted.unwrap_or_default(),
-            choices,
-            prompts,
-            said: match script {
-                Some(Script::Said(said, _)) => said.usage,
-                Some(Script::Vector(_)) | None => SaidUsage::default(),
-            },
-        };
-        sum.say();
-        sum
-    }
-
-    /// Puts what a rule says in the place of what is counted, as far as it says anything.
-    fn say(&mut self) {
-        let SaidUsage {
-            prompt_tokens,
-            completion_tokens,
-            reasoning_tokens,
-            cached_tokens,
-        } = self.said;
-        let total = &mut self.total;
-        for (tokens, said) in [
-            (&mut total.prompt_tokens, prompt_tokens),
-            (&mut total.completion_tokens, completion_tokens),
-            (&mut total.reasoning_tokens, reasoning_tokens),
-            (&mut total.cached_tokens, cached_tokens),
-        ] {
-            if let Some(said) = said {
-                *tokens = said.into();
-            }
-        }
-    }
-
-    /// Adds an answer, by its place among all.
-    fn add(&mut self, answer: usize, end: &End) {
-        let text::Usage {
-            prompt_tokens,
-            completion_tokens,
-            reasoning_tokens,
-            cached_tokens,
-        } = end.usage;
-        if let Some((prompt, cached)) = self.prompts.get_mut(answer / self.choices) {
-            *prompt = u64::from(prompt_tokens).max(*prompt);
-            *cached = u64::from(cached_tokens).max(*cached);
-            self.total.prompt_tokens = self.prompts.iter().map(|(prompt, _)| prompt).sum();
-            self.total.cached_tokens = self.prompts.iter().map(|(_, cached)| cached).sum();
-        }
-        self.total.completion_tokens += u64::from(completion_tokens);
-        self.total.reasoning_tokens += u64::from(reasoning_tokens);
-        self.say();
-    }
-}
-
-/// Texts in the making. The stream is the runs: dropping it ends them, and settles what they
-/// have used by then.
-pub struct TextStream {
-    model: Arc<LiveModel>,
-    context: RequestContext,
-    settlement: UsageSettlement,
-    answers: Vec<Answer>,
-    usage: UsageSum,
-    /// The answer to look at first, so that none is starved by another that is always ready.
-    next: usize,
-    _open: Present,
-}
-
-struct Answer {
-    events: GenerationStream<TextRun<StreamSink>>,
-    is_over: bool,
+/// One answer that is to be made.
+struct Asked {
+    request: text::Request,
+    meter: TokenMeter,
+    timing: Timing,
+    observed: Option<Observed>,
 }
 
 /// A call whose model has been found and whose tokens have been reserved.
@@ -159,8 +55,8 @@ struct Reserved {
     choices: u32,
     /// The prompts, where they have been counted.
     counted: Option<TextUsage>,
-    /// What each answer's sandbox is asked, and what counts its tokens.
-    requests: Vec<(text::Request, TokenMeter)>,
+    /// What each answer's sandbox is asked, what counts its tokens, and when they are due.
+    requests: Vec<Asked>,
 }
 
 impl Inference {
@@ -203,11 +99,17 @@ impl Inference {
             choices,
             counted,
             requests,
-        } = self.reserve(caller, model, call, admission, context)?;
-        let one = async |(request, meter): (text::Request, TokenMeter)| {
+        } = self.reserve(caller, model, call, (admission, since), context)?;
+        let one = async |asked: Asked| {
+            let Asked {
+                request,
+                meter,
+                timing,
+                observed,
+            } = asked;
             let sink = Collector::new(&limits, meter);
             let run = self.run(script.as_ref(), (&model, request), sink, context);
-            Ok(Collector::whole(run.await?.await?, since).await)
+            Ok((Collector::whole(run.await?.await?, timing).await, observed))
         };
         // In the order of the prompts, and never so many that a batch fills a queue by itself.
         let texts = stream::iter(requests.into_iter().map(one)).buffered(ANSWERS_AT_ONCE);
@@ -215,9 +117,24 @@ impl Inference {
         let texts = texts.inspect_err(|error| failure::note(&model, context, error))?;
         let mut usage = UsageSum::new(choices, texts.len(), counted, script.as_ref());
         let mut answers = Vec::with_capacity(texts.len());
-        for (index, (events, end)) in texts.into_iter().enumerate() {
+        let mut simulated: Option<SimulatedTimes> = None;
+        for (index, (whole, observed)) in texts.into_iter().enumerate() {
+            let Whole {
+                events,
+                end,
+                timing,
+                token_times,
+            } = whole;
             meter::note_end(&model, &end.cost);
             usage.add(index, &end);
+            if timing.is_virtual() {
+                let first = token_times.first().copied().unwrap_or(timing.due());
+                simulated = Some(SimulatedTimes::with(simulated, first, timing.due()));
+            }
+            if let Some(mut observed) = observed {
+                token_times.iter().for_each(|at| observed.tokens(1, *at));
+                observed.end(&end, pacing::reason(&events), timing.came());
+            }
             answers.push(events);
         }
         let usage = usage.total;
@@ -226,6 +143,7 @@ impl Inference {
             model,
             answers,
             usage,
+            simulated,
         })
     }
 
@@ -255,14 +173,22 @@ impl Inference {
             choices,
             counted,
             requests,
-        } = self.reserve(caller, model, call, admission, context)?;
-        let open = async |(request, meter): (text::Request, TokenMeter)| {
+        } = self.reserve(caller, model, call, (admission, since), context)?;
+        let open = async |asked: Asked| {
+            let Asked {
+                request,
+                meter,
+                timing,
+                observed,
+            } = asked;
             let (sink, queue) = StreamSink::new(&limits, meter);
             let run = self.run(script.as_ref(), (&model, request), sink, context);
-            let events = GenerationStream::open(run.await?, queue, since).await?;
+            let events = GenerationStream::open(run.await?, queue, timing).await?;
             Ok(Answer {
                 events,
                 is_over: false,
+                observed,
+                reason: text::FinishReason::Stop,
             })
         };
         let answers = try_join_all(requests.into_iter().map(open)).await;
@@ -300,7 +226,7 @@ impl Inference {
         caller: &Authorized<Infer>,
         model: Arc<LiveModel>,
         call: Counted<TextCall>,
-        admission: TokenAdmission,
+        (admission, since): (TokenAdmission, Instant),
         context: &RequestContext,
     ) -> Result<Reserved, InferenceError> {
         let Counted { call, mut tokens } = call;
@@ -322,7 +248,39 @@ impl Inference {
             call.prompt_tokens_estimate,
             context,
         );
-        let counted = tokens.map(|tokens| self.prompt_usage(caller, &call, &tokens, context));
+        let mut cached = Vec::new();
+        let usage_of = |tokens| self.prompt_usage(caller, &call, tokens, context, &mut cached);
+        let counted = tokens.as_ref().map(usage_of);
+        let name = self.pacing.as_ref().map(|_| call.model.clone());
+        let mut paced = self.pacing.as_ref().map(|pacing| {
+            let paced = pacing.of(pacing::Request {
+                context,
+                caller: &caller.caller,
+                model: &model,
+                asked: name.as_deref().unwrap_or_default(),
+                since,
+            });
+            let prompts = match &tokens {
+                Some(tokens) => {
+                    let counts = tokens.counts.iter().zip(cached);
+                    counts.map(|prompt| paced.prompt(Ok(prompt))).collect()
+                }
+                None => vec![paced.prompt(Err(call.prompt_tokens_estimate))],
+            };
+            (paced, prompts)
+        });
+        let mut asked = |prompt: usize, request| {
+            let (timing, observed) = match &mut paced {
+                Some((paced, prompts)) => paced.answer_to(prompts, prompt),
+                None => (Timing::of_model(since), None),
+            };
+            Asked {
+                request,
+                meter: TokenMeter::default(),
+                timing,
+                observed,
+            }
+        };
         let TextCall {
             request,
             further_prompts,
@@ -363,7 +321,7 @@ impl Inference {
             ..without_prompt(&request)
         });
         let more: Vec<_> = more.collect();
-        for request in std::iter::once(request).chain(more) {
+        for (prompt, request) in std::iter::once(request).chain(more).enumerate() {
             let request = text::Request {
                 max_tokens: limits.max_tokens,
                 ..request
@@ -374,14 +332,14 @@ impl Inference {
                 choice,
                 ..request.clone()
             });
-            requests.extend(copies.map(|request| (request, TokenMeter::default())));
+            requests.extend(copies.map(|request| asked(prompt, request)));
             let request = text::Request {
                 choice: last,
                 ..request
             };
-            requests.push((request, TokenMeter::default()));
+            requests.push(asked(prompt, request));
         }
-        settlement.watch(requests.iter().map(|(_, meter)| meter.clone()).collect());
+        settlement.watch(requests.iter().map(|asked| asked.meter.clone()).collect());
         Ok(Reserved {
             model,
             settlement,
@@ -392,13 +350,14 @@ impl Inference {
         })
     }
 
-    /// What the prompts of a call have used, and what of them was in the cache.
+    /// What the prompts of a call have used. Adds how many tokens of each were in the cache.
     fn prompt_usage(
         &self,
         caller: &Authorized<Infer>,
         call: &TextCall,
         tokens: &Tokens<Vec<PromptTokens>>,
         context: &RequestContext,
+        cached_tokens: &mut Vec<u32>,
     ) -> TextUsage {
         let now = std::time::Instant::now();
         let mut usage = TextUsage::default();
@@ -407,6 +366,7 @@ impl Inference {
             let cached = self.cache.note(owner, prompt, call.cache, now);
             usage.prompt_tokens += u64::from(prompt.count);
             usage.audio_tokens += u64::from(prompt.audio);
+            cached_tokens.push(cached.read.min(prompt.count));
             usage.cached_tokens += u64::from(cached.read.min(prompt.count));
             usage.cache_written_tokens += u64::from(cached.written);
         }
@@ -470,70 +430,5 @@ fn without_prompt(request: &text::Request) -> text::Request {
         reasoning_effort: *reasoning_effort,
         choice: *choice,
         parameters: parameters.clone(),
-    }
-}
-
-impl TextStream {
-    /// The model that makes the texts.
-    #[must_use]
-    pub fn model(&self) -> &Arc<LiveModel> {
-        &self.model
-    }
-
-    /// What all answers have used. The whole of it once there are no more events.
-    #[must_use]
-    pub fn usage(&self) -> &TextUsage {
-        &self.usage.total
-    }
-
-    /// The next event that is due, and the answer it belongs to; none after the last.
-    ///
-    /// # Errors
-    ///
-    /// When a run failed; nothing comes after it, and the others end.
-    pub fn poll_next(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<(usize, Event), RunError>>> {
-        let count = self.answers.len();
-        for offset in 0..count {
-            let index = self.next.wrapping_add(offset) % count;
-            let answer = self.answers.get_mut(index);
-            let Some(answer) = answer.filter(|answer| !answer.is_over) else {
-                continue;
-            };
-            match answer.events.poll_next(context) {
-                Poll::Pending => {}
-                Poll::Ready(Some(Ok(event))) => {
-                    self.next = index.wrapping_add(1);
-                    return Poll::Ready(Some(Ok((index, event))));
-                }
-                Poll::Ready(Some(Err(error))) => {
-                    failure::note(&self.model, &self.context, &error);
-                    self.answers.clear();
-                    return Poll::Ready(Some(Err(error)));
-                }
-                Poll::Ready(None) => {
-                    answer.is_over = true;
-                    if let Some(end) = answer.events.end() {
-                        meter::note_end(&self.model, &end.cost);
-                        self.usage.add(index, end);
-                    }
-                }
-            }
-        }
-        if self.answers.iter().any(|answer| !answer.is_over) {
-            return Poll::Pending;
-        }
-        // None are left after a failure, which settles by what was made until then.
-        if !self.answers.is_empty() {
-            let TextUsage {
-                prompt_tokens,
-                completion_tokens,
-                ..
-            } = self.usage.total;
-            self.settlement.settle(prompt_tokens, completion_tokens);
-        }
-        Poll::Ready(None)
     }
 }

@@ -4,6 +4,7 @@
 //! described cannot be counted. Labels are bounded: routes are templates, models are those that
 //! exist, reasons are names from the code. Nothing that a caller writes becomes a label.
 
+mod adapters;
 mod family;
 mod level;
 mod table;
@@ -15,6 +16,7 @@ pub use ::metrics::{Counter, Gauge, Histogram};
 use ::metrics::{describe_counter, describe_gauge, describe_histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
+pub use adapters::{AdapterUse, set_adapters};
 pub use family::{Family, Handle, MetricKind, MetricRow};
 pub use level::{Level, Present};
 pub use table::*;
@@ -56,7 +58,9 @@ impl Metrics {
         LOG_LINES_DROPPED
             .handle()
             .absolute(super::log_lines_dropped());
-        self.0.render()
+        let mut out = self.0.render();
+        adapters::render(&mut out);
+        out
     }
 
     /// Folds what histograms have collected into their buckets. Call every few seconds: where
@@ -103,6 +107,8 @@ Written by `cargo run -p belljar --example reference_pages`; do not edit by hand
 
 `GET /metrics`, and `metrics.listen` where it is set, give these in the Prometheus text format. A
 histogram has the series `_bucket`, `_sum` and `_count`. A metric shows once it has a value.
+Those whose names begin with `vllm:` have vLLM's names and labels, and values where `testing` is on;
+`vllm:lora_requests_info` is beside them where `test.adapters` names some.
 
 | metric | kind | unit | meaning, and its labels |
 | --- | --- | --- | --- |
@@ -140,13 +146,15 @@ mod tests {
         assert!(text.contains(&format!(r#"{name}_bucket{{outcome="ok",le="0.25"}} 1"#)));
     }
 
-    /// Prometheus asks this of names: counters end in `_total`, and none is there twice.
+    /// Prometheus asks this of names: counters end in `_total`, and none is there twice. Those of
+    /// vLLM have its prefix.
     #[test]
     fn names_are_distinct_and_say_what_they_are() {
         let names: BTreeSet<_> = METRICS.iter().map(|row| row.name).collect();
         assert_eq!(names.len(), METRICS.len());
         for row in METRICS {
-            assert!(row.name.starts_with("belljar_"), "{}", row.name);
+            let is_ours = row.name.starts_with("belljar_");
+            assert!(is_ours || row.name.starts_with("vllm:"), "{}", row.name);
             let is_counter = row.kind == MetricKind::Counter;
             assert_eq!(row.name.ends_with("_total"), is_counter, "{}", row.name);
             let is_histogram = row.kind == MetricKind::Histogram;

@@ -31,7 +31,7 @@ pub struct Latency {
     /// Speed at which prompts are read, without what is found in the cache; none is at once.
     pub prefill: Option<Distribution>,
     /// The server that is simulated, which then says when each token is there. What `ttft` says is
-    /// spent before a request reaches it.
+    /// added to each time, for the way to it.
     pub engine: Option<Arc<Engine>>,
 }
 
@@ -262,13 +262,15 @@ impl LatencyRule {
         })
     }
 
-    /// Whether it is for a request to one of these names of a model, by one of these names of a
-    /// key.
+    /// Whether it is for a request to one of these names of a model, by a key of this id.
     #[must_use]
-    pub fn is_for(&self, models: &[&str], keys: &[&str]) -> bool {
-        let key = self.key.as_ref();
+    pub fn is_for(&self, models: &[&str], key: Option<&str>) -> bool {
         models.iter().any(|model| self.model.is_for(model))
-            && key.is_none_or(|of| keys.iter().any(|key| of.is_for(key)))
+            && match (&self.key, key) {
+                (None, _) => true,
+                (Some(of), Some(key)) => of.is_for(key),
+                (Some(_), None) => false,
+            }
     }
 }
 

@@ -3,6 +3,7 @@
 
 use crate::fault::{Fault, FaultRule};
 use crate::journal::{Journal, JournalLimits};
+use crate::latency::Latency;
 use crate::matching::Facts;
 use crate::rules::{RULES_MAX, Rules};
 use parking_lot::Mutex;
@@ -102,6 +103,9 @@ impl WorldClock {
     }
 }
 
+/// How long texts take, as a tester has asked: none is the pace of their model.
+pub type AskedLatency = Option<Arc<Latency>>;
+
 /// What every world begins with.
 #[derive(Clone, Debug)]
 pub struct Beginning {
@@ -158,6 +162,8 @@ pub struct World {
 struct State {
     seed: u64,
     clock: WorldClock,
+    /// How long texts take; nothing where the world does not say.
+    latency: Option<AskedLatency>,
     faults: Vec<NumberedFault>,
     /// Rules that there have been.
     numbered: u64,
@@ -173,6 +179,7 @@ impl State {
         Self {
             seed: seed_of(name),
             clock: beginning.clock,
+            latency: None,
             faults: faults
                 .map(|(number, rule)| NumberedFault { number, rule })
                 .collect(),
@@ -210,6 +217,12 @@ impl World {
         &self.name
     }
 
+    /// Whether it is that of requests that name none.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.name == WorldName::shared()
+    }
+
     /// Its seed.
     #[must_use]
     pub fn seed(&self) -> u64 {
@@ -231,6 +244,17 @@ impl World {
     /// Has time pass in another way.
     pub fn set_clock(&self, clock: WorldClock) {
         self.state.lock().clock = clock;
+    }
+
+    /// How long texts take in it; nothing where it does not say.
+    #[must_use]
+    pub fn latency(&self) -> Option<AskedLatency> {
+        self.state.lock().latency.clone()
+    }
+
+    /// Has texts take so long, or as long as the server's settings say.
+    pub fn set_latency(&self, latency: Option<AskedLatency>) {
+        self.state.lock().latency = latency;
     }
 
     /// The number of a request that has come, from 0.
@@ -261,7 +285,11 @@ impl World {
     pub fn has_something(&self) -> bool {
         let state = self.state.lock();
         let is_virtual = state.clock == WorldClock::Virtual;
-        !state.faults.is_empty() || is_virtual || self.beginning.journal.entries_max > 0
+        let says_how_long = state.latency.is_some();
+        !state.faults.is_empty()
+            || is_virtual
+            || says_how_long
+            || self.beginning.journal.entries_max > 0
     }
 
     /// Whether what is in the body matters for that.

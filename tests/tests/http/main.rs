@@ -31,6 +31,7 @@ mod health;
 mod host;
 mod infer;
 mod keys;
+mod latency;
 mod leaving;
 mod logs;
 mod memory;

@@ -71,6 +71,8 @@ struct WorldView {
     seed: u64,
     /// `real` or `virtual`.
     clock: &'static str,
+    /// How long texts take; `null` for as long as the server's settings say.
+    latency: Option<String>,
     /// Requests that have come.
     requests: u64,
     /// Rules of faults.
@@ -86,6 +88,10 @@ impl From<&World> for WorldView {
             name: world.name().to_string(),
             seed: world.seed(),
             clock: world.clock().name(),
+            latency: world.latency().map(|latency| match latency {
+                Some(latency) => latency.to_string(),
+                None => "none".to_owned(),
+            }),
             requests: world.requests(),
             faults: world.faults().len(),
             journal: world.journal(|journal| journal.len()),
@@ -141,6 +147,8 @@ struct WorldChange {
     seed: Option<u64>,
     /// `real` or `virtual`.
     clock: Option<String>,
+    /// How long texts take, as in `x-belljar-latency`.
+    latency: Option<String>,
 }
 
 /// Changes a world, which is made where there is none.
@@ -161,7 +169,14 @@ async fn change(
     let clock = change.clock.map(|clock| clock.parse::<WorldClock>());
     let clock = clock.transpose();
     let clock = clock.map_err(|error| ApiError::invalid_argument("clock", format!("{error}")))?;
+    let latencies = testing(&state)?.latencies();
+    let latency = change.latency.map(|text| latencies.read(&text)).transpose();
+    let latency =
+        latency.map_err(|error| ApiError::invalid_argument("latency", format!("{error}")))?;
     let world = entered(&state, &name)?;
+    if latency.is_some() {
+        world.set_latency(latency);
+    }
     if let Some(seed) = change.seed {
         world.set_seed(seed);
     }

@@ -13,6 +13,7 @@ mod tools;
 use super::Failures;
 use super::objects::{Deleted, ListOptions, ObjectPage, labelled, not_found, raw, stored_items};
 use super::wire::{Sifted, TokenLimits, place_in};
+use crate::api::simulated;
 use crate::api::texts::X_BELLJAR_IGNORED;
 use crate::auth::{Authorized, Infer, Scope};
 use crate::http::HttpState;
@@ -120,13 +121,18 @@ async fn create(
         let texts = inference.stream(&caller, call, admission, &context, since);
         let texts = texts.await.map_err(named)?;
         let making = making.kept_by(keeper);
-        events(Body::new(ResponseEvents::new(texts, context, making)))
+        let times = texts.simulated();
+        let mut response = events(Body::new(ResponseEvents::new(texts, context, making)));
+        simulated::tell(response.headers_mut(), times);
+        response
     } else {
         let text = inference.generate(&caller, call, admission, &context, since);
         let text = text.await.map_err(named)?;
         let answer = text.answers.into_iter().next().unwrap_or_default();
         let making = making.kept_by(keeper);
-        Json(making.whole(answer, &text.usage).await?).into_response()
+        let mut response = Json(making.whole(answer, &text.usage).await?).into_response();
+        simulated::tell(response.headers_mut(), text.simulated);
+        response
     };
     if let Some(note) = note {
         response.headers_mut().insert(X_BELLJAR_IGNORED, note);

@@ -14,6 +14,16 @@ pub(super) fn one<T>(
 where
     T: FromStr<Err: Display>,
 {
+    one_by(headers, name, code, str::parse)
+}
+
+/// The same, of a value that is read in another way.
+pub(super) fn one_by<T, E: Display>(
+    headers: &HeaderMap,
+    name: &HeaderName,
+    code: &'static str,
+    read: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<Option<T>, ApiError> {
     let refused = |why: &dyn Display| {
         let message = format!("The header `{name}` cannot be used: {why}.");
         ApiError::invalid_request(code, message).at(name.to_string())
@@ -26,5 +36,5 @@ where
         return Err(refused(&"it comes more than once"));
     }
     let text = value.to_str().unwrap_or_default().trim();
-    text.parse().map(Some).map_err(|why| refused(&why))
+    read(text).map(Some).map_err(|why| refused(&why))
 }

@@ -88,7 +88,7 @@ impl Tests {
         request: &Request,
         context: &RequestContext,
     ) -> Result<Option<Tested>, ApiError> {
-        let asked = asked::read(request.headers())?;
+        let asked = asked::read(request.headers(), testing)?;
         let world = match &asked.world {
             Some(name) => testing.enter(name).map_err(too_many_worlds)?,
             None => Arc::clone(testing.worlds().shared()),
@@ -111,6 +111,7 @@ impl Tests {
             world: Arc::clone(&world),
             number,
             clock,
+            latency: asked.latency,
             ruled,
         });
         Ok(Some(Tested {

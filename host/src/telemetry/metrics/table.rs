@@ -42,6 +42,18 @@ const SHORT_SECONDS: [f64; 16] = [
 ];
 const LONG_SECONDS: [f64; 9] = [0.05, 0.25, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
 
+/// As vLLM has them.
+const FIRST_TOKEN_SECONDS: [f64; 22] = [
+    0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
+    20.0, 40.0, 80.0, 160.0, 640.0, 2_560.0,
+];
+const GAP_SECONDS: [f64; 17] = [
+    0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 20.0,
+];
+const ANSWER_SECONDS: [f64; 17] = [
+    0.3, 0.5, 0.8, 1.0, 1.5, 2.0, 2.5, 5.0, 10.0, 15.0, 20.0, 30.0, 40.0, 50.0, 60.0, 120.0, 240.0,
+];
+
 metrics! {
     RUNS_NOT_KEPT: Counter, "belljar_runs_not_kept_total", Count,
         "Runs that were to be kept and are not: too many at once, too large, or not to be written.",
@@ -255,4 +267,52 @@ metrics! {
     BUILD_INFO: Gauge, "belljar_build_info", Count,
         "Always 1; the label says the version.",
         ["version": "the version of the program"];
+    VLLM_RUNNING: Gauge, "vllm:num_requests_running", Count,
+        "Answers that are made: those that run in simulated servers, and all of models that have none.",
+        ["model_name": "the name of the model", "engine": "always `0`"];
+    VLLM_WAITING: Gauge, "vllm:num_requests_waiting", Count,
+        "Answers that wait in simulated servers.",
+        ["model_name": "the name of the model", "engine": "always `0`"];
+    VLLM_KV_USAGE: Gauge, "vllm:kv_cache_usage_perc", Count,
+        "The part of the blocks of simulated servers that is held, from 0 to 1.",
+        ["model_name": "the name of the model", "engine": "always `0`"];
+    VLLM_GPU_USAGE: Gauge, "vllm:gpu_cache_usage_perc", Count,
+        "The same under the name that vLLM had for it before 0.9.",
+        ["model_name": "the name of the model", "engine": "always `0`"];
+    VLLM_CACHE_CONFIG: Gauge, "vllm:cache_config_info", Count,
+        "Always 1; the labels say how a simulated server is built.",
+        ["model_name": "the name of the model", "engine": "always `0`", "block_size": "tokens of a block", "num_gpu_blocks": "blocks"];
+    VLLM_PREFIX_QUERIES: Counter, "vllm:prefix_cache_queries_total", Count,
+        "Tokens of prompts that simulated servers looked for in their cache.",
+        ["model_name": "the name of the model", "engine": "always `0`"];
+    VLLM_PREFIX_HITS: Counter, "vllm:prefix_cache_hits_total", Count,
+        "Tokens of prompts that were there.",
+        ["model_name": "the name of the model", "engine": "always `0`"];
+    VLLM_PREEMPTIONS: Counter, "vllm:num_preemptions_total", Count,
+        "Answers that gave their blocks back and were computed anew.",
+        ["model_name": "the name of the model", "engine": "always `0`"];
+    VLLM_PROMPT_TOKENS: Counter, "vllm:prompt_tokens_total", Count,
+        "Tokens of the prompts of answers that are over.",
+        ["model_name": "the name of the model", "engine": "always `0`"];
+    VLLM_GENERATION_TOKENS: Counter, "vllm:generation_tokens_total", Count,
+        "Tokens of answers that are over.",
+        ["model_name": "the name of the model", "engine": "always `0`"];
+    VLLM_SUCCESS: Counter, "vllm:request_success_total", Count,
+        "Answers that are over.",
+        ["model_name": "the name of the model", "engine": "always `0`", "finished_reason": "`stop` or `length`"];
+    VLLM_FIRST_TOKEN: Histogram in FIRST_TOKEN_SECONDS, "vllm:time_to_first_token_seconds", Seconds,
+        "From a request to the first token of an answer.",
+        ["model_name": "the name of the model", "engine": "always `0`"];
+    VLLM_GAP: Histogram in GAP_SECONDS, "vllm:inter_token_latency_seconds", Seconds,
+        "From a token of an answer to the next.",
+        ["model_name": "the name of the model", "engine": "always `0`"];
+    VLLM_MEAN_GAP: Histogram in GAP_SECONDS, "vllm:time_per_output_token_seconds", Seconds,
+        "The mean of these in one answer.",
+        ["model_name": "the name of the model", "engine": "always `0`"];
+    VLLM_QUEUED: Histogram in ANSWER_SECONDS, "vllm:request_queue_time_seconds", Seconds,
+        "The wait of an answer in a simulated server.",
+        ["model_name": "the name of the model", "engine": "always `0`"];
+    VLLM_WHOLE: Histogram in ANSWER_SECONDS, "vllm:e2e_request_latency_seconds", Seconds,
+        "From a request to the end of an answer.",
+        ["model_name": "the name of the model", "engine": "always `0`"];
 }

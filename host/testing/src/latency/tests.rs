@@ -114,14 +114,14 @@ fn what_is_wrong_with_a_text_is_said() {
 fn a_rule_is_for_its_models_and_keys() {
     let rule = |text: &str| LatencyRule::read(text, &Profiles::shipped(), &Recorded::default());
     let all = rule("gpt-4o* ttft=1ms").unwrap();
-    assert!(all.is_for(&["fake", "gpt-4o-mini"], &[]));
-    assert!(!all.is_for(&["gpt-4"], &["k"]));
-    let one = rule("fake@ci-* none").unwrap();
-    assert!(one.is_for(&["gpt-4o", "fake"], &["id", "ci-nightly"]));
-    assert!(!one.is_for(&["fake"], &["nightly"]) && !one.is_for(&["fake"], &[]));
-    assert!(!one.is_for(&["fake2"], &["ci-1"]));
+    assert!(all.is_for(&["fake", "gpt-4o-mini"], None));
+    assert!(!all.is_for(&["gpt-4"], Some("k")));
+    let one = rule("fake@config-* none").unwrap();
+    assert!(one.is_for(&["gpt-4o", "fake"], Some("config-2")));
+    assert!(!one.is_for(&["fake"], Some("key_1")) && !one.is_for(&["fake"], None));
+    assert!(!one.is_for(&["fake2"], Some("config-1")));
     assert_eq!(one.latency, None);
-    assert_eq!(one.to_string(), "fake@ci-* none");
+    assert_eq!(one.to_string(), "fake@config-* none");
     for text in ["", "fake", "@key ttft=1ms", "fake@ ttft=1ms", "fake x=1"] {
         assert!(rule(text).is_err(), "{text}");
     }

@@ -6,6 +6,7 @@ use super::object::{Draft, Stage};
 use super::output::{Output, OutputStyle};
 use super::request::Echo;
 use crate::api::openai::objects::raw;
+use crate::api::simulated;
 use crate::clock::Clock;
 use crate::http::error::ApiError;
 use crate::inference::{RequestContext, TextStream, TextUsage};
@@ -136,7 +137,13 @@ impl ResponseEvents {
                         return Poll::Ready(true);
                     }
                     match ready!(self.texts.poll_next(context)) {
-                        Some(Ok((_, event))) => self.making.output.take(out, event),
+                        Some(Ok((answer, event))) => {
+                            let from = out.len();
+                            self.making.output.take(out, event);
+                            if let Some(at) = self.texts.simulated_at(answer) {
+                                simulated::tell_in_events(out, from, at);
+                            }
+                        }
                         Some(Err(error)) => self.fail(out, &ApiError::from(error)),
                         None => self.finish(out),
                     }

@@ -1,12 +1,13 @@
 //! What a tester's request asks for by header.
 
-use super::super::asked_header::one;
+use super::super::asked_header::{one, one_by};
 use crate::http::error::ApiError;
 use crate::inference::{AskedOrigin, RequestContext};
+use crate::testing::Testing;
 use belljar_sandbox::RunSeed;
 use belljar_testing::fault::Fault;
 use belljar_testing::journal::NEVER_KEPT;
-use belljar_testing::world::{World, WorldClock, WorldName};
+use belljar_testing::world::{AskedLatency, World, WorldClock, WorldName};
 use http::{HeaderMap, HeaderName};
 use sha2::{Digest as _, Sha256};
 
@@ -14,6 +15,8 @@ use sha2::{Digest as _, Sha256};
 const X_BELLJAR_RUN: HeaderName = HeaderName::from_static("x-belljar-run");
 /// The fault that it is to have.
 const X_BELLJAR_FAULT: HeaderName = HeaderName::from_static("x-belljar-fault");
+/// How long its texts take.
+const X_BELLJAR_LATENCY: HeaderName = HeaderName::from_static("x-belljar-latency");
 /// Whether a rule has to match it.
 const X_BELLJAR_STRICT: HeaderName = HeaderName::from_static("x-belljar-strict");
 /// How time passes for it.
@@ -25,18 +28,22 @@ pub(super) struct Asked {
     pub(super) world: Option<WorldName>,
     pub(super) fault: Option<Fault>,
     pub(super) clock: Option<WorldClock>,
+    pub(super) latency: Option<AskedLatency>,
     pub(super) is_strict: Option<bool>,
 }
 
 impl Asked {
     /// Whether it asks for anything.
     pub(super) fn is_something(&self) -> bool {
-        self.world.is_some() || self.fault.is_some() || self.clock.is_some()
+        self.world.is_some()
+            || self.fault.is_some()
+            || self.clock.is_some()
+            || self.latency.is_some()
     }
 }
 
 /// Reads what a request asks for.
-pub(super) fn read(headers: &HeaderMap) -> Result<Asked, ApiError> {
+pub(super) fn read(headers: &HeaderMap, testing: &Testing) -> Result<Asked, ApiError> {
     // Most requests have none of these headers, and are not looked through for each.
     let is_ours = |name: &HeaderName| name.as_str().starts_with("x-belljar-");
     if !headers.keys().any(is_ours) {
@@ -46,6 +53,9 @@ pub(super) fn read(headers: &HeaderMap) -> Result<Asked, ApiError> {
         world: one(headers, &X_BELLJAR_RUN, "invalid_world")?,
         fault: one(headers, &X_BELLJAR_FAULT, "invalid_fault")?,
         clock: one(headers, &X_BELLJAR_CLOCK, "invalid_clock")?,
+        latency: one_by(headers, &X_BELLJAR_LATENCY, "invalid_latency", |text| {
+            testing.latencies().read(text)
+        })?,
         is_strict: one(headers, &X_BELLJAR_STRICT, "invalid_strict")?,
     })
 }
