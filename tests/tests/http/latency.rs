@@ -132,7 +132,8 @@ async fn every_api_tells_its_simulated_times() {
         let answer = ask(&caller, path, &whole, &headers)
             .await
             .expect_status(200);
-        let usage = &answer.json()["usage"];
+        let json = answer.json();
+        let usage = &json["usage"];
         let tokens = usage["output_tokens"].as_f64();
         let tokens = tokens.or(usage["completion_tokens"].as_f64()).unwrap();
         // A second for the first token, and ten milliseconds for each other.
