@@ -98,6 +98,10 @@ const OWN_SAMPLES: &[(&str, &str)] = &[
     ("tls.client_crl", "FOLDER/list.pem"),
     ("jwt.revoked", "FOLDER/ids"),
     ("test.rules", "FOLDER/rules.toml"),
+    ("test.latency", "ttft=200ms,itl=20ms"),
+    ("test.latency_rules", "gpt-4o* ttft=2s"),
+    ("test.latency_profiles", "FOLDER/profiles.toml"),
+    ("test.latency_recorded", "FOLDER/gaps.csv"),
     ("jwt.jwks", "FOLDER/again.json"),
     ("audit.path", "FOLDER/elsewhere.log"),
     ("hardening_read_paths", "FOLDER"),
@@ -195,6 +199,11 @@ fn fill(folder: &Path) {
             "rules.toml",
             "[[rule]]\nname = 'seven'\nanswer.text = '7'\n".to_owned(),
         ),
+        (
+            "profiles.toml",
+            "[seven]\nabout = 'seven'\nsource = 'https://seven.example'\nitl = '7ms'\n".to_owned(),
+        ),
+        ("gaps.csv", "itl_ms\n7\n".to_owned()),
         ("hook", HOOK.to_owned()),
     ] {
         fs::write(folder.join(name), text).unwrap();

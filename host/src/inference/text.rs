@@ -11,8 +11,7 @@ use super::{
 };
 use crate::auth::{Authorized, Infer};
 use crate::generation::{
-    Bias, Collector, End, Event, GenerationStream, OutputLimits, StreamSink, Timing, TokenMeter,
-    Whole,
+    Bias, Collector, Event, GenerationStream, OutputLimits, StreamSink, Timing, TokenMeter, Whole,
 };
 use crate::limits::TokenAdmission;
 use crate::models::LiveModel;

@@ -132,7 +132,13 @@ async fn every_api_tells_its_simulated_times() {
         let answer = ask(&caller, path, &whole, &headers)
             .await
             .expect_status(200);
-        assert_eq!(Some(&number(&answer, E2E)), times.last(), "{path}");
+        let json = answer.json();
+        let usage = &json["usage"];
+        let tokens = usage["output_tokens"].as_f64();
+        let tokens = tokens.or(usage["completion_tokens"].as_f64()).unwrap();
+        // A second for the first token, and ten milliseconds for each other.
+        let end = number(&answer, E2E);
+        assert_eq!(end, 990.0 + 10.0 * tokens, "{path}: {}", answer.text());
     }
 }
 
@@ -262,7 +268,7 @@ async fn prompts_that_begin_alike_are_read_once_in_a_world_and_by_a_key() {
     let (_folder, profiles) = small();
     let settings = [
         ("test.latency", "profile=small"),
-        ("test.latency_profiles", &profiles),
+        ("test.latency_profiles", profiles.as_str()),
     ];
     let host = tested(&settings).await;
     let caller = host.anonymous();
@@ -279,8 +285,12 @@ async fn prompts_that_begin_alike_are_read_once_in_a_world_and_by_a_key() {
     let (cold, tokens) = first(&caller, "One", "a").await;
     assert_eq!(cold, tokens + 10.0);
     let (warm, tokens) = first(&caller, "Two", "a").await;
+    // What is different, and up to a block before it.
     let read = warm - 10.0;
-    assert!(read < 17.0 && read >= tokens % 16.0, "{read} of {tokens}");
+    assert!(
+        (5.0..=22.0).contains(&read) && tokens > 100.0,
+        "{read} of {tokens}"
+    );
     // Another world, and another key, have a cache of their own.
     assert_eq!(first(&caller, "One", "b").await.0, cold);
     let with_key = host.key("infer").await;
@@ -301,9 +311,9 @@ async fn streams_share_a_simulated_server_and_the_metrics_move_with_it() {
             .env("BELLJAR_TEST_ADAPTERS", "gpt-4o, gpt-4o-mini");
     })
     .await;
-    let caller = server.anonymous();
+    let (caller, admin) = (server.anonymous(), server.admin());
     let metric = async |name: &str| {
-        let text = caller.get("/metrics").await.expect_status(200).text();
+        let text = admin.get("/metrics").await.expect_status(200).text();
         let line = text.lines().find(|line| line.starts_with(name));
         line.unwrap_or_default().to_owned()
     };
@@ -380,7 +390,7 @@ async fn streams_share_a_simulated_server_and_the_metrics_move_with_it() {
 /// A thousand answers of half a minute each.
 #[tokio::test]
 async fn a_thousand_slow_answers_in_virtual_time_take_seconds() {
-    let host = tested(&[("rate_limit_enabled", "false")]).await;
+    let host = tested(&[("rate_limit.enabled", "false")]).await;
     let caller = host.anonymous();
     let begun = Instant::now();
     let workers = (0..20).map(|worker| {
