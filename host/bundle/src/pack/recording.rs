@@ -32,6 +32,7 @@ pub fn pack_recording(
         license: None,
         is_private: false,
         limits: RequestedLimits::default(),
+        requires_examples: false,
         assets: None,
         digests: BTreeMap::new(),
         signature: None,
