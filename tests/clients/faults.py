@@ -16,6 +16,7 @@ import re
 import subprocess
 import sys
 import time
+import warnings
 
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 os.environ["LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS"] = "True"
@@ -24,6 +25,8 @@ import httpx
 import litellm
 import openai
 
+# Names of models come and go, and are this server's own here.
+warnings.simplefilter("ignore", DeprecationWarning)
 litellm.telemetry = False
 litellm.suppress_debug_info = True
 URL, KEY_FILE, NODE = sys.argv[1:4]
@@ -33,34 +36,30 @@ BEGIN, END = "<!-- faults by client: made by tests/clients/faults.py -->", "<!--
 ADMIN = httpx.Client(base_url=URL, headers={
     "authorization": "Bearer " + pathlib.Path(KEY_FILE).read_text().strip()})
 
-SAID = "The sea is wide and deep, and nobody has counted its waves."
-RULES = f"""
-[[rule]]
-name = "call"
-match.offers_tool = "get_weather"
-answer.tool_calls = [{{ name = "get_weather", arguments = {{ city = "Paris", days = 3 }} }}]
-
-[[rule]]
-name = "say"
-answer.text = "{SAID}"
-"""
 # A client's own time-out, in seconds, where it is to meet one, and everywhere else.
-SHORT, LONG = 1.0, 20.0
+SHORT, LONG = 2.0, 20.0
 
 # Each fault, and whether the request is one with tools.
 CASES = [
     "status=400", "status=401", "status=403", "status=404", "status=409", "status=422",
     "status=429", "status=429;retry-after=1", "status=429;code=insufficient_quota;message=Pay first.",
-    "status=500", "status=503", "status=529", "reset", "timeout=4s", "delay=4s",
-    "content-type=text/html", "cut-after=2", "reset-after=2", "half-close=2", "no-done",
-    "malformed-sse=3", "malformed-json=3", "invalid-utf8=3", "duplicate=3", "reorder=3",
-    "bad-arguments", "empty-choices", "stall=4s;after=2", "slow=4000B/s",
+    "status=500", "status=503", "status=529", "reset", "timeout=6s", "delay=6s",
+    "content-type=text/html", "cut-after=5", "reset-after=5", "half-close=5", "no-done",
+    "malformed-sse=5", "malformed-json=5", "invalid-utf8=5", "duplicate=5", "reorder=5",
+    "bad-arguments", "empty-choices", "stall=6s;after=5", "slow=4000B/s",
 ]
 WITH_TOOLS = {"bad-arguments"}
-MEETS_TIMEOUT = {"timeout=4s", "delay=4s", "stall=4s;after=2"}
+MEETS_TIMEOUT = {"timeout=6s", "delay=6s", "stall=6s;after=5"}
 
+# With a temperature of 0 the fake model says the same to all of them, in whatever world.
+LIMITS = {"temperature": 0, "max_tokens": 20}
+FREE = {"temperature": 0, "max_tokens": 200}
 WEATHER = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+WITH_TOOL = {**FREE, "tool_choice": "required", "tools": [
+    {"type": "function", "function": {"name": "get_weather", "parameters": WEATHER}}]}
 SAY = [{"role": "user", "content": "Tell me about the sea."}]
+SAID = httpx.post(URL + "/v1/chat/completions", json={
+    "model": "gpt-4o-mini", "messages": SAY, **LIMITS}).json()["choices"][0]["message"]["content"]
 
 
 def covered():
@@ -84,7 +83,7 @@ def said(text):
 def called(arguments):
     """The arguments of a call, held against those that there are."""
     if isinstance(arguments, dict):
-        return "whole" if arguments == {"city": "Paris", "days": 3} else "other arguments"
+        return "whole" if arguments.get("city") else "other arguments"
     try:
         return called(json.loads(arguments))
     except ValueError:
@@ -101,19 +100,14 @@ def name_of(error):
 def openai_chat(headers, timeout, tools, stream):
     client = openai.OpenAI(base_url=URL + "/v1", api_key="any", timeout=timeout,
                            default_headers=headers)
-    ask = {"model": "gpt-4o-mini", "messages": SAY}
-    if tools:
-        ask["tools"] = [{"type": "function", "function": {
-            "name": "get_weather", "parameters": WEATHER}}]
+    ask = {"model": "gpt-4o-mini", "messages": SAY, **(WITH_TOOL if tools else LIMITS)}
     return of_openai(client.chat.completions.create(stream=stream, **ask), tools, stream)
 
 
 def litellm_chat(headers, timeout, tools, stream):
     ask = {"model": "openai/gpt-4o-mini", "messages": SAY, "api_base": URL + "/v1",
-           "api_key": "any", "timeout": timeout, "extra_headers": headers}
-    if tools:
-        ask["tools"] = [{"type": "function", "function": {
-            "name": "get_weather", "parameters": WEATHER}}]
+           "api_key": "any", "timeout": timeout, "extra_headers": headers,
+           **(WITH_TOOL if tools else LIMITS)}
     return of_openai(litellm.completion(stream=stream, **ask), tools, stream)
 
 
@@ -141,9 +135,12 @@ def of_openai(answer, tools, stream):
 def anthropic_messages(headers, timeout, tools, stream):
     client = anthropic.Anthropic(base_url=URL, api_key="any", timeout=timeout,
                                  default_headers=headers)
-    ask = {"model": "claude-sonnet-4-5", "messages": SAY, "max_tokens": 100}
+    # The SDK has no name for the temperature.
+    ask = {"model": "claude-sonnet-5", "messages": SAY, "max_tokens": 20,
+           "extra_body": {"temperature": 0}}
     if tools:
-        ask["tools"] = [{"name": "get_weather", "input_schema": WEATHER}]
+        ask.update(max_tokens=200, tool_choice={"type": "any"},
+                   tools=[{"name": "get_weather", "input_schema": WEATHER}])
     if stream:
         with client.messages.stream(**ask) as told:
             if tools:
@@ -167,8 +164,8 @@ def world_of(client, case, stream):
 
 
 def prepare(world):
-    """A world with the rules, of which nothing has been asked."""
-    ADMIN.put(f"/admin/worlds/{world}/rules", content=RULES).raise_for_status()
+    """A world of which nothing has been asked."""
+    ADMIN.put(f"/admin/worlds/{world}", json={}).raise_for_status()
 
 
 def asked(world):
@@ -204,6 +201,10 @@ LITELLM = {400: "BadRequestError", 401: "AuthenticationError", 403: "PermissionD
            404: "NotFoundError", 422: "UnprocessableEntityError", 429: "RateLimitError",
            500: "InternalServerError", 503: "ServiceUnavailableError"}
 RETRIED = {408, 409, 429, 500, 503}
+# What they do in these versions and their documentation says otherwise. Where that is mended, this
+# run fails, and the line goes.
+OTHERWISE = {("anthropic", 503): "ServiceUnavailableError", ("litellm", 403): "APIError",
+             ("litellm", 422): "BadRequestError"}
 
 
 def documented(client, case, outcome, count, took):
@@ -214,7 +215,9 @@ def documented(client, case, outcome, count, took):
     status = re.match(r"status=(\d+)", case)
     classes = LITELLM if client == "litellm" else CLASSES
     if status and int(status[1]) in classes:
-        must(outcome == f"`{classes[int(status[1])]}`", "another class is documented")
+        code = int(status[1])
+        name = OTHERWISE.get((client, code), classes[code])
+        must(outcome == f"`{name}`", f"{name} is expected")
     if client == "litellm":
         return
     if status and ";code" not in case:
@@ -224,7 +227,7 @@ def documented(client, case, outcome, count, took):
         must(took >= 2, "the server asked for a second before each retry")
     if case == "reset":
         must(outcome == "`APIConnectionError`" and count == 3, "a retried connection error is documented")
-    if case in ("timeout=4s", "delay=4s"):
+    if case in ("timeout=6s", "delay=6s"):
         names = {"`APITimeoutError`", "`APIConnectionTimeoutError`"}
         must(outcome in names and count == 3, "a retried time-out is documented")
 
@@ -232,7 +235,7 @@ def documented(client, case, outcome, count, took):
 def all_of_python():
     jobs = [(client, case, stream) for client in CLIENTS for case in CASES
             for stream in (False, True)]
-    with concurrent.futures.ThreadPoolExecutor(32) as pool:
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
         return dict(zip(jobs, pool.map(lambda job: meet(*job), jobs)))
 
 
@@ -273,15 +276,17 @@ def tables(results):
             cells = [cell(client, case, stream) for client in TITLES]
             lines.append(f"| `{case}` | " + " | ".join(cells) + " |")
         lines.append("")
+    for (client, code), name in OTHERWISE.items():
+        classes = LITELLM if client == "litellm" else CLASSES
+        lines += [f"The documentation of {client} has `{classes[code]}` for {code}; it is `{name}`.", ""]
     return "\n".join(lines)
 
 
 def main():
     covered()
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        of_node = pool.submit(all_of_node)
-        results = all_of_python()
-        results_of_node = of_node.result()
+    results = all_of_python()
+    # One after the other: a machine that is busy with both is late where a time-out is short.
+    results_of_node = all_of_node()
     results.update(results_of_node or {})
     for (client, case, _), result in results.items():
         documented(client, case, *result)
