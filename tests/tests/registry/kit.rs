@@ -97,6 +97,7 @@ impl Host {
         match self.registry.ready(reference, &self.admin)? {
             Served::Live(live) => Ok(live),
             Served::Away(served) => panic!("{served:?} is out of memory"),
+            Served::Recorded(_) => panic!("a recording runs no model"),
         }
     }
 

@@ -11,7 +11,6 @@ use crate::ledger::LedgerError;
 use crate::limits::{LimitError, OverQuota, RateError};
 use crate::models::{ModelError, VersionState};
 use crate::stored::{StoredError, TooManyRuns};
-use crate::testing::ScriptRefusal;
 use belljar_sandbox::{CapHit, GuestError, RunError, Scope, Unit};
 use std::convert::Infallible;
 use std::fmt::Display;
@@ -182,28 +181,6 @@ impl From<TooManyTokens> for ApiError {
                 };
                 Self::bad_request("invalid_value", message).at(field.to_owned())
             }
-        }
-    }
-}
-
-impl From<ScriptRefusal> for ApiError {
-    fn from(error: ScriptRefusal) -> Self {
-        let message = format!("{error}.");
-        match error {
-            ScriptRefusal::NoRule(_) => Self::not_found("no_rule", message),
-            ScriptRefusal::Failed(_) => Self::new(
-                Status::InternalServerError,
-                ErrorType::Server,
-                "rule_failed",
-                message,
-            ),
-            // What is seen of it is the fault, which the layer `tested` puts in its place.
-            ScriptRefusal::Fault => Self::new(
-                Status::ServiceUnavailable,
-                ErrorType::Server,
-                "fault",
-                message,
-            ),
         }
     }
 }
