@@ -103,7 +103,7 @@ fn depth_is_that_of_what_is_read() {
         let is_read = serde_json::from_str::<Value>(&json).is_ok();
         assert_eq!(super::depth(&json) <= DEPTH_MAX, is_read, "{depth}");
     }
-    assert_eq!(super::depth(r#"{"a[\"[":[1,"]{"]}"#), 2);
+    assert_eq!(depth(r#"{"a[\"[":[1,"]{"]}"#), 2);
 }
 
 #[test]
