@@ -97,6 +97,8 @@ const OWN_SAMPLES: &[(&str, &str)] = &[
     ("tls.key", "FOLDER/again.key"),
     ("tls.client_crl", "FOLDER/list.pem"),
     ("jwt.revoked", "FOLDER/ids"),
+    ("test.faults", "reset"),
+    ("test.clock", "virtual"),
     ("test.rules", "FOLDER/rules.toml"),
     ("test.latency", "ttft=200ms,itl=20ms"),
     ("test.latency_rules", "gpt-4o* ttft=2s"),

@@ -294,7 +294,9 @@ fn a_stream_passes_as_it_comes_and_a_kill_loses_only_what_had_not_ended() {
     let streamed = |url: &str, text: &str| {
         let body = with(chat(text), &json!({"stream": true}));
         let request = client.request(url, CHAT, &body);
-        let mut response = client.runtime.block_on(request.send()).unwrap();
+        // What waits needs the runtime from its first moment.
+        let sent = client.runtime.block_on(async { request.send().await });
+        let mut response = sent.unwrap();
         let first = client.runtime.block_on(response.chunk()).unwrap().unwrap();
         assert_eq!(first, "data: {\"n\":1}\n\n");
         response

@@ -95,6 +95,8 @@ pub(super) fn record(args: &RecordArgs) -> Result<ExitCode, Failure> {
             let checked = block_on(check::check(recording, &upstream, args.json));
             checked.map_err(|failure| Failure::usage(anyhow!("{failure}")))
         }
+        // The parser asks for none of them where `--output` stands, which excludes `--check`.
+        (None, Some(_)) if args.json => Err(Failure::usage(anyhow!("--json goes with --check"))),
         (None, Some(file)) => {
             if has_key && !args.listen.ip().is_loopback() {
                 let error = anyhow!(

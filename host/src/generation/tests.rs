@@ -161,6 +161,7 @@ async fn a_simulated_server_in_virtual_time_answers_at_once() {
     let start = Instant::now();
     let mut stream = open(words(3), Then::End, seated(&server, true)).await;
     let due: Vec<_> = all(&mut stream).await;
+    drop(stream);
     let due: Vec<_> = due.iter().map(|time| time.1.as_millis()).collect();
     assert_eq!(due, [10, 20, 30, 30]);
     // An answer in one piece, after the other.

@@ -183,8 +183,8 @@ mod tests {
                 "Two",
                 " words",
                 "Some(\"f\")",
-                "None{\"city\":\"Paris\"",
-                "None,\"days\":3}",
+                "None{\"city\":\"Paris\",",
+                "None\"days\":3}",
                 "FinishReason::ToolCalls",
             ]
         );

@@ -6,7 +6,6 @@ use belljar_testing::latency::{
     Latency, LatencyError, LatencyRule, LatencyRuleError, PROFILES_BYTES_MAX, ProfileError,
     Profiles,
 };
-use std::convert::Infallible;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -65,6 +64,11 @@ impl fmt::Display for AdapterName {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LatencyText(String);
 
+/// A text that says no latency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a latency has no control characters")]
+pub struct InvalidLatencyText;
+
 impl Default for LatencyText {
     fn default() -> Self {
         Self("none".to_owned())
@@ -72,10 +76,14 @@ impl Default for LatencyText {
 }
 
 impl FromStr for LatencyText {
-    type Err = Infallible;
+    type Err = InvalidLatencyText;
 
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        Ok(Self(text.trim().to_owned()))
+    /// What it means is found out when the server has read its profiles.
+    fn from_str(text: &str) -> Result<Self, InvalidLatencyText> {
+        match text.contains(|c: char| c.is_control()) {
+            true => Err(InvalidLatencyText),
+            false => Ok(Self(text.trim().to_owned())),
+        }
     }
 }
 

@@ -76,7 +76,7 @@ impl Draft {
             payload_file,
             description: prose(&table, "description", DESCRIPTION_BYTES_MAX)?,
             license: prose(&table, "license", LICENSE_BYTES_MAX)?,
-            is_private: switch(&table, "private")?,
+            is_private: switch("private", table.get("private"))?,
             limits: match subtable(&table, "limits")? {
                 Some(limits) => RequestedLimits::read(limits)?,
                 None => RequestedLimits::default(),
@@ -84,7 +84,7 @@ impl Draft {
             requires_examples: match subtable(&table, "examples")? {
                 Some(examples) => {
                     refuse_unknown(examples, "examples", &known_in("examples"))?;
-                    switch(examples, "required")?
+                    switch("examples.required", examples.get("required"))?
                 }
                 None => false,
             },
@@ -207,8 +207,8 @@ fn read_signature(table: &Table) -> Result<Signature, BundleError> {
 }
 
 /// A switch, which is off where there is none.
-fn switch(table: &Table, key: &str) -> Result<bool, BundleError> {
-    match table.get(key) {
+fn switch(key: &str, value: Option<&Value>) -> Result<bool, BundleError> {
+    match value {
         None => Ok(false),
         Some(Value::Boolean(is_on)) => Ok(*is_on),
         Some(other) => Err(wrong_type(key, "`true` or `false`", other)),

@@ -205,7 +205,13 @@ mod tests {
         assert!(error.to_string().contains("--resume goes on"), "{error}");
 
         let whole = std::fs::read(&path).unwrap();
-        for torn in [1, 20, whole.len() / 3] {
+        let last = whole.len()
+            - 1
+            - whole[..whole.len() - 1]
+                .iter()
+                .rposition(|byte| *byte == b'\n')
+                .unwrap();
+        for torn in [1, 20, last - 1] {
             std::fs::write(&path, &whole[..whole.len() - torn]).unwrap();
             let mut part = Part::open(&recording, &header, true).unwrap();
             assert_eq!(part.exchanges(), 1, "{torn}");

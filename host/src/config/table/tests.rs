@@ -62,6 +62,9 @@ fn other_value(setting: &Setting, default: &str) -> String {
         "PS384",
         "approle",
         "uploader",
+        "reset",
+        "virtual",
+        "gpt-4o* ttft=7ms",
         "read=models:read",
         "ci=ed25519:11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",
     ];

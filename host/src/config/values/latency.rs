@@ -38,7 +38,7 @@ impl ValueParser<Vec<LatencyText>> for ListOf {
             .iter()
             .map(|item| match item.split_whitespace().count() {
                 0 | 1 => Err(format!("`{item}` is no rule: expected `MODEL LATENCY`")),
-                _ => item.parse().map_err(|never| match never {}),
+                _ => item.parse().map_err(|error| format!("`{item}`: {error}")),
             });
         items.collect()
     }
