@@ -15,6 +15,7 @@ mod reload;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use axum::Router;
 use belljar_bundle::{BundleError, Store};
@@ -46,7 +47,7 @@ use crate::http::{self, HttpState, Parts, ReloadRequest, Reloads};
 use crate::inference::{Inference, Recorder};
 use crate::ledger::{Ledger, LedgerError, LedgerStore};
 use crate::limits::{Limiter, Quotas, RateLimiter};
-use crate::models::{ModelError, Registry};
+use crate::models::{Examiner, ModelError, Registry};
 use crate::outgoing::OutgoingError;
 use crate::receipts::{ReceiptKey, ReceiptKeyError};
 use crate::runs::{Runs, RunsError};
@@ -78,6 +79,8 @@ pub struct App {
     reload_requests: Option<mpsc::Receiver<ReloadRequest>>,
     pulse: (Pulse, mpsc::Receiver<UnixStream>),
     state: HttpState,
+    /// Registries hold it weakly: it runs what they have.
+    _examiner: Arc<dyn Examiner>,
 }
 
 /// Why a server could not be built or could not go on.
@@ -246,7 +249,8 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
         },
     )
     .paced_by(testing.as_ref().map(Testing::latencies));
-    registry.examine_with(asker::examiner(settings, &inference, &audit, &clock));
+    let examiner = asker::examiner(settings, &inference, &audit, &clock);
+    registry.examine_with(&examiner);
     if let Some(testing) = &testing {
         testing.set_rules(testing.read_rule_file(settings.testing.rules.as_deref())?);
     }
@@ -312,6 +316,7 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
         exporter,
         reload_requests: Some(reload_requests),
         pulse: Pulse::new(),
+        _examiner: examiner,
         state,
     })
 }

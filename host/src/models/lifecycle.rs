@@ -496,7 +496,7 @@ async fn load(
 async fn examiner(inner: &Inner) -> Result<Arc<dyn Examiner>, PrepareError> {
     let mut examiner = inner.examiner.subscribe();
     let there = examiner.wait_for(Option::is_some).await;
-    let examiner = there.ok().and_then(|examiner| examiner.clone());
+    let examiner = there.ok().and_then(|examiner| examiner.as_ref()?.upgrade());
     examiner.ok_or(PrepareError::Overtaken)
 }
 

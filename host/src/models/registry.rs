@@ -48,9 +48,10 @@ impl Registry {
         Ok(Self(inner))
     }
 
-    /// Has new versions examined that say so in their manifests. Until then they wait.
-    pub fn examine_with(&self, examiner: Arc<dyn Examiner>) {
-        self.0.examiner.send_replace(Some(examiner));
+    /// Has new versions examined that say so in their manifests. Until then they wait. It is held
+    /// by whoever hands it in: it runs models, and with them holds this registry.
+    pub fn examine_with(&self, examiner: &Arc<dyn Examiner>) {
+        self.0.examiner.send_replace(Some(Arc::downgrade(examiner)));
     }
 
     /// The model that answers to `reference`: `name` for its active version, `name@version` or
@@ -461,8 +462,6 @@ impl Registry {
         self.0.closing.cancel();
         self.0.tasks.close();
         self.0.tasks.wait().await;
-        // It holds what holds this.
-        self.0.examiner.send_replace(None);
     }
 }
 

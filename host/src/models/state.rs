@@ -6,8 +6,8 @@
 //! and memory apart.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
 use belljar_bundle::{Digest, ModelName, ModelVersion, Store};
@@ -69,7 +69,7 @@ pub(super) struct Inner {
     /// The contents that are being compiled.
     pub(super) builds: Builds,
     /// What holds versions to their examples, once it is there.
-    pub(super) examiner: watch::Sender<Option<Arc<dyn Examiner>>>,
+    pub(super) examiner: watch::Sender<Option<Weak<dyn Examiner>>>,
     /// Places for work that reads and maps artefacts, one a core.
     pub(super) loads: Semaphore,
     /// Set when every active version has been tried after the start.
