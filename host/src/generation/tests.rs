@@ -164,11 +164,12 @@ async fn a_simulated_server_in_virtual_time_answers_at_once() {
     drop(stream);
     let due: Vec<_> = due.iter().map(|time| time.1.as_millis()).collect();
     assert_eq!(due, [10, 20, 30, 30]);
-    // An answer in one piece, after the other.
+    // An answer in one piece, after the other, whose end was not known when the step that goes on
+    // began.
     let sink = Collector::new(&limits(), TokenMeter::default());
     let (run, _) = run(sink, words(4), Then::End);
     let whole = Collector::whole(run.await.unwrap(), seated(&server, true)).await;
-    assert_eq!(whole.timing.due(), ms(40));
+    assert_eq!(whole.timing.due(), ms(50));
     assert_eq!(
         whole.events.last(),
         Some(&Event::Finish(FinishReason::Stop))
