@@ -219,9 +219,10 @@ async fn a_recording_that_is_none_fails_and_says_where() {
     let (name, admin) = (format!("rec-{}", serial()), SHARED.admin());
     let wrong = TestBundle::recording(&name, "1.0.0", &[json!({"request": 1})]);
     let failed = admin.upload(wrong.tar()).await;
-    let failed = failed.json();
-    assert_eq!(failed["state"], "failed", "{failed}");
-    assert_eq!(failed["error"]["code"], "invalid_recording");
-    let told = failed["error"]["message"].as_str().unwrap();
-    assert!(told.contains("line 2: "), "{told}");
+    assert_eq!(failed.code(), "model_failed_to_load");
+    let told = failed.text();
+    assert!(
+        told.contains("(invalid_recording)") && told.contains("line 2: "),
+        "{told}"
+    );
 }

@@ -81,9 +81,11 @@ impl Reader<'_> {
         if fields.is_empty() {
             return self.problem(node, "this answers nothing");
         }
-        let kind = self.kind(fields, kind)?;
+        // What is wrong with one member keeps no other from being looked at.
+        let kind = self.kind(fields, kind);
+        let is_understood = kind.is_some();
         let spec = AnswerSpec {
-            kind,
+            kind: kind.unwrap_or(AnswerKind::Nothing),
             reasoning: self.optional(fields, "reasoning", Self::template),
             refusal: self.optional(fields, "refusal", Self::template),
             tool_calls: self.tool_calls(fields),
@@ -99,6 +101,9 @@ impl Reader<'_> {
                 .optional(fields, "usage", Self::usage)
                 .unwrap_or_default(),
         };
+        if !is_understood {
+            return None;
+        }
         let answers = spec.fault.is_some()
             || spec.reasoning.is_some()
             || spec.refusal.is_some()

@@ -249,7 +249,7 @@ async fn every_api_says_what_a_rule_says_in_its_own_shape() {
     );
     assert_eq!(
         answer["content"][0],
-        json!({"type": "text", "text": "Let me look.", "citations": null})
+        json!({"type": "text", "text": "Let me look."})
     );
     assert_eq!(
         answer["content"][1]["input"],
