@@ -296,9 +296,11 @@ impl Session<'_> {
     async fn note(&mut self, error: &str) {
         let path = ["models", self.name.as_str(), "dev-error"];
         let request = self.client.request(Method::PUT, &path);
+        // Tools colour what they write, and the server takes no such characters.
+        let message = error.replace(|c: char| c.is_control() && !c.is_whitespace(), "?");
         let sent = self
             .client
-            .send(request.json(&json!({"message": error})))
+            .send(request.json(&json!({"message": message})))
             .await;
         match sent {
             Ok(_) => self.has_told = true,

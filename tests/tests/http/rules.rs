@@ -288,7 +288,7 @@ async fn rules_are_checked_whole_before_they_are_used() {
     for problem in [
         "line 3, column 1: unknown key `mach` in `[[rule]]`; did you mean `match`?",
         "line 4, column 19: this is no template",
-        "line 4, column 36: `2` is no time",
+        "line 4, column 35: `2` is no time",
     ] {
         assert!(message.contains(problem), "{message}");
     }

@@ -183,7 +183,7 @@ async fn saves_become_versions_and_what_fails_is_told_while_the_last_good_one_se
         (active(&client, "0.1.0-dev.2").await == ["0.1.0-dev.2"]).then_some(())
     })
     .await;
-    assert_eq!(ask(&client).await.json()["outputs"]["count"], json!([1]));
+    assert_eq!(ask(&client).await.json()["outputs"]["count"], json!(1));
     // What is built and cannot be served is told as well, and is not kept.
     desk.write("mine/src/model", guests::bytes("forbidden_import"));
     told(&client, "evil:host/backdoor").await;
@@ -274,7 +274,7 @@ async fn who_may_upload_has_answers_tell_of_a_failure_until_another_version_is_a
         let _ = admin.upload(bundle.tar()).await.expect_status(201);
     }
     let path = "/models/mine/dev-error";
-    let message = json!({"message": "error:\n caf\u{e9}\u{1b}[2J"});
+    let message = json!({"message": "error:\n caf\u{e9}\t[2J"});
     let put = async |client: &Client, path: &str, body: &Value| {
         let request = client.request(reqwest::Method::PUT, path).json(body);
         client.send(request).await.unwrap()
@@ -290,10 +290,10 @@ async fn who_may_upload_has_answers_tell_of_a_failure_until_another_version_is_a
     assert_eq!(put(&admin, path, &json!({"message": 1})).await.status, 400);
     let noted = put(&admin, path, &message).await.expect_status(200).json();
     assert_eq!(noted["model"], "mine@1.1.0");
-    assert_eq!(noted["message"], "error: caf??[2J");
+    assert_eq!(noted["message"], "error: caf? [2J");
     // Of this model, and of its active version, for whoever asks.
     let answer = ask(&host.anonymous()).await.expect_status(200);
-    assert_eq!(answer.header("x-belljar-dev-error"), "error: caf??[2J");
+    assert_eq!(answer.header("x-belljar-dev-error"), "error: caf? [2J");
     for other in ["mine@1.0.0", "echo"] {
         let body = json!({"model": other, "inputs": {"x": [5]}});
         let answer = admin.post("/infer", &body).await.expect_status(200);
