@@ -24,6 +24,10 @@ const CHOICE: u32 = 3;
 pub(super) const CACHED_MIN: u32 = 1_024;
 pub(super) const CACHED_STEP: u32 = 128;
 
+/// Blocks of a prompt that are told apart: those of a million tokens, which is more than models
+/// read. A prompt may have more, and each would cost every request its room.
+const BLOCKS_MAX: usize = 65_536;
+
 // What is a step of the cache is one of blocks, too.
 const _: () = assert!(CACHED_STEP.is_multiple_of(BLOCK_STEP));
 
@@ -155,7 +159,9 @@ impl Counter {
         let count = self.tokens.count.saturating_add(1);
         self.tokens.count = count;
         if count.is_multiple_of(BLOCK_STEP) {
-            self.tokens.blocks.push(self.hash);
+            if self.tokens.blocks.len() < BLOCKS_MAX {
+                self.tokens.blocks.push(self.hash);
+            }
             if count >= CACHED_MIN && count.is_multiple_of(CACHED_STEP) {
                 self.tokens.beginnings.push(self.hash);
             }
