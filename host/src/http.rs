@@ -3,6 +3,7 @@
 //! A request meets the layers of `router` from the top down, then one handler of `crate::api`,
 //! which turns wire types into the domain's own and back.
 
+mod asked_model;
 pub(crate) mod body;
 mod checks;
 mod context;

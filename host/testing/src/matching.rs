@@ -29,7 +29,7 @@ pub struct Facts<'r> {
 /// A pattern that is none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PatternError {
-    /// Longer than [`PATTERN_BYTES_MAX`].
+    /// Longer than 4,096 bytes.
     #[error("a pattern of more than {PATTERN_BYTES_MAX} bytes")]
     TooLong,
     /// Not a regular expression.

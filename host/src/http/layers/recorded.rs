@@ -5,6 +5,7 @@
 //! answers.
 
 use crate::auth::Caller;
+use crate::http::asked_model::asked_model;
 use crate::http::body::{self, Limits, WholeBody};
 use crate::http::error::ApiError;
 use crate::http::json::is_json;
@@ -22,15 +23,10 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::request::Parts;
 use http::{HeaderMap, Method, header};
-use serde::Deserialize;
-use std::borrow::Cow;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tower::Service;
-
-/// How the path of a request begins that names its model in the path.
-const DEPLOYMENTS: &str = "/openai/deployments/";
 
 /// Finds recordings that are asked for.
 pub(crate) struct Recordings {
@@ -38,13 +34,6 @@ pub(crate) struct Recordings {
     limits: Limits,
     /// Whether testers may do anything here.
     is_on: bool,
-}
-
-/// The one member of a body that says which model is meant.
-#[derive(Deserialize)]
-struct Named<'a> {
-    #[serde(borrow)]
-    model: Option<Cow<'a, str>>,
 }
 
 impl Recordings {
@@ -135,10 +124,7 @@ fn named(
     body: &Bytes,
     caller: &Caller,
 ) -> Option<Arc<RecordedModel>> {
-    let in_path = parts.uri.path().strip_prefix(DEPLOYMENTS);
-    let in_path = in_path.and_then(|rest| rest.split('/').next());
-    let in_body = || serde_json::from_slice::<Named<'_>>(body).ok()?.model;
-    let name = in_path.map(Cow::Borrowed).or_else(in_body)?;
+    let name = asked_model(parts.uri.path(), body)?;
     match registry.ready(&name, caller) {
         Ok(Served::Recorded(model)) => Some(model),
         // What is wrong with the name is the route's to say.

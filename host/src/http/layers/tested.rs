@@ -6,6 +6,7 @@ mod body;
 mod journal;
 mod refused;
 
+use crate::http::asked_model::asked_model;
 use crate::http::body::{self as bodies, Limits};
 use crate::http::error::{ApiError, too_many_worlds};
 use crate::http::policy::RoutePolicy;
@@ -26,7 +27,6 @@ use futures_util::future::BoxFuture;
 use http::{HeaderName, HeaderValue, header, request};
 use journal::Line;
 use refused::Provider;
-use serde::Deserialize;
 use std::borrow::Cow;
 use std::convert::Infallible;
 use std::future::pending;
@@ -126,13 +126,6 @@ impl Tests {
     }
 }
 
-/// What of a body says which model is asked for.
-#[derive(Deserialize)]
-struct Named<'b> {
-    #[serde(borrow, default)]
-    model: Option<Cow<'b, str>>,
-}
-
 impl Tested {
     /// The answer of a service to this request, with what a tester has asked for.
     pub(super) fn of<S>(
@@ -162,7 +155,7 @@ impl Tested {
                 Err(refused) => return line.end(refused.into_response()),
             },
         };
-        let model = self.note_body(&parts, &read);
+        let model = asked_model(parts.uri.path(), &read).map(Cow::into_owned);
         line.note_body(&read, model.as_deref());
         if self.fault.is_none() {
             let headers = asked::headers_of(&parts.headers);
@@ -245,15 +238,6 @@ impl Tested {
     fn needs_body(&self) -> bool {
         self.world.journal_limits().is_some()
             || (self.fault.is_none() && self.world.asks_for_body())
-    }
-
-    /// The model that is asked for.
-    fn note_body(&self, parts: &request::Parts, body: &[u8]) -> Option<String> {
-        if let Some(deployment) = parts.uri.path().strip_prefix("/openai/deployments/") {
-            return deployment.split('/').next().map(str::to_owned);
-        }
-        let named: Named<'_> = serde_json::from_slice(body).ok()?;
-        named.model.map(Cow::into_owned)
     }
 
     /// Waits, where time passes as it does.
