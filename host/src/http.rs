@@ -14,6 +14,7 @@ mod head_texts;
 mod host_name;
 pub(crate) mod json;
 pub(crate) mod layers;
+pub(crate) mod own_headers;
 pub(crate) mod policy;
 mod proxy_protocol;
 pub(crate) mod recorded;

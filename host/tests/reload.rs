@@ -201,6 +201,51 @@ fn a_file_that_cannot_be_used_changes_nothing() {
     assert_eq!(server.server.stop().0, Some(0));
 }
 
+/// Acts: `test.rules`. The file is read again with the settings, behind the wall too, and one that
+/// cannot be used leaves the rules as they are.
+#[test]
+fn rules_of_answers_are_read_again() {
+    let home = Home::new();
+    let folder = home.path().join("rules");
+    let file = folder.join("rules.toml");
+    let write = |text: &str| {
+        fs::write(folder.join("next"), text).unwrap();
+        fs::rename(folder.join("next"), &file).unwrap();
+    };
+    let rule = |text: &str| format!("[[rule]]\nname = 'r'\nanswer.text = '{text}'\n");
+    fs::create_dir(&folder).unwrap();
+    write(&rule("one"));
+    let set = format!("test.rules={}", file.display());
+    let server = Server::start(&home, &["--set", &set]);
+    server.logs("ready ready_ms", 1);
+    let says = |text: &str| {
+        let body = r#"{"model":"gpt-4o","messages":[{"role":"user","content":"hi"}]}"#;
+        let json = [("content-type", "application/json")];
+        let (status, answer) = http(&server.url, "POST", "/v1/chat/completions", &json, body);
+        assert_eq!(status, 200, "{answer}");
+        assert!(
+            answer.contains(&format!("\"content\":\"{text}\"")),
+            "{answer}"
+        );
+    };
+    says("one");
+    write(&rule("two"));
+    says("one");
+    signal(server.process(), "HUP");
+    server.logs(READ, 1);
+    says("two");
+    write("[[rule]]\nname = 'r'\nanswer.text = 3\n");
+    signal(server.process(), "HUP");
+    server.logs("the settings stay as they are", 1);
+    server.logs("rules.toml: line 3, column 15: ", 1);
+    says("two");
+    fs::remove_file(&file).unwrap();
+    signal(server.process(), "HUP");
+    server.logs("the settings stay as they are", 2);
+    says("two");
+    assert_eq!(server.stop().0, Some(0));
+}
+
 /// A terminal that is closed sends the same signal, and there the server stops in order.
 #[test]
 fn a_terminal_that_is_closed_stops_its_server() {

@@ -1,16 +1,12 @@
 //! Where time is virtual, answers come at once and say when they would have come: in headers, and
 //! in a member of each event of a stream.
 
+use crate::http::own_headers::{X_BELLJAR_E2E_MS, X_BELLJAR_TTFT_MS};
 use crate::inference::SimulatedTimes;
 use belljar_testing::latency::milliseconds;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderValue};
 use std::io::Write as _;
 use std::time::Duration;
-
-/// When the first token would have come, in milliseconds after the request.
-const X_BELLJAR_TTFT_MS: HeaderName = HeaderName::from_static("x-belljar-ttft-ms");
-/// When the last event would have come, in milliseconds after the request.
-const X_BELLJAR_E2E_MS: HeaderName = HeaderName::from_static("x-belljar-e2e-ms");
 
 /// What the data of an event begins with, in the words of every API.
 const DATA: &[u8] = b"data: {";

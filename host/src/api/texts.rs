@@ -7,6 +7,7 @@ use crate::auth::{Authorized, Infer};
 use crate::http::HttpState;
 use crate::http::error::ApiError;
 use crate::http::json::Json;
+use crate::http::own_headers::X_BELLJAR_IGNORED;
 use crate::http::workers;
 use crate::ids::sorted_uuid;
 use crate::inference::{Counted, InferenceError, RequestContext, Text, TextCall, TextUsage};
@@ -14,15 +15,12 @@ use crate::limits::TokenAdmission;
 use crate::models::LiveModel;
 use crate::stored::{Kind, Owner, Record, StoredObjects};
 use axum::response::{IntoResponse as _, Response};
-use http::{HeaderName, HeaderValue};
+use http::HeaderValue;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tokio::time::Instant;
 use uuid::Uuid;
-
-/// The members of a request that were passed over because nobody knows them.
-pub(crate) const X_BELLJAR_IGNORED: HeaderName = HeaderName::from_static("x-belljar-ignored");
 
 /// A call that has been read, and how its answer is to be written.
 pub(crate) struct ReadCall<S> {

@@ -15,9 +15,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tokio::time::Instant;
 
 use super::error::{ApiError, ErrorType, Status};
-
-/// The header that says which exchange of a recording an answer is, counted from 1.
-pub(crate) const EXCHANGE: HeaderName = HeaderName::from_static("x-belljar-exchange");
+use super::own_headers::{X_BELLJAR_EXCHANGE, X_BELLJAR_RUN};
 
 /// Headers of one connection, which are not passed on, and those that say how bytes are carried.
 const OF_CONNECTION: [&str; 10] = [
@@ -47,12 +45,11 @@ pub(crate) fn is_of_connection(name: &HeaderName) -> bool {
     OF_CONNECTION.contains(&name.as_str())
 }
 
-/// The header in which a test says its name.
-const RUN: HeaderName = HeaderName::from_static("x-belljar-run");
-
 /// The test that a request is of; all that say none are of one.
 pub(crate) fn run_of(headers: &HeaderMap) -> &str {
-    let name = headers.get(RUN).and_then(|name| name.to_str().ok());
+    let name = headers
+        .get(X_BELLJAR_RUN)
+        .and_then(|name| name.to_str().ok());
     name.unwrap_or_default()
 }
 
@@ -122,7 +119,7 @@ pub(crate) async fn answer(found: Found<'_>, gaps: Gaps) -> Response {
     set_headers(response.headers_mut(), answer);
     response
         .headers_mut()
-        .insert(EXCHANGE, HeaderValue::from(number));
+        .insert(X_BELLJAR_EXCHANGE, HeaderValue::from(number));
     response
 }
 

@@ -5,16 +5,6 @@ use regex::Regex;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
-/// Headers that are never written down: they let their bearer in.
-pub const NEVER_KEPT: [&str; 6] = [
-    "authorization",
-    "api-key",
-    "cookie",
-    "proxy-authorization",
-    "x-api-key",
-    "signature",
-];
-
 /// Entries that one answer lists.
 pub const LISTED_MAX: usize = 1_000;
 
@@ -78,7 +68,7 @@ pub struct Entry {
     pub model: Option<String>,
     /// The id of the key.
     pub key: Option<String>,
-    /// Headers, but for those of [`NEVER_KEPT`].
+    /// Headers, but for those that let their bearer in (`secrets::is_secret_header`).
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Kept,

@@ -5,21 +5,26 @@
 /// found in every answer.
 pub const SECRET_BYTES_MIN: usize = 8;
 
-/// Parts of the names of headers that are never kept, whatever a rule says.
-const SECRET_HEADER_PARTS: [&str; 6] = [
+/// Parts of the names of headers that let their bearer in.
+const SECRET_HEADER_PARTS: [&str; 7] = [
     "api-key",
     "apikey",
     "authorization",
     "cookie",
     "password",
     "secret",
+    "signature",
 ];
 
-/// Whether a header is never kept.
+/// A header that ends in `-key` and lets nobody in: it says that a request is one asked before.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// Whether a header of this name, in lower case, lets its bearer in. None such is written down, in
+/// a journal or a recording, nor seen by a rule, whatever anyone asks for.
 #[must_use]
 pub fn is_secret_header(name: &str) -> bool {
     name.ends_with("token")
-        || name.ends_with("-key")
+        || (name.ends_with("-key") && name != IDEMPOTENCY_KEY)
         || SECRET_HEADER_PARTS.iter().any(|part| name.contains(part))
 }
 
@@ -101,4 +106,30 @@ pub(crate) fn percent_decoded(text: &str) -> String {
         }
     }
     String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_secret_header;
+
+    #[test]
+    fn what_lets_its_bearer_in_is_secret_by_its_name() {
+        for name in [
+            "authorization",
+            "proxy-authorization",
+            "cookie",
+            "x-api-key",
+            "api-key",
+            "ocp-apim-subscription-key",
+            "signature",
+            "signature-input",
+            "x-vault-token",
+            "x-client-secret",
+        ] {
+            assert!(is_secret_header(name), "{name}");
+        }
+        for name in ["idempotency-key", "content-type", "x-request-id", "keyed"] {
+            assert!(!is_secret_header(name), "{name}");
+        }
+    }
 }

@@ -2,11 +2,11 @@
 
 use super::Failures;
 use super::wire::{EmbeddingList, EmbeddingsRequest, Sifted, place_in, write_embeddings};
-use crate::api::texts::X_BELLJAR_IGNORED;
 use crate::auth::{Authorized, Infer, Scope};
 use crate::http::HttpState;
 use crate::http::error::ApiError;
 use crate::http::json::{APPLICATION_JSON, SizedJson};
+use crate::http::own_headers::X_BELLJAR_IGNORED;
 use crate::http::policy::{RoutePolicy, Routes};
 use crate::http::workers;
 use crate::inference::RequestContext;

@@ -2,11 +2,11 @@
 
 use super::Failures;
 use super::wire::{Moderation, ModerationRequest, Sifted, place_in};
-use crate::api::texts::X_BELLJAR_IGNORED;
 use crate::auth::{Authorized, Infer, Scope};
 use crate::http::HttpState;
 use crate::http::error::ApiError;
 use crate::http::json::{Json, SizedJson};
+use crate::http::own_headers::X_BELLJAR_IGNORED;
 use crate::http::policy::{RoutePolicy, Routes};
 use crate::http::workers;
 use crate::inference::RequestContext;

@@ -24,6 +24,7 @@ use crate::http::body::{self, Limits};
 use crate::http::error::ApiError;
 use crate::http::extract::Query;
 use crate::http::json;
+use crate::http::own_headers::X_BELLJAR_MODEL;
 use crate::http::policy::{RoutePolicy, Routes};
 use crate::http::workers;
 use crate::inference::{Answered, RequestContext, TensorCall};
@@ -43,8 +44,6 @@ use utoipa_axum::routes;
 pub(super) fn routes() -> Routes {
     Routes::default().add(RoutePolicy::scope(Scope::Infer), routes!(infer))
 }
-
-const X_BELLJAR_MODEL: HeaderName = HeaderName::from_static("x-belljar-model");
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

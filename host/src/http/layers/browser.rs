@@ -8,12 +8,13 @@
 use super::check::Refusal;
 use crate::http::error::{ApiError, ErrorType, Status};
 use crate::http::host_name::host_and_port;
+use crate::http::own_headers::ANSWERED;
 use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// What browsers may do.
 #[derive(Clone, Debug, Default)]
@@ -163,16 +164,18 @@ pub(crate) fn guard_headers(headers: &mut HeaderMap) {
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
 }
 
-/// Headers of answers that pages may read.
-const EXPOSED: HeaderValue = HeaderValue::from_static(
-    "x-request-id, retry-after, www-authenticate, location, allow, \
+/// Headers of answers that pages may read, beside those of Belljar's own.
+const EXPOSED_OF_OTHERS: &str = "x-request-id, retry-after, www-authenticate, location, allow, \
      inference-header-content-length, x-ratelimit-limit-requests, \
      x-ratelimit-remaining-requests, x-ratelimit-reset-requests, x-ratelimit-limit-tokens, \
-     x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens, openai-processing-ms, \
-     server-timing, \
-     x-belljar-report, x-belljar-ignored, x-belljar-seed, x-belljar-time, \
-     x-belljar-run, x-belljar-dev-error",
-);
+     x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens, openai-processing-ms, server-timing";
+
+/// All headers of answers that pages may read.
+static EXPOSED: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let all = format!("{EXPOSED_OF_OTHERS}, {}", ANSWERED.join(", "));
+    // Names of headers are what headers can carry.
+    HeaderValue::try_from(all).unwrap_or_else(|_| HeaderValue::from_static(EXPOSED_OF_OTHERS))
+});
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE");
 
@@ -197,7 +200,7 @@ impl Origins {
         }
         if let Some(origin) = granted {
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-            headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+            headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED.clone());
             if allowed.credentials {
                 headers.insert(
                     header::ACCESS_CONTROL_ALLOW_CREDENTIALS,

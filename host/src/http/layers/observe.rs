@@ -5,6 +5,7 @@ use super::seed::tell_origin;
 use super::traced::{Ended, RequestSpan};
 use crate::audit::AuditLog;
 use crate::http::error::LogDetail;
+use crate::http::own_headers::{X_BELLJAR_DEV_ERROR, X_BELLJAR_REPORT};
 use crate::http::policy::{MethodPolicies, RoutePolicies, RoutePolicy};
 use crate::http::surface::Surface;
 use crate::ids::RequestId;
@@ -24,12 +25,6 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// What was found in the request and let through all the same.
-const X_BELLJAR_REPORT: HeaderName = HeaderName::from_static("x-belljar-report");
-
-/// Why the next version of the model is not there, for whoever works on it.
-const X_BELLJAR_DEV_ERROR: HeaderName = HeaderName::from_static("x-belljar-dev-error");
 
 /// The name that Anthropic has for the id of a request.
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");

@@ -4,6 +4,7 @@
 use crate::auth::{Caller, Denied, Scope};
 use crate::flame::Folded;
 use crate::http::error::ApiError;
+use crate::http::own_headers::X_BELLJAR_STATUS;
 use crate::http::policy::RoutePolicy;
 use crate::inference::RequestContext;
 use axum::body::Body;
@@ -11,13 +12,10 @@ use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
 use belljar_sandbox::Profiler;
 use futures_util::future::BoxFuture;
-use http::{HeaderName, HeaderValue, StatusCode, Uri, header};
+use http::{HeaderValue, StatusCode, Uri, header};
 use http_body_util::BodyExt as _;
 use std::convert::Infallible;
 use std::future::Future;
-
-/// The status of the answer that the profile stands in place of: a run that fails has one, too.
-const ANSWERED: HeaderName = HeaderName::from_static("x-belljar-status");
 
 /// How the question begins in a query.
 const QUERY: &str = "profile=";
@@ -132,7 +130,7 @@ impl Profiled {
         };
         let headers = [
             (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
-            (ANSWERED, HeaderValue::from(status.as_u16())),
+            (X_BELLJAR_STATUS, HeaderValue::from(status.as_u16())),
         ];
         Ok((headers, bytes).into_response())
     }

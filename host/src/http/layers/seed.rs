@@ -4,18 +4,10 @@
 use super::asked_header;
 use super::check::Refusal;
 use crate::http::error::ApiError;
+use crate::http::own_headers::{X_BELLJAR_RUN, X_BELLJAR_SEED, X_BELLJAR_TIME};
 use crate::http::policy::RoutePolicy;
 use crate::inference::{AskedOrigin, RequestContext};
-use http::{HeaderMap, HeaderName, HeaderValue};
-
-/// The seed of a run, as 64 hexadecimal digits.
-const X_BELLJAR_SEED: HeaderName = HeaderName::from_static("x-belljar-seed");
-
-/// The moment of a run, in milliseconds since 1970.
-const X_BELLJAR_TIME: HeaderName = HeaderName::from_static("x-belljar-time");
-
-/// The id under which a run is kept.
-const X_BELLJAR_RUN: HeaderName = HeaderName::from_static("x-belljar-run");
+use http::{HeaderMap, HeaderValue};
 
 /// Takes note of what a request to run a model asks for.
 pub(crate) fn note_origin(

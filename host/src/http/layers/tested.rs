@@ -9,6 +9,7 @@ mod refused;
 use crate::http::asked_model::asked_model;
 use crate::http::body::{self as bodies, Limits};
 use crate::http::error::{ApiError, too_many_worlds};
+use crate::http::own_headers::{X_BELLJAR_FAULT, X_BELLJAR_RULE};
 use crate::http::policy::RoutePolicy;
 use crate::http::severance::{Severance, Severed};
 use crate::http::surface::Surface;
@@ -24,7 +25,7 @@ use belljar_testing::world::{World, WorldClock};
 use body::FaultedBody;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::{HeaderName, HeaderValue, header, request};
+use http::{HeaderValue, header, request};
 use journal::Line;
 use refused::Provider;
 use std::borrow::Cow;
@@ -33,12 +34,6 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 use tower::Service;
-
-/// The fault that a request has had, on its answer.
-const X_BELLJAR_FAULT: HeaderName = HeaderName::from_static("x-belljar-fault");
-
-/// The rule that has answered a request.
-const X_BELLJAR_RULE: HeaderName = HeaderName::from_static("x-belljar-rule");
 
 /// What the layer does to requests of testers.
 pub(crate) struct Tests {

@@ -9,6 +9,7 @@ use super::base::Message;
 use super::fault::{COMPONENTS_MAX, SIGNATURES_MAX, SignatureFault};
 use super::{CONTENT_DIGEST, SIGNATURE, SIGNATURE_INPUT};
 use crate::auth::{NONCE_BYTES, PresentedSignature};
+use crate::http::own_headers::X_BELLJAR_MODEL;
 use crate::ids::KeyId;
 
 /// The one algorithm (RFC 9421, section 3.3.3).
@@ -20,7 +21,7 @@ const DECISIVE_HEADERS: [HeaderName; 4] = [
     header::CONTENT_TYPE,
     header::CONTENT_ENCODING,
     HeaderName::from_static("inference-header-content-length"),
-    HeaderName::from_static("x-belljar-model"),
+    X_BELLJAR_MODEL,
 ];
 
 /// The signature of a request, as its head has it. Nothing of it is believed yet.

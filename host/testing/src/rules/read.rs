@@ -202,7 +202,7 @@ impl<'f> Reader<'f> {
         };
         let mut headers = Vec::new();
         for member in members.iter().take(CONDITIONS_MAX) {
-            if super::request::is_secret(&member.key.to_ascii_lowercase()) {
+            if crate::secrets::is_secret_header(&member.key.to_ascii_lowercase()) {
                 let words = format!(
                     "`{}` holds a secret, which no rule sees",
                     cut_name(&member.key, 64)

@@ -1,5 +1,6 @@
 //! What rules see of a request.
 
+use crate::secrets::is_secret_header;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -54,17 +55,6 @@ pub struct RuleToolCall {
     pub arguments: String,
 }
 
-/// Headers whose values are secrets. No rule sees them, so that none can say them.
-const SECRETS: &[&str] = &[
-    "authorization",
-    "proxy-authorization",
-    "cookie",
-    "x-api-key",
-    "api-key",
-    "signature",
-    "signature-input",
-];
-
 impl<'r> RuleRequest<'r> {
     /// The value of a header, if it is none of those that hold secrets.
     pub(crate) fn header(&self, name: &str) -> Option<&'r str> {
@@ -76,7 +66,7 @@ impl<'r> RuleRequest<'r> {
     pub(crate) fn headers(&self) -> impl Iterator<Item = (&'r str, &'r str)> {
         let headers = self.headers.iter();
         let headers = headers.map(|(name, value)| (name.as_str(), value.as_str()));
-        headers.filter(|(name, _)| !is_secret(name))
+        headers.filter(|(name, _)| !is_secret_header(name))
     }
 
     /// What the user said last.
@@ -119,9 +109,4 @@ impl<'r> RuleRequest<'r> {
         let call = calls.into_iter().find(|call| call.id == id);
         call.map(|call| call.name.as_str())
     }
-}
-
-/// Whether the value of a header of this name is a secret.
-pub(crate) fn is_secret(name: &str) -> bool {
-    SECRETS.contains(&name)
 }

@@ -2,25 +2,17 @@
 
 use super::super::asked_header::{one, one_by};
 use crate::http::error::ApiError;
+use crate::http::own_headers::{
+    X_BELLJAR_CLOCK, X_BELLJAR_FAULT, X_BELLJAR_LATENCY, X_BELLJAR_RUN, X_BELLJAR_STRICT,
+};
 use crate::inference::{AskedOrigin, RequestContext};
 use crate::testing::Testing;
 use belljar_sandbox::RunSeed;
 use belljar_testing::fault::Fault;
-use belljar_testing::journal::NEVER_KEPT;
+use belljar_testing::secrets::is_secret_header;
 use belljar_testing::world::{AskedLatency, World, WorldClock, WorldName};
 use http::{HeaderMap, HeaderName};
 use sha2::{Digest as _, Sha256};
-
-/// The world that a request is in.
-const X_BELLJAR_RUN: HeaderName = HeaderName::from_static("x-belljar-run");
-/// The fault that it is to have.
-const X_BELLJAR_FAULT: HeaderName = HeaderName::from_static("x-belljar-fault");
-/// How long its texts take.
-const X_BELLJAR_LATENCY: HeaderName = HeaderName::from_static("x-belljar-latency");
-/// Whether a rule has to match it.
-const X_BELLJAR_STRICT: HeaderName = HeaderName::from_static("x-belljar-strict");
-/// How time passes for it.
-const X_BELLJAR_CLOCK: HeaderName = HeaderName::from_static("x-belljar-clock");
 
 /// What a request asks for.
 #[derive(Debug, Default)]
@@ -77,7 +69,7 @@ pub(super) fn give_seed(world: &World, number: u64, context: &RequestContext) {
 pub(super) fn headers_of(headers: &HeaderMap) -> Vec<(String, String)> {
     let kept = headers
         .iter()
-        .filter(|(name, _)| !NEVER_KEPT.contains(&name.as_str()));
+        .filter(|(name, _)| !is_secret_header(name.as_str()));
     kept.map(|(name, value)| {
         let value = String::from_utf8_lossy(value.as_bytes());
         (name.as_str().to_owned(), value.into_owned())
