@@ -4,10 +4,15 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
+
+use belljar_bundle::Digest;
+use belljar_tests::command;
+use serde_json::json;
 
 use crate::kit::{
     Ground, backup, backup_after_others, backup_command, done, infer, refused, restore,
@@ -222,6 +227,79 @@ async fn a_backup_that_is_killed_at_any_step_leaves_no_file_that_is_not_whole() 
     let _ = fs::remove_file(&file);
     backup_after_others(server.data_dir(), &file).await;
     restore(&file, &ground.path("there"));
+}
+
+fn repair_command(data: &Path) -> Command {
+    let mut command = command();
+    command.args(["fsck", "--repair", "all", "--data-dir"]);
+    command.arg(data);
+    command
+}
+
+fn copy(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-a").args([from, to]).status();
+    assert!(copied.unwrap().success());
+}
+
+#[tokio::test]
+async fn a_repair_that_is_killed_at_any_step_is_gone_on_with_and_loses_nothing() {
+    if !can_trace() {
+        return;
+    }
+    let ground = Ground::new();
+    let server = ground.server("data").await;
+    let admin = server.admin();
+    upload(&admin, "m", "1.0.0", b"an asset").await;
+    // Without it the server is ready.
+    let deactivated = admin.post("/models/m/deactivate", &json!({})).await;
+    deactivated.expect_status(200);
+    let data = server.data_dir().to_owned();
+    assert!(server.terminate().await.success());
+    // What is moved away, and what follows from it in the database; what is deleted; what is
+    // written anew.
+    let blob = |content: &[u8]| {
+        let hex = Digest::of(content).hex();
+        Path::new("bundles/blobs/sha256").join(&hex[..2]).join(&hex)
+    };
+    let kept = [
+        (blob(b"an asset"), &b"an asseT"[..]),
+        (blob(b"nobody's"), b"nobody's"),
+    ];
+    for (path, content) in &kept {
+        let path = data.join(path);
+        let mut folder = fs::DirBuilder::new();
+        folder.recursive(true).mode(0o700);
+        folder.create(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+    fs::write(data.join("backup.db.new"), b"x").unwrap();
+    fs::remove_file(data.join("directory.json")).unwrap();
+    let (harmed, log) = (ground.path("harmed"), ground.path("steps"));
+    copy(&data, &harmed);
+    done(traced(&repair_command(&data), &log).output().unwrap());
+    let steps = steps(&log, &data);
+    println!("{} steps", steps.len());
+    for call in ["openat", "mkdir", "pwrite64", "rename", "unlink", "fsync"] {
+        assert!(steps.iter().any(|step| step.call == call), "no {call}");
+    }
+    let mut kills = 0;
+    for step in &steps {
+        fs::remove_dir_all(&data).unwrap();
+        copy(&harmed, &data);
+        let output = killed_at(&repair_command(&data), step).output().unwrap();
+        kills += usize::from(was_killed(&output));
+        // It ends well where nothing is left to be put right.
+        done(repair_command(&data).output().unwrap());
+        for (path, content) in &kept {
+            let path = data.join("lost+found").join(path);
+            assert_eq!(fs::read(path).unwrap(), *content, "{step:?}");
+        }
+    }
+    // SQLite leaves out a step now and then.
+    assert!(kills * 10 >= steps.len() * 9, "{kills} of {}", steps.len());
+    let server = ground.server("data").await;
+    upload(&server.admin(), "m", "1.0.0", b"an asset").await;
+    infer(&server.anonymous(), "m").await.expect_status(200);
 }
 
 /// strace beside a process that runs. Given once it is attached.

@@ -87,17 +87,18 @@ fn delay(abuse: Abuse, seed: u64, rule: &Rule) -> Option<u32> {
 }
 
 #[test]
-fn honest_callers_are_reported_less_than_once_a_month() {
+fn honest_callers_are_reported_less_than_once_a_month_on_average() {
     const CALLERS: u64 = 120;
     let rule = rule();
     let mut kinds = BTreeMap::<String, (u32, u32)>::new();
-    let (mut all, mut none) = (0, 0);
+    let (mut all, mut none, mut most) = (0, 0, 0);
     for seed in 0..CALLERS {
         let (kind, reports) = false_alarms(seed, &rule);
         let entry = kinds.entry(format!("{kind:?}")).or_default();
         *entry = (entry.0 + 1, entry.1 + reports);
         all += reports;
         none += u32::from(reports == 0);
+        most = most.max(reports);
     }
     println!("| kind of caller | callers | reports a caller in 30 days |");
     for (kind, (callers, reports)) in &kinds {
@@ -106,12 +107,14 @@ fn honest_callers_are_reported_less_than_once_a_month() {
         assert!(each < 1.0, "{kind}: {each:.2} reports a caller");
     }
     let each = f64::from(all) / CALLERS as f64;
-    println!("| all | {CALLERS} | {each:.2}; none for {none} |");
+    println!("| all | {CALLERS} | {each:.2}; none for {none}, {most} at most |");
     assert!(each < 0.3, "{each:.2} false reports a caller and month");
     assert!(
         f64::from(none) > 0.85 * CALLERS as f64,
         "{none} without any"
     );
+    // The mean of a kind is below one; a single caller with jobs at any hour is above it.
+    assert!(most < 12, "{most} reports of one caller");
 }
 
 /// How large a share of callers abuse is found at, at least, and in how many minutes at half of

@@ -13,6 +13,7 @@ mod jwt;
 mod kit;
 mod reload;
 mod reload_settings;
+mod reload_under_load;
 mod secrets;
 mod secrets_elsewhere;
 mod settings;

@@ -22,7 +22,7 @@ use belljar_tests::{TestBundle, TestHost};
 use client::{Connection, framed};
 use futures_util::stream::{self as futures, StreamExt as _};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::io::Write as _;
 use std::time::Duration;
 
@@ -398,6 +398,46 @@ async fn keys_and_scopes_hold_as_over_http() {
         .ask("ModelInfer", &sent)
         .await;
     refused.expect_refusal(NOT_FOUND, "model_not_found");
+}
+
+#[tokio::test]
+async fn what_is_refused_and_what_is_run_is_on_record_as_over_http() {
+    let settings = [("require_api_key", "true"), ("audit.runs", "true")];
+    let host = TestHost::start_with(&settings).await;
+    let (runner, wrong) = (host.key("infer").await, "sk-belljar-wrong-wrong-wrong");
+    let path = "/v2/models/echo/infer";
+    let body = json!({"inputs": [{"name": "x", "datatype": "UINT8", "shape": [1], "data": [1]}]});
+    let refused = host.anonymous().with_key(wrong).post(path, &body).await;
+    assert_eq!(refused.expect_status(401).code(), "invalid_api_key");
+    let _ = runner.post(path, &body).await.expect_status(200);
+    let connection = Connection::open(host.address()).await;
+    let sent = raw("echo", "UINT8", &[1], &[1]);
+    let guessing = connection.with_key(Some(wrong));
+    let refused = guessing.ask("ModelInfer", &sent).await;
+    refused.expect_refusal(UNAUTHENTICATED, "invalid_api_key");
+    let running = connection.with_key(runner.key());
+    let _: ModelInferResponse = running.ask("ModelInfer", &sent).await.expect();
+    host.audit().flush().await;
+    let log = std::fs::read_to_string(host.data_dir().join("audit.log")).unwrap();
+    let events = log.lines().map(|line| serde_json::from_str(line).unwrap());
+    let events: Vec<Value> = events.collect();
+    for (name, members) in [
+        ("authentication_failed", &["reason"][..]),
+        ("run", &["model", "digest", "outcome"]),
+    ] {
+        let found = events.iter().filter(|event| event["event"] == name);
+        let [over_http, over_grpc] = found.collect::<Vec<_>>()[..] else {
+            panic!("{name}: {log}");
+        };
+        for member in members {
+            assert!(over_grpc["about"][member].is_string(), "{log}");
+            assert_eq!(over_grpc["about"][member], over_http["about"][member]);
+        }
+        for member in ["key_id", "address"] {
+            assert_eq!(over_grpc[member], over_http[member], "{log}");
+        }
+        assert!(over_grpc["request_id"].is_string(), "{log}");
+    }
 }
 
 #[tokio::test]

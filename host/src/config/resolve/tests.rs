@@ -227,16 +227,132 @@ fn an_open_server_without_keys_is_refused_unless_told() {
 }
 
 #[test]
-fn contradictions_are_refused() {
-    for given in [
-        &[("signatures.required", "true")][..],
-        &[("metrics.listen", "127.0.0.1:8000")],
-        &[("sandbox.epoch_tick", "1 s")],
-        &[("hash_api_keys", "false")],
-        &[("usage.retention", "30 d")],
-        &[("usage.retention", "3661 d")],
+fn testers_may_do_something_where_no_other_machine_calls_unless_it_is_said() {
+    for (listen, testing, is_on) in [
+        ("127.0.0.1:8000", "auto", true),
+        ("127.9.9.9:8000", "auto", true),
+        ("[::1]:8000", "auto", true),
+        ("0.0.0.0:8000", "auto", false),
+        ("[::]:8000", "auto", false),
+        ("192.0.2.1:8000", "auto", false),
+        ("0.0.0.0:8000", "true", true),
+        ("192.0.2.1:8000", "true", true),
+        ("127.0.0.1:8000", "false", false),
     ] {
-        assert_eq!(problems(&flags(given), &[]).len(), 1, "{given:?}");
+        let given = flags(&[("listen", listen), ("testing", testing)]);
+        let settings = resolve(&given, &environment(&[])).unwrap().settings;
+        assert_eq!(settings.testing.is_on, is_on, "{listen} {testing}");
+        // Connections are ended for faults alone.
+        assert_eq!(settings.http.severs, is_on, "{listen} {testing}");
+    }
+    let unsaid = |listen| flags(&[("listen", listen)]);
+    for (listen, is_on) in [("127.0.0.1:8000", true), ("0.0.0.0:8000", false)] {
+        let settings = resolve(&unsaid(listen), &environment(&[]))
+            .unwrap()
+            .settings;
+        assert_eq!(settings.testing.is_on, is_on, "{listen}");
+    }
+}
+
+#[test]
+fn contradictions_are_refused() {
+    for (given, key) in [
+        (
+            &[("http.connections_per_address_max", "4097")][..],
+            "http.connections_per_address_max",
+        ),
+        (
+            &[("http.connections_max", "511")],
+            "http.connections_per_address_max",
+        ),
+        (&[("http.tokens_max", "4095")], "http.tokens_default"),
+        (&[("http.tokens_default", "131073")], "http.tokens_default"),
+        (&[("input.depth_max", "128")], "input.depth_max"),
+        (
+            &[
+                ("cors_allowed_origins", "*"),
+                ("cors_allow_credentials", "true"),
+            ],
+            "cors_allow_credentials",
+        ),
+        (&[("signatures.required", "true")], "signatures.required"),
+        (&[("metrics.listen", "127.0.0.1:8000")], "metrics.listen"),
+        (
+            &[
+                ("tls.cert", "a.pem"),
+                ("metrics.listen", "127.0.0.1:1"),
+                ("tls.redirect_listen", "127.0.0.1:1"),
+            ],
+            "tls.redirect_listen",
+        ),
+        (&[("sandbox.epoch_tick", "1 s")], "sandbox.epoch_tick"),
+        (&[("hash_api_keys", "false")], "hash_api_keys"),
+        (&[("usage.retention", "30 d")], "usage.retention"),
+        (&[("usage.retention", "3661 d")], "usage.retention"),
+    ] {
+        expect_one(&problems(&flags(given), &[]), key);
+    }
+    // As far as each may go.
+    for given in [
+        &[("http.connections_max", "512")][..],
+        &[("http.tokens_max", "4096")],
+        &[("input.depth_max", "127")],
+    ] {
+        assert!(
+            resolve(&flags(given), &environment(&[])).is_ok(),
+            "{given:?}"
+        );
+    }
+}
+
+/// One problem, which is about that setting.
+#[track_caller]
+fn expect_one(found: &[String], key: &str) {
+    let about = [format!("{key}: "), format!("({key}): ")];
+    assert!(
+        found.len() == 1 && about.iter().any(|about| found[0].contains(about)),
+        "{key}: {found:?}"
+    );
+}
+
+#[test]
+fn a_secret_that_a_key_follows_from_is_long_enough() {
+    let secret = "s".repeat(32);
+    let variable = |secret| [("BELLJAR_COMPILER_MAC_SECRET", secret)];
+    let short = &secret[1..];
+    let found = problems(&Overrides::default(), &variable(short));
+    expect_one(&found, "compiler.mac_secret");
+    assert!(!found[0].contains(short), "{found:?}");
+    let long_enough = environment(&variable(secret.as_str()));
+    assert!(resolve(&Overrides::default(), &long_enough).is_ok());
+}
+
+#[test]
+fn a_way_to_vault_that_is_none_is_refused() {
+    let address = ("BELLJAR_VAULT_ADDRESS", "http://127.0.0.1:8200");
+    let token = ("BELLJAR_VAULT_TOKEN", "hvs.hidden");
+    let by_role = ("BELLJAR_VAULT_AUTH", "approle");
+    let role = ("BELLJAR_VAULT_ROLE_ID", "robot");
+    let by_pod = ("BELLJAR_VAULT_AUTH", "kubernetes");
+    let pods = ("BELLJAR_VAULT_ROLE", "robot");
+    let secret = ("BELLJAR_VAULT_SECRET_ID", "hidden");
+    let mount = ("BELLJAR_VAULT_AUTH_MOUNT", "elsewhere");
+    let authority = ("BELLJAR_VAULT_CA", "ca.pem");
+    for (given, key) in [
+        (&[token][..], "vault.address"),
+        (&[address], "vault.token"),
+        (&[address, by_role], "vault.role_id"),
+        (&[address, by_role, role, token], "vault.token"),
+        (&[address, by_pod], "vault.role"),
+        (&[address, by_pod, pods, role], "vault.role_id"),
+        (&[address, token, pods], "vault.role"),
+        (&[address, token, secret], "vault.secret_id"),
+        (&[address, token, mount], "vault.auth_mount"),
+        (&[address, token, authority], "vault.ca"),
+    ] {
+        let found = problems(&Overrides::default(), given);
+        expect_one(&found, key);
+        assert!(!found[0].contains("hidden"), "{found:?}");
     }
 }
 

@@ -1,13 +1,15 @@
 //! Everything that is kept by key is kept of callers by token as well: quotas, budgets, usage, the
 //! record, anomalies, and what they store.
 
+use std::time::Duration;
+
 use belljar::ids::KeyId;
 use belljar_tests::{Client, TestBundle};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::infer;
-use super::kit::{ISSUER, IssuerHost, Signer};
+use super::kit::{ISSUER, IssuerHost, NOW, Signer};
 
 /// An issuer with callers who may do all that is not an administrator's.
 struct Callers {
@@ -134,6 +136,39 @@ async fn anomalies_are_those_of_the_caller() {
     let watched = list["data"].as_array().unwrap().iter();
     let of_ann = watched.filter(|entry| entry["caller"] == id("ann"));
     assert_eq!(of_ann.count(), 1, "{list}");
+}
+
+#[tokio::test]
+async fn a_ban_for_an_anomaly_is_the_callers_whatever_its_token() {
+    let settings = [
+        ("anomaly.action", "ban"),
+        ("anomaly.warm_up", "1 h"),
+        // The clock that is moved ages the issuer's keys faster than their file is read again.
+        ("jwt.stale_max", "1 d"),
+    ];
+    let callers = Callers::start(&settings).await;
+    let caller = |name: &str, jti: &str| {
+        let claims = json!({"sub": name, "jti": jti, "exp": NOW + 3 * 3_600});
+        callers.issuer.caller(&callers.signer.token(claims))
+    };
+    let ask = async |caller: &Client, times: u32| {
+        for _ in 0..times {
+            let _ = caller.get("/v1/models").await.expect_status(200);
+        }
+    };
+    // An hour of two requests a window, and a window of 400.
+    let ann = caller("ann", "1");
+    for times in [2; 13].into_iter().chain([400]) {
+        ask(&ann, times).await;
+        callers.issuer.hand.advance(Duration::from_mins(5));
+        // Which judges the window that is over.
+        callers.admin("/admin/anomalies").await;
+    }
+    for jti in ["1", "2"] {
+        let refused = caller("ann", jti).get("/v1/models").await;
+        assert_eq!(refused.expect_status(403).code(), "key_banned", "{jti}");
+    }
+    ask(&caller("bob", "1"), 1).await;
 }
 
 #[tokio::test]
