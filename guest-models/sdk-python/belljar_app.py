@@ -2,7 +2,6 @@
 to the classes that the contract asks for."""
 
 import sys
-import traceback
 
 import wit_world.exports as exports
 from componentize_py_types import Err
@@ -51,18 +50,7 @@ def _calling(function, *arguments):
     except Exception as error:
         # An exception would end the run as a trap, with its text in the log alone. This way it is
         # an error of the model, which says where.
-        raise Err(Error_Failed(_told(error))) from None
-
-
-def _told(error):
-    # The frames of this file say nothing to who wrote the model.
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.endswith("belljar_app.py")
-    ]
-    lines = traceback.format_list(frames) + traceback.format_exception_only(error)
-    return "".join(lines).strip()
+        raise Err(Error_Failed(errors.told(error))) from None
 
 
 class Lifecycle:

@@ -1,13 +1,14 @@
 // The SDK for JavaScript as it is tested in node: what models and their tests stand on. Run with
 // `node --import guest-models/sdk-js/belljar-guest/node.mjs --test` in a folder with assets.
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 
 const sdk = new URL("../../guest-models/sdk-js/belljar-guest/", import.meta.url);
-const { Tensor, assets, defineEmbeddings, defineTensors, defineText } = await import(new URL("index.js", sdk));
+const whole = await import(new URL("index.js", sdk));
+const { Tensor, assets, defineEmbeddings, defineTensors, defineText } = whole;
 
 const folder = mkdtempSync(join(tmpdir(), "belljar-sdk-"));
 mkdirSync(join(folder, "assets"));
@@ -81,8 +82,19 @@ test("inputs and outputs have names", () => {
   for (const wrong of [() => undefined, () => 3, () => [3], () => ({ a: 3 })]) {
     assert.match(caught(() => one(wrong)).val, /returns a Tensor/);
   }
-  assert.match(caught(() => one(() => none.such())).val, /none is not defined[^]*sdk_js/);
   assert.throws(() => defineTensors({ inputs: { x: ["float32", [1]] } }, () => {}), /is no datatype/);
+});
+
+test("an exception is told with its language and the lines that led there", () => {
+  const failed = caught(() => defineTensors({}, () => none.such()).infer(request()));
+  assert.equal(failed.tag, "failed");
+  assert.match(failed.val, /^an exception in JavaScript: ReferenceError: none is not defined\n[^]*sdk_js\.mjs:\d+/);
+});
+
+test("what the SDK has, its types have", () => {
+  const types = readFileSync(new URL("index.d.ts", sdk), "utf8");
+  const declared = [...types.matchAll(/^export (?:class|function|namespace) (\w+)/gm)].map(([, name]) => name);
+  assert.deepEqual(declared.sort(), Object.keys(whole).sort());
 });
 
 const texts = (write, maxTokens = 10) =>

@@ -10,6 +10,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "guest-models" / "sdk-python"))
 
 import belljar_guest as guest
+from belljar_guest import errors
 from belljar_guest.embeddings import EmbeddingModel
 from belljar_guest.tensors import DATATYPES, TensorModel
 from belljar_guest.text import TextModel
@@ -137,6 +138,20 @@ class EmbeddingTest(unittest.TestCase):
             EmbeddingModel(lambda texts, dimensions: [[1]]).embed(["a", "b"])
         with self.assertRaisesRegex(guest.Failed, "list of vectors"):
             EmbeddingModel(lambda texts, dimensions: 3).embed(["a"])
+
+
+class ErrorTest(unittest.TestCase):
+    def test_an_exception_is_told_with_its_language_and_the_lines_that_led_there(self):
+        def fails():
+            return [][1]
+
+        try:
+            fails()
+        except IndexError as error:
+            told = errors.told(error).splitlines()
+        self.assertEqual(told[0], "an exception in Python: IndexError: list index out of range")
+        line = fails.__code__.co_firstlineno + 1
+        self.assertRegex(told[1], f'sdk_python.py", line {line}, in fails')
 
 
 class AssetTest(unittest.TestCase):

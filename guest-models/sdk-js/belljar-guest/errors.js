@@ -27,6 +27,6 @@ export function calling(work) {
   } catch (error) {
     if (error instanceof ModelError) throw { tag: error.tag, val: error.message };
     const told = error instanceof Error ? `${error}\n${error.stack ?? ""}`.trim() : String(error);
-    throw { tag: "failed", val: told };
+    throw { tag: "failed", val: `an exception in JavaScript: ${told}` };
   }
 }

@@ -83,9 +83,10 @@ export type Piece =
 export type Vectors = Iterable<number>[];
 
 export function defineLoad(load: () => void): { load(): void };
-export function defineTensors(
-  described: { inputs?: Described; outputs?: Described },
-  infer: (inputs: Record<string, Tensor>, context: TensorContext) => Tensor | Tensor[] | Record<string, Tensor>,
+/** The function gets the inputs that are declared; any, where none are. */
+export function defineTensors<Inputs extends Described = Described>(
+  described: { inputs?: Inputs; outputs?: Described },
+  infer: (inputs: { [name in keyof Inputs]: Tensor }, context: TensorContext) => Tensor | Tensor[] | Record<string, Tensor>,
 ): { metadata(): any; infer(request: any): any };
 export function defineText(write: (request: TextRequest) => Iterable<Piece>): { start(request: any): any; Generation: any };
 export function defineEmbeddings(

@@ -1,5 +1,7 @@
 """Why a call gave no result, and whose fault that is."""
 
+import traceback
+
 
 class ModelError(Exception):
     """What `InvalidInput`, `Unsupported` and `Failed` have in common: a text for a person."""
@@ -21,3 +23,17 @@ class Unsupported(ModelError):
 class Failed(ModelError):
     """The model's own fault; the text goes to the server's log and the caller does not see it
     (HTTP 502)."""
+
+
+def told(error):
+    """An exception that is none of these, for who wrote the model: what it is, and the lines that
+    led there, the innermost first, since the host cuts the end of a long text."""
+    # The frames of the component's own file say nothing to who wrote the model.
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.endswith("belljar_app.py")
+    ]
+    what = "".join(traceback.format_exception_only(error)).strip()
+    lines = "".join(traceback.format_list(frames[::-1])).rstrip()
+    return f"an exception in Python: {what}\n{lines}".rstrip()

@@ -30,6 +30,17 @@ impl Case {
 
     /// The exit code of the command, its verdict and its reason.
     async fn verify(&self, receipt: &str, bundle: &str, input: &str) -> (i32, String, String) {
+        self.verify_with(receipt, bundle, input, &[]).await
+    }
+
+    /// The same, with settings.
+    async fn verify_with(
+        &self,
+        receipt: &str,
+        bundle: &str,
+        input: &str,
+        settings: &[&str],
+    ) -> (i32, String, String) {
         let argument = |command: &mut Command, name: &str, path: &Path| {
             command.arg(name).arg(path);
         };
@@ -39,6 +50,9 @@ impl Case {
         argument(&mut command, "--input", &self.file(input));
         argument(&mut command, "--keys", &self.file("keys"));
         argument(&mut command, "--data-dir", &self.file("data"));
+        for setting in settings {
+            command.arg("--set").arg(setting);
+        }
         let output = tokio::task::spawn_blocking(move || command.output().unwrap());
         let output = output.await.unwrap();
         let told: Value = serde_json::from_slice(&output.stdout)
@@ -136,6 +150,42 @@ async fn a_receipt_is_as_stated_when_the_run_is_made_again() {
     case.write("closed", closed.to_string().as_bytes());
     let (code, verdict, _) = case.verify("closed", "dice.tar", "body").await;
     assert_eq!((code, verdict.as_str()), (3, "cannot-tell"));
+}
+
+/// A run that went as far as its caps let it goes as far as others let it somewhere else.
+#[tokio::test]
+async fn under_other_caps_nobody_can_tell_whether_a_run_is_as_stated() {
+    const FUEL: &str = "policy.default_fuel";
+    let host = TestHost::start_with(&[("runs.keep", "10"), (FUEL, "50000000")]).await;
+    let client = host.anonymous();
+    let case = Case::new();
+    case.write("keys", &client.get("/.well-known/belljar.json").await.body);
+    let endless = TestBundle::hostile("burns_fuel").tar();
+    let _ = host
+        .admin()
+        .upload(endless.clone())
+        .await
+        .expect_status(201);
+    case.write("endless.tar", &endless);
+    let body = json!({"model": "burns_fuel", "inputs": {"x": [1]}});
+    let answer = client.post("/infer", &body).await;
+    assert_eq!(answer.code(), "fuel_exhausted", "{}", answer.text());
+    case.write("body", body.to_string().as_bytes());
+    case.write("receipt", &receipt_of(&host, &answer).await.body);
+    let verify = async |fuel: &str| {
+        let setting = format!("{FUEL}={fuel}");
+        let settings = [setting.as_str()];
+        case.verify_with("receipt", "endless.tar", "body", &settings)
+            .await
+    };
+    let (code, verdict, reason) = verify("50000000").await;
+    assert_eq!((code, verdict.as_str()), (0, "match"), "{reason}");
+    let (code, verdict, reason) = verify("40000000").await;
+    assert_eq!((code, verdict.as_str()), (3, "cannot-tell"), "{reason}");
+    assert!(
+        reason.contains("fuel than stated") && reason.contains("these settings"),
+        "{reason}"
+    );
 }
 
 #[tokio::test]

@@ -238,8 +238,18 @@ async fn what_is_kept_has_bounds() {
         let listed = client.get("/runs").await.expect_status(200).json();
         listed["data"].as_array().unwrap().len()
     };
+    let not_kept = async || {
+        let metrics = client.get("/metrics").await.expect_status(200).text();
+        let lines = metrics.lines();
+        let mut counts = lines.filter_map(|it| it.strip_prefix("belljar_runs_not_kept_total "));
+        counts
+            .next()
+            .map_or(0, |count| count.parse::<u64>().unwrap())
+    };
     assert_eq!(send(10).await, 1);
+    let before = not_kept().await;
     assert_eq!(send(10_000).await, 1, "alone it is more than all may be");
+    assert_eq!(not_kept().await, before + 1);
     let mut most = 0;
     for _ in 0..20 {
         most = most.max(send(10).await);

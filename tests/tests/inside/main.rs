@@ -13,5 +13,6 @@ mod examples;
 mod failures;
 mod kit;
 mod profiles;
+mod replays;
 mod required;
 mod stacks;

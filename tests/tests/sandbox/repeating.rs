@@ -173,6 +173,31 @@ async fn two_hosts_make_the_same_snapshot_of_a_bundle() {
     assert_eq!(without.snapshot_digest, None);
 }
 
+/// The SHA-256 of the snapshot below.
+const SNAPSHOT: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// Not two hosts of one machine, but this one and whichever has written the digest down.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_machine_makes_the_same_snapshot_byte_for_byte() {
+    let kit = Kit::new();
+    let job = CompileJob {
+        content: [7; 32],
+        ..job("draws_in_load")
+    };
+    let (found, _) = inspection(&kit, &job).await;
+    let found = found.snapshot_digest.unwrap();
+    assert_eq!(
+        found, SNAPSHOT,
+        "`load` has left other bytes than elsewhere. Where the guest, the assembler or what takes \
+         snapshots is another on purpose, `SNAPSHOT` is {found}"
+    );
+    // What was drawn is in it.
+    let model = kit.compile(&job).await.unwrap();
+    let label = label();
+    let answer = model.infer(request([]), &budget(), &label).await.unwrap();
+    assert_ne!(number(&answer.value, "count"), 0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_class_follows_from_the_instructions() {
     let kit = Kit::new();

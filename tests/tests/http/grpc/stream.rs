@@ -1,14 +1,15 @@
 //! `ModelStreamInfer`: many requests over one call.
 
-use super::client::{Answering, Connection, framed};
+use super::client::{Answering, Connection, SERVICE, framed};
 use super::{
     DEADLINE_EXCEEDED, INVALID_ARGUMENT, RESOURCE_EXHAUSTED, UNAUTHENTICATED, raw, shared, text,
 };
-use crate::host::{LOCKED, PATIENCE};
+use crate::host::{LOCKED, PATIENCE, SHARED};
 use belljar::api::grpc::wire::inference::infer_parameter::ParameterChoice;
 use belljar::api::grpc::wire::inference::model_infer_request::InferInputTensor;
 use belljar::api::grpc::wire::inference::{
-    InferParameter, InferTensorContents, ModelInferRequest, ModelStreamInferResponse,
+    InferParameter, InferTensorContents, ModelInferRequest, ModelInferResponse,
+    ModelStreamInferResponse,
 };
 use belljar::clock::Clock;
 use belljar_test_guests as guests;
@@ -111,6 +112,60 @@ async fn each_request_has_its_answer_in_its_turn_and_a_failure_is_its_own() {
     }
     let end = stream.end().await;
     assert_eq!((end.codes(), end.messages.len()), ((0, ""), 0));
+}
+
+/// What a caller gives as headers over HTTP is metadata here: it holds for a call of one request,
+/// and for each request of a stream.
+#[tokio::test]
+async fn a_seed_and_a_time_hold_for_each_request_of_a_call() {
+    const TIME_MS: u64 = 86_400_000;
+    let (one, other) = ("1".repeat(64), "2".repeat(64));
+    let asked = raw(
+        &SHARED.guest("time_and_chance", "").await,
+        "UINT8",
+        &[1],
+        &[0],
+    );
+    let connection = shared().await;
+    let alone = async |seed: &str| {
+        let time = TIME_MS.to_string();
+        let metadata = [("x-belljar-seed", seed), ("x-belljar-time", time.as_str())];
+        let answer = connection.ask_with("ModelInfer", &asked, &metadata).await;
+        assert_eq!(answer.headers["x-belljar-seed"], seed);
+        assert_eq!(answer.headers["x-belljar-time"], time.as_str());
+        answer.expect::<ModelInferResponse>()
+    };
+    let first = alone(&one).await;
+    let clock = first.outputs.iter().position(|it| it.name == "wall_ms");
+    assert_eq!(
+        first.raw_output_contents[clock.unwrap()],
+        TIME_MS.to_le_bytes().to_vec()
+    );
+    assert_eq!(
+        alone(&one).await.raw_output_contents,
+        first.raw_output_contents
+    );
+    assert_ne!(
+        alone(&other).await.raw_output_contents,
+        first.raw_output_contents
+    );
+    let path = format!("{SERVICE}/ModelStreamInfer");
+    let time = TIME_MS.to_string();
+    let metadata = [
+        ("x-belljar-seed", one.as_str()),
+        ("x-belljar-time", time.as_str()),
+    ];
+    let mut call = connection.call_with(&path, &metadata).await;
+    call.send(framed(&asked), false).await;
+    let mut stream = call.begin().await;
+    stream.send(framed(&asked), true);
+    for _ in 0..2 {
+        let answer = next(&mut stream).await.infer_response.unwrap();
+        assert_eq!(answer.raw_output_contents, first.raw_output_contents);
+    }
+    let wrong = [("x-belljar-seed", "1")];
+    let refused = connection.ask_with("ModelInfer", &asked, &wrong).await;
+    refused.expect_refusal(INVALID_ARGUMENT, "invalid_seed");
 }
 
 #[tokio::test]
@@ -293,7 +348,7 @@ async fn a_client_that_leaves_ends_its_runs() {
 #[tokio::test]
 async fn the_callers_time_is_that_of_the_whole_stream() {
     let connection = shared().await;
-    let path = format!("{}/ModelStreamInfer", super::client::SERVICE);
+    let path = format!("{}/ModelStreamInfer", SERVICE);
     let mut call = connection
         .call_with(&path, &[("grpc-timeout", "300m")])
         .await;
