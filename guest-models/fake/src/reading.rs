@@ -171,6 +171,20 @@ fn text_of(part: &Part) -> Option<&str> {
     }
 }
 
+/// The letters of the English alphabet in lower case and the digits, each by its byte; 0 for all
+/// others. Looked up, because each byte of a prompt is.
+const LOWER: [u8; 256] = {
+    let mut lower = [0; 256];
+    let mut byte = 0;
+    while byte < 0x80 {
+        if (byte as u8).is_ascii_alphanumeric() {
+            lower[byte] = (byte as u8).to_ascii_lowercase();
+        }
+        byte += 1;
+    }
+    lower
+};
+
 /// Reads the words of a part of the text. Runs of letters are words, also where the script has no
 /// spaces; so are runs of digits.
 fn words_of<'a>(
@@ -188,9 +202,8 @@ fn words_of<'a>(
         let start = place;
         let mut hash = WordHash::NEW;
         let mut next = at(place);
-        // In lower case if it is a letter; digits are what they are.
-        while (next | 0x20).is_ascii_lowercase() || next.is_ascii_digit() {
-            hash = hash.with(next | 0x20);
+        while let lower @ 1.. = LOWER[usize::from(next)] {
+            hash = hash.with(lower);
             place += 1;
             next = at(place);
         }

@@ -77,7 +77,7 @@ fn start(text: &str) -> &str {
 /// Where the last schema of a text stands that the text calls one.
 fn schema_of(text: &str) -> Option<core::ops::Range<usize>> {
     // Most prompts have no brace, and are looked at no further.
-    if !text.bytes().any(|byte| byte == b'{') || words::find(text, "json").is_none() {
+    if !text.contains('{') || words::find(text, "json").is_none() {
         return None;
     }
     let mut found = None;

@@ -43,6 +43,9 @@ pub(crate) struct Heap<M> {
     memory: M,
     /// The first address that was never given out; 0 before the first allocation.
     next: usize,
+    /// An address that the memory is known to reach to, and none before `next`. To ask the memory
+    /// each time would cost more than the rest of a small allocation.
+    reach: usize,
     /// For each size up to [`MEDIUM_MAX`], the last block that was freed; its first word is the
     /// address of the one before, or 0.
     freed: [usize; LISTS],
@@ -55,6 +58,7 @@ impl<M: Memory> Heap<M> {
         Self {
             memory,
             next: 0,
+            reach: 0,
             freed: [0; LISTS],
             freed_large: 0,
         }
@@ -62,6 +66,25 @@ impl<M: Memory> Heap<M> {
 
     /// Null where there is no memory left.
     pub(crate) fn allocate(&mut self, layout: Layout) -> *mut u8 {
+        // By far the most blocks are small, and take a few instructions.
+        if layout.size() <= SMALL_MAX && layout.align() <= STEP {
+            let (bytes, list) = small(layout.size());
+            if let Some(freed) = self.freed.get_mut(list)
+                && *freed != 0
+            {
+                let block = *freed;
+                // SAFETY: the list holds blocks of this heap that nobody uses, each with the next
+                // one's address in its first word.
+                *freed = unsafe { word(block).read() };
+                return ptr::with_exposed_provenance_mut(block);
+            }
+            if bytes <= self.reach - self.next {
+                let block = self.next;
+                self.next += bytes;
+                return ptr::with_exposed_provenance_mut(block);
+            }
+            return self.take_new(bytes, STEP);
+        }
         let Some((bytes, list)) = rounded(layout.size()) else {
             return ptr::null_mut();
         };
@@ -90,10 +113,15 @@ impl<M: Memory> Heap<M> {
     ///
     /// The block is from this heap, with this layout, and is not used any more.
     pub(crate) unsafe fn free(&mut self, block: NonNull<u8>, layout: Layout) {
-        let Some((bytes, list)) = rounded(layout.size()) else {
+        let address = block.as_ptr().expose_provenance();
+        let (bytes, list) = if layout.size() <= SMALL_MAX {
+            let (bytes, list) = small(layout.size());
+            (bytes, Some(list))
+        } else if let Some(rounded) = rounded(layout.size()) {
+            rounded
+        } else {
             return;
         };
-        let address = block.as_ptr().expose_provenance();
         if address + bytes == self.next {
             self.next = address;
             return;
@@ -208,10 +236,11 @@ impl<M: Memory> Heap<M> {
 
     /// A block past all others.
     fn take_new(&mut self, bytes: usize, align: usize) -> *mut u8 {
-        if self.next == 0 {
-            self.next = self.memory.start().next_multiple_of(STEP);
-        }
-        let Some(start) = self.next.checked_next_multiple_of(align) else {
+        let first = match self.next {
+            0 => self.memory.start(),
+            next => next,
+        };
+        let Some(start) = first.checked_next_multiple_of(align.max(STEP)) else {
             return ptr::null_mut();
         };
         if !self.reserve(start, bytes) {
@@ -226,8 +255,15 @@ impl<M: Memory> Heap<M> {
         let Some(end) = start.checked_add(bytes) else {
             return false;
         };
+        if end <= self.reach {
+            return true;
+        }
         let missing = end.saturating_sub(self.memory.end());
-        missing == 0 || self.memory.grow(missing)
+        let is_there = missing == 0 || self.memory.grow(missing);
+        if is_there {
+            self.reach = self.memory.end();
+        }
+        is_there
     }
 }
 
@@ -235,8 +271,8 @@ impl<M: Memory> Heap<M> {
 /// the large ones. None at all for a size beyond all memory.
 fn rounded(size: usize) -> Option<(usize, Option<usize>)> {
     if size <= SMALL_MAX {
-        let steps = size.div_ceil(STEP).max(1);
-        return Some((steps * STEP, Some(steps - 1)));
+        let (bytes, list) = small(size);
+        return Some((bytes, Some(list)));
     }
     if size <= MEDIUM_MAX {
         let bytes = size.next_power_of_two();
@@ -245,6 +281,12 @@ fn rounded(size: usize) -> Option<(usize, Option<usize>)> {
     }
     let bytes = size.checked_next_multiple_of(PAGE)?;
     (bytes <= isize::MAX as usize).then_some((bytes, None))
+}
+
+/// What a block of up to [`SMALL_MAX`] bytes really has, and its list.
+fn small(size: usize) -> (usize, usize) {
+    let list = size.saturating_sub(1) / STEP;
+    ((list + 1) * STEP, list)
 }
 
 /// The word at an address.
