@@ -8,8 +8,12 @@
 )]
 
 #[allow(dead_code, reason = "each program of tests uses its own part of it")]
+#[path = "kit/recorder.rs"]
+mod recorder;
+#[allow(dead_code, reason = "each program of tests uses its own part of it")]
 #[path = "kit/server.rs"]
 mod server;
+#[allow(dead_code, reason = "each program of tests uses its own part of it")]
 #[path = "kit/service.rs"]
 mod service;
 
@@ -21,74 +25,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use recorder::{Answer, CHAT, Client, chat, end, record, replay, with};
 use serde_json::{Value, json};
 use server::{Home, Server, signal};
 use service::Service;
-
-/// An answer as a client has it.
-#[derive(Debug)]
-struct Answer {
-    status: u16,
-    kind: String,
-    body: Vec<u8>,
-}
-
-impl Answer {
-    fn text(&self) -> &str {
-        std::str::from_utf8(&self.body).unwrap()
-    }
-
-    fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap()
-    }
-}
-
-/// A client of the usual library.
-struct Client {
-    runtime: tokio::runtime::Runtime,
-    http: reqwest::Client,
-}
-
-impl Client {
-    fn new() -> Self {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
-            .tls_certs_only([])
-            .no_proxy()
-            .timeout(Duration::from_secs(60));
-        Self {
-            runtime: tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap(),
-            http: http.build().unwrap(),
-        }
-    }
-
-    fn request(&self, url: &str, path: &str, body: &Value) -> reqwest::RequestBuilder {
-        let url = format!("{url}{path}");
-        match body {
-            Value::Null => self.http.get(url),
-            body => self.http.post(url).json(body),
-        }
-    }
-
-    fn send(&self, request: reqwest::RequestBuilder) -> Answer {
-        self.runtime.block_on(async {
-            let response = request.send().await.unwrap();
-            let kind = response.headers().get("content-type");
-            Answer {
-                status: response.status().as_u16(),
-                kind: kind.map_or("", |kind| kind.to_str().unwrap()).to_owned(),
-                body: response.bytes().await.unwrap().to_vec(),
-            }
-        })
-    }
-
-    fn ask(&self, url: &str, path: &str, body: &Value) -> Answer {
-        self.send(self.request(url, path, body))
-    }
-}
 
 /// A server that asks for a key, whose models are compiled, and its key.
 fn belljar(home: &Home) -> (Server, String) {
@@ -101,39 +41,6 @@ fn belljar(home: &Home) -> (Server, String) {
     let key = fs::read_to_string(home.data_dir().join("admin.key")).unwrap();
     (server, key.trim().to_owned())
 }
-
-fn record(home: &Home, upstream: &str, arguments: &[&str]) -> Server {
-    let all = [
-        &["record", "--upstream", upstream, "-o", "case.tar"],
-        arguments,
-    ]
-    .concat();
-    Server::spawn(home.command(&all))
-}
-
-fn replay(home: &Home, arguments: &[&str]) -> Server {
-    Server::spawn(home.command(&[&["replay-server", "case.tar"], arguments].concat()))
-}
-
-/// Ends a recording as a person does.
-fn end(recording: Server) -> String {
-    signal(recording.process(), "INT");
-    let (code, log) = recording.wait();
-    assert_eq!(code, Some(0), "{log}");
-    log
-}
-
-fn chat(text: &str) -> Value {
-    json!({"model": "fake", "messages": [{"role": "user", "content": text}], "seed": 1})
-}
-
-fn with(mut body: Value, more: &Value) -> Value {
-    let members = more.as_object().unwrap().clone();
-    body.as_object_mut().unwrap().extend(members);
-    body
-}
-
-const CHAT: &str = "/v1/chat/completions";
 
 /// Every API of a real server, in one piece and as streams: what is replayed are its bytes, and no
 /// secret that went through is in a file.

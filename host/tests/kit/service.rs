@@ -10,7 +10,17 @@ use serde_json::Value;
 /// A request as it came.
 pub(crate) struct Request {
     pub(crate) path: String,
+    /// By name in lower case.
+    headers: Vec<(String, String)>,
     pub(crate) body: String,
+}
+
+impl Request {
+    /// Every value of a header, in the order in which they came.
+    pub(crate) fn header(&self, name: &str) -> Vec<&str> {
+        let of_name = self.headers.iter().filter(|(other, _)| other == name);
+        of_name.map(|(_, value)| value.as_str()).collect()
+    }
 }
 
 /// The answer to it, piece by piece.
@@ -93,22 +103,26 @@ fn read(stream: &TcpStream) -> Option<Request> {
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
     let path = line.split(' ').nth(1)?.to_owned();
-    let mut bytes = 0;
+    let mut headers = Vec::new();
     loop {
         let mut line = String::new();
         reader.read_line(&mut line).ok()?;
-        let line = line.trim().to_ascii_lowercase();
-        if line.is_empty() {
+        if line.trim().is_empty() {
             break;
         }
-        if let Some(length) = line.strip_prefix("content-length:") {
-            bytes = length.trim().parse().ok()?;
-        }
+        let (name, value) = line.split_once(':')?;
+        headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
+    let length = headers.iter().find(|(name, _)| name == "content-length");
+    let bytes: usize = match length {
+        Some((_, value)) => value.parse().ok()?,
+        None => 0,
+    };
     let mut body = vec![0; bytes];
     reader.read_exact(&mut body).ok()?;
     Some(Request {
         path,
+        headers,
         body: String::from_utf8(body).ok()?,
     })
 }
