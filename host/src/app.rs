@@ -248,7 +248,7 @@ pub async fn build_at(resolved: Resolved, program: PathBuf, clock: Clock) -> Res
             clock: clock.clone(),
         },
     )
-    .paced_by(testing.as_ref().map(Testing::latencies));
+    .paced_by(testing.as_ref());
     let examiner = asker::examiner(settings, &inference, &audit, &clock);
     registry.examine_with(&examiner);
     if let Some(testing) = &testing {

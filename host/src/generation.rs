@@ -23,7 +23,7 @@ mod tokens;
 
 pub use batch::tokens_of;
 pub use bias::Bias;
-pub use collect::{Collector, Whole};
+pub use collect::{Collector, OwnTimes, Whole};
 pub use filter::{Event, OutputFilter, OutputLimits, TimedEvent};
 pub use meter::TokenMeter;
 pub use pace::{Pace, Timing};

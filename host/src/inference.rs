@@ -35,7 +35,7 @@ use crate::auth::{Authorized, Infer};
 use crate::guard::{Screened, Screening};
 use crate::limits::{Admission, RateError, TokenAdmission};
 use crate::models::{LiveModel, ModelError, Registry, Served};
-use crate::testing::{Latencies, ScriptRefusal};
+use crate::testing::{ScriptRefusal, Testing};
 use crate::traces::{Span, attributes, spans};
 pub use asked_origin::AskedOrigin;
 use belljar_sandbox::wit::{embeddings, tensors};
@@ -133,8 +133,8 @@ impl Inference {
 
     /// The same, whose texts take as long as testers say, where they say anything.
     #[must_use]
-    pub fn paced_by(self, latencies: Option<&Arc<Latencies>>) -> Self {
-        let pacing = latencies.map(|latencies| Pacing::new(Arc::clone(latencies)));
+    pub fn paced_by(self, testing: Option<&Testing>) -> Self {
+        let pacing = testing.map(Pacing::new);
         Self { pacing, ..self }
     }
 

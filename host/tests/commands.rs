@@ -220,6 +220,30 @@ fn a_flag_that_turns_nothing_off_says_so() {
     assert_eq!(server.get("/v1/models").0, 401);
 }
 
+/// Acts: `testing`.
+#[test]
+fn the_start_says_whether_testers_may_do_anything() {
+    let home = Home::new();
+    for (address, more, told) in [
+        (
+            "127.0.0.1:0",
+            &["--set", "testing=auto"][..],
+            "testing ON: ",
+        ),
+        ("127.0.0.1:0", &["--set", "testing=false"], "testing off "),
+        ("0.0.0.0:0", &["--set", "testing=auto"], "testing off "),
+        ("0.0.0.0:0", &["--set", "testing=true"], "testing ON: "),
+        ("127.0.0.1:0", &[], "testing ON: "),
+        ("0.0.0.0:0", &[], "testing off "),
+    ] {
+        let arguments = [&["--listen", address][..], &SMALL[..], more].concat();
+        let server = Server::spawn(home.command(&arguments));
+        let banner = server.banner.split_whitespace().collect::<Vec<_>>();
+        let banner = banner.join(" ");
+        assert!(banner.contains(told), "{arguments:?}: {banner}");
+    }
+}
+
 /// The program that needs no belljar finds what `belljar audit verify` finds.
 #[test]
 fn a_cut_audit_log_is_found_without_a_belljar() {
@@ -314,9 +338,12 @@ fn every_command_of_the_production_list_is_answered() {
     }
     assert!(commands.len() > 10, "{commands:?}");
     let folder = home.project("project", &project("1.0.0"));
+    let file = home.path().join("backup.tar");
+    // In the order of the alphabet, in which a backup is made before one is looked at.
     for command in commands {
         let placed = |word| match word {
             "FOLDER" => folder.to_str().unwrap(),
+            "FILE" => file.to_str().unwrap(),
             word => word,
         };
         home.ok(&command.split(' ').map(placed).collect::<Vec<_>>());

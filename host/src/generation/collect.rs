@@ -18,6 +18,8 @@ pub struct Collector {
     delay_us: u64,
     /// Tokens of all of them, as far as due times go.
     tokens: u32,
+    /// How long after the request the first of these is due, as the model has it.
+    first_us: Option<u64>,
     /// The events of one batch.
     batch: Vec<TimedEvent>,
 }
@@ -33,6 +35,20 @@ pub struct Whole {
     pub timing: Timing,
     /// When each of its tokens was, after the request; none where its model says.
     pub token_times: Vec<Duration>,
+    /// When its tokens were there, where its model says.
+    pub own_times: Option<OwnTimes>,
+}
+
+/// The tokens of an answer whose model says when they are due, as far as is known of those of one
+/// piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwnTimes {
+    /// How many there are.
+    pub tokens: u32,
+    /// When the first was there, after the request.
+    pub first: Duration,
+    /// When the last was there, after the request.
+    pub last: Duration,
 }
 
 impl Collector {
@@ -45,6 +61,7 @@ impl Collector {
             events: Vec::new(),
             delay_us: 0,
             tokens: 0,
+            first_us: None,
             batch: Vec::new(),
         }
     }
@@ -59,7 +76,9 @@ impl Collector {
         sink.filter.finish(&mut sink.batch);
         sink.keep_batch();
         let usage = sink.filter.usage(usage);
+        let (begin, made) = (timing.due(), timing.came());
         let mut token_times = Vec::new();
+        let mut own_times = None;
         timing.tell_length(sink.tokens);
         if timing.is_paced() {
             token_times.reserve_exact(sink.tokens as usize);
@@ -69,6 +88,14 @@ impl Collector {
             }
         } else {
             poll_fn(|context| timing.poll_next(sink.delay_us, sink.tokens, context)).await;
+            // None was there before the run was over, however early it was due.
+            own_times = sink.first_us.map(|first_us| OwnTimes {
+                tokens: sink.tokens,
+                first: begin
+                    .saturating_add(Duration::from_micros(first_us))
+                    .max(made),
+                last: timing.due().max(made),
+            });
         }
         if let Some(due) = timing.due_at()
             && !timing.due().is_zero()
@@ -80,6 +107,7 @@ impl Collector {
             end: End { usage, cost },
             timing,
             token_times,
+            own_times,
         }
     }
 
@@ -92,7 +120,11 @@ impl Collector {
         } in self.batch.drain(..)
         {
             self.delay_us = self.delay_us.saturating_add(delay_us);
-            self.tokens = self.tokens.saturating_add(tokens_of(&event, &cuts));
+            let tokens = tokens_of(&event, &cuts);
+            if tokens > 0 && self.first_us.is_none() {
+                self.first_us = Some(self.delay_us);
+            }
+            self.tokens = self.tokens.saturating_add(tokens);
             match (self.events.last_mut(), event) {
                 (Some(Event::Text(last)), Event::Text(next))
                     if last.tokens.is_empty() && next.tokens.is_empty() =>
@@ -137,7 +169,17 @@ mod tests {
         let (run, _) = script::run(sink, chunks, Then::End);
         let start = Instant::now();
         let timing = Timing::of_model(start);
-        let Whole { events, end, .. } = Collector::whole(run.await.unwrap(), timing).await;
+        let whole = Collector::whole(run.await.unwrap(), timing).await;
+        let Whole {
+            events,
+            end,
+            own_times,
+            ..
+        } = whole;
+        let quarters = |count: u64| Duration::from_millis(250 * count);
+        let times = own_times.map(|OwnTimes { first, last, .. }| (first, last));
+        assert_eq!(times, Some((quarters(1), quarters(4))));
+        assert_eq!(own_times.map(|times| times.tokens), Some(4));
         let whole = TextFragment {
             text: "aaaa".to_owned(),
             tokens: Vec::new(),

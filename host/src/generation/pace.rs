@@ -24,6 +24,8 @@ pub struct Timing {
     since: Instant,
     pace: Pace,
     is_virtual: bool,
+    /// How much later everything is due.
+    delay: Duration,
     due: Duration,
     /// Tokens that the event which is being looked at still has before it is due.
     tokens_left: Option<u32>,
@@ -38,8 +40,19 @@ impl Timing {
             since,
             pace,
             is_virtual,
+            delay: Duration::ZERO,
             due: Duration::ZERO,
             tokens_left: None,
+        }
+    }
+
+    /// The same times, all of them so much later.
+    #[must_use]
+    pub fn delayed(self, delay: Duration) -> Self {
+        Self {
+            delay,
+            due: delay,
+            ..self
         }
     }
 
@@ -81,6 +94,17 @@ impl Timing {
         }
     }
 
+    /// When the answer had waited for its place in a simulated server, after the request, as that
+    /// has it; at once where it is in none.
+    #[must_use]
+    pub fn began(&self) -> Duration {
+        let began = match &self.pace {
+            Pace::Simulated(seat) => seat.began(),
+            Pace::Model | Pace::Set(_) => Duration::ZERO,
+        };
+        self.delay.saturating_add(began)
+    }
+
     /// When the next event is due, after the request. It has so many tokens, and so many
     /// microseconds are between it and the one before as the model has it. Pending until a
     /// simulated server has got so far.
@@ -98,14 +122,15 @@ impl Timing {
             }
             Pace::Set(pacer) => {
                 for _ in 0..tokens {
-                    self.due = pacer.next_token();
+                    self.due = self.delay.saturating_add(pacer.next_token());
                 }
             }
             Pace::Simulated(seat) => {
                 // An event is asked about again until it is due.
                 let left = self.tokens_left.get_or_insert(tokens);
                 while *left > 0 {
-                    self.due = ready!(seat.poll_token(context));
+                    let token = ready!(seat.poll_token(context));
+                    self.due = self.delay.saturating_add(token);
                     *left -= 1;
                 }
                 self.tokens_left = None;

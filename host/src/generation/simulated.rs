@@ -18,6 +18,10 @@ pub type Observer = Box<dyn Fn(Counts, Counts) + Send + Sync>;
 /// What is told when an answer leaves the queue: how long it has waited there.
 pub type Begun = Box<dyn FnOnce(Duration) + Send>;
 
+/// Steps in virtual time without a token for whoever asks, after which answers that nobody reads are
+/// let go: so many tokens is how far a guest may be ahead of its reader, too.
+const STEPS_AHEAD_MAX: usize = 4_096;
+
 /// A simulated server. Clones are the same one.
 #[derive(Clone)]
 pub struct SimulatedServer(Arc<Shared>);
@@ -43,8 +47,12 @@ struct State {
 struct Tokens {
     arrived: Duration,
     begun: Option<Begun>,
+    /// How long it waited for its place.
+    waited: Duration,
     times: VecDeque<Duration>,
     is_over: bool,
+    /// Whether it is known how many there are.
+    is_told: bool,
     waker: Option<Waker>,
 }
 
@@ -57,6 +65,8 @@ pub struct Seat {
     arrived: Duration,
     /// What goes by before it gets there.
     before: Duration,
+    /// When it had waited for its place, after the request.
+    began: Duration,
     taken: u32,
     last: Duration,
     is_told: bool,
@@ -107,8 +117,10 @@ impl SimulatedServer {
             let tokens = Tokens {
                 arrived,
                 begun: Some(begun_at),
+                waited: Duration::ZERO,
                 times: VecDeque::new(),
                 is_over: false,
+                is_told: false,
                 waker: None,
             };
             state.seats.insert(id, tokens);
@@ -117,6 +129,7 @@ impl SimulatedServer {
                 id,
                 arrived,
                 before,
+                began: before,
                 taken: 0,
                 last: before,
                 is_told: false,
@@ -155,6 +168,23 @@ async fn drive(shared: Arc<Shared>) {
     }
 }
 
+impl State {
+    /// Ends the answers whose length nobody has told and whose tokens nobody takes, but for one. In
+    /// virtual time their readers may wait for that one, which waits for a place that they keep.
+    fn let_go_unread(&mut self, but: SequenceId) {
+        let is_unread = |(id, tokens): &(&SequenceId, &Tokens)| {
+            **id != but && !tokens.is_told && tokens.times.len() >= STEPS_AHEAD_MAX
+        };
+        let unread = self.seats.iter().filter(is_unread).map(|(id, _)| *id);
+        let mut unread: Vec<_> = unread.collect();
+        // In the order in which they came: the same one each time.
+        unread.sort_unstable();
+        for id in unread {
+            self.scheduler.end(id, 0, &mut self.happened);
+        }
+    }
+}
+
 impl Shared {
     /// Hands what has happened to whom it has happened to, and tells the observer.
     fn tell(&self, state: &mut State) {
@@ -173,8 +203,9 @@ impl Shared {
             match what {
                 What::Token(_) => tokens.times.push_back(at),
                 What::Began { .. } => {
+                    tokens.waited = at.saturating_sub(tokens.arrived);
                     if let Some(begun) = tokens.begun.take() {
-                        begun(at.saturating_sub(tokens.arrived));
+                        begun(tokens.waited);
                     }
                     continue;
                 }
@@ -198,6 +229,7 @@ impl Seat {
     pub(super) fn poll_token(&mut self, context: &mut Context<'_>) -> Poll<Duration> {
         let shared = &*self.server.0;
         let mut state = shared.state.lock();
+        let mut steps = 0_usize;
         loop {
             let State {
                 scheduler,
@@ -209,6 +241,7 @@ impl Seat {
                 return Poll::Ready(self.last);
             };
             if let Some(at) = tokens.times.pop_front() {
+                self.began = self.before.saturating_add(tokens.waited);
                 self.taken = self.taken.saturating_add(1);
                 let after = at.saturating_sub(self.arrived);
                 self.last = after.saturating_add(self.before);
@@ -229,8 +262,17 @@ impl Seat {
                 Some(next) => scheduler.advance(next, happened),
                 None => tokens.is_over = true,
             }
+            steps = steps.wrapping_add(1);
+            if steps.is_multiple_of(STEPS_AHEAD_MAX) {
+                state.let_go_unread(self.id);
+            }
             shared.tell(&mut state);
         }
+    }
+
+    /// When the answer had waited for its place, after the request; known with its first token.
+    pub(super) fn began(&self) -> Duration {
+        self.began
     }
 
     /// Whether it is known how many tokens the answer has.
@@ -245,9 +287,13 @@ impl Seat {
         let length = self.taken.saturating_add(left);
         let State {
             scheduler,
+            seats,
             happened,
             ..
         } = &mut *state;
+        if let Some(tokens) = seats.get_mut(&self.id) {
+            tokens.is_told = true;
+        }
         scheduler.end(self.id, length, happened);
         self.server.0.tell(&mut state);
     }

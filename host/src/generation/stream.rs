@@ -280,6 +280,10 @@ where
                     cost,
                 } => {
                     self.batch = self.finish(*filter, usage, cost);
+                    // In virtual time nobody has looked for the end before.
+                    if self.timing.asks_for_length() {
+                        self.timing.tell_length(self.batch.tokens());
+                    }
                     Ok(self.batch.len() > 0)
                 }
                 Run::Failed(error) => Err(error),

@@ -7,19 +7,19 @@ mod servers;
 use super::RequestContext;
 use super::prompt_tokens::PromptTokens;
 use crate::auth::Caller;
-use crate::generation::{End, Event, Pace, Timing};
+use crate::generation::{End, Event, OwnTimes, Pace, Timing};
 use crate::models::LiveModel;
 use crate::telemetry::metrics::{AdapterUse, set_adapters};
-use crate::testing::{Latencies, TestedRequest};
+use crate::testing::{Latencies, RuledRequest, TestedRequest, Testing};
 use belljar_sandbox::wit::text::FinishReason;
 use belljar_testing::latency::{Latency, Pacer, PromptSize, Turn};
 use belljar_testing::scheduler::Prompt;
-use belljar_testing::world::{AskedLatency, WorldClock};
-use load::{ModelLoad, Running};
+use belljar_testing::world::{AskedLatency, World, WorldClock};
+use load::{Ended, ModelLoad, Running};
 use servers::Servers;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -29,6 +29,8 @@ pub(super) struct Pacing(Arc<Shared>);
 
 struct Shared {
     latencies: Arc<Latencies>,
+    /// The world of requests that name none.
+    shared: Arc<World>,
     servers: Servers,
     /// Requests that are in no world of their own.
     requests: AtomicU64,
@@ -44,6 +46,10 @@ pub(super) struct Request<'r> {
     pub(super) model: &'r LiveModel,
     /// The name under which the model was asked for.
     pub(super) asked: &'r str,
+    /// How many answers to each prompt.
+    pub(super) choices: u32,
+    /// The most tokens of each answer.
+    pub(super) tokens_max: u32,
     pub(super) since: Instant,
 }
 
@@ -55,8 +61,12 @@ pub(super) struct Paced<'r> {
     seed: u64,
     number: u64,
     is_virtual: bool,
+    /// How much later all of it is, as the rule that answers says.
+    delay: Duration,
     load: Arc<ModelLoad>,
     answers: u32,
+    /// Those to the prompt of this number, where there are several.
+    choices: Option<(usize, Arc<Choices>)>,
 }
 
 /// One prompt, as far as its length goes.
@@ -65,24 +75,41 @@ pub(super) struct PacedPrompt {
     prompt: Arc<Prompt>,
 }
 
+/// All answers to one prompt.
+#[derive(Debug)]
+struct Choices {
+    /// Those that are not over.
+    left: AtomicU32,
+    /// Tokens of the longest that is over.
+    longest: AtomicU32,
+}
+
 /// What is told of one answer while it is made.
 #[derive(Debug)]
 pub(super) struct Observed {
     load: Arc<ModelLoad>,
+    /// None where there is no other to the same prompt.
+    choices: Option<Arc<Choices>>,
+    tokens_max: u32,
     /// Where no simulated server counts it.
     _running: Option<Running>,
     _adapter: Option<Arc<AdapterUse>>,
     prompt_tokens: u32,
     first: Option<Duration>,
+    /// When the last token was due.
+    due: Duration,
+    /// When it came.
     last: Duration,
     tokens: u32,
 }
 
 impl Pacing {
-    pub(super) fn new(latencies: Arc<Latencies>) -> Self {
+    pub(super) fn new(testing: &Testing) -> Self {
+        let latencies = Arc::clone(testing.latencies());
         set_adapters(latencies.adapters());
         Self(Arc::new(Shared {
             latencies,
+            shared: Arc::clone(testing.worlds().shared()),
             servers: Servers::default(),
             requests: AtomicU64::new(0),
             owners: RandomState::new(),
@@ -104,6 +131,8 @@ impl Pacing {
             None => (0, self.0.requests.fetch_add(1, Ordering::Relaxed)),
         };
         let is_virtual = tested.is_some_and(|tested| tested.clock == WorldClock::Virtual);
+        let ruled = tested.and_then(|tested| tested.ruled.as_ref());
+        let delay = ruled.map_or(Duration::ZERO, RuledRequest::take_delay);
         let load = self.0.servers.load(name);
         Paced {
             pacing: self,
@@ -112,8 +141,10 @@ impl Pacing {
             seed,
             number,
             is_virtual,
+            delay,
             load,
             answers: 0,
+            choices: None,
         }
     }
 
@@ -189,17 +220,35 @@ impl Paced<'_> {
             adapter.begin();
         }
         let running = (!is_simulated).then(|| self.load.enter());
-        let timing = Timing::new(self.request.since, pace, self.is_virtual);
+        let timing = Timing::new(self.request.since, pace, self.is_virtual).delayed(self.delay);
         let observed = Observed {
             load: Arc::clone(&self.load),
+            choices: self.choices_of(number),
+            tokens_max: self.request.tokens_max,
             _running: running,
             _adapter: adapter,
             prompt_tokens: prompt.size.tokens,
             first: None,
+            due: Duration::ZERO,
             last: Duration::ZERO,
             tokens: 0,
         };
         (timing, Some(observed))
+    }
+
+    /// What all answers to the prompt of this number share, where there are several.
+    fn choices_of(&mut self, number: usize) -> Option<Arc<Choices>> {
+        if self.request.choices < 2 {
+            return None;
+        }
+        if let Some((of, choices)) = &self.choices
+            && *of == number
+        {
+            return Some(Arc::clone(choices));
+        }
+        let choices = Arc::new(Choices::of(self.request.choices));
+        self.choices = Some((number, Arc::clone(&choices)));
+        Some(choices)
     }
 
     /// A place in the simulated server of the model. Where that is full, the model says itself how
@@ -215,7 +264,7 @@ impl Paced<'_> {
             return (Pace::Model, false);
         };
         let world = self.request.context.tested().map(|tested| &tested.world);
-        let world = world.filter(|world| !world.is_shared());
+        let world = world.unwrap_or(&self.pacing.0.shared);
         let name: &str = self.request.model.id.name.as_ref();
         let servers = &self.pacing.0.servers;
         let server = servers.server(world, name, engine, self.is_virtual);
@@ -242,36 +291,89 @@ impl Paced<'_> {
     }
 }
 
+impl Choices {
+    fn of(count: u32) -> Self {
+        Self {
+            left: AtomicU32::new(count),
+            longest: AtomicU32::new(0),
+        }
+    }
+
+    /// Notes the end of an answer. Gives the tokens of the longest once the last is over.
+    fn end(&self, tokens: u32) -> Option<u32> {
+        self.longest.fetch_max(tokens, Ordering::AcqRel);
+        let left = self.left.fetch_sub(1, Ordering::AcqRel);
+        (left == 1).then(|| self.longest.load(Ordering::Acquire))
+    }
+}
+
 impl Observed {
-    /// Notes tokens that came together, this long after the request.
-    pub(super) fn tokens(&mut self, count: u32, at: Duration) {
+    /// Notes tokens that were due and came this long after the request. Those that are due at one
+    /// moment come of one step, and only a step has a gap to the one before: so vLLM counts them
+    /// (`IterationStats.update_from_output`), and a model that waits for nothing costs little here.
+    pub(super) fn tokens(&mut self, count: u32, due: Duration, came: Duration) {
         if count == 0 {
             return;
         }
+        self.tokens = self.tokens.saturating_add(count);
         match self.first {
             None => {
-                self.first = Some(at);
-                self.load.note_first(at);
+                self.first = Some(came);
+                self.load.note_first(came);
             }
-            Some(_) => self.load.note_gap(at.saturating_sub(self.last)),
+            Some(_) if due == self.due => return,
+            Some(_) => self.load.note_gap(came.saturating_sub(self.last)),
         }
-        for _ in 1..count {
-            self.load.note_gap(Duration::ZERO);
-        }
-        self.last = at;
-        self.tokens = self.tokens.saturating_add(count);
+        self.due = due;
+        self.last = came;
     }
 
-    /// Notes the end, this long after the request.
-    pub(super) fn end(&mut self, end: &End, reason: FinishReason, at: Duration) {
+    /// Notes tokens of which the first and the last are known. The others are as far from one
+    /// another.
+    pub(super) fn own_tokens(&mut self, times: OwnTimes) {
+        let OwnTimes {
+            tokens,
+            first,
+            last,
+        } = times;
+        let rest = last.saturating_sub(first);
+        let gap = rest.checked_div(tokens.saturating_sub(1));
+        match gap.filter(|gap| !gap.is_zero()) {
+            None => self.tokens(tokens, first, first),
+            Some(gap) => {
+                for number in 0..tokens {
+                    let at = first.saturating_add(gap.saturating_mul(number));
+                    self.tokens(1, at, at);
+                }
+            }
+        }
+    }
+
+    /// Notes the end.
+    pub(super) fn end(&mut self, end: &End, reason: FinishReason, timing: &Timing) {
+        let at = timing.came();
+        // An answer without tokens has been read, and no more.
+        let (first, last) = self.first.map_or((at, at), |first| (first, self.last));
+        let rest = last.saturating_sub(first);
+        let mean_gap = rest.checked_div(self.tokens.saturating_sub(1));
         let tokens = end.usage.completion_tokens;
-        self.load.note_end(self.prompt_tokens, tokens, reason, at);
-        if let Some(first) = self.first
-            && self.tokens > 1
-        {
-            let rest = self.last.saturating_sub(first);
-            self.load
-                .note_mean_gap(rest / self.tokens.saturating_sub(1));
+        self.load.note_end(Ended {
+            prompt_tokens: self.prompt_tokens,
+            tokens,
+            tokens_max: self.tokens_max,
+            reason,
+            began: timing.began(),
+            first,
+            last,
+            at,
+            mean_gap: mean_gap.unwrap_or(Duration::ZERO),
+        });
+        let longest = match &self.choices {
+            Some(choices) => choices.end(tokens),
+            None => Some(tokens),
+        };
+        if let Some(longest) = longest {
+            self.load.note_longest(longest);
         }
     }
 }

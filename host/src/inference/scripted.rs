@@ -13,7 +13,6 @@ use futures_util::future::BoxFuture;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 /// Chunks that are given at once, as a model gives them.
 const BATCH_CHUNKS: usize = 64;
@@ -40,12 +39,9 @@ impl<S> Future for TextRun<S> {
     }
 }
 
-/// A run that gives what is said, which begins after a delay.
-pub(super) fn play<S: ChunkSink>(said: &Said, delay: Duration, mut sink: S) -> TextRun<S> {
-    let mut chunks = chunks(said);
-    if let Some(first) = chunks.first_mut() {
-        first.delay_us = u64::try_from(delay.as_micros()).unwrap_or(u64::MAX);
-    }
+/// A run that gives what is said.
+pub(super) fn play<S: ChunkSink>(said: &Said, mut sink: S) -> TextRun<S> {
+    let chunks = chunks(said);
     TextRun::Script(Box::pin(async move {
         let mut chunks = chunks.into_iter();
         loop {
@@ -144,7 +140,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn given(said: &Said) -> Vec<Chunk> {
-        let run = play(said, Duration::from_millis(5), Vec::new());
+        let run = play(said, Vec::new());
         futures_util::FutureExt::now_or_never(run)
             .unwrap()
             .unwrap()
@@ -188,8 +184,6 @@ mod tests {
                 "FinishReason::ToolCalls",
             ]
         );
-        let delays: Vec<u64> = chunks.iter().map(|chunk| chunk.delay_us).collect();
-        assert_eq!((delays[0], delays[1..].iter().sum::<u64>()), (5_000, 0));
     }
 
     #[test]

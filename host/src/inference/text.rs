@@ -124,16 +124,24 @@ impl Inference {
                 end,
                 timing,
                 token_times,
+                own_times,
             } = whole;
             meter::note_end(&model, &end.cost);
             usage.add(index, &end);
             if timing.is_virtual() {
-                let first = token_times.first().copied().unwrap_or(timing.due());
+                let own = own_times.map(|times| times.first);
+                let first = token_times.first().copied().or(own);
+                let first = first.unwrap_or(timing.due());
                 simulated = Some(SimulatedTimes::with(simulated, first, timing.due()));
             }
             if let Some(mut observed) = observed {
-                token_times.iter().for_each(|at| observed.tokens(1, *at));
-                observed.end(&end, pacing::reason(&events), timing.came());
+                for at in token_times {
+                    observed.tokens(1, at, at);
+                }
+                if let Some(times) = own_times {
+                    observed.own_tokens(times);
+                }
+                observed.end(&end, pacing::reason(&events), &timing);
             }
             answers.push(events);
         }
@@ -212,8 +220,8 @@ impl Inference {
         sink: S,
         context: &RequestContext,
     ) -> Result<TextRun<S>, RunError> {
-        if let Some(Script::Said(said, delay)) = script {
-            return Ok(scripted::play(said, *delay, sink));
+        if let Some(Script::Said(said)) = script {
+            return Ok(scripted::play(said, sink));
         }
         let budget = context.budget(model);
         let label = self.label(context, model);
@@ -258,6 +266,8 @@ impl Inference {
                 caller: &caller.caller,
                 model: &model,
                 asked: name.as_deref().unwrap_or_default(),
+                choices: call.choices,
+                tokens_max: call.limits.max_tokens,
                 since,
             });
             let prompts = match &tokens {

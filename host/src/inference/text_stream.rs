@@ -52,7 +52,8 @@ impl Answer {
             self.reason = *reason;
         }
         if let Some(observed) = &mut self.observed {
-            observed.tokens(tokens_of(event, &[]), self.events.timing().came());
+            let timing = self.events.timing();
+            observed.tokens(tokens_of(event, &[]), timing.due(), timing.came());
         }
     }
 }
@@ -140,8 +141,7 @@ impl TextStream {
                         meter::note_end(&self.model, &end.cost);
                         self.usage.add(index, end);
                         if let Some(mut observed) = answer.observed.take() {
-                            let at = answer.events.timing().came();
-                            observed.end(end, answer.reason, at);
+                            observed.end(end, answer.reason, answer.events.timing());
                         }
                     }
                 }

@@ -53,7 +53,7 @@ impl UsageSum {
             choices,
             prompts,
             said: match script {
-                Some(Script::Said(said, _)) => said.usage,
+                Some(Script::Said(said)) => said.usage,
                 Some(Script::Vector(_)) | None => SaidUsage::default(),
             },
         };

@@ -8,6 +8,7 @@ use belljar_testing::rules::{
 use belljar_testing::world::World;
 use bytes::Bytes;
 use serde_json::Value;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ pub struct RuledRequest {
     body: OnceLock<Bytes>,
     /// What the rule that matches says.
     answer: OnceLock<ScriptedAnswer>,
+    /// Whether somebody waits as long as the rule says.
+    is_delayed: AtomicBool,
 }
 
 /// What is asked of a model, the same whichever API it was asked by.
@@ -81,6 +84,7 @@ impl RuledRequest {
             headers: headers(),
             body: OnceLock::new(),
             answer: OnceLock::new(),
+            is_delayed: AtomicBool::new(false),
         })
     }
 
@@ -168,11 +172,13 @@ impl RuledRequest {
         self.answer.get()?.latency.as_deref()
     }
 
-    /// How long after the request the rule's answer begins.
+    /// How long after the request the rule's answer begins, for the first who asks: whoever that
+    /// is waits for it. Nothing for all others.
     #[must_use]
-    pub fn delay(&self) -> Duration {
-        self.answer
-            .get()
-            .map_or(Duration::ZERO, |answer| answer.delay)
+    pub fn take_delay(&self) -> Duration {
+        match self.answer.get() {
+            Some(answer) if !self.is_delayed.swap(true, Ordering::Relaxed) => answer.delay,
+            _ => Duration::ZERO,
+        }
     }
 }

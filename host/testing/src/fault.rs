@@ -5,7 +5,7 @@ mod edit;
 mod rule;
 
 use crate::quantity::{self, QuantityError, shown};
-pub use edit::{Editor, Ending, Form, Step};
+pub use edit::{Editor, Ending, Form, SlowBytes, Step};
 pub use rule::{Asked, FaultRule, FaultRuleError, When};
 use std::fmt;
 use std::num::NonZeroU64;

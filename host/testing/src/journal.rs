@@ -91,12 +91,17 @@ impl Entry {
     fn bytes(&self) -> usize {
         const FIXED: usize = 256;
         let headers = self.headers.iter();
+        let texts = [&self.model, &self.key, &self.fault, &self.rule];
+        let texts = texts.into_iter().flatten();
         FIXED
+            + self.request_id.len()
+            + self.method.len()
             + self.path.len()
             + self.body.text.len()
             + self.answer.text.len()
             + headers
                 .map(|(name, value)| name.len() + value.len())
+                .chain(texts.map(String::len))
                 .sum::<usize>()
     }
 

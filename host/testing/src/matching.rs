@@ -255,6 +255,28 @@ mod tests {
         assert!(!matches(None, None, None, Some("x-test: two"), None));
         assert!(!matches(None, None, None, Some("x-other"), None));
         assert!(!matches(None, None, None, None, Some("London")));
+        // The same request by a key.
+        let by_key = Facts {
+            key: Some("key_0123"),
+            ..facts
+        };
+        let of = |key: &str, model: &str| {
+            let [model, key] = [model, key].map(|text| Some(text.to_owned()));
+            Pattern::new(model, None, key, Some("x-test"), Some("Paris")).unwrap()
+        };
+        for (key, model, misses) in [
+            ("key_012", "gpt-*", &["key"][..]),
+            ("key_0123", "gpt-*", &[]),
+            ("key_*", "gpt-*", &[]),
+            ("KEY_0123", "gpt-*", &["key"]),
+            ("key_0123", "o3", &["model"]),
+            ("key_4567", "o3", &["model", "key"]),
+        ] {
+            let pattern = of(key, model);
+            assert_eq!(pattern.misses(&by_key), misses, "{key} {model}");
+            assert_eq!(pattern.matches(&by_key), misses.is_empty());
+            assert!(!pattern.matches(&facts), "no key at all");
+        }
     }
 
     #[test]

@@ -53,9 +53,9 @@ pub struct StepTime {
     pub base: Duration,
     /// For each token of a prompt that is read in it.
     pub prefill_token: Duration,
-    /// For each sequence that gets a token in it.
+    /// For each sequence in it whose prompt has been read, and which gets its next token.
     pub sequence: Duration,
-    /// For each thousand tokens that the sequences in it have behind them.
+    /// For each whole thousand of the tokens that the sequences in it have behind them together.
     pub thousand_context_tokens: Duration,
 }
 

@@ -330,6 +330,112 @@ async fn rules_say_which_requests_go_wrong() {
     let _ = other.expect_status(401);
 }
 
+#[tokio::test]
+async fn rules_know_requests_by_their_key_and_by_a_header() {
+    let host = TestHost::start().await;
+    let admin = host.admin();
+    let made = async |name: &str| {
+        let new = json!({"name": name, "scopes": ["infer", "models:read"]});
+        let made = admin.post("/admin/keys", &new).await;
+        let made = made.expect_status(201).json();
+        let caller = host.anonymous().with_key(made["key"].as_str().unwrap());
+        (made["id"].as_str().unwrap().to_owned(), caller)
+    };
+    let ((id, one), (_, other)) = (made("one").await, made("other").await);
+    let nobody = host.anonymous();
+    let askers = [
+        (&one, None),
+        (&other, None),
+        (&nobody, None),
+        (&nobody, Some("one two")),
+        (&nobody, Some("two one")),
+        (&other, Some("one")),
+    ];
+    for (rule, expected) in [
+        (
+            json!({"key": id}),
+            [true, false, false, false, false, false],
+        ),
+        (
+            json!({"key": "key_*"}),
+            [true, true, false, false, false, true],
+        ),
+        (
+            json!({"header": "X-Test: one*"}),
+            [false, false, false, true, false, true],
+        ),
+        (
+            json!({"header": "x-test"}),
+            [false, false, false, true, true, true],
+        ),
+        (json!({"header": "x-text"}), [false; 6]),
+        (
+            json!({"key": "key_*", "header": "x-test"}),
+            [false, false, false, false, false, true],
+        ),
+        (json!({"key": id, "header": "x-test"}), [false; 6]),
+        // What lets a caller in is shown to no rule.
+        (json!({"header": "authorization"}), [false; 6]),
+    ] {
+        let mut asked = rule.clone();
+        asked["fault"] = json!("status=503");
+        let added = admin.post("/admin/worlds/default/faults", &asked).await;
+        let _ = added.expect_status(201);
+        let mut seen = Vec::new();
+        for (asker, header) in askers {
+            let mut request = asker.request(Method::GET, "/v1/models");
+            if let Some(value) = header {
+                request = request.header("x-test", value);
+            }
+            let status = asker.send(request).await.unwrap().status;
+            assert!([200, 503].contains(&status), "{rule}: {status}");
+            seen.push(status == 503);
+        }
+        assert_eq!(seen, expected, "{rule}");
+        let cleared = admin.delete("/admin/worlds/default/faults").await;
+        let _ = cleared.expect_status(204);
+    }
+}
+
+/// Each world counts for itself which of its requests it is, however the worlds take turns.
+#[tokio::test]
+async fn a_share_of_requests_is_that_of_its_seed_in_every_world() {
+    const REQUESTS: usize = 40;
+    let host = TestHost::start().await;
+    let (admin, client) = (host.admin(), host.anonymous());
+    let worlds = [("one", 7), ("two", 7), ("other", 8)];
+    for (world, seed) in worlds {
+        let rule = json!({"fault": "status=503", "rate": 0.4, "seed": seed, "path": "/v1/models"});
+        let path = format!("/admin/worlds/{world}/faults");
+        let _ = admin.post(&path, &rule).await.expect_status(201);
+    }
+    let ask = async |world: &str, path: &str| {
+        let request = client.request(Method::GET, path);
+        let answer = client.send(request.header("x-belljar-run", world)).await;
+        answer.unwrap().status
+    };
+    let mut seen = [(); 3].map(|()| Vec::new());
+    for number in 0..REQUESTS {
+        for ((world, _), seen) in worlds.into_iter().zip(&mut seen) {
+            // What the rule is not for has no number of its own.
+            if number % 3 == 0 && world == "two" {
+                assert_eq!(ask(world, "/v1/models/fake").await, 200);
+            }
+            seen.push(ask(world, "/v1/models").await);
+        }
+    }
+    let [one, two, other] = seen;
+    assert_eq!(one, two);
+    assert_ne!(one, other);
+    for (seen, (world, _)) in [&one, &other].into_iter().zip([worlds[0], worlds[2]]) {
+        assert!(seen.iter().all(|status| [200, 503].contains(status)));
+        let share = seen.iter().filter(|status| **status == 503).count();
+        assert!((8..=24).contains(&share), "{share} of {REQUESTS}: {seen:?}");
+        let view = admin.get(&format!("/admin/worlds/{world}/faults")).await;
+        assert_eq!(view.json()["data"][0]["given"], json!(share), "{world}");
+    }
+}
+
 /// Acts: `test.faults`, `testing`.
 #[tokio::test]
 async fn faults_of_the_settings_are_in_every_world() {

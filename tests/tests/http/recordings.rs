@@ -226,3 +226,21 @@ async fn a_recording_that_is_none_fails_and_says_where() {
         "{told}"
     );
 }
+
+#[tokio::test]
+async fn a_world_that_begins_anew_is_at_the_beginning_of_recordings() {
+    let (name, admin) = (format!("rec-{}", serial()), SHARED.admin());
+    let uploaded = admin.upload(recording(&name, "1.0.0").tar()).await;
+    let _ = uploaded.expect_status(201);
+    let caller = SHARED.anonymous();
+    let world = format!("anew-{}", serial());
+    let turn = async || {
+        let request = caller.request(Method::POST, CHAT).json(&chat(&name, "Hi"));
+        let answer = caller.send(request.header("x-belljar-run", &world)).await;
+        answer.unwrap().expect_status(200).json()["turn"].clone()
+    };
+    assert_eq!([turn().await, turn().await], [1, 2]);
+    let freed = admin.delete(&format!("/admin/worlds/{world}")).await;
+    let _ = freed.expect_success();
+    assert_eq!([turn().await, turn().await], [1, 2]);
+}

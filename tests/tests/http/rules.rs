@@ -1,5 +1,6 @@
 //! Answers by rules: each kind of them on each API, apart by world, checked before they are used.
 
+mod delays;
 mod kinds;
 
 use belljar_tests::{Answer, Client, TestHost};

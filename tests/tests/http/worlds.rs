@@ -12,42 +12,93 @@ async fn within(client: &Client, world: &str, path: &str, body: &Value) -> Answe
         .unwrap()
 }
 
+async fn put(admin: &Client, path: &str, kind: &str, body: String) {
+    let request = admin.request(Method::PUT, path).body(body);
+    let request = request.header("content-type", kind);
+    let _ = admin.send(request).await.unwrap().expect_status(200);
+}
+
 fn chat(about: &str) -> Value {
     json!({"model": "fake", "max_tokens": 12, "messages": [{"role": "user", "content": about}]})
 }
 
 const CHAT: &str = "/v1/chat/completions";
 
-/// Sixty-four workers with fault sequences of their own, ten thousand requests in all.
+/// Sixty-four workers with faults, rules, times and journals of their own, ten thousand requests in
+/// all.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tests_at_once_do_not_meet() {
     const WORKERS: usize = 64;
     const REQUESTS: usize = 157;
-    let host = TestHost::start().await;
+    /// Every so many requests one is answered by a rule.
+    const SAID_EVERY: usize = 39;
+    let settings = [
+        ("test.journal_max", "1000"),
+        ("test.journal_body_max", "64"),
+    ];
+    let host = TestHost::start_with(&settings).await;
     let (admin, client) = (host.admin(), host.anonymous());
     let worker = async |index: usize| {
         let world = format!("worker-{index}");
-        let path = format!("/admin/worlds/{world}/faults");
+        let own = format!("/admin/worlds/{world}");
         // As many of each as tell the worker.
         for (status, next) in [(500, index + 1), (503, 2)] {
-            let rule = json!({"fault": format!("status={status}"), "next": next});
-            let _ = admin.post(&path, &rule).await.expect_status(201);
+            let rule =
+                json!({"fault": format!("status={status}"), "next": next, "path": "/v1/models"});
+            let added = admin.post(&format!("{own}/faults"), &rule).await;
+            let _ = added.expect_status(201);
         }
-        let mut seen = Vec::new();
-        for _ in 0..REQUESTS {
+        // Its own words, and hours that nobody waits for.
+        let text = format!("{{{{ world }}}} has {index}: {{{{ count }}}}");
+        let rules = format!("[[rule]]\nname = 'of-{index}'\nanswer.text = '{text}'");
+        put(&admin, &format!("{own}/rules"), "application/toml", rules).await;
+        let times = json!({"clock": "virtual", "latency": format!("ttft={}m", index + 1)});
+        put(&admin, &own, "application/json", times.to_string()).await;
+        let (mut seen, mut said) = (Vec::new(), Vec::new());
+        for number in 1..=REQUESTS {
             let request = client.request(Method::GET, "/v1/models");
-            let answer = client
-                .send(request.header("x-belljar-run", &world))
-                .await
-                .unwrap();
-            seen.push(answer.status);
+            let answer = client.send(request.header("x-belljar-run", &world)).await;
+            seen.push(answer.unwrap().status);
+            if number % SAID_EVERY == 0 {
+                let answer = within(&client, &world, CHAT, &chat("hi")).await;
+                let answer = answer.expect_status(200);
+                let first: f64 = answer.header("x-belljar-ttft-ms").parse().unwrap();
+                said.push((
+                    answer.header("x-belljar-rule").to_owned(),
+                    answer.json()["choices"][0]["message"]["content"].clone(),
+                    first,
+                ));
+            }
         }
         let mut expected = vec![500; index + 1];
         expected.extend([503, 503]);
         expected.resize(REQUESTS, 200);
         assert_eq!(seen, expected, "{world}");
-        let view = admin.get(&format!("/admin/worlds/{world}")).await.json();
-        assert_eq!(view["requests"], json!(REQUESTS), "{world}");
+        let words = |count: usize| {
+            let text = format!("{world} has {index}: {count}");
+            let minutes = (index + 1) as f64;
+            (format!("of-{index}"), json!(text), minutes * 60_000.0)
+        };
+        let all = REQUESTS + said.len();
+        let expected: Vec<_> = (1..=REQUESTS / SAID_EVERY).map(words).collect();
+        assert_eq!(said, expected, "{world}");
+        let view = admin.get(&own).await.json();
+        assert_eq!(view["requests"], json!(all), "{world}");
+        let journal = admin.get(&format!("/admin/journal?world={world}")).await;
+        let journal = journal.expect_status(200).json();
+        let entries = journal["data"].as_array().unwrap();
+        assert_eq!(entries.len(), all, "{world}");
+        let is_of = json!(["x-belljar-run", world]);
+        for (number, entry) in (1..).zip(entries) {
+            assert_eq!(entry["number"], number, "{world}");
+            let headers = entry["headers"].as_array().unwrap();
+            assert!(headers.contains(&is_of), "{world}: {entry}");
+        }
+        let with = |member: &str| {
+            let has = entries.iter().filter(|entry| !entry[member].is_null());
+            has.count()
+        };
+        assert_eq!((with("fault"), with("rule")), (index + 3, expected.len()));
     };
     futures_util::future::join_all((0..WORKERS).map(worker)).await;
 }

@@ -18,7 +18,8 @@ use crate::models::{RecordedModel, Registry, Served};
 use axum::body::Body;
 use axum::extract::{FromRef as _, Request};
 use axum::response::{IntoResponse as _, Response};
-use belljar_testing::world::{WorldClock, WorldName};
+use belljar_testing::recording::Request as Asked;
+use belljar_testing::world::{World, WorldClock};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::request::Parts;
@@ -32,8 +33,8 @@ use tower::Service;
 pub(crate) struct Recordings {
     registry: Registry,
     limits: Limits,
-    /// Whether testers may do anything here.
-    is_on: bool,
+    /// The world of requests that name none; none where testers may do nothing.
+    shared: Option<Arc<World>>,
 }
 
 impl Recordings {
@@ -41,13 +42,15 @@ impl Recordings {
         Self {
             registry: state.registry().clone(),
             limits: Limits::from_ref(state),
-            is_on: state.testing().is_some(),
+            shared: state
+                .testing()
+                .map(|testing| Arc::clone(testing.worlds().shared())),
         }
     }
 
     /// Whether the request may be for a recording, which only its body tells.
     pub(super) fn may_be_asked(&self, request: &Request, policy: RoutePolicy) -> bool {
-        self.is_on
+        self.shared.is_some()
             && self.registry.has_recordings()
             && policy.is_for_runs()
             && request.method() == Method::POST
@@ -64,6 +67,7 @@ impl Recordings {
             inner,
             registry: self.registry.clone(),
             limits: self.limits,
+            shared: self.shared.clone(),
             context: context.clone(),
         }
     }
@@ -74,6 +78,7 @@ pub(super) struct SaidAgain<S> {
     inner: S,
     registry: Registry,
     limits: Limits,
+    shared: Option<Arc<World>>,
     context: RequestContext,
 }
 
@@ -93,6 +98,7 @@ where
     fn call(&mut self, request: Request) -> Self::Future {
         let (registry, limits) = (self.registry.clone(), self.limits);
         let (context, mut inner) = (self.context.clone(), self.inner.clone());
+        let shared = self.shared.clone();
         Box::pin(async move {
             let (mut parts, body) = request.into_parts();
             let body = match body::whole(&parts.headers, body, limits, &context).await {
@@ -102,7 +108,15 @@ where
             let caller = context.caller();
             let recorded = caller.and_then(|caller| named(&registry, &parts, &body, caller));
             match recorded {
-                Some(model) => Ok(said_again(&model, &parts, body, &context).await),
+                Some(model) => {
+                    let (world, gaps) = match (context.tested(), &shared) {
+                        (Some(tested), _) => (Some(&tested.world), gaps(tested.clock)),
+                        (None, shared) => (shared.as_ref(), Gaps::Recorded),
+                    };
+                    // A world that begins anew is at the beginning of recordings as well.
+                    let run = world.map_or(String::new(), |world| world.begun().to_string());
+                    Ok(said_again(&model, &run, gaps, asked(&parts, body)).await)
+                }
                 None => {
                     parts.extensions.insert(WholeBody(body));
                     inner.call(Request::from_parts(parts, Body::empty())).await
@@ -132,23 +146,16 @@ fn named(
     }
 }
 
-/// The recorded answer: for the world that the request is in, with pauses that are as long as they
-/// were where time passes there as it does.
-async fn said_again(
-    model: &RecordedModel,
-    parts: &Parts,
-    body: Bytes,
-    context: &RequestContext,
-) -> Response {
-    let asked = asked(parts, body);
-    let shared = WorldName::shared();
-    let (run, gaps) = match context.tested() {
-        Some(tested) => match tested.clock {
-            WorldClock::Real => (tested.world.name().as_str(), Gaps::Recorded),
-            WorldClock::Virtual => (tested.world.name().as_str(), Gaps::None),
-        },
-        None => (shared.as_str(), Gaps::Recorded),
-    };
+/// Pauses that are as long as they were where time passes as it does.
+fn gaps(clock: WorldClock) -> Gaps {
+    match clock {
+        WorldClock::Real => Gaps::Recorded,
+        WorldClock::Virtual => Gaps::None,
+    }
+}
+
+/// The recorded answer to what a test asks.
+async fn said_again(model: &RecordedModel, run: &str, gaps: Gaps, asked: Asked) -> Response {
     match model.replay.find(run, &asked) {
         Ok(found) => answer(found, gaps).await,
         Err(miss) => ApiError::from(&*miss).into_response(),

@@ -25,7 +25,7 @@ use belljar_testing::world::{World, WorldClock};
 use body::FaultedBody;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::{HeaderValue, header, request};
+use http::{HeaderValue, Version, header, request};
 use journal::Line;
 use refused::Provider;
 use std::borrow::Cow;
@@ -48,6 +48,8 @@ pub(super) struct Tested {
     world: Arc<World>,
     clock: WorldClock,
     severance: Option<Arc<Severance>>,
+    /// Whether the connection has other requests at the same time, as HTTP/2 has them.
+    is_shared: bool,
     limits: Limits,
     context: RequestContext,
 }
@@ -115,6 +117,7 @@ impl Tests {
             world,
             clock,
             severance: request.extensions().get().map(Arc::clone),
+            is_shared: request.version() == Version::HTTP_2,
             limits: self.limits,
             context: context.clone(),
         }))
@@ -171,6 +174,7 @@ impl Tested {
         let response = match fault.before {
             None => {
                 let mut response = called(&mut service, parts, body).await;
+                self.wait_for_rule().await;
                 self.name_rule(&mut response, &mut line);
                 response
             }
@@ -205,6 +209,13 @@ impl Tested {
         self.context.tested()?.ruled.as_ref()
     }
 
+    /// Waits as long as the rule says, where what it answers is no text, which is paced elsewhere.
+    async fn wait_for_rule(&self) {
+        if let Some(rules) = self.rules() {
+            self.wait(rules.take_delay()).await;
+        }
+    }
+
     /// Names the rule that has answered.
     fn name_rule(&self, response: &mut Response, line: &mut Line) {
         let Some(rule) = self.rules().and_then(RuledRequest::rule) else {
@@ -218,6 +229,7 @@ impl Tested {
 
     /// An answer with the fault of the rule that has given it, or that has refused to.
     async fn ruled(&self, mut response: Response, mut line: Line) -> Response {
+        self.wait_for_rule().await;
         if let Some(fault) = self.rules().and_then(RuledRequest::fault) {
             self.begin(fault, &mut line).await;
             if let Some(before) = fault.before {
@@ -273,7 +285,9 @@ impl Tested {
                 true => Form::Events,
                 false => Form::Whole,
             };
-            let severance = self.severance.clone();
+            // Where others have the connection as well, their answers go on: the body ends with an
+            // error, which resets its stream.
+            let severance = self.severance.clone().filter(|_| !self.is_shared);
             body = Body::new(FaultedBody::new(body, fault, form, self.clock, severance));
         }
         Response::from_parts(head, body)

@@ -23,13 +23,42 @@ pub(super) struct ModelLoad {
     preemptions: Counter,
     prompt_tokens: Counter,
     generation_tokens: Counter,
+    stopped: Counter,
+    cut: Counter,
+    request_prompt: Histogram,
+    request_generation: Histogram,
+    longest: Histogram,
+    tokens_max: Histogram,
     first: Histogram,
     gap: Histogram,
+    token_time: Histogram,
     mean_gap: Histogram,
     queued: Histogram,
+    prefill: Histogram,
+    decode: Histogram,
+    inference: Histogram,
     whole: Histogram,
     /// Blocks of all simulated servers of the model: those that are held, and all.
     blocks: Mutex<(u64, u64)>,
+}
+
+/// What is told of an answer once it is over. Times are counted from its request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ended {
+    pub(super) prompt_tokens: u32,
+    pub(super) tokens: u32,
+    /// The most that it was let have.
+    pub(super) tokens_max: u32,
+    pub(super) reason: FinishReason,
+    /// When it had waited.
+    pub(super) began: Duration,
+    /// When its first token came.
+    pub(super) first: Duration,
+    /// When its last token came.
+    pub(super) last: Duration,
+    /// When it was over.
+    pub(super) at: Duration,
+    pub(super) mean_gap: Duration,
 }
 
 /// An answer that no simulated server counts, for as long as it is made.
@@ -56,6 +85,10 @@ impl ModelLoad {
                 ("engine", ENGINE.into()),
             ]
         };
+        let success = |reason: &'static str| {
+            let [model, engine] = labels();
+            metrics::VLLM_SUCCESS.with([model, engine, ("finished_reason", reason.into())])
+        };
         Self {
             model: model.to_owned(),
             running: metrics::VLLM_RUNNING.with(labels()),
@@ -67,17 +100,28 @@ impl ModelLoad {
             preemptions: metrics::VLLM_PREEMPTIONS.with(labels()),
             prompt_tokens: metrics::VLLM_PROMPT_TOKENS.with(labels()),
             generation_tokens: metrics::VLLM_GENERATION_TOKENS.with(labels()),
+            stopped: success("stop"),
+            cut: success("length"),
+            request_prompt: metrics::VLLM_REQUEST_PROMPT.with(labels()),
+            request_generation: metrics::VLLM_REQUEST_GENERATION.with(labels()),
+            longest: metrics::VLLM_LONGEST.with(labels()),
+            tokens_max: metrics::VLLM_TOKENS_MAX.with(labels()),
             first: metrics::VLLM_FIRST_TOKEN.with(labels()),
             gap: metrics::VLLM_GAP.with(labels()),
+            token_time: metrics::VLLM_TOKEN_TIME.with(labels()),
             mean_gap: metrics::VLLM_MEAN_GAP.with(labels()),
             queued: metrics::VLLM_QUEUED.with(labels()),
+            prefill: metrics::VLLM_PREFILL.with(labels()),
+            decode: metrics::VLLM_DECODE.with(labels()),
+            inference: metrics::VLLM_INFERENCE.with(labels()),
             whole: metrics::VLLM_WHOLE.with(labels()),
             blocks: Mutex::default(),
         }
     }
 
-    /// One more answer that no simulated server counts.
+    /// One more answer that no simulated server counts: it has not waited.
     pub(super) fn enter(&self) -> Running {
+        self.note_queued(Duration::ZERO);
         self.running.increment(1.0);
         Running(self.running.clone())
     }
@@ -88,36 +132,47 @@ impl ModelLoad {
 
     pub(super) fn note_gap(&self, gap: Duration) {
         self.gap.record(gap);
-    }
-
-    pub(super) fn note_mean_gap(&self, gap: Duration) {
-        self.mean_gap.record(gap);
+        self.token_time.record(gap);
     }
 
     pub(super) fn note_queued(&self, waited: Duration) {
         self.queued.record(waited);
     }
 
-    pub(super) fn note_end(
-        &self,
-        prompt_tokens: u32,
-        tokens: u32,
-        reason: FinishReason,
-        at: Duration,
-    ) {
-        self.whole.record(at);
+    /// Notes the longest of all answers to one prompt.
+    pub(super) fn note_longest(&self, tokens: u32) {
+        self.longest.record(tokens);
+    }
+
+    pub(super) fn note_end(&self, ended: Ended) {
+        let Ended {
+            prompt_tokens,
+            tokens,
+            tokens_max,
+            reason,
+            began,
+            first,
+            last,
+            at,
+            mean_gap,
+        } = ended;
         self.prompt_tokens.increment(u64::from(prompt_tokens));
         self.generation_tokens.increment(u64::from(tokens));
-        let reason = match reason {
-            FinishReason::Length => "length",
-            FinishReason::Stop | FinishReason::ToolCalls | FinishReason::ContentFilter => "stop",
+        let over = match reason {
+            FinishReason::Length => &self.cut,
+            FinishReason::Stop | FinishReason::ToolCalls | FinishReason::ContentFilter => {
+                &self.stopped
+            }
         };
-        let labels = [
-            ("model_name", self.model.clone().into()),
-            ("engine", ENGINE.into()),
-            ("finished_reason", reason.into()),
-        ];
-        metrics::VLLM_SUCCESS.with(labels).increment(1);
+        over.increment(1);
+        self.request_prompt.record(prompt_tokens);
+        self.request_generation.record(tokens);
+        self.tokens_max.record(tokens_max);
+        self.mean_gap.record(mean_gap);
+        self.prefill.record(first.saturating_sub(began));
+        self.decode.record(last.saturating_sub(first));
+        self.inference.record(last.saturating_sub(began));
+        self.whole.record(at);
     }
 
     /// What follows the counts of one simulated server of the model. In virtual time nothing runs

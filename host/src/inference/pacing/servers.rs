@@ -19,24 +19,23 @@ pub(super) struct Servers {
 /// Whose a server is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Place {
-    /// The name of the world; none for requests that are in none.
-    world: Option<String>,
+    /// Which of all worlds it is.
+    world: u64,
     model: String,
     is_virtual: bool,
 }
 
 struct Server {
     engine: Arc<Engine>,
-    /// None for requests that are in no world.
-    world: Option<Weak<World>>,
+    world: Weak<World>,
     server: SimulatedServer,
 }
 
 impl Server {
-    /// Whether its world is still there.
-    fn is_wanted(&self) -> bool {
-        let world = self.world.as_ref();
-        world.is_none_or(|world| world.strong_count() > 0)
+    /// Whether the world of this number is still there.
+    fn is_of(&self, begun: u64) -> bool {
+        let world = self.world.upgrade();
+        world.is_some_and(|world| world.begun() == begun)
     }
 }
 
@@ -52,34 +51,28 @@ impl Servers {
         load
     }
 
-    /// The server of a model that is built like this, made where there is none.
+    /// The server of a model in a world that is built like this, made where there is none.
     pub(super) fn server(
         &self,
-        world: Option<&Arc<World>>,
+        world: &Arc<World>,
         model: &str,
         engine: &Arc<Engine>,
         is_virtual: bool,
     ) -> SimulatedServer {
         let place = Place {
-            world: world.map(|world| world.name().to_string()),
+            world: world.begun(),
             model: model.to_owned(),
             is_virtual,
         };
         let load = self.load(model);
         let mut servers = self.servers.lock();
-        let is_this = |server: &&Server| {
-            let is_worlds = match (&server.world, world) {
-                (Some(of), Some(world)) => std::ptr::eq(of.as_ptr(), Arc::as_ptr(world)),
-                (of, world) => of.is_none() && world.is_none(),
-            };
-            is_worlds && server.engine == *engine
-        };
-        if let Some(found) = servers.get(&place).into_iter().flatten().find(is_this) {
+        let mut alike = servers.get(&place).into_iter().flatten();
+        if let Some(found) = alike.find(|server| server.engine == *engine) {
             return found.server.clone();
         }
         // Worlds come and go; whenever one has a new server, those of worlds that are gone go.
-        servers.retain(|_, servers| {
-            servers.retain(Server::is_wanted);
+        servers.retain(|place, servers| {
+            servers.retain(|server| server.is_of(place.world));
             !servers.is_empty()
         });
         let scheduler = Scheduler::new(Arc::clone(engine));
@@ -87,7 +80,7 @@ impl Servers {
         let server = SimulatedServer::new(scheduler, is_virtual, observer);
         servers.entry(place).or_default().push(Server {
             engine: Arc::clone(engine),
-            world: world.map(Arc::downgrade),
+            world: Arc::downgrade(world),
             server: server.clone(),
         });
         server

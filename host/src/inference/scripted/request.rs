@@ -5,7 +5,6 @@ use crate::testing::{Asking, ScriptRefusal};
 use belljar_sandbox::wit::embeddings::Input;
 use belljar_sandbox::wit::text::{Message, Part, Prompt, Role};
 use belljar_testing::rules::{RuleMessage, RuleToolCall, Said, ScriptedContent};
-use std::time::Duration;
 
 /// Bytes of a body from which on it is looked at on a thread of its own: paths and expressions
 /// over it take longer than others should wait.
@@ -14,8 +13,8 @@ const LARGE_BODY_BYTES: usize = 32 * 1024;
 /// What a rule has in place of what a model would give.
 #[derive(Clone, Debug)]
 pub(in crate::inference) enum Script {
-    /// A text that begins after a time.
-    Said(Said, Duration),
+    /// A text.
+    Said(Said),
     /// A vector for each input.
     Vector(Vec<f32>),
 }
@@ -52,7 +51,7 @@ fn asked(context: &RequestContext, asking: &Asking) -> Result<Option<Script>, Sc
     };
     let answer = ruled.ask(&tested.world, asking)?;
     Ok(answer.and_then(|answer| match &answer.content {
-        ScriptedContent::Said(said) => Some(Script::Said(said.clone(), answer.delay)),
+        ScriptedContent::Said(said) => Some(Script::Said(said.clone())),
         ScriptedContent::Embedding(vector) => Some(Script::Vector(vector.clone())),
         ScriptedContent::Generated | ScriptedContent::Nothing => None,
     }))

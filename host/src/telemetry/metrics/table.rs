@@ -47,11 +47,36 @@ const FIRST_TOKEN_SECONDS: [f64; 22] = [
     0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
     20.0, 40.0, 80.0, 160.0, 640.0, 2_560.0,
 ];
-const GAP_SECONDS: [f64; 17] = [
+const GAP_SECONDS: [f64; 19] = [
     0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 20.0,
+    40.0, 80.0,
 ];
-const ANSWER_SECONDS: [f64; 17] = [
+const ANSWER_SECONDS: [f64; 21] = [
     0.3, 0.5, 0.8, 1.0, 1.5, 2.0, 2.5, 5.0, 10.0, 15.0, 20.0, 30.0, 40.0, 50.0, 60.0, 120.0, 240.0,
+    480.0, 960.0, 1_920.0, 7_680.0,
+];
+/// As vLLM has them where a prompt and its answer have a million tokens: the most of any name that
+/// clients know.
+const TOKENS: [f64; 19] = [
+    1.0,
+    2.0,
+    5.0,
+    10.0,
+    20.0,
+    50.0,
+    100.0,
+    200.0,
+    500.0,
+    1_000.0,
+    2_000.0,
+    5_000.0,
+    10_000.0,
+    20_000.0,
+    50_000.0,
+    100_000.0,
+    200_000.0,
+    500_000.0,
+    1_000_000.0,
 ];
 
 metrics! {
@@ -300,17 +325,41 @@ metrics! {
     VLLM_SUCCESS: Counter, "vllm:request_success_total", Count,
         "Answers that are over.",
         ["model_name": "the name of the model", "engine": "always `0`", "finished_reason": "`stop` or `length`"];
+    VLLM_REQUEST_PROMPT: Histogram in TOKENS, "vllm:request_prompt_tokens", Count,
+        "Tokens of the prompt of an answer that is over.",
+        ["model_name": "the name of the model", "engine": "always `0`"];
+    VLLM_REQUEST_GENERATION: Histogram in TOKENS, "vllm:request_generation_tokens", Count,
+        "Tokens of an answer that is over.",
+        ["model_name": "the name of the model", "engine": "always `0`"];
+    VLLM_LONGEST: Histogram in TOKENS, "vllm:request_max_num_generation_tokens", Count,
+        "Tokens of the longest of all answers to one prompt, once they are all over.",
+        ["model_name": "the name of the model", "engine": "always `0`"];
+    VLLM_TOKENS_MAX: Histogram in TOKENS, "vllm:request_params_max_tokens", Count,
+        "The most tokens that an answer which is over was let have: as its request says, or else the server.",
+        ["model_name": "the name of the model", "engine": "always `0`"];
     VLLM_FIRST_TOKEN: Histogram in FIRST_TOKEN_SECONDS, "vllm:time_to_first_token_seconds", Seconds,
         "From a request to the first token of an answer.",
         ["model_name": "the name of the model", "engine": "always `0`"];
     VLLM_GAP: Histogram in GAP_SECONDS, "vllm:inter_token_latency_seconds", Seconds,
         "From a token of an answer to the next.",
         ["model_name": "the name of the model", "engine": "always `0`"];
-    VLLM_MEAN_GAP: Histogram in GAP_SECONDS, "vllm:time_per_output_token_seconds", Seconds,
-        "The mean of these in one answer.",
+    VLLM_TOKEN_TIME: Histogram in GAP_SECONDS, "vllm:time_per_output_token_seconds", Seconds,
+        "The same under the name that vLLM had for it before 0.11.",
+        ["model_name": "the name of the model", "engine": "always `0`"];
+    VLLM_MEAN_GAP: Histogram in GAP_SECONDS, "vllm:request_time_per_output_token_seconds", Seconds,
+        "The mean of these in one answer; 0 where it has a single token.",
         ["model_name": "the name of the model", "engine": "always `0`"];
     VLLM_QUEUED: Histogram in ANSWER_SECONDS, "vllm:request_queue_time_seconds", Seconds,
-        "The wait of an answer in a simulated server.",
+        "The wait of an answer in a simulated server; 0 of models that have none.",
+        ["model_name": "the name of the model", "engine": "always `0`"];
+    VLLM_PREFILL: Histogram in ANSWER_SECONDS, "vllm:request_prefill_time_seconds", Seconds,
+        "From the end of that wait to the first token of an answer.",
+        ["model_name": "the name of the model", "engine": "always `0`"];
+    VLLM_DECODE: Histogram in ANSWER_SECONDS, "vllm:request_decode_time_seconds", Seconds,
+        "From the first token of an answer to its last.",
+        ["model_name": "the name of the model", "engine": "always `0`"];
+    VLLM_INFERENCE: Histogram in ANSWER_SECONDS, "vllm:request_inference_time_seconds", Seconds,
+        "From the end of that wait to the last token of an answer.",
         ["model_name": "the name of the model", "engine": "always `0`"];
     VLLM_WHOLE: Histogram in ANSWER_SECONDS, "vllm:e2e_request_latency_seconds", Seconds,
         "From a request to the end of an answer.",

@@ -43,8 +43,34 @@ pub enum Step {
     Bytes(Vec<u8>),
     /// Nothing is sent for so long.
     Wait(Duration),
+    /// These are sent a little at a time.
+    Slow(SlowBytes),
     /// Nothing more is sent.
     End(Ending),
+}
+
+/// Bytes that are sent at a pace. They are cut when it is their turn: an answer of some size would
+/// be a multiple of it in pieces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlowBytes {
+    bytes: Vec<u8>,
+    given: usize,
+    pace: NonZeroU64,
+}
+
+impl Iterator for SlowBytes {
+    /// A pause, and the piece that comes after it.
+    type Item = (Duration, Vec<u8>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let size = usize::try_from(self.pace.get() / SLOW_PIECES_A_SECOND).unwrap_or(usize::MAX);
+        let rest = self.bytes.get(self.given..).unwrap_or_default();
+        let piece = rest.chunks(size.max(1)).next()?.to_vec();
+        self.given += piece.len();
+        let bytes = u64::try_from(piece.len()).unwrap_or(u64::MAX);
+        let us = bytes.saturating_mul(1_000_000) / self.pace;
+        Some((Duration::from_micros(us), piece))
+    }
 }
 
 /// What makes of one body that of an answer with a fault.
@@ -54,6 +80,8 @@ pub struct Editor {
     form: Form,
     /// What has come and is no whole event yet; of an answer in one piece, all of it.
     held: Vec<u8>,
+    /// How many of those bytes are known to end no event.
+    looked_at: usize,
     /// Chunks that were given.
     chunks: u32,
     /// Events that have come, those that are left out with them.
@@ -73,6 +101,7 @@ impl Editor {
             fault: fault.clone(),
             form,
             held: Vec::new(),
+            looked_at: 0,
             chunks: 0,
             seen: 0,
             later: Vec::new(),
@@ -93,15 +122,19 @@ impl Editor {
         }
         self.end_if_due(steps);
         while !self.is_over
-            && let Some(end) = end_of_event(&self.held)
+            && let Some(end) = end_of_event(&self.held, self.looked_at)
         {
             let rest = self.held.split_off(end);
             let event = std::mem::replace(&mut self.held, rest);
+            self.looked_at = 0;
             self.event(event, steps);
         }
+        // An empty line that has not come whole begins in the last two bytes.
+        self.looked_at = self.held.len().saturating_sub(2);
         // Nobody writes such an event; it would be held for ever.
         if self.held.len() > EVENT_BYTES_MAX {
             let event = std::mem::take(&mut self.held);
+            self.looked_at = 0;
             self.give(event, steps);
         }
     }
@@ -121,6 +154,12 @@ impl Editor {
             self.give(event, steps);
         }
         // Fewer chunks came than the fault waits for.
+        if !self.is_over
+            && let Some(stall) = self.fault.stall.filter(|_| !self.has_stalled)
+        {
+            self.has_stalled = true;
+            steps.push(Step::Wait(stall));
+        }
         if !self.is_over && self.fault.ending.is_some_and(|(after, _)| after > 0) {
             self.is_over = true;
             if let Some((_, ending @ (Ending::Reset | Ending::HalfClose))) = self.fault.ending {
@@ -206,15 +245,17 @@ impl Editor {
                 Spoiled::Sse | Spoiled::Twice | Spoiled::Later => {}
             }
         }
-        // Most faults know nothing of pieces.
-        let size = match (self.fault.ending, self.fault.stall) {
-            (None, None) => body.len().max(1),
-            _ => PIECE_BYTES,
-        };
+        // So many pieces are counted; what is behind them is one.
+        let ending = self.fault.ending.map_or(0, |(after, _)| after);
+        let pieces = usize::try_from(ending.max(self.fault.stall_after)).unwrap_or(usize::MAX);
+        let rest = body.split_off(pieces.saturating_mul(PIECE_BYTES).min(body.len()));
         self.end_if_due(steps);
         self.stall_if_due(steps);
-        for piece in body.chunks(size) {
+        for piece in body.chunks(PIECE_BYTES) {
             self.give(piece.to_vec(), steps);
+        }
+        if !rest.is_empty() {
+            self.give(rest, steps);
         }
     }
 
@@ -226,7 +267,11 @@ impl Editor {
         self.stall_if_due(steps);
         match self.fault.pace {
             None => steps.push(Step::Bytes(chunk)),
-            Some(pace) => slowly(&chunk, pace, steps),
+            Some(pace) => steps.push(Step::Slow(SlowBytes {
+                bytes: chunk,
+                given: 0,
+                pace,
+            })),
         }
         self.chunks = self.chunks.saturating_add(1);
         self.end_if_due(steps);
@@ -253,22 +298,37 @@ impl Editor {
     }
 }
 
-/// Bytes of the first event, its empty line included.
-fn end_of_event(bytes: &[u8]) -> Option<usize> {
-    let at = bytes.windows(2).position(|two| two == b"\n\n")?;
-    Some(at + 2)
+/// Bytes of the first event, its empty line included, of which so many bytes are known to be none of
+/// that line. Lines end as server-sent events have them but for a lone carriage return, which
+/// nobody writes.
+fn end_of_event(bytes: &[u8], looked_at: usize) -> Option<usize> {
+    let rest = bytes.get(looked_at..)?;
+    let ends = rest.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+    let mut ends = ends.map(|(at, _)| looked_at + at + 1);
+    ends.find_map(|line| match bytes.get(line..)? {
+        [b'\n', ..] => Some(line + 1),
+        [b'\r', b'\n', ..] => Some(line + 2),
+        _ => None,
+    })
 }
 
 /// Whether an event says that a stream is complete.
 fn is_last(event: &[u8]) -> bool {
-    let ends: [&[u8]; 5] = [
-        b"data: [DONE]",
-        b"event: message_stop",
-        b"event: response.completed",
-        b"event: response.incomplete",
-        b"event: response.failed",
+    const LAST: [&[u8]; 4] = [
+        b"message_stop",
+        b"response.completed",
+        b"response.incomplete",
+        b"response.failed",
     ];
-    ends.iter().any(|end| event.starts_with(end))
+    let line = event
+        .split(|byte| *byte == b'\n')
+        .next()
+        .unwrap_or_default();
+    match line.split(|byte| *byte == b':').next() {
+        Some(b"data") => line.get(5..).map(<[u8]>::trim_ascii) == Some(b"[DONE]"),
+        Some(b"event") => LAST.contains(&line.get(6..).unwrap_or_default().trim_ascii()),
+        _ => false,
+    }
 }
 
 /// Takes the second half of an event away, its end included.
@@ -288,14 +348,4 @@ fn spoil_text(bytes: &mut Vec<u8>) {
     let quote = bytes.iter().rposition(|byte| *byte == b'"');
     let end = bytes.len() - bytes.iter().rev().take_while(|b| **b == b'\n').count();
     bytes.insert(quote.unwrap_or(end), NEVER_IN_UTF8);
-}
-
-/// Gives bytes at a pace: some, and as long a pause as they take.
-fn slowly(bytes: &[u8], pace: NonZeroU64, steps: &mut Vec<Step>) {
-    let size = usize::try_from(pace.get() / SLOW_PIECES_A_SECOND).unwrap_or(usize::MAX);
-    for piece in bytes.chunks(size.max(1)) {
-        let us = 1_000_000 * u64::try_from(piece.len()).unwrap_or(u64::MAX) / pace;
-        steps.push(Step::Wait(Duration::from_micros(us)));
-        steps.push(Step::Bytes(piece.to_vec()));
-    }
 }

@@ -25,6 +25,12 @@ fn split(steps: Vec<Step>) -> (Vec<u8>, Vec<Step>) {
     for step in steps {
         match step {
             Step::Bytes(more) => bytes.extend(more),
+            Step::Slow(slow) => {
+                for (wait, more) in slow {
+                    others.push(Step::Wait(wait));
+                    bytes.extend(more);
+                }
+            }
             other => others.push(other),
         }
     }
@@ -202,6 +208,13 @@ fn a_body_waits_where_the_fault_says() {
     assert_eq!(steps.get(2), Some(&second));
     let steps = edited("stall=1s;after=1", Form::Whole, &[b'x'; 100]);
     assert_eq!((steps.get(1), steps.len()), (Some(&second), 3));
+    for (fault, form) in [
+        ("stall=1s;after=9", Form::Events),
+        ("stall=1s;after=2", Form::Whole),
+    ] {
+        let steps = edited(fault, form, CHAT.as_bytes());
+        assert_eq!(steps.last(), Some(&second), "a short one, too");
+    }
     let (bytes, waits) = split(edited("slow=100B/s", Form::Whole, &[b'x'; 50]));
     assert_eq!(bytes.len(), 50);
     let all: Duration = waits
@@ -212,6 +225,23 @@ fn a_body_waits_where_the_fault_says() {
         })
         .sum();
     assert_eq!(all, Duration::from_millis(500));
+}
+
+#[test]
+fn events_end_as_any_server_writes_them() {
+    let body = "data:1\r\n\r\nevent: x\r\ndata:2\r\n\r\ndata:[DONE]\r\n\r\n";
+    for size in [1, 2, 3, 64] {
+        let mut editor = Editor::new(&fault("cut-after=1"), Form::Events);
+        let mut steps = Vec::new();
+        for piece in body.as_bytes().chunks(size) {
+            editor.push(piece, &mut steps);
+        }
+        let (bytes, others) = split(steps);
+        assert_eq!(bytes, b"data:1\r\n\r\n", "{size}");
+        assert_eq!(others, [Step::End(Ending::Cut)]);
+    }
+    let without = text("no-done", Form::Events, body);
+    assert_eq!(without, body.replace("data:[DONE]\r\n\r\n", ""));
 }
 
 #[test]

@@ -242,6 +242,48 @@ fn a_long_prompt_is_read_in_parts_beside_answers_that_go_on() {
     assert_eq!(times, [vec![11, 53, 95, 121, 131, 141], vec![121]]);
 }
 
+/// Each part of a step by itself, on a base of 10 ms: when the three tokens of each answer come.
+#[test]
+fn a_step_takes_longer_for_each_answer_in_it_and_for_each_thousand_tokens_behind_them() {
+    let base = StepTime {
+        base: ms(10),
+        ..StepTime::default()
+    };
+    let by_sequence = StepTime {
+        sequence: ms(2),
+        ..base
+    };
+    let by_context = StepTime {
+        thousand_context_tokens: ms(5),
+        ..base
+    };
+    for (step, prompts, expected) in [
+        (base, &[1, 1][..], vec![[10_u128, 20, 30], [20, 30, 40]]),
+        // Alone with a prompt that is read, together, and alone again: prompts are paid by token.
+        (by_sequence, &[1, 1], vec![[10, 22, 36], [22, 36, 48]]),
+        (base, &[2_000], vec![[10, 20, 30]]),
+        // Nothing is behind a prompt while it is read.
+        (by_context, &[2_000], vec![[10, 30, 50]]),
+        // Whole thousands, the answer's own tokens among them.
+        (by_context, &[999], vec![[10, 20, 35]]),
+        // Of all answers in the step together.
+        (by_context, &[600, 600], vec![[10, 20, 35], [20, 35, 45]]),
+    ] {
+        let mut scheduler = scheduler(Engine {
+            step,
+            ..engine(4, 4_096, 1_000)
+        });
+        let mut happened = Vec::new();
+        for (number, length) in (0..).zip(prompts) {
+            let one = sequence(&prompt(0, 0, *length, number), 3);
+            scheduler.submit(ms(0), one, &mut happened).unwrap();
+        }
+        scheduler.advance(ms(1_000), &mut happened);
+        let times: Vec<_> = tokens(&happened).into_values().collect();
+        assert_eq!(times, expected, "{step:?} {prompts:?}");
+    }
+}
+
 #[test]
 fn who_finds_no_place_waits_for_one() {
     let mut scheduler = scheduler(engine(1, 64, 100));

@@ -14,8 +14,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::Sleep;
 
-/// How long what was sent before a reset has to arrive: the reset takes back what is still on its
-/// way.
+/// How long what was sent before a reset has to arrive: the reset, of a connection or a stream,
+/// takes back what is still on its way.
 const BEFORE_RESET: Duration = Duration::from_millis(20);
 
 /// The body of an answer with a fault.
@@ -26,6 +26,7 @@ pub(super) struct FaultedBody {
     steps: VecDeque<Step>,
     sleep: Option<Pin<Box<Sleep>>>,
     clock: WorldClock,
+    /// None where only this body is to end.
     severance: Option<Arc<Severance>>,
     /// How the connection is to be ended, after the pause before it.
     ending: Option<Severed>,
@@ -80,22 +81,17 @@ impl FaultedBody {
         Poll::Ready(Ok(()))
     }
 
-    fn end(&mut self, ending: Ending) -> Option<io::Error> {
+    fn end(&mut self, ending: Ending) {
         let how = match ending {
             Ending::Cut => {
                 self.is_over = true;
-                return None;
+                return;
             }
             Ending::Reset => Severed::Reset,
             Ending::HalfClose => Severed::HalfClosed,
         };
-        if self.severance.is_none() {
-            self.is_over = true;
-            return Some(io::ErrorKind::ConnectionReset.into());
-        }
         self.ending = Some(how);
         self.sleep = Some(Box::pin(tokio::time::sleep(BEFORE_RESET)));
-        None
     }
 }
 
@@ -112,10 +108,15 @@ impl http_body::Body for FaultedBody {
                 ready!(sleep.as_mut().poll(context));
                 self.sleep = None;
             }
-            if let (Some(how), Some(severance)) = (self.ending, &self.severance) {
-                // Whoever drives the connection drops this body.
-                severance.sever(how);
-                return Poll::Pending;
+            if let Some(how) = self.ending {
+                if let Some(severance) = &self.severance {
+                    // Whoever drives the connection drops this body.
+                    severance.sever(how);
+                    return Poll::Pending;
+                }
+                (self.ending, self.is_over) = (None, true);
+                let error = io::Error::from(io::ErrorKind::ConnectionReset);
+                return Poll::Ready(Some(Err(axum::Error::new(error))));
             }
             if self.is_over {
                 return Poll::Ready(None);
@@ -130,11 +131,14 @@ impl http_body::Body for FaultedBody {
                         self.sleep = Some(Box::pin(tokio::time::sleep(time)));
                     }
                 }
-                Some(Step::End(ending)) => {
-                    if let Some(error) = self.end(ending) {
-                        return Poll::Ready(Some(Err(axum::Error::new(error))));
+                Some(Step::Slow(mut slow)) => {
+                    if let Some((wait, piece)) = slow.next() {
+                        self.steps.push_front(Step::Slow(slow));
+                        self.steps.push_front(Step::Bytes(piece));
+                        self.steps.push_front(Step::Wait(wait));
                     }
                 }
+                Some(Step::End(ending)) => self.end(ending),
                 None => ready!(self.poll_inner(context))?,
             }
         }

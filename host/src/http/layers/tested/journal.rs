@@ -70,7 +70,8 @@ impl Line {
     pub(super) fn note_body(&mut self, body: &[u8], model: Option<&str>) {
         if let Some(open) = &mut self.0 {
             open.entry.body = Kept::of(body, open.limits.body_bytes_max);
-            open.entry.model = model.map(str::to_owned);
+            let bytes_max = open.limits.body_bytes_max;
+            open.entry.model = model.map(|model| Kept::of(model.as_bytes(), bytes_max).text);
         }
     }
 

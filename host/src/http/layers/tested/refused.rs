@@ -140,9 +140,15 @@ const AZURE: [Words; 6] = [
     ),
 ];
 
-const ANTHROPIC: [Words; 9] = [
+const ANTHROPIC: [Words; 11] = [
     words(400, "invalid_request_error", None, "Invalid request"),
     words(401, "authentication_error", None, "invalid x-api-key"),
+    words(
+        402,
+        "billing_error",
+        None,
+        "There is an issue with your billing or payment information.",
+    ),
     words(
         403,
         "permission_error",
@@ -154,6 +160,12 @@ const ANTHROPIC: [Words; 9] = [
         "not_found_error",
         None,
         "The requested resource could not be found.",
+    ),
+    words(
+        409,
+        "conflict_error",
+        None,
+        "The request conflicts with the current state of the resource.",
     ),
     words(
         413,
@@ -330,5 +342,167 @@ mod tests {
         assert_eq!(head.headers["anthropic-ratelimit-requests-remaining"], "0");
         let (_, body) = error(Provider::OpenInference, "status=500;message=no").await;
         assert_eq!(body, json!({"error": "no"}));
+    }
+
+    /// A status, and what says it: the type and the code of OpenAI, the code of Azure, the type of
+    /// Anthropic.
+    type Row = (
+        u16,
+        (&'static str, Option<&'static str>),
+        &'static str,
+        &'static str,
+    );
+
+    const INVALID: &str = "invalid_request_error";
+
+    /// What the providers document, or what its class has where they do not.
+    const ROWS: [Row; 13] = [
+        (400, (INVALID, None), "BadRequest", INVALID),
+        (
+            401,
+            (INVALID, Some("invalid_api_key")),
+            "401",
+            "authentication_error",
+        ),
+        (402, (INVALID, None), "402", "billing_error"),
+        (
+            403,
+            (
+                "request_forbidden",
+                Some("unsupported_country_region_territory"),
+            ),
+            "403",
+            "permission_error",
+        ),
+        (
+            404,
+            (INVALID, Some("model_not_found")),
+            "DeploymentNotFound",
+            "not_found_error",
+        ),
+        (409, (INVALID, None), "409", "conflict_error"),
+        (413, (INVALID, None), "413", "request_too_large"),
+        (422, (INVALID, None), "422", INVALID),
+        (
+            429,
+            ("requests", Some("rate_limit_exceeded")),
+            "429",
+            "rate_limit_error",
+        ),
+        (
+            500,
+            ("server_error", None),
+            "InternalServerError",
+            "api_error",
+        ),
+        (
+            503,
+            ("server_error", None),
+            "ServiceUnavailable",
+            "api_error",
+        ),
+        (504, ("server_error", None), "504", "timeout_error"),
+        (529, ("server_error", None), "529", "overloaded_error"),
+    ];
+
+    /// The members of an object, by their names.
+    fn members(object: &Value) -> Vec<&str> {
+        let mut names: Vec<_> = object.as_object().unwrap().keys().collect();
+        names.sort_unstable();
+        names.into_iter().map(String::as_str).collect()
+    }
+
+    #[tokio::test]
+    async fn each_status_has_the_types_and_codes_of_its_provider() {
+        for (status, (kind, code), azure_code, anthropic_kind) in ROWS {
+            let asked = format!("status={status}");
+            for provider in [Provider::OpenAi, Provider::Azure, Provider::Anthropic] {
+                let told = format!("{provider:?} {status}");
+                let (head, body) = error(provider, &asked).await;
+                assert_eq!(head.status.as_u16(), status, "{told}");
+                assert_eq!(head.headers["content-type"], "application/json", "{told}");
+                let said = &body["error"];
+                let message = said["message"].as_str().unwrap();
+                assert!(!message.is_empty(), "{told}");
+                match provider {
+                    Provider::OpenAi => {
+                        assert_eq!(members(&body), ["error"], "{told}");
+                        let names = ["code", "message", "param", "type"];
+                        assert_eq!(members(said), names, "{told}");
+                        let found = (&said["type"], &said["code"], &said["param"]);
+                        let expected = (&json!(kind), &json!(code), &Value::Null);
+                        assert_eq!(found, expected, "{told}");
+                    }
+                    Provider::Azure => {
+                        assert_eq!(members(&body), ["error"], "{told}");
+                        assert_eq!(members(said), ["code", "message"], "{told}");
+                        assert_eq!(said["code"], azure_code, "{told}");
+                    }
+                    Provider::Anthropic | Provider::OpenInference => {
+                        let names = ["error", "request_id", "type"];
+                        assert_eq!(members(&body), names, "{told}");
+                        assert_eq!(members(said), ["message", "type"], "{told}");
+                        assert_eq!(body["type"], "error", "{told}");
+                        assert_eq!(said["type"], anthropic_kind, "{told}");
+                        assert!(body["request_id"].is_string(), "{told}");
+                    }
+                }
+                let (_, body) = error(provider, &format!("{asked};message=Mine.")).await;
+                assert_eq!(body["error"]["message"], "Mine.", "{told}");
+            }
+        }
+    }
+
+    /// What says how long to wait, by its beginning.
+    const OF_RATES: [&str; 3] = ["retry-after", "x-ratelimit-", "anthropic-ratelimit-"];
+
+    /// Only 429 tells of a rate, and in the words of its provider alone.
+    #[tokio::test]
+    async fn each_status_has_the_headers_of_its_provider() {
+        const OPENAI_RATE: [&str; 5] = [
+            "retry-after",
+            "retry-after-ms",
+            "x-ratelimit-limit-requests",
+            "x-ratelimit-remaining-requests",
+            "x-ratelimit-reset-requests",
+        ];
+        const ANTHROPIC_RATE: [&str; 4] = [
+            "anthropic-ratelimit-requests-limit",
+            "anthropic-ratelimit-requests-remaining",
+            "anthropic-ratelimit-requests-reset",
+            "retry-after",
+        ];
+        let told = |head: &http::response::Parts| {
+            let names = head.headers.keys().map(HeaderName::as_str);
+            let is_of_rates = |name: &&str| OF_RATES.iter().any(|start| name.starts_with(*start));
+            let mut names: Vec<_> = names.filter(is_of_rates).map(str::to_owned).collect();
+            names.sort_unstable();
+            names
+        };
+        for (status, ..) in ROWS {
+            for provider in [Provider::OpenAi, Provider::Azure, Provider::Anthropic] {
+                let (head, _) = error(provider, &format!("status={status}")).await;
+                assert!(told(&head).is_empty(), "{provider:?} {status}");
+                let (head, _) = error(provider, &format!("status={status};retry-after=3")).await;
+                let expected = match (status, provider) {
+                    (429, Provider::Anthropic) => &ANTHROPIC_RATE[..],
+                    (429, _) => &OPENAI_RATE,
+                    _ => &["retry-after"],
+                };
+                assert_eq!(told(&head), expected, "{provider:?} {status}");
+                assert_eq!(head.headers["retry-after"], "3", "{provider:?} {status}");
+            }
+        }
+        let (head, _) = error(Provider::Azure, "status=429;retry-after=3").await;
+        assert_eq!(head.headers["retry-after-ms"], "3000");
+        assert_eq!(head.headers["x-ratelimit-reset-requests"], "3s");
+        let before = Timestamp::now();
+        let (head, _) = error(Provider::Anthropic, "status=429;retry-after=3").await;
+        let reset = head.headers["anthropic-ratelimit-requests-reset"].to_str();
+        let reset: Timestamp = reset.unwrap().parse().unwrap();
+        // It is told in whole seconds.
+        let behind = |time: Timestamp, s: u64| time.checked_add(Duration::from_secs(s)).unwrap();
+        assert!(behind(before, 2) <= reset, "{before} {reset}");
+        assert!(reset <= behind(Timestamp::now(), 4), "{reset}");
     }
 }
