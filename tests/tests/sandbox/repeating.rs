@@ -174,7 +174,7 @@ async fn two_hosts_make_the_same_snapshot_of_a_bundle() {
 }
 
 /// The SHA-256 of the snapshot below.
-const SNAPSHOT: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+const SNAPSHOT: &str = "cb5918bae618f4e37e2ba72218e276f67707e04ef7adcb55db7d6b06ee938b5e";
 
 /// Not two hosts of one machine, but this one and whichever has written the digest down.
 #[tokio::test(flavor = "multi_thread")]
