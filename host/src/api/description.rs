@@ -254,8 +254,15 @@ fn refusals(
             ("507", "There is no room to keep it."),
         ]);
     }
+    // They are there on every server, and say where testers may do nothing.
+    let is_for_testers = ["/admin/worlds", "/admin/journal"]
+        .iter()
+        .any(|begin| path.starts_with(begin));
+    if is_for_testers {
+        all.insert(("409", "It is not in a state for that."));
+    }
     // What is sent to be kept can turn out not to work.
-    if has_body && needs(Scope::ModelsWrite) {
+    if has_body && (needs(Scope::ModelsWrite) || is_for_testers) {
         all.insert(("422", "The content is understood, and does not work."));
     }
     all

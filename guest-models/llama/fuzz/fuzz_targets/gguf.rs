@@ -6,17 +6,16 @@
 use libfuzzer_sys::fuzz_target;
 
 #[allow(dead_code)]
-#[path = "../../src/gguf.rs"]
-mod gguf;
-#[allow(dead_code)]
-#[path = "../../src/shape.rs"]
-mod shape;
-#[allow(dead_code)]
-#[path = "../../src/tokenizer.rs"]
-mod tokenizer;
-#[allow(dead_code)]
-#[path = "../../src/vocabulary.rs"]
-mod vocabulary;
+#[path = "../../src"]
+mod source {
+    pub(crate) mod gguf;
+    pub(crate) mod shape;
+    pub(crate) mod tokenizer;
+    pub(crate) mod vocabulary;
+}
+
+// They call one another by these names.
+use source::{gguf, shape, tokenizer, vocabulary};
 
 use gguf::Gguf;
 use shape::Shape;

@@ -69,7 +69,7 @@ async fn show(
     path = "/admin/worlds/{name}/rules",
     tag = "Administration",
     params(("name" = String, Path, description = "the name, as in `x-belljar-run`")),
-    request_body(content = String, content_type = "application/toml"),
+    request_body(content((String = "application/toml"), (String = "text/plain"))),
     responses((status = 200, body = RulesView), Failures)
 )]
 async fn put(
