@@ -9,6 +9,7 @@ mod discovery_file;
 mod listeners;
 mod local_socket;
 mod maintenance;
+mod pages;
 mod pulse;
 mod reload;
 
@@ -175,6 +176,7 @@ pub enum AppError {
 ///
 /// When a part cannot be made; nothing is left running then.
 pub async fn build(resolved: Resolved, program: PathBuf) -> Result<App, AppError> {
+    pages::keep_small();
     build_at(resolved, program, Clock::system()).await
 }
 
