@@ -24,6 +24,8 @@ const MEDIUM_MAX: usize = 1 << 16;
 const PAGE: usize = 1 << 16;
 const SMALL_LISTS: usize = SMALL_MAX / STEP;
 const LISTS: usize = SMALL_LISTS + (MEDIUM_MAX / SMALL_MAX).trailing_zeros() as usize;
+/// Stands in the place of a list for blocks that are in none.
+const LARGE: usize = LISTS;
 
 /// Where more memory comes from.
 pub(crate) trait Memory {
@@ -69,14 +71,9 @@ impl<M: Memory> Heap<M> {
         // By far the most blocks are small, and take a few instructions.
         if layout.size() <= SMALL_MAX && layout.align() <= STEP {
             let (bytes, list) = small(layout.size());
-            if let Some(freed) = self.freed.get_mut(list)
-                && *freed != 0
-            {
-                let block = *freed;
-                // SAFETY: the list holds blocks of this heap that nobody uses, each with the next
-                // one's address in its first word.
-                *freed = unsafe { word(block).read() };
-                return ptr::with_exposed_provenance_mut(block);
+            let found = self.take_freed(list);
+            if found != 0 {
+                return ptr::with_exposed_provenance_mut(found);
             }
             if bytes <= self.reach - self.next {
                 let block = self.next;
@@ -91,16 +88,9 @@ impl<M: Memory> Heap<M> {
         if layout.align() > STEP {
             return self.take_new(bytes, layout.align());
         }
-        let found = match list.and_then(|list| self.freed.get_mut(list)) {
-            Some(0) => 0,
-            Some(freed) => {
-                let block = *freed;
-                // SAFETY: the list holds blocks of this heap that nobody uses, each with the next
-                // one's address in its first word.
-                *freed = unsafe { word(block).read() };
-                block
-            }
-            None => self.take_large(bytes),
+        let found = match list {
+            LARGE => self.take_large(bytes),
+            list => self.take_freed(list),
         };
         if found == 0 {
             self.take_new(bytes, STEP)
@@ -113,20 +103,15 @@ impl<M: Memory> Heap<M> {
     ///
     /// The block is from this heap, with this layout, and is not used any more.
     pub(crate) unsafe fn free(&mut self, block: NonNull<u8>, layout: Layout) {
-        let address = block.as_ptr().expose_provenance();
-        let (bytes, list) = if layout.size() <= SMALL_MAX {
-            let (bytes, list) = small(layout.size());
-            (bytes, Some(list))
-        } else if let Some(rounded) = rounded(layout.size()) {
-            rounded
-        } else {
+        let Some((bytes, list)) = rounded(layout.size()) else {
             return;
         };
+        let address = block.as_ptr().expose_provenance();
         if address + bytes == self.next {
             self.next = address;
             return;
         }
-        match list.and_then(|list| self.freed.get_mut(list)) {
+        match self.freed.get_mut(list) {
             Some(freed) => {
                 // SAFETY: the block is free, and the smallest has room for a word.
                 unsafe { word(address).write(*freed) };
@@ -170,6 +155,20 @@ impl<M: Memory> Heap<M> {
             }
         }
         moved
+    }
+
+    /// The block of a list that was freed last; 0 where there is none.
+    fn take_freed(&mut self, list: usize) -> usize {
+        let Some(freed) = self.freed.get_mut(list) else {
+            return 0;
+        };
+        let block = *freed;
+        if block != 0 {
+            // SAFETY: the list holds blocks of this heap that nobody uses, each with the next
+            // one's address in its first word.
+            *freed = unsafe { word(block).read() };
+        }
+        block
     }
 
     /// The first large block that was freed and is large enough, cut to size; 0 where there is
@@ -267,20 +266,20 @@ impl<M: Memory> Heap<M> {
     }
 }
 
-/// What a block of that size really has, and the list that it comes from and goes to: none for
+/// What a block of that size really has, and the list that it comes from and goes to: [`LARGE`] for
 /// the large ones. None at all for a size beyond all memory.
-fn rounded(size: usize) -> Option<(usize, Option<usize>)> {
+#[inline]
+fn rounded(size: usize) -> Option<(usize, usize)> {
     if size <= SMALL_MAX {
-        let (bytes, list) = small(size);
-        return Some((bytes, Some(list)));
+        return Some(small(size));
     }
     if size <= MEDIUM_MAX {
         let bytes = size.next_power_of_two();
         let list = SMALL_LISTS + (bytes / SMALL_MAX).trailing_zeros() as usize - 1;
-        return Some((bytes, Some(list)));
+        return Some((bytes, list));
     }
     let bytes = size.checked_next_multiple_of(PAGE)?;
-    (bytes <= isize::MAX as usize).then_some((bytes, None))
+    (bytes <= isize::MAX as usize).then_some((bytes, LARGE))
 }
 
 /// What a block of up to [`SMALL_MAX`] bytes really has, and its list.
