@@ -69,7 +69,6 @@ pub struct Seat {
     began: Duration,
     taken: u32,
     last: Duration,
-    is_told: bool,
 }
 
 impl SimulatedServer {
@@ -132,7 +131,6 @@ impl SimulatedServer {
                 began: before,
                 taken: 0,
                 last: before,
-                is_told: false,
             }
         });
         self.0.tell(&mut state);
@@ -277,12 +275,13 @@ impl Seat {
 
     /// Whether it is known how many tokens the answer has.
     pub(super) fn is_told(&self) -> bool {
-        self.is_told
+        let state = self.server.0.state.lock();
+        let tokens = state.seats.get(&self.id);
+        tokens.is_none_or(|tokens| tokens.is_told)
     }
 
     /// Says how many tokens the answer has besides those that were taken.
     pub(super) fn tell_length(&mut self, left: u32) {
-        self.is_told = true;
         let mut state = self.server.0.state.lock();
         let length = self.taken.saturating_add(left);
         let State {

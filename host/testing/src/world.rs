@@ -299,6 +299,12 @@ impl World {
             || self.beginning.journal.entries_max > 0
     }
 
+    /// Whether it has rules of faults, to which what a request is like matters.
+    #[must_use]
+    pub fn has_faults(&self) -> bool {
+        !self.state.lock().faults.is_empty()
+    }
+
     /// Whether what is in the body matters for that.
     #[must_use]
     pub fn asks_for_body(&self) -> bool {

@@ -155,7 +155,7 @@ impl Tested {
         };
         let model = asked_model(parts.uri.path(), &read).map(Cow::into_owned);
         line.note_body(&read, model.as_deref());
-        if self.fault.is_none() {
+        if self.fault.is_none() && self.world.has_faults() {
             let headers = asked::headers_of(&parts.headers);
             self.fault = self.world.fault(&Facts {
                 path: parts.uri.path(),

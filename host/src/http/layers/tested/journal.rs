@@ -69,8 +69,8 @@ impl Line {
     /// Notes what the request says.
     pub(super) fn note_body(&mut self, body: &[u8], model: Option<&str>) {
         if let Some(open) = &mut self.0 {
-            open.entry.body = Kept::of(body, open.limits.body_bytes_max);
             let bytes_max = open.limits.body_bytes_max;
+            open.entry.body = Kept::of(body, bytes_max);
             open.entry.model = model.map(|model| Kept::of(model.as_bytes(), bytes_max).text);
         }
     }
