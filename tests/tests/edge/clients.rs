@@ -11,7 +11,7 @@ use rustls::ClientConfig;
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
-use crate::kit::{Authority, Folder, Issued, PATIENCE, connect, has, run};
+use crate::kit::{Authority, Folder, Issued, PATIENCE, connect, has, run, s_client};
 use crate::signer::{Draft, signer_with};
 
 /// A server that asks its clients for certificates.
@@ -475,21 +475,8 @@ async fn served(host: &Asking, issued: &Issued) -> Vec<(&'static str, bool, Stri
     ];
     let python = ["-c", script, &trusted, &certificate, &key, &url];
     // By 1.2, where a client learns within the handshake that its certificate is refused.
-    let openssl = [
-        "s_client",
-        "-connect",
-        &at,
-        "-servername",
-        "localhost",
-        "-CAfile",
-        &trusted,
-        "-verify_return_error",
-        "-cert",
-        &certificate,
-        "-key",
-        &key,
-        "-tls1_2",
-    ];
+    let shown = ["-cert", &certificate, "-key", &key, "-tls1_2"];
+    let openssl = [&s_client(&at, &trusted)[..], &shown].concat();
     let mut served = Vec::new();
     for (program, arguments) in [
         ("curl", &curl[..]),

@@ -298,6 +298,21 @@ pub(crate) fn has(program: &str) -> bool {
     found
 }
 
+/// What `openssl` is told to greet the server at an address as `localhost`, whose certificate this
+/// authority has to have issued.
+pub(crate) fn s_client<'a>(at: &'a str, authority: &'a str) -> [&'a str; 8] {
+    [
+        "s_client",
+        "-connect",
+        at,
+        "-servername",
+        "localhost",
+        "-CAfile",
+        authority,
+        "-verify_return_error",
+    ]
+}
+
 /// Runs a program of the machine, and gives whether it was content and what it said.
 pub(crate) async fn run(program: &str, arguments: &[&str]) -> (bool, String) {
     let output = tokio::process::Command::new(program)

@@ -2,7 +2,7 @@
 
 use belljar_tests::TestHost;
 
-use crate::kit::{Authority, Folder, TlsHost, has, run};
+use crate::kit::{Authority, Folder, TlsHost, has, run, s_client};
 
 /// The same request by each, with what says that it went well.
 #[tokio::test]
@@ -14,25 +14,10 @@ async fn openssl_curl_and_python_get_their_answers() {
     let resolve = format!("localhost:{port}:127.0.0.1");
     if has("openssl") {
         for version in ["-tls1_2", "-tls1_3"] {
-            let (_, said) = run(
-                "openssl",
-                &[
-                    "s_client",
-                    "-connect",
-                    &at,
-                    "-servername",
-                    "localhost",
-                    "-CAfile",
-                    &trusted,
-                    "-verify_return_error",
-                    "-verify_hostname",
-                    "localhost",
-                    version,
-                    "-alpn",
-                    "h2,http/1.1",
-                ],
-            )
-            .await;
+            let more = ["-verify_hostname", "localhost", version];
+            let alpn = ["-alpn", "h2,http/1.1"];
+            let arguments = [&s_client(&at, &trusted)[..], &more, &alpn].concat();
+            let (_, said) = run("openssl", &arguments).await;
             assert!(said.contains("Verify return code: 0 (ok)"), "{said}");
             assert!(said.contains("ALPN protocol: h2"), "{said}");
         }
@@ -104,18 +89,8 @@ async fn certificates_that_are_not_good_are_refused_by_openssl_curl_and_python()
         let at = format!("127.0.0.1:{port}");
         let url = format!("https://localhost:{port}/health/live");
         if has("openssl") {
-            let arguments = [
-                "s_client",
-                "-connect",
-                &at,
-                "-servername",
-                "localhost",
-                "-CAfile",
-                &trusted,
-                "-verify_return_error",
-                "-verify_hostname",
-                "localhost",
-            ];
+            let more = ["-verify_hostname", "localhost"];
+            let arguments = [&s_client(&at, &trusted)[..], &more].concat();
             let (went_well, said) = run("openssl", &arguments).await;
             assert!(!went_well, "{why}: {said}");
             assert!(

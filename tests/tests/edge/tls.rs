@@ -7,7 +7,9 @@ use rustls::{ProtocolVersion, version};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::kit::{Authority, Folder, PATIENCE, TlsHost, begin, connect, get, has, run, shown};
+use crate::kit::{
+    Authority, Folder, PATIENCE, TlsHost, begin, connect, get, has, run, s_client, shown,
+};
 
 /// The first byte of a TLS handshake.
 const HANDSHAKE: &[u8] = &[22];
@@ -135,19 +137,7 @@ async fn each_form_of_key_is_read() {
         assert!(signed.0, "{}", signed.1);
         let host = TestHost::start_with(&[("tls.cert", certificate), ("tls.key", key)]).await;
         let at = host.address().to_string();
-        let client = [
-            "s_client",
-            "-connect",
-            &at,
-            "-CAfile",
-            certificate,
-            "-verify_return_error",
-        ];
-        let shaken = run(
-            "openssl",
-            &[&client[..], &["-servername", "localhost"]].concat(),
-        )
-        .await;
+        let shaken = run("openssl", &s_client(&at, certificate)).await;
         assert!(
             shaken.1.contains("Verify return code: 0 (ok)"),
             "{begins}: {}",
