@@ -337,10 +337,10 @@ fn mixed(number: u64) -> (&'static str, Value) {
 /// Requests that are made at once.
 const AT_ONCE: usize = 64;
 
-/// How many runs are made again: 200, or as many as `BELLJAR_REPLAYS` says.
+/// How many runs are made again: 200, or as many as `REPLAYS` says.
 fn count() -> u64 {
     #[expect(clippy::disallowed_methods, reason = "a test's own variable")]
-    let asked = std::env::var("BELLJAR_REPLAYS");
+    let asked = std::env::var("REPLAYS");
     asked
         .ok()
         .and_then(|count| count.parse().ok())
