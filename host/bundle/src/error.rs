@@ -8,6 +8,7 @@ use std::io;
 
 use thiserror::Error;
 
+use crate::base::BaseError;
 use crate::digest::Digest;
 use crate::path::PathError;
 use crate::text::did_you_mean;
@@ -92,7 +93,7 @@ pub enum BundleError {
 
     // The tar.
     /// A refusal, and where in the archive its reason stands.
-    #[error("{error} ({place}{advice})", advice = advised(.error))]
+    #[error("{error} ({place}{advice})", advice = place::advised(.error))]
     At {
         /// What is wrong.
         error: Box<BundleError>,
@@ -272,7 +273,7 @@ pub enum BundleError {
 
     // The manifest.
     /// No `model.toml` at the root.
-    #[error("there is no model.toml at the root of the archive{}", found_at(.found))]
+    #[error("there is no model.toml at the root of the archive{}", place::found_at(.found))]
     ManifestMissing {
         /// Where one was found instead.
         found: Option<String>,
@@ -369,6 +370,9 @@ pub enum BundleError {
         /// By its bytes.
         got: Digest,
     },
+    /// The base that it names cannot be used.
+    #[error(transparent)]
+    Base(#[from] BaseError),
 
     // The signature.
     /// Policy wants a signature and there is none.
@@ -504,6 +508,7 @@ impl BundleError {
             Self::FileUnnamed { .. } => "file_unnamed",
             Self::FileMissing { .. } => "file_missing",
             Self::DigestMismatch { .. } => "digest_mismatch",
+            Self::Base(error) => error.code(),
             Self::SignatureMissing => "signature_missing",
             Self::SignatureUntrusted { .. } => "signature_untrusted",
             Self::SignatureWrong => "signature_wrong",
@@ -576,23 +581,4 @@ impl BundleError {
             _ => Self::StoreFailed { action, source },
         }
     }
-}
-
-fn advised(error: &BundleError) -> String {
-    error
-        .advice()
-        .map(|advice| format!("; {advice}"))
-        .unwrap_or_default()
-}
-
-fn found_at(found: &Option<String>) -> String {
-    found
-        .as_ref()
-        .map(|path| {
-            format!(
-                "; \"{path}\" is one level down: pack the folder's content, not the folder \
-                 (tar: `-C FOLDER .`; git archive: without `--prefix`)"
-            )
-        })
-        .unwrap_or_default()
 }

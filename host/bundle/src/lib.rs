@@ -29,6 +29,7 @@
 #![forbid(unsafe_code)]
 
 mod archive;
+mod base;
 mod decode;
 mod digest;
 mod error;
@@ -46,6 +47,7 @@ mod units;
 mod unpack;
 
 pub use archive::{Archive, Entry};
+pub use base::{Base, BaseError, BaseName, FindBase};
 pub use digest::{Digest, DigestError, Hasher};
 pub use error::{BundleError, Place};
 pub use limits::ArchiveLimits;

@@ -37,6 +37,8 @@ pub struct Manifest {
     description: Option<String>,
     license: Option<String>,
     is_private: bool,
+    base: Option<ModelId>,
+    is_base: bool,
     limits: RequestedLimits,
     requires_examples: bool,
     assets: BTreeMap<AssetName, Digest>,
@@ -72,6 +74,9 @@ impl Payload {
 
 pub(crate) const COMPONENT_KEY: &str = "component";
 pub(crate) const RECORDING_KEY: &str = "recording";
+pub(crate) const BASE_KEY: &str = "base";
+/// The name that the component of a base has in a bundle that is built on it.
+pub(crate) const BASE_FILE: &str = "base.wasm";
 
 impl Manifest {
     /// Reads a complete manifest.
@@ -134,6 +139,22 @@ impl Manifest {
     /// Whether the bundle's files are to be kept apart from equal ones of other bundles.
     pub fn is_private(&self) -> bool {
         self.is_private
+    }
+
+    /// The base whose component this is, where the bundle is built on one.
+    pub fn base(&self) -> Option<&ModelId> {
+        self.base.as_ref()
+    }
+
+    /// The digest of the component that several bundles are built on: that of a base, and of whoever
+    /// is built on one.
+    pub fn base_component(&self) -> Option<Digest> {
+        (self.is_base || self.base.is_some()).then(|| self.payload_digest())
+    }
+
+    /// Whether others may be built on the bundle's component.
+    pub fn is_base(&self) -> bool {
+        self.is_base
     }
 
     /// What the model asks for.
@@ -220,6 +241,13 @@ impl Manifest {
 
     /// What has to hold between the parts.
     fn check(self) -> Result<Self, BundleError> {
+        if self.is_base && (self.is_private || self.base.is_some()) {
+            let other = if self.is_private { "private" } else { BASE_KEY };
+            return Err(BundleError::ManifestValue {
+                key: "is_base".to_owned(),
+                reason: format!("a base has a component that others may use, and no `{other}`"),
+            });
+        }
         if !self.digests.contains_key(self.payload.file()) {
             let path = self.payload.file().to_string();
             return Err(BundleError::ComponentDigestMissing { path });

@@ -6,16 +6,19 @@
 mod component;
 mod folder;
 mod recording;
+mod sources;
 mod within;
 
 use std::collections::BTreeMap;
 use std::io::{self, Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 
+use crate::base::{Base, BaseName};
 use crate::digest::{Digest, Hasher};
 use crate::error::BundleError;
 use crate::manifest::{
-    COMPONENT_KEY, Draft, MANIFEST_PATH, Manifest, RECORDING_KEY, RequestedLimits,
+    BASE_FILE, BASE_KEY, COMPONENT_KEY, Draft, MANIFEST_PATH, Manifest, RECORDING_KEY,
+    RequestedLimits,
 };
 use crate::names::{ModelId, ModelName, ModelVersion};
 use crate::path::AssetName;
@@ -24,6 +27,8 @@ use component::find_component;
 use folder::{folder_assets, folder_examples, listed_assets};
 use recording::find_recording;
 pub use recording::pack_recording;
+pub use sources::SOURCE_ENDINGS;
+use sources::sources;
 
 /// The folder of a project, and of its bundle, whose `.toml` files are examples of what the model
 /// answers.
@@ -104,6 +109,8 @@ pub fn pack_parts(
         description: parts.description.clone(),
         license: parts.license.clone(),
         is_private: parts.is_private,
+        base: None,
+        is_base: false,
         limits: parts.limits,
         requires_examples: false,
         assets: None,
@@ -112,7 +119,7 @@ pub fn pack_parts(
     };
     let source = Source::given;
     let files = Files {
-        payload: (component.parse()?, source(&parts.component)),
+        payload: Some((component.parse()?, source(&parts.component))),
         assets: parts
             .assets
             .iter()
@@ -140,6 +147,8 @@ pub struct Packing<'a> {
     pub key: Option<&'a SigningKey>,
     /// The version that the bundle has in place of its project's.
     pub version: Option<&'a ModelVersion>,
+    /// The base that a project is packed for which names one.
+    pub base: Option<&'a Base>,
 }
 
 /// [`pack_folder_with`] nothing that makes components: a core module is refused, and a component
@@ -171,6 +180,9 @@ pub fn pack_folder(
 /// a project that somebody else wrote must not pack the files of who packs it. A core module
 /// becomes the component that `make` makes of it, and a component the one that `remake` does.
 ///
+/// Where the manifest names a `base` in place of a component, the bundle has none: its sources (see
+/// [`SOURCE_ENDINGS`]) become assets below `source/`, for the base to run.
+///
 /// # Errors
 /// As [`pack_parts`], and everything that [`Manifest::parse`] reports.
 pub fn pack_folder_with(
@@ -189,20 +201,25 @@ pub fn pack_folder_with(
     if let Some(version) = packing.version {
         draft.id.version = version.clone();
     }
+    let on_base = resolve_base(&mut draft, packing.base)?;
     let payload = match draft.payload {
-        RECORDING_KEY => find_recording(folder, &mut draft)?,
+        RECORDING_KEY => Some(find_recording(folder, &mut draft)?),
+        _ if on_base => None,
         _ => {
             let mut component = find_component(folder, &mut draft, packing.make)?;
             if let Some(remake) = packing.remake {
                 component.1 = component.1.remade(remake)?;
             }
-            component
+            Some(component)
         }
     };
-    let assets = match &draft.assets {
+    let mut assets = match &draft.assets {
         Some(listed) => listed_assets(folder, listed.keys())?,
         None => folder_assets(folder)?,
     };
+    if on_base {
+        assets.extend(sources(folder)?);
+    }
     let mut others = Vec::new();
     for name in draft
         .digests
@@ -228,6 +245,53 @@ pub fn pack_folder_with(
         packing.key,
         out,
     )
+}
+
+/// Writes the base that a project is packed for into its manifest, and tells whether there is one.
+/// A project that has a component of its own is packed with that.
+fn resolve_base(draft: &mut Draft, base: Option<&Base>) -> Result<bool, BundleError> {
+    let Some(named) = &draft.base else {
+        return Ok(false);
+    };
+    if draft.payload_file != BASE_FILE {
+        return Err(BundleError::ManifestValue {
+            key: BASE_KEY.to_owned(),
+            reason: "a project has a `component` or a `base`, not both".to_owned(),
+        });
+    }
+    let written = draft.digests.get(BASE_FILE).copied().flatten();
+    let base = match (base, named.id(), written) {
+        (Some(base), ..) => base.clone(),
+        // Whoever packs it knows the base.
+        (None, Some(id), Some(component)) => Base { id, component },
+        (None, ..) => {
+            return Err(BundleError::ProjectContent {
+                path: MANIFEST_PATH.to_owned(),
+                reason: format!(
+                    "it is built on the base `{named}` of a server, which has to be asked what that \
+                     is: `belljar push` and `belljar dev` do so. To pack it by itself write the \
+                     version, `base = \"NAME@VERSION\"`, and the digest of the base's component \
+                     as \"{BASE_FILE}\" in [digests]"
+                ),
+            });
+        }
+    };
+    draft.base = Some(BaseName {
+        name: base.id.name.clone(),
+        version: Some(base.id.version.clone()),
+    });
+    draft
+        .digests
+        .insert(draft.payload_file.clone(), Some(base.component));
+    Ok(true)
+}
+
+/// The base that a project folder names.
+///
+/// # Errors
+/// As [`Manifest::parse`], and where the file cannot be read.
+pub fn project_base(folder: &Path) -> Result<Option<BaseName>, BundleError> {
+    Ok(Draft::parse(&read_project_manifest(folder)?)?.base)
 }
 
 /// The name and the version that a project folder has.
@@ -260,7 +324,8 @@ fn read_project_manifest(folder: &Path) -> Result<String, BundleError> {
 
 /// The files of a bundle, with their names in it.
 struct Files {
-    payload: (AssetName, Source),
+    /// None where it is not in the archive.
+    payload: Option<(AssetName, Source)>,
     assets: Vec<(AssetName, Source)>,
     /// Those that the model cannot read.
     others: Vec<(AssetName, Source)>,
@@ -356,7 +421,7 @@ fn write_bundle(
         );
     }
     draft.assets = Some(assets);
-    for (name, source) in files.others.iter().chain([&files.payload]) {
+    for (name, source) in files.others.iter().chain(&files.payload) {
         let written = draft.digests.get(name.as_str()).copied().flatten();
         let digest = fitting_digest("digests", name, source, written)?;
         draft.digests.insert(name.to_string(), Some(digest));
@@ -374,8 +439,9 @@ fn write_bundle(
         &mut text.as_bytes(),
     )
     .map_err(|source| BundleError::OutputFailed { source })?;
-    for (name, source) in [&files.payload]
-        .into_iter()
+    for (name, source) in files
+        .payload
+        .iter()
         .chain(&files.others)
         .chain(&files.assets)
     {

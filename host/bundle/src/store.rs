@@ -528,6 +528,12 @@ impl StoredBundle {
         self.placement.build_digest(&self.manifest, self.digest())
     }
 
+    /// The digest of the component that several bundles are built on: that of a base, and of whoever
+    /// is built on one.
+    pub fn base_component(&self) -> Option<Digest> {
+        self.manifest.base_component()
+    }
+
     /// All files but the manifest.
     pub fn files(&self) -> &[StoredFile] {
         &self.files

@@ -4,11 +4,12 @@
 //! Memory stays bounded whatever is sent: a buffer, the manifest, and the names of the files.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 
 use crate::archive::{Archive, Entry, is_companion};
+use crate::base::{BaseError, FindBase};
 use crate::digest::{Digest, Hasher};
 use crate::error::BundleError;
 use crate::limits::ArchiveLimits;
@@ -126,6 +127,21 @@ impl Store {
         limits: &ArchiveLimits,
         policy: &SignaturePolicy,
     ) -> Result<CheckedBundle, BundleError> {
+        self.unpack_on(body, limits, policy, &|_| None)
+    }
+
+    /// [`unpack`](Self::unpack), where a bundle may be built on a base that `find_base` finds. The
+    /// base's component is taken for that of the bundle.
+    ///
+    /// # Errors
+    /// As [`unpack`](Self::unpack).
+    pub fn unpack_on(
+        &self,
+        body: impl Read,
+        limits: &ArchiveLimits,
+        policy: &SignaturePolicy,
+        find_base: FindBase<'_>,
+    ) -> Result<CheckedBundle, BundleError> {
         let mut unpacker = Unpacker {
             archive: Archive::new(body, limits)?,
             limits,
@@ -141,6 +157,7 @@ impl Store {
         unpacker
             .take_all()
             .map_err(|error| error.at(unpacker.archive.place()))?;
+        unpacker.take_base(find_base)?;
         unpacker.finish(self)
     }
 }
@@ -250,6 +267,53 @@ impl<R: Read> Unpacker<'_, R> {
             digest: hasher.finish(),
             bytes: entry.size,
         })
+    }
+
+    /// Holds a bundle against the base that it names, and takes the component from there if the
+    /// archive has none.
+    fn take_base(&mut self, find_base: FindBase<'_>) -> Result<(), BundleError> {
+        let Some((manifest, _)) = &self.manifest else {
+            return Ok(());
+        };
+        let Some(id) = manifest.base() else {
+            return Ok(());
+        };
+        let base = find_base(id).ok_or_else(|| BaseError::Unknown { base: id.clone() })?;
+        let (expected, got) = (manifest.payload_digest(), base.manifest().payload_digest());
+        if !base.manifest().is_base() {
+            return Err(BaseError::NotOffered { base: id.clone() }.into());
+        }
+        if expected != got {
+            let base = id.clone();
+            return Err(BaseError::Differs {
+                base,
+                expected,
+                got,
+            }
+            .into());
+        }
+        let name = manifest.payload().file();
+        if self.files.contains_key(name) {
+            return Ok(());
+        }
+        let path = self.staging.path().join(self.staged.to_string());
+        self.staged += 1;
+        // One file under two names, unless the store lies on several file systems.
+        let from = base.payload_path();
+        let linked = fs::hard_link(&from, &path);
+        linked
+            .or_else(|_| fs::copy(&from, &path).map(|_| ()))
+            .map_err(BundleError::store("taking the component of a base"))?;
+        let bytes = fs::metadata(&path)
+            .map_err(BundleError::store("taking the component of a base"))?
+            .len();
+        let staged = StagedFile {
+            path,
+            digest: got,
+            bytes,
+        };
+        self.files.insert(name.clone(), staged);
+        Ok(())
     }
 
     fn finish(self, store: &Store) -> Result<CheckedBundle, BundleError> {

@@ -116,6 +116,27 @@ pub(super) fn left_out(path: &str) -> &'static str {
     }
 }
 
+/// What helps, as the end of a message.
+pub(super) fn advised(error: &BundleError) -> String {
+    error
+        .advice()
+        .map(|advice| format!("; {advice}"))
+        .unwrap_or_default()
+}
+
+/// Where a manifest was found instead, as the end of a message.
+pub(super) fn found_at(found: &Option<String>) -> String {
+    found
+        .as_ref()
+        .map(|path| {
+            format!(
+                "; \"{path}\" is one level down: pack the folder's content, not the folder \
+                 (tar: `-C FOLDER .`; git archive: without `--prefix`)"
+            )
+        })
+        .unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

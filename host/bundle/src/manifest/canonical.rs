@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
 
-use super::{MANIFEST_SCHEMA, Manifest};
+use super::{BASE_KEY, MANIFEST_SCHEMA, Manifest};
 use crate::digest::Digest;
 use crate::path::AssetName;
 
@@ -29,6 +29,12 @@ pub(super) fn write(manifest: &Manifest, with_signature: bool) -> String {
     // there was such a key.
     if manifest.is_private {
         pair(&mut out, "private", true);
+    }
+    if let Some(base) = &manifest.base {
+        pair(&mut out, BASE_KEY, quoted(&base.to_string()));
+    }
+    if manifest.is_base {
+        pair(&mut out, "is_base", true);
     }
     let limits = manifest.limits.written();
     if !limits.is_empty() {

@@ -10,9 +10,10 @@ use super::fields::{
 };
 use super::keys::{DESCRIPTION_BYTES_MAX, LICENSE_BYTES_MAX, known_in};
 use super::{
-    COMPONENT_KEY, MANIFEST_SCHEMA, Manifest, Payload, RECORDING_KEY, RequestedLimits,
-    SCHEMAS_KNOWN,
+    BASE_FILE, BASE_KEY, COMPONENT_KEY, MANIFEST_SCHEMA, Manifest, Payload, RECORDING_KEY,
+    RequestedLimits, SCHEMAS_KNOWN,
 };
+use crate::base::BaseName;
 use crate::digest::Digest;
 use crate::error::BundleError;
 use crate::names::{ModelId, ModelName, ModelVersion};
@@ -31,6 +32,8 @@ pub(crate) struct Draft {
     pub(crate) description: Option<String>,
     pub(crate) license: Option<String>,
     pub(crate) is_private: bool,
+    pub(crate) base: Option<BaseName>,
+    pub(crate) is_base: bool,
     pub(crate) limits: RequestedLimits,
     pub(crate) requires_examples: bool,
     /// `None` where there is no such table; a file without a digest has an empty text.
@@ -69,7 +72,20 @@ impl Draft {
             }
             Some(_) => RECORDING_KEY,
         };
-        let payload_file = text_of(payload, require(&table, payload)?)?.to_owned();
+        let base: Option<BaseName> = match table.get(BASE_KEY) {
+            Some(_) if payload == RECORDING_KEY => {
+                return Err(BundleError::ManifestValue {
+                    key: BASE_KEY.to_owned(),
+                    reason: "a recording is not run, and has none".to_owned(),
+                });
+            }
+            Some(base) => Some(parse_text(BASE_KEY, base)?),
+            None => None,
+        };
+        let payload_file = match table.get(payload) {
+            None if base.is_some() => BASE_FILE.to_owned(),
+            _ => text_of(payload, require(&table, payload)?)?.to_owned(),
+        };
         let draft = Self {
             id: ModelId { name, version },
             payload,
@@ -77,6 +93,8 @@ impl Draft {
             description: prose(&table, "description", DESCRIPTION_BYTES_MAX)?,
             license: prose(&table, "license", LICENSE_BYTES_MAX)?,
             is_private: switch("private", table.get("private"))?,
+            base,
+            is_base: switch("is_base", table.get("is_base"))?,
             limits: match subtable(&table, "limits")? {
                 Some(limits) => RequestedLimits::read(limits)?,
                 None => RequestedLimits::default(),
@@ -142,6 +160,16 @@ impl Draft {
             RECORDING_KEY => Payload::Recording(file),
             _ => Payload::Component(file),
         };
+        let base = match &self.base {
+            None => None,
+            Some(base) => Some(base.id().ok_or_else(|| {
+                BundleError::ManifestValue {
+                    key: BASE_KEY.to_owned(),
+                    reason: "a bundle says which version of its base it is built on: NAME@VERSION"
+                        .to_owned(),
+                }
+            })?),
+        };
         let mut assets = BTreeMap::new();
         for (name, digest) in self.assets.unwrap_or_default() {
             let digest = digest.ok_or_else(|| open_digest("assets", name.as_str()))?;
@@ -158,6 +186,8 @@ impl Draft {
             description: self.description,
             license: self.license,
             is_private: self.is_private,
+            base,
+            is_base: self.is_base,
             limits: self.limits,
             requires_examples: self.requires_examples,
             assets,

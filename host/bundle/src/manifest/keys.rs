@@ -6,8 +6,8 @@ use std::fmt;
 
 use toml::{Table, Value};
 
-use super::MANIFEST_SCHEMA;
 use super::fields::{in_value, refuse_unknown, under, wrong_type};
+use super::{BASE_KEY, MANIFEST_SCHEMA};
 use crate::error::BundleError;
 use crate::names::{ModelName, ModelVersion};
 use crate::units::{ByteSize, DurationText, Fuel};
@@ -60,6 +60,7 @@ pub enum ManifestValue {
     Digest,
     PublicKey,
     Signature,
+    Base,
 }
 
 impl ManifestKey {
@@ -130,6 +131,9 @@ impl fmt::Display for ManifestValue {
             Self::Digest => f.write_str("`sha256:` and 64 hexadecimal digits in lower case"),
             Self::PublicKey => f.write_str("`ed25519:` and 32 bytes in base64"),
             Self::Signature => f.write_str("64 bytes in base64"),
+            Self::Base => {
+                f.write_str("a name, or a name and a version such as `python-text@1.0.0`")
+            }
         }
     }
 }
@@ -194,6 +198,21 @@ const TOP: &[ManifestKey] = &[
     )
     .bound_by(&["archive.component_max"])
     .presence(Presence::Instead),
+    ManifestKey::top(
+        BASE_KEY,
+        ManifestValue::Base,
+        "The base on the server that the model is built on: its component runs, and what it runs are \
+         the files of this bundle. In a project folder it stands in place of `component`, and the \
+         sources in the folder are packed as assets below `source/`.",
+    )
+    .presence(Presence::Instead),
+    ManifestKey::top(
+        "is_base",
+        ManifestValue::Switch,
+        "Whether bundles of others may have this one as their `base`. `false` unless it is there.",
+    )
+    .presence(Presence::Optional)
+    .example("true"),
     ManifestKey::top(
         "description",
         ManifestValue::Prose {

@@ -349,3 +349,32 @@ fn a_recording_stands_in_place_of_a_component() {
         assert!(error.contains(reason), "{main} {more}: {error}");
     }
 }
+
+#[test]
+fn a_bundle_is_built_on_a_base_or_is_one() {
+    let on_base = Manifest::parse(&text("base = \"python@1.0.0\"")).unwrap();
+    assert_eq!(on_base.base().unwrap().to_string(), "python@1.0.0");
+    assert_eq!(on_base.base_component(), Some(on_base.payload_digest()));
+    let is_base = Manifest::parse(&text("is_base = true")).unwrap();
+    assert!(is_base.is_base() && is_base.base().is_none());
+    let plain = Manifest::parse(&text("is_base = false")).unwrap();
+    assert_eq!(plain.base_component(), None);
+    for manifest in [on_base, is_base, plain] {
+        let canonical = manifest.to_canonical();
+        assert_eq!(Manifest::parse(&canonical).unwrap(), manifest);
+    }
+    // In a bundle it is a version, and a base has what it offers for itself and for all.
+    for more in [
+        "base = \"python\"",
+        "base = \"Python@1.0.0\"",
+        "is_base = true\nprivate = true",
+        "is_base = true\nbase = \"python@1.0.0\"",
+    ] {
+        assert_eq!(code(&text(more)), "manifest_value", "{more}");
+    }
+    let recording = text("base = \"python@1.0.0\"").replace("component =", "recording =");
+    assert_eq!(code(&recording), "manifest_value");
+    // Without a component there has to be one.
+    let none = text("").replace("component = \"m.wasm\"\n", "");
+    assert_eq!(code(&none), "manifest_missing_key");
+}

@@ -31,6 +31,8 @@ pub fn pack_recording(
         description,
         license: None,
         is_private: false,
+        base: None,
+        is_base: false,
         limits: RequestedLimits::default(),
         requires_examples: false,
         assets: None,
@@ -38,7 +40,7 @@ pub fn pack_recording(
         signature: None,
     };
     let files = Files {
-        payload: (file.parse()?, Source::given(content)),
+        payload: Some((file.parse()?, Source::given(content))),
         assets: Vec::new(),
         others: Vec::new(),
     };

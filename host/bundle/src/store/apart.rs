@@ -84,6 +84,25 @@ impl Store {
         Ok(builds)
     }
 
+    /// The components of bases among these bundles, and of those that are built on them.
+    ///
+    /// # Errors
+    /// As [`build_digests`](Self::build_digests).
+    pub fn base_components<'a>(
+        &self,
+        bundles: impl IntoIterator<Item = &'a Digest>,
+    ) -> Result<BTreeSet<Digest>, BundleError> {
+        let mut components = BTreeSet::new();
+        for bundle in bundles {
+            match self.read_manifest(bundle) {
+                Ok(manifest) => components.extend(manifest.base_component()),
+                Err(BundleError::BundleUnknown { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(components)
+    }
+
     /// Removes the folders of bundles that are not needed, and returns how many bytes they had.
     pub(super) fn sweep_apart(&self, needed: &HashSet<Digest>) -> io::Result<u64> {
         let mut freed = 0;
