@@ -90,6 +90,7 @@ impl Bench {
             assets,
             load: LoadBudget::default(),
             budget: budget(),
+            base: None,
         };
         let compiled = self.compiler.compile(&job, &self.sandbox, |_| {});
         let artefact = runtime.block_on(compiled).unwrap();

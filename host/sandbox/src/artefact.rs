@@ -144,13 +144,20 @@ impl Artefact {
 
 /// Maps an artefact into an engine.
 pub(crate) fn map(engine: &Engine, artefact: &Artefact) -> Result<Component, LoadError> {
+    map_file(engine, &artefact.path).map_err(|error| LoadError::Engine(format!("{error:#}")))
+}
+
+/// Maps a compiled component whose seal the host has checked, or which it has just had written.
+pub(crate) fn map_file(engine: &Engine, path: &Path) -> wasmtime::Result<Component> {
     #[expect(unsafe_code, reason = "the one place where compiled code is mapped")]
-    // SAFETY: the file was written by this host's own compiler and nobody else. An `Artefact`
-    // comes from `Cache::open`, which has checked the MAC under the data directory's key, or
-    // from `Compiler::compile`, for a file that the child process has just written under a
-    // random name. Both lie in a folder of mode 0700 that no request can name a path in.
-    let mapped = unsafe { Component::deserialize_file(engine, &artefact.path) };
-    mapped.map_err(|error| LoadError::Engine(format!("{error:#}")))
+    // SAFETY: the file was written by this host's own compiler and nobody else. The path of an
+    // `Artefact` comes from `Cache::open`, which has checked the MAC under the data directory's
+    // key, or from `Compiler::compile`, for a file that the child process has just written under a
+    // random name. That of a base's file comes from `Cache::open_file`, which has checked it in the
+    // same way. All lie in a folder of mode 0700 that no request can name a path in.
+    unsafe {
+        Component::deserialize_file(engine, path)
+    }
 }
 
 /// The folder of sealed artefacts.
@@ -165,7 +172,8 @@ pub(crate) struct Cache {
 /// What stands beside a compiled file.
 #[derive(Serialize, Deserialize)]
 struct Seal {
-    /// JSON text of the [`Inspection`], kept as text because the MAC is over its bytes.
+    /// JSON text of the [`Inspection`], or of what is known of a base, kept as text because the MAC
+    /// is over its bytes.
     inspection: String,
     mac: String,
 }
@@ -272,6 +280,17 @@ impl Cache {
 
     /// The artefact of a content, if there is one whose MAC is right.
     pub(crate) fn open(&self, content: &[u8; 32], assets: &[AssetFile]) -> Option<Artefact> {
+        let (path, inspection) = self.open_file(content)?;
+        let inspection = serde_json::from_str(&inspection).ok()?;
+        Some(Artefact {
+            path,
+            inspection,
+            assets: assets.to_vec(),
+        })
+    }
+
+    /// The compiled file of a content and what was sealed with it, if its MAC is right.
+    pub(crate) fn open_file(&self, content: &[u8; 32]) -> Option<(PathBuf, String)> {
         let path = self.compiled_path(content);
         let seal: Seal = serde_json::from_slice(&fs::read(self.seal_path(content)).ok()?).ok()?;
         let mut file = File::open(&path).ok()?;
@@ -289,23 +308,29 @@ impl Cache {
             tracing::error!(path = %path.display(), "a compiled model was changed on disk; it is not used");
             return None;
         }
-        let inspection = serde_json::from_str(&seal.inspection).ok()?;
-        Some(Artefact {
-            path,
-            inspection,
-            assets: assets.to_vec(),
-        })
+        Some((path, seal.inspection))
     }
 
     fn label(&self, content: &[u8; 32]) -> String {
         format!("{} {}", hex::encode(content), self.engine_id)
     }
 
-    /// Gives an artefact that was just written its seal and its name. The seal comes last: a
-    /// compiled file without one is never looked at.
+    /// Gives an artefact that was just written its seal and its name.
     pub(crate) fn seal(&self, content: &[u8; 32], artefact: Artefact) -> io::Result<Artefact> {
-        let mut file = File::open(&artefact.path)?;
         let inspection = serde_json::to_string(&artefact.inspection)?;
+        let path = self.seal_file(content, &artefact.path, inspection)?;
+        Ok(Artefact { path, ..artefact })
+    }
+
+    /// Gives a compiled file that was just written its seal and its name. The seal comes last: a
+    /// compiled file without one is never looked at.
+    pub(crate) fn seal_file(
+        &self,
+        content: &[u8; 32],
+        written: &Path,
+        inspection: String,
+    ) -> io::Result<PathBuf> {
+        let mut file = File::open(written)?;
         let mac = self.key.mac(
             self.label(content).as_bytes(),
             inspection.as_bytes(),
@@ -313,7 +338,7 @@ impl Cache {
         )?;
         file.sync_all()?;
         let path = self.compiled_path(content);
-        fs::rename(&artefact.path, &path)?;
+        fs::rename(written, &path)?;
         let staging = self.staging_path();
         let mut seal = File::options()
             .write(true)
@@ -327,7 +352,7 @@ impl Cache {
         seal.sync_all()?;
         fs::rename(&staging, self.seal_path(content))?;
         File::open(&self.folder)?.sync_all()?;
-        Ok(Artefact { path, ..artefact })
+        Ok(path)
     }
 
     /// Deletes what `keep` refuses, whatever engine it is for; returns the bytes freed.

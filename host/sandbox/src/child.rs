@@ -5,14 +5,18 @@ use crate::{
     Budget, Cap, CapHit, Capabilities, Capability, CompileError, GuestLine, Inspection, LoadCost,
     Loudness, RunError, RunLabel, RunOrigin, SlotCaps,
     after_load::{AfterLoad, ROOM_BYTES},
+    artefact,
+    base::{self, BaseFacts, BaseFiles, BaseWork},
     compiler::{CompileJob, CompileRequest, CompileResponse, Phase},
     determinism::Determinism,
     engine,
     engine_text::EngineText,
     fault::{classify, short},
+    fit::{WASM_PAGE_BYTES, fits, needs},
     guest_log::LogShare,
     imports, inspect,
     memory_pool::MemoryPool,
+    mould::{Parted, find_filling},
     pace::Pace,
     run,
     state::{GuestState, ModelFacts},
@@ -23,6 +27,7 @@ use sha2::{Digest as _, Sha256};
 use std::{
     fs,
     io::{self, Read as _, Write as _},
+    path::Path,
     process::ExitCode,
     sync::{
         Arc,
@@ -45,8 +50,6 @@ const OPEN_FILES_MAX: u64 = 64;
 const NICE: i32 = 10;
 /// The highest there is: the first to be killed.
 const OOM_SCORE_ADJUSTMENT: &str = "1000";
-/// What `Component::resources_required` counts memory in; other page sizes are not enabled.
-const WASM_PAGE_BYTES: u64 = 64 << 10;
 /// How often `load` yields so that its deadline can be looked at.
 const LOAD_TICK: Duration = Duration::from_millis(10);
 /// The interface that is called once, before the snapshot.
@@ -72,7 +75,10 @@ pub fn compile_child() -> ExitCode {
         });
     let response = match request {
         Ok(request) => match handle(&request) {
-            Ok(inspection) => CompileResponse::Done(inspection),
+            Ok((inspection, base)) => CompileResponse::Done {
+                inspection: Box::new(inspection),
+                base: base.map(Box::new),
+            },
             Err(error) => CompileResponse::Failed(error),
         },
         Err(error) => CompileResponse::Failed(CompileError::Host {
@@ -100,21 +106,18 @@ fn send(response: &CompileResponse) -> io::Result<()> {
     out.flush()
 }
 
-fn handle(request: &CompileRequest) -> Result<Inspection, CompileError> {
-    let host = |what: &'static str| {
-        move |error: io::Error| CompileError::Host {
-            detail: format!("{what}: {error}"),
-        }
-    };
+fn handle(request: &CompileRequest) -> Result<(Inspection, Option<BaseFacts>), CompileError> {
     bind(request).map_err(host("binding the process"))?;
     wall_in(request)?;
     let component = fs::read(&request.job.component).map_err(host("reading the component"))?;
-    let capabilities = inspect::inspect(&component, engine::FEATURES)?;
-    send(&CompileResponse::Phase(Phase::Compiling)).map_err(host("reporting"))?;
-    let determinism =
-        Determinism::find(&component, request.codegen).map_err(|error| CompileError::Invalid {
-            reason: short(&error.to_string()),
-        })?;
+    // What is known of a base was found out about this component.
+    let (capabilities, determinism) = match &request.base {
+        Some(BaseWork::Use(_, facts)) => {
+            let known = &facts.inspection;
+            (known.capabilities, known.determinism.clone())
+        }
+        Some(BaseWork::Make(_)) | None => looked_at(request, &component)?,
+    };
     let (component, load) = if capabilities.has(Capability::Lifecycle) {
         let (component, cost) = snapshot(request, component)?;
         (component, Some(cost))
@@ -122,27 +125,12 @@ fn handle(request: &CompileRequest) -> Result<Inspection, CompileError> {
         (component, None)
     };
     let snapshot_digest = load.map(|_| hex::encode(Sha256::digest(&component)));
-    let engine =
-        engine::compiling(request.codegen).map_err(|error| engine_error(request, &error))?;
-    let compiled = Component::from_binary(&engine, &component)
-        .map_err(|error| engine_error(request, &error))?;
-    // Each import's own items, and their types, against what is linked.
-    let mut linker = Linker::new(&engine);
-    imports::link(&mut linker).map_err(|error| engine_error(request, &error))?;
-    linker
-        .instantiate_pre(&compiled)
-        .map_err(|error| unlinked(&error))?;
-    let inspection = fits(&compiled, request.slot.smaller(request.job.budget.slot()))?;
-    let bytes = compiled
-        .serialize()
-        .map_err(|error| engine_error(request, &error))?;
-    let mut file = fs::File::options()
-        .write(true)
-        .open(&request.output)
-        .map_err(host("writing the compiled model"))?;
-    file.write_all(&bytes)
-        .map_err(host("writing the compiled model"))?;
-    Ok(Inspection {
+    let Compiled {
+        bytes,
+        inspection,
+        base,
+    } = compiled(request, &component)?;
+    let inspection = Inspection {
         capabilities,
         determinism,
         snapshot: load.is_some(),
@@ -150,7 +138,113 @@ fn handle(request: &CompileRequest) -> Result<Inspection, CompileError> {
         load,
         artefact_bytes: bytes.len() as u64,
         ..inspection
+    };
+    write(&request.output, &bytes).map_err(host("writing the compiled model"))?;
+    let base = base.map(|(skeleton, filling_at)| BaseFacts {
+        inspection: inspection.clone(),
+        skeleton,
+        filling_at,
+    });
+    Ok((inspection, base))
+}
+
+fn host(what: &'static str) -> impl Fn(io::Error) -> CompileError {
+    move |error| CompileError::Host {
+        detail: format!("{what}: {error}"),
+    }
+}
+
+/// Writes a file that the host has made for it.
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = fs::File::options().write(true).open(path)?;
+    file.write_all(bytes)
+}
+
+/// What can be told of a component before it is compiled.
+fn looked_at(
+    request: &CompileRequest,
+    component: &[u8],
+) -> Result<(Capabilities, Determinism), CompileError> {
+    let capabilities = inspect::inspect(component, engine::FEATURES)?;
+    send(&CompileResponse::Phase(Phase::Compiling)).map_err(host("reporting"))?;
+    let determinism =
+        Determinism::find(component, request.codegen).map_err(|error| CompileError::Invalid {
+            reason: short(&error.to_string()),
+        })?;
+    Ok((capabilities, determinism))
+}
+
+/// A component, compiled for the serving engine.
+struct Compiled {
+    bytes: Vec<u8>,
+    inspection: Inspection,
+    /// The skeleton of the base that was made on the way, and where the filling is in its file.
+    base: Option<(String, u64)>,
+}
+
+/// Compiles what runs requests, or takes it from the base.
+fn compiled(request: &CompileRequest, component: &[u8]) -> Result<Compiled, CompileError> {
+    let slot = request.slot.smaller(request.job.budget.slot());
+    match &request.base {
+        Some(BaseWork::Use(files, facts)) => {
+            let cast = base::cast(files, facts, component).map_err(host("reading a base"))?;
+            if let Some(bytes) = cast {
+                fits(&facts.inspection, slot)?;
+                return Ok(Compiled {
+                    bytes,
+                    inspection: facts.inspection.clone(),
+                    base: None,
+                });
+            }
+            send(&CompileResponse::Phase(Phase::Compiling)).map_err(host("reporting"))?;
+        }
+        Some(BaseWork::Make(files)) => {
+            if let Some(parted) = Parted::of(component) {
+                let (mut bytes, inspection) = compile(request, slot, &parted.filled())?;
+                if let Some(at) = find_filling(&bytes, parted.memory().len()) {
+                    write(&files.mould, &bytes).map_err(host("writing a base"))?;
+                    if base::set_memory(&mut bytes, at as u64, parted.memory()) {
+                        return Ok(Compiled {
+                            bytes,
+                            inspection,
+                            base: Some((parted.skeleton().to_hex().to_string(), at as u64)),
+                        });
+                    }
+                }
+            }
+        }
+        None => {}
+    }
+    let (bytes, inspection) = compile(request, slot, component)?;
+    Ok(Compiled {
+        bytes,
+        inspection,
+        base: None,
     })
+}
+
+/// Compiles a component, and holds it against what is linked and what a slot has.
+fn compile(
+    request: &CompileRequest,
+    slot: SlotCaps,
+    component: &[u8],
+) -> Result<(Vec<u8>, Inspection), CompileError> {
+    let engine =
+        engine::compiling(request.codegen).map_err(|error| engine_error(request, &error))?;
+    let compiled = Component::from_binary(&engine, component)
+        .map_err(|error| engine_error(request, &error))?;
+    // Each import's own items, and their types, against what is linked.
+    let mut linker = Linker::new(&engine);
+    imports::link(&mut linker).map_err(|error| engine_error(request, &error))?;
+    linker
+        .instantiate_pre(&compiled)
+        .map_err(|error| unlinked(&error))?;
+    let inspection = needs(&compiled)?;
+    fits(&inspection, slot)?;
+    let bytes = compiled
+        .serialize()
+        .map_err(|error| engine_error(request, &error))?;
+    Ok((bytes, inspection))
 }
 
 /// Puts the caps on this process.
@@ -176,11 +270,19 @@ fn wall_in(request: &CompileRequest) -> Result<(), CompileError> {
     }
     let job = &request.job;
     let assets = job.assets.iter().map(|asset| asset.path.clone());
-    let reach = Reach {
+    let mut reach = Reach {
         read: assets.chain([job.component.clone()]).collect(),
         update: [request.output.clone()].into(),
         ..Reach::default()
     };
+    if let Some(base) = &request.base {
+        let BaseFiles { loading, mould } = base.files();
+        let files = [loading.clone(), mould.clone()];
+        match base {
+            BaseWork::Make(_) => reach.update.extend(files),
+            BaseWork::Use(..) => reach.read.extend(files),
+        }
+    }
     let wall = Wall::raise(&reach, Calls::Compiler);
     match wall.missing().first() {
         Some(missing) if request.hardening == Hardening::Required => Err(CompileError::Host {
@@ -216,51 +318,6 @@ fn unlinked(error: &wasmtime::Error) -> CompileError {
     }
 }
 
-/// Whether the component fits what a slot of the pool and the budget both hold.
-fn fits(component: &Component, slot: SlotCaps) -> Result<Inspection, CompileError> {
-    let too_large = |what: &str, needs: u64, has: u64| {
-        Err(CompileError::TooLargeForPool {
-            reason: format!("the component needs {needs} {what}; a slot of this host has {has}"),
-        })
-    };
-    let Some(needs) = component.resources_required() else {
-        return Err(CompileError::Unsupported {
-            reason: "the component instantiates modules that it imports".into(),
-        });
-    };
-    if needs.num_memories > slot.memories_max {
-        let has = slot.memories_max.into();
-        return too_large("linear memories", needs.num_memories.into(), has);
-    }
-    if needs.num_tables > slot.tables_max {
-        return too_large("tables", needs.num_tables.into(), slot.tables_max.into());
-    }
-    let memory = needs
-        .max_initial_memory_size
-        .unwrap_or(0)
-        .saturating_mul(WASM_PAGE_BYTES);
-    if memory > slot.memory_bytes_max {
-        return too_large("bytes in one memory", memory, slot.memory_bytes_max);
-    }
-    let table = needs.max_initial_table_size.unwrap_or(0);
-    if table > slot.table_elements_max {
-        return too_large("elements in one table", table, slot.table_elements_max);
-    }
-    Ok(Inspection {
-        capabilities: Capabilities::default(),
-        determinism: Determinism::default(),
-        tensors: None,
-        memories: needs.num_memories,
-        memory_bytes_initial: memory,
-        tables: needs.num_tables,
-        table_elements_initial: table,
-        snapshot: false,
-        snapshot_digest: None,
-        load: None,
-        artefact_bytes: 0,
-    })
-}
-
 /// Runs `load` and gives back the component as it is then, and what that has taken.
 fn snapshot(
     request: &CompileRequest,
@@ -281,7 +338,11 @@ async fn loaded(
 ) -> Result<(Vec<u8>, LoadCost), CompileError> {
     let job = &request.job;
     let memory_bytes_max = job.budget.memory_bytes_max;
-    let engine = engine::loading(memory_bytes_max.saturating_add(ROOM_BYTES), request.codegen)
+    let reservation = match &request.base {
+        Some(_) => base::RESERVATION_BYTES,
+        None => memory_bytes_max.saturating_add(ROOM_BYTES),
+    };
+    let engine = engine::loading(reservation, request.codegen)
         .map_err(|error| engine_error(request, &error))?;
     let wizer = Wizer::new();
     let (context, instrumented) =
@@ -292,9 +353,18 @@ async fn loaded(
                     "the component cannot be captured after `load`: {error:#}"
                 )),
             })?;
-    let compiled = Component::from_binary(&engine, &instrumented)
-        .map_err(|error| engine_error(request, &error))?;
+    let compiled = match &request.base {
+        Some(BaseWork::Use(files, _)) => artefact::map_file(&engine, &files.loading),
+        Some(BaseWork::Make(_)) | None => Component::from_binary(&engine, &instrumented),
+    };
+    let compiled = compiled.map_err(|error| engine_error(request, &error))?;
     drop(instrumented);
+    if let Some(BaseWork::Make(files)) = &request.base {
+        let bytes = compiled
+            .serialize()
+            .map_err(|error| engine_error(request, &error))?;
+        write(&files.loading, &bytes).map_err(host("writing a base"))?;
+    }
     let mut linker = Linker::new(&engine);
     imports::link(&mut linker).map_err(|error| engine_error(request, &error))?;
     let pre = linker

@@ -8,14 +8,21 @@
 use crate::{
     Artefact, AssetFile, Budget, Cap, CapHit, Capabilities, Capability, CompileError, GuestLine,
     Inspection, LoadBudget, LoadError, MacKey, RunError, RunLabel, RunOrigin, Sandbox, SlotCaps,
-    artefact::Cache, config::Codegen, engine, engine_text::EngineText, fault::short, inspect,
-    machine, state::asset_sizes_agree,
+    artefact::Cache,
+    base::{BaseFacts, BaseWork, Bases, Found},
+    config::Codegen,
+    engine,
+    engine_text::EngineText,
+    fault::short,
+    inspect, machine,
+    staged::Staged,
+    state::asset_sizes_agree,
 };
 use belljar_wall::Hardening;
 use serde::{Deserialize, Serialize};
 use std::{
     io,
-    os::unix::{fs::OpenOptionsExt as _, process::ExitStatusExt as _},
+    os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     sync::Arc,
@@ -127,6 +134,9 @@ pub struct CompileJob {
     pub load: LoadBudget,
     /// What one run may spend; its caps on memory and the like hold for `load` too.
     pub budget: Budget,
+    /// The SHA-256 of the component, where it is a base: one that many models are built on. What is
+    /// compiled for one of them is used for all.
+    pub base: Option<[u8; 32]>,
 }
 
 /// Reported while a job goes on.
@@ -160,6 +170,7 @@ pub(crate) struct CompileRequest {
     pub(crate) slot: SlotCaps,
     pub(crate) codegen: Codegen,
     pub(crate) hardening: Hardening,
+    pub(crate) base: Option<BaseWork>,
 }
 
 /// What the child says, a JSON line each.
@@ -168,7 +179,11 @@ pub(crate) struct CompileRequest {
 pub(crate) enum CompileResponse {
     Phase(Phase),
     Said(GuestLine),
-    Done(Inspection),
+    Done {
+        inspection: Box<Inspection>,
+        /// What is known of the base whose files were written.
+        base: Option<Box<BaseFacts>>,
+    },
     Failed(CompileError),
 }
 
@@ -178,6 +193,7 @@ pub struct Compiler {
     config: Arc<CompilerConfig>,
     cache: Arc<Cache>,
     shared: Option<Arc<Cache>>,
+    bases: Arc<Bases>,
     turns: Arc<Semaphore>,
 }
 
@@ -196,8 +212,10 @@ impl Compiler {
             let (folder, key) = (shared.folder.clone(), config.mac_key.clone());
             Arc::new(Cache::of_others(folder, key, sandbox.engine()))
         });
+        let cache = Arc::new(cache);
         Ok(Self {
-            cache: Arc::new(cache),
+            bases: Arc::new(Bases::new(Arc::clone(&cache))),
+            cache,
             shared,
             turns: Arc::new(Semaphore::new(config.concurrency.max(1))),
             config: Arc::new(config),
@@ -247,6 +265,8 @@ impl Compiler {
         mut progress: impl FnMut(Progress) + Send,
     ) -> Result<Artefact, CompileError> {
         self.check_sizes(job)?;
+        // Before the turn: whoever makes the base needs one.
+        let base = self.base(job).await?;
         let _turn = self
             .turns
             .acquire()
@@ -254,19 +274,42 @@ impl Compiler {
             .map_err(|error| CompileError::host("the queue is closed", error))?;
         let output = Staged::new(self.cache.staging_path())
             .map_err(|error| CompileError::host("the file of the compiled model", error))?;
-        let inspection = self
-            .in_child(job, sandbox, &output.0, &mut progress)
+        let (work, made) = match base {
+            None => (None, None),
+            Some(Found::There(work)) => (Some(work), None),
+            Some(Found::Missing(made)) => {
+                let work = made.work();
+                let work = work.map_err(|error| CompileError::host("a relative path", error))?;
+                (Some(work), Some(made))
+            }
+        };
+        let (inspection, facts) = self
+            .in_child(job, sandbox, output.path(), work, &mut progress)
             .await?;
-        let artefact = self.tried(job, sandbox, &output.0, inspection).await?;
+        let artefact = self.tried(job, sandbox, output.path(), inspection).await?;
         let (compiler, job) = (self.clone(), job.clone());
         tokio::task::spawn_blocking(move || {
             let artefact = compiler.cache.seal(&job.content, artefact)?;
+            if let (Some(component), Some(made), Some(facts)) = (&job.base, made, facts) {
+                compiler.bases.keep(component, &made, &facts)?;
+            }
             compiler.give(&job, &artefact);
             io::Result::Ok(artefact)
         })
         .await
         .map_err(|error| CompileError::host("sealing", error))?
         .map_err(|error| CompileError::host("sealing", error))
+    }
+
+    /// What is there of the job's base.
+    async fn base(&self, job: &CompileJob) -> Result<Option<Found>, CompileError> {
+        match &job.base {
+            None => Ok(None),
+            Some(component) => {
+                let room = self.config.address_space_bytes_max;
+                self.bases.find(component, room).await
+            }
+        }
     }
 
     /// Deletes the artefacts of the contents that `keep` refuses; returns the bytes freed.
@@ -308,8 +351,9 @@ impl Compiler {
         job: &CompileJob,
         sandbox: &Sandbox,
         output: &Path,
+        base: Option<BaseWork>,
         progress: &mut (impl FnMut(Progress) + Send),
-    ) -> Result<Inspection, CompileError> {
+    ) -> Result<(Inspection, Option<Box<BaseFacts>>), CompileError> {
         let config = sandbox.config();
         let request = CompileRequest {
             job: absolute(job).map_err(|error| CompileError::host("a relative path", error))?,
@@ -321,6 +365,7 @@ impl Compiler {
             slot: config.slot,
             codegen: config.codegen,
             hardening: self.config.hardening,
+            base,
         };
         let text = serde_json::to_vec(&request)
             .map_err(|error| CompileError::host("the request", error))?;
@@ -346,7 +391,9 @@ impl Compiler {
         let (response, stderr, status) =
             talked.map_err(|error| CompileError::host("the compiling process", error))?;
         match response {
-            Some(CompileResponse::Done(inspection)) if status.success() => Ok(inspection),
+            Some(CompileResponse::Done { inspection, base }) if status.success() => {
+                Ok((*inspection, base))
+            }
             Some(CompileResponse::Failed(error)) => Err(error),
             _ => Err(self.died(status, &stderr)),
         }
@@ -459,24 +506,6 @@ fn trial(error: RunError) -> CompileError {
         | RunError::NoCapability { .. } => CompileError::Invalid {
             reason: format!("the first instance failed: {error}"),
         },
-    }
-}
-
-/// A file that is deleted unless it was renamed away.
-struct Staged(PathBuf);
-
-impl Staged {
-    /// Makes it, empty: the compiling process may write it and make no other.
-    fn new(path: PathBuf) -> io::Result<Self> {
-        let mut options = std::fs::File::options();
-        let options = options.write(true).create_new(true).mode(0o600);
-        options.open(&path).map(|_| Self(path))
-    }
-}
-
-impl Drop for Staged {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
     }
 }
 

@@ -102,6 +102,7 @@ pub(crate) fn job_of(component: PathBuf) -> CompileJob {
             wall_time: Duration::from_secs(30),
         },
         budget: budget(),
+        base: None,
     }
 }
 

@@ -11,6 +11,7 @@
 )]
 
 mod answers;
+mod bases;
 mod caps;
 mod compile;
 mod kit;
