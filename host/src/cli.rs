@@ -5,6 +5,7 @@
 mod audit;
 mod backup;
 mod bans;
+mod bases;
 mod bundles;
 mod chat;
 mod client;

@@ -76,6 +76,12 @@ struct VersionView {
     /// Whether its files are kept apart from equal ones of other versions. Null where the manifest
     /// could not be read.
     private: Option<bool>,
+    /// The base that it is built on, `name@version`. Only where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base: Option<String>,
+    /// The SHA-256 of the component that others may be built on. Only where it is a base.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base_component: Option<String>,
     /// Whether it is in memory. Null where it does not serve.
     resident: Option<bool>,
     /// What it can do: `text`, `tensors`, `embeddings` and so on. Null until it is compiled.
@@ -159,6 +165,8 @@ impl From<VersionStatus> for VersionView {
             description: status.description,
             license: status.license,
             private: status.is_private,
+            base: status.base.map(|base| base.to_string()),
+            base_component: status.offers.map(|digest| digest.to_string()),
             resident: status.is_resident,
             capabilities: status.capabilities.map(|capabilities| capabilities.names()),
             determinism: status.determinism.as_deref().map(DeterminismView::from),

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
-use belljar_bundle::pack::project_id;
-use belljar_bundle::{Digest, ModelId, ModelName, ModelVersion};
+use belljar_bundle::pack::{project_base, project_id};
+use belljar_bundle::{BaseName, Digest, ModelId, ModelName, ModelVersion};
 use clap::Args;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -19,8 +19,9 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use self::server::OwnServer;
 use self::watch::Watch;
+use super::bases::base_of;
 use super::client::{Client, ClientArgs, Refusal};
-use super::packing::pack_project_as;
+use super::packing::pack_project_for;
 use super::project::Language;
 use super::rows::Rows;
 use super::upload::{array, push_file, text};
@@ -42,6 +43,16 @@ pub(super) struct DevArgs {
     client: ClientArgs,
 }
 
+/// How a project becomes a bundle.
+enum How {
+    /// A command makes its component.
+    Built(String),
+    /// The server has the component.
+    OnBase(BaseName),
+    /// Something else makes its component.
+    Found,
+}
+
 /// Serves a project until a signal ends that.
 pub(super) fn dev(args: &DevArgs) -> Result<(), Failure> {
     if !args.folder.is_dir() {
@@ -49,21 +60,28 @@ pub(super) fn dev(args: &DevArgs) -> Result<(), Failure> {
         return Err(Failure::usage(told));
     }
     let id = project_id(&args.folder).map_err(Failure::usage)?;
+    let base = project_base(&args.folder).map_err(Failure::usage)?;
     let language = Language::of_folder(&args.folder);
-    let build = match (&args.build, language) {
-        (Some(command), _) => Some(command.clone()),
-        (None, Some(language)) => language.commands().first().map(|first| (*first).to_owned()),
-        (None, None) => None,
+    let command = || {
+        language?
+            .commands()
+            .first()
+            .map(|first| (*first).to_owned())
+    };
+    let how = match (args.build.clone(), base) {
+        (Some(command), _) => How::Built(command),
+        (None, Some(base)) => How::OnBase(base),
+        (None, None) => command().map_or(How::Found, How::Built),
     };
     // Before anything is started: a mistake is told at once.
-    let watch = Watch::begin(&args.folder, build.is_some())?;
+    let watch = Watch::begin(&args.folder, !matches!(how, How::Found))?;
     block_on(async {
         let stopped_data_dir = args.client.stopped_data_dir()?;
         let mut own = match &stopped_data_dir {
             Some(data_dir) => Some(OwnServer::start(data_dir, args.client.place().config()).await?),
             None => None,
         };
-        let outcome = serve(args, id, build, watch, own.as_mut()).await;
+        let outcome = serve(args, id, how, watch, own.as_mut()).await;
         if let Some(own) = own {
             own.end().await;
         }
@@ -75,15 +93,15 @@ pub(super) fn dev(args: &DevArgs) -> Result<(), Failure> {
 async fn serve(
     args: &DevArgs,
     project: ModelId,
-    build: Option<String>,
+    how: How,
     watch: Watch,
     own: Option<&mut OwnServer>,
 ) -> Result<(), Failure> {
     let client = Client::new(&args.client)?;
-    introduce(&client, &project, build.as_deref(), own.is_some())?;
+    introduce(&client, &project, &how, own.is_some())?;
     let mut session = Session {
         folder: &args.folder,
-        build,
+        how,
         client,
         name: project.name,
         last: None,
@@ -97,20 +115,24 @@ async fn serve(
 }
 
 /// Says what is watched, and where it is served.
-fn introduce(client: &Client, id: &ModelId, build: Option<&str>, is_own: bool) -> Result<()> {
+fn introduce(client: &Client, id: &ModelId, how: &How, is_own: bool) -> Result<()> {
     let mut rows = Rows::under(format!("{} as {}", id.name, id));
-    let how = if is_own { " (started for this)" } else { "" };
+    let started = if is_own { " (started for this)" } else { "" };
     let mut url = client.url(&[]).to_string();
     url.truncate(url.trim_end_matches('/').len());
-    rows.row("server", &format!("{url}{how}"));
-    rows.row("build", build.unwrap_or("none: the component is watched"));
+    rows.row("server", &format!("{url}{started}"));
+    match how {
+        How::Built(command) => rows.row("build", command),
+        How::OnBase(base) => rows.row("build", &format!("none: it is built on {base}")),
+        How::Found => rows.row("build", "none: the component is watched"),
+    }
     output::line(rows.into_text())
 }
 
 /// A project while it is worked on.
 struct Session<'a> {
     folder: &'a Path,
-    build: Option<String>,
+    how: How,
     client: Client,
     /// The name that the project has had last.
     name: ModelName,
@@ -175,7 +197,7 @@ impl Session<'_> {
             let _ = self.sweep(&project).await;
         }
         let began = Instant::now();
-        if let Some(command) = &self.build {
+        if let How::Built(command) = &self.how {
             build::build(self.folder, command).await?;
         }
         let built = began.elapsed();
@@ -184,8 +206,10 @@ impl Session<'_> {
         let number = self.next_number(&project).await?;
         let version = versions::numbered(&project.version, number)?;
         let packed = temporary::file()?;
-        let manifest =
-            tokio::task::block_in_place(|| pack_project_as(self.folder, &version, &packed))?;
+        let base = base_of(&self.client, self.folder).await?;
+        let manifest = tokio::task::block_in_place(|| {
+            pack_project_for(self.folder, base.as_ref(), Some(&version), &packed)
+        })?;
         let state = (project.version.clone(), manifest.digest_without_version());
         if let Some((_, serving)) = &self.pushed
             && *serving == state

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Result, anyhow};
+use belljar_bundle::pack::project_base;
 use clap::{Args, ValueEnum as _};
 use serde_json::json;
 
@@ -43,6 +44,8 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<ExitCode, Failure> {
         None => Language::value_variants().to_vec(),
     };
     let project = args.folder.join("model.toml").is_file();
+    // What is wrong with a manifest that cannot be read, packing says.
+    let on_base = args.lang.is_none() && matches!(project_base(&args.folder), Ok(Some(_)));
     let sdk = match of_folder {
         Some(language) if project && languages == [language] => {
             sdk(&args.folder, language, args.fix)?
@@ -57,7 +60,10 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<ExitCode, Failure> {
     };
     let findings: Vec<Finding> = languages
         .iter()
-        .flat_map(|&language| tools::of(language, &args.folder))
+        .flat_map(|&language| match on_base {
+            true => vec![no_tools(language)],
+            false => tools::of(language, &args.folder),
+        })
         .chain(sdk)
         .collect();
     let whole = findings.iter().all(Finding::is_good);
@@ -86,6 +92,17 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<ExitCode, Failure> {
         }
     }
     Ok(ExitCode::from(u8::from(!whole)))
+}
+
+/// What a project is told that is built on the base of a server.
+fn no_tools(language: Language) -> Finding {
+    Finding {
+        language,
+        tool: "tools",
+        wanted: "none".to_owned(),
+        found: Found::Good("none are needed: the server has its base".to_owned()),
+        mend: String::new(),
+    }
 }
 
 /// Compares the SDK in a project with that of this program, and writes the latter where it is

@@ -4,10 +4,10 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, anyhow};
-use belljar_bundle::ModelName;
+use belljar_bundle::{BaseName, ModelName};
 use clap::Args;
 
-use super::project::{self, Kind, Language};
+use super::project::{self, Form, Kind, Language};
 use super::{Failure, output};
 
 #[derive(Args, Debug)]
@@ -21,6 +21,12 @@ pub(super) struct NewArgs {
     /// What the model does
     #[arg(long, value_name = "KIND", default_value = "tensors")]
     kind: Kind,
+    /// Build it on a base that the server has: Python or JavaScript alone, without a toolchain
+    #[arg(long, value_name = "BASE", conflicts_with = "base")]
+    on: Option<BaseName>,
+    /// Write the project of a base, on which others build their models
+    #[arg(long)]
+    base: bool,
     /// Folder to make (default: the name)
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
@@ -42,19 +48,43 @@ pub(super) fn new(args: &NewArgs) -> Result<(), Failure> {
             folder.display()
         )));
     }
+    let form = match (&args.on, args.base) {
+        (Some(base), _) => Form::OnBase(base.clone()),
+        (None, true) => Form::Base,
+        (None, false) => Form::Built,
+    };
+    let language = args.lang;
+    if form != Form::Built && !language.has_bases() {
+        return Err(Failure::usage(anyhow!(
+            "there are bases of python and js alone: what is written in {} is compiled",
+            language.name()
+        )));
+    }
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     project::write(
         &folder,
-        &project::template(args.lang, args.kind, &args.name),
+        &project::template(language, args.kind, &form, &args.name),
     )?;
-    project::write(&folder, &project::sdk(args.lang))?;
-    let [build, test, pack] = args.lang.commands();
-    Ok(output::line(format!(
-        "{} is written into {}/; README.md says what is there\n  tools  belljar doctor {}\n  \
-         build  {build}\n  test   {test}\n  pack   {pack}\n  dev    belljar dev {}",
-        args.name,
-        folder.display(),
-        folder.display(),
-        folder.display(),
-    ))?)
+    project::write(&folder, &project::sdk(language))?;
+    let shown = folder.display();
+    let written = format!(
+        "{} is written into {shown}/; README.md says what is there\n",
+        args.name
+    );
+    let next = match form {
+        Form::Built | Form::Base => {
+            let [build, test, pack] = language.commands();
+            let test = match form {
+                Form::Base => String::new(),
+                _ => format!("  test   {test}\n"),
+            };
+            format!("  tools  belljar doctor {shown}\n  build  {build}\n{test}  pack   {pack}\n")
+        }
+        Form::OnBase(_) => format!("  test   {}\n", language.plain_test()),
+    };
+    let last = match form {
+        Form::Built | Form::OnBase(_) => format!("  dev    belljar dev {shown}"),
+        Form::Base => format!("  push   belljar push {shown}"),
+    };
+    Ok(output::line(format!("{written}{next}{last}"))?)
 }

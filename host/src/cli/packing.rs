@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use belljar_bundle::pack::{Packing, Remake, pack_folder_with};
-use belljar_bundle::{Manifest, ModelVersion, SigningKey};
+use belljar_bundle::{Base, Manifest, ModelVersion, SigningKey};
 
 use super::component::make_component;
 
@@ -25,14 +25,17 @@ pub(super) fn pack_project(
     packed(folder, packing, out)
 }
 
-/// Packs a project folder as another version than it says.
-pub(super) fn pack_project_as(
+/// Packs a project folder for a server that has its base, if it names one, and as another version
+/// than it says where one is given.
+pub(super) fn pack_project_for(
     folder: &Path,
-    version: &ModelVersion,
+    base: Option<&Base>,
+    version: Option<&ModelVersion>,
     out: impl Write,
 ) -> Result<Manifest> {
     let packing = Packing {
-        version: Some(version),
+        base,
+        version,
         ..Packing::default()
     };
     packed(folder, packing, out)

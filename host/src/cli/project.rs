@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use belljar_bundle::ModelName;
+use belljar_bundle::{BaseName, ModelName};
 use clap::ValueEnum;
 
 use crate::embedded::author_files;
@@ -22,6 +22,28 @@ pub(super) enum Language {
     Js,
     /// C, by clang
     C,
+}
+
+/// How a project becomes a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Tools of its language make its component.
+    Built,
+    /// It is the project of a base: of the component that others are built on.
+    Base,
+    /// The server has the component, and the project its sources.
+    OnBase(BaseName),
+}
+
+impl Form {
+    /// The folder of the templates for what does not depend on the kind.
+    const fn folder(&self) -> &'static str {
+        match self {
+            Self::Built => "all",
+            Self::Base => "base",
+            Self::OnBase(_) => "source",
+        }
+    }
 }
 
 /// What a model does.
@@ -64,6 +86,20 @@ impl Language {
             Self::Python => "python",
             Self::Js => "js",
             Self::C => "c",
+        }
+    }
+
+    /// Whether a server can have what runs it, so that its sources alone are a model.
+    pub(super) const fn has_bases(self) -> bool {
+        matches!(self, Self::Python | Self::Js)
+    }
+
+    /// The command that runs the tests of a project which no tools of its language build.
+    pub(super) const fn plain_test(self) -> &'static str {
+        match self {
+            Self::Python => "PYTHONPATH=sdk python3 -m unittest -q",
+            Self::Js => "node --import ./sdk/belljar-guest/node.mjs --test",
+            Self::Rust | Self::C => "",
         }
     }
 
@@ -153,12 +189,18 @@ pub(super) struct ProjectFile {
 }
 
 /// The files that an author changes, with the model's name in them.
-pub(super) fn template(language: Language, kind: Kind, name: &ModelName) -> Vec<ProjectFile> {
-    let folders = [
-        format!("templates/{}/all", language.name()),
-        format!("templates/{}/{}", language.name(), kind.name()),
-        format!("templates/shared/{}", kind.name()),
-    ];
+pub(super) fn template(
+    language: Language,
+    kind: Kind,
+    form: &Form,
+    name: &ModelName,
+) -> Vec<ProjectFile> {
+    let mut folders = vec![format!("templates/{}/{}", language.name(), form.folder())];
+    // A base is no model yet.
+    if *form != Form::Base {
+        folders.push(format!("templates/{}/{}", language.name(), kind.name()));
+        folders.push(format!("templates/shared/{}", kind.name()));
+    }
     let mut files: Vec<ProjectFile> = folders
         .iter()
         .flat_map(|folder| author_files(folder))
@@ -166,7 +208,7 @@ pub(super) fn template(language: Language, kind: Kind, name: &ModelName) -> Vec<
             // What begins with a dot does so in a project alone: a checkout of the templates would
             // go by it.
             path: path.replace("dot-", "."),
-            content: filled(bytes, kind, name),
+            content: filled(bytes, kind, form, name),
         })
         .collect();
     files.sort_by(|a, b| a.path.cmp(&b.path));
@@ -189,7 +231,7 @@ pub(super) fn sdk(language: Language) -> Vec<ProjectFile> {
 }
 
 /// A file of a template with the words of this project. Bytes that are no text stay as they are.
-fn filled(bytes: &[u8], kind: Kind, name: &ModelName) -> Vec<u8> {
+fn filled(bytes: &[u8], kind: Kind, form: &Form, name: &ModelName) -> Vec<u8> {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return bytes.to_vec();
     };
@@ -199,7 +241,13 @@ fn filled(bytes: &[u8], kind: Kind, name: &ModelName) -> Vec<u8> {
     if package.starts_with(|first: char| first.is_ascii_digit()) {
         package.insert_str(0, "model-");
     }
+    let base = match form {
+        Form::OnBase(base) => base.to_string(),
+        Form::Built | Form::Base => String::new(),
+    };
     let replaced = [
+        ("my-base", base.as_str()),
+        ("my-kind", kind.name()),
         ("my-description", words.description),
         ("my-run", words.run),
         ("my-path", words.path),
@@ -263,7 +311,7 @@ mod tests {
         for &language in Language::value_variants() {
             for &kind in Kind::value_variants() {
                 let name = "2.scores".parse().unwrap();
-                let files = template(language, kind, &name);
+                let files = template(language, kind, &Form::Built, &name);
                 let paths: BTreeSet<&str> = files.iter().map(|file| file.path.as_str()).collect();
                 assert_eq!(paths.len(), files.len(), "{language:?} {kind:?}");
                 for needed in ["README.md", "model.toml", ".gitignore"] {
@@ -289,7 +337,11 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             assert_eq!(Language::of_folder(folder.path()), None);
             let name = "one".parse().unwrap();
-            write(folder.path(), &template(language, Kind::Text, &name)).unwrap();
+            write(
+                folder.path(),
+                &template(language, Kind::Text, &Form::Built, &name),
+            )
+            .unwrap();
             assert_eq!(Language::of_folder(folder.path()), Some(language));
         }
     }

@@ -12,8 +12,9 @@ use reqwest::{Body, Method, header};
 use serde_json::Value;
 use tokio_util::io::ReaderStream;
 
+use super::bases::base_of;
 use super::client::{Client, read_json};
-use super::packing::pack_project;
+use super::packing::pack_project_for;
 use super::{output, temporary};
 
 /// What is said where a version did not come to serve.
@@ -37,7 +38,7 @@ pub(super) async fn push_file(client: &Client, mut bundle: File) -> Result<Value
 
 /// Uploads a bundle, or the project folder there packed into one.
 pub(super) async fn upload(client: &Client, bundle: &Path, activate: bool) -> Result<Value> {
-    let file = open(bundle)?;
+    let file = open(client, bundle).await?;
     if !file.metadata()?.is_file() {
         bail!("{} is neither a file nor a folder", bundle.display());
     }
@@ -73,12 +74,13 @@ async fn send(client: &Client, mut file: File, activate: bool) -> Result<Value> 
 }
 
 /// Opens a bundle: the file itself, or the project folder there packed into one.
-fn open(path: &Path) -> Result<File> {
+async fn open(client: &Client, path: &Path) -> Result<File> {
     if !path.is_dir() {
         return File::open(path).with_context(|| format!("cannot read {}", path.display()));
     }
+    let base = base_of(client, path).await?;
     let mut packed = temporary::file()?;
-    pack_project(path, None, None, &packed)?;
+    pack_project_for(path, base.as_ref(), None, &packed)?;
     packed.rewind()?;
     Ok(packed)
 }

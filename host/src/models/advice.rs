@@ -69,6 +69,7 @@ mod tests {
             }],
             load: LoadBudget::default(),
             budget: Budget::default(),
+            base: None,
         };
         let error = CompileError::Cap(CapHit { cap, limit, used });
         advice(&error, &job, &Policy::default())

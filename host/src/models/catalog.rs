@@ -69,6 +69,8 @@ pub(super) struct ManifestSummary {
     pub(super) description: Option<String>,
     pub(super) license: Option<String>,
     pub(super) is_private: bool,
+    pub(super) base: Option<ModelId>,
+    pub(super) offers: Option<Digest>,
     pub(super) limits: Limits,
 }
 
@@ -187,6 +189,11 @@ impl Version {
                 .as_ref()
                 .and_then(|manifest| manifest.license.clone()),
             is_private: self.manifest.as_ref().map(|manifest| manifest.is_private),
+            base: self
+                .manifest
+                .as_ref()
+                .and_then(|manifest| manifest.base.clone()),
+            offers: self.manifest.as_ref().and_then(|manifest| manifest.offers),
             is_resident: self
                 .served()
                 .map(|served| !matches!(served, Served::Away(_))),

@@ -211,6 +211,8 @@ fn describe(inner: &Inner, activation: &Activation, bundle: &StoredBundle) -> Co
             description: manifest.description().map(str::to_owned),
             license: manifest.license().map(str::to_owned),
             is_private: bundle.placement() == Placement::Apart,
+            base: manifest.base().cloned(),
+            offers: manifest.is_base().then(|| manifest.payload_digest()),
             limits,
         });
     }
@@ -228,6 +230,7 @@ fn describe(inner: &Inner, activation: &Activation, bundle: &StoredBundle) -> Co
         assets,
         load,
         budget,
+        base: bundle.base_component().map(|digest| *digest.as_bytes()),
     }
 }
 

@@ -5,13 +5,14 @@
 //! The work runs in a task of its own, so a caller that goes away in the middle cannot leave disk
 //! and memory apart.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
 use belljar_bundle::{Digest, ModelName, ModelVersion, Store};
-use belljar_sandbox::{Compiler, Sandbox};
+use belljar_sandbox::{Compiler, Sandbox, base_contents};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::{RwLock, Semaphore, watch};
@@ -256,8 +257,15 @@ impl Inner {
                 .map_err(ModelError::Bundle)?;
             // One is wanted as long as any version is compiled to it.
             let builds = store.build_digests(&keep).map_err(ModelError::Bundle)?;
+            let bases = store.base_components(&keep).map_err(ModelError::Bundle)?;
+            let of_bases: HashSet<[u8; 32]> = bases
+                .iter()
+                .flat_map(|component| base_contents(component.as_bytes()))
+                .collect();
             let artefacts = compiler
-                .retain(|content| builds.contains(&Digest::from_bytes(*content)))
+                .retain(|content| {
+                    of_bases.contains(content) || builds.contains(&Digest::from_bytes(*content))
+                })
                 .map_err(ModelError::host)?;
             Ok::<_, ModelError>(blobs + artefacts)
         })

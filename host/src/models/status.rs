@@ -126,6 +126,10 @@ pub struct VersionStatus {
     /// Whether its files, and what is compiled of them, are kept apart from equal ones of other
     /// versions. None where the manifest could not be read.
     pub is_private: Option<bool>,
+    /// The base that it is built on.
+    pub base: Option<ModelId>,
+    /// The digest of its component, where it is a base for others.
+    pub offers: Option<Digest>,
     /// Whether it is in memory. None where it does not serve.
     pub is_resident: Option<bool>,
     /// The capabilities that were found. None until the version has been compiled.

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use belljar_bundle::{ByteSize, CheckedBundle, Digest, ModelId};
+use belljar_bundle::{ByteSize, CheckedBundle, Digest, ModelId, StoredBundle};
 use tokio::io::AsyncRead;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::io::SyncIoBridge;
@@ -112,10 +112,11 @@ async fn unpack(
     let interruption = body.interruption();
     let reading = inner.clone();
     let (bundle, place) = blocking(move || {
-        let bundle = reading.store.unpack(
+        let bundle = reading.store.unpack_on(
             SyncIoBridge::new(body),
             &reading.config.archive,
             &reading.config.signatures,
+            &|base| find_base(&reading, base),
         );
         // The place is held by the thread, not by the future: a dropped future must not let
         // another upload in while this one still writes.
@@ -136,6 +137,16 @@ async fn unpack(
         None => ModelError::Bundle(error),
     })?;
     Ok((bundle, place))
+}
+
+/// The bundle of a version that others may be built on. Whose it is does not matter: a base is for
+/// everybody who may upload.
+fn find_base(inner: &Inner, id: &ModelId) -> Option<StoredBundle> {
+    let digest = {
+        let catalog = inner.catalog.lock();
+        catalog.version(id)?.record.digest
+    };
+    inner.store.open_bundle(&digest).ok()
 }
 
 /// A note about the files that were left out, if there were any. A few are named: a folder from

@@ -114,6 +114,25 @@ impl Host {
             .state
     }
 
+    /// How many bytes a model says that it keeps, which is a `loads_assets`.
+    pub(crate) async fn kept_bytes(&self, reference: &str) -> u64 {
+        let live = self.ready(reference).unwrap();
+        let request = CheckedRequest::new(Request {
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            parameters: Vec::new(),
+        })
+        .unwrap();
+        let label = RunLabel::new("test");
+        let answer = live.model.infer(request, &live.budget, &label).await;
+        let outputs = answer.unwrap().value.outputs;
+        let total = outputs
+            .iter()
+            .find(|output| output.name == "total")
+            .unwrap();
+        u64::from_le_bytes(total.data[..].try_into().unwrap())
+    }
+
     pub(crate) async fn activate(&self, reference: &str) {
         let status = self
             .registry

@@ -8,6 +8,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod bases;
 mod callers;
 mod kit;
 mod lifecycle;
