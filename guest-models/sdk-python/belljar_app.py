@@ -1,34 +1,25 @@
 """The component: what componentize-py is told to build. It takes the marked functions of `model.py`
 to the classes that the contract asks for."""
 
-import sys
-
-import wit_world.exports as exports
-from componentize_py_types import Err
-from wit_world.imports.types import Error_Failed, Error_InvalidInput, Error_Unsupported
-
 import model
-from belljar_guest import errors
+from belljar_guest._component import *
+from belljar_guest._component import WANTED
 from belljar_guest._marks import MODEL
 
 assert model
 
-# What each class of the contract is made by.
-_MARKS = {"Tensors": "tensors", "Text": "text", "Embeddings": "embeddings"}
-
 
 def _check():
     """What the world asks for and what the model has, compared while the component is built."""
-    wanted = {mark for name, mark in _MARKS.items() if hasattr(exports, name)}
-    there = {mark for mark in _MARKS.values() if getattr(MODEL, mark)}
+    there = MODEL.kinds()
     worlds = {"tensors": "tensor-model", "text": "text-model", "embeddings": "embedding-model"}
-    for mark in sorted(wanted - there):
+    for mark in sorted(WANTED - there):
         has = ", ".join(f"@{other} (-w {worlds[other]})" for other in sorted(there)) or "none"
         raise TypeError(
             f"the world wants a function marked with @{mark}, and model.py has no such function: "
             f"mark one, or build for another world; model.py has: {has}"
         )
-    for mark in sorted(there - wanted):
+    for mark in sorted(there - WANTED):
         raise TypeError(
             f"model.py has a function marked with @{mark}, and the world does not export it: "
             f"build with -w {worlds[mark]}, or with a world that exports both"
@@ -36,156 +27,3 @@ def _check():
 
 
 _check()
-
-
-def _calling(function, *arguments):
-    try:
-        return function(*arguments)
-    except errors.InvalidInput as error:
-        raise Err(Error_InvalidInput(error.message)) from None
-    except errors.Unsupported as error:
-        raise Err(Error_Unsupported(error.message)) from None
-    except errors.Failed as error:
-        raise Err(Error_Failed(error.message)) from None
-    except Exception as error:
-        # An exception would end the run as a trap, with its text in the log alone. This way it is
-        # an error of the model, which says where.
-        raise Err(Error_Failed(errors.told(error))) from None
-
-
-class Lifecycle:
-    def load(self):
-        if MODEL.load:
-            _calling(MODEL.load[0])
-
-
-if hasattr(exports, "Tensors"):
-    from belljar_guest.tensors import Tensor, TensorRequest
-    from wit_world.exports import tensors as contract
-    from wit_world.imports import types
-
-    _NAMES = {
-        name: getattr(contract.Datatype, "BOOLEAN" if name == "BOOL" else name)
-        for name in (
-            "BOOL UINT8 UINT16 UINT32 UINT64 INT8 INT16 INT32 INT64 FP16 BF16 FP32 FP64 BYTES"
-        ).split()
-    }
-    _DATATYPES = {datatype: name for name, datatype in _NAMES.items()}
-
-    class Tensors:
-        def metadata(self):
-            def infos(rows):
-                return [
-                    contract.TensorInfo(name, _NAMES[datatype], shape)
-                    for name, datatype, shape in rows
-                ]
-
-            made = MODEL.tensors[0]
-            return contract.MetadataInfo(infos(made.inputs), infos(made.outputs))
-
-        def infer(self, request):
-            inputs = {
-                tensor.name: Tensor(
-                    _DATATYPES[tensor.datatype], tensor.shape, tensor.data, tensor.name
-                )
-                for tensor in request.inputs
-            }
-            parameters = {one.name: one.value.value for one in request.parameters}
-            asked = TensorRequest(inputs, request.outputs, parameters)
-            outputs = _calling(MODEL.tensors[0].infer, asked)
-            return contract.Response(
-                [
-                    contract.Tensor(one.name, _NAMES[one.datatype], one.shape, bytes(one.data))
-                    for one in outputs
-                ],
-                [],
-            )
-
-
-if hasattr(exports, "Text"):
-    # The package has a function of the module's name.
-    pieces = sys.modules["belljar_guest.text"]
-    from wit_world.exports import text as texts
-
-    def _message(message):
-        parts = [part.value for part in message.content if isinstance(part, texts.Part_Text)]
-        return pieces.Message(
-            message.role.name.lower(), "".join(parts), message.name, message.tool_call_id, message
-        )
-
-    def _request(request):
-        prompt = request.prompt
-        messages, tokens = [], None
-        if isinstance(prompt, texts.Prompt_Messages):
-            messages = [_message(message) for message in prompt.value]
-        elif isinstance(prompt, texts.Prompt_Text):
-            messages = [pieces.Message("user", prompt.value.text)]
-        else:
-            tokens = prompt.value
-        sampling = request.sampling
-        return pieces.TextRequest(
-            messages,
-            request.max_tokens,
-            request.stop,
-            sampling.seed,
-            sampling.temperature,
-            sampling.top_p,
-            request.choice,
-            {one.name: one.value.value for one in request.parameters},
-            tokens,
-            request,
-        )
-
-    def _token(token):
-        id, spelled = token if isinstance(token, tuple) else (token, b"")
-        return texts.Token(id, spelled, None, [])
-
-    def _content(piece):
-        if isinstance(piece, pieces.Text):
-            tokens = [_token(token) for token in piece.tokens]
-            return texts.Content_Text(texts.TextFragment(piece.text, tokens))
-        if isinstance(piece, pieces.Reasoning):
-            return texts.Content_Reasoning(piece.text)
-        if isinstance(piece, pieces.Refusal):
-            return texts.Content_Refusal(piece.text)
-        if isinstance(piece, pieces.ToolCall):
-            return texts.Content_ToolCall(
-                texts.ToolCallFragment(piece.index, piece.id, piece.name, piece.arguments)
-            )
-        if isinstance(piece, pieces.ToolArguments):
-            return texts.Content_ToolCall(
-                texts.ToolCallFragment(piece.index, None, None, piece.arguments)
-            )
-        return texts.Content_Finish(getattr(texts.FinishReason, piece.reason.upper()))
-
-    class Generation:
-        def __init__(self, answer):
-            self._answer = answer
-
-        def next(self, max_chunks):
-            return [
-                texts.Chunk(_content(piece), piece.after_us)
-                for piece in _calling(self._answer.next, max_chunks)
-            ]
-
-        def usage(self):
-            answer = self._answer
-            return texts.Usage(
-                answer.prompt_tokens, answer.completion_tokens, answer.reasoning_tokens, 0
-            )
-
-    class Text:
-        def start(self, request):
-            return Generation(_calling(MODEL.text[0].start, _request(request)))
-
-
-if hasattr(exports, "Embeddings"):
-    from wit_world.exports import embeddings as vectors
-
-    class Embeddings:
-        def embed(self, inputs, dimensions):
-            if any(isinstance(one, vectors.Input_Tokens) for one in inputs):
-                raise Err(Error_Unsupported("this model takes texts, not token ids"))
-            texts = [one.value for one in inputs]
-            made, tokens = _calling(MODEL.embeddings[0].embed, texts, dimensions)
-            return vectors.Response([list(vector) for vector in made], tokens)

@@ -10,7 +10,8 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "guest-models" / "sdk-python"))
 
 import belljar_guest as guest
-from belljar_guest import errors
+from belljar_guest import _host, _source, errors
+from belljar_guest._marks import MODEL
 from belljar_guest.embeddings import EmbeddingModel
 from belljar_guest.tensors import DATATYPES, TensorModel
 from belljar_guest.text import TextModel
@@ -165,6 +166,122 @@ class AssetTest(unittest.TestCase):
         guest.assets.provide("bad", b"\xff")
         with self.assertRaisesRegex(guest.Failed, "not UTF-8"):
             guest.assets.read_text("bad")
+
+
+# The file of a model of texts.
+TEXTS = "from belljar_guest import text\n@text\ndef write(request):\n    yield 'x'\n"
+
+
+class SourceTest(unittest.TestCase):
+    """A base: the model comes from the assets."""
+
+    def setUp(self):
+        self.before = set(sys.modules), list(sys.meta_path)
+        self.addCleanup(self.forget)
+
+    def forget(self):
+        modules, finders = self.before
+        for name in set(sys.modules) - modules:
+            del sys.modules[name]
+        sys.meta_path[:] = finders
+        _host.assets.provided.clear()
+        _host.hidden = ()
+        MODEL.__init__()
+
+    def load(self, files, kinds=("text",)):
+        self.forget()
+        guest.assets.provide("words.txt", "a b")
+        for name, content in files.items():
+            guest.assets.provide(f"source/{name}", content)
+        _source.load(set(kinds))
+
+    def test_a_base_by_itself_answers_nothing(self):
+        self.load({}, ["tensors", "text", "embeddings"])
+        self.assertEqual((list(MODEL.tensors[0].inputs), list(MODEL.tensors[0].outputs)), ([], []))
+        for ask in [MODEL.tensors[0].infer, MODEL.text[0].start, MODEL.embeddings[0].embed]:
+            with self.assertRaisesRegex(guest.Unsupported, "this is a base"):
+                ask(None)
+
+    def test_modules_and_packages_are_found_and_data_is_apart(self):
+        self.load(
+            {
+                "model.py": "import near, folder.inner, whole\n"
+                "from belljar_guest import assets, load\n"
+                + TEXTS
+                + "@load\ndef read():\n    global found\n"
+                "    found = near.NAME, folder.inner.NAME, whole.deep.NAME, assets.names()\n",
+                "near.py": "NAME = __name__, __file__\n",
+                "folder/inner.py": "NAME = __name__, __file__\n",
+                "whole/__init__.py": "from . import deep\n",
+                "whole/deep.py": "from near import NAME as near\nNAME = __package__, near[0]\n",
+            }
+        )
+        near, inner, deep, data = sys.modules["model"].found
+        self.assertEqual(near, ("near", "near.py"))
+        self.assertEqual(inner, ("folder.inner", "folder/inner.py"))
+        self.assertEqual(deep, ("whole", "near"))
+        self.assertEqual(data, ["words.txt"])
+        with self.assertRaises(ModuleNotFoundError):
+            import folder.other
+        self.forget()
+        with self.assertRaises(ModuleNotFoundError):
+            import near
+
+    def test_an_exception_is_told_with_the_names_and_lines_that_the_author_knows(self):
+        files = {"model.py": "import folder.inner\n", "folder/inner.py": "x = 1\ny = x / 0  # so\n"}
+        try:
+            self.load(files)
+        except ZeroDivisionError as error:
+            told = errors.told(error).splitlines()
+        self.assertEqual(told[0], "an exception in Python: ZeroDivisionError: division by zero")
+        self.assertEqual(told[1], '  File "folder/inner.py", line 2, in <module>')
+        self.assertEqual(told[2], "    y = x / 0  # so")
+        self.assertIn('  File "model.py", line 1, in <module>', told)
+        for own in ["_source.py", "importlib"]:
+            self.assertNotIn(own, "".join(told))
+
+    def test_a_mistake_is_told_with_what_mends_it(self):
+        tensors = "from belljar_guest import tensors\n@tensors()\ndef infer(request):\n    pass\n"
+        for files, told in [
+            ({"model.py": "x = 1\ndef (:\n"}, r"^model\.py, line 2: invalid syntax: def \(:$"),
+            ({"model.py": "import a.b", "a/b.py": "\n(1"}, r"^a/b\.py, line 2: .*never closed: \(1$"),
+            ({"model.py": b"x = '\xff'\n"}, "^model.py, line 1: .*utf-8"),
+            (
+                {"model.py": "x = 1\nimport nompy\n"},
+                r"^No module named 'nompy' \(model\.py, line 2\): .*beside model.py; .* compiled",
+            ),
+            (
+                {"model.py": "import a.b", "a/b.py": "import winreg"},
+                r"^No module named 'winreg' \(a/b\.py, line 1\): .*LIBRARY in sdk/belljar_base.py",
+            ),
+            (
+                {"model.py": "import a.c", "a/b.py": ""},
+                r"^No module named 'a\.c' \(model\.py, line 1\): the source has: `a/b.py`, `model",
+            ),
+            ({"mein.py": ""}, "^there is no `model.py` among the source; there are: `mein.py`"),
+            (
+                {"model.py": TEXTS, "struct/x.py": ""},
+                "^struct/x.py: the base has a module `struct` of its own",
+            ),
+            (
+                {"model.py": tensors},
+                "^model.py has a function marked with @tensors, and the base is of texts: "
+                "name a base of tensors in model.toml$",
+            ),
+            (
+                {"model.py": "x = 1\n"},
+                "^the base is of texts, and model.py has no function marked with @text: mark one$",
+            ),
+        ]:
+            with self.subTest(told), self.assertRaisesRegex(guest.Failed, told):
+                self.load(files)
+
+    def test_a_base_of_two_kinds_takes_a_model_of_both(self):
+        both = TEXTS + TEXTS.replace("text", "embeddings").replace("write", "embed")
+        with self.assertRaisesRegex(guest.Failed, "the base is of tensors and texts"):
+            self.load({"model.py": both}, ["tensors", "text"])
+        self.load({"model.py": both}, ["text", "embeddings"])
+        self.assertEqual(MODEL.kinds(), {"text", "embeddings"})
 
 
 unittest.main(verbosity=0)

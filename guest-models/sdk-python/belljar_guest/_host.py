@@ -15,6 +15,9 @@ except ImportError:
 # What one read gives at most, as of the host.
 READ_BYTES_MAX = 16 << 20
 
+# How the names of assets begin that are no data of the model: on a base, its source.
+hidden = ()
+
 
 class _Files:
     """The folder `assets` beside the model, or in the current folder."""

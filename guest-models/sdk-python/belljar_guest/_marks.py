@@ -4,6 +4,9 @@ from .embeddings import EmbeddingModel
 from .tensors import TensorModel
 from .text import TextModel
 
+# What a model does, each by the mark of its function.
+KINDS = ("tensors", "text", "embeddings")
+
 
 class _Model:
     """What the marked functions of `model.py` do; each mark may be there once."""
@@ -23,6 +26,10 @@ class _Model:
                 "a model has one of each"
             )
         setattr(self, mark, (value, (function.__module__, function.__qualname__)))
+
+    def kinds(self):
+        """The kinds that there is a function for."""
+        return {kind for kind in KINDS if getattr(self, kind)}
 
 
 MODEL = _Model()

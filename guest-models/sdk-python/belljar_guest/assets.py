@@ -13,7 +13,7 @@ _PIECE_BYTES = 1 << 20
 
 def names():
     """The names of all assets, in the byte order of their names."""
-    return _host.assets.list()
+    return [name for name in _host.assets.list() if not name.startswith(_host.hidden)]
 
 
 def size(name):

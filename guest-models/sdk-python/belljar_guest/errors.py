@@ -2,6 +2,14 @@
 
 import traceback
 
+# The component's own files: their frames say nothing to who wrote the model.
+_OWN = (
+    "belljar_app.py",
+    "belljar_base.py",
+    "belljar_guest/_component.py",
+    "belljar_guest/_source.py",
+)
+
 
 class ModelError(Exception):
     """What `InvalidInput`, `Unsupported` and `Failed` have in common: a text for a person."""
@@ -28,11 +36,11 @@ class Failed(ModelError):
 def told(error):
     """An exception that is none of these, for who wrote the model: what it is, and the lines that
     led there, the innermost first, since the host cuts the end of a long text."""
-    # The frames of the component's own file say nothing to who wrote the model.
+    # Without columns: marks below a line say nothing once the host has made one line of the text.
     frames = [
-        frame
+        traceback.FrameSummary(frame.filename, frame.lineno, frame.name, line=frame.line)
         for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.endswith("belljar_app.py")
+        if not frame.filename.endswith(_OWN)
     ]
     what = "".join(traceback.format_exception_only(error)).strip()
     lines = "".join(traceback.format_list(frames[::-1])).rstrip()

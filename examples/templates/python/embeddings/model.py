@@ -1,6 +1,6 @@
 """Makes a vector of a text: the mean of its words' vectors, which are in assets/words.vec."""
 
-# Modules of the library are in the component if they are imported here, at the top.
+# Imports belong here, at the top: what is imported later may not be there.
 import math
 from array import array
 

@@ -1,6 +1,6 @@
 """Scores rows of three numbers with the weights in assets/weights.bin."""
 
-# Modules of the library are in the component if they are imported here, at the top.
+# Imports belong here, at the top: what is imported later may not be there.
 import math
 from array import array
 

@@ -1,4 +1,4 @@
-"""Tests of the model, without a server: `make test`."""
+"""Tests of the model, without a server."""
 
 import unittest
 

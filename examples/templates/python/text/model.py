@@ -1,6 +1,6 @@
 """Goes on with a text, word by word, as the words in assets/words.txt follow one another."""
 
-# Modules of the library are in the component if they are imported here, at the top.
+# Imports belong here, at the top: what is imported later may not be there.
 from belljar_guest import InvalidInput, assets, load, text
 
 # What `load` leaves here is where each request starts: the words that follow each word.
