@@ -1,10 +1,13 @@
-// The SDK for JavaScript as it is tested in node: what models and their tests stand on. Run with
-// `node --import guest-models/sdk-js/belljar-guest/node.mjs --test` in a folder with assets.
+// The SDK for JavaScript as it is tested in node: what models and their tests stand on, and what a
+// base runs models with. Run with `node --import guest-models/sdk-js/belljar-guest/node.mjs --test`,
+// and with NODE_PATH at the packages of `types/`.
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire, register } from "node:module";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { test } from "node:test";
+import { pathToFileURL } from "node:url";
 
 const sdk = new URL("../../guest-models/sdk-js/belljar-guest/", import.meta.url);
 const whole = await import(new URL("index.js", sdk));
@@ -151,4 +154,160 @@ test("assets are read in pieces, and a missing one is named", () => {
   assert.match(caught(() => assets.numbers("FP64", "odd")).message, /no asset `odd`/);
   writeFileSync(join(folder, "assets", "odd"), "12345");
   assert.match(caught(() => assets.numbers("FP64", "odd")).message, /no whole FP64/);
+});
+
+// What a base imports from npm, and what its engine has and an older node has not.
+const require = createRequire(import.meta.url);
+const sucrase = pathToFileURL(require.resolve("sucrase")).href;
+const hooks = `export const resolve = (specifier, context, next) =>
+  next(specifier === "sucrase" ? ${JSON.stringify(sucrase)} : specifier, context);`;
+register(`data:text/javascript,${encodeURIComponent(hooks)}`);
+ArrayBuffer.prototype.transfer ??= (length) => new ArrayBuffer(length);
+
+// A base that finds these files, as it is before `load`. The model's kind is text unless it is told.
+let bases = 0;
+async function base(files, kind = "text") {
+  rmSync(join(folder, "assets", "source"), { recursive: true, force: true });
+  for (const [path, source] of Object.entries(files)) {
+    const file = join(folder, "assets", "source", path);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, source);
+  }
+  return import(`${new URL(`../base/${kind}.js`, sdk)}?${++bases}`);
+}
+
+async function loaded(files, kind) {
+  const made = await base(files, kind);
+  made.lifecycle.load();
+  return made;
+}
+
+async function refusal(files, kind) {
+  const made = await base(files, kind);
+  const { tag, val } = caught(() => made.lifecycle.load());
+  assert.equal(tag, "failed");
+  return val;
+}
+
+const asked = { prompt: { tag: "tokens", val: [] }, maxTokens: 99, stop: [], sampling: {}, choice: 0, parameters: [] };
+const answer = ({ text }) => text.start(asked).next(99).flatMap(({ content }) => content.val?.text ?? []).join("");
+
+test("a base by itself loads, and refuses what it is asked", async () => {
+  const text = await loaded({});
+  const { val } = caught(() => text.text.start(asked));
+  assert.match(val, /^this is a base/);
+  const embeddings = await loaded({}, "embeddings");
+  assert.deepEqual(caught(() => embeddings.embeddings.embed([])), { tag: "unsupported", val });
+  const { tensors } = await loaded({}, "tensors");
+  assert.deepEqual(tensors.metadata(), { inputs: [], outputs: [] });
+  assert.deepEqual(caught(() => tensors.infer(request())), { tag: "unsupported", val });
+});
+
+test("the model of each template runs on a base", async () => {
+  const templates = new URL("../../examples/templates/", import.meta.url);
+  const source = (kind) => readFileSync(new URL(`js/${kind}/model.js`, templates), "utf8");
+  for (const file of ["tensors/assets/weights.bin", "text/assets/words.txt", "embeddings/assets/words.vec"]) {
+    copyFileSync(new URL(`shared/${file}`, templates), join(folder, "assets", basename(file)));
+  }
+  const { text } = await loaded({ "model.js": source("text") });
+  const prompt = { tag: "text", val: { text: "the bell" } };
+  assert.equal(text.start({ ...asked, prompt }).next(1)[0].content.val.text, "is ");
+  const { embeddings } = await loaded({ "model.js": source("embeddings") }, "embeddings");
+  assert.equal(embeddings.embed([{ tag: "text", val: "the bell" }]).vectors.length, 1);
+  const { tensors } = await loaded({ "model.js": source("tensors") }, "tensors");
+  assert.deepEqual(tensors.metadata().inputs.map(({ name }) => name), ["x"]);
+  assert.match(caught(() => tensors.infer({ ...request(), inputs: [{ ...x, shape: [0n] }] })).val, /no rows/);
+});
+
+test("modules are found by their paths, and run once each", async () => {
+  const model = await loaded({
+    "model.js": `
+      import { defineText } from "./sdk/belljar-guest/index.js";
+      import said, { hello as greeting, again } from "./lib";
+      import * as words from "./lib/words.mjs";
+      import "./lib/words";
+      export * from "./lib/words.mjs";
+      export const text = defineText(() => [said(), greeting, words.count, again, words.later()]);`,
+    "lib/index.js": `
+      import { count } from "./words.mjs";
+      export { count as again } from "./words.mjs";
+      export const hello = "hello ";
+      export default () => "I said ";`,
+    "lib/words.mjs": `
+      import { text } from "../model.js";
+      import { Failed } from "../sdk/belljar-guest/index.js";
+      import { assets } from "belljar-guest";
+      globalThis.timesRun = (globalThis.timesRun ?? 0) + 1;
+      export let count = "0";
+      count = String(globalThis.timesRun);
+      const isData = (name) => !name.startsWith("source/");
+      export const later = () => (text && Failed && assets.names().every(isData) ? "." : "?");`,
+  });
+  assert.equal(answer(model), "I said hello 11.");
+});
+
+test("TypeScript runs, and its modules have the endings of either language", async () => {
+  const model = await loaded({
+    "model.ts": `
+      import { defineText } from "./sdk/belljar-guest/index.js";
+      import type { TextRequest } from "./sdk/belljar-guest/index.js";
+      import type { Nowhere } from "./types";
+      import { Size, label } from "./lib/size.js";
+      import { end } from "./lib/end.ts";
+      function* write(request: TextRequest): Generator<string> {
+        const sizes: Size[] = [Size.Small, <Size>1];
+        yield* sizes.map((size) => label(size)!);
+        yield end satisfies string;
+      }
+      export const text = defineText(write);`,
+    "lib/size.ts": `
+      export enum Size { Small, Large }
+      export abstract class Named { constructor(readonly name: string) {} }
+      class Label extends Named {}
+      export const label = (size: Size): string | undefined => new Label(Size[size] as string).name;`,
+    "lib/end.ts": "export const end: string = '.';",
+  });
+  assert.equal(answer(model), "SmallLarge.");
+});
+
+test("what is wrong with a model is told with its place", async () => {
+  const text =
+    'import { Failed, defineLoad, defineText } from "belljar-guest";\nexport const text = defineText(() => []);\n';
+  const cases = [
+    [{ "model.js": "const a = 1;\n\n  let x = = 3;\n" }, /^model\.js:3:11: Unexpected token: let x = = 3;$/],
+    [{ "model.js": "import './lib/a.js'", "lib/a.js": "let a;\nlet a;" }, /^lib\/a\.js.*: .*\ba\b.*declar/],
+    [
+      { "model.js": `${text}import pad from "left-pad";` },
+      /^model\.js:3: "left-pad" is imported, and is not there: .*beside model\.js.*"\.\/left-pad\.js"$/,
+    ],
+    [{ "model.js": `${text}import "node:fs";` }, /^model\.js:3: "node:fs" is imported, .*its own files by/],
+    [
+      { "model.js": 'import "./lib/a";', "lib/a.js": "\nimport '../../lib/b.js'" },
+      /^lib\/a\.js:2: "\.\.\/\.\.\/lib\/b\.js" is imported, and is not there: there are: lib\/a\.js, model\.js$/,
+    ],
+    [{ "model.js": 'import { f } from "./f.js";\n\nf();', "f.js": "\n\nexport const f = () => none.such;" },
+      /^f\.js:3: ReferenceError: none is not defined, from model\.js:3$/],
+    [
+      { "model.js": `${text}export const lifecycle = defineLoad(() => {\n  null.x;\n});` },
+      /^model\.js:4: TypeError: /,
+    ],
+    [{ "model.js": `${text}export const lifecycle = { load() { throw "a text"; } };` }, /: a text$/],
+    [
+      { "model.js": `${text}export const lifecycle = defineLoad(() => { throw new Failed("no words"); });` },
+      /^no words$/,
+    ],
+    [{ "model.js": `${text}export const lifecycle = () => {};` }, /^`lifecycle` of model\.js is something else/],
+    [{ "model.js": "export const text = { start: () => 3 };" }, /^`text` of model\.js is something else/],
+    [{ "model.js": "export const embeddings = 3;" }, /base is of text, and model\.js has no .*; it has `embeddings`/],
+    [{ "model.js": "export default 3;" }, /model\.js has no `export const text = defineText\(…\)`; write it$/],
+    [{ "main.js": text }, /^there is no model\.js and no model\.ts among the source; there are: main\.js$/],
+    [{ "model.js": text, "model.ts": text }, /^there are model\.js and model\.ts/],
+  ];
+  for (const [files, expected] of cases) assert.match(await refusal(files), expected);
+});
+
+test("a base's project has the package that these tests have", () => {
+  const template = new URL("../../examples/templates/js/base/package.json", import.meta.url);
+  const { devDependencies } = JSON.parse(readFileSync(template, "utf8"));
+  assert.equal(devDependencies.sucrase, require("sucrase/package.json").version);
 });

@@ -4,6 +4,7 @@
 import * as host from "belljar:model/assets@0.1.0";
 
 import { Failed } from "./errors.js";
+import { isSource } from "./source.js";
 import { viewOf } from "./tensors.js";
 
 // How much is asked for at a time. The host gives at most 16 MiB; less keeps what is in memory at
@@ -12,7 +13,7 @@ const PIECE_BYTES = 1 << 20;
 
 /** The names of all assets, in the byte order of their names. */
 export function names() {
-  return host.list();
+  return host.list().filter((name) => !isSource(name));
 }
 
 /** The size of an asset in bytes. Throws `Failed` where there is no asset of that name. */

@@ -1,6 +1,7 @@
 // Why a call gave no result, and whose fault that is.
 
-class ModelError extends Error {}
+/** What has its place in the contract, and is told without the lines that led there. */
+export class ModelError extends Error {}
 
 /** The request is wrong and will stay wrong; the caller reads the text (HTTP 400). */
 export class InvalidInput extends ModelError {
