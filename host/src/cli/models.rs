@@ -308,6 +308,10 @@ fn details(version: &Value) -> Result<()> {
     if version.get("private").and_then(Value::as_bool) == Some(true) {
         add("private", "kept apart from other versions".to_owned());
     }
+    add("built on", text(version, "base").to_owned());
+    if !text(version, "base_component").is_empty() {
+        add("is a base", "others can be built on it".to_owned());
+    }
     if version.get("resident").and_then(Value::as_bool) == Some(false) {
         add("in memory", "no, until somebody asks for it".to_owned());
     }

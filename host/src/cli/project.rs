@@ -306,44 +306,63 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn each_template_is_whole_and_has_the_models_name() {
+    /// The forms that there are templates for in a language.
+    fn forms(language: Language) -> Vec<Form> {
+        let mut forms = vec![Form::Built];
+        if language.has_bases() {
+            forms.extend([Form::Base, Form::OnBase("keeper@2.0.0".parse().unwrap())]);
+        }
+        forms
+    }
+
+    fn each_template(mut look: impl FnMut(Language, Kind, &Form, &[ProjectFile])) {
         for &language in Language::value_variants() {
             for &kind in Kind::value_variants() {
-                let name = "2.scores".parse().unwrap();
-                let files = template(language, kind, &Form::Built, &name);
-                let paths: BTreeSet<&str> = files.iter().map(|file| file.path.as_str()).collect();
-                assert_eq!(paths.len(), files.len(), "{language:?} {kind:?}");
-                for needed in ["README.md", "model.toml", ".gitignore"] {
-                    assert!(paths.contains(needed), "{language:?} {kind:?}: {needed}");
+                for form in forms(language) {
+                    let name = "2.scores".parse().unwrap();
+                    let files = template(language, kind, &form, &name);
+                    look(language, kind, &form, &files);
                 }
-                assert!(paths.iter().any(|path| path.starts_with("assets/")));
-                for file in &files {
-                    let text = String::from_utf8_lossy(&file.content);
-                    for word in ["my-", "my_"] {
-                        assert!(!text.contains(word), "{language:?} {}: {text}", file.path);
-                    }
-                }
-                let manifest = files.iter().find(|file| file.path == "model.toml").unwrap();
-                let manifest = String::from_utf8_lossy(&manifest.content);
-                assert!(manifest.contains("name = \"2.scores\""), "{manifest}");
             }
         }
     }
 
     #[test]
+    fn each_template_is_whole_and_has_the_models_name() {
+        each_template(|language, kind, form, files| {
+            let which = format!("{language:?} {kind:?} {form:?}");
+            let paths: BTreeSet<&str> = files.iter().map(|file| file.path.as_str()).collect();
+            assert_eq!(paths.len(), files.len(), "{which}");
+            for needed in ["README.md", "model.toml", ".gitignore"] {
+                assert!(paths.contains(needed), "{which}: {needed}");
+            }
+            let has_assets = paths.iter().any(|path| path.starts_with("assets/"));
+            assert_eq!(has_assets, *form != Form::Base, "{which}");
+            for file in files {
+                let text = String::from_utf8_lossy(&file.content);
+                for word in ["my-", "my_"] {
+                    assert!(!text.contains(word), "{which} {}: {text}", file.path);
+                }
+            }
+            let manifest = files.iter().find(|file| file.path == "model.toml").unwrap();
+            let manifest = String::from_utf8_lossy(&manifest.content);
+            assert!(manifest.contains("name = \"2.scores\""), "{manifest}");
+            let says = |line: &str| manifest.lines().any(|it| it == line);
+            assert_eq!(says("is_base = true"), *form == Form::Base, "{manifest}");
+            let is_on_base = matches!(form, Form::OnBase(_));
+            assert_eq!(says("base = \"keeper@2.0.0\""), is_on_base, "{manifest}");
+        });
+    }
+
+    #[test]
     fn a_project_shows_its_language() {
-        for &language in Language::value_variants() {
+        each_template(|language, kind, form, files| {
             let folder = tempfile::tempdir().unwrap();
             assert_eq!(Language::of_folder(folder.path()), None);
-            let name = "one".parse().unwrap();
-            write(
-                folder.path(),
-                &template(language, Kind::Text, &Form::Built, &name),
-            )
-            .unwrap();
-            assert_eq!(Language::of_folder(folder.path()), Some(language));
-        }
+            write(folder.path(), files).unwrap();
+            let shown = Language::of_folder(folder.path());
+            assert_eq!(shown, Some(language), "{kind:?} {form:?}");
+        });
     }
 
     #[test]

@@ -23,12 +23,17 @@ const BUILD: &str = "if [ -e src/broken ]; then echo 'error: it is broken' >&2; 
      if [ -e src/slow ]; then echo $$ > .pid; sleep 1000; fi; cp src/model model.wasm";
 
 /// The command while it runs. Ended when dropped.
-struct Dev(Child);
+pub(crate) struct Dev(Child);
 
 impl Dev {
+    /// With what stands for a compiler.
     fn start(desk: &Desk, arguments: &[&str]) -> Self {
+        Self::start_as_it_is(desk, &[&["--build", BUILD], arguments].concat())
+    }
+
+    pub(crate) fn start_as_it_is(desk: &Desk, arguments: &[&str]) -> Self {
         let child = command()
-            .args(["dev", "mine", "--build", BUILD])
+            .args(["dev", "mine"])
             .args(arguments)
             .current_dir(desk.path(""))
             .env("HOME", desk.path(""))
@@ -42,7 +47,7 @@ impl Dev {
     }
 
     /// Ends it as a service manager does, and gives what it has printed.
-    fn end(mut self) -> String {
+    pub(crate) fn end(mut self) -> String {
         kill(self.0.id(), Signal::TERM);
         let status = self.0.wait().unwrap();
         let mut printed = String::new();
@@ -88,7 +93,7 @@ fn runs(id: u32) -> bool {
 }
 
 /// Waits until something can be told.
-async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let since = Instant::now();
     loop {
         if let Some(found) = look().await {

@@ -15,4 +15,5 @@ mod kit;
 mod profiles;
 mod replays;
 mod required;
+mod sources;
 mod stacks;
