@@ -2,7 +2,12 @@
 //! component and differ in the files that its `load` reads, so that what runs `load` is the same,
 //! and what runs afterwards differs in its memory alone.
 
-use crate::{CompileError, Inspection, artefact::Cache, mould::Parted, staged::Staged};
+use crate::{
+    CompileError, Inspection,
+    artefact::Cache,
+    mould::{Parted, replace_filling},
+    staged::Staged,
+};
 use serde::{Deserialize, Serialize};
 use std::{
     io,
@@ -35,18 +40,11 @@ pub fn base_contents(component: &[u8; 32]) -> [[u8; 32]; 2] {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum BaseWork {
-    /// To write these files, if the component is such that they are of use.
-    Make(BaseFiles),
-    /// To compile nothing that is in them.
+    /// To compile the base and no model: the component as it runs `load` into this file, and with a
+    /// filling for its memory into that of the result.
+    Make(PathBuf),
+    /// To compile nothing that is in these files.
     Use(BaseFiles, Box<BaseFacts>),
-}
-
-impl BaseWork {
-    pub(crate) fn files(&self) -> &BaseFiles {
-        match self {
-            Self::Make(files) | Self::Use(files, _) => files,
-        }
-    }
 }
 
 /// The files of a base.
@@ -61,7 +59,7 @@ pub(crate) struct BaseFiles {
 /// What is known of a base, beside its files.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct BaseFacts {
-    /// That of the model it was made with; what of it is a model's own is asked anew.
+    /// That of the base by itself; what of it is a model's own is asked anew.
     pub(crate) inspection: Inspection,
     /// What a component after `load` has to be but for its memory: see [`Parted::skeleton`].
     pub(crate) skeleton: String,
@@ -69,31 +67,14 @@ pub(crate) struct BaseFacts {
     pub(crate) filling_at: u64,
 }
 
-/// A component after `load`, compiled without compiling it: the file of the base with the
-/// component's memory for the filling. `None` where it differs from the base in more than that.
-pub(crate) fn cast(
-    files: &BaseFiles,
-    facts: &BaseFacts,
-    component: &[u8],
-) -> io::Result<Option<Vec<u8>>> {
-    let Some(parted) = Parted::of(component) else {
-        return Ok(None);
-    };
-    if parted.skeleton().to_hex().as_str() != facts.skeleton {
-        return Ok(None);
-    }
-    let mut compiled = std::fs::read(&files.mould)?;
-    let is_set = set_memory(&mut compiled, facts.filling_at, parted.memory());
-    Ok(is_set.then_some(compiled))
-}
-
-/// Puts a memory in the place of the filling, and tells whether there was room.
-pub(crate) fn set_memory(compiled: &mut [u8], filling_at: u64, memory: &[u8]) -> bool {
-    let place = usize::try_from(filling_at).ok().and_then(|start| {
-        let end = start.checked_add(memory.len())?;
-        compiled.get_mut(start..end)
-    });
-    place.map(|place| place.copy_from_slice(memory)).is_some()
+/// A component after `load`, compiled without compiling it: the mould with the component's memory in
+/// the place of the filling. `None` where it differs from the base in more than that.
+pub(crate) fn cast(mut mould: Vec<u8>, facts: &BaseFacts, component: &[u8]) -> Option<Vec<u8>> {
+    let parted = Parted::of(component)?;
+    let fits = parted.skeleton().to_hex().as_str() == facts.skeleton;
+    let at = usize::try_from(facts.filling_at).ok()?;
+    // It is looked at, whatever the facts say: in any other place there would be code.
+    (fits && replace_filling(&mut mould, at, parted.memory())).then_some(mould)
 }
 
 /// What is compiled of bases.
@@ -107,24 +88,15 @@ pub(crate) struct Bases {
 pub(crate) enum Found {
     /// All of it.
     There(BaseWork),
-    /// Nothing: these files are to be written.
+    /// Nothing: these files are to be written, and whoever else wants it waits.
     Missing(MadeBase),
 }
 
 /// The files of a base while they are written.
 pub(crate) struct MadeBase {
-    loading: Staged,
-    mould: Staged,
+    pub(crate) loading: Staged,
+    pub(crate) mould: Staged,
     _turn: OwnedMutexGuard<()>,
-}
-
-impl MadeBase {
-    pub(crate) fn work(&self) -> io::Result<BaseWork> {
-        Ok(BaseWork::Make(BaseFiles {
-            loading: std::path::absolute(self.loading.path())?,
-            mould: std::path::absolute(self.mould.path())?,
-        }))
-    }
 }
 
 impl Bases {
@@ -164,27 +136,35 @@ impl Bases {
         Ok(Some(Found::Missing(made)))
     }
 
-    async fn opened(&self, component: &[u8; 32]) -> Result<Option<BaseWork>, CompileError> {
+    pub(crate) async fn opened(
+        &self,
+        component: &[u8; 32],
+    ) -> Result<Option<BaseWork>, CompileError> {
         let (cache, component) = (Arc::clone(&self.cache), *component);
         tokio::task::spawn_blocking(move || open(&cache, &component))
             .await
             .map_err(|error| CompileError::host("opening a base", error))
     }
 
-    /// Seals what was made of a base. Blocks: it reads both files.
-    pub(crate) fn keep(
+    /// Seals what was made of a base, and gives it to be used.
+    pub(crate) async fn keep(
         &self,
         component: &[u8; 32],
-        made: &MadeBase,
-        facts: &BaseFacts,
-    ) -> io::Result<()> {
-        let [loading, mould] = base_contents(component);
-        // The second comes with what is known of both, and is looked for first.
-        self.cache
-            .seal_file(&loading, made.loading.path(), String::new())?;
-        let facts = serde_json::to_string(facts)?;
-        self.cache.seal_file(&mould, made.mould.path(), facts)?;
-        Ok(())
+        made: MadeBase,
+        facts: Box<BaseFacts>,
+    ) -> Result<Option<BaseWork>, CompileError> {
+        let (cache, component) = (Arc::clone(&self.cache), *component);
+        let kept = tokio::task::spawn_blocking(move || -> io::Result<_> {
+            let [loading, mould] = base_contents(&component);
+            // The second comes with what is known of both, and is looked for first.
+            cache.seal_file(&loading, made.loading.path(), String::new())?;
+            let facts = serde_json::to_string(&facts)?;
+            cache.seal_file(&mould, made.mould.path(), facts)?;
+            Ok(open(&cache, &component))
+        });
+        kept.await
+            .map_err(|error| CompileError::host("sealing a base", error))?
+            .map_err(|error| CompileError::host("sealing a base", error))
     }
 }
 

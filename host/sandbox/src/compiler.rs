@@ -9,8 +9,9 @@ use crate::{
     Artefact, AssetFile, Budget, Cap, CapHit, Capabilities, Capability, CompileError, GuestLine,
     Inspection, LoadBudget, LoadError, MacKey, RunError, RunLabel, RunOrigin, Sandbox, SlotCaps,
     artefact::Cache,
-    base::{BaseFacts, BaseWork, Bases, Found},
+    base::{BaseFacts, BaseWork, Bases, Found, MadeBase},
     config::Codegen,
+    conversation::converse,
     engine,
     engine_text::EngineText,
     fault::short,
@@ -28,22 +29,14 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::{
-    io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
-    process::{Child, Command},
-    sync::Semaphore,
-};
+use tokio::{process::Command, sync::Semaphore};
 
 /// The hidden command of the program that runs [`compile_child`](crate::compile_child).
 pub const COMPILE_COMMAND: &str = "compile-child";
-/// Bytes of the child's responses that are read.
-const RESPONSES_BYTES_MAX: u64 = 1 << 20;
 /// All compilations together may have three quarters of the machine's memory: with two at once
 /// and a cap of their own they could have had twice of what there is.
 const SHARE_DIVIDEND: u64 = 3;
 const SHARE_DIVISOR: u64 = 4;
-/// Bytes of the child's stderr that are kept for the log.
-const STDERR_BYTES_MAX: u64 = 8 << 10;
 /// What a process says that ends for want of address space: of the allocator, of `mmap`, and of
 /// threads whose stacks found no room.
 const OUT_OF_MEMORY: [&str; 3] = [
@@ -179,11 +172,10 @@ pub(crate) struct CompileRequest {
 pub(crate) enum CompileResponse {
     Phase(Phase),
     Said(GuestLine),
-    Done {
-        inspection: Box<Inspection>,
-        /// What is known of the base whose files were written.
-        base: Option<Box<BaseFacts>>,
-    },
+    /// The model is written.
+    Done(Box<Inspection>),
+    /// What is known of the base whose files are written; none where it comes to nothing.
+    Made(Option<Box<BaseFacts>>),
     Failed(CompileError),
 }
 
@@ -272,27 +264,25 @@ impl Compiler {
             .acquire()
             .await
             .map_err(|error| CompileError::host("the queue is closed", error))?;
-        let output = Staged::new(self.cache.staging_path())
-            .map_err(|error| CompileError::host("the file of the compiled model", error))?;
-        let (work, made) = match base {
-            None => (None, None),
-            Some(Found::There(work)) => (Some(work), None),
-            Some(Found::Missing(made)) => {
-                let work = made.work();
-                let work = work.map_err(|error| CompileError::host("a relative path", error))?;
-                (Some(work), Some(made))
+        let base = match base {
+            None => None,
+            Some(Found::There(work)) => Some(work),
+            Some(Found::Missing(files)) => {
+                self.make_base(job, sandbox, files, &mut progress).await?
             }
         };
-        let (inspection, facts) = self
-            .in_child(job, sandbox, output.path(), work, &mut progress)
+        let output = Staged::new(self.cache.staging_path())
+            .map_err(|error| CompileError::host("the file of the compiled model", error))?;
+        let response = self
+            .in_child(job, sandbox, output.path(), base, &mut progress)
             .await?;
-        let artefact = self.tried(job, sandbox, output.path(), inspection).await?;
+        let CompileResponse::Done(inspection) = response else {
+            return Err(CompileError::host("the compiling process", "no model"));
+        };
+        let artefact = self.tried(job, sandbox, output.path(), *inspection).await?;
         let (compiler, job) = (self.clone(), job.clone());
         tokio::task::spawn_blocking(move || {
             let artefact = compiler.cache.seal(&job.content, artefact)?;
-            if let (Some(component), Some(made), Some(facts)) = (&job.base, made, facts) {
-                compiler.bases.keep(component, &made, &facts)?;
-            }
             compiler.give(&job, &artefact);
             io::Result::Ok(artefact)
         })
@@ -308,6 +298,47 @@ impl Compiler {
             Some(component) => {
                 let room = self.config.address_space_bytes_max;
                 self.bases.find(component, room).await
+            }
+        }
+    }
+
+    /// Makes the job's base, in a process that has the component and nothing of the model: what it
+    /// writes is used for all models on the base. `None` where it comes to nothing.
+    async fn make_base(
+        &self,
+        job: &CompileJob,
+        sandbox: &Sandbox,
+        files: MadeBase,
+        progress: &mut (impl FnMut(Progress) + Send),
+    ) -> Result<Option<BaseWork>, CompileError> {
+        let Some(component) = &job.base else {
+            return Ok(None);
+        };
+        let alone = CompileJob {
+            assets: Vec::new(),
+            ..job.clone()
+        };
+        let loading = std::path::absolute(files.loading.path())
+            .map_err(|error| CompileError::host("a relative path", error))?;
+        let (work, mould) = (Some(BaseWork::Make(loading)), files.mould.path());
+        // What it says in its own `load` is nothing of the model's.
+        let mut progress = |told: Progress| {
+            if matches!(told, Progress::Phase(Phase::Compiling)) {
+                progress(told);
+            }
+        };
+        match self
+            .in_child(&alone, sandbox, mould, work, &mut progress)
+            .await
+        {
+            Ok(CompileResponse::Made(Some(facts))) => {
+                self.bases.keep(component, files, facts).await
+            }
+            Ok(_) => Ok(None),
+            Err(error) => {
+                // The model is compiled by itself, and has what is wrong with it told.
+                tracing::info!("a base cannot be made of a component: {error}");
+                Ok(None)
             }
         }
     }
@@ -353,7 +384,7 @@ impl Compiler {
         output: &Path,
         base: Option<BaseWork>,
         progress: &mut (impl FnMut(Progress) + Send),
-    ) -> Result<(Inspection, Option<Box<BaseFacts>>), CompileError> {
+    ) -> Result<CompileResponse, CompileError> {
         let config = sandbox.config();
         let request = CompileRequest {
             job: absolute(job).map_err(|error| CompileError::host("a relative path", error))?,
@@ -391,10 +422,8 @@ impl Compiler {
         let (response, stderr, status) =
             talked.map_err(|error| CompileError::host("the compiling process", error))?;
         match response {
-            Some(CompileResponse::Done { inspection, base }) if status.success() => {
-                Ok((*inspection, base))
-            }
             Some(CompileResponse::Failed(error)) => Err(error),
+            Some(response) if status.success() => Ok(response),
             _ => Err(self.died(status, &stderr)),
         }
     }
@@ -529,49 +558,6 @@ fn absolute(job: &CompileJob) -> io::Result<CompileJob> {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Sends the request and reads the responses until the child is done.
-async fn converse(
-    child: &mut Child,
-    request: &[u8],
-    progress: &mut (impl FnMut(Progress) + Send),
-) -> io::Result<(Option<CompileResponse>, String, ExitStatus)> {
-    let gone = || io::Error::other("a pipe to the child is missing");
-    let mut stdin = child.stdin.take().ok_or_else(gone)?;
-    let stdout = child.stdout.take().ok_or_else(gone)?;
-    let stderr = child.stderr.take().ok_or_else(gone)?;
-    let send = async move {
-        // A child that has died says why elsewhere.
-        let _ = stdin.write_all(request).await;
-        drop(stdin);
-    };
-    let listen = async move {
-        let mut last = None;
-        let mut lines = BufReader::new(stdout.take(RESPONSES_BYTES_MAX)).lines();
-        while let Some(line) = lines.next_line().await? {
-            match serde_json::from_str(&line) {
-                Ok(CompileResponse::Phase(phase)) => progress(Progress::Phase(phase)),
-                Ok(CompileResponse::Said(line)) => progress(Progress::Said(line.received())),
-                Ok(response) => last = Some(response),
-                Err(_) => {}
-            }
-        }
-        io::Result::Ok(last)
-    };
-    let ((), response, stderr) = tokio::join!(send, listen, drain(stderr));
-    Ok((response?, stderr?, child.wait().await?))
-}
-
-/// Reads to the end and keeps the beginning: a child must not block on a full pipe.
-async fn drain(mut stream: impl AsyncRead + Unpin) -> io::Result<String> {
-    let mut kept = Vec::new();
-    (&mut stream)
-        .take(STDERR_BYTES_MAX)
-        .read_to_end(&mut kept)
-        .await?;
-    tokio::io::copy(&mut stream, &mut tokio::io::sink()).await?;
-    Ok(String::from_utf8_lossy(&kept).into_owned())
 }
 
 /// The checks that need no compilation, for whoever wants an early answer.

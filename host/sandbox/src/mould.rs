@@ -151,7 +151,7 @@ impl<'a> Parted<'a> {
 
 /// Where the filling is in a compiled file, from its first byte on, if it is there whole and once.
 pub(crate) fn find_filling(compiled: &[u8], bytes: usize) -> Option<usize> {
-    let expected: Vec<u8> = filling(bytes).collect();
+    let expected = filling(bytes);
     let head = expected.get(..HEAD_BYTES)?;
     // What is mapped begins at a page.
     let mut found = None;
@@ -170,6 +170,14 @@ pub(crate) fn find_filling(compiled: &[u8], bytes: usize) -> Option<usize> {
     found
 }
 
+/// Puts a memory in the place of the filling, if that is there, and tells whether it was.
+pub(crate) fn replace_filling(compiled: &mut [u8], at: usize, memory: &[u8]) -> bool {
+    let end = at.saturating_add(memory.len());
+    let place = compiled.get_mut(at..end);
+    let place = place.filter(|place| **place == filling(memory.len()));
+    place.map(|place| place.copy_from_slice(memory)).is_some()
+}
+
 /// Bytes by which the beginning of the filling is known.
 const HEAD_BYTES: usize = 64;
 /// What the image of a memory is aligned to in a compiled file: a page of the machine, or more.
@@ -177,15 +185,18 @@ const ALIGNMENT_BYTES: usize = 4096;
 
 /// Bytes that are nowhere else, none of which is zero: zeros at its ends would be left out of the
 /// image.
-fn filling(bytes: usize) -> impl ExactSizeIterator<Item = u8> {
+fn filling(bytes: usize) -> Vec<u8> {
     let mut state = 0x6265_6c6c_6a61_7221_u64;
-    (0..bytes).map(move |_| {
+    let mut filled = vec![0; bytes];
+    for word in filled.chunks_mut(size_of::<u64>()) {
         // Marsaglia's xorshift64.
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        (state >> 32) as u8 | 1
-    })
+        let bytes = (state | 0x0101_0101_0101_0101).to_le_bytes();
+        word.copy_from_slice(bytes.get(..word.len()).unwrap_or_default());
+    }
+    filled
 }
 
 fn raw<'a>(section: &Section<'a>) -> RawSection<'a> {

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use belljar_bundle::{Digest, Manifest, Placement};
-use belljar_sandbox::{MacKey, is_sealed};
+use belljar_sandbox::{MacKey, base_contents, is_sealed};
 
 use super::rows::SIGNING_ROOT;
 use super::{Action, Check, Examined, Expected, Finding, FsckError};
@@ -88,7 +88,7 @@ struct Files<'a> {
     blobs: BTreeMap<Digest, PathBuf>,
     /// The same of each bundle that is kept apart.
     apart: BTreeMap<Digest, BTreeMap<Digest, PathBuf>>,
-    /// The identities of what is compiled of the versions that there are.
+    /// The identities of what is compiled of the versions that there are, and of their bases.
     builds: BTreeSet<Digest>,
     /// Whether these and the stored files are all that versions have.
     is_known: bool,
@@ -248,6 +248,10 @@ impl Files<'_> {
                     }
                     let build = placement.build_digest(manifest, version.digest);
                     self.builds.insert(build);
+                    if let Some(component) = manifest.base_component() {
+                        let of_base = base_contents(component.as_bytes());
+                        self.builds.extend(of_base.map(Digest::from_bytes));
+                    }
                     let missing = files.iter().find(|(_, it)| !stored.contains_key(it));
                     missing.map(|(name, digest)| format!("\"{name}\" ({digest})"))
                 }

@@ -70,7 +70,7 @@ impl Registry {
         // its next read instead of waiting for bytes that nobody wants any more.
         let gone = inner.closing.child_token();
         let waiting = gone.clone().drop_guard();
-        let (bundle, place) = unpack(inner, body, gone).await?;
+        let (bundle, place) = unpack(inner, request.caller.clone(), body, gone).await?;
         let name = bundle.manifest().name();
         if !request.caller.may_use(name.as_str()) {
             return Err(ModelError::NameNotAllowed { name: name.clone() });
@@ -89,10 +89,11 @@ impl Registry {
     }
 }
 
-/// Unpacks an archive into the staging area of the store, checking everything about it on the
+/// Unpacks a caller's archive into the staging area of the store, checking everything about it on the
 /// way, in one of the places for uploads, until `gone` is cancelled.
 async fn unpack(
     inner: &Arc<Inner>,
+    caller: Caller,
     body: impl AsyncRead + Send + Unpin + 'static,
     gone: CancellationToken,
 ) -> Result<(CheckedBundle, OwnedSemaphorePermit), ModelError> {
@@ -116,7 +117,7 @@ async fn unpack(
             SyncIoBridge::new(body),
             &reading.config.archive,
             &reading.config.signatures,
-            &|base| find_base(&reading, base),
+            &|base| find_base(&reading, &caller, base),
         );
         // The place is held by the thread, not by the future: a dropped future must not let
         // another upload in while this one still writes.
@@ -139,9 +140,12 @@ async fn unpack(
     Ok((bundle, place))
 }
 
-/// The bundle of a version that others may be built on. Whose it is does not matter: a base is for
-/// everybody who may upload.
-fn find_base(inner: &Inner, id: &ModelId) -> Option<StoredBundle> {
+/// The bundle of a version that this caller may build on. Whose it is does not matter; of models
+/// that are not among the key's nobody learns that they are there.
+fn find_base(inner: &Inner, caller: &Caller, id: &ModelId) -> Option<StoredBundle> {
+    if !caller.may_use(id.name.as_str()) {
+        return None;
+    }
     let digest = {
         let catalog = inner.catalog.lock();
         catalog.version(id)?.record.digest

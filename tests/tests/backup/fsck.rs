@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use belljar_bundle::Digest;
-use belljar_tests::command;
+use belljar_tests::{TestBundle, command, guests};
 use serde_json::{Value, json};
 
 use crate::kit::{Ground, infer, upload, upload_private};
@@ -230,6 +230,24 @@ async fn files_of_a_private_bundle_are_looked_at_like_all_others() {
         .expect_status(200);
     // The next start has cleared what was left of nobody's.
     infer(&server.anonymous(), "m").await.expect_status(200);
+}
+
+#[tokio::test]
+async fn what_is_compiled_of_a_base_belongs_to_the_versions_on_it() {
+    let ground = Ground::new();
+    let server = ground.server("data").await;
+    let component = guests::bytes("loads_assets");
+    let base = TestBundle::new("keeper", "1.0.0", &component).with_line("is_base = true");
+    let admin = server.admin();
+    let _ = admin.upload(base.tar()).await.expect_status(201);
+    let data = server.data_dir().to_owned();
+    assert!(server.terminate().await.success());
+    assert_eq!(found(&fsck(&data, &["all"])), [""; 0]);
+    let compiled = fs::read_dir(data.join("artefacts")).unwrap();
+    let compiled = compiled.map(|entry| entry.unwrap().path());
+    let of_base = compiled.filter(|path| path.extension().is_some_and(|it| it == "cwasm"));
+    // The embedded one, the base, and two that are for all models on it.
+    assert_eq!(of_base.count(), 4);
 }
 
 #[tokio::test]

@@ -153,6 +153,17 @@ async fn a_base_that_is_not_there_or_is_another_is_refused_with_a_code() {
         assert_eq!((answer.status, answer.code()), (400, code.to_owned()));
     }
     assert_eq!(admin.get("/models/mine").await.status, 404);
+    // A key that has other models learns nothing of this one.
+    let other = host
+        .key_for("models:write,models:read", Some(&["mine"]))
+        .await;
+    for version in ["1.0.0", "2.0.0"] {
+        let answer = other.upload(packed(version, &component())).await;
+        assert_eq!(
+            (answer.status, answer.code()),
+            (400, "base_unknown".to_owned())
+        );
+    }
     let tar = packed("2.0.0", &component());
     assert!(tar.len() < 8 << 10, "{} bytes", tar.len());
     let answer = admin.upload(tar).await.expect_status(201).json();

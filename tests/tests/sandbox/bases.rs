@@ -95,6 +95,18 @@ async fn a_model_that_leaves_more_memory_than_the_base_is_compiled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_made_of_a_base_does_not_depend_on_who_comes_first() {
+    let kit = Kit::new();
+    let compiler = kit.compiler();
+    let large = on_base(&kit, 1, &[9; 3 << 20]);
+    let (phases, _) = made(&kit, &compiler, &large).await;
+    // The base, and then the model, which does not fit it.
+    assert_eq!(phases, [Phase::Compiling, Phase::Loading, Phase::Compiling]);
+    let small = on_base(&kit, 2, b"two");
+    assert_eq!(made(&kit, &compiler, &small).await.0, [Phase::Loading]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_base_that_was_changed_on_disk_is_made_anew() {
     let kit = Kit::new();
     let compiler = kit.compiler();
