@@ -21,7 +21,7 @@ pub use error::RunsError;
 use jiff::{SignedDuration, Timestamp};
 pub use kept::{Digest256, Engine, KeptCall, Outcome, Run, RunId, Transcript};
 use parking_lot::Mutex;
-use sqlx::{Row as _, sqlite::SqliteRow};
+use sqlx::{QueryBuilder, Row as _, Sqlite, sqlite::SqliteRow};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +31,10 @@ use tokio::sync::Notify;
 const PENDING_DUE: usize = 64;
 /// Bytes of runs that wait to be written; what comes beyond them is not kept.
 const PENDING_BYTES_MAX: u64 = 64 << 20;
+
+/// Runs that one statement writes. Each number of them is a statement of its own for the database,
+/// which keeps those that it has seen.
+const RUNS_OF_STATEMENT: usize = 16;
 
 /// How many runs, how much of them, and how long they are kept.
 #[derive(Clone, Copy, Debug)]
@@ -161,50 +165,22 @@ impl Runs {
         let retention = retention.unwrap_or(SignedDuration::MAX);
         let mut owners = BTreeSet::new();
         let mut transaction = self.0.db.pool().begin().await?;
-        for (run, transcript) in runs {
-            let owner = owner_text(run.owner.as_ref()).to_owned();
-            let calls = transcript.encoded()?;
-            let bytes = i64::try_from(calls.len()).unwrap_or(i64::MAX);
-            let expires = run.created.saturating_add(retention);
-            let done = sqlx::query(
-                "INSERT INTO runs (id, owner, request_id, created_ms, expires_ms, model, version, \
-                 digest, seed, time_ms, fuel, outcome, resumed, input_digest, output_digest, engine, \
-                 calls, bytes) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, \
-                 ?15, ?16, ?17, ?18 \
-                 WHERE (?2 NOT GLOB 'key_*' OR EXISTS (SELECT 1 FROM keys WHERE id = ?2)) \
-                 AND EXISTS (SELECT 1 FROM model_versions WHERE name = ?6 AND version = ?7)",
-            )
-            .bind(run.id.as_str())
-            .bind(&owner)
-            .bind(&run.request_id)
-            .bind(run.created.as_millisecond())
-            .bind(expires.unwrap_or(Timestamp::MAX).as_millisecond())
-            .bind(run.model.name.as_str())
-            .bind(run.model.version.to_string())
-            .bind(&run.digest.as_bytes()[..])
-            .bind(&run.seed.as_bytes()[..])
-            .bind(i64::try_from(run.time.unix_ms()).unwrap_or(i64::MAX))
-            .bind(i64::try_from(run.fuel).unwrap_or(i64::MAX))
-            .bind(run.outcome.name())
-            .bind(run.resumed)
-            .bind(&run.input_digest.0[..])
-            .bind(&run.output_digest.0[..])
-            .bind(json(&run.engine)?)
-            .bind(calls)
-            .bind(bytes)
-            .execute(&mut *transaction)
-            .await?;
-            // Its key or its version has gone meanwhile, and it with them.
-            if done.rows_affected() > 0 {
+        for runs in runs.chunks(RUNS_OF_STATEMENT) {
+            let rows: Result<Vec<_>, _> =
+                runs.iter().map(|run| RunRow::of(run, retention)).collect();
+            let mut insert = insertion(rows?);
+            let kept = insert.build_query_as::<(String, i64)>();
+            for (owner, bytes) in kept.fetch_all(&mut *transaction).await? {
                 let count = counts.entry(owner.clone()).or_default();
                 *count = count.saturating_add(u64::try_from(bytes).unwrap_or(0));
                 owners.insert(owner);
             }
         }
         for owner in owners {
+            // By a range of the index: a list of those that stay would be made anew each time.
             let gone = sqlx::query_as::<_, (i64,)>(
-                "DELETE FROM runs WHERE owner = ?1 AND id NOT IN (SELECT id FROM runs \
-                 WHERE owner = ?1 ORDER BY id DESC LIMIT ?2) RETURNING bytes",
+                "DELETE FROM runs WHERE owner = ?1 AND id <= (SELECT id FROM runs \
+                 WHERE owner = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2) RETURNING bytes",
             )
             .bind(&owner)
             .bind(i64::from(self.0.config.keep))
@@ -343,8 +319,73 @@ impl Runs {
     }
 }
 
-fn json(engine: &Engine) -> Result<String, RunsError> {
-    serde_json::to_string(engine).map_err(|error| RunsError::Damaged(error.to_string()))
+/// A run as its row has it, where the row differs from the run.
+struct RunRow<'r> {
+    run: &'r Run,
+    expires_ms: i64,
+    engine: String,
+    calls: Vec<u8>,
+}
+
+impl<'r> RunRow<'r> {
+    fn of(
+        (run, transcript): &'r (Run, Transcript),
+        retention: SignedDuration,
+    ) -> Result<Self, RunsError> {
+        let expires = run.created.saturating_add(retention);
+        let engine = serde_json::to_string(&run.engine);
+        Ok(Self {
+            run,
+            expires_ms: expires.unwrap_or(Timestamp::MAX).as_millisecond(),
+            engine: engine.map_err(|error| RunsError::Damaged(error.to_string()))?,
+            calls: transcript.encoded()?,
+        })
+    }
+}
+
+/// The statement that writes runs, but for those whose key or version has gone meanwhile, and tells
+/// the owner and the bytes of each that it has written.
+fn insertion(rows: Vec<RunRow<'_>>) -> QueryBuilder<Sqlite> {
+    const COLUMNS: &str = "id, owner, request_id, created_ms, expires_ms, model, version, digest, \
+                           seed, time_ms, fuel, outcome, resumed, input_digest, output_digest, \
+                           engine, calls, bytes";
+    let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    let mut sql = QueryBuilder::new(format!("WITH new ({COLUMNS}) AS ("));
+    sql.push_values(rows, |mut row, of| {
+        let RunRow {
+            run,
+            expires_ms,
+            engine,
+            calls,
+        } = of;
+        let bytes = number(calls.len() as u64);
+        row.push_bind(run.id.as_str())
+            .push_bind(owner_text(run.owner.as_ref()))
+            .push_bind(run.request_id.as_str())
+            .push_bind(run.created.as_millisecond())
+            .push_bind(expires_ms)
+            .push_bind(run.model.name.as_str())
+            .push_bind(run.model.version.to_string())
+            .push_bind(&run.digest.as_bytes()[..])
+            .push_bind(&run.seed.as_bytes()[..])
+            .push_bind(number(run.time.unix_ms()))
+            .push_bind(number(run.fuel))
+            .push_bind(run.outcome.name())
+            .push_bind(run.resumed)
+            .push_bind(&run.input_digest.0[..])
+            .push_bind(&run.output_digest.0[..])
+            .push_bind(engine)
+            .push_bind(calls)
+            .push_bind(bytes);
+    });
+    sql.push(format!(
+        ") INSERT INTO runs ({COLUMNS}) SELECT * FROM new WHERE \
+         (owner NOT GLOB 'key_*' OR EXISTS (SELECT 1 FROM keys WHERE keys.id = new.owner)) AND EXISTS \
+         (SELECT 1 FROM model_versions WHERE model_versions.name = new.model \
+         AND model_versions.version = new.version) \
+         RETURNING owner, bytes"
+    ));
+    sql
 }
 
 /// Takes rows that are gone off the count of their owner.
