@@ -17,7 +17,6 @@ use crate::ledger::LedgerStore;
 use crate::models::Registry;
 use crate::runs::Runs;
 use crate::stored::StoredObjects;
-use crate::telemetry::Metrics;
 use crate::telemetry::metrics::WORLDS;
 use crate::testing::Testing;
 
@@ -35,7 +34,6 @@ pub(super) struct Maintenance {
     /// The one that all models are known to be in. Not asked from the registry: a move that has
     /// failed half-way must be tried again.
     pub(super) sandbox: Sandbox,
-    pub(super) metrics: Metrics,
     pub(super) bans: Bans,
     pub(super) anomalies: Anomalies,
     pub(super) stored: StoredObjects,
@@ -172,7 +170,6 @@ async fn run(mut maintenance: Maintenance) {
         if let Err(error) = maintenance.registry.remove_old_failures().await {
             tracing::error!("versions that failed could not be removed: {error}");
         }
-        maintenance.metrics.upkeep();
         maintenance.registry.sample_runs();
         maintenance.registry.keep_to_memory_budget();
         maintenance.registry.expire_prefixes();

@@ -9,16 +9,15 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::run_window::{RunCounts, RunWindow};
-use crate::telemetry::metrics;
+use crate::telemetry::metrics::{self, Buckets};
 
 /// The counts of one version's runs.
 #[derive(Debug)]
 pub struct RunMetrics {
     ok: AtomicU64,
     fuel: AtomicU64,
-    /// Runs that ended well by their time: one count a bucket, and one for what is above all.
-    durations: Vec<AtomicU64>,
-    duration_us: AtomicU64,
+    /// The seconds of runs that ended well.
+    durations: Buckets,
     /// Runs that failed, by code. Codes and caps are names from the code, so these have an end.
     failures: Mutex<BTreeMap<&'static str, u64>>,
     caps: Mutex<BTreeMap<&'static str, u64>>,
@@ -38,12 +37,10 @@ pub struct RunTotals {
 
 impl Default for RunMetrics {
     fn default() -> Self {
-        let buckets = metrics::RUN_DURATION.row().buckets.len() + 1;
         Self {
             ok: AtomicU64::new(0),
             fuel: AtomicU64::new(0),
-            durations: (0..buckets).map(|_| AtomicU64::new(0)).collect(),
-            duration_us: AtomicU64::new(0),
+            durations: Buckets::new(metrics::RUN_DURATION.row().buckets),
             failures: Mutex::default(),
             caps: Mutex::default(),
             window: Mutex::default(),
@@ -55,14 +52,7 @@ impl RunMetrics {
     /// Notes a run that ended well.
     pub fn note_ok(&self, wall: Duration) {
         self.ok.fetch_add(1, Ordering::Relaxed);
-        let seconds = wall.as_secs_f64();
-        let bounds = metrics::RUN_DURATION.row().buckets;
-        let bucket = bounds.partition_point(|bound| *bound < seconds);
-        if let Some(count) = self.durations.get(bucket) {
-            count.fetch_add(1, Ordering::Relaxed);
-        }
-        let us = u64::try_from(wall.as_micros()).unwrap_or(u64::MAX);
-        self.duration_us.fetch_add(us, Ordering::Relaxed);
+        self.durations.record(wall.as_secs_f64());
     }
 
     /// Notes what a run has used.
@@ -105,11 +95,11 @@ impl RunMetrics {
     /// How the runs until now have ended.
     #[must_use]
     pub fn totals(&self) -> RunTotals {
-        let us = self.duration_us.load(Ordering::Relaxed);
+        let time = Duration::try_from_secs_f64(self.durations.sum());
         RunTotals {
             ok: self.ok.load(Ordering::Relaxed),
             failed: self.failures.lock().values().sum(),
-            time: Duration::from_micros(us),
+            time: time.unwrap_or(Duration::MAX),
         }
     }
 
@@ -118,19 +108,15 @@ impl RunMetrics {
     #[must_use]
     pub fn write_all<'a>(versions: impl Iterator<Item = (&'a str, &'a Self)> + Clone) -> String {
         let mut text = String::new();
-        let head = |text: &mut String, row: &metrics::MetricRow| {
-            let (name, help, kind) = (row.name, row.help, row.kind.name());
-            // Writing to a string does not fail.
-            let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
-        };
         let row = metrics::RUNS.row();
-        head(&mut text, row);
+        row.write_head(&mut text);
         for (model, counts) in versions.clone() {
             let ok = counts.ok.load(Ordering::Relaxed);
             let mut outcomes = counts.failures.lock().clone();
             outcomes.insert("ok", ok);
             for (outcome, count) in outcomes {
                 let name = row.name;
+                // Writing to a string does not fail.
                 let _ = writeln!(
                     text,
                     "{name}{{model=\"{model}\",outcome=\"{outcome}\"}} {count}"
@@ -138,18 +124,19 @@ impl RunMetrics {
             }
         }
         let row = metrics::RUN_DURATION.row();
-        head(&mut text, row);
+        row.write_head(&mut text);
         for (model, counts) in versions.clone() {
-            counts.write_durations(&mut text, row, model);
+            let labels = format!("model=\"{model}\"");
+            counts.durations.write(&mut text, row.name, &labels);
         }
         let row = metrics::RUN_FUEL.row();
-        head(&mut text, row);
+        row.write_head(&mut text);
         for (model, counts) in versions.clone() {
             let fuel = counts.fuel.load(Ordering::Relaxed);
             let _ = writeln!(text, "{}{{model=\"{model}\"}} {fuel}", row.name);
         }
         let row = metrics::RUN_CAPS.row();
-        head(&mut text, row);
+        row.write_head(&mut text);
         for (model, counts) in versions {
             for (cap, count) in counts.caps.lock().iter() {
                 let name = row.name;
@@ -157,25 +144,6 @@ impl RunMetrics {
             }
         }
         text
-    }
-
-    fn write_durations(&self, text: &mut String, row: &metrics::MetricRow, model: &str) {
-        let name = row.name;
-        let mut below = 0;
-        let bounds = row.buckets.iter().map(ToString::to_string);
-        let bounds = bounds.chain(["+Inf".to_owned()]);
-        for (bound, count) in bounds.zip(&self.durations) {
-            below += count.load(Ordering::Relaxed);
-            let _ = writeln!(
-                text,
-                "{name}_bucket{{model=\"{model}\",le=\"{bound}\"}} {below}"
-            );
-        }
-        let sum = Duration::from_micros(self.duration_us.load(Ordering::Relaxed)).as_secs_f64();
-        let _ = writeln!(
-            text,
-            "{name}_sum{{model=\"{model}\"}} {sum}\n{name}_count{{model=\"{model}\"}} {below}"
-        );
     }
 }
 

@@ -6,18 +6,20 @@
 
 mod adapters;
 mod family;
+mod histogram;
 mod level;
 mod table;
 
 use std::fmt::Write as _;
 use std::sync::OnceLock;
 
-pub use ::metrics::{Counter, Gauge, Histogram};
-use ::metrics::{describe_counter, describe_gauge, describe_histogram};
-use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+pub use ::metrics::{Counter, Gauge};
+use ::metrics::{describe_counter, describe_gauge};
+use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
 
 pub use adapters::{AdapterUse, set_adapters};
 pub use family::{Family, Handle, MetricKind, MetricRow};
+pub use histogram::{Buckets, Histogram};
 pub use level::{Level, Present};
 pub use table::*;
 
@@ -40,12 +42,7 @@ impl Metrics {
         if let Some(metrics) = RECORDER.get() {
             return Ok(metrics.clone());
         }
-        let mut builder = PrometheusBuilder::new();
-        for row in METRICS.iter().filter(|row| !row.buckets.is_empty()) {
-            let name = Matcher::Full(row.name.to_owned());
-            builder = builder.set_buckets_for_metric(name, row.buckets)?;
-        }
-        let metrics = Self(builder.install_recorder()?);
+        let metrics = Self(PrometheusBuilder::new().install_recorder()?);
         METRICS.iter().for_each(|row| describe(row));
         let version = [("version", env!("CARGO_PKG_VERSION").into())];
         BUILD_INFO.with(version).set(1.0);
@@ -59,14 +56,9 @@ impl Metrics {
             .handle()
             .absolute(super::log_lines_dropped());
         let mut out = self.0.render();
+        histogram::render(&mut out);
         adapters::render(&mut out);
         out
-    }
-
-    /// Folds what histograms have collected into their buckets. Call every few seconds: where
-    /// nobody reads the metrics, they would grow without bound.
-    pub fn upkeep(&self) {
-        self.0.run_upkeep();
     }
 }
 
@@ -80,7 +72,8 @@ fn describe(row: &MetricRow) {
     match row.kind {
         MetricKind::Counter => describe_counter!(row.name, row.unit, row.help),
         MetricKind::Gauge => describe_gauge!(row.name, row.unit, row.help),
-        MetricKind::Histogram => describe_histogram!(row.name, row.unit, row.help),
+        // It says so itself.
+        MetricKind::Histogram => {}
     }
 }
 
@@ -126,7 +119,7 @@ mod tests {
         let second = Metrics::install().unwrap();
         UPLOADS.with([("outcome", "ok".into())]).increment(2);
         UPLOAD_BYTES.handle().increment(3);
-        first.upkeep();
+        drop(first);
         let text = second.render();
         assert!(text.contains(r#"belljar_uploads_total{outcome="ok"} 2"#));
         assert!(text.contains("belljar_upload_bytes_total 3"));

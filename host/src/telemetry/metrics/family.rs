@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, SharedString, Unit};
+use metrics::{Counter, Gauge, Key, Label, Level, Metadata, SharedString, Unit};
 
 /// The row of one metric in the table.
 #[derive(Debug)]
@@ -77,14 +77,6 @@ impl Handle for Gauge {
 
     fn register(key: &Key) -> Self {
         metrics::with_recorder(|recorder| recorder.register_gauge(key, &METADATA))
-    }
-}
-
-impl Handle for Histogram {
-    const KIND: MetricKind = MetricKind::Histogram;
-
-    fn register(key: &Key) -> Self {
-        metrics::with_recorder(|recorder| recorder.register_histogram(key, &METADATA))
     }
 }
 

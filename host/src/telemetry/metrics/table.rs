@@ -1,7 +1,8 @@
 //! The one list of all metrics. What is not here cannot be counted: handles, descriptions,
 //! buckets and the reference page all come from it.
 
-use metrics::{Counter, Gauge, Histogram, Unit};
+use super::Histogram;
+use metrics::{Counter, Gauge, Unit};
 
 use super::family::{Family, Handle as _, MetricRow};
 use super::level::Level;
