@@ -24,6 +24,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 LOAD_SERVER = ROOT / "target/release/belljar-load-server"
 # Longer than the server gives to streams that are open when it is told to stop.
 STOP_S = 40
+# Longer than the embedded models take to be compiled beside other work.
+START_S = 60
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
@@ -50,10 +52,24 @@ def load_server(program=LOAD_SERVER, **settings):
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment,
         )
         try:
-            yield process, json.loads(process.stdout.readline()), folder
+            ready = json.loads(process.stdout.readline())
+            wait_until_ready(ready["server"], process)
+            yield process, ready, folder
         finally:
             process.terminate()
             process.wait(timeout=STOP_S)
+
+
+def wait_until_ready(url, process):
+    """Waits until the models are compiled: an address is there before."""
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(url + "/health/ready", timeout=5):
+                return
+        except OSError:
+            time.sleep(0.05)
+    sys.exit(f"the server did not get ready within {START_S} s; try it by hand")
 
 
 def post(folder, name, body, **headers):
@@ -139,19 +155,19 @@ class Server:
             [*before, program, "serve", "--listen", "127.0.0.1:0", "--data-dir", self.data],
             env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            try:
-                self.url = json.loads((self.data / "server.json").read_text())["url"]
-                with urllib.request.urlopen(self.url + "/health/ready", timeout=5):
-                    break
-            except (OSError, ValueError):
-                if self.process.poll() is not None:
-                    sys.exit("the server did not start; try it by hand")
-                time.sleep(0.05)
-        else:
+        deadline = time.monotonic() + START_S
+        file = self.data / "server.json"
+        while not file.exists() and self.process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        try:
+            self.url = json.loads(file.read_text())["url"]
+            wait_until_ready(self.url, self.process)
+        except (OSError, ValueError):
             self.end()
-            sys.exit("the server was not ready within a minute")
+            sys.exit("the server did not start; try it by hand")
+        except SystemExit:
+            self.end()
+            raise
         self.authority = self.url.removeprefix("http://")
         self.key = (self.data / "admin.key").read_text().strip()
 
