@@ -1,6 +1,8 @@
-//! Names that have been screened and passed. The same few, such as `fake` and `x`, come with nearly
-//! every request, and each costs as much to screen as a sentence.
+//! What has been screened and passed. The same few names, such as `fake` and `x`, come with nearly
+//! every request, and each costs as much to screen as a sentence; a chat brings its system prompt and
+//! all its earlier turns again with each of its turns.
 
+use crate::ids::KeyId;
 use belljar_screen::FieldKind;
 use parking_lot::Mutex;
 use std::fmt;
@@ -85,9 +87,94 @@ impl PassedNames {
     }
 }
 
+/// Texts that are remembered; another with the same slot takes the place of one. About 280 KB.
+const TEXTS_MAX: usize = 8192;
+
+/// The texts that have passed one set of rules, by their digests. Each key has its own: how long a
+/// screening takes must not tell that another key has sent the same.
+pub(super) struct PassedTexts {
+    slots: Box<[Mutex<Option<Mark>>]>,
+    key: [u8; blake3::KEY_LEN],
+}
+
+/// What stands for a text of a key in a place.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Mark([u8; blake3::OUT_LEN]);
+
+impl fmt::Debug for PassedTexts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PassedTexts").finish_non_exhaustive()
+    }
+}
+
+impl PassedTexts {
+    pub(super) fn new() -> Self {
+        Self {
+            slots: std::iter::repeat_with(Mutex::default)
+                .take(TEXTS_MAX)
+                .collect(),
+            // Nobody can make a text that has the mark of another.
+            key: rand::random(),
+        }
+    }
+
+    /// What stands for a text of this key; callers without one share theirs.
+    pub(super) fn mark(&self, owner: Option<&KeyId>, kind: FieldKind, text: &str) -> Mark {
+        let owner = owner.map_or("", KeyId::as_str);
+        let mut hasher = blake3::Hasher::new_keyed(&self.key);
+        hasher.update(&[kind as u8]);
+        hasher.update(&(owner.len() as u64).to_le_bytes());
+        hasher.update(owner.as_bytes()).update(text.as_bytes());
+        Mark(*hasher.finalize().as_bytes())
+    }
+
+    /// Whether the text is known to pass.
+    pub(super) fn has(&self, mark: &Mark) -> bool {
+        let slot = self.slot(mark).and_then(Mutex::try_lock);
+        slot.is_some_and(|slot| slot.as_ref() == Some(mark))
+    }
+
+    /// Remembers a text that has passed.
+    pub(super) fn note(&self, mark: Mark) {
+        if let Some(mut slot) = self.slot(&mark).and_then(Mutex::try_lock) {
+            *slot = Some(mark);
+        }
+    }
+
+    fn slot(&self, mark: &Mark) -> Option<&Mutex<Option<Mark>>> {
+        let [low, high, ..] = mark.0;
+        self.slots
+            .get(usize::from(u16::from_le_bytes([low, high])) % TEXTS_MAX)
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
+
+    #[test]
+    fn only_the_very_text_of_the_very_key_in_the_very_place_is_known() {
+        let texts = PassedTexts::new();
+        let [one, other]: [KeyId; 2] =
+            ["key_0000000000000001", "key_0000000000000002"].map(|id| id.parse().unwrap());
+        let long = "a".repeat(10_000);
+        let note = |text: &str| texts.note(texts.mark(Some(&one), FieldKind::Prompt, text));
+        note("hello");
+        note(&long);
+        let has = |owner, kind, text: &str| texts.has(&texts.mark(owner, kind, text));
+        assert!(has(Some(&one), FieldKind::Prompt, "hello"));
+        assert!(has(Some(&one), FieldKind::Prompt, &long));
+        for (owner, kind, text) in [
+            (Some(&other), FieldKind::Prompt, "hello"),
+            (None, FieldKind::Prompt, "hello"),
+            (Some(&one), FieldKind::History, "hello"),
+            (Some(&one), FieldKind::Prompt, "hello "),
+            (Some(&one), FieldKind::Prompt, ""),
+        ] {
+            assert!(!has(owner, kind, text), "{owner:?} {text:?}");
+        }
+    }
 
     #[test]
     fn only_the_very_name_in_the_very_place_is_known() {

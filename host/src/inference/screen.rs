@@ -3,6 +3,7 @@
 
 use super::RequestContext;
 use crate::audit::EventKind;
+use crate::auth::Caller;
 use crate::guard::{Finding, Objection, Screened, Screening, Texts};
 use crate::telemetry::metrics;
 
@@ -37,18 +38,22 @@ impl RequestContext {
         screening: &Screening,
         value: T,
     ) -> Result<Screened<T>, ScreenRefusal> {
-        let (screened, reported) = screening
-            .pass(value)
-            .map_err(|objection| match *objection {
-                Objection::Injection(finding) => {
-                    self.note_finding(&finding, "block");
-                    ScreenRefusal::Injection {
-                        field: finding.field,
-                        is_clear: finding.hit.is_clear,
+        let owner = self.caller().and_then(Caller::key_id);
+        let (screened, reported) =
+            screening
+                .pass(owner, value)
+                .map_err(|objection| match *objection {
+                    Objection::Injection(finding) => {
+                        self.note_finding(&finding, "block");
+                        ScreenRefusal::Injection {
+                            field: finding.field,
+                            is_clear: finding.hit.is_clear,
+                        }
                     }
-                }
-                Objection::ControlCharacter { field } => ScreenRefusal::ControlCharacter { field },
-            })?;
+                    Objection::ControlCharacter { field } => {
+                        ScreenRefusal::ControlCharacter { field }
+                    }
+                })?;
         for finding in reported {
             self.note_finding(&finding, "report");
             self.report(finding.to_string());
