@@ -118,8 +118,8 @@ Each bundle has a file `model.toml` at its root, which says what the model is ca
 for, and which files belong to it. What the model *can do* it does not say: that is what its
 component exports. A key that is not on this page is refused, with the nearest one that is.
 
-The four keys that have to be there make a whole manifest for a project folder. This one has every
-key that an author writes:
+`schema`, `name`, `version` and one of `component`, `recording` and `base` make a whole manifest for
+a project folder. This one has all that whoever writes a component can say beside that:
 ";
 
 const PROJECTS: &str = "\
@@ -128,6 +128,10 @@ digest that is written down must fit, an empty one (`\"\"`) is filled in, and on
 is added. In a bundle that is made otherwise every digest has to be there, and every file of the
 archive has to be in `[assets]` or `[digests]`. `belljar check` says what comes of it: what the
 component can do, and the limits that it will have.
+
+A project that names a `base` is packed by `belljar push` and `belljar dev`, which ask the server for
+the digest of the base's component; its sources become assets below `source/`
+([authors/source.md](authors/source.md)).
 ";
 
 const LIMITS: &str = "\

@@ -383,16 +383,14 @@ mod tests {
         for policy in lax.policies.all_mut() {
             policy.threshold = Threshold::new(0.999_999).unwrap();
         }
-        for (kind, text) in [(FieldKind::Identifier, WEAK), (FieldKind::Prompt, WEAK)] {
-            let screening = Screening::new(&lax, ControlCharacters::Remove);
-            let pass = || screening.pass(None, One(kind, text.to_owned()));
-            for _ in 0..2 {
-                assert!(pass().is_ok(), "{kind}");
-            }
-            screening.set_config(&InjectionConfig::default());
-            for _ in 0..2 {
-                assert!(pass().is_err(), "{kind}");
-            }
+        let screening = Screening::new(&lax, ControlCharacters::Remove);
+        let pass = || screening.pass(None, One(FieldKind::Prompt, WEAK.to_owned()));
+        for _ in 0..2 {
+            assert!(pass().is_ok());
+        }
+        screening.set_config(&InjectionConfig::default());
+        for _ in 0..2 {
+            assert!(pass().is_err());
         }
     }
 
@@ -410,7 +408,7 @@ mod tests {
         }
         for kind in [History, ToolResult, Schema, Document, Tensor] {
             let rules = screening.0.load();
-            let mut inspection = Inspection::new(&rules, owner);
+            let mut inspection = Inspection::new(&rules, None);
             for _ in 0..100 {
                 inspection.screen(kind, String::new, ATTACK).unwrap();
             }
@@ -436,7 +434,7 @@ mod tests {
         assert_eq!(*refused.unwrap_err(), Objection::ControlCharacter { field });
         let screening = screening(Mode::Block);
         let rules = screening.0.load();
-        let mut inspection = Inspection::new(&rules, owner);
+        let mut inspection = Inspection::new(&rules, None);
         let name = inspection.name(FieldKind::Identifier, || "user".to_owned(), "a\x07b");
         let field = "user".to_owned();
         assert_eq!(*name.unwrap_err(), Objection::ControlCharacter { field });
@@ -446,7 +444,7 @@ mod tests {
     fn strings_inside_of_arguments_are_seen_decoded_and_cleaned() {
         let screening = screening(Mode::Block);
         let rules = screening.0.load();
-        let mut inspection = Inspection::new(&rules, owner);
+        let mut inspection = Inspection::new(&rules, None);
         let mut see = |text: &str| {
             let mut text = text.to_owned();
             let found = inspection.json(FieldKind::Prompt, || "arguments".to_owned(), &mut text);

@@ -185,7 +185,7 @@ const TOP: &[ManifestKey] = &[
         "component",
         ManifestValue::File,
         "The WebAssembly component. In a project folder it may lie anywhere below the folder, and \
-         is packed under its file name. A bundle with a `recording` has none.",
+         is packed under its file name. A bundle with a `recording` or a `base` has none.",
     )
     .example("\"target/wasm32-wasip2/release/smollm2.wasm\"")
     .bound_by(&["archive.component_max"]),
@@ -209,10 +209,10 @@ const TOP: &[ManifestKey] = &[
     ManifestKey::top(
         "is_base",
         ManifestValue::Switch,
-        "Whether bundles of others may have this one as their `base`. `false` unless it is there.",
+        "Whether bundles of others may have this one as their `base`, which may not be `private` \
+         then. `false` unless it is there.",
     )
-    .presence(Presence::Optional)
-    .example("true"),
+    .presence(Presence::Optional),
     ManifestKey::top(
         "description",
         ManifestValue::Prose {
