@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use crate::base::BaseError;
 use crate::digest::Digest;
+use crate::manifest::instead_of;
 use crate::path::PathError;
 use crate::text::did_you_mean;
 
@@ -306,7 +307,7 @@ pub enum BundleError {
         nearest: Option<&'static str>,
     },
     /// A key that has to be there.
-    #[error("model.toml: the key \"{key}\" is missing")]
+    #[error("model.toml: the key \"{key}\" is missing{}", instead_of(key))]
     ManifestMissingKey {
         /// With its table.
         key: String,
@@ -372,7 +373,7 @@ pub enum BundleError {
     },
     /// The base that it names cannot be used.
     #[error(transparent)]
-    Base(#[from] BaseError),
+    Base(Box<BaseError>),
 
     // The signature.
     /// Policy wants a signature and there is none.
@@ -580,5 +581,11 @@ impl BundleError {
             | io::ErrorKind::FileTooLarge => Self::StoreFull { action, source },
             _ => Self::StoreFailed { action, source },
         }
+    }
+}
+
+impl From<BaseError> for BundleError {
+    fn from(error: BaseError) -> Self {
+        Self::Base(Box::new(error))
     }
 }

@@ -124,13 +124,8 @@ pub(crate) fn classify(error: &wasmtime::Error, state: &GuestState) -> RunError 
             retry_after_s: 1,
         };
     }
-    if let Some((taken, limit)) = state.limiter.starved() {
-        return RunError::Overloaded {
-            scope: Scope::Memory,
-            waiting: taken,
-            limit,
-            retry_after_s: 1,
-        };
+    if let Some(error) = starved(state) {
+        return error;
     }
     if let Some(I32Exit(code)) = error.downcast_ref::<I32Exit>() {
         return RunError::Trap {
@@ -163,6 +158,24 @@ pub(crate) fn classify(error: &wasmtime::Error, state: &GuestState) -> RunError 
         },
         None => untyped(error, state),
     }
+}
+
+/// What a run lacked that was refused memory and did not get any later; a guest that says itself that
+/// it failed seldom says that.
+pub(crate) fn lack_of_memory(state: &GuestState) -> Option<RunError> {
+    let refused = || state.limiter.refused().cloned().map(RunError::Cap);
+    starved(state).or_else(refused)
+}
+
+/// What a run lacked that all runs together had taken.
+fn starved(state: &GuestState) -> Option<RunError> {
+    let (taken, limit) = state.limiter.starved()?;
+    Some(RunError::Overloaded {
+        scope: Scope::Memory,
+        waiting: taken,
+        limit,
+        retry_after_s: 1,
+    })
 }
 
 /// The kind of a trap, with a hint where authors are misled by it.

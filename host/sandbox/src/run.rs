@@ -4,7 +4,7 @@
 use crate::{
     Budget, Cap, CapHit, GuestError, RunCost, RunEnd, RunError, RunLabel, RunWatch,
     exchange::{Asked, Given},
-    fault::{classify, short},
+    fault::{classify, lack_of_memory, short},
     loaded::{Admitted, Loaded},
     profile::{Sampler, readable, source_line},
     state::{GuestState, HostStop},
@@ -126,7 +126,7 @@ impl RunContext {
             .map_err(|error| self.guest_error(error))
     }
 
-    /// The guest's own error, cut to what a caller may read.
+    /// The guest's own error, cut to what a caller may read; that it lacked memory, where it did.
     fn guest_error(&self, error: types::Error) -> RunError {
         RunError::Guest(match error {
             types::Error::InvalidInput(text) => GuestError::InvalidInput(short(&text)),
@@ -144,6 +144,10 @@ impl RunContext {
                     );
                 }
                 state.tell_failure(|| format!("the model failed: {text}"));
+                if let Some(lack) = lack_of_memory(state) {
+                    state.tell_failure(|| lack.to_string());
+                    return lack;
+                }
                 GuestError::Failed(text)
             }
         })

@@ -19,43 +19,57 @@ pub(super) async fn base_of(client: &Client, folder: &Path) -> Result<Option<Bas
     let models = client
         .send(client.request(Method::GET, &["models"]))
         .await?;
-    let models = array(&models, "data");
-    found(models, &named)?.map_or_else(|| Err(unknown(models, &named)), |base| Ok(Some(base)))
+    found(array(&models, "data"), &named).map(Some)
 }
 
-/// The version that a name stands for, if it is a base.
-fn found(models: &[Value], named: &BaseName) -> Result<Option<Base>> {
+/// The version that a name stands for, which has to be a base.
+fn found(models: &[Value], named: &BaseName) -> Result<Base> {
     let Some(model) = models
         .iter()
         .find(|model| text(model, "name") == named.name.as_str())
     else {
-        return Ok(None);
+        return Err(unfit(
+            models,
+            named,
+            "which the server does not have: it has",
+        ));
     };
     let wanted = match &named.version {
         Some(version) => version.to_string(),
         None => text(model, "active").to_owned(),
     };
+    if wanted.is_empty() {
+        return Err(anyhow!(
+            "the project is built on the base `{named}`, of which no version is active: `belljar \
+             models activate {named}` lists them, and `base = \"{named}@VERSION\"` names one"
+        ));
+    }
     let version = array(model, "versions")
         .iter()
         .find(|version| text(version, "version") == wanted);
     let Some(version) = version else {
-        return Ok(None);
+        return Err(unfit(
+            models,
+            named,
+            "which the server does not have: it has",
+        ));
     };
     let component = text(version, "base_component");
     if component.is_empty() {
-        return Ok(None);
+        let why = "which is no base: its model.toml does not have `is_base = true`. The server has";
+        return Err(unfit(models, named, why));
     }
-    Ok(Some(Base {
+    Ok(Base {
         id: ModelId {
             name: named.name.clone(),
             version: wanted.parse()?,
         },
         component: component.parse()?,
-    }))
+    })
 }
 
-/// What is said where the server has not the base.
-fn unknown(models: &[Value], named: &BaseName) -> anyhow::Error {
+/// What is told of a name that no model can be built on, with those that there are.
+fn unfit(models: &[Value], named: &BaseName, why: &str) -> anyhow::Error {
     let bases: Vec<&str> = models
         .iter()
         .flat_map(|model| array(model, "versions"))
@@ -63,12 +77,12 @@ fn unknown(models: &[Value], named: &BaseName) -> anyhow::Error {
         .map(|version| text(version, "id"))
         .collect();
     let there = if bases.is_empty() {
-        "it has none; `belljar new NAME --lang python --kind text --base` writes the project of one"
+        "none; `belljar new NAME --lang python --kind text --base` writes the project of one"
             .to_owned()
     } else {
-        format!("it has {}", bases.join(", "))
+        bases.join(", ")
     };
-    anyhow!("the project is built on the base `{named}`, which the server does not have: {there}")
+    anyhow!("the project is built on the base `{named}`, {why} {there}")
 }
 
 #[cfg(test)]
@@ -85,17 +99,26 @@ mod tests {
         let models = [
             json!({"name": "echo", "active": "1.0.0", "versions": [{"id": "echo@1.0.0", "version": "1.0.0"}]}),
             json!({"name": "python", "active": "2.0.0", "versions": [version("1.0.0"), version("2.0.0")]}),
+            json!({"name": "idle", "active": null, "versions": [{"id": "idle@1.0.0", "version": "1.0.0"}]}),
         ];
-        let found = |name: &str| found(&models, &name.parse().unwrap()).unwrap();
+        let found = |name: &str| found(&models, &name.parse().unwrap());
         assert_eq!(found("python").unwrap().id.to_string(), "python@2.0.0");
         assert_eq!(
             found("python@1.0.0").unwrap().id.to_string(),
             "python@1.0.0"
         );
-        for name in ["python@3.0.0", "echo", "js"] {
-            assert_eq!(found(name), None, "{name}");
+        for (name, why) in [
+            ("js", "which the server does not have"),
+            ("python@3.0.0", "which the server does not have"),
+            ("echo", "which is no base"),
+            ("echo@1.0.0", "which is no base"),
+        ] {
+            let told = found(name).unwrap_err().to_string();
+            assert!(told.contains(why), "{told}");
+            assert!(told.ends_with(" has python@1.0.0, python@2.0.0"), "{told}");
         }
-        let told = unknown(&models, &"js".parse().unwrap()).to_string();
-        assert!(told.contains("python@1.0.0, python@2.0.0"), "{told}");
+        let told = found("idle").unwrap_err().to_string();
+        assert!(told.contains("of which no version is active"), "{told}");
+        assert!(told.contains("base = \"idle@VERSION\""), "{told}");
     }
 }

@@ -3,9 +3,9 @@
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use belljar_bundle::pack::{Packing, Remake, pack_folder_with};
-use belljar_bundle::{Base, Manifest, ModelVersion, SigningKey};
+use belljar_bundle::{Base, BundleError, Manifest, ModelVersion, SigningKey};
 
 use super::component::make_component;
 
@@ -46,6 +46,11 @@ fn packed(folder: &Path, packing: Packing<'_>, out: impl Write) -> Result<Manife
         make: Some(make_component),
         ..packing
     };
-    pack_folder_with(folder, &packing, out)
-        .with_context(|| format!("{} cannot be packed", folder.display()))
+    pack_folder_with(folder, &packing, out).map_err(|error| match error {
+        // It says so itself.
+        BundleError::ProjectContent { .. } | BundleError::ProjectFile { .. } => error.into(),
+        error => {
+            anyhow::Error::new(error).context(format!("{} cannot be packed", folder.display()))
+        }
+    })
 }

@@ -31,10 +31,15 @@ pub(super) fn advice(error: &CompileError, job: &CompileJob, policy: &Policy) ->
         }
         _ => return None,
     };
+    // Nobody can tell the two apart.
+    let loops = match cap {
+        Cap::Fuel => "; a loop without end would use that up as well",
+        _ => "",
+    };
     Some(if has < most {
-        format!("; try `limits.{key} = {value}`")
+        format!("; try `limits.{key} = {value}`{loops}")
     } else {
-        format!("; it has all that this server allows (`{setting}`)")
+        format!("; it has all that this server allows (`{setting}`){loops}")
     })
 }
 
@@ -96,7 +101,10 @@ mod tests {
             "; it has all that this server allows (`policy.memory_max`)"
         );
         let fuel = |limit| told(Cap::Fuel, limit, limit).unwrap_or_default();
-        assert_eq!(fuel(5_000), "; try `limits.load_fuel = 10000`");
+        assert_eq!(
+            fuel(5_000),
+            "; try `limits.load_fuel = 10000`; a loop without end would use that up as well"
+        );
         assert!(fuel(Policy::default().load_fuel).contains("`policy.load_fuel_max`"));
         assert_eq!(told(Cap::Stack, 1, 1), None);
     }

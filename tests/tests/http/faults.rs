@@ -49,11 +49,10 @@ async fn caps_name_themselves_with_both_numbers() {
         504,
         "deadline_exceeded",
     );
-    check(
-        infer("grows_memory", "memory = \"16 MiB\"", json!({})).await,
-        502,
-        "memory_exceeded",
-    );
+    for then in ["trap", "fail"] {
+        let lacking = infer("grows_memory", "memory = \"16 MiB\"", json!({"then": then}));
+        check(lacking.await, 502, "memory_exceeded");
+    }
     check(
         infer(
             "huge_tensor",

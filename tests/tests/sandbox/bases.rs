@@ -38,12 +38,12 @@ async fn made(kit: &Kit, compiler: &Compiler, job: &CompileJob) -> (Vec<Phase>, 
 fn mould(kit: &Kit) -> PathBuf {
     let name = hex(&base_contents(&BASE)[1]);
     let files = fs::read_dir(kit.folder.path().join("artefacts")).unwrap();
-    let paths = files.map(|file| file.unwrap().path());
+    let mut paths = files.map(|file| file.unwrap().path());
     let is_it = |path: &PathBuf| {
         let file = path.file_name().unwrap().to_str().unwrap();
         file.starts_with(&name) && file.ends_with(".cwasm")
     };
-    paths.filter(is_it).next().expect("the base was kept")
+    paths.find(is_it).expect("the base was kept")
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -67,14 +67,20 @@ async fn the_deadline_ends_a_run_that_has_fuel() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn memory_is_refused_at_the_cap_and_the_trap_that_follows_says_so() {
+async fn memory_is_refused_at_the_cap_and_the_failure_that_follows_says_so() {
+    let kit = Kit::new();
+    let model = kit.model("grows_memory").await;
     let budget = Budget {
         memory_bytes_max: 32 << 20,
         ..budget()
     };
-    let hit = hit(fault("grows_memory", &budget, NOTHING).await);
-    assert_eq!((hit.cap, hit.limit), (Cap::Memory, 32 << 20));
-    assert!(hit.used > 32 << 20);
+    for then in ["trap", "fail"] {
+        let asked = request([("then", Value::Text(then.into()))]);
+        let fault = model.infer(asked, &budget, &label()).await;
+        let hit = hit(fault.map(|completed| completed.cost.fuel));
+        assert_eq!((hit.cap, hit.limit), (Cap::Memory, 32 << 20), "{then}");
+        assert!(hit.used > 32 << 20);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -99,11 +105,14 @@ async fn the_memory_of_all_runs_has_a_bound_that_is_not_the_models_fault() {
         ..config()
     });
     let model = kit.model("grows_memory").await;
-    let fault = model.infer(request([]), &budget(), &label()).await;
-    let Err(RunError::Overloaded { scope, limit, .. }) = fault else {
-        panic!("{fault:?}")
-    };
-    assert_eq!((scope, limit), (Scope::Memory, 16 << 20));
+    for then in ["trap", "fail"] {
+        let asked = request([("then", Value::Text(then.into()))]);
+        let fault = model.infer(asked, &budget(), &label()).await;
+        let Err(RunError::Overloaded { scope, limit, .. }) = fault else {
+            panic!("{fault:?}")
+        };
+        assert_eq!((scope, limit), (Scope::Memory, 16 << 20));
+    }
     kit.until_idle().await;
     assert_eq!(kit.sandbox.stats().memory_bytes, 0);
 }
