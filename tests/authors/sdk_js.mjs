@@ -94,6 +94,20 @@ test("an exception is told with its language and the lines that led there", () =
   assert.match(failed.val, /^an exception in JavaScript: ReferenceError: none is not defined\n[^]*sdk_js\.mjs:\d+/);
 });
 
+test("a load that is async is told", () => {
+  const { load } = whole.defineLoad(async () => {});
+  assert.match(caught(load).val, /^the function given to defineLoad is async, .*: write it without async$/);
+  assert.equal(whole.defineLoad(() => 3).load(), undefined);
+});
+
+test("a model has no network, and a test has one", async () => {
+  const { withoutNetwork } = await import(new URL("network.js", sdk));
+  const scope = { fetch };
+  withoutNetwork(scope);
+  assert.match(caught(() => scope.fetch("http://localhost")).message, /^fetch is not there: a model has no network/);
+  assert.match(String(fetch), /function fetch|async fetch/);
+});
+
 test("what the SDK has, its types have", () => {
   const types = readFileSync(new URL("index.d.ts", sdk), "utf8");
   const declared = [...types.matchAll(/^export (?:class|function|namespace) (\w+)/gm)].map(([, name]) => name);
@@ -246,6 +260,25 @@ test("modules are found by their paths, and run once each", async () => {
   assert.equal(answer(model), "I said hello 11.");
 });
 
+test("modules can be asked what they have", async () => {
+  const model = await loaded({
+    "model.js": `
+      import * as guest from "belljar-guest";
+      import * as words from "./words.js";
+      import common from "./common.js";
+      import("belljar-guest").then(({ defineText }) => (globalThis.isAwaited = Boolean(defineText)));
+      export * from "belljar-guest";
+      export const text = guest.defineText(() => [
+        [words.none, "none" in guest, Object.keys({ ...words }), guest.toString(), common].join(),
+      ]);`,
+    "words.js": "export const said = 3;",
+    "common.js": "module.exports = 'c';",
+  });
+  assert.equal(answer(model), ",false,said,[object Object],c");
+  await null;
+  assert.equal(globalThis.isAwaited, true);
+});
+
 test("TypeScript runs, and its modules have the endings of either language", async () => {
   const model = await loaded({
     "model.ts": `
@@ -280,7 +313,17 @@ test("what is wrong with a model is told with its place", async () => {
       { "model.js": `${text}import pad from "left-pad";` },
       /^model\.js:3: "left-pad" is imported, and is not there: .*beside model\.js.*"\.\/left-pad\.js"$/,
     ],
-    [{ "model.js": `${text}import "node:fs";` }, /^model\.js:3: "node:fs" is imported, .*its own files by/],
+    [{ "model.js": `${text}import "node:fs";` }, /^model\.js:3: "node:fs" is imported, .*of node; .*its own files by/],
+    [{ "model.js": `${text}import "fs/promises";` }, /: it is a module of node; .*its own files by/],
+    [{ "model.js": `${text}import "https://a/b.js";` }, /and is not there: a model that is source imports belljar-guest,/],
+    [
+      { "model.js": `${text}import words from "./assets/some/words.json";` },
+      /: only files that end in \.js, .* read it with JSON\.parse\(assets\.text\("some\/words\.json"\)\)$/,
+    ],
+    [{ "model.js": `${text}import "./words.bin";` }, /: only files .* read it with assets\.read\("words\.bin"\)$/],
+    [{ "model.js": `${text}import "./lib/pad.cjs";` }, /: only files that end in \.js, .*: rename it$/],
+    [{ "model.js": `${text}import "./helper.test.js";` }, /: tests are not pushed .*: give it another name$/],
+    [{ "model.js": `${text}import "./tests/helper.js";` }, /: tests are not pushed .*the folders assets, tests, sdk/],
     [
       { "model.js": 'import "./lib/a";', "lib/a.js": "\nimport '../../lib/b.js'" },
       /^lib\/a\.js:2: "\.\.\/\.\.\/lib\/b\.js" is imported, and is not there: there are: lib\/a\.js, model\.js$/,
@@ -300,6 +343,33 @@ test("what is wrong with a model is told with its place", async () => {
     [{ "model.js": "export const text = { start: () => 3 };" }, /^`text` of model\.js is something else/],
     [{ "model.js": "export const embeddings = 3;" }, /base is of text, and model\.js has no .*; it has `embeddings`/],
     [{ "model.js": "export default 3;" }, /model\.js has no `export const text = defineText\(…\)`; write it$/],
+    // Where an arrow begins, sucrase tells of what is wrong in the function.
+    [
+      { "model.js": `${text}export const lifecycle = defineLoad(() => {\n  [].map((x) => {\n    f(;\n  });\n});` },
+      /^model\.js:5:7: Unexpected token: f\(;$/,
+    ],
+    [{ "model.ts": `${text}const f = (a: number) => {\n  let x = = 3;\n};` }, /^model\.ts:4:11: Unexpected token: let x/],
+    [{ "model.js": `${text}const f = () => {\n` }, /^model\.js:4:1: Unexpected end of the file$/],
+    [
+      { "model.js": `${text}const f = () => {\n  let x: number = 3;\n};` },
+      /^model\.js:4:8: .*expected ";" \(in TypeScript it would be right: rename it to model\.ts\): let x: number/,
+    ],
+    [
+      { "model.js": `${text}export const lifecycle = defineLoad(async () => {});` },
+      /^the function given to defineLoad is async/,
+    ],
+    [
+      { "model.js": 'import { Fails } from "belljar-guest";\n\nnew Fails();' },
+      /^model\.js:3: TypeError: belljar-guest exports no `Fails`: it has .*`Failed`, .*`defineText`/,
+    ],
+    [
+      { "model.js": 'import guest from "belljar-guest";\nguest.text;' },
+      /^model\.js:2: TypeError: belljar-guest has no default export: it has .*`assets`/,
+    ],
+    [
+      { "model.js": 'import words from "./words.js";\nwords();', "words.js": "export const said = 3;" },
+      /^model\.js:2: TypeError: words\.js has no default export: it has `said`$/,
+    ],
     [{ "main.js": text }, /^there is no model\.js and no model\.ts among the source; there are: main\.js$/],
     [{ "model.js": text, "model.ts": text }, /^there are model\.js and model\.ts/],
   ];

@@ -154,6 +154,30 @@ class ErrorTest(unittest.TestCase):
         line = fails.__code__.co_firstlineno + 1
         self.assertRegex(told[1], f'sdk_python.py", line {line}, in fails')
 
+    def test_what_is_not_there_is_told_with_what_mends_it(self):
+        for fails, told in [
+            (lambda: open("no/such"), "FileNotFoundError: .*'no/such': a model has no files; assets.read"),
+            (lambda: __import__("nompy"), "No module named 'nompy': a component has what is imported"),
+        ]:
+            with self.assertRaises((OSError, ImportError)) as raised:
+                fails()
+            self.assertRegex(errors.told(raised.exception), told)
+
+
+class MarkTest(unittest.TestCase):
+    def test_marks_are_written_without_brackets(self):
+        for mark in [guest.load, guest.text, guest.embeddings]:
+            for arguments in [(), (3,)]:
+                with self.assertRaisesRegex(TypeError, f"^@{mark.__name__} is written without brackets$"):
+                    mark(*arguments)
+
+    def test_a_load_that_is_async_is_told(self):
+        async def read():
+            pass
+
+        with self.assertRaisesRegex(TypeError, "^@load marks .*read, which is async.* without async$"):
+            guest.load(read)
+
 
 class AssetTest(unittest.TestCase):
     def test_an_asset_is_read_in_pieces_and_a_missing_one_is_named(self):
@@ -176,11 +200,11 @@ class SourceTest(unittest.TestCase):
     """A base: the model comes from the assets."""
 
     def setUp(self):
-        self.before = set(sys.modules), list(sys.meta_path)
+        self.before = set(sys.modules), list(sys.meta_path), errors.import_hint
         self.addCleanup(self.forget)
 
     def forget(self):
-        modules, finders = self.before
+        modules, finders, errors.import_hint = self.before
         for name in set(sys.modules) - modules:
             del sys.modules[name]
         sys.meta_path[:] = finders
@@ -252,12 +276,17 @@ class SourceTest(unittest.TestCase):
             ),
             (
                 {"model.py": "import a.b", "a/b.py": "import winreg"},
-                r"^No module named 'winreg' \(a/b\.py, line 1\): .*LIBRARY in sdk/belljar_base.py",
+                r"^No module named 'winreg' \(a/b\.py, line 1\): .*LIBRARY in sdk/belljar_base.py; "
+                r".*packages\.py$",
             ),
             (
                 {"model.py": "import a.c", "a/b.py": ""},
-                r"^No module named 'a\.c' \(model\.py, line 1\): the source has: `a/b.py`, `model",
+                r"^No module named 'a\.c' \(model\.py, line 1\): the source has: `a/b.py`, `model.py`; "
+                r".*not end in \.py, such as compiled parts, are not imported$",
             ),
+            ({"model.py": "import tests.words"}, "^No module named 'tests' .*: tests are not pushed"),
+            ({"model.py": "import test_words"}, "'test_words' .*: tests are not pushed .*another name$"),
+            ({"model.py": "import a.b_test", "a/b.py": ""}, r"'a\.b_test' .*: tests are not pushed"),
             ({"mein.py": ""}, "^there is no `model.py` among the source; there are: `mein.py`"),
             (
                 {"model.py": TEXTS, "struct/x.py": ""},
@@ -275,6 +304,15 @@ class SourceTest(unittest.TestCase):
         ]:
             with self.subTest(told), self.assertRaisesRegex(guest.Failed, told):
                 self.load(files)
+
+    def test_what_a_request_imports_is_told_with_what_mends_it(self):
+        self.load({"model.py": TEXTS + "def later():\n    import winreg\n"})
+        try:
+            sys.modules["model"].later()
+        except ModuleNotFoundError as error:
+            told = errors.told(error).splitlines()
+        self.assertRegex(told[0], "No module named 'winreg': of Python's library a base has what")
+        self.assertEqual(told[1], '  File "model.py", line 6, in later')
 
     def test_a_base_of_two_kinds_takes_a_model_of_both(self):
         both = TEXTS + TEXTS.replace("text", "embeddings").replace("write", "embed")

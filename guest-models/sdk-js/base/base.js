@@ -4,9 +4,10 @@
 import { transform } from "sucrase";
 
 import * as sdk from "../belljar-guest/index.js";
-import { Failed, ModelError, Unsupported, calling } from "../belljar-guest/errors.js";
+import { Failed, ModelError, Unsupported, calling, readied } from "../belljar-guest/errors.js";
 import { sources } from "../belljar-guest/source.js";
-import { Modules, thereAre } from "./modules.js";
+import { thereAre } from "./missing.js";
+import { Modules } from "./modules.js";
 
 // How much of the memory is free when the model is run. Memory grows and never shrinks, and what is
 // freed is used again: a model that needs less than this leaves a memory of the size that the base by
@@ -90,7 +91,7 @@ export class Base {
     if (lifecycle !== undefined && typeof lifecycle?.load !== "function") {
       throw new Failed(`\`lifecycle\` of ${model} is something else than \`defineLoad(() => { … })\``);
     }
-    lifecycle?.load();
+    readied(() => lifecycle?.load());
     this.#made = made;
   }
 }

@@ -31,3 +31,10 @@ export function calling(work) {
     throw { tag: "failed", val: `an exception in JavaScript: ${told}` };
   }
 }
+
+/** Runs a `load`. One that is async would be left half done: nothing waits for it. */
+export function readied(load) {
+  if (typeof load()?.then === "function") {
+    throw new Failed("the function given to defineLoad is async, and nothing waits for it: write it without async");
+  }
+}

@@ -26,9 +26,13 @@ export { Failed, InvalidInput, Unsupported } from "./errors.js";
 export { Tensor, defineTensors } from "./tensors.js";
 export { defineText } from "./text.js";
 
-import { calling } from "./errors.js";
+import { calling, readied } from "./errors.js";
+import { withoutNetwork } from "./network.js";
+
+// A test in node has a network.
+if (!globalThis.process) withoutNetwork(globalThis);
 
 /** Makes `lifecycle` of a function that runs once, when a version is made ready. */
 export function defineLoad(load) {
-  return { load: () => void calling(load) };
+  return { load: () => calling(() => readied(load)) };
 }

@@ -34,11 +34,18 @@ class _Model:
 
 MODEL = _Model()
 
+# What the code of an `async def` has among its flags: `inspect.CO_COROUTINE`, without that module.
+_COROUTINE = 0x80
 
-def load(function):
+
+def load(function=None):
     """Marks the function that runs once, when a version is made ready. It takes nothing."""
-    if not callable(function):
-        raise TypeError("@load is written without brackets")
+    _check_bare("load", function)
+    if getattr(getattr(function, "__code__", None), "co_flags", 0) & _COROUTINE:
+        raise TypeError(
+            f"@load marks {function.__qualname__}, which is async, and nothing waits for it: write "
+            "it without async"
+        )
     MODEL.take("load", function, function)
     return function
 
@@ -64,21 +71,25 @@ def tensors(inputs=None, outputs=None):
     return mark
 
 
-def text(function):
+def text(function=None):
     """Marks the function that takes a `TextRequest` and yields texts, or `Text`, `Reasoning`,
     `ToolCall`, `ToolArguments`, `Refusal` and `Finish`. A generator streams by itself: the host
     asks for each piece."""
-    if not callable(function):
-        raise TypeError("@text is written without brackets")
+    _check_bare("text", function)
     MODEL.take("text", TextModel(function), function)
     return function
 
 
-def embeddings(function):
+def embeddings(function=None):
     """Marks the function that takes a list of texts, and the length of the vectors that the caller
     wants or None, and gives a vector for each text, in their order: or these and how many tokens
     the texts have."""
-    if not callable(function):
-        raise TypeError("@embeddings is written without brackets")
+    _check_bare("embeddings", function)
     MODEL.take("embeddings", EmbeddingModel(function), function)
     return function
+
+
+def _check_bare(mark, function):
+    """That a mark has a function: in brackets it has nothing, or something else."""
+    if not callable(function):
+        raise TypeError(f"@{mark} is written without brackets")

@@ -8,7 +8,7 @@ import traceback
 from importlib.abc import MetaPathFinder, SourceLoader
 from importlib.machinery import ModuleSpec
 
-from . import _host, assets
+from . import _host, assets, errors
 from ._marks import KINDS, MODEL
 from .errors import Failed, Unsupported
 
@@ -17,6 +17,9 @@ _FOLDER = "source/"
 
 # What a base of each kind is of, in words.
 _WORDS = {"tensors": "tensors", "text": "texts", "embeddings": "embeddings"}
+
+# Folders of a project of which nothing is pushed as source.
+_OTHER_FOLDERS = ("assets", "tests", "sdk", "wit", "target", "node_modules")
 
 
 def load(kinds):
@@ -31,6 +34,8 @@ def load(kinds):
             setattr(MODEL, kind, (_Alone(), None))
         return
     _check_files(files)
+    # Requests import too.
+    errors.import_hint = lambda name: _import_hint(name, files)
     sys.meta_path.insert(0, _Sources(files))
     try:
         import model
@@ -133,23 +138,38 @@ def _check_marks(kinds):
 
 
 def _missing(error, files):
-    """What to do about a module that is not found."""
-    name = error.name or ""
+    """A module that is not found, where it is imported, and what to do about it."""
     where = ""
     for frame in traceback.extract_tb(error.__traceback__):
         if frame.filename in files:
             where = f" ({frame.filename}, line {frame.lineno})"
-    top = name.partition(".")[0]
+    return f"{error.msg}{where}: {_import_hint(error.name or '', files)}"
+
+
+def _import_hint(name, files):
+    parts = name.split(".")
+    if any(
+        part in _OTHER_FOLDERS or part.startswith("test_") or part.endswith("_test")
+        for part in parts
+    ):
+        return (
+            "tests are not pushed (test_*.py, *_test.py), nor are the folders "
+            f"{', '.join(_OTHER_FOLDERS)}: give it another name"
+        )
+    top = parts[0]
     if top in sys.stdlib_module_names:
-        hint = (
+        return (
             "of Python's library a base has what its builder has put there, which is the list "
-            "LIBRARY in sdk/belljar_base.py"
+            "LIBRARY in sdk/belljar_base.py; what else models are to have, the project of the "
+            "base imports in packages.py"
         )
-    elif any(file.startswith((top + "/", top + ".py")) for file in files):
-        hint = f"the source has: {', '.join(f'`{file}`' for file in sorted(files)[:8])}"
-    else:
-        hint = (
-            "packages of pure Python can be put beside model.py; what has compiled parts, such as "
-            "numpy, does not run"
+    if any(file.startswith((top + "/", top + ".py")) for file in files):
+        there = ", ".join(f"`{file}`" for file in sorted(files)[:8])
+        return (
+            f"the source has: {there}; files that do not end in .py, such as compiled parts, are "
+            "not imported"
         )
-    return f"{error.msg}{where}: {hint}"
+    return (
+        "packages of pure Python can be put beside model.py; what has compiled parts, such as "
+        "numpy, does not run"
+    )

@@ -11,6 +11,12 @@ _OWN = (
 )
 
 
+def import_hint(name):
+    """What to do about a module that is not found. A base knows more, and has a function of its own
+    here."""
+    return "a component has what is imported while it is built, at the top of a file"
+
+
 class ModelError(Exception):
     """What `InvalidInput`, `Unsupported` and `Failed` have in common: a text for a person."""
 
@@ -43,5 +49,9 @@ def told(error):
         if not frame.filename.endswith(_OWN)
     ]
     what = "".join(traceback.format_exception_only(error)).strip()
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        what += f": {import_hint(error.name)}"
+    elif isinstance(error, FileNotFoundError):
+        what += ": a model has no files; assets.read and assets.read_text read those in assets/"
     lines = "".join(traceback.format_list(frames[::-1])).rstrip()
     return f"an exception in Python: {what}\n{lines}".rstrip()
