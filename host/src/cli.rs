@@ -2,6 +2,7 @@
 //! 0 it worked, 1 it failed, 2 the arguments or the configuration cannot be used. `belljar status`
 //! has one more.
 
+mod answers;
 mod audit;
 mod backup;
 mod bans;

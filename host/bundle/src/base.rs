@@ -8,7 +8,6 @@ use thiserror::Error;
 
 use crate::digest::Digest;
 use crate::names::{ModelId, ModelName, ModelVersion, NameError};
-use crate::store::StoredBundle;
 
 /// A base as a project names it: `name`, or `name@version`. Which version a name alone stands for is
 /// decided when the project is packed.
@@ -62,9 +61,6 @@ pub struct Base {
     /// The digest of its component.
     pub component: Digest,
 }
-
-/// Looks for a base among the bundles of a server.
-pub type FindBase<'a> = &'a dyn Fn(&ModelId) -> Option<StoredBundle>;
 
 /// Why a bundle cannot be built on the base that it names.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -10,7 +10,6 @@ use thiserror::Error;
 
 use crate::base::BaseError;
 use crate::digest::Digest;
-use crate::manifest::instead_of;
 use crate::path::PathError;
 use crate::text::did_you_mean;
 
@@ -307,10 +306,12 @@ pub enum BundleError {
         nearest: Option<&'static str>,
     },
     /// A key that has to be there.
-    #[error("model.toml: the key \"{key}\" is missing{}", instead_of(key))]
+    #[error("model.toml: the key \"{key}\" is missing{instead}")]
     ManifestMissingKey {
         /// With its table.
         key: String,
+        /// What can stand in its place, or nothing.
+        instead: &'static str,
     },
     /// A value of the wrong type.
     #[error("model.toml: \"{key}\" must be {expected}, not {got}")]

@@ -47,7 +47,7 @@ mod units;
 mod unpack;
 
 pub use archive::{Archive, Entry};
-pub use base::{Base, BaseError, BaseName, FindBase};
+pub use base::{Base, BaseError, BaseName};
 pub use digest::{Digest, DigestError, Hasher};
 pub use error::{BundleError, Place};
 pub use limits::ArchiveLimits;
@@ -62,4 +62,4 @@ pub use signature::{
 };
 pub use store::{Placement, Store, StoredBundle, StoredFile};
 pub use units::{ByteSize, DurationText, Fuel, UnitError};
-pub use unpack::{CheckedBundle, check};
+pub use unpack::{CheckedBundle, FindBase, check};

@@ -75,14 +75,6 @@ impl Payload {
 pub(crate) const COMPONENT_KEY: &str = "component";
 pub(crate) const RECORDING_KEY: &str = "recording";
 pub(crate) const BASE_KEY: &str = "base";
-
-/// What is told of a key that is missing and has others which can stand in its place.
-pub(crate) fn instead_of(key: &str) -> String {
-    match key {
-        COMPONENT_KEY => format!("; `{RECORDING_KEY}` or `{BASE_KEY}` can stand in its place"),
-        _ => String::new(),
-    }
-}
 /// The name that the component of a base has in a bundle that is built on it.
 pub(crate) const BASE_FILE: &str = "base.wasm";
 

@@ -9,11 +9,12 @@ use std::io::{Read, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 
 use crate::archive::{Archive, Entry, is_companion};
-use crate::base::{BaseError, FindBase};
+use crate::base::BaseError;
 use crate::digest::{Digest, Hasher};
 use crate::error::BundleError;
 use crate::limits::ArchiveLimits;
 use crate::manifest::{MANIFEST_PATH, Manifest};
+use crate::names::ModelId;
 use crate::path::{AssetName, shown};
 use crate::signature::SignaturePolicy;
 use crate::store::{Lease, Placement, StagedFile, Staging, Store, StoredBundle};
@@ -113,6 +114,9 @@ pub fn check(
 ) -> Result<CheckedBundle, BundleError> {
     Store::temporary()?.unpack(body, limits, policy)
 }
+
+/// Looks for a base among the bundles of a server.
+pub type FindBase<'a> = &'a dyn Fn(&ModelId) -> Option<StoredBundle>;
 
 impl Store {
     /// Reads an archive to its end, checking everything about it on the way, into the staging

@@ -2,24 +2,23 @@
 //! run, compile, write.
 
 use crate::{
-    Cap, CapHit, Capabilities, Capability, CompileError, Inspection, SlotCaps,
+    Capabilities, Capability, CompileError, Inspection, SlotCaps,
     base::{self, BaseFacts, BaseFiles, BaseWork},
     compiler::{CompileRequest, CompileResponse, Phase},
     determinism::Determinism,
     engine,
-    engine_text::EngineText,
     fault::short,
     fit::{fits, needs},
     imports, inspect, loading,
     mould::{Parted, find_filling},
+    outcome::{engine_error, host, send, unlinked, write},
 };
 use belljar_wall::{Calls, Hardening, Reach, Wall};
 use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit};
 use sha2::{Digest as _, Sha256};
 use std::{
     fs,
-    io::{self, Read as _, Write as _},
-    path::Path,
+    io::{self, Read as _},
     process::ExitCode,
 };
 use wasmtime::component::{Component, Linker};
@@ -71,13 +70,6 @@ fn give_way() {
     let _ = fs::write("/proc/self/oom_score_adj", OOM_SCORE_ADJUSTMENT);
 }
 
-pub(crate) fn send(response: &CompileResponse) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    serde_json::to_writer(&mut out, response)?;
-    out.write_all(b"\n")?;
-    out.flush()
-}
-
 fn handle(request: &CompileRequest) -> Result<CompileResponse, CompileError> {
     bind(request).map_err(host("binding the process"))?;
     wall_in(request)?;
@@ -116,18 +108,6 @@ fn handle(request: &CompileRequest) -> Result<CompileResponse, CompileError> {
         artefact_bytes: bytes.len() as u64,
         ..needs
     })))
-}
-
-pub(crate) fn host(what: &'static str) -> impl Fn(io::Error) -> CompileError {
-    move |error| CompileError::Host {
-        detail: format!("{what}: {error}"),
-    }
-}
-
-/// Writes a file that the host has made for it.
-pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = fs::File::options().write(true).open(path)?;
-    file.write_all(bytes)
 }
 
 /// What can be told of a component before it is compiled.
@@ -261,30 +241,5 @@ fn wall_in(request: &CompileRequest) -> Result<(), CompileError> {
         }),
         // The host has said at its start what the kernel lacks.
         _ => Ok(()),
-    }
-}
-
-/// An error of the engine: out of address space, or a component that it does not take.
-pub(crate) fn engine_error(request: &CompileRequest, error: &wasmtime::Error) -> CompileError {
-    let text = format!("{error:#}");
-    if EngineText::read(&text) == EngineText::NoAddressSpace {
-        let limit = request
-            .memory_bytes_max
-            .min(request.address_space_bytes_max);
-        return CompileError::Cap(CapHit::used_up(Cap::CompileAddressSpaceBytes, limit));
-    }
-    CompileError::Invalid {
-        reason: short(&text),
-    }
-}
-
-/// An import that the linker does not have, by name where the engine gives one.
-pub(crate) fn unlinked(error: &wasmtime::Error) -> CompileError {
-    let text = format!("{error:#}");
-    match EngineText::read(&text) {
-        EngineText::NoImport(name) => CompileError::RefusedImport { name: short(name) },
-        _ => CompileError::Invalid {
-            reason: short(&text),
-        },
     }
 }

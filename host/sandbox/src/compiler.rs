@@ -414,12 +414,18 @@ impl Compiler {
             .spawn()
             .map_err(|error| CompileError::host("the compiling process did not start", error))?;
         let wall_time = self.config.wall_time;
-        let talk = converse(&mut child, &text, progress);
+        let mut response = None;
+        let talk = converse(&mut child, &text, |line| match serde_json::from_str(line) {
+            Ok(CompileResponse::Phase(phase)) => progress(Progress::Phase(phase)),
+            Ok(CompileResponse::Said(line)) => progress(Progress::Said(line.received())),
+            Ok(last) => response = Some(last),
+            Err(_) => {}
+        });
         let Ok(talked) = tokio::time::timeout(wall_time, talk).await else {
             let hit = CapHit::used_up(Cap::CompileWallTimeMs, millis(wall_time));
             return Err(CompileError::Cap(hit));
         };
-        let (response, stderr, status) =
+        let (stderr, status) =
             talked.map_err(|error| CompileError::host("the compiling process", error))?;
         match response {
             Some(CompileResponse::Failed(error)) => Err(error),

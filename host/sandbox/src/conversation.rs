@@ -1,6 +1,6 @@
-//! What the host and a compiling process say to one another, over the pipes of the process.
+//! What the host and a compiling process say to one another, over the pipes of the process: one
+//! request, and responses of a line each.
 
-use crate::compiler::{CompileResponse, Progress};
 use std::{io, process::ExitStatus};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
@@ -12,12 +12,13 @@ const RESPONSES_BYTES_MAX: u64 = 1 << 20;
 /// Bytes of the child's stderr that are kept for the log.
 const STDERR_BYTES_MAX: u64 = 8 << 10;
 
-/// Sends the request and reads the responses until the child is done.
+/// Sends the request, hands over each line of the responses, and gives what it has said on stderr and
+/// how it has ended.
 pub(crate) async fn converse(
     child: &mut Child,
     request: &[u8],
-    progress: &mut (impl FnMut(Progress) + Send),
-) -> io::Result<(Option<CompileResponse>, String, ExitStatus)> {
+    mut each_line: impl FnMut(&str) + Send,
+) -> io::Result<(String, ExitStatus)> {
     let gone = || io::Error::other("a pipe to the child is missing");
     let mut stdin = child.stdin.take().ok_or_else(gone)?;
     let stdout = child.stdout.take().ok_or_else(gone)?;
@@ -28,20 +29,15 @@ pub(crate) async fn converse(
         drop(stdin);
     };
     let listen = async move {
-        let mut last = None;
         let mut lines = BufReader::new(stdout.take(RESPONSES_BYTES_MAX)).lines();
         while let Some(line) = lines.next_line().await? {
-            match serde_json::from_str(&line) {
-                Ok(CompileResponse::Phase(phase)) => progress(Progress::Phase(phase)),
-                Ok(CompileResponse::Said(line)) => progress(Progress::Said(line.received())),
-                Ok(response) => last = Some(response),
-                Err(_) => {}
-            }
+            each_line(&line);
         }
-        io::Result::Ok(last)
+        io::Result::Ok(())
     };
-    let ((), response, stderr) = tokio::join!(send, listen, drain(stderr));
-    Ok((response?, stderr?, child.wait().await?))
+    let ((), listened, stderr) = tokio::join!(send, listen, drain(stderr));
+    listened?;
+    Ok((stderr?, child.wait().await?))
 }
 
 /// Reads to the end and keeps the beginning: a child must not block on a full pipe.

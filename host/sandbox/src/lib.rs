@@ -43,6 +43,7 @@ mod memory_pool;
 mod model;
 mod mould;
 mod origin;
+mod outcome;
 mod pace;
 mod printable;
 mod profile;

@@ -8,8 +8,8 @@ use clap::Subcommand;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::answers::{array, text};
 use super::client::{Client, ClientArgs};
-use super::upload::{array, text};
 use super::{Failure, block_on, output};
 use crate::ids::KeyId;
 use crate::net::{InvalidNetwork, Network};

@@ -8,8 +8,8 @@ use belljar_bundle::{Base, BaseName, ModelId};
 use reqwest::Method;
 use serde_json::Value;
 
+use super::answers::{array, text};
 use super::client::Client;
-use super::upload::{array, text};
 
 /// The base that a project folder names, as the server has it. None for a project that names none.
 pub(super) async fn base_of(client: &Client, folder: &Path) -> Result<Option<Base>> {

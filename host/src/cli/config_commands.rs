@@ -7,8 +7,8 @@ use clap::Subcommand;
 use reqwest::Method;
 use serde_json::Value;
 
+use super::answers::text;
 use super::client::{Client, ClientArgs};
-use super::upload::text;
 use super::{Failure, SettingArgs, block_on, output};
 use crate::app::DiscoveryFile;
 use crate::config::{self, Environment as _, SystemEnvironment};

@@ -19,12 +19,13 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use self::server::OwnServer;
 use self::watch::Watch;
+use super::answers::{array, text};
 use super::bases::base_of;
 use super::client::{Client, ClientArgs, Refusal};
 use super::packing::pack_project_for;
 use super::project::Language;
 use super::rows::Rows;
-use super::upload::{array, push_file, text};
+use super::upload::push_file;
 use super::{Failure, block_on, output, temporary};
 
 #[derive(Args, Debug)]

@@ -4,8 +4,8 @@ use clap::Subcommand;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::answers::{array, text};
 use super::client::{Client, ClientArgs};
-use super::upload::{array, text};
 use super::{Failure, block_on, output};
 
 #[derive(Debug, Subcommand)]

@@ -12,9 +12,9 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use self::rights::{RightsArgs, SetArgs};
+use super::answers::{array, text};
 use super::client::{Client, ClientArgs};
 use super::scan::{ScanArgs, scan};
-use super::upload::{array, text};
 use super::{Failure, block_on, output};
 use crate::auth::{Scope, Signing};
 use crate::clock::time_of_day;

@@ -10,10 +10,11 @@ use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::Value;
 
+use super::answers::{array, text};
 use super::bundles::size;
 use super::client::{Client, ClientArgs};
 use super::determinism::determinism_words;
-use super::upload::{array, failed, settle, text, upload};
+use super::upload::{failed, settle, upload};
 use super::{Failure, block_on, output, pull};
 
 #[derive(Args, Debug)]

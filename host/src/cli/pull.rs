@@ -13,9 +13,10 @@ use clap::Args;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::answers::{array, text};
 use super::bundles::{self, size};
 use super::client::{Client, ClientArgs, Refusal};
-use super::upload::{array, push_file, text};
+use super::upload::push_file;
 use super::weights::{Described, Weights};
 use super::{Failure, SettingArgs, output, temporary};
 use crate::config::{SystemEnvironment, cache_folder};

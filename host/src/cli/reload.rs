@@ -5,8 +5,8 @@ use clap::Args;
 use reqwest::Method;
 use serde_json::Value;
 
+use super::answers::{array, text};
 use super::client::{Client, ClientArgs, Refusal};
-use super::upload::{array, text};
 use super::{Failure, block_on, output};
 
 #[derive(Args, Debug)]

@@ -8,8 +8,8 @@ use clap::Args;
 use reqwest::Method;
 use serde_json::Value;
 
+use super::answers::{array, text};
 use super::client::{Client, ClientArgs};
-use super::upload::{array, text};
 use super::{Failure, block_on, output};
 use crate::runs::Verdict;
 

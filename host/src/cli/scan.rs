@@ -17,8 +17,8 @@ use reqwest::Method;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::answers::{array, text};
 use super::client::{Client, ClientArgs};
-use super::upload::{array, text};
 use super::{Failure, output};
 use crate::auth::{KnownSecrets, Standing};
 use find::{Finding, Form, Search};

@@ -8,10 +8,10 @@ use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::Value;
 
+use super::answers::{array, text};
 use super::bundles::size;
 use super::client::{Client, ClientArgs};
 use super::rows::Rows;
-use super::upload::{array, text};
 use super::{Failure, block_on, output};
 use crate::clock::time_of_day;
 

@@ -12,6 +12,7 @@ use reqwest::{Body, Method, header};
 use serde_json::Value;
 use tokio_util::io::ReaderStream;
 
+use super::answers::text;
 use super::bases::base_of;
 use super::client::{Client, read_json};
 use super::packing::pack_project_for;
@@ -101,18 +102,4 @@ pub(super) async fn settle(client: &Client, mut version: Value) -> Result<Value>
     }
     spinner.finish_and_clear();
     Ok(version)
-}
-
-/// A text field of an answer, empty where there is none.
-pub(super) fn text<'a>(value: &'a Value, field: &str) -> &'a str {
-    value.get(field).and_then(Value::as_str).unwrap_or_default()
-}
-
-/// A list in an answer, empty where there is none.
-pub(super) fn array<'a>(value: &'a Value, field: &str) -> &'a [Value] {
-    value
-        .get(field)
-        .and_then(Value::as_array)
-        .map(Vec::as_slice)
-        .unwrap_or_default()
 }

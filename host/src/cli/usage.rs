@@ -5,9 +5,9 @@ use clap::Args;
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 
+use super::answers::{array, text};
 use super::client::{Client, ClientArgs};
 use super::keys::{self, Among};
-use super::upload::{array, text};
 use super::{Failure, block_on, output};
 use crate::ids::KeyId;
 use crate::ledger::{Day, Dimension};

@@ -84,7 +84,13 @@ impl Draft {
         };
         let payload_file = match table.get(payload) {
             None if base.is_some() => BASE_FILE.to_owned(),
-            _ => text_of(payload, require(&table, payload)?)?.to_owned(),
+            None => {
+                return Err(BundleError::ManifestMissingKey {
+                    key: payload.to_owned(),
+                    instead: "; `recording` or `base` can stand in its place",
+                });
+            }
+            Some(file) => text_of(payload, file)?.to_owned(),
         };
         let draft = Self {
             id: ModelId { name, version },
@@ -225,7 +231,10 @@ fn read_signature(table: &Table) -> Result<Signature, BundleError> {
         let full = under("signature", key);
         let value = table
             .get(key)
-            .ok_or_else(|| BundleError::ManifestMissingKey { key: full.clone() })?;
+            .ok_or_else(|| BundleError::ManifestMissingKey {
+                key: full.clone(),
+                instead: "",
+            })?;
         text_of(&full, value).map(|text| (full.clone(), text))
     };
     let (key_name, key) = field("key")?;

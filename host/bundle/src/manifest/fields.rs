@@ -13,6 +13,7 @@ pub(super) fn require<'a>(table: &'a Table, key: &str) -> Result<&'a Value, Bund
         .get(key)
         .ok_or_else(|| BundleError::ManifestMissingKey {
             key: key.to_owned(),
+            instead: "",
         })
 }
 

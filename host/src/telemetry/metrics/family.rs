@@ -57,8 +57,8 @@ pub trait Handle: Clone {
     /// The kind of metric that it is of.
     const KIND: MetricKind;
 
-    /// The handle for a name and its labels.
-    fn register(key: &Key) -> Self;
+    /// The handle for a metric and its labels.
+    fn register(row: &MetricRow, key: &Key) -> Self;
 }
 
 static METADATA: Metadata<'static> =
@@ -67,7 +67,7 @@ static METADATA: Metadata<'static> =
 impl Handle for Counter {
     const KIND: MetricKind = MetricKind::Counter;
 
-    fn register(key: &Key) -> Self {
+    fn register(_row: &MetricRow, key: &Key) -> Self {
         metrics::with_recorder(|recorder| recorder.register_counter(key, &METADATA))
     }
 }
@@ -75,7 +75,7 @@ impl Handle for Counter {
 impl Handle for Gauge {
     const KIND: MetricKind = MetricKind::Gauge;
 
-    fn register(key: &Key) -> Self {
+    fn register(_row: &MetricRow, key: &Key) -> Self {
         metrics::with_recorder(|recorder| recorder.register_gauge(key, &METADATA))
     }
 }
@@ -113,7 +113,8 @@ impl<H: Handle, const LABELS: usize> Family<H, LABELS> {
         let labels = labels
             .into_iter()
             .map(|(name, value)| Label::new(name, value));
-        H::register(&Key::from_parts(self.row.name, labels.collect::<Vec<_>>()))
+        let key = Key::from_parts(self.row.name, labels.collect::<Vec<_>>());
+        H::register(&self.row, &key)
     }
 }
 
@@ -124,7 +125,7 @@ impl<H: Handle> Family<H, 0> {
         if let Some(handle) = self.unlabelled.get() {
             return handle.clone();
         }
-        let handle = H::register(&Key::from_static_name(self.row.name));
+        let handle = H::register(&self.row, &Key::from_static_name(self.row.name));
         if super::RECORDER.get().is_some() {
             // Before there is a recorder handles lead nowhere, and must not be kept.
             let _ = self.unlabelled.set(handle.clone());

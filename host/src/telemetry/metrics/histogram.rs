@@ -3,7 +3,7 @@
 //! The exporter's own histograms keep each value with its moment until somebody sorts them. A chat
 //! notes thirteen values, which took longer than all that counts its tokens.
 
-use super::{MetricKind, MetricRow, family::Handle, table::METRICS};
+use super::family::{Handle, MetricKind, MetricRow};
 use metrics::{IntoF64, Key};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -12,7 +12,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The histograms of this process, by metric and labels.
-static HISTOGRAMS: Mutex<BTreeMap<&str, BTreeMap<String, Histogram>>> = Mutex::new(BTreeMap::new());
+static HISTOGRAMS: Mutex<BTreeMap<&str, OfMetric>> = Mutex::new(BTreeMap::new());
+
+/// What the text format says of a metric before its values, and its histograms.
+type OfMetric = (String, BTreeMap<String, Histogram>);
 
 /// A histogram. Cheap to clone: clones count into the same buckets.
 #[derive(Clone, Debug)]
@@ -38,12 +41,7 @@ impl Histogram {
 impl Handle for Histogram {
     const KIND: MetricKind = MetricKind::Histogram;
 
-    fn register(key: &Key) -> Self {
-        let row = METRICS.iter().find(|row| row.name == key.name());
-        let Some(row) = row else {
-            // None that the table has not: what is counted here is never shown.
-            return Self(Arc::new(Buckets::new(&[])));
-        };
+    fn register(row: &MetricRow, key: &Key) -> Self {
         let mut labels = String::new();
         for label in key.labels() {
             let separator = if labels.is_empty() { "" } else { "," };
@@ -52,9 +50,13 @@ impl Handle for Histogram {
             let _ = write!(labels, "{separator}{}=\"{value}\"", label.key());
         }
         let mut histograms = HISTOGRAMS.lock();
-        let of_metric = histograms.entry(row.name).or_default();
+        let of_metric = histograms.entry(row.name).or_insert_with(|| {
+            let mut head = String::new();
+            row.write_head(&mut head);
+            (head, BTreeMap::new())
+        });
         let new = || Self(Arc::new(Buckets::new(row.buckets)));
-        of_metric.entry(labels).or_insert_with(new).clone()
+        of_metric.1.entry(labels).or_insert_with(new).clone()
     }
 }
 
@@ -120,20 +122,16 @@ impl Buckets {
 
 /// Adds the lines of all histograms that have a value.
 pub(super) fn render(text: &mut String) {
-    let histograms = HISTOGRAMS.lock();
-    for row in METRICS {
-        let Some(of_metric) = histograms.get(row.name) else {
-            continue;
-        };
+    for (name, (head, of_metric)) in &*HISTOGRAMS.lock() {
         let mut with_values = of_metric
             .iter()
             .filter(|(_, it)| it.0.count() > 0)
             .peekable();
         if with_values.peek().is_some() {
-            row.write_head(text);
+            text.push_str(head);
         }
         for (labels, histogram) in with_values {
-            histogram.0.write(text, row.name, labels);
+            histogram.0.write(text, name, labels);
         }
     }
 }

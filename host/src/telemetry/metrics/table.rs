@@ -1,10 +1,10 @@
 //! The one list of all metrics. What is not here cannot be counted: handles, descriptions,
 //! buckets and the reference page all come from it.
 
-use super::Histogram;
 use metrics::{Counter, Gauge, Unit};
 
 use super::family::{Family, Handle as _, MetricRow};
+use super::histogram::Histogram;
 use super::level::Level;
 
 /// Connections that are open.
