@@ -95,7 +95,8 @@ pub(super) async fn settle(client: &Client, mut version: Value) -> Result<Value>
     while !matches!(text(&version, "state"), "ready" | "active" | "failed") {
         spinner.set_message(text(&version, "state").to_owned());
         tokio::time::sleep(pause).await;
-        pause = (pause * 3 / 2).min(PAUSE_MAX);
+        // What takes a second is known after little more: whoever saves a source waits for it.
+        pause = (pause * 9 / 8).min(PAUSE_MAX);
         let (name, number) = (text(&version, "name"), text(&version, "version"));
         let request = client.request(Method::GET, &["models", name, number]);
         version = client.send(request).await?;
