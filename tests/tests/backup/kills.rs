@@ -57,13 +57,18 @@ async fn a_backup_that_is_killed_leaves_no_file_that_is_not_whole() {
     let server = ground.server("data").await;
     upload(&server.admin(), "m", "1.0.0", &vec![7; 8 << 20]).await;
     let file = ground.path("b.tar");
-    let whole = time(|| backup(server.data_dir(), &file));
+    let mut whole = time(|| backup(server.data_dir(), &file));
     let mut random = random();
     let mut kills = 0;
     for _ in 0..ROUNDS {
         let _ = fs::remove_file(&file);
         let after = whole.mul_f64(random.random_range(0.0..1.2));
-        kills += u32::from(killed(backup_command(server.data_dir(), &file), after).await);
+        if killed(backup_command(server.data_dir(), &file), after).await {
+            kills += 1;
+        } else {
+            // The first was slowed down by other work: one takes no longer than this.
+            whole = whole.min(after);
+        }
         if file.exists() {
             done(run([&"restore".into(), &"--check".into(), &file]));
         }
@@ -124,7 +129,7 @@ async fn a_restore_that_is_killed_leaves_nothing_or_everything_and_works_again()
     backup(server.data_dir(), &file);
     server.kill();
     let place = ground.path("place");
-    let whole = time(|| drop(restore(&file, &place)));
+    let mut whole = time(|| drop(restore(&file, &place)));
     let mut random = random();
     let (mut kills, mut nothing) = (0, 0);
     for round in 0..ROUNDS {
@@ -133,7 +138,12 @@ async fn a_restore_that_is_killed_leaves_nothing_or_everything_and_works_again()
             fs::create_dir(&place).unwrap();
         }
         let after = whole.mul_f64(random.random_range(0.0..1.1));
-        kills += u32::from(killed(restore_command(&file, &place), after).await);
+        if killed(restore_command(&file, &place), after).await {
+            kills += 1;
+        } else {
+            // The first was slowed down by other work: one takes no longer than this.
+            whole = whole.min(after);
+        }
         if is_empty(&place) {
             nothing += 1;
             // What the killed one has left is in nobody's way.
