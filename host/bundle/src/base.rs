@@ -33,14 +33,22 @@ impl FromStr for BaseName {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
-        let (name, version) = match text.split_once('@') {
-            Some((name, version)) => (name, Some(version.parse()?)),
-            None => (text, None),
-        };
+        if text.contains('@') {
+            return Ok(text.parse::<ModelId>()?.into());
+        }
         Ok(Self {
-            name: name.parse()?,
-            version,
+            name: text.parse()?,
+            version: None,
         })
+    }
+}
+
+impl From<ModelId> for BaseName {
+    fn from(id: ModelId) -> Self {
+        Self {
+            name: id.name,
+            version: Some(id.version),
+        }
     }
 }
 

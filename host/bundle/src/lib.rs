@@ -60,6 +60,6 @@ pub use path::{AssetName, PathError, PathRule};
 pub use signature::{
     PublicKey, Signature, SignaturePolicy, SignatureValue, SigningKey, TrustedKey,
 };
-pub use store::{Placement, Store, StoredBundle, StoredFile};
+pub use store::{Compiled, Placement, Store, StoredBundle, StoredFile};
 pub use units::{ByteSize, DurationText, Fuel, UnitError};
 pub use unpack::{CheckedBundle, FindBase, check};

@@ -276,10 +276,7 @@ fn resolve_base(draft: &mut Draft, base: Option<&Base>) -> Result<bool, BundleEr
             });
         }
     };
-    draft.base = Some(BaseName {
-        name: base.id.name.clone(),
-        version: Some(base.id.version.clone()),
-    });
+    draft.base = Some(base.id.into());
     draft
         .digests
         .insert(draft.payload_file.clone(), Some(base.component));

@@ -31,7 +31,7 @@ use crate::path::AssetName;
 
 mod apart;
 
-pub use apart::Placement;
+pub use apart::{Compiled, Placement};
 
 /// Only we read and write what is in the store.
 const DIRECTORY_MODE: u32 = 0o700;
@@ -526,12 +526,6 @@ impl StoredBundle {
     /// The identity of what is compiled of the bundle: equal ones may be compiled once.
     pub fn build_digest(&self) -> Digest {
         self.placement.build_digest(&self.manifest, self.digest())
-    }
-
-    /// The digest of the component that several bundles are built on: that of a base, and of whoever
-    /// is built on one.
-    pub fn base_component(&self) -> Option<Digest> {
-        self.manifest.base_component()
     }
 
     /// All files but the manifest.

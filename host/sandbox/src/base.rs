@@ -56,6 +56,16 @@ pub(crate) struct BaseFiles {
     pub(crate) mould: PathBuf,
 }
 
+impl BaseFiles {
+    /// The files for a process that works in another folder.
+    fn new(loading: &Path, mould: &Path) -> io::Result<Self> {
+        Ok(Self {
+            loading: std::path::absolute(loading)?,
+            mould: std::path::absolute(mould)?,
+        })
+    }
+}
+
 /// What is known of a base, beside its files.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct BaseFacts {
@@ -136,10 +146,7 @@ impl Bases {
         Ok(Some(Found::Missing(made)))
     }
 
-    pub(crate) async fn opened(
-        &self,
-        component: &[u8; 32],
-    ) -> Result<Option<BaseWork>, CompileError> {
+    async fn opened(&self, component: &[u8; 32]) -> Result<Option<BaseWork>, CompileError> {
         let (cache, component) = (Arc::clone(&self.cache), *component);
         tokio::task::spawn_blocking(move || open(&cache, &component))
             .await
@@ -152,15 +159,15 @@ impl Bases {
         component: &[u8; 32],
         made: MadeBase,
         facts: Box<BaseFacts>,
-    ) -> Result<Option<BaseWork>, CompileError> {
+    ) -> Result<BaseWork, CompileError> {
         let (cache, component) = (Arc::clone(&self.cache), *component);
         let kept = tokio::task::spawn_blocking(move || -> io::Result<_> {
             let [loading, mould] = base_contents(&component);
             // The second comes with what is known of both, and is looked for first.
-            cache.seal_file(&loading, made.loading.path(), String::new())?;
-            let facts = serde_json::to_string(&facts)?;
-            cache.seal_file(&mould, made.mould.path(), facts)?;
-            Ok(open(&cache, &component))
+            let loading = cache.seal_file(&loading, made.loading.path(), String::new())?;
+            let told = serde_json::to_string(&facts)?;
+            let mould = cache.seal_file(&mould, made.mould.path(), told)?;
+            Ok(BaseWork::Use(BaseFiles::new(&loading, &mould)?, facts))
         });
         kept.await
             .map_err(|error| CompileError::host("sealing a base", error))?
@@ -170,13 +177,9 @@ impl Bases {
 
 fn open(cache: &Cache, component: &[u8; 32]) -> Option<BaseWork> {
     let [loading, mould] = base_contents(component);
-    let absolute = |path: &Path| std::path::absolute(path).ok();
     let (mould, facts) = cache.open_file(&mould)?;
     let facts = serde_json::from_str(&facts).ok()?;
     let (loading, _) = cache.open_file(&loading)?;
-    let files = BaseFiles {
-        loading: absolute(&loading)?,
-        mould: absolute(&mould)?,
-    };
+    let files = BaseFiles::new(&loading, &mould).ok()?;
     Some(BaseWork::Use(files, Box::new(facts)))
 }

@@ -332,7 +332,7 @@ impl Compiler {
             .await
         {
             Ok(CompileResponse::Made(Some(facts))) => {
-                self.bases.keep(component, files, facts).await
+                self.bases.keep(component, files, facts).await.map(Some)
             }
             Ok(_) => Ok(None),
             Err(error) => {

@@ -8,7 +8,7 @@ use crate::{
     base::{self, BaseWork},
     compiler::{CompileJob, CompileRequest, CompileResponse, Phase},
     engine,
-    fault::{classify, short},
+    fault::{classify, lack_of_memory, short},
     fit::WASM_PAGE_BYTES,
     guest_log::LogShare,
     imports,
@@ -155,11 +155,9 @@ impl<'a> Loading<'a> {
                 let (Error::InvalidInput(reason)
                 | Error::Unsupported(reason)
                 | Error::Failed(reason)) = error;
-                // A guest that can do without the memory it was refused says what it cannot do then,
-                // and not why.
-                if let Some(hit) = store.data().limiter.refused() {
+                if let Some(lack) = lack_of_memory(store.data()) {
                     heard(&GuestLine::new(Loudness::Error, "load", &reason));
-                    return Err(CompileError::Cap(hit.clone()));
+                    return Err(failed(lack));
                 }
                 return Err(CompileError::LoadFailed {
                     reason: short(&reason),

@@ -24,16 +24,11 @@ pub(super) async fn base_of(client: &Client, folder: &Path) -> Result<Option<Bas
 
 /// The version that a name stands for, which has to be a base.
 fn found(models: &[Value], named: &BaseName) -> Result<Base> {
-    let Some(model) = models
+    let missing = || unfit(models, named, "which the server does not have: it has");
+    let model = models
         .iter()
         .find(|model| text(model, "name") == named.name.as_str())
-    else {
-        return Err(unfit(
-            models,
-            named,
-            "which the server does not have: it has",
-        ));
-    };
+        .ok_or_else(missing)?;
     let wanted = match &named.version {
         Some(version) => version.to_string(),
         None => text(model, "active").to_owned(),
@@ -46,14 +41,8 @@ fn found(models: &[Value], named: &BaseName) -> Result<Base> {
     }
     let version = array(model, "versions")
         .iter()
-        .find(|version| text(version, "version") == wanted);
-    let Some(version) = version else {
-        return Err(unfit(
-            models,
-            named,
-            "which the server does not have: it has",
-        ));
-    };
+        .find(|version| text(version, "version") == wanted)
+        .ok_or_else(missing)?;
     let component = text(version, "base_component");
     if component.is_empty() {
         let why = "which is no base: its model.toml does not have `is_base = true`. The server has";

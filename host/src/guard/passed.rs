@@ -13,13 +13,41 @@ const NAMES_MAX: usize = 256;
 /// The longest name that is, in bytes.
 const NAME_BYTES_MAX: usize = 46;
 
+/// A bounded number of places, in each of which the last thing is remembered that came there.
+struct Slots<T>(Box<[Mutex<Option<T>>]>);
+
+impl<T: PartialEq> Slots<T> {
+    fn new(count: usize) -> Self {
+        Self(std::iter::repeat_with(Mutex::default).take(count).collect())
+    }
+
+    /// Whether this very thing is what is remembered at its place.
+    fn has(&self, hash: u64, thing: &T) -> bool {
+        // Whoever holds the slot looks at it, too; what was asked for is screened once more then.
+        let slot = self.at(hash).and_then(Mutex::try_lock);
+        slot.is_some_and(|slot| slot.as_ref() == Some(thing))
+    }
+
+    fn note(&self, hash: u64, thing: T) {
+        if let Some(mut slot) = self.at(hash).and_then(Mutex::try_lock) {
+            *slot = Some(thing);
+        }
+    }
+
+    fn at(&self, hash: u64) -> Option<&Mutex<Option<T>>> {
+        self.0.get(hash as usize % self.0.len().max(1))
+    }
+}
+
 /// The names that have passed one set of rules.
 pub(super) struct PassedNames {
-    slots: Box<[Mutex<Option<Passed>>]>,
+    slots: Slots<Name>,
     hasher: RandomState,
 }
 
-struct Passed {
+/// A name in a place, padded with zeros.
+#[derive(PartialEq, Eq)]
+struct Name {
     kind: FieldKind,
     length: usize,
     name: [u8; NAME_BYTES_MAX],
@@ -34,42 +62,33 @@ impl fmt::Debug for PassedNames {
 impl PassedNames {
     pub(super) fn new() -> Self {
         Self {
-            slots: std::iter::repeat_with(Mutex::default)
-                .take(NAMES_MAX)
-                .collect(),
+            slots: Slots::new(NAMES_MAX),
             hasher: RandomState::new(),
         }
     }
 
     /// Whether this very name is known to pass in such a place.
     pub(super) fn has(&self, kind: FieldKind, name: &str) -> bool {
-        // Whoever holds the slot is looking at a name, too; this one is screened once more then.
-        let slot = self.slot(kind, name).and_then(Mutex::try_lock);
-        slot.is_some_and(|slot| {
-            slot.as_ref().is_some_and(|passed| {
-                passed.kind == kind && passed.name.get(..passed.length) == Some(name.as_bytes())
-            })
-        })
+        let known = Name::of(kind, name);
+        known.is_some_and(|known| self.slots.has(self.hash(kind, name), &known))
     }
 
     /// Remembers a name that has passed.
     pub(super) fn note(&self, kind: FieldKind, name: &str) {
-        let Some(mut slot) = self.slot(kind, name).and_then(Mutex::try_lock) else {
-            return;
-        };
-        let mut bytes = [0; NAME_BYTES_MAX];
-        if let Some(room) = bytes.get_mut(..name.len()) {
-            room.copy_from_slice(name.as_bytes());
-            *slot = Some(Passed {
-                kind,
-                length: name.len(),
-                name: bytes,
-            });
+        if let Some(known) = Name::of(kind, name) {
+            self.slots.note(self.hash(kind, name), known);
         }
     }
 
-    /// Where a name is remembered; none where it never is. What people write is no name.
-    fn slot(&self, kind: FieldKind, name: &str) -> Option<&Mutex<Option<Passed>>> {
+    /// A keyed hash: nobody can choose names that push one another out.
+    fn hash(&self, kind: FieldKind, name: &str) -> u64 {
+        self.hasher.hash_one((kind as u8, name))
+    }
+}
+
+impl Name {
+    /// A name as it is remembered; none where it never is. What people write is no name.
+    fn of(kind: FieldKind, name: &str) -> Option<Self> {
         let is_name = match kind {
             FieldKind::Identifier | FieldKind::Schema | FieldKind::Tensor => true,
             FieldKind::Prompt
@@ -78,12 +97,16 @@ impl PassedNames {
             | FieldKind::Document
             | FieldKind::Header => false,
         };
-        if !is_name || name.len() > NAME_BYTES_MAX {
-            return None;
-        }
-        // A keyed hash: nobody can choose names that push one another out.
-        let hash = self.hasher.hash_one((kind as u8, name));
-        self.slots.get(hash as usize % NAMES_MAX)
+        let mut bytes = [0; NAME_BYTES_MAX];
+        bytes
+            .get_mut(..name.len())
+            .filter(|_| is_name)?
+            .copy_from_slice(name.as_bytes());
+        Some(Self {
+            kind,
+            length: name.len(),
+            name: bytes,
+        })
     }
 }
 
@@ -93,7 +116,7 @@ const TEXTS_MAX: usize = 8192;
 /// The texts that have passed one set of rules, by their digests. Each key has its own: how long a
 /// screening takes must not tell that another key has sent the same.
 pub(super) struct PassedTexts {
-    slots: Box<[Mutex<Option<Mark>>]>,
+    slots: Slots<Mark>,
     key: [u8; blake3::KEY_LEN],
 }
 
@@ -110,9 +133,7 @@ impl fmt::Debug for PassedTexts {
 impl PassedTexts {
     pub(super) fn new() -> Self {
         Self {
-            slots: std::iter::repeat_with(Mutex::default)
-                .take(TEXTS_MAX)
-                .collect(),
+            slots: Slots::new(TEXTS_MAX),
             // Nobody can make a text that has the mark of another.
             key: rand::random(),
         }
@@ -130,21 +151,19 @@ impl PassedTexts {
 
     /// Whether the text is known to pass.
     pub(super) fn has(&self, mark: &Mark) -> bool {
-        let slot = self.slot(mark).and_then(Mutex::try_lock);
-        slot.is_some_and(|slot| slot.as_ref() == Some(mark))
+        self.slots.has(mark.hash(), mark)
     }
 
     /// Remembers a text that has passed.
     pub(super) fn note(&self, mark: Mark) {
-        if let Some(mut slot) = self.slot(&mark).and_then(Mutex::try_lock) {
-            *slot = Some(mark);
-        }
+        self.slots.note(mark.hash(), mark);
     }
+}
 
-    fn slot(&self, mark: &Mark) -> Option<&Mutex<Option<Mark>>> {
-        let [low, high, ..] = mark.0;
-        self.slots
-            .get(usize::from(u16::from_le_bytes([low, high])) % TEXTS_MAX)
+impl Mark {
+    fn hash(&self) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        u64::from_le_bytes([a, b, c, d, e, f, g, h])
     }
 }
 

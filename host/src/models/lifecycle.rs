@@ -230,7 +230,10 @@ fn describe(inner: &Inner, activation: &Activation, bundle: &StoredBundle) -> Co
         assets,
         load,
         budget,
-        base: bundle.base_component().map(|digest| *digest.as_bytes()),
+        base: bundle
+            .manifest()
+            .base_component()
+            .map(|digest| *digest.as_bytes()),
     }
 }
 

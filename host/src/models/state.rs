@@ -256,15 +256,16 @@ impl Inner {
                 .remove_unreferenced(&keep)
                 .map_err(ModelError::Bundle)?;
             // One is wanted as long as any version is compiled to it.
-            let builds = store.build_digests(&keep).map_err(ModelError::Bundle)?;
-            let bases = store.base_components(&keep).map_err(ModelError::Bundle)?;
-            let of_bases: HashSet<[u8; 32]> = bases
+            let wanted = store.compiled_of(&keep).map_err(ModelError::Bundle)?;
+            let of_bases: HashSet<[u8; 32]> = wanted
+                .base_components
                 .iter()
                 .flat_map(|component| base_contents(component.as_bytes()))
                 .collect();
             let artefacts = compiler
                 .retain(|content| {
-                    of_bases.contains(content) || builds.contains(&Digest::from_bytes(*content))
+                    of_bases.contains(content)
+                        || wanted.builds.contains(&Digest::from_bytes(*content))
                 })
                 .map_err(ModelError::host)?;
             Ok::<_, ModelError>(blobs + artefacts)

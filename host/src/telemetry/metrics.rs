@@ -119,11 +119,12 @@ mod tests {
         let second = Metrics::install().unwrap();
         UPLOADS.with([("outcome", "ok".into())]).increment(2);
         UPLOAD_BYTES.handle().increment(3);
-        drop(first);
-        let text = second.render();
-        assert!(text.contains(r#"belljar_uploads_total{outcome="ok"} 2"#));
-        assert!(text.contains("belljar_upload_bytes_total 3"));
-        assert!(text.contains("belljar_build_info{version="));
+        for metrics in [first, second] {
+            let text = metrics.render();
+            assert!(text.contains(r#"belljar_uploads_total{outcome="ok"} 2"#));
+            assert!(text.contains("belljar_upload_bytes_total 3"));
+            assert!(text.contains("belljar_build_info{version="));
+        }
     }
 
     #[test]

@@ -2,14 +2,13 @@
 
 use std::fs;
 use std::io::Cursor;
-use std::path::Path;
 
 use belljar::models::{ModelError, UploadRequest, VersionState, VersionStatus};
 use belljar_bundle::pack::{Packing, pack_folder_with};
 use belljar_bundle::{Base, BundleError, Digest};
 use tempfile::TempDir;
 
-use crate::kit::{Host, config, id, wait_for};
+use crate::kit::{Host, artefacts, config, id, wait_for};
 
 /// A project folder, packed.
 fn packed(manifest: &str, files: &[(&str, &[u8])], base: Option<&Base>) -> Vec<u8> {
@@ -76,14 +75,6 @@ async fn refusal(host: &Host, tar: Vec<u8>) -> &'static str {
     }
 }
 
-fn compiled(directory: &Path) -> usize {
-    let entries = fs::read_dir(directory.join("artefacts")).unwrap();
-    let names = entries.map(|entry| entry.unwrap().file_name());
-    names
-        .filter(|name| name.to_string_lossy().ends_with(".cwasm"))
-        .count()
-}
-
 #[tokio::test]
 async fn a_source_runs_on_the_component_of_its_base() {
     let directory = TempDir::new().unwrap();
@@ -101,7 +92,7 @@ async fn a_source_runs_on_the_component_of_its_base() {
     assert_eq!(status.offers, None);
     assert_eq!(host.kept_bytes("mine").await, 5);
     // Two of the base, and one of each version.
-    assert_eq!(compiled(directory.path()), 4);
+    assert_eq!(artefacts(directory.path()), 4);
 
     // It has the component for itself, and needs the base no more.
     host.registry
@@ -109,7 +100,7 @@ async fn a_source_runs_on_the_component_of_its_base() {
         .await
         .unwrap();
     wait_for("what was compiled for the base alone is deleted", || {
-        compiled(directory.path()) == 3
+        artefacts(directory.path()) == 3
     })
     .await;
     host.close().await;
@@ -130,7 +121,7 @@ async fn a_source_runs_on_the_component_of_its_base() {
         .remove_model(&"mine".parse().unwrap(), &host.admin)
         .await
         .unwrap();
-    wait_for("all is deleted", || compiled(directory.path()) == 0).await;
+    wait_for("all is deleted", || artefacts(directory.path()) == 0).await;
     host.close().await;
 }
 
@@ -153,7 +144,7 @@ async fn a_private_source_has_its_files_apart_and_the_base_of_all() {
     let directory = TempDir::new().unwrap();
     let host = Host::open(directory.path(), config()).await;
     upload(&host, base("1.0.0", true)).await.unwrap();
-    let before = compiled(directory.path());
+    let before = artefacts(directory.path());
     let source = on_base(
         "mine",
         "secret",
@@ -164,6 +155,6 @@ async fn a_private_source_has_its_files_apart_and_the_base_of_all() {
     assert_eq!(status.state, VersionState::Active, "{:?}", status.error);
     assert_eq!(status.is_private, Some(true));
     assert_eq!(host.kept_bytes("mine").await, 6);
-    assert_eq!(compiled(directory.path()), before + 1);
+    assert_eq!(artefacts(directory.path()), before + 1);
     host.close().await;
 }

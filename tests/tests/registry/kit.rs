@@ -1,6 +1,7 @@
 //! A registry over a directory that outlives it.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -213,6 +214,15 @@ pub(crate) async fn works(live: &LiveModel) -> bool {
     let label = RunLabel::new("test");
     let answer = live.model.infer(request, &live.budget, &label).await;
     answer.is_ok_and(|answer| answer.value.outputs[0].data == [1, 2, 3])
+}
+
+/// Files that are compiled models.
+pub(crate) fn artefacts(directory: &Path) -> usize {
+    let entries = fs::read_dir(directory.join("artefacts")).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths
+        .filter(|path| path.extension().is_some_and(|it| it == "cwasm"))
+        .count()
 }
 
 /// Deleting happens in the background.

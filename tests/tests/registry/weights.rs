@@ -8,7 +8,7 @@ use belljar::models::VersionState;
 use belljar_tests::{TestBundle, noise};
 use tempfile::TempDir;
 
-use crate::kit::{Host, config, id, wait_for};
+use crate::kit::{Host, artefacts, config, id, wait_for};
 
 /// Bytes of the file that the versions have in common. Larger than all else that they have.
 const WEIGHTS_BYTES: usize = 6 << 20;
@@ -37,14 +37,6 @@ fn bytes_in(folder: &Path, end: &str) -> u64 {
         }
     }
     bytes
-}
-
-fn artefacts(directory: &Path) -> usize {
-    let entries = fs::read_dir(directory.join("artefacts")).unwrap();
-    let paths = entries.map(|entry| entry.unwrap().path());
-    paths
-        .filter(|path| path.extension().is_some_and(|it| it == "cwasm"))
-        .count()
 }
 
 /// Reads every byte of the version's weights, so that all of them are resident.

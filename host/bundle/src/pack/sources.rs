@@ -92,6 +92,21 @@ fn is_source(name: &str) -> bool {
 mod tests {
     use super::*;
 
+    /// What is told of an import names the folders that are not packed.
+    #[test]
+    fn bases_know_the_folders_that_are_left_out() {
+        for told in [
+            include_str!("../../../../guest-models/sdk-js/base/missing.js"),
+            include_str!("../../../../guest-models/sdk-python/belljar_guest/_source.py"),
+        ] {
+            // Nobody imports from that one.
+            let folders = OTHER_FOLDERS.iter().filter(|name| **name != "__pycache__");
+            for folder in folders {
+                assert!(told.contains(&format!("\"{folder}\"")), "{folder}");
+            }
+        }
+    }
+
     #[test]
     fn tests_and_types_are_no_sources() {
         for name in [

@@ -34,6 +34,15 @@ impl Placement {
     }
 }
 
+/// What is compiled of some bundles.
+#[derive(Clone, Debug, Default)]
+pub struct Compiled {
+    /// The identities of what is compiled of each.
+    pub builds: BTreeSet<Digest>,
+    /// The components of bases among them, and of those that they are built on.
+    pub base_components: BTreeSet<Digest>,
+}
+
 impl Store {
     /// Where the files of a bundle are kept, or would be if it were committed without a word about
     /// it.
@@ -63,44 +72,28 @@ impl Store {
         }
     }
 
-    /// The identities of what is compiled of these bundles. A digest that is not stored has none.
+    /// What is compiled of these bundles. Of a digest that is not stored nothing is.
     ///
     /// # Errors
     /// [`BundleError::StoreDamaged`] if a manifest cannot be read, or a failure of the disk.
-    pub fn build_digests<'a>(
+    pub fn compiled_of<'a>(
         &self,
         bundles: impl IntoIterator<Item = &'a Digest>,
-    ) -> Result<BTreeSet<Digest>, BundleError> {
-        let mut builds = BTreeSet::new();
+    ) -> Result<Compiled, BundleError> {
+        let mut compiled = Compiled::default();
         for bundle in bundles {
             match self.read_manifest(bundle) {
                 Ok(manifest) => {
-                    builds.insert(self.placement(bundle)?.build_digest(&manifest, *bundle));
+                    let placement = self.placement(bundle)?;
+                    let build = placement.build_digest(&manifest, *bundle);
+                    compiled.builds.insert(build);
+                    compiled.base_components.extend(manifest.base_component());
                 }
                 Err(BundleError::BundleUnknown { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(builds)
-    }
-
-    /// The components of bases among these bundles, and of those that are built on them.
-    ///
-    /// # Errors
-    /// As [`build_digests`](Self::build_digests).
-    pub fn base_components<'a>(
-        &self,
-        bundles: impl IntoIterator<Item = &'a Digest>,
-    ) -> Result<BTreeSet<Digest>, BundleError> {
-        let mut components = BTreeSet::new();
-        for bundle in bundles {
-            match self.read_manifest(bundle) {
-                Ok(manifest) => components.extend(manifest.base_component()),
-                Err(BundleError::BundleUnknown { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(components)
+        Ok(compiled)
     }
 
     /// Removes the folders of bundles that are not needed, and returns how many bytes they had.

@@ -53,7 +53,7 @@ fn a_private_bundle_shares_no_file_and_goes_with_all_of_them() {
         store.open_bundle(&private).unwrap().placement(),
         Placement::Apart
     );
-    let builds = store.build_digests([&private, &open_one]).unwrap();
+    let builds = store.compiled_of([&private, &open_one]).unwrap().builds;
     assert_eq!(builds.len(), 2);
     assert!(builds.contains(&private));
     store

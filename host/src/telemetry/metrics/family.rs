@@ -1,5 +1,6 @@
 //! A metric with its labels, as the table declares it. The only way to a handle.
 
+use std::fmt::Write as _;
 use std::sync::OnceLock;
 
 use metrics::{Counter, Gauge, Key, Label, Level, Metadata, SharedString, Unit};
@@ -20,6 +21,15 @@ pub struct MetricRow {
     pub labels: &'static [(&'static str, &'static str)],
     /// The upper bounds of the buckets of a histogram.
     pub buckets: &'static [f64],
+}
+
+impl MetricRow {
+    /// Writes what the text format says of a metric before its values.
+    pub fn write_head(&self, text: &mut String) {
+        let (name, help, kind) = (self.name, self.help, self.kind.name());
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
 }
 
 /// The way in which the values of a metric are put together.

@@ -136,14 +136,6 @@ pub(super) fn render(text: &mut String) {
     }
 }
 
-impl MetricRow {
-    /// Writes what the text format says of a metric before its values.
-    pub fn write_head(&self, text: &mut String) {
-        let (name, help, kind) = (self.name, self.help, self.kind.name());
-        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
-    }
-}
-
 /// A label's value as the text format has it.
 fn escaped(value: &str) -> String {
     let value = value.replace('\\', "\\\\").replace('"', "\\\"");
