@@ -53,23 +53,25 @@ def load_server(program=LOAD_SERVER, **settings):
         )
         try:
             ready = json.loads(process.stdout.readline())
-            wait_until_ready(ready["server"], process)
+            wait_until_ready(lambda: ready["server"], process)
             yield process, ready, folder
         finally:
             process.terminate()
             process.wait(timeout=STOP_S)
 
 
-def wait_until_ready(url, process):
-    """Waits until the models are compiled: an address is there before."""
+def wait_until_ready(address, process):
+    """Waits until the models are compiled, and gives the address: that is there before. Where it is
+    a file's, that of a server before may be, too."""
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline and process.poll() is None:
         try:
+            url = address()
             with urllib.request.urlopen(url + "/health/ready", timeout=5):
-                return
-        except OSError:
+                return url
+        except (OSError, ValueError):
             time.sleep(0.05)
-    sys.exit(f"the server did not get ready within {START_S} s; try it by hand")
+    sys.exit(f"the server has ended, or is not ready after {START_S} s; try it by hand")
 
 
 def post(folder, name, body, **headers):
@@ -155,21 +157,16 @@ class Server:
             [*before, program, "serve", "--listen", "127.0.0.1:0", "--data-dir", self.data],
             env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )
-        deadline = time.monotonic() + START_S
-        file = self.data / "server.json"
-        while not file.exists() and self.process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.05)
         try:
-            self.url = json.loads(file.read_text())["url"]
-            wait_until_ready(self.url, self.process)
-        except (OSError, ValueError):
-            self.end()
-            sys.exit("the server did not start; try it by hand")
+            self.url = wait_until_ready(self.address, self.process)
         except SystemExit:
             self.end()
             raise
         self.authority = self.url.removeprefix("http://")
         self.key = (self.data / "admin.key").read_text().strip()
+
+    def address(self):
+        return json.loads((self.data / "server.json").read_text())["url"]
 
     def __enter__(self):
         return self
