@@ -4,6 +4,7 @@
 use belljar_guest::kernels::{TILE_COLUMNS, Tile};
 
 use crate::product::Packed;
+use crate::winograd::{Filters, Lines};
 
 /// A convolution.
 pub(crate) struct Convolution {
@@ -22,6 +23,8 @@ pub(crate) struct Convolution {
 pub(crate) enum Kind {
     /// All: the weights have a row for each channel that goes out.
     Full(Packed),
+    /// All, where steps are of one along a side of the kernel that is neither short nor long.
+    Fast(Filters),
     /// Each meets itself: so many weights a channel as the kernel has.
     Depthwise(Vec<f32>),
 }
@@ -101,6 +104,7 @@ impl Convolution {
         };
         match &self.kind {
             Kind::Full(weights) => self.run_full(weights, input, &frame, output),
+            Kind::Fast(filters) => self.run_fast(filters, input, &frame, output),
             Kind::Depthwise(weights) => self.run_depthwise(weights, input, &frame, output),
         }
         Some(())
@@ -161,6 +165,32 @@ impl Convolution {
             }
         };
         weights.multiply(points, fill, store);
+    }
+
+    fn run_fast(&self, filters: &Filters, input: &[f32], frame: &Frame, output: &mut [f32]) {
+        let (axis, other) = (filters.axis, 1 - filters.axis);
+        let ([rows, columns], [height, width]) = (frame.padded, frame.out);
+        let steps = [columns, 1];
+        let places = (0..self.channels[0]).flat_map(|channel| {
+            let place =
+                move |at| channel * rows * columns + at * self.dilations[other] * steps[other];
+            (0..self.kernel[other]).map(place)
+        });
+        let lines = Lines {
+            input,
+            offsets: places.collect(),
+            along: steps[axis],
+            across: self.strides[other] * steps[other],
+            length: frame.padded[axis],
+            out: [frame.out[other], frame.out[axis]],
+        };
+        let out = [width, 1];
+        filters.run(&lines, |row, line, place, sum| {
+            let to = row * height * width + line * out[other] + place * out[axis];
+            if let Some(number) = output.get_mut(to) {
+                *number = sum + self.bias(row);
+            }
+        });
     }
 
     fn run_depthwise(&self, weights: &[f32], input: &[f32], frame: &Frame, output: &mut [f32]) {

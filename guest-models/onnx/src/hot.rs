@@ -11,6 +11,7 @@ use crate::check::label;
 use crate::convolution::{self, Convolution, Padding};
 use crate::product::Packed;
 use crate::weights::Weights;
+use crate::winograd::Filters;
 
 /// Below so many weights the way here and back costs more than it brings.
 const WEIGHTS_MIN: i64 = 1 << 10;
@@ -235,10 +236,16 @@ fn convolution(
         let depth = channels * kernel[0] * kernel[1];
         let numbers = weights.numbers(tensor)?;
         let at = |row: usize, k: usize| numbers.get(row * depth + k).copied().unwrap_or_default();
-        (
-            convolution::Kind::Full(Packed::new(rows, depth, at)),
-            channels,
-        )
+        let fast = (strides == [1; 2] && dilations == [1; 2]).then(|| {
+            Filters::new(rows, channels, kernel, |row, channel, [y, x]| {
+                at(row, (channel * kernel[0] + y) * kernel[1] + x)
+            })
+        });
+        let kind = match fast.flatten() {
+            Some(filters) => convolution::Kind::Fast(filters),
+            None => convolution::Kind::Full(Packed::new(rows, depth, at)),
+        };
+        (kind, channels)
     } else if channels == 1 && groups == rows {
         (convolution::Kind::Depthwise(weights.numbers(tensor)?), rows)
     } else {

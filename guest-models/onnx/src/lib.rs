@@ -8,7 +8,7 @@
 //! - `window`, `wire`, `file`, `weights`: from bytes that may lie to a graph and its weights
 //! - `check`: what must hold of a graph
 //! - `unsupported`: all that the library does not have, with the names of the nodes
-//! - `hot`, `product`, `convolution`: the nodes that are computed here, and how
+//! - `hot`, `product`, `convolution`, `winograd`: the nodes that are computed here, and how
 //! - `plan`: a graph as steps, the library's and those
 //! - `port`: from a request's bytes to the library's tensors and back
 //! - `runtime`: from a file to what answers requests
@@ -26,6 +26,7 @@ pub mod runtime;
 mod unsupported;
 pub mod weights;
 mod window;
+mod winograd;
 mod wire;
 
 use std::sync::OnceLock;

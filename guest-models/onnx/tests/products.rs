@@ -122,6 +122,24 @@ fn convolved(form: Form, x: &[f32], w: &[f32], bias: &[f32]) -> (Vec<u64>, Vec<f
     (vec![1, OUT as u64, rows as u64, columns as u64], all)
 }
 
+/// The same shape, and numbers that differ in the sixth digit of the largest: some forms are
+/// computed with fewer products, which round.
+fn assert_near(given: &(Vec<u64>, Vec<f32>), expected: &(Vec<u64>, Vec<f32>), form: &Form) {
+    assert_eq!(given.0, expected.0, "{form:?}");
+    assert_eq!(given.1.len(), expected.1.len(), "{form:?}");
+    let largest = expected
+        .1
+        .iter()
+        .fold(0.0, |most: f32, one| most.max(one.abs()));
+    for (at, (given, expected)) in given.1.iter().zip(&expected.1).enumerate() {
+        let error = (given - expected).abs();
+        assert!(
+            error <= 4e-6 * largest,
+            "{form:?}, {at}: {given}, {expected}"
+        );
+    }
+}
+
 #[test]
 fn convolutions_of_all_forms_are_computed() {
     let plain = Form {
@@ -165,6 +183,17 @@ fn convolutions_of_all_forms_are_computed() {
             kernel: [2, 2],
             ..plain
         },
+        Form {
+            channels: 20,
+            size: [11, 14],
+            kernel: [2, 6],
+            pads: [1, 0, 0, 3],
+            ..plain
+        },
+        Form {
+            kernel: [4, 3],
+            ..plain
+        },
     ] {
         let count = form.channels * form.kernel[0] * form.kernel[1];
         let x = numbers(form.channels * form.size[0] * form.size[1], 3);
@@ -189,7 +218,7 @@ fn convolutions_of_all_forms_are_computed() {
             form.size[1] as u64,
         ];
         let given = answer(&graph, Tensor::from_slice("x", shape, &x));
-        assert_eq!(given, convolved(form, &x, &w, &bias), "{form:?}");
+        assert_near(&given, &convolved(form, &x, &w, &bias), &form);
         // Over one dimension it is the same as over two of which the first is one.
         if form.kernel[0] == 1 {
             continue;
@@ -216,9 +245,9 @@ fn convolutions_of_all_forms_are_computed() {
         };
         let shape = [1, form.channels as u64, flat.size[1] as u64];
         let (shape, given) = answer(&graph, Tensor::from_slice("x", shape, &x));
-        let (expected_shape, expected) = convolved(flat, &x, &w, &bias);
-        assert_eq!(shape, [1, OUT as u64, expected_shape[3]]);
-        assert_eq!(given, expected, "{flat:?}");
+        let (mut expected_shape, expected) = convolved(flat, &x, &w, &bias);
+        expected_shape.remove(2);
+        assert_near(&(shape, given), &(expected_shape, expected), &flat);
     }
 }
 
