@@ -225,7 +225,7 @@ pub(crate) fn places(frame: &FrameInfo) -> Vec<ProfileFrame> {
 
 /// Where a symbol is in its source, as `file:line`: the file by the last two parts of its path, which
 /// is another one on each machine.
-fn source_line(symbol: &wasmtime::FrameSymbol) -> Option<String> {
+pub(crate) fn source_line(symbol: &wasmtime::FrameSymbol) -> Option<String> {
     let (file, line) = (symbol.file()?, symbol.line()?);
     let start = file.rmatch_indices('/').nth(1).map_or(0, |(at, _)| at + 1);
     let file = file.get(start..).unwrap_or(file);

@@ -6,7 +6,7 @@ use crate::{
     exchange::{Asked, Given},
     fault::{classify, lack_of_memory, short},
     loaded::{Admitted, Loaded},
-    profile::{Sampler, places},
+    profile::{Sampler, readable, source_line},
     state::{GuestState, HostStop},
     threads::GuestTask,
     wit::{embeddings, moderation, ranking, tensors, text, tokenizer, types},
@@ -242,13 +242,16 @@ pub(crate) fn functions(error: &wasmtime::Error) -> String {
     let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else {
         return "no function".to_owned();
     };
-    let places = backtrace.frames().iter().flat_map(places);
-    let frames = places
-        .take(FUNCTIONS_MAX)
-        .map(|place| match place.line {
-            Some(line) => format!("{} ({line})", place.function),
-            None => place.function,
-        });
+    let frames = backtrace.frames().iter().take(FUNCTIONS_MAX).map(|frame| {
+        let name = match frame.func_name() {
+            Some(name) => readable(name),
+            None => format!("function {}", frame.func_index()),
+        };
+        match frame.symbols().first().and_then(source_line) {
+            Some(line) => format!("{name} ({line})"),
+            None => name,
+        }
+    });
     let way = frames.collect::<Vec<_>>().join(" < ");
     let files = backtrace.frames().iter().flat_map(|frame| frame.symbols());
     // The outermost: what a language's own library is written in is nobody's concern.
