@@ -122,15 +122,18 @@ fn convolved(form: Form, x: &[f32], w: &[f32], bias: &[f32]) -> (Vec<u64>, Vec<f
     (vec![1, OUT as u64, rows as u64, columns as u64], all)
 }
 
-/// The same shape, and numbers that differ in the sixth digit of the largest: some forms are
-/// computed with fewer products, which round.
-fn assert_near(given: &(Vec<u64>, Vec<f32>), expected: &(Vec<u64>, Vec<f32>), form: &Form) {
+/// The numbers by the definition, bit for bit; but where steps are of one along a side of three to
+/// six taps, fewer products are computed, which round: in the sixth digit of the largest.
+fn assert_computed(given: &(Vec<u64>, Vec<f32>), expected: &(Vec<u64>, Vec<f32>), form: &Form) {
+    let taps = form.kernel[0].max(form.kernel[1]);
+    if form.strides != [1; 2] || form.dilations != [1; 2] || !(3..=6).contains(&taps) {
+        assert_eq!(given, expected, "{form:?}");
+        return;
+    }
     assert_eq!(given.0, expected.0, "{form:?}");
     assert_eq!(given.1.len(), expected.1.len(), "{form:?}");
-    let largest = expected
-        .1
-        .iter()
-        .fold(0.0, |most: f32, one| most.max(one.abs()));
+    let numbers = expected.1.iter();
+    let largest = numbers.fold(0.0, |most: f32, one| most.max(one.abs()));
     for (at, (given, expected)) in given.1.iter().zip(&expected.1).enumerate() {
         let error = (given - expected).abs();
         assert!(
@@ -218,7 +221,7 @@ fn convolutions_of_all_forms_are_computed() {
             form.size[1] as u64,
         ];
         let given = answer(&graph, Tensor::from_slice("x", shape, &x));
-        assert_near(&given, &convolved(form, &x, &w, &bias), &form);
+        assert_computed(&given, &convolved(form, &x, &w, &bias), &form);
         // Over one dimension it is the same as over two of which the first is one.
         if form.kernel[0] == 1 {
             continue;
@@ -247,7 +250,7 @@ fn convolutions_of_all_forms_are_computed() {
         let (shape, given) = answer(&graph, Tensor::from_slice("x", shape, &x));
         let (mut expected_shape, expected) = convolved(flat, &x, &w, &bias);
         expected_shape.remove(2);
-        assert_near(&(shape, given), &(expected_shape, expected), &flat);
+        assert_computed(&(shape, given), &(expected_shape, expected), &flat);
     }
 }
 
