@@ -68,7 +68,7 @@ pub(crate) struct Lines<'a> {
 }
 
 /// A part of a line that is taken to the points and back as one.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Piece {
     line: usize,
     /// Its first element, of the input as of the output.
@@ -147,16 +147,7 @@ impl Filters {
             self.evaluate(lines, &columns, &mut right);
             let lefts = self.panels.chunks_exact(POINTS * self.depth);
             for (group, left) in lefts.enumerate() {
-                sums.clear();
-                sums.resize(POINTS * columns.len(), [[0.0; TILE_COLUMNS]; TILE_ROWS]);
-                let lefts = left.chunks_exact(self.depth);
-                let rights = right.chunks_exact(columns.len() * self.depth);
-                let points = sums.chunks_exact_mut(columns.len());
-                for ((left, right), sums) in lefts.zip(rights).zip(points) {
-                    for (right, sums) in right.chunks_exact(self.depth).zip(sums) {
-                        multiply_tile(left, right, sums);
-                    }
-                }
+                self.multiply(left, &right, columns.len(), &mut sums);
                 for (panel, pieces) in columns.iter().enumerate() {
                     let seen = TILE_COLUMNS.min(all - first - panel * TILE_COLUMNS);
                     let pieces = pieces.get(..seen).unwrap_or_default();
@@ -165,17 +156,32 @@ impl Filters {
                         tile.copied().unwrap_or_default()
                     });
                     for i in 0..TILE_ROWS.min(self.rows - group * TILE_ROWS) {
-                        let row = group * TILE_ROWS + i;
                         let values = self.interpolate(tiles.map(|tile| tile[i]));
-                        for (place, numbers) in values.iter().take(given).enumerate() {
-                            for (piece, number) in pieces.iter().zip(numbers) {
-                                if piece.start + place < length {
-                                    store(row, piece.line, piece.start + place, *number);
-                                }
-                            }
-                        }
+                        let values = values.get(..given).unwrap_or_default();
+                        each_within(pieces, values, length, |line, place, sum| {
+                            store(group * TILE_ROWS + i, line, place, sum);
+                        });
                     }
                 }
+            }
+        }
+    }
+
+    /// Sets, by point and then by panel of columns, the products of four rows' weights.
+    fn multiply(
+        &self,
+        left: &[[f32; TILE_ROWS]],
+        right: &[Lanes],
+        panels: usize,
+        sums: &mut Vec<Tile>,
+    ) {
+        sums.clear();
+        sums.resize(POINTS * panels, [[0.0; TILE_COLUMNS]; TILE_ROWS]);
+        let lefts = left.chunks_exact(self.depth);
+        let rights = right.chunks_exact(panels * self.depth);
+        for ((left, right), sums) in lefts.zip(rights).zip(sums.chunks_exact_mut(panels)) {
+            for (right, sums) in right.chunks_exact(self.depth).zip(sums) {
+                multiply_tile(left, right, sums);
             }
         }
     }
@@ -245,6 +251,24 @@ impl Filters {
                 }
             })
         })
+    }
+}
+
+/// Calls `store` with the line, the place and the number of each neighbour that is within its line.
+#[inline(always)]
+fn each_within(
+    pieces: &[Piece],
+    values: &[Lanes],
+    length: usize,
+    mut store: impl FnMut(usize, usize, f32),
+) {
+    for (offset, numbers) in values.iter().enumerate() {
+        for (piece, number) in pieces.iter().zip(numbers) {
+            let place = piece.start + offset;
+            if place < length {
+                store(piece.line, place, *number);
+            }
+        }
     }
 }
 
